@@ -1,0 +1,51 @@
+import type { CheckResult } from "@pulumi/pulumi/dynamic/index.js";
+import { z } from "zod";
+import { InvalidConfig } from "../errors.ts";
+import type { CommonInputs, InvalidInput, ResourceKind } from "./resource.ts";
+
+export type Properties = Record<string, unknown>;
+
+/** What the engine puts where a preview can't know a value yet (`unknownValue` of @pulumi/pulumi/runtime/rpc). */
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+/**
+ * Checks and normalizes what the program declares. Everything wrong is told at once, each with its property; values
+ * that a preview can't know yet are passed on as they are.
+ */
+export function checkInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, olds: Properties, news: Properties): CheckResult<Properties> {
+  const { __provider: _, ...declared } = news;
+  const unknown = Object.keys(declared).filter((key) => holdsUnknown(declared[key]));
+  const known = Object.fromEntries(Object.entries(declared).filter(([key]) => !unknown.includes(key)));
+  const shape = Object.fromEntries(Object.entries(kind.inputs.shape).filter(([key]) => !unknown.includes(key)));
+  const schema = z.strictObject(shape);
+  const parsed = schema.safeParse(known);
+  if (!parsed.success) {
+    const failures = parsed.error.issues.map(({ path, message }) => ({ property: path.join("."), reason: `${path.length > 0 ? `${path.join(".")}: ` : ""}${message}` }));
+    return { inputs: declared, failures };
+  }
+  if (unknown.length > 0) return { inputs: { ...declared, ...parsed.data, drift: [] } };
+  const inputs = parsed.data as unknown as I;
+  const failures: InvalidInput[] = [...(kind.refuse?.(inputs) ?? [])];
+  const old = kind.inputs.safeParse(olds);
+  const sameResource = old.success && ["host", ...kind.identity].every((key) => JSON.stringify(old.data[key]) === JSON.stringify(parsed.data[key as keyof typeof parsed.data]));
+  if (sameResource) failures.push(...(kind.refuseChange?.(old.data as unknown as I, inputs) ?? []));
+  return { inputs: normalInputs(kind, inputs), failures };
+}
+
+/** The inputs among a resource's properties, which hold outputs beside them. */
+export function parseInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, properties: Properties): I {
+  const parsed = kind.inputs.safeParse(properties);
+  if (parsed.success) return parsed.data as unknown as I;
+  const said = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+  throw new InvalidConfig(`${kind.name}: the state holds inputs that this version doesn't take: ${said}`, "pulumi up with the version of this program that wrote the state.");
+}
+
+function holdsUnknown(value: unknown): boolean {
+  if (value === UNKNOWN) return true;
+  return typeof value === "object" && value !== null && Object.values(value).some(holdsUnknown);
+}
+
+/** The inputs as check leaves them: with what follows from them, and no drift. */
+export function normalInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, inputs: I): Properties {
+  return { ...(inputs as unknown as Properties), ...kind.derive?.(inputs), drift: [] };
+}

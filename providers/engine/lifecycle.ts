@@ -1,0 +1,121 @@
+import type { CheckResult, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult } from "@pulumi/pulumi/dynamic/index.js";
+import { DataLossRefused, NotConverged } from "../errors.ts";
+import { checkInputs, normalInputs, parseInputs, type Properties } from "./check.ts";
+import type { Plan } from "./plan.ts";
+import type { CommonInputs, ResourceKind } from "./resource.ts";
+import type { Session } from "./session.ts";
+
+/** The provider of a kind: create, read, update and delete, written once for all kinds. */
+export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, sessionOf: (host: string) => Session): Required<Omit<ResourceProvider<Properties, Properties>, "configure">> {
+  return {
+    check: (olds, news): Promise<CheckResult<Properties>> => Promise.resolve(checkInputs(kind, olds, news)),
+
+    diff(_id, olds, news): Promise<DiffResult> {
+      const replaces = ["host", ...kind.identity].filter((key) => JSON.stringify(olds[key]) !== JSON.stringify(news[key]));
+      // `changes` is left to the engine, which then shows each property.
+      return Promise.resolve({ replaces, deleteBeforeReplace: true });
+    },
+
+    async create(properties): Promise<CreateResult<Properties>> {
+      const inputs = parseInputs(kind, properties);
+      const id = kind.id(inputs);
+      return { id, outs: await converge(kind, sessionOf(inputs.host), inputs, id) };
+    },
+
+    async update(id, _olds, news): Promise<UpdateResult<Properties>> {
+      const inputs = parseInputs(kind, news);
+      return { outs: await converge(kind, sessionOf(inputs.host), inputs, id) };
+    },
+
+    async read(id, properties = {}): Promise<ReadResult<Properties>> {
+      const inputs = parseInputs(kind, properties);
+      const seen = await kind.observe(sessionOf(inputs.host).ask, inputs);
+      if (kind.isAbsent(inputs, seen)) return {};
+      const report = kind.report(inputs, seen);
+      const found: Properties = { ...normalInputs(kind, inputs), ...report.inputs };
+      const plan = kind.plan(inputs, seen);
+      const todo = [...(plan.refusals ?? []).map((refusal) => refusal.found), ...plan.steps.map((step) => step.summary)];
+      // Drift that no declared property shows is still told: what the next `up` would do.
+      if (JSON.stringify(found) === JSON.stringify(normalInputs(kind, inputs))) found.drift = todo;
+      return { id, inputs: found, props: { ...found, ...report.outputs } };
+    },
+
+    async delete(_id, properties): Promise<void> {
+      const inputs = parseInputs(kind, properties);
+      if (kind.leaves?.(inputs) === true) return;
+      const session = sessionOf(inputs.host);
+      await inTurn(kind, session, async () => {
+        const { ask, asked } = session.recorder();
+        const seen = await kind.observe(ask, inputs);
+        const declared = { ...properties, ...inputs };
+        const plan = kind.planDestroy(declared, seen);
+        refuse(kind, session, inputs, plan, "onDelete" in inputs && inputs.onDelete === "wipe");
+        if (plan.steps.length === 0) return;
+        await session.change(plan.steps, deviceOf(kind, inputs), kind.changes, asked);
+        const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs)).steps;
+        if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
+      });
+    },
+  };
+}
+
+/** Observes, plans, refuses, runs, observes again: afterwards the plan is empty, or it throws. */
+async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, id: string): Promise<Properties> {
+  return inTurn(kind, session, async () => {
+    const { ask, asked } = session.recorder();
+    const seen = await kind.observe(ask, inputs);
+    const plan = kind.plan(inputs, seen);
+    refuse(kind, session, inputs, plan, false);
+    if (plan.steps.length === 0) return outputs(kind, inputs, seen);
+    try {
+      await session.change(plan.steps, deviceOf(kind, inputs), kind.changes, asked);
+      const after = await kind.observe(session.ask, inputs);
+      const rest = kind.plan(inputs, after).steps;
+      if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
+      return outputs(kind, inputs, after);
+    } catch (error) {
+      throw await halfMade(kind, session, inputs, id, error);
+    }
+  });
+}
+
+/** What exists, or may exist, enters the state with the error, so that the next `up` finishes it. */
+async function halfMade<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, id: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || error instanceof DataLossRefused) return error;
+  let seen: S | undefined;
+  try {
+    seen = await kind.observe(session.ask, inputs);
+    if (kind.isAbsent(inputs, seen)) return error;
+  } catch {
+    // Not proved absent, so it may be there.
+  }
+  return Object.assign(error, { id, properties: outputs(kind, inputs, seen), reasons: [error.message] });
+}
+
+/** The one place where losing data is refused. */
+function refuse<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, plan: Plan, mayDestroyData: boolean): void {
+  const where = `${session.host.name}: ${kind.name} ${kind.id(inputs)}`;
+  if (plan.refusals !== undefined && plan.refusals.length > 0) {
+    throw new DataLossRefused(`${where}: ${plan.refusals.map(({ found }) => found).join("; ")}. Nothing was written.`, plan.refusals.map(({ next }) => next).join("\n  Or: "));
+  }
+  const destroying = plan.steps.find((step) => step.risk === "destroys-data");
+  if (destroying !== undefined && !mayDestroyData) {
+    throw new DataLossRefused(`${where}: to ${destroying.summary} would destroy data. Nothing was written.`, 'set "onDelete: wipe", run `pulumi up` so that the state has it, then destroy.');
+  }
+}
+
+function notConverged<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, rest: readonly string[]): NotConverged {
+  return new NotConverged(`${session.host.name}: ${kind.name} ${kind.id(inputs)}: all steps ran, yet it still needs: ${rest.join("; ")}`, "pulumi up --refresh shows what the host has; something else may be changing it.");
+}
+
+function outputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, inputs: I, seen: S | undefined): Properties {
+  return { ...normalInputs(kind, inputs), ...(seen === undefined ? {} : kind.report(inputs, seen).outputs) };
+}
+
+function inTurn<I extends CommonInputs, S, T>(kind: ResourceKind<I, S>, session: Session, work: () => Promise<T>): Promise<T> {
+  return kind.turn === "host" ? session.inTurn(work) : work();
+}
+
+function deviceOf<I extends CommonInputs, S>(kind: ResourceKind<I, S>, inputs: I): string | undefined {
+  return kind.turn === "host" ? undefined : kind.turn.device(inputs);
+}

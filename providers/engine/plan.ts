@@ -1,0 +1,33 @@
+import type { Command } from "../host/command.ts";
+
+/** What a step can do to what people have on the host. */
+export type Risk = "safe" | "interrupts-service" | "destroys-data";
+
+export interface Step {
+  /** What it does, as a person would say it: "grow lv_postgres to 800 GiB". */
+  readonly summary: string;
+  readonly risk: Risk;
+  readonly command: Command;
+  /** Proves on the host, in the same breath, what the step relies on; when it fails, its words are the refusal. */
+  readonly guard?: Command;
+  /**
+   * systemd must read its files again afterwards, but not at once: it takes seconds on a slow host, so that once is
+   * enough for all who wait for their turn.
+   */
+  readonly owesReload?: boolean;
+}
+
+export interface Plan {
+  /** Empty: the host is as declared. */
+  readonly steps: readonly Step[];
+  /** Why what was found can't become what is declared; with one of these, no step runs. */
+  readonly refusals?: readonly Refusal[];
+}
+
+export interface Refusal {
+  readonly found: string;
+  /** What would allow it. */
+  readonly next: string;
+}
+
+export const CONVERGED: Plan = { steps: [] };

@@ -1,0 +1,30 @@
+/**
+ * What can go wrong, by what the operator does next. Each message says what, where, and the next command to try.
+ * None carries a numeric `code`: the engine would take it for a gRPC status.
+ */
+export abstract class StorageError extends Error {
+  constructor(message: string, next: string) {
+    super(`${message}\n  Next: ${next}`);
+    this.name = new.target.name;
+    // The provider's server prints the stack beside the message; our text says all that an operator can use.
+    this.stack = "";
+  }
+}
+
+/** The connection could not be made or was lost: what the host holds is not known, least of all "gone". */
+export class HostUnreachable extends StorageError {}
+
+/** A command on the host ended with an exit code that is no answer. */
+export class CommandFailed extends StorageError {}
+
+/** A tool's output was not of the form its manual promises. */
+export class UnexpectedOutput extends StorageError {}
+
+/** What was asked could lose data; nothing was written. */
+export class DataLossRefused extends StorageError {}
+
+/** All steps ran, and the host still isn't as declared. */
+export class NotConverged extends StorageError {}
+
+/** The configuration can't be carried out on any host. */
+export class InvalidConfig extends StorageError {}

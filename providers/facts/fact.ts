@@ -1,0 +1,16 @@
+import type { Command, Output } from "../host/command.ts";
+
+/** What a fact is about: changing one of these makes the facts about it stale. */
+export type About = "block" | "lvm" | "mounts" | "fstab" | "files" | "accounts" | "units" | "kernel" | "ledger";
+
+/** One question to a host, and a pure reading of the answer. */
+export interface Fact<A, T> {
+  readonly name: string;
+  readonly about: readonly About[];
+  command(args: A): Command;
+  /** Gets outputs with an accepted exit code alone. May throw an Error that says what was odd. */
+  parse(output: Output, args: A): T;
+}
+
+/** Asks a host. What is asked at the same time travels together; what is known isn't asked again. */
+export type Ask = <A, T>(fact: Fact<A, T>, args: A) => Promise<T>;

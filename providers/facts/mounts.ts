@@ -1,0 +1,63 @@
+import { z } from "zod";
+import { cmd } from "../host/command.ts";
+import type { Fact } from "./fact.ts";
+
+/** A line of /proc/self/mountinfo, see proc(5). */
+export interface Mount {
+  readonly target: string;
+  /** A device, `server:/export`, or another name the filesystem gives itself. */
+  readonly source: string;
+  readonly type: string;
+  /** The folder of the filesystem that is mounted: "/" but for bind mounts and btrfs subvolumes. */
+  readonly root: string;
+  /** MAJOR:MINOR, the same for all mounts of one filesystem. */
+  readonly number: string;
+  /** The mount's own flags: "rw", "noatime", "nosuid". */
+  readonly mountOptions: readonly string[];
+  /** The filesystem's options: "commit=30", "compress=zstd:3". */
+  readonly filesystemOptions: readonly string[];
+}
+
+const printed = z.object({
+  filesystems: z.array(
+    z.object({
+      target: z.string(),
+      source: z.string().nullable(),
+      fstype: z.string(),
+      fsroot: z.string(),
+      "maj:min": z.string(),
+      "vfs-options": z.string(),
+      "fs-options": z.string(),
+    }),
+  ),
+});
+
+/** Every mount, later ones over earlier ones. Read from the kernel alone, so that a dead server can't hang it. */
+export const mounts: Fact<undefined, readonly Mount[]> = {
+  name: "the mounts",
+  about: ["mounts"],
+  command: () => cmd`findmnt --kernel --json --list --nofsroot --output TARGET,SOURCE,FSTYPE,FSROOT,MAJ:MIN,VFS-OPTIONS,FS-OPTIONS`,
+  parse: ({ stdout }) =>
+    printed.parse(JSON.parse(stdout)).filesystems.map((row) => ({
+      target: row.target,
+      source: row.source ?? "none",
+      type: row.fstype,
+      root: row.fsroot,
+      number: row["maj:min"],
+      mountOptions: row["vfs-options"].split(","),
+      filesystemOptions: row["fs-options"].split(","),
+    })),
+};
+
+/** What is seen at a folder: the last mount on it. */
+export function mountAt(all: readonly Mount[], target: string): Mount | undefined {
+  return all.findLast((mount) => mount.target === target);
+}
+
+/** The mount that a path lies in. */
+export function mountOf(all: readonly Mount[], path: string): Mount | undefined {
+  return all.reduce<Mount | undefined>((deepest, mount) => {
+    const holds = mount.target === "/" || path === mount.target || path.startsWith(`${mount.target}/`);
+    return holds && mount.target.length >= (deepest?.target.length ?? 0) ? mount : deepest;
+  }, undefined);
+}

@@ -1,0 +1,66 @@
+/** A command for a host: an argument vector, never a shell string. */
+export interface Command {
+  readonly argv: readonly string[];
+  /** Text for the command's standard input; without it the input is empty. */
+  readonly stdin?: string;
+  /** Exit codes that are an answer, not a failure. Default: 0 alone. */
+  readonly okExitCodes?: readonly number[];
+}
+
+/** What a command left behind. */
+export interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+export function succeeded(command: Command, output: Output): boolean {
+  return (command.okExitCodes ?? [0]).includes(output.exitCode);
+}
+
+/**
+ * Writes a command as it would be typed; one `${}` is one argument whatever it holds, a list is one argument each.
+ * @example cmd`mount --options ${"a b"} -- ${path}`.argv // ["mount", "--options", "a b", "--", path]
+ */
+export function cmd(text: TemplateStringsArray, ...values: readonly (string | number | readonly string[])[]): Command {
+  const argv: string[] = [];
+  let word: string | undefined;
+  const endWord = () => {
+    if (word !== undefined) argv.push(word);
+    word = undefined;
+  };
+  text.forEach((literal, index) => {
+    const [first = "", ...rest] = literal.split(/\s+/);
+    if (first !== "") word = (word ?? "") + first;
+    for (const next of rest) {
+      endWord();
+      if (next !== "") word = next;
+    }
+    if (index >= values.length) return;
+    const value = values[index];
+    if (typeof value === "object") {
+      if (word !== undefined) throw new TypeError("A list of arguments must stand between spaces.");
+      argv.push(...value);
+    } else {
+      word = (word ?? "") + String(value);
+    }
+  });
+  endWord();
+  return { argv };
+}
+
+/**
+ * One word of POSIX shell that expands to exactly `text`.
+ * @throws {TypeError} on NUL, which no argument can hold.
+ */
+export function quote(text: string): string {
+  if (text.includes("\0")) throw new TypeError("A NUL character can't be passed to a command.");
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The command as a person would type it, for messages. */
+export function printCommand(command: Command): string {
+  const [name = "", flag, , ...rest] = command.argv;
+  const isProgram = name === "bash" && flag === "-c";
+  return (isProgram ? rest : command.argv).map(quote).join(" ");
+}

@@ -1,0 +1,30 @@
+import type { Command, Output } from "./command.ts";
+
+/** What to do on a host in one remote call. */
+export interface Program {
+  /**
+   * Run in turn; the first that fails ends the steps. They outlive a lost connection: once a call has begun, the
+   * running step and those after it go on.
+   */
+  readonly steps: readonly Command[];
+  /** Run after the steps, each whatever became of the others; they change nothing. */
+  readonly questions: readonly Command[];
+  /** Held on the host with flock(1) while the steps run: the host's lock file, or the device that is changed. */
+  readonly lock?: string;
+}
+
+export interface Answers {
+  /** One output for each step that ran, in order; the last may be a failure. */
+  readonly steps: readonly Output[];
+  readonly questions: readonly Output[];
+}
+
+/** The one seam to a machine: SshHost is real, FakeHost is for tests. */
+export interface Host {
+  readonly name: string;
+  /** @throws {HostUnreachable} when it is not known what became of the program. */
+  call(program: Program): Promise<Answers>;
+}
+
+/** One writer at a time on a host, across stacks and machines. Not in /run/lock, where anybody may plant a file. */
+export const HOST_LOCK = "/run/jts-storage.lock";

@@ -1,0 +1,123 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { CommandFailed, HostUnreachable } from "../errors.ts";
+import type { Connection } from "./connection.ts";
+import type { Answers, Host, Program } from "./host.ts";
+import { LOCK_HELD, parseAnswers, printProgram } from "./wire.ts";
+
+/** sshd allows 10 sessions a connection (MaxSessions in sshd_config(5)); the rest is left to a person who looks in. */
+const SESSIONS = 8;
+const LOCK_TIMEOUT_SECONDS = 600;
+
+/** A machine over one SSH connection, which is dialled at the first call and kept. */
+export class SshHost implements Host {
+  readonly name: string;
+  readonly #connection: Connection;
+  readonly #folder: string;
+  #dialled: Promise<void> | undefined;
+  #freeSessions = SESSIONS;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(name: string, connection: Connection) {
+    this.name = name;
+    this.#connection = connection;
+    this.#folder = mkdtempSync(join(tmpdir(), "jts-ssh-"));
+    const { host, port, hostKey } = connection;
+    writeFileSync(join(this.#folder, "known_hosts"), `${port === 22 ? host : `[${host}]:${port}`} ${hostKey}\n`);
+    process.once("exit", () => this.#hangUp());
+  }
+
+  async call(program: Program): Promise<Answers> {
+    await (this.#dialled ??= this.#dial());
+    const sudo = this.#connection.user === "root" ? [] : ["sudo", "--non-interactive", "--"];
+    await this.#takeSession();
+    try {
+      const { exitCode, stdout, stderr } = await execa("ssh", [...this.#options(), this.#target(), ...sudo, "bash", "-s"], {
+        input: printProgram(program, LOCK_TIMEOUT_SECONDS),
+        encoding: "buffer",
+        stripFinalNewline: false,
+        reject: false,
+        maxBuffer: 64 * 1024 * 1024,
+      });
+      const answers = exitCode === 0 ? parseAnswers(Buffer.from(stdout), program) : undefined;
+      if (answers !== undefined) return answers;
+      const said = Buffer.from(stderr).toString("utf8").trim();
+      if (exitCode === LOCK_HELD) {
+        throw new CommandFailed(`${this.name}: ${said} for ${LOCK_TIMEOUT_SECONDS} s.`, `fuser --verbose ${program.lock ?? ""} on the host names the holder; run again when it is done.`);
+      }
+      this.#dialled = undefined;
+      throw this.#unreachable(said || `the session ended with ${exitCode ?? "a signal"} before all answers were in`);
+    } finally {
+      this.#freeSession();
+    }
+  }
+
+  async #dial(): Promise<void> {
+    try {
+      const master = await execa("ssh", [...this.#options(), "-o", "ControlMaster=auto", "-o", "ControlPersist=60", this.#target(), "true"], {
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: { file: join(this.#folder, "dial.log") }, // a pipe would stay open in the master and never end
+        reject: false,
+      });
+      if (master.exitCode === 0) return;
+      const { readFile } = await import("node:fs/promises");
+      throw this.#unreachable((await readFile(join(this.#folder, "dial.log"), "utf8")).trim());
+    } catch (error) {
+      this.#dialled = undefined;
+      throw error;
+    }
+  }
+
+  #unreachable(said: string): HostUnreachable {
+    const { host, port, user } = this.#connection;
+    return new HostUnreachable(
+      `${this.name} (${user}@${host}, port ${port}) could not be reached: ${said}`,
+      `ssh -p ${port} ${user}@${host} true — when that works, run the same Pulumi command again; nothing is forgotten.`,
+    );
+  }
+
+  #target(): string {
+    return `${this.#connection.user}@${this.#connection.host}`;
+  }
+
+  #options(): string[] {
+    const { port, identityFile, proxyJump } = this.#connection;
+    const options: Record<string, string | number> = {
+      BatchMode: "yes",
+      StrictHostKeyChecking: "yes",
+      UserKnownHostsFile: join(this.#folder, "known_hosts"),
+      GlobalKnownHostsFile: "/dev/null",
+      ControlPath: join(this.#folder, "master"),
+      ConnectTimeout: 15,
+      ServerAliveInterval: 5,
+      ServerAliveCountMax: 6,
+      LogLevel: "ERROR",
+    };
+    return [
+      "-p", String(port),
+      ...Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]),
+      ...(identityFile === undefined ? [] : ["-i", identityFile.replace(/^~(?=\/)/, homedir()), "-o", "IdentitiesOnly=yes"]),
+      ...(proxyJump === undefined ? [] : ["-J", proxyJump]),
+    ];
+  }
+
+  #hangUp(): void {
+    if (this.#dialled !== undefined) spawnSync("ssh", ["-o", `ControlPath=${join(this.#folder, "master")}`, "-O", "exit", this.#target()], { stdio: "ignore", timeout: 2000 });
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #takeSession(): Promise<void> {
+    if (this.#freeSessions > 0) this.#freeSessions--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #freeSession(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#freeSessions++;
+    else next();
+  }
+}

@@ -1,0 +1,32 @@
+# Usage: bash -c "$THIS" find-signs-of-use DEVICE [BYTES [SERIAL]]
+# Prints one line for each sign that a block device is in use, holds data, or isn't the one of that size and serial
+# number; nothing for a blank one.
+# Exit: 0 blank, 10 signs were found, anything else: could not look, which is never "blank".
+set -euo pipefail
+device=$(readlink --canonicalize-existing -- "$1") || { echo "there is no $1" >&2; exit 2; }
+[[ -b $device ]] || { echo "$1 is not a block device" >&2; exit 2; }
+
+signs=()
+# util-linux prints no JSON at all where there is nothing to print.
+signatures=$(wipefs --no-act --noheadings --output TYPE,LABEL,UUID -- "$device")
+[[ -z $signatures ]] || while read -r type label uuid; do signs+=("a signature of ${type}${label:+, label $label}${uuid:+, UUID $uuid}"); done <<<"$signatures"
+
+size=$(lsblk --noheadings --nodeps --bytes --output SIZE -- "$device" | tr --delete ' ')
+[[ -z ${2-} || $size == "$2" ]] || signs+=("its size is $size bytes instead of $2")
+if [[ -n ${3-} ]]; then
+  # A partition has its disk's serial number, the last that is printed.
+  serial=$(lsblk --noheadings --inverse --list --output SERIAL -- "$device" | sed 's/^ *//; s/ *$//' | grep . | tail --lines=1 || true)
+  [[ $serial == "$3" ]] || signs+=("its serial number is ${serial:-unknown} instead of $3")
+fi
+
+below=$(lsblk --noheadings --raw --paths --output NAME,TYPE -- "$device" | tail --lines=+2)
+[[ -z $below ]] || while read -r name type; do signs+=("$type $name on it"); done <<<"$below"
+
+number=$(lsblk --noheadings --nodeps --raw --output MAJ:MIN -- "$device")
+mounted=$(awk -v number="$number" '$3 == number { print $5 }' /proc/self/mountinfo)
+[[ -z $mounted ]] || while read -r point; do signs+=("mounted at $point"); done <<<"$mounted"
+awk -v device="$device" '$1 == device { found = 1 } END { exit !found }' /proc/swaps && signs+=("in use as swap")
+
+((${#signs[@]})) || exit 0
+printf '%s\n' "${signs[@]}"
+exit 10

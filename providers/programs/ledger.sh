@@ -1,0 +1,53 @@
+# What this program made on the host, one thing a line: `directory PATH`, `file PATH`, `user NAME`, `group NAME`,
+# `kernel PATH VALUE-BEFORE`. Written before the thing is made, so that a cut leaves nothing unowned; whatever isn't
+# here was there before us and stays. It is on the host because stacks share it, and because state can be lost.
+ledger=/var/lib/jts-storage/made
+ledger_has() { [[ -e $ledger ]] && grep --quiet --line-regexp --fixed-strings -- "$*" "$ledger"; }
+ledger_add() {
+  ledger_has "$@" && return
+  mkdir --parents --mode=755 -- "${ledger%/*}"
+  printf '%s\n' "$*" >>"$ledger"
+  sync --data -- "$ledger"
+}
+ledger_drop() {
+  [[ -e $ledger ]] || return 0
+  grep --invert-match --line-regexp --fixed-strings -- "$*" "$ledger" >"$ledger.new" || true
+  if [[ -s $ledger.new ]]; then
+    sync --data -- "$ledger.new"
+    mv --no-target-directory -- "$ledger.new" "$ledger"
+  else
+    rm --force -- "$ledger.new" "$ledger"
+    rmdir --ignore-fail-on-non-empty -- "${ledger%/*}"
+  fi
+}
+# Makes a folder, and those above it, as root's with mode 755, and remembers each that it made.
+make_directory() {
+  [[ -L $1 ]] && { echo "$1 is a symbolic link" >&2; return 1; }
+  [[ -d $1 ]] && return
+  make_directory "$(dirname -- "$1")"
+  ledger_add directory "$1"
+  mkdir --mode=755 -- "$1"
+}
+# Removes a folder of ours where it is empty, and those of ours above it that no one else uses.
+remove_directory() {
+  local above
+  if ledger_has directory "$1"; then
+    if [[ ! -L $1 && -d $1 ]] && ! rmdir -- "$1" 2>/dev/null; then
+      # What people put into it is theirs now; a folder that still holds another of ours is not yet theirs.
+      grep --quiet --fixed-strings -- "directory $1/" "$ledger" || ledger_drop directory "$1"
+      return 0
+    fi
+    ledger_drop directory "$1"
+  fi
+  above=$(dirname -- "$1")
+  if ledger_has directory "$above"; then remove_directory "$above"; fi
+}
+# Remembers the kernel's value as it was before us, once.
+remember_kernel_value() {
+  local value
+  [[ -e $ledger ]] && grep --quiet "^kernel $1 " "$ledger" && return
+  value=$(<"$1")
+  # Of a choice such as `[none] mq-deadline` the chosen one.
+  [[ ! $value =~ \[([^]]+)\] ]] || value=${BASH_REMATCH[1]}
+  ledger_add kernel "$1" "$value"
+}

@@ -1,0 +1,4 @@
+# Usage: print-source-device SOURCE
+# Exits with 1 where there is no such device.
+device=$(findfs "$1" 2>/dev/null) || exit 1
+readlink --canonicalize-existing -- "$device"

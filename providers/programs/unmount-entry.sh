@@ -1,0 +1,24 @@
+# Usage: unmount-entry MOUNT-POINT SHA256-OF-FSTAB, the new text of fstab on standard input
+# Unmounts, then takes the line out; a mount in use stays, and its line with it.
+target=$1 expected=$2
+fstab=/etc/fstab
+new=$(mktemp -- "$fstab.jts-XXXXXXXXXX")
+trap 'rm --force -- "$new"' EXIT
+cat >"$new"
+[[ $(sha256sum <"$fstab") == "$expected  -" ]] || { echo "$fstab was changed by someone else just now; run again" >&2; exit 75; }
+if findmnt --kernel --mountpoint "$target" >/dev/null; then
+  timeout 90 umount -- "$target" || { fuser --verbose --mount -- "$target" >&2 || true; exit 1; }
+fi
+if ! cmp --quiet -- "$new" "$fstab"; then
+  chmod --reference="$fstab" -- "$new"
+  chown --reference="$fstab" -- "$new"
+  sync --data -- "$new"
+  mv --no-target-directory -- "$new" "$fstab"
+  sync -- /etc
+  systemctl daemon-reload
+fi
+if ledger_has immutable "$target"; then
+  chattr -i -- "$target"
+  ledger_drop immutable "$target"
+fi
+remove_directory "$target"

@@ -1,0 +1,116 @@
+import { z } from "zod";
+import { CONVERGED, type Step } from "../engine/plan.ts";
+import type { ResourceKind } from "../engine/resource.ts";
+import type { Ask } from "../facts/fact.ts";
+import { file } from "../facts/file.ts";
+import { kernelValues } from "../facts/kernelValues.ts";
+import { ledger } from "../facts/ledger.ts";
+import type { PathStatus } from "../facts/pathStatus.ts";
+import { realPath } from "../facts/realPath.ts";
+import { cmd } from "../host/command.ts";
+import { ledgerProgram } from "../programs/program.ts";
+import { accountName, hostName, mode, path } from "./inputs.ts";
+
+const inputs = z.object({
+  host: hostName,
+  path,
+  content: z.string().refine((text) => !text.includes("\0"), { error: "must not hold a NUL" }),
+  owner: accountName.default("root"),
+  group: accountName.default("root"),
+  mode: mode.default("644"),
+  activation: z
+    .discriminatedUnion("kind", [
+      z.strictObject({ kind: z.literal("none") }),
+      z.strictObject({ kind: z.literal("sysctl") }),
+      z.strictObject({
+        kind: z.literal("udev"),
+        device: path,
+        attribute: z.string().regex(/^[a-z0-9_]+(\/[a-z0-9_]+)*$/, { error: "must be a path below the device's folder in /sys/class/block" }),
+        value: z.string().min(1),
+      }),
+    ])
+    .default({ kind: "none" }),
+});
+type Inputs = z.infer<typeof inputs>;
+
+interface Seen {
+  readonly file: (PathStatus & { readonly content: string }) | undefined;
+  /** The kernel's files that the activation sets, and what they should and do hold. */
+  readonly live: readonly { readonly path: string; readonly wanted: string; readonly value: string | undefined }[];
+  readonly made: ReadonlySet<string>;
+}
+
+/** A file of ours, replaced in one step, and what it brings about in the running kernel. */
+export const configFile: ResourceKind<Inputs, Seen> = {
+  name: "ConfigFile",
+  inputs,
+  identity: ["path"],
+  changes: ["files", "kernel", "ledger"],
+  turn: "host",
+  id: ({ host, path }) => `${host}:${path}`,
+
+  async observe(ask, desired) {
+    const [seen, made, wanted] = await Promise.all([ask(file, desired.path), ask(ledger, undefined), wantedValues(ask, desired)]);
+    const values = wanted.length === 0 ? new Map<string, string>() : await ask(kernelValues, wanted.map(([kernelFile]) => kernelFile));
+    return { file: seen, live: wanted.map(([kernelFile, value]) => ({ path: kernelFile, wanted: value, value: values.get(kernelFile) })), made };
+  },
+  isAbsent: ({ path }, { file: found, made }) => found === undefined && !made.has(`file ${path}`),
+
+  plan(desired, { file: found, live, made }) {
+    const { path, content, owner, group, mode, activation } = desired;
+    const isOurs = made.has(`file ${path}`);
+    const differs = found === undefined || found.type !== "regular file" || found.content !== content || found.owner !== owner || found.group !== group || found.mode !== mode;
+    if (found !== undefined && differs && !isOurs) {
+      return { steps: [], refusals: [{ found: `${path} exists already and isn't ours`, next: `compare it with what is declared, and move it away: mv ${path} ${path}.before` }] };
+    }
+    const wrongLive = live.filter(({ wanted, value }) => wanted !== value);
+    if (!differs && wrongLive.length === 0) return CONVERGED;
+    const steps: Step[] = [];
+    if (differs) steps.push({ summary: `write ${path}`, risk: "safe", command: { ...ledgerProgram("write-file", path, owner, group, mode), stdin: content } });
+    if (activation.kind !== "none") steps.push(activate(desired, wrongLive));
+    return { steps };
+  },
+
+  planDestroy({ path }, { made, live }) {
+    const remembered = live.filter((one) => [...made].some((entry) => entry.startsWith(`kernel ${one.path} `))).map((one) => one.path);
+    const steps: Step[] = [];
+    if (made.has(`file ${path}`)) steps.push({ summary: `remove ${path}`, risk: "safe", command: ledgerProgram("remove-file", path) });
+    if (remembered.length > 0) steps.push({ summary: `put back ${remembered.join(", ")}`, risk: "safe", command: ledgerProgram("restore-kernel-values", ...remembered) });
+    return { steps };
+  },
+
+  report: (_inputs, { file: found }) => (found === undefined ? {} : { inputs: { content: found.content, owner: found.owner, group: found.group, mode: found.mode } }),
+};
+
+async function wantedValues(ask: Ask, { content, activation }: Inputs): Promise<readonly (readonly [string, string])[]> {
+  switch (activation.kind) {
+    case "none":
+      return [];
+    case "sysctl":
+      return sysctlFiles(content);
+    case "udev": {
+      const device = await ask(realPath, activation.device);
+      return device === undefined ? [] : [[`/sys/class/block/${device.slice(device.lastIndexOf("/") + 1)}/${activation.attribute}`, activation.value]];
+    }
+  }
+}
+
+/** The kernel's files that a sysctl.d(5) text sets, and to what. */
+export function sysctlFiles(text: string): readonly (readonly [string, string])[] {
+  return text.split("\n").flatMap((line) => {
+    const [, key, value] = /^\s*-?([^#;=\s][^=]*?)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+    return key === undefined || value === undefined ? [] : [[`/proc/sys/${key.replaceAll(".", "/")}`, value.replaceAll(/\s+/g, " ")] as const];
+  });
+}
+
+function activate({ path, content, activation }: Inputs, wrong: Seen["live"]): Step {
+  const summary = wrong.length === 0 ? `activate ${path}` : wrong.map((one) => `set ${one.path} to ${one.wanted} (it is ${one.value ?? "absent"})`).join(", ");
+  switch (activation.kind) {
+    case "none":
+      return { summary, risk: "safe", command: cmd`true` };
+    case "sysctl":
+      return { summary, risk: "safe", command: ledgerProgram("activate-sysctl", path, ...sysctlFiles(content).map(([kernelFile]) => kernelFile)) };
+    case "udev":
+      return { summary, risk: "safe", command: ledgerProgram("activate-udev", activation.device, activation.attribute) };
+  }
+}

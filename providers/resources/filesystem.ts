@@ -1,0 +1,102 @@
+import { z } from "zod";
+import { CONVERGED, type Step } from "../engine/plan.ts";
+import type { ResourceKind } from "../engine/resource.ts";
+import { deviceAt } from "../facts/device.ts";
+import { filesystemBytes } from "../facts/filesystemSize.ts";
+import type { BlockDevice } from "../facts/lsblk.ts";
+import { signatures, type Signature } from "../facts/signatures.ts";
+import { signsOfUse } from "../facts/signsOfUse.ts";
+import { cmd } from "../host/command.ts";
+import { program } from "../programs/program.ts";
+import { formatBytes } from "../values/size.ts";
+import { bytes, hostName, onDelete, path, wrongDevice } from "./inputs.ts";
+
+const inputs = z.object({
+  host: hostName,
+  device: path,
+  sizeBytes: bytes.optional(),
+  serial: z.string().min(1).optional(),
+  type: z.enum(["ext4", "xfs", "btrfs"]),
+  label: z.string().min(1).optional(),
+  mkfsOptions: z.array(z.string()).default([]),
+  onDelete,
+});
+type Inputs = z.infer<typeof inputs>;
+
+interface Seen {
+  readonly device: BlockDevice | undefined;
+  readonly filesystem: (Signature & { readonly bytes: number }) | undefined;
+  /** Asked only where the declared filesystem isn't. */
+  readonly signs: readonly string[];
+}
+
+/** Filesystems leave less than this unused at their device's end; extents are smaller steps than anybody grows by. */
+const SLACK_BYTES = 16 * 1024 * 1024;
+
+/** A filesystem on a device, made by mkfs(8) where the device is proved blank. */
+export const filesystem: ResourceKind<Inputs, Seen> = {
+  name: "Filesystem",
+  inputs,
+  identity: [],
+  changes: ["block"],
+  turn: { device: ({ device }) => device },
+  id: ({ host, device }) => `${host}:${device}`,
+  refuseChange: (olds, news) =>
+    (["device", "type", "label"] as const)
+      .filter((property) => olds[property] !== news[property])
+      .map((property) => ({ property, reason: `the ${property} of the filesystem on ${olds.device} can't change from ${olds[property] ?? "none"} to ${news[property] ?? "none"}; see docs/runbooks/change-a-filesystem.md` })),
+
+  async observe(ask, { device: path, type }) {
+    const device = await deviceAt(ask, path);
+    if (device === undefined) return { device, filesystem: undefined, signs: [] };
+    const found = await ask(signatures, path);
+    const match = found.every((signature) => signature.type === type) ? found[0] : undefined;
+    if (match !== undefined) return { device, filesystem: { ...match, bytes: await ask(filesystemBytes, { type, device: path }) }, signs: [] };
+    return { device, filesystem: undefined, signs: await ask(signsOfUse, path) };
+  },
+  isAbsent: (_inputs, { device, filesystem, signs }) => device !== undefined && filesystem === undefined && signs.length === 0,
+
+  plan(desired, { device, filesystem, signs }) {
+    const { device: path, type, label } = desired;
+    if (device === undefined) {
+      return { steps: [], refusals: [{ found: `there is no device ${path}`, next: "lsblk --output NAME,SIZE,SERIAL and ls -l /dev/disk/by-id on the host show what is there." }] };
+    }
+    const found = wrongDevice(desired, device);
+    if (filesystem === undefined) found.push(...signs.map((sign) => `${path} is not blank: ${sign}`));
+    else if (label !== undefined && filesystem.label !== label) found.push(`the ${type} on ${path} has the label ${filesystem.label ?? "none"} instead of ${label}`);
+    if (found.length > 0) {
+      return { steps: [], refusals: found.map((what) => ({ found: what, next: "declare what is there, or empty the device by docs/runbooks/clear-a-device.md." })) };
+    }
+    if (filesystem === undefined) return { steps: makeFilesystem(desired, device) };
+    if (device.sizeBytes - filesystem.bytes < SLACK_BYTES) return CONVERGED;
+    return {
+      steps: [{ summary: `grow the ${type} on ${path} from ${formatBytes(filesystem.bytes)} to ${formatBytes(device.sizeBytes)}`, risk: "safe", command: program("grow-filesystem", type, path) }],
+    };
+  },
+
+  leaves: ({ onDelete }) => onDelete !== "wipe",
+  planDestroy({ device: path, type, uuid }, { filesystem }) {
+    if (filesystem === undefined) return CONVERGED;
+    if (uuid !== filesystem.uuid) {
+      return { steps: [], refusals: [{ found: `${path} holds the ${type} ${filesystem.uuid ?? "without UUID"} instead of ours, ${String(uuid)}`, next: `pulumi refresh, and look whose it is: blkid ${path}.` }] };
+    }
+    // wipefs opens the device exclusively, so it refuses a mounted one.
+    return {
+      steps: [{ summary: `wipe the ${type} on ${path}`, risk: "destroys-data", guard: program("is-uuid", "filesystem", path, filesystem.uuid ?? ""), command: cmd`wipefs --all -- ${path}` }],
+    };
+  },
+
+  report: ({ label }, { filesystem }) => ({
+    inputs: filesystem === undefined || label === undefined ? {} : { label: filesystem.label ?? "" },
+    outputs: filesystem?.uuid === undefined ? {} : { uuid: filesystem.uuid },
+  }),
+};
+
+function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: BlockDevice): Step[] {
+  const quiet = cmd`${`mkfs.${type}`} -q ${mkfsOptions} ${label === undefined ? [] : ["-L", label]} ${device}`;
+  return [
+    { summary: `make an ${type} on ${device}`, risk: "safe", guard: program("find-signs-of-use", device, String(seen.sizeBytes), seen.serial ?? ""), command: quiet },
+    // The links by label and UUID that fstab entries wait for.
+    { summary: "let udev see it", risk: "safe", command: cmd`udevadm settle --timeout=60` },
+  ];
+}

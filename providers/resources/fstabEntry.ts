@@ -1,0 +1,22 @@
+import { z } from "zod";
+import { hostName, path } from "./inputs.ts";
+import { mountedEntry } from "./mountedEntry.ts";
+
+const inputs = z.object({
+  host: hostName,
+  source: z.string().regex(/^\S[^\0\n]*$/, { error: "must name a device, LABEL=, UUID= or a folder" }),
+  mountPoint: path,
+  type: z.string().regex(/^[a-z0-9.]+$/, { error: "is no filesystem type" }),
+  options: z.array(z.string().regex(/^[^,\s\0]+$/, { error: "is no mount option: commas, spaces and NUL can't be in one" })).min(1).default(["defaults"]),
+  dump: z.int().min(0).max(1).default(0),
+  pass: z.int().min(0).max(9).default(0),
+});
+type Inputs = z.infer<typeof inputs>;
+
+/** A filesystem's line in fstab(5), and its mount. */
+export const fstabEntry = mountedEntry<Inputs>({
+  name: "FstabEntry",
+  inputs,
+  entry: ({ source, mountPoint, type, options, dump, pass }) => ({ source, mountPoint, type, options, dump, pass }),
+  read: ({ source, type, options, dump, pass }) => ({ source, type, options: [...options], dump, pass }),
+});

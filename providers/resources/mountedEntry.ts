@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto";
+import type { z } from "zod";
+import { CONVERGED, type Refusal } from "../engine/plan.ts";
+import type { CommonInputs, ResourceKind } from "../engine/resource.ts";
+import { fstab } from "../facts/fstab.ts";
+import { ledger } from "../facts/ledger.ts";
+import { mountAt, mountOf, mounts, type Mount } from "../facts/mounts.ts";
+import { realPath } from "../facts/realPath.ts";
+import { sourceDevice } from "../facts/sourceDevice.ts";
+import { ledgerProgram } from "../programs/program.ts";
+import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
+import { liveDifferences, refusedOptions } from "../values/mountOptions.ts";
+
+interface Seen {
+  readonly text: string;
+  readonly found: { readonly entry: FstabEntry; readonly isOurs: boolean } | undefined;
+  readonly mount: Mount | undefined;
+  /** Whether what is mounted is the declared source. */
+  readonly isSource: boolean;
+  /** Whether the line that was found names the declared source, maybe in another spelling. */
+  readonly isSameSource: boolean;
+  readonly made: ReadonlySet<string>;
+}
+
+interface MountedEntry<I extends CommonInputs> {
+  readonly name: string;
+  readonly inputs: z.ZodObject;
+  entry(inputs: I): FstabEntry;
+  /** What a line of fstab, and the mount, say of the inputs. */
+  read(entry: FstabEntry, inputs: I): Partial<I>;
+}
+
+/** A line of fstab and the mount that it describes: both are there, or neither. */
+export function mountedEntry<I extends CommonInputs & { readonly mountPoint: string }>({ name, inputs, entry, read }: MountedEntry<I>): ResourceKind<I, Seen> {
+  return {
+    name,
+    inputs,
+    identity: ["mountPoint"],
+    changes: ["fstab", "mounts", "ledger"],
+    turn: "host",
+    id: ({ host, mountPoint }) => `${host}:${mountPoint}`,
+    derive: (desired) => ({ fstabLine: printEntry(entry(desired)) }),
+    refuse: (desired) => refusedOptions(entry(desired)).map(({ reason }) => ({ property: "options", reason })),
+
+    async observe(ask, desired) {
+      const wanted = entry(desired);
+      const [text, all, made] = await Promise.all([ask(fstab, undefined), ask(mounts, undefined), ask(ledger, undefined)]);
+      const found = findEntry(text, desired.mountPoint);
+      const mount = mountAt(all, desired.mountPoint);
+      const isSameSource = found?.entry.source === wanted.source || (found !== undefined && isDevice(wanted) && (await ask(sourceDevice, found.entry.source)) === (await ask(sourceDevice, wanted.source)));
+      let isSource = false;
+      if (mount !== undefined) {
+        if (isDevice(wanted)) isSource = mount.source.startsWith("/dev/") && (await ask(sourceDevice, wanted.source)) === (await ask(realPath, mount.source));
+        else if (isBind(wanted)) isSource = isBoundTo(all, wanted.source, mount);
+        else isSource = mount.source === wanted.source;
+      }
+      return { text, found, mount, isSource, isSameSource, made };
+    },
+
+    isAbsent: (_inputs, { found, mount }) => found === undefined && mount === undefined,
+
+    plan(desired, { text, found, mount, isSource, isSameSource }) {
+      const wanted = entry(desired);
+      const { mountPoint } = wanted;
+      const refusals: Refusal[] = [];
+      if (found !== undefined && !found.isOurs && !isSameSource) {
+        refusals.push({ found: `/etc/fstab already has a line for ${mountPoint}: ${printEntry(found.entry)}`, next: "take that line out, or declare another mount point." });
+      }
+      if (mount !== undefined && !isSource && found?.isOurs !== true) {
+        refusals.push({ found: `${mount.source} is mounted at ${mountPoint}`, next: `umount ${mountPoint}, or declare another mount point.` });
+      }
+      if (refusals.length > 0) return { steps: [], refusals };
+
+      const hasLine = found?.isOurs === true && printEntry(found.entry) === printEntry(wanted);
+      const differences = mount === undefined ? [] : liveDifferences(wanted.type, wanted.options, [...mount.mountOptions, ...mount.filesystemOptions]);
+      const action = mount === undefined ? "mount" : !isSource ? "replace" : differences.length === 0 ? "none" : canRemount(wanted.type, differences) ? "remount" : "replace";
+      if (hasLine && action === "none") return CONVERGED;
+      const doing = [
+        ...(hasLine ? [] : [`write the line of ${mountPoint} into fstab`]),
+        ...(action === "none" ? [] : [`${action === "replace" ? "unmount and mount" : action} ${mountPoint}${differences.length === 0 ? "" : ` (${differences.join(", ")})`}`]),
+      ];
+      const newText = hasLine ? text : putEntry(text, wanted);
+      return {
+        steps: [
+          {
+            summary: doing.join(" and "),
+            risk: action === "replace" ? "interrupts-service" : "safe",
+            owesReload: action === "mount",
+            command: { ...ledgerProgram("mount-entry", mountPoint, action, sha256(text)), stdin: newText },
+          },
+        ],
+      };
+    },
+
+    planDestroy({ mountPoint }, { text, found, mount, isSource, made }) {
+      // A mount that isn't what we declared is somebody else's.
+      const isMounted = mount !== undefined && isSource;
+      const isMade = made.has(`immutable ${mountPoint}`) || made.has(`directory ${mountPoint}`);
+      if (found?.isOurs !== true && !isMounted && !isMade) return CONVERGED;
+      return {
+        steps: [{ summary: `unmount ${mountPoint} and take its line out of fstab`, risk: "interrupts-service", command: { ...ledgerProgram("unmount-entry", mountPoint, sha256(text)), stdin: removeEntry(text, mountPoint) } }],
+      };
+    },
+
+    report: (desired, { found }) => (found?.isOurs === true ? { inputs: read(found.entry, desired) } : {}),
+  };
+}
+
+function isBind({ options }: FstabEntry): boolean {
+  return options.includes("bind") || options.includes("rbind");
+}
+
+function isDevice({ source }: FstabEntry): boolean {
+  return /^(\/dev\/|LABEL=|UUID=|PARTLABEL=|PARTUUID=)/.test(source);
+}
+
+/** Whether a mount shows the folder `source`: the same filesystem, and the same folder of it. */
+function isBoundTo(all: readonly Mount[], source: string, mount: Mount): boolean {
+  const holder = mountOf(all, source);
+  if (holder === undefined || holder.number !== mount.number) return false;
+  const below = source.slice(holder.target === "/" ? 0 : holder.target.length);
+  return mount.root === (holder.root === "/" ? below || "/" : holder.root + below);
+}
+
+/** Whether `mount -o remount` brings the options about; the filesystems' own manuals name those that need a new mount. */
+function canRemount(type: string, differences: readonly string[]): boolean {
+  if (type.startsWith("nfs")) return false;
+  const names = differences.map((difference) => difference.split(/[= ]/, 1)[0] ?? "");
+  if (type === "xfs") return names.every((name) => ["ro", "rw", "noatime", "nodev", "nosuid", "noexec"].includes(name));
+  return !names.includes("data");
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { hostName, path } from "./inputs.ts";
+import { mountedEntry } from "./mountedEntry.ts";
+
+const inputs = z.object({
+  host: hostName,
+  server: z.string().regex(/^[A-Za-z0-9.:_[\]-]+$/, { error: "is no host name or address" }),
+  export: path,
+  mountPoint: path,
+  version: z.enum(["3", "4", "4.1", "4.2"]).default("4.2"),
+  options: z.array(z.string().regex(/^[^,\s\0]+$/, { error: "is no mount option: commas, spaces and NUL can't be in one" })).default([]),
+});
+type Inputs = z.infer<typeof inputs>;
+
+/** An export of an NFS server in fstab(5), see nfs(5), and its mount. */
+export const nfsMount = mountedEntry<Inputs>({
+  name: "NfsMount",
+  inputs,
+  entry: ({ server, export: folder, mountPoint, version, options }) => ({
+    source: `${server}:${folder}`,
+    mountPoint,
+    type: "nfs",
+    options: [`vers=${version}`, ...options],
+    dump: 0,
+    pass: 0,
+  }),
+  read({ source, options }) {
+    const colon = source.indexOf(":/");
+    const version = options.find((option) => option.startsWith("vers="))?.slice("vers=".length);
+    return {
+      server: source.slice(0, colon),
+      export: source.slice(colon + 1),
+      options: options.filter((option) => !option.startsWith("vers=")),
+      ...(version === undefined ? {} : { version: version as Inputs["version"] }),
+    };
+  },
+});

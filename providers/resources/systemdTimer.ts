@@ -1,0 +1,96 @@
+import { z } from "zod";
+import { CONVERGED } from "../engine/plan.ts";
+import type { ResourceKind } from "../engine/resource.ts";
+import { file } from "../facts/file.ts";
+import { ledger } from "../facts/ledger.ts";
+import { unit, type UnitStatus } from "../facts/unit.ts";
+import { ledgerProgram } from "../programs/program.ts";
+import { printUnit, type Section } from "../values/unitFile.ts";
+import { hostName } from "./inputs.ts";
+
+const directives = z.record(z.string().regex(/^[A-Z][A-Za-z]*$/, { error: "is no directive" }), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]));
+
+const inputs = z.object({
+  host: hostName,
+  name: z.string().regex(/^[A-Za-z0-9:_.\\-]+$/, { error: "is no unit name without its ending (systemd.unit(5))" }),
+  description: z.string().min(1),
+  onCalendar: z.string().min(1),
+  randomizedDelaySeconds: z.int().min(0).default(0),
+  persistent: z.boolean().default(true),
+  /** Directives of the service's [Unit] section. */
+  unit: directives.default({}),
+  /** Directives of the service's [Service] section; Type= is oneshot unless said otherwise. */
+  service: directives,
+});
+type Inputs = z.infer<typeof inputs>;
+
+interface Seen {
+  readonly timerText: string | undefined;
+  readonly serviceText: string | undefined;
+  readonly timer: UnitStatus;
+  readonly made: ReadonlySet<string>;
+}
+
+const FOLDER = "/etc/systemd/system";
+
+/** A timer, enabled and running, and the service that it starts; see systemd.timer(5) and systemd.service(5). */
+export const systemdTimer: ResourceKind<Inputs, Seen> = {
+  name: "SystemdTimer",
+  inputs,
+  identity: ["name"],
+  changes: ["units", "files", "ledger"],
+  turn: "host",
+  id: ({ host, name }) => `${host}:${name}`,
+
+  async observe(ask, { name }) {
+    const [timerFile, serviceFile, timer, made] = await Promise.all([
+      ask(file, `${FOLDER}/${name}.timer`),
+      ask(file, `${FOLDER}/${name}.service`),
+      ask(unit, `${name}.timer`),
+      ask(ledger, undefined),
+    ]);
+    return { timerText: timerFile?.content, serviceText: serviceFile?.content, timer, made };
+  },
+
+  isAbsent: (_inputs, { timerText, serviceText }) => timerText === undefined && serviceText === undefined,
+
+  plan(desired, { timerText, serviceText, timer, made }) {
+    const { name } = desired;
+    const wanted = { timer: printTimer(desired), service: printService(desired) };
+    const foreign = [`${FOLDER}/${name}.timer`, `${FOLDER}/${name}.service`].filter((path, index) => {
+      const [text, wantedText] = index === 0 ? [timerText, wanted.timer] : [serviceText, wanted.service];
+      return text !== undefined && text !== wantedText && !made.has(`file ${path}`);
+    });
+    if (foreign.length > 0) {
+      return { steps: [], refusals: foreign.map((path) => ({ found: `${path} exists already and isn't ours`, next: "move it away, or choose another name." })) };
+    }
+    const reasons = [
+      ...(timerText === wanted.timer ? [] : ["the timer's file differs"]),
+      ...(serviceText === wanted.service ? [] : ["the service's file differs"]),
+      ...(timer.fileState === "enabled" ? [] : [`it is ${timer.fileState || "not installed"}`]),
+      ...(timer.activeState === "active" ? [] : [`it is ${timer.activeState}`]),
+      ...(timer.needsReload ? ["systemd has not read its file"] : []),
+    ];
+    if (reasons.length === 0) return CONVERGED;
+    return { steps: [{ summary: `install and start ${name}.timer (${reasons.join(", ")})`, risk: "safe", command: ledgerProgram("install-timer", name, wanted.timer, wanted.service) }] };
+  },
+
+  planDestroy({ name }, { made }) {
+    if (!made.has(`file ${FOLDER}/${name}.timer`) && !made.has(`file ${FOLDER}/${name}.service`)) return CONVERGED;
+    return { steps: [{ summary: `remove ${name}.timer and its service`, risk: "interrupts-service", command: ledgerProgram("remove-timer", name) }] };
+  },
+
+  report: (desired, { timerText }) => {
+    const calendar = /^OnCalendar=(.*)$/m.exec(timerText ?? "")?.[1];
+    return calendar === undefined || calendar === desired.onCalendar ? {} : { inputs: { onCalendar: calendar } };
+  },
+};
+
+function printTimer({ description, onCalendar, randomizedDelaySeconds, persistent }: Inputs): string {
+  const timer: Section = { OnCalendar: onCalendar, RandomizedDelaySec: randomizedDelaySeconds, Persistent: persistent };
+  return printUnit({ Unit: { Description: description }, Timer: timer, Install: { WantedBy: "timers.target" } });
+}
+
+function printService({ description, unit: unitDirectives, service }: Inputs): string {
+  return printUnit({ Unit: { Description: description, ...(unitDirectives as Section) }, Service: { Type: "oneshot", ...(service as Section) } });
+}

@@ -1,0 +1,22 @@
+/** Directives of one section, as systemd.syntax(7) names them; a list writes the directive once for each value. */
+export type Section = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+/**
+ * A unit file of sections in the order given.
+ * @throws {Error} on a line end in a value, which would start another directive.
+ */
+export function printUnit(sections: Readonly<Record<string, Section>>): string {
+  return Object.entries(sections)
+    .filter(([, directives]) => Object.keys(directives).length > 0)
+    .map(([section, directives]) => {
+      const lines = Object.entries(directives).flatMap(([name, value]) =>
+        (typeof value === "object" ? value : [value]).map((one) => {
+          const text = typeof one === "boolean" ? (one ? "yes" : "no") : String(one);
+          if (/[\n\0]/.test(text)) throw new Error(`${name}= can't hold a line end or NUL`);
+          return `${name}=${text}\n`;
+        }),
+      );
+      return `[${section}]\n${lines.join("")}`;
+    })
+    .join("\n");
+}
