@@ -1,0 +1,112 @@
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { asRoot } from "../../setup/debian.ts";
+import { MissingNeed, step } from "../../setup/progress.ts";
+import { IMAGE, KEYS, LAB } from "../folders.ts";
+
+/** Debian's release, and what both machines have of it. */
+const SUITE = "bookworm";
+const PACKAGES = [
+  ...["linux-image-cloud-amd64", "systemd-sysv", "udev", "dbus", "kmod", "procps", "less", "sudo", "openssh-server", "iproute2", "iputils-ping"],
+  ...["lvm2", "thin-provisioning-tools", "xfsprogs", "btrfs-progs", "e2fsprogs", "fdisk", "gdisk", "cryptsetup-bin", "nfs-common", "nfs-kernel-server"],
+  ...["rsync", "zstd", "xz-utils", "jq", "fio", "smartmontools", "sysstat", "attr", "acl", "psmisc", "python3"],
+];
+
+/** Both machines' root disk: its size is sparse. */
+const ROOT_BYTES = 16 * 2 ** 30;
+const NEEDED_BYTES = 6 * 2 ** 30;
+
+export const ROOT_DISK = join(IMAGE, "root.img");
+export const KERNEL = join(IMAGE, "vmlinuz");
+export const INITRD = join(IMAGE, "initrd.img");
+
+/** Makes the machines' image, unless it is there and of the same recipe. True if the image is a new one. */
+export async function buildImage(): Promise<boolean> {
+  const stamp = join(IMAGE, "recipe.sha256");
+  const wanted = await recipeHash();
+  if ((await readFile(stamp, "utf8").catch(() => "")) === wanted) return false;
+  await requireSpace();
+  await mkdir(IMAGE, { recursive: true });
+  await rm(stamp, { force: true });
+  const base = await bootstrapBase();
+  await step("Making the lab's disk image", () => makeDisk(base));
+  await writeFile(stamp, wanted);
+  return true;
+}
+
+/** Debian's packages in a folder, kept for the next image. */
+async function bootstrapBase(): Promise<string> {
+  const base = join(LAB, `base-${hash([SUITE, ...PACKAGES].join(" "))}`);
+  if (await present(base)) return base;
+  for (const old of await readdir(LAB)) if (old.startsWith("base-")) await removeAsRoot(join(LAB, old));
+  const unfinished = `${base}.unfinished`;
+  const [program, args] = await asRoot("debootstrap", "--variant=minbase", `--include=${PACKAGES.join(",")}`, SUITE, unfinished, ...(await mirror()));
+  await step(`Installing Debian ${SUITE} for the lab's machines (1 to 3 minutes, once)`, async () => {
+    const { exitCode, stdout } = await execa(program, args, { reject: false, stdin: "ignore" });
+    if (exitCode !== 0) throw new MissingNeed(`debootstrap could not install Debian for the lab: ${stdout.trim().split("\n").at(-1)}`);
+  });
+  const [move, moveArgs] = await asRoot("mv", unfinished, base);
+  await execa(move, moveArgs);
+  return base;
+}
+
+/** The mirror that this machine's apt has for the release; none, and debootstrap takes Debian's own. */
+async function mirror(): Promise<string[]> {
+  const { stdout } = await execa("apt-get", ["indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages"], { reject: false });
+  const line = (stdout ?? "").split("\n").find((text) => text.startsWith(`${SUITE} `));
+  return line === undefined ? [] : [line.slice(SUITE.length + 1)];
+}
+
+/** mkfs.ext4 fills the file system from a folder: no loop device, no mount. */
+async function makeDisk(base: string): Promise<void> {
+  const root = join(LAB, "root.unfinished");
+  await removeAsRoot(root);
+  await runAsRoot("cp", "--archive", base, root);
+  await runAsRoot(join(import.meta.dirname, "configure.sh"), root, KEYS);
+  const disk = `${ROOT_DISK}.unfinished`;
+  await rm(disk, { force: true });
+  await execa("truncate", ["--size", String(ROOT_BYTES), disk]);
+  await runAsRoot("mkfs.ext4", "-q", "-F", "-L", "root", "-E", "lazy_itable_init=0", "-d", root, disk);
+  const owner = `${process.getuid?.()}:${process.getgid?.()}`;
+  for (const [name, target] of [["vmlinuz", KERNEL], ["initrd.img", INITRD]] as const) {
+    const [kernelFile] = (await readdir(join(root, "boot"))).filter((entry) => entry.startsWith(`${name}-`));
+    await runAsRoot("cp", join(root, "boot", kernelFile ?? name), target);
+    await runAsRoot("chown", owner, target);
+  }
+  await removeAsRoot(root);
+  await rename(disk, ROOT_DISK);
+}
+
+async function recipeHash(): Promise<string> {
+  const folder = import.meta.dirname;
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = [...entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)), join(KEYS, "known_hosts"), join(KEYS, "authorized_keys")];
+  const texts = await Promise.all(files.sort().map(async (path) => `${path.slice(folder.length)}\n${await readFile(path, "utf8")}`));
+  return hash(texts.join("\n"));
+}
+
+async function requireSpace(): Promise<void> {
+  const { bavail, bsize } = await statfs(LAB);
+  if (bavail * bsize >= NEEDED_BYTES) return;
+  throw new MissingNeed(`The lab needs ${NEEDED_BYTES / 2 ** 30} GiB of free space in ${LAB}; there are ${Math.floor((bavail * bsize) / 2 ** 30)} GiB.`);
+}
+
+async function runAsRoot(command: string, ...words: string[]): Promise<void> {
+  const [program, args] = await asRoot(command, ...words);
+  await execa(program, args, { stdin: "ignore" });
+}
+
+async function removeAsRoot(path: string): Promise<void> {
+  await runAsRoot("rm", "--recursive", "--force", "--one-file-system", path);
+}
+
+async function present(path: string): Promise<boolean> {
+  return readdir(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+const hash = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16);

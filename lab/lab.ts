@@ -1,0 +1,175 @@
+/** The lab: a storage host and a NAS, both virtual, for `npm start`, the end-to-end tests and the benchmarks. */
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { installDebianPackages } from "../setup/debian.ts";
+import { MissingNeed, step } from "../setup/progress.ts";
+import type { Connection } from "../providers/host/connection.ts";
+import { accelerator } from "./accelerator.ts";
+import { discardDisks, ensureDisks } from "./disks.ts";
+import { LAB } from "./folders.ts";
+import { buildImage } from "./image/build.ts";
+import { fingerprint, hostKey, makeKeys, STACK_KEY } from "./keys.ts";
+import { locked } from "./lock.ts";
+import { folderOf, MACHINES, qemuArguments, type Machine } from "./machine.ts";
+import { chooseSshPort, sshPort } from "./ports.ts";
+import { killQemu, processOf, startQemu, waitForEnd } from "./qemu.ts";
+import { disconnect, greets, run } from "./ssh.ts";
+import { STATE } from "./stack.ts";
+
+export { run, type RunOptions } from "./ssh.ts";
+export { MACHINES, NVME_BYTES, NVME_PATH, NVME_SERIAL, SATA_BYTES, SATA_PARTITION_PATH, SATA_SERIAL, type Machine } from "./machine.ts";
+export { pulumiEnv } from "./stack.ts";
+
+/** An emulated boot takes half a minute; a loaded machine may need several times that. */
+const BOOT_SECONDS = 240;
+const POWEROFF_SECONDS = 60;
+
+/** Starts what doesn't run of the lab, making keys, image and disks where they are absent. True if something had to be started. */
+export async function up(): Promise<boolean> {
+  return locked(startMachines);
+}
+
+/** Shuts the machines down; their disks stay. `hard` is a power cut. */
+export async function down({ hard = false } = {}): Promise<void> {
+  await locked(() => stopMachines(hard));
+}
+
+/** Fresh machines with blank disks, and no stack knows of the old ones. */
+export async function reset(): Promise<void> {
+  await locked(async () => {
+    await discardMachines();
+    await startMachines();
+  });
+}
+
+/** Restarts a machine in good order, or as after a power cut, and waits until it has booted. */
+export async function reboot(machine: Machine = "storage-host", { hard = false } = {}): Promise<void> {
+  await locked(async () => {
+    await requireRunning(machine);
+    const before = hard ? undefined : await bootId(machine);
+    if (hard) {
+      await disconnect(machine);
+      await powerOff(machine, true);
+      await powerOn(machine);
+    } else {
+      await run(machine, "systemctl reboot", { mayFail: true });
+      await disconnect(machine);
+    }
+    await waitUntilBooted(machine, before);
+  });
+}
+
+/** Takes a machine off, with its disks kept: `up` starts it again. `hard` is a power cut. */
+export async function stop(machine: Machine, { hard = false } = {}): Promise<void> {
+  await locked(() => powerOff(machine, hard));
+}
+
+/** Stops a machine's clock: it answers nothing, as a host whose power or network hangs, until `thaw`. */
+export async function freeze(machine: Machine): Promise<void> {
+  process.kill(await requireRunning(machine), "SIGSTOP");
+}
+
+export async function thaw(machine: Machine): Promise<void> {
+  process.kill(await requireRunning(machine), "SIGCONT");
+}
+
+/** What goes into a stack's configuration as a host's `connection`. */
+export async function connection(machine: Machine = "storage-host"): Promise<Connection> {
+  const port = await sshPort(machine);
+  if (port === undefined) throw new MissingNeed("The lab is not up: `npm run lab -- up` starts it.");
+  return { host: "127.0.0.1", port, user: "root", hostKey: await hostKey(), identityFile: STACK_KEY };
+}
+
+/** SSH connections that the storage host has accepted from stacks since it booted; the lab's own don't count. */
+export async function sshConnectionsAccepted(): Promise<number> {
+  const { stdout } = await run("storage-host", "journalctl --boot --unit=ssh.service --output=cat");
+  const key = await fingerprint(STACK_KEY);
+  return stdout.split("\n").filter((line) => line.startsWith("Accepted publickey ") && line.endsWith(key)).length;
+}
+
+export interface MachineStatus {
+  readonly machine: Machine;
+  readonly pid: number | undefined;
+  readonly sshPort: number | undefined;
+  readonly answers: boolean;
+}
+
+export async function status(): Promise<MachineStatus[]> {
+  return Promise.all(
+    MACHINES.map(async (machine) => {
+      const pid = await processOf(machine);
+      return { machine, pid, sshPort: await sshPort(machine), answers: pid !== undefined && (await greets(machine, 5)) };
+    }),
+  );
+}
+
+async function startMachines(): Promise<boolean> {
+  await installDebianPackages();
+  await mkdir(LAB, { recursive: true });
+  await makeKeys();
+  if (await buildImage()) await discardMachines();
+  const idle: Machine[] = [];
+  for (const machine of MACHINES) if ((await processOf(machine)) === undefined) idle.push(machine);
+  if (idle.length > 0) await accelerator();
+  for (const machine of idle) await powerOn(machine);
+  await Promise.all(MACHINES.map(async (machine) => idle.includes(machine) || !(await greets(machine, 5)) ? waitUntilBooted(machine) : undefined));
+  return idle.length > 0;
+}
+
+async function stopMachines(hard: boolean): Promise<void> {
+  await Promise.all(MACHINES.map((machine) => powerOff(machine, hard)));
+}
+
+async function discardMachines(): Promise<void> {
+  await stopMachines(true);
+  await Promise.all(MACHINES.map(discardDisks));
+  await rm(STATE, { recursive: true, force: true });
+}
+
+async function powerOn(machine: Machine): Promise<void> {
+  await ensureDisks(machine);
+  await startQemu(machine, qemuArguments(machine, await accelerator(), await chooseSshPort(machine)));
+}
+
+async function powerOff(machine: Machine, hard: boolean): Promise<void> {
+  if (!hard && (await processOf(machine)) !== undefined && (await greets(machine, 5))) {
+    await step(`Shutting the ${machine} down`, async () => {
+      await run(machine, "systemctl poweroff", { mayFail: true, timeoutSeconds: 30 });
+      await disconnect(machine);
+      await waitForEnd(machine, POWEROFF_SECONDS);
+    });
+  }
+  await disconnect(machine);
+  await killQemu(machine);
+}
+
+/** Waits for SSH, then until systemd has started all that it starts at boot. */
+async function waitUntilBooted(machine: Machine, previousBoot?: string): Promise<void> {
+  await step(`Waiting for the ${machine}'s SSH`, async () => {
+    for (const deadline = Date.now() + BOOT_SECONDS * 1000; ; await sleep(500)) {
+      if ((await processOf(machine)) === undefined) throw await failedBoot(machine, "its QEMU has ended");
+      if (Date.now() > deadline) throw await failedBoot(machine, `it did not answer within ${BOOT_SECONDS} s`);
+      if (!(await greets(machine, 3))) continue;
+      if (previousBoot !== undefined && (await bootId(machine).catch(() => previousBoot)) === previousBoot) continue;
+      await run(machine, "systemctl is-system-running --wait", { mayFail: true, timeoutSeconds: BOOT_SECONDS });
+      return;
+    }
+  });
+}
+
+async function bootId(machine: Machine): Promise<string> {
+  return (await run(machine, "cat /proc/sys/kernel/random/boot_id", { timeoutSeconds: 20 })).stdout;
+}
+
+async function failedBoot(machine: Machine, why: string): Promise<Error> {
+  const log = join(folderOf(machine), "console.log");
+  const lastLines = (await readFile(log, "utf8").catch(() => "")).trimEnd().split("\n").slice(-5).join("\n");
+  return new MissingNeed(`The ${machine} did not boot: ${why}. Its console's last lines (all are in ${log}):\n${lastLines}`);
+}
+
+async function requireRunning(machine: Machine): Promise<number> {
+  const pid = await processOf(machine);
+  if (pid === undefined) throw new MissingNeed(`The ${machine} does not run: \`npm run lab -- up\` starts it.`);
+  return pid;
+}

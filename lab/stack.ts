@@ -1,0 +1,41 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { parseDocument } from "yaml";
+import type { Connection } from "../providers/host/connection.ts";
+import { MissingNeed } from "../setup/progress.ts";
+import { pulumiEnvironment, ROOT } from "../setup/project.ts";
+import { LAB } from "./folders.ts";
+
+/** The lab's own file backend. */
+export const STATE = join(LAB, "state");
+
+const STACK = "dev";
+/** The host of stack `dev` that the lab stands in for. */
+const LAB_HOST = "lab";
+const STACK_CONFIG = join(LAB, `Pulumi.${STACK}.yaml`);
+
+/** The environment in which `pulumi` works on the lab's own backend. */
+export function pulumiEnv(): Record<string, string> {
+  // Not a secret: nothing in the lab is, and its stacks never leave this folder.
+  return { ...pulumiEnvironment(), PULUMI_BACKEND_URL: `file://${STATE}`, PULUMI_CONFIG_PASSPHRASE: "jts-lab" };
+}
+
+/** Stack `dev` of the lab exists, its configuration the committed one with the lab's connection. Gives that file's path. */
+export async function prepareStack(connection: Connection): Promise<string> {
+  await mkdir(STATE, { recursive: true });
+  const committed = join(ROOT, `Pulumi.${STACK}.yaml`);
+  if (!existsSync(committed)) throw new MissingNeed(`There is no Pulumi.${STACK}.yaml in ${ROOT}, so the lab has no stack to bring up.`);
+  const config = parseDocument(await readFile(committed, "utf8"));
+  const at = ["config", "jts-storage:hosts", LAB_HOST];
+  if (!config.hasIn(at)) throw new MissingNeed(`Pulumi.${STACK}.yaml has no host "${LAB_HOST}" under jts-storage:hosts, so the lab can't stand in for it.`);
+  config.setIn([...at, "connection"], connection);
+  // The salt belongs to the lab's passphrase; `pulumi stack init` adds it where there is none.
+  const salt = parseDocument(await readFile(STACK_CONFIG, "utf8").catch(() => "")).get("encryptionsalt");
+  if (salt === undefined) config.delete("encryptionsalt");
+  else config.set("encryptionsalt", salt);
+  await writeFile(STACK_CONFIG, config.toString());
+  await execa("pulumi", ["stack", "select", "--create", STACK, "--config-file", STACK_CONFIG], { cwd: ROOT, env: pulumiEnv(), stdin: "ignore" });
+  return STACK_CONFIG;
+}

@@ -1,0 +1,33 @@
+import { execa } from "execa";
+import { MissingNeed, step } from "./progress.ts";
+
+/** What the lab and the checks need of Debian: QEMU, what builds its images, and the linter of the host's scripts. */
+const PACKAGES = ["qemu-system-x86", "qemu-utils", "debootstrap", "debian-archive-keyring", "fdisk", "e2fsprogs", "openssh-client", "shellcheck"];
+
+/** A command as root runs it: as it is, or through sudo. */
+export async function asRoot(program: string, ...args: string[]): Promise<[string, string[]]> {
+  if (process.getuid?.() === 0) return [program, args];
+  const { exitCode } = await execa("sudo", ["--non-interactive", "true"], { reject: false });
+  if (exitCode === 0) return ["sudo", ["--non-interactive", program, ...args]];
+  throw new MissingNeed("This needs root, or sudo without a password, to install Debian packages and to build the lab's disk image.");
+}
+
+/** Installs the Debian packages that are absent, once it has named them. */
+export async function installDebianPackages(): Promise<void> {
+  const { stdout } = await execa("dpkg-query", ["--show", "--showformat", "${db:Status-Abbrev} ${Package}\n", ...PACKAGES], { reject: false });
+  if (stdout === undefined) throw new MissingNeed("This needs Debian or one of its kin: there is no dpkg-query here.");
+  const installed = stdout.split("\n").flatMap((line) => (line.startsWith("ii ") ? [line.slice(3).trim()] : []));
+  const absent = PACKAGES.filter((name) => !installed.includes(name));
+  if (absent.length === 0) return;
+  await step(`Installing the Debian packages ${absent.join(", ")}`, async () => {
+    await apt("update");
+    const { exitCode, all } = await apt("install", "--yes", "--no-install-recommends", ...absent);
+    if (exitCode !== 0) throw new MissingNeed(`apt-get could not install them: ${all.trim().split("\n").at(-1)}`);
+  });
+}
+
+async function apt(...args: string[]) {
+  // Through env, since sudo keeps no environment.
+  const [program, rest] = await asRoot("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", ...args);
+  return execa(program, rest, { stdin: "ignore", reject: false, all: true });
+}

@@ -1,0 +1,29 @@
+/** `npm start`: the tools, the lab, a real `pulumi up` of stack `dev` on it, and the tiers that it made. */
+import { execa } from "execa";
+import * as lab from "../lab/lab.ts";
+import { prepareStack } from "../lab/stack.ts";
+import { installDebianPackages } from "./debian.ts";
+import { printTree, type Json } from "./printTree.ts";
+import { main } from "./progress.ts";
+import { ROOT } from "./project.ts";
+import { installTools } from "./tools.ts";
+
+await main(async () => {
+  await installDebianPackages();
+  await installTools();
+  await lab.up();
+  const configFile = await prepareStack(await lab.connection());
+  const pulumi = { cwd: ROOT, env: lab.pulumiEnv() };
+  process.on("SIGINT", () => {});
+  const { exitCode } = await execa("pulumi", ["up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", "dev", "--config-file", configFile], {
+    ...pulumi,
+    stdio: ["ignore", "inherit", "inherit"],
+    reject: false,
+  });
+  if (exitCode !== 0) return exitCode ?? 1;
+  const { stdout } = await execa("pulumi", ["stack", "output", "--json", "--stack", "dev"], pulumi);
+  const { hosts } = JSON.parse(stdout) as { hosts?: Json };
+  console.log(`\n${printTree(hosts ?? {}).join("\n")}`);
+  console.log("\nThe lab stays up: `npm run lab -- ssh` looks at the storage host, `npm run lab -- down` shuts it down.");
+  return 0;
+});
