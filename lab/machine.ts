@@ -34,9 +34,12 @@ const DISKS: Record<Machine, readonly string[]> = {
 };
 
 const MEMORY_MIB: Record<Machine, number> = { "storage-host": 1024, nas: 512 };
-const PROCESSORS: Record<Machine, number> = { "storage-host": 2, nas: 1 };
+const PROCESSORS: Record<Machine, number> = { "storage-host": 2, nas: 2 };
 const OTHER: Record<Machine, Machine> = { "storage-host": "nas", nas: "storage-host" };
 const MAC_SUFFIX: Record<Machine, number> = { "storage-host": 1, nas: 2 };
+
+/** New enough for crc32c instructions, which every file system here wants; later ones' wide registers are slow to emulate (a boot in 16.5 s instead of 13). */
+const EMULATED_PROCESSOR = "Nehalem";
 
 /** Words that the machine's kernel, and systemd on it, read: the image is the same for both. */
 function kernelCommandLine(machine: Machine): string {
@@ -52,7 +55,7 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg", sshP
   return [
     ...["-name", `jts-lab-${machine}`, "-pidfile", `${machine}/pid`, "-nodefaults", "-no-user-config", "-display", "none"],
     ...["-serial", `file:${machine}/console.log`],
-    ...["-machine", "q35", "-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=512", "-cpu", accelerator === "kvm" ? "host" : "max"],
+    ...["-machine", "q35", "-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=512", "-cpu", accelerator === "kvm" ? "host" : EMULATED_PROCESSOR],
     ...["-smp", String(PROCESSORS[machine]), "-m", String(MEMORY_MIB[machine])],
     ...["-kernel", KERNEL, "-initrd", INITRD, "-append", kernelCommandLine(machine)],
     ...["-drive", `file=${machine}/root.qcow2,if=virtio,format=qcow2,cache=unsafe,discard=unmap`],

@@ -26,7 +26,7 @@ done
 chroot "$root" chown --recursive jts:jts /home/jts/.ssh
 
 chroot "$root" systemctl --quiet enable systemd-networkd.service
-chroot "$root" systemctl --quiet disable nfs-server.service smartmontools.service
+chroot "$root" systemctl --quiet disable nfs-server.service smartmontools.service sysstat.service
 # No console to log in on, and nothing that starts by itself and slows down what is measured.
 chroot "$root" systemctl --quiet mask \
   getty@tty1.service serial-getty@ttyS0.service nfs-blkmap.service \
