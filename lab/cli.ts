@@ -8,6 +8,8 @@ import * as lab from "./lab.ts";
 import { sshArguments } from "./ssh.ts";
 import { prepareStack } from "./stack.ts";
 
+const TAKES_CONFIG_FILE = ["config", "destroy", "import", "preview", "refresh", "up", "watch"];
+
 const USAGE = `Usage: npm run lab -- COMMAND
 
   up                      start the storage host and the NAS, making what they need
@@ -62,17 +64,18 @@ async function ssh(args: readonly string[]): Promise<number> {
   return handOver("ssh", [...(command.length === 0 && process.stdin.isTTY ? ["-t"] : []), ...(await sshArguments(machine)), ...command], { cwd: LAB });
 }
 
-const TAKES_CONFIG_FILE = ["config", "destroy", "import", "preview", "refresh", "up", "watch"];
-
 async function pulumi(args: readonly string[]): Promise<number> {
   await installTools();
   const file = await prepareStack(await lab.connection());
   const [subcommand = "", ...rest] = args;
-  const words = TAKES_CONFIG_FILE.includes(subcommand) && !names(rest, "--config-file") ? [subcommand, "--config-file", file, ...rest] : args;
+  const isDev = !names(rest, "--stack") && !names(rest, "-s");
+  const words = TAKES_CONFIG_FILE.includes(subcommand) && isDev && !names(rest, "--config-file") ? [subcommand, "--config-file", file, ...rest] : args;
   return handOver("pulumi", words, { cwd: ROOT, env: lab.pulumiEnv() });
 }
 
-const names = (args: readonly string[], option: string) => args.some((word) => word === option || word.startsWith(`${option}=`));
+function names(args: readonly string[], option: string): boolean {
+  return args.some((word) => word === option || word.startsWith(`${option}=`));
+}
 
 /** Runs a program with this terminal, and ends as it ends. Ctrl-C is the program's to act on. */
 async function handOver(program: string, args: readonly string[], options: { cwd: string; env?: Record<string, string> }): Promise<number> {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -19,7 +19,7 @@ const STACK_CONFIG = join(LAB, `Pulumi.${STACK}.yaml`);
 /** The environment in which `pulumi` works on the lab's own backend. */
 export function pulumiEnv(): Record<string, string> {
   // Not a secret: nothing in the lab is, and its stacks never leave this folder.
-  return { ...pulumiEnvironment(), PULUMI_BACKEND_URL: `file://${STATE}`, PULUMI_CONFIG_PASSPHRASE: "jts-lab" };
+  return { ...pulumiEnvironment(), PULUMI_BACKEND_URL: `file://${STATE}`, PULUMI_CONFIG_PASSPHRASE: "jts-lab", PULUMI_STACK: STACK };
 }
 
 /** Stack `dev` of the lab exists, its configuration the committed one with the lab's connection. Gives that file's path. */
@@ -31,11 +31,23 @@ export async function prepareStack(connection: Connection): Promise<string> {
   const at = ["config", "jts-storage:hosts", LAB_HOST];
   if (!config.hasIn(at)) throw new MissingNeed(`Pulumi.${STACK}.yaml has no host "${LAB_HOST}" under jts-storage:hosts, so the lab can't stand in for it.`);
   config.setIn([...at, "connection"], connection);
-  // The salt belongs to the lab's passphrase; `pulumi stack init` adds it where there is none.
-  const salt = parseDocument(await readFile(STACK_CONFIG, "utf8").catch(() => "")).get("encryptionsalt");
-  if (salt === undefined) config.delete("encryptionsalt");
-  else config.set("encryptionsalt", salt);
+  config.set("encryptionsalt", await initStack());
   await writeFile(STACK_CONFIG, config.toString());
-  await execa("pulumi", ["stack", "select", "--create", STACK, "--config-file", STACK_CONFIG], { cwd: ROOT, env: pulumiEnv(), stdin: "ignore" });
   return STACK_CONFIG;
+}
+
+/**
+ * The stack is there, in the backend; gives the salt that belongs to the lab's passphrase. `pulumi stack init` writes
+ * it beside the Pulumi.yaml that it finds, so it works on a copy: the committed configuration stays as it is.
+ */
+async function initStack(): Promise<string> {
+  const project = join(LAB, "project");
+  const settings = join(project, `Pulumi.${STACK}.yaml`);
+  await mkdir(project, { recursive: true });
+  await copyFile(join(ROOT, "Pulumi.yaml"), join(project, "Pulumi.yaml"));
+  if (!existsSync(join(STATE, ".pulumi", "stacks", "jts-storage", `${STACK}.json`))) {
+    await rm(settings, { force: true });
+    await execa("pulumi", ["stack", "init", "--no-select", "--stack", STACK], { cwd: project, env: pulumiEnv(), stdin: "ignore" });
+  }
+  return String(parseDocument(await readFile(settings, "utf8")).get("encryptionsalt"));
 }

@@ -13,7 +13,7 @@ const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
  * that a preview can't know yet are passed on as they are.
  */
 export function checkInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, olds: Properties, news: Properties): CheckResult<Properties> {
-  const { __provider: _, ...declared } = news;
+  const { __provider: _provider, ...declared } = news;
   const unknown = Object.keys(declared).filter((key) => holdsUnknown(declared[key]));
   const known = Object.fromEntries(Object.entries(declared).filter(([key]) => !unknown.includes(key)));
   const shape = Object.fromEntries(Object.entries(kind.inputs.shape).filter(([key]) => !unknown.includes(key)));
@@ -27,7 +27,7 @@ export function checkInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>,
   const inputs = parsed.data as unknown as I;
   const failures: InvalidInput[] = [...(kind.refuse?.(inputs) ?? [])];
   const old = kind.inputs.safeParse(olds);
-  const sameResource = old.success && ["host", ...kind.identity].every((key) => JSON.stringify(old.data[key]) === JSON.stringify(parsed.data[key as keyof typeof parsed.data]));
+  const sameResource = old.success && ["host", ...kind.identity].every((key) => JSON.stringify(old.data[key]) === JSON.stringify(parsed.data[key]));
   if (sameResource) failures.push(...(kind.refuseChange?.(old.data as unknown as I, inputs) ?? []));
   return { inputs: normalInputs(kind, inputs), failures };
 }

@@ -1,3 +1,7 @@
+import { quote } from "../values/shellWord.ts";
+
+export { quote };
+
 /** A command for a host: an argument vector, never a shell string. */
 export interface Command {
   readonly argv: readonly string[];
@@ -47,15 +51,6 @@ export function cmd(text: TemplateStringsArray, ...values: readonly (string | nu
   });
   endWord();
   return { argv };
-}
-
-/**
- * One word of POSIX shell that expands to exactly `text`.
- * @throws {TypeError} on NUL, which no argument can hold.
- */
-export function quote(text: string): string {
-  if (text.includes("\0")) throw new TypeError("A NUL character can't be passed to a command.");
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The command as a person would type it, for messages. */

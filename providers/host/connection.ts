@@ -1,5 +1,9 @@
 import { z } from "zod";
 
+const publicKey = z.string().regex(/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}( .*)?$/, {
+  error: 'is not a public key; write what "ssh-keyscan -t ed25519 HOST" prints after the name, once compared with the host: ssh-ed25519 AAAA…',
+});
+
 /** How a host is reached; the key `connection` of a host in the stack's configuration. */
 export const connectionSchema = z.strictObject({
   /** Name or address, as ssh(1) takes it. */
@@ -8,12 +12,12 @@ export const connectionSchema = z.strictObject({
   /** root, or a user with passwordless sudo. */
   user: z.string().min(1).default("root"),
   /** The host's public key, `type base64` as in known_hosts after the name. Always checked. */
-  hostKey: z.string().regex(/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}( .*)?$/, {
-    error: 'is not a public key; write what "ssh-keyscan -t ed25519 HOST" prints after the name, once compared with the host: ssh-ed25519 AAAA…',
-  }),
+  hostKey: publicKey,
   /** The private key's path, `~` allowed. Left out: the SSH agent and ~/.ssh/config decide. */
   identityFile: z.string().min(1).optional(),
   /** As ssh_config(5)'s ProxyJump: `[user@]host[:port]`, several with commas. */
   proxyJump: z.string().min(1).optional(),
+  /** The jump host's public key, for `@pulumi/command`, which doesn't read known_hosts; ssh(1) itself takes it from there. */
+  proxyHostKey: publicKey.optional(),
 });
 export type Connection = z.infer<typeof connectionSchema>;

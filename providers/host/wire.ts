@@ -65,7 +65,7 @@ export function parseAnswers(bytes: Buffer, program: Program): Answers | undefin
   const commands = [...program.steps, ...program.questions];
   const outputs: (Output | undefined)[] = [];
   let at = 0;
-  for (const _ of commands) {
+  while (outputs.length < commands.length) {
     const endOfLine = bytes.indexOf("\n", at);
     if (endOfLine < 0) return undefined;
     const header = bytes.toString("utf8", at, endOfLine);

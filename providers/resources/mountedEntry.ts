@@ -25,9 +25,9 @@ interface Seen {
 interface MountedEntry<I extends CommonInputs> {
   readonly name: string;
   readonly inputs: z.ZodObject;
-  entry(inputs: I): FstabEntry;
+  readonly entry: (inputs: I) => FstabEntry;
   /** What a line of fstab, and the mount, say of the inputs. */
-  read(entry: FstabEntry, inputs: I): Partial<I>;
+  readonly read: (entry: FstabEntry, inputs: I) => Partial<I>;
 }
 
 /** A line of fstab and the mount that it describes: both are there, or neither. */

@@ -1,0 +1,27 @@
+# Usage: bash -c "$THIS" install-scripts DELIVERED TARGET, the manifest (lines of sha256sum) on standard input
+# Installs the scripts that were just delivered, once each is proved to be what was sent; removes those of the last
+# manifest that are in this one no more; takes the delivered copies away.
+set -euo pipefail
+delivered=$1 target=$2
+manifest=$(cat)
+paths() { sed 's/^[0-9a-f]\{64\}  //'; }
+if [[ ! -d $delivered ]]; then
+  # Nothing was delivered because nothing changed.
+  cd -- "$target" && sha256sum --quiet --check --strict <<<"$manifest" && exit 0
+  echo "$target isn't as declared, and nothing was delivered: run pulumi up --replace on the CopyToRemote resource" >&2
+  exit 1
+fi
+(cd -- "$delivered" && sha256sum --quiet --check --strict <<<"$manifest")
+install --directory --owner=root --group=root --mode=755 -- "$target"
+while read -r path; do
+  install -D --owner=root --group=root --mode=755 -- "$delivered/$path" "$target/$path.new"
+  mv --no-target-directory -- "$target/$path.new" "$target/$path"
+done < <(paths <<<"$manifest")
+if [[ -e $target/.manifest ]]; then
+  while read -r path; do
+    grep --quiet --line-regexp --fixed-strings -- "$path" < <(paths <<<"$manifest") || rm --force -- "$target/$path"
+  done < <(paths <"$target/.manifest")
+fi
+printf '%s\n' "$manifest" >"$target/.manifest"
+(cd -- "$target" && sha256sum --quiet --check --strict .manifest)
+rm --recursive --force -- "$delivered"

@@ -1,0 +1,66 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { HotSettings, TuningSettings } from "../config.ts";
+import { ConfigFile, SystemdTimer } from "../providers/index.ts";
+import { trimmedMountPoints } from "./layout.ts";
+
+export interface HostTuningArgs {
+  /** The host's name: a key of `jts-storage:hosts`. */
+  readonly host: string;
+  readonly settings: TuningSettings;
+  readonly hot: HotSettings;
+}
+
+/** What the kernel is told for the hot tier: the I/O scheduler, network buffers, and a weekly trim. */
+export class HostTuning extends pulumi.ComponentResource {
+  /** Timer → its calendar. */
+  readonly timers: Readonly<Record<string, string>>;
+
+  constructor(name: string, { host, settings, hot }: HostTuningArgs, options?: pulumi.ComponentResourceOptions) {
+    super("jts-storage:HostTuning", name, {}, options);
+    const { scheduler, sysctl, fstrimOnCalendar } = settings;
+    new ConfigFile(
+      `${name}-sysctl`,
+      { host, path: "/etc/sysctl.d/60-jts-storage.conf", content: Object.entries(sysctl).map(([key, value]) => `${key} = ${value}\n`).join(""), activation: { kind: "sysctl" } },
+      { parent: this },
+    );
+    if (hot.layout === "lvm") {
+      new ConfigFile(
+        `${name}-scheduler`,
+        { host, path: "/etc/udev/rules.d/60-jts-storage.rules", content: schedulerRule(scheduler, hot.device.serial), activation: { kind: "udev", device: hot.device.path, attribute: "queue/scheduler", value: scheduler } },
+        { parent: this },
+      );
+    }
+    const mountPoints = trimmedMountPoints(hot);
+    this.timers = mountPoints.length === 0 ? {} : { "fstrim-all": fstrimOnCalendar };
+    if (mountPoints.length > 0) {
+      new SystemdTimer(
+        `${name}-fstrim`,
+        {
+          host,
+          name: "fstrim-all",
+          description: "Trim of the hot tier's filesystems",
+          onCalendar: fstrimOnCalendar,
+          randomizedDelaySeconds: 3600,
+          service: {
+            // A mount that isn't there must not keep the others from being trimmed.
+            ExecStart: mountPoints.map((mountPoint) => `-/usr/sbin/fstrim --verbose ${mountPoint}`),
+            TimeoutStartSec: "2h",
+            Nice: 19,
+            IOSchedulingClass: "idle",
+            ProtectHome: true,
+            PrivateNetwork: true,
+            NoNewPrivileges: true,
+          },
+        },
+        { parent: this },
+      );
+    }
+    this.registerOutputs({});
+  }
+}
+
+/** With a serial number the rule is about that one device; else about every NVMe namespace. */
+function schedulerRule(scheduler: string, serial: string | undefined): string {
+  const which = serial === undefined ? "" : `, ENV{ID_SERIAL_SHORT}=="${serial}"`;
+  return `ACTION=="add|change", KERNEL=="nvme[0-9]*n[0-9]*", ENV{DEVTYPE}=="disk"${which}, ATTR{queue/scheduler}="${scheduler}"\n`;
+}

@@ -1,0 +1,303 @@
+/** From a host's settings to what is made on it: names, sizes, paths, options. Pure, and all that can be refused without a host is refused here. */
+import type { AutomationSettings, ColdSettings, HostSettings, HotSettings, LvmSettings, Problem, VolumeSettings, WarmSettings } from "../config.ts";
+import { refusedOptions, type MountRequest } from "../providers/values/mountOptions.ts";
+import { formatBytes } from "../providers/values/size.ts";
+import { COMMON_OPTIONS, SNAPSHOT_DAYS, VOLUME_PROFILES, WARM } from "./profiles.ts";
+
+const GIB = 2 ** 30;
+const MIB = 2 ** 20;
+
+/** A folder tree of the hot tier and whose it is. */
+export interface ServiceFolder {
+  readonly service: string;
+  readonly owner: string;
+  readonly group: string;
+  readonly mode: string;
+  readonly folders: readonly string[];
+  /** Where the hot tree shows it. */
+  readonly treePath: string;
+}
+
+/** A logical volume, the filesystem on it, and where it is mounted. */
+export interface VolumeLayout extends ServiceFolder {
+  /** The LV's name. */
+  readonly name: string;
+  readonly device: string;
+  readonly sizeBytes: number;
+  readonly filesystem: "ext4" | "xfs" | "btrfs";
+  readonly mkfsOptions: readonly string[];
+  readonly mountPoint: string;
+  readonly options: readonly string[];
+  /** fs_passno of fstab(5). */
+  readonly pass: number;
+}
+
+/** What the volume group holds and what of it is planned, in bytes; undefined where the device's size isn't configured. */
+export interface Capacity {
+  readonly volumeGroupBytes: number;
+  readonly plannedBytes: number;
+  readonly freeBytes: number;
+  readonly reserveBytes: number;
+}
+
+/** Whose the services' folders are, and where the hot tree has them. */
+export function serviceFolders(hot: HotSettings): ServiceFolder[] {
+  return Object.entries(hot.volumes ?? everyProfile()).map(([service, configured]) => {
+    const profile = VOLUME_PROFILES[service];
+    return {
+      service,
+      owner: configured.owner ?? profile?.owner ?? "root",
+      group: configured.group ?? profile?.group ?? "root",
+      mode: configured.mode ?? profile?.mode ?? "750",
+      folders: configured.folders ?? profile?.folders ?? [],
+      treePath: `${hot.tree}/${profile?.treeFolder ?? service}`,
+    };
+  });
+}
+
+/** The volumes of the hot tier. @throws {Error} on settings with problems. */
+export function volumesOf(hot: LvmSettings): VolumeLayout[] {
+  return serviceFolders(hot).map((folder) => {
+    const { service } = folder;
+    const configured: VolumeSettings = hot.volumes?.[service] ?? {};
+    const profile = VOLUME_PROFILES[service];
+    const filesystem = configured.filesystem ?? profile?.filesystem ?? "ext4";
+    // The profile's options speak of the profile's filesystem.
+    const sameKind = profile?.filesystem === filesystem ? profile : undefined;
+    const name = `lv_${service}`;
+    const mountPoint = configured.mountPoint ?? profile?.mountPoint;
+    const sizeBytes = sizeOf(hot, service);
+    if (mountPoint === undefined || sizeBytes === undefined) throw new Error(`${service} has no mount point or size`);
+    return {
+      ...folder,
+      name,
+      device: `/dev/${hot.volumeGroup.name}/${name}`,
+      sizeBytes,
+      filesystem,
+      mkfsOptions: configured.mkfsOptions ?? sameKind?.mkfsOptions ?? [],
+      mountPoint,
+      options: withCommonOptions(configured.options ?? sameKind?.options ?? []),
+      // A check at boot does nothing for XFS and btrfs: fsck.xfs(8), fsck.btrfs(8).
+      pass: filesystem === "ext4" ? 2 : 0,
+    };
+  });
+}
+
+/** The volume group's ledger. */
+export function capacityOf(hot: LvmSettings): Capacity | undefined {
+  const extents = extentsOf(hot);
+  if (extents === undefined) return undefined;
+  const extent = hot.volumeGroup.extentSize;
+  const planned = volumesOf(hot).reduce((sum, { sizeBytes }) => sum + Math.ceil(sizeBytes / extent), 0);
+  return {
+    volumeGroupBytes: extents * extent,
+    plannedBytes: planned * extent,
+    freeBytes: (extents - planned) * extent,
+    reserveBytes: reserveOf(hot),
+  };
+}
+
+export function warmMount(warm: WarmSettings): { readonly source: string; readonly options: readonly string[] } {
+  const compress = warm.compression === "no" ? [] : [`compress=${warm.compression}`];
+  return { source: `LABEL=${warm.label}`, options: withCommonOptions([...compress, ...warm.options]) };
+}
+
+/** Where else the warm tier is seen. */
+export function warmAlsoAt(warm: WarmSettings): string {
+  return warm.alsoAt ?? WARM.alsoAt;
+}
+
+/** The folder of the export that is ours, as the host sees it. */
+export function coldRoot(cold: ColdSettings): string {
+  return `${cold.mountPoint}/${cold.root}`;
+}
+
+/** The options of a bind mount: systemd mounts its source first by itself (systemd.mount(5)). */
+export const BIND_OPTIONS = ["bind", "nofail"] as const;
+
+/** Everything in a host's settings that no host could carry out; sections that could not be read are left out. */
+export function findProblems({ hot, warm, cold, automation }: Partial<HostSettings>): Problem[] {
+  const problems: Problem[] = [];
+  if (hot?.layout === "lvm") problems.push(...findHotProblems(hot));
+  if (warm !== undefined) {
+    const { source, options } = warmMount(warm);
+    problems.push(...findOptionProblems("warm", { type: "btrfs", source, options, pass: 0, mkfsOptions: warm.mkfsOptions }));
+    if (hot?.layout === "lvm" && hot.device.path === warm.device.path) problems.push({ key: "warm.device.path", message: `${warm.device.path} is already the hot tier's device` });
+  }
+  if (cold !== undefined) problems.push(...findOptionProblems("cold", { type: "nfs", source: `${cold.server}:${cold.export}`, options: cold.options, pass: 0 }));
+  if (automation !== undefined) {
+    if (warm === undefined) problems.push({ key: "automation", message: "needs the warm tier, where data of the hot tier moves to" });
+    if (automation.usageWarningPercent >= automation.usageCriticalPercent) {
+      problems.push({ key: "automation.usageWarningPercent", message: `${automation.usageWarningPercent} must be below usageCriticalPercent, ${automation.usageCriticalPercent}` });
+    }
+  }
+  if (problems.length === 0) problems.push(...findSharedMountPoints({ hot, warm, cold }));
+  return problems;
+}
+
+function findHotProblems(hot: LvmSettings): Problem[] {
+  const problems: Problem[] = [];
+  const { extentSize } = hot.volumeGroup;
+  if (extentSize < 1024 || !Number.isInteger(Math.log2(extentSize))) {
+    problems.push({ key: "hot.volumeGroup.extentSize", message: `${formatBytes(extentSize)} is no extent size: a power of 2, at least 1 KiB (vgcreate(8))` });
+  }
+  for (const [service, { size, mountPoint }] of Object.entries(hot.volumes ?? {})) {
+    const key = `hot.volumes.${service}`;
+    const profile = VOLUME_PROFILES[service];
+    if (size === undefined && profile === undefined) problems.push({ key: `${key}.size`, message: `is missing: there is no profile of that name (${Object.keys(VOLUME_PROFILES).join(", ")}) to take it from` });
+    else if (sizeOf(hot, service) === undefined) problems.push({ key: `${key}.size`, message: "is a share of the volume group, so hot.device.size must be there to know how much that is" });
+    if (mountPoint === undefined && profile === undefined) problems.push({ key: `${key}.mountPoint`, message: "is missing: there is no profile of that name to take it from" });
+  }
+  if (problems.length > 0) return problems;
+  for (const { service, filesystem, device, options, pass, mkfsOptions } of volumesOf(hot)) {
+    problems.push(...findOptionProblems(`hot.volumes.${service}`, { type: filesystem, source: device, options, pass, mkfsOptions }));
+  }
+  const capacity = capacityOf(hot);
+  if (capacity !== undefined && capacity.freeBytes < capacity.reserveBytes) {
+    problems.push({
+      key: "hot.volumes",
+      message: `${formatBytes(capacity.plannedBytes)} of volumes and ${formatBytes(capacity.reserveBytes)} for snapshots don't fit the ${formatBytes(capacity.volumeGroupBytes)} of ${hot.volumeGroup.name}; make them ${formatBytes(capacity.reserveBytes - capacity.freeBytes)} smaller, or set hot.snapshotReserve`,
+    });
+  }
+  return problems;
+}
+
+/** Options that no kernel takes, and flags that mkfs must not have: see mountOptions.ts for each. */
+function findOptionProblems(key: string, request: MountRequest): Problem[] {
+  return refusedOptions(request).map(({ option, reason }) => ({ key: `${key}.${request.mkfsOptions?.some((argument) => argument.includes(option)) === true ? "mkfsOptions" : "options"}`, message: reason }));
+}
+
+function findSharedMountPoints({ hot, warm, cold }: Partial<HostSettings>): Problem[] {
+  const claims: { readonly key: string; readonly mountPoint: string }[] = [];
+  if (hot?.layout === "lvm") {
+    for (const { service, mountPoint, treePath } of volumesOf(hot)) claims.push({ key: `hot.volumes.${service}.mountPoint`, mountPoint }, { key: `hot.volumes.${service} in hot.tree`, mountPoint: treePath });
+  } else if (hot !== undefined) {
+    for (const { service, treePath } of serviceFolders(hot)) claims.push({ key: `hot.volumes.${service}`, mountPoint: treePath });
+  }
+  if (warm !== undefined) claims.push({ key: "warm.mountPoint", mountPoint: warm.mountPoint }, { key: "warm.alsoAt", mountPoint: warmAlsoAt(warm) });
+  if (cold !== undefined) claims.push({ key: "cold.mountPoint", mountPoint: cold.mountPoint });
+  return claims.flatMap(({ key, mountPoint }, index) => {
+    const first = claims.findIndex((other) => other.mountPoint === mountPoint);
+    return first < index ? [{ key, message: `${mountPoint} is already the mount point of ${claims[first]!.key}` }] : [];
+  });
+}
+
+/** What an operator wants to see of a host's tiers: nothing that changes by itself. */
+export function summarize({ hot, warm, cold, automation, tuning }: HostSettings, timers: Readonly<Record<string, string>>) {
+  return {
+    ...(hot === undefined ? {} : { hot: hot.layout === "lvm" ? summarizeLvm(hot) : summarizeDirectories(hot) }),
+    ...(warm === undefined ? {} : { warm: { device: warm.device.path, filesystem: "btrfs", label: warm.label, mountPoint: warm.mountPoint, options: warmMount(warm).options.join(",") } }),
+    ...(cold === undefined ? {} : { cold: { source: `${cold.server}:${cold.export}`, filesystem: `NFS ${cold.version}`, mountPoint: cold.mountPoint, folders: coldRoot(cold) } }),
+    ...(Object.keys(timers).length === 0 || (automation === undefined && tuning === false) ? {} : { timers }),
+  };
+}
+
+function summarizeLvm(hot: LvmSettings) {
+  const capacity = capacityOf(hot);
+  return {
+    device: hot.device.path,
+    volumeGroup: hot.volumeGroup.name,
+    ...(capacity === undefined ? {} : { planned: `${formatBytes(capacity.plannedBytes)} of ${formatBytes(capacity.volumeGroupBytes)}, ${formatBytes(capacity.freeBytes)} free for snapshots` }),
+    volumes: Object.fromEntries(
+      volumesOf(hot).map(({ name, sizeBytes, filesystem, mountPoint, treePath, owner, group, mode }) => [name, { size: formatBytes(sizeBytes), filesystem, mountPoint, alsoAt: treePath, owner: `${owner}:${group}`, mode }]),
+    ),
+  };
+}
+
+function summarizeDirectories(hot: Exclude<HotSettings, LvmSettings>) {
+  return {
+    tree: hot.tree,
+    folders: Object.fromEntries(serviceFolders(hot).map(({ service, treePath, owner, group, mode }) => [service, { path: treePath, owner: `${owner}:${group}`, mode }])),
+  };
+}
+
+/** The mount points of all tiers that a host has. */
+export function tierMountPoints({ hot, warm, cold }: HostSettings): string[] {
+  const hotPoints = hot === undefined ? [] : hot.layout === "lvm" ? volumesOf(hot).map(({ mountPoint }) => mountPoint) : [hot.tree];
+  return [...hotPoints, ...(warm === undefined ? [] : [warm.mountPoint]), ...(cold === undefined ? [] : [cold.mountPoint])];
+}
+
+/** The settings of the scripts on the host, by their names there; lists are separated by colons. */
+export function automationEnvironment(settings: HostSettings, automation: AutomationSettings, timers: readonly string[]): Record<string, string> {
+  const { hot, warm, cold } = settings;
+  const hotPoints = tierMountPoints({ ...settings, warm: undefined, cold: undefined });
+  // As the hot tree shows them, so that a service's logs keep its name when they move.
+  const logFolders = hot === undefined ? [] : serviceFolders(hot).flatMap(({ treePath, folders }) => (folders.includes("logs") ? [`${treePath}/logs`] : []));
+  return {
+    HOT_MOUNTS: hotPoints.join(":"),
+    LOG_SOURCES: logFolders.join(":"),
+    LOG_SOURCES_ROOT: hot?.tree ?? "",
+    VOLUME_GROUP: hot?.layout === "lvm" ? hot.volumeGroup.name : "",
+    WARM_MOUNT: warm?.mountPoint ?? "",
+    WARM_LABEL: warm?.label ?? "",
+    COLD_MOUNT: cold?.mountPoint ?? "",
+    COLD_SOURCE: cold === undefined ? "" : `${cold.server}:${cold.export}`,
+    COLD_ROOT: cold === undefined ? "" : coldRoot(cold),
+    LOGS_TO_WARM_AFTER_DAYS: String(automation.logsToWarmAfterDays),
+    BACKUPS_TO_COLD_AFTER_DAYS: String(automation.backupsToColdAfterDays),
+    TEMP_AFTER_DAYS: String(automation.tempAfterDays),
+    WARM_LOGS_AFTER_DAYS: String(automation.warmLogsAfterDays),
+    DOCKER_PRUNE: automation.dockerPrune ? "yes" : "no",
+    USAGE_WARNING_PERCENT: String(automation.usageWarningPercent),
+    USAGE_CRITICAL_PERCENT: String(automation.usageCriticalPercent),
+    TIMERS: timers.join(":"),
+  };
+}
+
+export interface Account {
+  readonly group: string;
+  /** Left out: the group alone, for root's folders. */
+  readonly user?: string;
+  readonly home?: string;
+}
+
+/** The accounts that folders belong to, each once; root exists. */
+export function accountsOf(hot: HotSettings): Account[] {
+  const accounts = new Map<string, Account>();
+  for (const { service, owner, group, treePath } of serviceFolders(hot)) {
+    const home = hot.layout === "lvm" ? (hot.volumes?.[service]?.mountPoint ?? VOLUME_PROFILES[service]?.mountPoint ?? treePath) : treePath;
+    if (group === "root" && owner === "root") continue;
+    if (!accounts.has(`${owner}:${group}`)) accounts.set(`${owner}:${group}`, owner === "root" ? { group } : { user: owner, group, home });
+  }
+  return [...accounts.values()];
+}
+
+/** Where a weekly trim makes sense: folders lie on a filesystem that isn't ours. */
+export function trimmedMountPoints(hot: HotSettings): string[] {
+  return hot.layout === "lvm" ? volumesOf(hot).map(({ mountPoint }) => mountPoint) : [];
+}
+
+/** In bytes; undefined where it is a share of a volume group whose size isn't configured. */
+function sizeOf(hot: LvmSettings, service: string): number | undefined {
+  const size = hot.volumes?.[service]?.size;
+  if (size === undefined) return VOLUME_PROFILES[service]?.sizeGib === undefined ? undefined : VOLUME_PROFILES[service].sizeGib * GIB;
+  if ("bytes" in size) return size.bytes;
+  const extents = extentsOf(hot);
+  return extents === undefined ? undefined : Math.floor((extents * size.percentOfVg) / 100) * hot.volumeGroup.extentSize;
+}
+
+/** Extents of the volume group, if LVM's metadata ends where the data is aligned to. */
+function extentsOf({ device, volumeGroup: { extentSize, dataAlignment } }: LvmSettings): number | undefined {
+  if (device.size === undefined) return undefined;
+  const dataStart = Math.ceil(MIB / dataAlignment) * dataAlignment;
+  return Math.max(0, Math.floor((device.size - dataStart) / extentSize));
+}
+
+function reserveOf(hot: LvmSettings): number {
+  if (hot.snapshotReserve !== undefined) return hot.snapshotReserve;
+  const services = Object.keys(hot.volumes ?? VOLUME_PROFILES);
+  return services.reduce((sum, service) => sum + (VOLUME_PROFILES[service]?.snapshotGibPerDay ?? 0), 0) * SNAPSHOT_DAYS * GIB;
+}
+
+/** Each of the common options, unless the list has its own word on the same. */
+function withCommonOptions(options: readonly string[]): string[] {
+  const says = (pattern: RegExp) => options.some((option) => pattern.test(option));
+  const common = COMMON_OPTIONS.filter(
+    (option) => !options.includes(option) && !(option === "noatime" && says(/^(relatime|strictatime|atime)$/)) && !(option.startsWith("x-systemd.device-timeout") && says(/^x-systemd\.device-timeout=/)),
+  );
+  return [...common, ...options];
+}
+
+function everyProfile(): Record<string, VolumeSettings> {
+  return Object.fromEntries(Object.keys(VOLUME_PROFILES).map((service) => [service, {}]));
+}

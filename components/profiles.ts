@@ -1,0 +1,159 @@
+/** The values of a JTS trading host, as data: what a host's configuration leaves out comes from here. */
+
+export interface VolumeProfile {
+  readonly sizeGib: number;
+  readonly filesystem: "ext4" | "xfs";
+  /** Arguments of mkfs(8), one each. */
+  readonly mkfsOptions: readonly string[];
+  /** Mount options besides {@link COMMON_OPTIONS}. */
+  readonly options: readonly string[];
+  readonly mountPoint: string;
+  readonly owner: string;
+  readonly group: string;
+  /** Octal digits. */
+  readonly mode: string;
+  /** The folder of the hot tree that shows the volume: /data/jts/hot/postgresql. */
+  readonly treeFolder: string;
+  /** Folders on the volume, of its owner, group and mode. */
+  readonly folders: readonly string[];
+  /** GiB that change in a day, so that a snapshot needs them. */
+  readonly snapshotGibPerDay: number;
+}
+
+/** No inode table or journal is left to be written in the background, where it would slow down what is measured. */
+const EXT4 = { filesystem: "ext4", mkfsOptions: ["-E", "lazy_itable_init=0,lazy_journal_init=0,discard"] } as const;
+
+export const VOLUME_PROFILES: Readonly<Record<string, VolumeProfile>> = {
+  postgres: {
+    ...EXT4,
+    sizeGib: 800,
+    options: ["data=writeback", "commit=30"],
+    mountPoint: "/var/lib/postgresql",
+    owner: "postgres",
+    group: "postgres",
+    mode: "750",
+    treeFolder: "postgresql",
+    folders: ["data", "logs", "config"],
+    snapshotGibPerDay: 5,
+  },
+  clickhouse: {
+    ...EXT4,
+    sizeGib: 1500,
+    options: ["data=ordered", "commit=5"],
+    mountPoint: "/var/lib/clickhouse",
+    owner: "clickhouse",
+    group: "clickhouse",
+    mode: "750",
+    treeFolder: "clickhouse",
+    folders: ["data", "logs", "tmp"],
+    snapshotGibPerDay: 10,
+  },
+  kafka: {
+    sizeGib: 600,
+    filesystem: "xfs",
+    mkfsOptions: ["-d", "agcount=32,su=64k,sw=1", "-l", "size=128m,su=64k"],
+    options: ["logbufs=8", "logbsize=256k", "largeio", "swalloc"],
+    mountPoint: "/var/lib/kafka",
+    owner: "kafka",
+    group: "kafka",
+    mode: "750",
+    treeFolder: "kafka",
+    folders: ["data", "logs"],
+    snapshotGibPerDay: 0,
+  },
+  mongodb: {
+    ...EXT4,
+    sizeGib: 200,
+    options: ["commit=10"],
+    mountPoint: "/var/lib/mongodb",
+    owner: "mongodb",
+    group: "mongodb",
+    mode: "750",
+    treeFolder: "mongodb",
+    folders: ["data", "logs", "config"],
+    snapshotGibPerDay: 2,
+  },
+  redis: {
+    ...EXT4,
+    sizeGib: 50,
+    options: ["data=writeback"],
+    mountPoint: "/var/lib/redis",
+    owner: "redis",
+    group: "redis",
+    mode: "750",
+    treeFolder: "redis",
+    folders: ["data", "logs"],
+    snapshotGibPerDay: 0,
+  },
+  docker: {
+    ...EXT4,
+    sizeGib: 300,
+    options: [],
+    mountPoint: "/var/lib/docker-jts",
+    owner: "root",
+    group: "docker",
+    mode: "750",
+    treeFolder: "docker",
+    folders: ["volumes", "containers", "tmp"],
+    snapshotGibPerDay: 0,
+  },
+  local_backup: {
+    ...EXT4,
+    sizeGib: 150,
+    options: ["nodev", "nosuid"],
+    mountPoint: "/data/local-backup",
+    owner: "root",
+    group: "backup",
+    mode: "755",
+    treeFolder: "backup",
+    folders: ["daily", "snapshots", "staging"],
+    snapshotGibPerDay: 0,
+  },
+};
+
+/** How long snapshots are kept, which the VG's free space must last for. */
+export const SNAPSHOT_DAYS = 7;
+
+/**
+ * What each entry of a local filesystem has. `nofail`: boot waits for no disk. Since such an entry holds nothing up,
+ * its device gets minutes: with seconds, a slow boot would skip it.
+ */
+export const COMMON_OPTIONS = ["noatime", "nofail", "x-systemd.device-timeout=5min"] as const;
+
+export const HOT_TREE = "/data/jts/hot";
+
+export const WARM = {
+  label: "jts-warm-storage",
+  mountPoint: "/data/warm-storage",
+  alsoAt: "/data/warm",
+  compression: "zstd:3",
+  folders: ["daily-backups", "logs", "temp-processing"],
+  mode: "755",
+} as const;
+
+export const COLD = {
+  version: "3",
+  mountPoint: "/mnt/synology",
+  options: ["rw", "hard", "proto=tcp", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2", "_netdev", "nofail"],
+  /** The folder of the export that is ours. */
+  root: "jts",
+  folders: [
+    ...["archives/database", "archives/configs", "archives/strategies"],
+    ...["market-data/raw", "market-data/processed", "market-data/indicators"],
+    ...["backtesting/datasets", "backtesting/results", "backtesting/reports"],
+    ...["models/training", "models/models", "models/validation"],
+    ...["development/datasets", "development/notebooks", "development/experiments"],
+  ],
+  mode: "755",
+} as const;
+
+export const TUNING = {
+  scheduler: "none",
+  sysctl: {
+    "net.core.rmem_default": "262144",
+    "net.core.wmem_default": "262144",
+    "net.core.rmem_max": "16777216",
+    "net.core.wmem_max": "16777216",
+  },
+  fstrimOnCalendar: "weekly",
+} as const;

@@ -1,0 +1,107 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { remote } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { AutomationSettings, HostSettings } from "../config.ts";
+import { ConfigFile, SystemdTimer, type Directives } from "../providers/index.ts";
+import { automationEnvironment, tierMountPoints } from "./layout.ts";
+import { asRoot, connectionArgs } from "./remote.ts";
+
+export interface TieringAutomationArgs {
+  /** The host's name: a key of `jts-storage:hosts`. */
+  readonly host: string;
+  /** The whole host's: the scripts work on all of its tiers. */
+  readonly settings: HostSettings;
+  readonly automation: AutomationSettings;
+}
+
+const SCRIPTS = fileURLToPath(new URL("../scripts", import.meta.url));
+const INSTALLED = "/usr/local/lib/jts-storage";
+/** In the home of the user who connects: nobody else can put anything there. */
+const DELIVERED = ".jts-storage-delivered";
+const SETTINGS_FILE = "/etc/jts-storage/tiers.env";
+
+/** What moves data between the tiers by its age, and watches them: scripts, their settings, their timers. */
+export class TieringAutomation extends pulumi.ComponentResource {
+  /** Timer → its calendar. */
+  readonly timers: Readonly<Record<string, string>>;
+
+  constructor(name: string, { host, settings, automation }: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
+    super("jts-storage:TieringAutomation", name, {}, options);
+    this.timers = { "tiered-storage": automation.onCalendar, "storage-health": automation.healthOnCalendar };
+
+    const settingsFile = new ConfigFile(
+      `${name}-settings`,
+      { host, path: SETTINGS_FILE, content: printEnvironment(automationEnvironment(settings, automation, Object.keys(this.timers))) },
+      { parent: this },
+    );
+    const scripts = this.#deliverScripts(name, settings.connection);
+
+    const mountPoints = tierMountPoints(settings);
+    const timer = (script: string, description: string, onCalendar: string, unit: Directives, service: Directives) =>
+      new SystemdTimer(
+        `${name}-${script}`,
+        { host, name: script, description, onCalendar, randomizedDelaySeconds: 900, unit, service: { Nice: 19, IOSchedulingClass: "idle", ...SANDBOX, ...service } },
+        { parent: this, dependsOn: [settingsFile, scripts] },
+      );
+    timer(
+      "tiered-storage",
+      "Moves data between the storage tiers by its age",
+      automation.onCalendar,
+      // Not the NAS's: while it is away, moves to the warm tier go on.
+      { RequiresMountsFor: settings.warm?.mountPoint ?? "/" },
+      { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h", ReadWritePaths: ["/run", ...mountPoints.map((mountPoint) => `-${mountPoint}`)] },
+    );
+    // Critical findings are the run's failure, so that systemd shows them.
+    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh`, SuccessExitStatus: 1, TimeoutStartSec: "5min" });
+    this.registerOutputs({});
+  }
+
+  /** Copied by SFTP, then proved to be what was sent, and installed as root's. */
+  #deliverScripts(name: string, connection: HostSettings["connection"]): pulumi.Resource {
+    const manifest = scriptsManifest();
+    const create = asRoot(connection, "install-scripts", DELIVERED, INSTALLED);
+    const copy = new remote.CopyToRemote(
+      `${name}-copy`,
+      { connection: connectionArgs(connection), source: new pulumi.asset.FileArchive(SCRIPTS), remotePath: DELIVERED, triggers: [create] },
+      { parent: this },
+    );
+    return new remote.Command(
+      `${name}-install`,
+      { connection: connectionArgs(connection), create, stdin: manifest, delete: asRoot(connection, "remove-scripts", INSTALLED), logging: "stderr", addPreviousOutputInEnv: false },
+      { parent: this, dependsOn: [copy] },
+    );
+  }
+}
+
+/** Tried on Debian 12. PrivateDevices and ProtectKernelModules would break LVM's tools. */
+const SANDBOX: Directives = {
+  ProtectSystem: "strict",
+  ProtectHome: true,
+  PrivateTmp: true,
+  ProtectControlGroups: true,
+  ProtectHostname: true,
+  RestrictRealtime: true,
+  RestrictSUIDSGID: true,
+  LockPersonality: true,
+  NoNewPrivileges: true,
+};
+
+/** Lines as sha256sum(1) writes them, for each of the scripts. */
+export function scriptsManifest(): string {
+  return readdirSync(SCRIPTS, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(SCRIPTS.length + 1))
+    .sort()
+    .map((path) => `${createHash("sha256").update(readFileSync(join(SCRIPTS, path))).digest("hex")}  ${path}`)
+    .join("\n");
+}
+
+/** Assignments that a shell reads; a value holds no quotes and line ends, since no setting may. */
+function printEnvironment(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}='${value.replaceAll("'", "'\\''")}'\n`)
+    .join("");
+}

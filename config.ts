@@ -1,0 +1,220 @@
+/** The stack's configuration: this file alone reads it. Every error names its key path, and all are told at once. */
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { findProblems } from "./components/layout.ts";
+import { COLD, HOT_TREE, TUNING, WARM } from "./components/profiles.ts";
+import { connectionSchema } from "./providers/host/connection.ts";
+import { accountName, lvmName, mode, path } from "./providers/resources/inputs.ts";
+import { parseSize, type Size } from "./providers/values/size.ts";
+
+/** `800GiB`, `800GB`, `1.5TiB`, bytes, or `50%VG`; a bare `800G` is GiB, as LVM has it. */
+const size = z.union([z.string(), z.number()], { error: "must be a size such as 800GiB" }).transform((text, context): Size => {
+  try {
+    return parseSize(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+
+/** A size that means the same on any host. */
+const byteSize = size.transform((parsed, context): number => {
+  if ("bytes" in parsed) return parsed.bytes;
+  context.addIssue({ code: "custom", message: "a share of a volume group is no size here; write for example 4MiB" });
+  return z.NEVER;
+});
+
+const word = z.string().regex(/^[^,\s\0]+$/, { error: "is no mount option: list each by itself, without commas and spaces" });
+const folder = z.string().regex(/^(?!\.{1,2}(\/|$))[^/\0\n:]+(\/(?!\.{1,2}(\/|$))[^/\0\n:]+)*$/, { error: "must be a relative path without `..`" });
+const days = z.int().min(0);
+const calendar = z.string().min(1);
+
+const device = z.strictObject({
+  /** Any path that leads to it; /dev/disk/by-id/… stays the same over boots. */
+  path,
+  /** Checked on the host, and lets previews do their sums. */
+  size: byteSize.optional(),
+  /** Checked on the host. */
+  serial: z.string().min(1).optional(),
+});
+
+const volume = z.strictObject({
+  size: size.optional(),
+  filesystem: z.enum(["ext4", "xfs", "btrfs"]).optional(),
+  mkfsOptions: z.array(z.string().min(1)).optional(),
+  options: z.array(word).optional(),
+  mountPoint: path.optional(),
+  owner: accountName.optional(),
+  group: accountName.optional(),
+  mode: mode.optional(),
+  folders: z.array(folder).optional(),
+});
+
+const hotLvm = z.strictObject({
+  layout: z.literal("lvm"),
+  device,
+  volumeGroup: z
+    .strictObject({ name: lvmName.default("vg_jts"), extentSize: byteSize.default(4 * 2 ** 20), dataAlignment: byteSize.default(4 * 2 ** 20) })
+    .prefault({}),
+  /** By service. Left out: all services of the profile. Given: these alone, and what one leaves out comes from its profile. */
+  volumes: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/, { error: "is no name of a volume: lower-case letters, digits and _" }), volume.nullable().transform((one) => one ?? {})).optional(),
+  /** Kept free in the volume group. Left out: what the profile's snapshots need. */
+  snapshotReserve: byteSize.optional(),
+  tree: path.default(HOT_TREE),
+});
+
+const hotDirectories = z.strictObject({
+  layout: z.literal("directories"),
+  volumes: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), volume.pick({ owner: true, group: true, mode: true, folders: true }).nullable().transform((one) => one ?? {})).optional(),
+  tree: path.default(HOT_TREE),
+});
+
+const hot = z.preprocess((value) => (typeof value === "object" && value !== null && !("layout" in value) ? { layout: "lvm", ...value } : value), z.discriminatedUnion("layout", [hotLvm, hotDirectories]));
+
+const warm = z.strictObject({
+  device,
+  label: z.string().regex(/^[\w.-]{1,255}$/, { error: "is no label: letters, digits and _ . -" }).default(WARM.label),
+  mountPoint: path.default(WARM.mountPoint),
+  /** Another folder that shows the same. */
+  alsoAt: path.optional(),
+  /** As btrfs(5) takes it for `compress=`. */
+  compression: z.string().regex(/^(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no)$/, { error: "is no compression of btrfs: zstd:1 to zstd:15, zlib:1 to zlib:9, lzo or no" }).default(WARM.compression),
+  mkfsOptions: z.array(z.string().min(1)).default([]),
+  /** Besides compress= and those that every entry has. */
+  options: z.array(word).default(["autodefrag"]),
+  owner: accountName.default("root"),
+  group: accountName.default("root"),
+  mode: mode.default(WARM.mode),
+  folders: z.array(folder).default([...WARM.folders]),
+});
+
+const cold = z.strictObject({
+  server: z.string().regex(/^[A-Za-z0-9.:_[\]-]+$/, { error: "is no host name or address" }),
+  export: path,
+  mountPoint: path.default(COLD.mountPoint),
+  version: z
+    .union([z.string(), z.number()])
+    .transform(String)
+    .pipe(z.enum(["3", "4", "4.1", "4.2"], { error: "is no version of NFS: 3, 4, 4.1 or 4.2" }))
+    .default(COLD.version),
+  options: z.array(word).default([...COLD.options]),
+  /** The folder of the export that is ours. */
+  root: folder.default(COLD.root),
+  owner: accountName.default("root"),
+  group: accountName.default("root"),
+  mode: mode.default(COLD.mode),
+  folders: z.array(folder).default([...COLD.folders]),
+});
+
+const tuning = z.strictObject({
+  scheduler: z.string().regex(/^[a-z-]+$/).default(TUNING.scheduler),
+  sysctl: z.record(z.string().regex(/^[a-z0-9_]+([./][a-z0-9_-]+)+$/i, { error: "is no kernel parameter" }), z.union([z.string(), z.number()]).transform(String)).default(TUNING.sysctl),
+  fstrimOnCalendar: calendar.default(TUNING.fstrimOnCalendar),
+});
+
+const percent = z.number().gt(0).max(100);
+
+const automation = z.strictObject({
+  /** When data moves between the tiers, see systemd.time(7). */
+  onCalendar: calendar.default("daily"),
+  healthOnCalendar: calendar.default("hourly"),
+  logsToWarmAfterDays: days.default(7),
+  backupsToColdAfterDays: days.default(30),
+  tempAfterDays: days.default(3),
+  warmLogsAfterDays: days.default(30),
+  /** `docker system prune` without volumes, where there is docker. */
+  dockerPrune: z.boolean().default(true),
+  usageWarningPercent: percent.default(80),
+  usageCriticalPercent: percent.default(90),
+});
+
+const SECTIONS = {
+  connection: connectionSchema,
+  /** What destroy, and removal from the program, do to PVs, VGs, LVs and filesystems. */
+  onDelete: z.enum(["retain", "wipe", "protect"], { error: "must be retain, wipe or protect" }).default("retain"),
+  hot: hot.optional(),
+  warm: warm.optional(),
+  cold: cold.optional(),
+  /** False: the kernel stays as it is. Left out: the JTS values, where there is a hot tier. */
+  tuning: z.union([z.literal(false), tuning]).prefault({}),
+  automation: automation.optional(),
+};
+
+export type HostSettings = { readonly [K in keyof typeof SECTIONS]: z.infer<(typeof SECTIONS)[K]> };
+export type HotSettings = NonNullable<HostSettings["hot"]>;
+export type LvmSettings = z.infer<typeof hotLvm>;
+export type VolumeSettings = z.infer<typeof volume>;
+export type WarmSettings = z.infer<typeof warm>;
+export type ColdSettings = z.infer<typeof cold>;
+export type TuningSettings = z.infer<typeof tuning>;
+export type AutomationSettings = z.infer<typeof automation>;
+
+/** Something that can't be as it is configured. */
+export interface Problem {
+  /** The key path: `trading.hot.volumes.postgres.size`. */
+  readonly key: string;
+  readonly message: string;
+}
+
+/** The hosts of the stack that is worked on. @throws {pulumi.RunError} that tells every problem. */
+export function readHosts(): Record<string, HostSettings> {
+  const { hosts, problems } = parseHosts(new pulumi.Config("jts-storage").requireObject("hosts"));
+  if (problems.length === 0) return hosts;
+  throw new pulumi.RunError(`The configuration of jts-storage:hosts can't be carried out:\n${problems.map(({ key, message }) => `  ${key}: ${message}`).join("\n")}`);
+}
+
+/** Reads the hosts without Pulumi; with problems, the hosts that have some are left out. */
+export function parseHosts(value: unknown): { readonly hosts: Record<string, HostSettings>; readonly problems: readonly Problem[] } {
+  if (!isRecord(value) || Object.keys(value).length === 0) {
+    return { hosts: {}, problems: [{ key: "jts-storage:hosts", message: "must map at least one host's name to its storage" }] };
+  }
+  const hosts: Record<string, HostSettings> = {};
+  const problems: Problem[] = [];
+  for (const [name, section] of Object.entries(value)) {
+    const host = parseHost(name, section);
+    problems.push(...host.problems);
+    if (host.settings !== undefined) hosts[name] = host.settings;
+  }
+  return { hosts, problems: [...problems, ...findSharedAddresses(hosts)] };
+}
+
+/** Each section by itself, so that a mistake in one doesn't hide those in another. */
+function parseHost(name: string, value: unknown): { readonly settings?: HostSettings; readonly problems: Problem[] } {
+  if (!/^[a-z0-9][a-z0-9-]*$/i.test(name)) return { problems: [{ key: name, message: "is no name of a host: letters, digits and -" }] };
+  if (!isRecord(value)) return { problems: [{ key: name, message: "must hold the host's connection and tiers" }] };
+  const problems: Problem[] = [];
+  for (const key of Object.keys(value)) if (!(key in SECTIONS)) problems.push({ key: `${name}.${key}`, message: `is unknown; a host takes ${Object.keys(SECTIONS).join(", ")}` });
+  const sections: Record<string, unknown> = {};
+  for (const [key, schema] of Object.entries(SECTIONS)) {
+    const parsed = (schema as z.ZodType).safeParse(value[key]);
+    if (parsed.success) sections[key] = parsed.data;
+    else problems.push(...parsed.error.issues.map((issue) => problemOf([name, key], issue, value[key])));
+  }
+  const settings = sections as Partial<HostSettings>;
+  problems.push(...findProblems(settings).map(({ key, message }) => ({ key: `${name}.${key}`, message })));
+  return problems.length === 0 ? { settings: settings as HostSettings, problems } : { problems };
+}
+
+/** One writer a machine: two names for one would each think that it is theirs. */
+function findSharedAddresses(hosts: Record<string, HostSettings>): Problem[] {
+  const seen = new Map<string, string>();
+  return Object.entries(hosts).flatMap(([name, { connection }]) => {
+    const address = `${connection.host}:${connection.port}`;
+    const other = seen.get(address);
+    if (other !== undefined) return [{ key: `${name}.connection.host`, message: `${address} is already ${other}'s; one machine is one host` }];
+    seen.set(address, name);
+    return [];
+  });
+}
+
+function problemOf(prefix: readonly string[], issue: z.core.$ZodIssue, section: unknown): Problem {
+  const key = [...prefix, ...issue.path.map(String)].join(".");
+  if (issue.code === "unrecognized_keys") return { key, message: `has unknown keys: ${issue.keys.join(", ")}` };
+  const value = issue.path.reduce<unknown>((at, part) => (isRecord(at) || Array.isArray(at) ? (at as Record<PropertyKey, unknown>)[part] : undefined), section);
+  if (value === undefined) return { key, message: `is missing (${issue.message})` };
+  return { key, message: `${JSON.stringify(value)}: ${issue.message}` };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

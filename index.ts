@@ -1,0 +1,27 @@
+import { ColdTier } from "./components/coldTier.ts";
+import { HostPackages } from "./components/hostPackages.ts";
+import { HostTuning } from "./components/hostTuning.ts";
+import { HotTier } from "./components/hotTier.ts";
+import { summarize } from "./components/layout.ts";
+import { TieringAutomation } from "./components/tieringAutomation.ts";
+import { WarmTier } from "./components/warmTier.ts";
+import { readHosts } from "./config.ts";
+
+/** Each host of the stack: its packages, its tiers side by side, then what tunes and what looks after them. */
+export const hosts = Object.fromEntries(
+  Object.entries(readHosts()).map(([host, settings]) => {
+    const { onDelete } = settings;
+    const packages = new HostPackages(`${host}-packages`, { settings });
+    const ready = { dependsOn: [packages] };
+
+    const hot = settings.hot && new HotTier(`${host}-hot`, { host, settings: settings.hot, onDelete }, ready);
+    const warm = settings.warm && new WarmTier(`${host}-warm`, { host, settings: settings.warm, onDelete }, ready);
+    const cold = settings.cold && new ColdTier(`${host}-cold`, { host, settings: settings.cold }, ready);
+
+    const tiers = [hot, warm, cold].filter((tier) => tier !== undefined);
+    const tuning = settings.hot && hot && settings.tuning && new HostTuning(`${host}-tuning`, { host, settings: settings.tuning, hot: settings.hot }, { dependsOn: [hot] });
+    const automation = settings.automation && new TieringAutomation(`${host}-automation`, { host, settings, automation: settings.automation }, { dependsOn: tiers });
+
+    return [host, summarize(settings, { ...(tuning ? tuning.timers : {}), ...automation?.timers })];
+  }),
+);
