@@ -44,39 +44,37 @@ export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, s
       const inputs = parseInputs(kind, properties);
       if (kind.leaves?.(inputs) === true) return;
       const session = sessionOf(inputs.host);
-      await inTurn(kind, session, async () => {
-        const { ask, asked } = session.recorder();
-        const seen = await kind.observe(ask, inputs);
-        const declared = { ...properties, ...inputs };
-        const plan = kind.planDestroy(declared, seen);
-        refuse(kind, session, inputs, plan, "onDelete" in inputs && inputs.onDelete === "wipe");
-        if (plan.steps.length === 0) return;
-        await session.change(plan.steps, deviceOf(kind, inputs), kind.changes, asked);
-        const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs)).steps;
-        if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
-      });
+      const declared = { ...properties, ...inputs };
+      const plan = (seen: S) => {
+        const planned = kind.planDestroy(declared, seen);
+        refuse(kind, session, inputs, planned, "onDelete" in inputs && inputs.onDelete === "wipe");
+        return planned.steps;
+      };
+      await session.carryOut({ observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes }, deviceOf(kind, inputs));
+      const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs)).steps;
+      if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
     },
   };
 }
 
-/** Observes, plans, refuses, runs, observes again: afterwards the plan is empty, or it throws. */
+/** Looks, plans, refuses, runs, looks again: afterwards the plan is empty, or it throws. */
 async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, id: string): Promise<Properties> {
-  return inTurn(kind, session, async () => {
-    const { ask, asked } = session.recorder();
-    const seen = await kind.observe(ask, inputs);
-    const plan = kind.plan(inputs, seen);
-    refuse(kind, session, inputs, plan, false);
-    if (plan.steps.length === 0) return outputs(kind, inputs, seen);
-    try {
-      await session.change(plan.steps, deviceOf(kind, inputs), kind.changes, asked);
-      const after = await kind.observe(session.ask, inputs);
-      const rest = kind.plan(inputs, after).steps;
-      if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
-      return outputs(kind, inputs, after);
-    } catch (error) {
-      throw await halfMade(kind, session, inputs, id, error);
-    }
-  });
+  let mayBeThere = false;
+  try {
+    const plan = (seen: S) => {
+      const planned = kind.plan(inputs, seen);
+      refuse(kind, session, inputs, planned, false);
+      mayBeThere = planned.steps.length > 0;
+      return planned.steps;
+    };
+    await session.carryOut({ observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes }, deviceOf(kind, inputs));
+    const after = await kind.observe(session.ask, inputs);
+    const rest = kind.plan(inputs, after).steps;
+    if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
+    return outputs(kind, inputs, after);
+  } catch (error) {
+    throw mayBeThere ? await halfMade(kind, session, inputs, id, error) : error;
+  }
 }
 
 /** What exists, or may exist, enters the state with the error, so that the next `up` finishes it. */
@@ -110,10 +108,6 @@ function notConverged<I extends CommonInputs, S>(kind: ResourceKind<I, S>, sessi
 
 function outputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, inputs: I, seen: S | undefined): Properties {
   return { ...normalInputs(kind, inputs), ...(seen === undefined ? {} : kind.report(inputs, seen).outputs) };
-}
-
-function inTurn<I extends CommonInputs, S, T>(kind: ResourceKind<I, S>, session: Session, work: () => Promise<T>): Promise<T> {
-  return kind.turn === "host" ? session.inTurn(work) : work();
 }
 
 function deviceOf<I extends CommonInputs, S>(kind: ResourceKind<I, S>, inputs: I): string | undefined {

@@ -1,3 +1,4 @@
+import type { Fact } from "../facts/fact.ts";
 import type { Command } from "../host/command.ts";
 
 /** What a step can do to what people have on the host. */
@@ -15,6 +16,8 @@ export interface Step {
    * enough for all who wait for their turn.
    */
   readonly owesReload?: boolean;
+  /** What a fact will be after the step, for plans that are made before it has run, in the same call. */
+  readonly foresees?: { readonly fact: Fact<undefined, unknown>; readonly value: unknown };
 }
 
 export interface Plan {

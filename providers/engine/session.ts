@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { About, Ask, Fact } from "../facts/fact.ts";
 import { HOST_WIDE } from "../facts/hostWide.ts";
@@ -15,10 +16,46 @@ interface Question {
 }
 
 interface Answer {
-  readonly question: Question;
+  readonly about: readonly About[];
+  /** The question whose answer this is, while it is on its way or after. */
+  readonly question?: Question;
   readonly value: Promise<unknown>;
-  readonly askedAt: number;
+  /** When it came; undefined: it is on its way. */
+  settledAt?: number;
 }
+
+/** What a resource wants done on the host. */
+export interface Work<S> {
+  observe(ask: Ask): Promise<S>;
+  /** The steps from what was seen to what is wanted. @throws {DataLossRefused} */
+  plan(seen: S): readonly Step[];
+  readonly changes: readonly About[];
+}
+
+interface Waiting {
+  readonly work: Work<unknown>;
+  readonly resolve: (seen: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Turn<S> {
+  readonly seen: S;
+  readonly steps: readonly Step[];
+  readonly changes: readonly About[];
+  readonly asked: ReadonlyMap<string, () => Question>;
+}
+
+/** A step or guard of the turn with this number failed; those before it are done, those after it are not. */
+class StepFailure extends Error {
+  readonly turn: number;
+  constructor(turn: number, cause: Error) {
+    super(cause.message, { cause });
+    this.turn = turn;
+  }
+}
+
+/** The engine sends what may go side by side within a few milliseconds. */
+const GATHER_MILLISECONDS = 5;
 
 const RELOAD = cmd`systemctl daemon-reload`;
 
@@ -34,8 +71,12 @@ export class Session {
   readonly #answers = new Map<string, Answer>();
   #pending: Question[] = [];
   #flushing = false;
-  #turn: Promise<unknown> = Promise.resolve();
-  #waitingTurns = 0;
+  #hasAsked = false;
+  /** Who waits for the host's turn. */
+  readonly #waiting: Waiting[] = [];
+  #serving = false;
+  /** Works that came and have not ended. */
+  #underWay = 0;
   #owesReload = false;
 
   constructor(host: Host) {
@@ -51,81 +92,141 @@ export class Session {
     return value;
   };
 
-  /** Runs `work` when every earlier one on this host has ended: a plan is made from what the last writer left. */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
-    this.#waitingTurns++;
-    const result = this.#turn.then(async () => {
-      this.#waitingTurns--;
-      try {
-        return await work();
-      } finally {
-        if (this.#owesReload && this.#waitingTurns === 0) await this.change([], undefined, ["units"], new Map());
-      }
-    });
-    this.#turn = result.catch(() => undefined);
-    return result;
-  }
-
-  /** An `ask` that remembers its questions, for {@link change} to ask again in the call that changes their answers. */
-  recorder(): { readonly ask: Ask; readonly asked: ReadonlyMap<string, () => Question> } {
-    const asked = new Map<string, () => Question>();
-    const ask: Ask = (fact, args) => {
-      asked.set(keyOf(fact, args), () => {
-        const { question } = this.#open(fact, args);
-        if (question === undefined) throw new Error("A stale answer was kept.");
-        return question;
-      });
-      return this.ask(fact, args);
-    };
-    return { ask, asked };
-  }
-
   /**
-   * Runs the steps in one call, each after its guard, and asks again what they made stale.
+   * Carries out one work: looks, plans, and runs the steps, each after its guard, in one call that also asks again what
+   * they made stale. Works that want the host's turn at the same time share it: each is planned on what those before
+   * it will leave, and all their steps travel in one call. Works with a device of their own go side by side.
+   * @param device whose turn alone is needed; undefined: the host's
+   * @returns what was seen before, and whether steps ran
    * @throws {DataLossRefused} when a guard failed, {CommandFailed} when a step did; the steps before it are done.
    */
-  async change(steps: readonly Step[], device: string | undefined, stale: readonly About[], again: ReadonlyMap<string, () => Question>): Promise<void> {
-    const commands = steps.flatMap((step) => (step.guard === undefined ? [step.command] : [step.guard, step.command]));
-    this.#owesReload ||= steps.some((step) => step.owesReload === true);
-    const reloads = this.#owesReload && this.#waitingTurns === 0 && device === undefined;
-    if (reloads) {
-      commands.push(RELOAD);
-      this.#owesReload = false;
-    }
-    this.#forget(stale);
-    const questions: Question[] = [];
-    for (const [key, reopen] of again) if (!this.#answers.has(key)) questions.push(reopen());
+  async carryOut<S>(work: Work<S>, device: string | undefined): Promise<S> {
+    this.#underWay++;
     try {
-      const answers = await this.host.call({ steps: commands, questions: questions.map(({ command }) => command), lock: device ?? HOST_LOCK });
+      if (device === undefined) {
+        const { promise, resolve, reject } = Promise.withResolvers<S>();
+        this.#waiting.push({ work, resolve, reject } as Waiting);
+        void this.#serve();
+        return await promise;
+      }
+      const turn = await this.#prepare(work);
+      if (turn.steps.length > 0) await this.#run([turn], device);
+      // The last to end pays what others owe.
+      if (this.#mayReload(1)) await this.#run([], undefined);
+      return turn.seen;
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async #serve(): Promise<void> {
+    if (this.#serving) return;
+    this.#serving = true;
+    try {
+      await sleep(GATHER_MILLISECONDS);
+      while (this.#waiting.length > 0) await this.#serveTogether(this.#waiting.splice(0));
+    } finally {
+      this.#serving = false;
+    }
+  }
+
+  /** One turn of the host for all who wait for it. Those after the first that fails get another turn, on a fresh look. */
+  async #serveTogether(batch: readonly Waiting[]): Promise<void> {
+    // What they all want to know travels in one call; who can't be answered is told below.
+    await Promise.allSettled(batch.map(({ work }) => work.observe(this.ask)));
+    const turns: Turn<unknown>[] = [];
+    const takers: Waiting[] = [];
+    const settled: (() => void)[] = [];
+    for (const waiting of batch) {
+      try {
+        const turn = await this.#prepare(waiting.work);
+        if (turn.steps.length === 0) {
+          settled.push(() => waiting.resolve(turn.seen));
+          continue;
+        }
+        turns.push(turn);
+        takers.push(waiting);
+        for (const { foresees } of turn.steps) if (foresees !== undefined) this.#answers.set(keyOf(foresees.fact, undefined), { about: foresees.fact.about, value: Promise.resolve(foresees.value), settledAt: Date.now() });
+      } catch (error) {
+        settled.push(() => waiting.reject(error));
+      }
+    }
+    let failedAt = turns.length;
+    try {
+      if (turns.length > 0 || this.#mayReload(batch.length)) await this.#run(turns, undefined, batch.length);
+    } catch (error) {
+      failedAt = error instanceof StepFailure ? error.turn : 0;
+      const cause = error instanceof StepFailure ? error.cause : error;
+      if (error instanceof StepFailure) settled.push(() => takers[failedAt]?.reject(cause));
+      // Nobody knows how far the steps came.
+      else settled.push(() => takers.forEach((taker) => taker.reject(cause)));
+      if (error instanceof StepFailure) this.#waiting.unshift(...takers.slice(failedAt + 1));
+    }
+    turns.slice(0, failedAt).forEach((turn, index) => settled.push(() => takers[index]!.resolve(turn.seen)));
+    for (const settle of settled) settle();
+  }
+
+  /** Looks and plans. The questions are kept, for the call that changes their answers to ask them again. */
+  async #prepare<S>(work: Work<S>): Promise<Turn<S>> {
+    const asked = new Map<string, () => Question>();
+    const seen = await work.observe((fact, args) => {
+      asked.set(keyOf(fact, args), () => this.#open(fact, args).question!);
+      return this.ask(fact, args);
+    });
+    return { seen, steps: work.plan(seen), changes: work.changes, asked };
+  }
+
+  /** @throws {StepFailure} for a turn's failure; anything else is the whole call's. */
+  async #run(turns: readonly Turn<unknown>[], device: string | undefined, works = 1): Promise<void> {
+    const commands = turns.flatMap(({ steps }, turn) => steps.flatMap((step) => [...(step.guard === undefined ? [] : [{ turn, step, command: step.guard }]), { turn, step, command: step.command }]));
+    this.#owesReload ||= turns.some(({ steps }) => steps.some((step) => step.owesReload === true));
+    const reloads = device === undefined && this.#mayReload(works);
+    if (reloads) this.#owesReload = false;
+    const steps = [...commands.map(({ command }) => command), ...(reloads ? [RELOAD] : [])];
+    const stale = new Set(turns.flatMap(({ changes }) => changes));
+    if (reloads) stale.add("units");
+    this.#forget(stale);
+    const again = new Map(turns.flatMap(({ asked }) => [...asked]));
+    const questions = [...again].flatMap(([key, open]) => (this.#answers.has(key) ? [] : [open()]));
+    try {
+      const answers = await this.host.call({ steps, questions: questions.map(({ command }) => command), lock: device ?? HOST_LOCK });
       // Others may have asked while the steps ran: their answers are of neither before nor after.
       this.#forget(stale, new Set(questions));
       questions.forEach((question, index) => question.settle(answers.questions[index]!));
       const last = answers.steps.length - 1;
-      if (!succeeded(commands[last]!, answers.steps[last]!)) this.#throwFailure(steps, commands[last]!, answers.steps[last]!);
+      const output = answers.steps[last];
+      if (output === undefined || succeeded(steps[last]!, output)) return;
+      const failed = commands[last];
+      if (failed === undefined) throw this.#stepFailed("let systemd read its files", RELOAD, output);
+      const { turn, step, command } = failed;
+      throw new StepFailure(turn, command === step.guard ? this.#guardFailed(step.summary, output) : this.#stepFailed(step.summary, command, output));
     } catch (error) {
+      this.#owesReload ||= reloads;
       for (const question of questions) question.fail(error);
       this.#forget(stale);
       throw error;
     }
   }
 
-  #throwFailure(steps: readonly Step[], command: Command, output: Output): never {
-    const said = output.stderr.trim() || output.stdout.trim() || "nothing was said";
-    const guarded = steps.find(({ guard }) => guard === command);
-    if (guarded !== undefined) {
-      throw new DataLossRefused(`${this.host.name}: refused to ${guarded.summary}: ${said}`, "make sure nothing there is needed, then follow the runbook docs/runbooks/clear-a-device.md.");
-    }
-    const step = steps.find((candidate) => candidate.command === command);
-    throw new CommandFailed(`${this.host.name}: could not ${step?.summary ?? "let systemd read its files"}: ${said} (exit code ${output.exitCode})`, `on the host: ${printCommand(command)}`);
+  /** systemd's reading takes seconds on a slow host: it waits for those who may owe one too, while there are others than these `works`. */
+  #mayReload(works: number): boolean {
+    return this.#owesReload && this.#underWay <= works;
+  }
+
+  #guardFailed(summary: string, output: Output): DataLossRefused {
+    return new DataLossRefused(`${this.host.name}: refused to ${summary}: ${saidBy(output)}`, "make sure nothing there is needed, then follow the runbook docs/runbooks/clear-a-device.md.");
+  }
+
+  #stepFailed(summary: string, command: Command, output: Output): CommandFailed {
+    return new CommandFailed(`${this.host.name}: could not ${summary}: ${saidBy(output)} (exit code ${output.exitCode})`, `on the host: ${printCommand(command)}`);
   }
 
   /** The known answer, or a question still to be put. */
   #open<A, T>(fact: Fact<A, T>, args: A): { readonly question?: Question; readonly value: Promise<T> } {
     const key = keyOf(fact, args);
     const known = this.#answers.get(key);
-    if (known !== undefined && Date.now() - known.askedAt < FRESH_MILLISECONDS) return { value: known.value as Promise<T> };
+    if (known !== undefined && (known.settledAt === undefined || Date.now() - known.settledAt < FRESH_MILLISECONDS)) return { value: known.value as Promise<T> };
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    promise.catch(() => this.#answers.delete(key)); // an error is told once to each who asked, and asked anew after
     const command = fact.command(args);
     const question: Question = {
       key,
@@ -142,7 +243,13 @@ export class Session {
       },
       fail: reject,
     };
-    this.#answers.set(key, { question, value: promise, askedAt: Date.now() });
+    const answer: Answer = { about: fact.about, question, value: promise };
+    promise.then(
+      () => (answer.settledAt = Date.now()),
+      // An error is told once to each who asked, and asked anew after.
+      () => this.#answers.get(key) === answer && this.#answers.delete(key),
+    );
+    this.#answers.set(key, answer);
     return { question, value: promise };
   }
 
@@ -150,12 +257,14 @@ export class Session {
     if (this.#flushing) return;
     this.#flushing = true;
     try {
-      // The engine sends what may go side by side within a few milliseconds.
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await sleep(GATHER_MILLISECONDS);
       while (this.#pending.length > 0) {
-        for (const fact of HOST_WIDE) {
-          const { question } = this.#open(fact, undefined);
-          if (question !== undefined) this.#pending.push(question);
+        if (!this.#hasAsked) {
+          this.#hasAsked = true;
+          for (const fact of HOST_WIDE) {
+            const { question } = this.#open(fact, undefined);
+            if (question !== undefined) this.#pending.push(question);
+          }
         }
         const questions = this.#pending;
         this.#pending = [];
@@ -171,11 +280,15 @@ export class Session {
     }
   }
 
-  #forget(stale: readonly About[], except: ReadonlySet<Question> = new Set()): void {
-    for (const [key, { question }] of this.#answers) {
-      if (!except.has(question) && question.about.some((about) => stale.includes(about))) this.#answers.delete(key);
+  #forget(stale: ReadonlySet<About>, except: ReadonlySet<Question> = new Set()): void {
+    for (const [key, { about, question }] of this.#answers) {
+      if ((question === undefined || !except.has(question)) && about.some((one) => stale.has(one))) this.#answers.delete(key);
     }
   }
+}
+
+function saidBy({ stdout, stderr }: Output): string {
+  return stderr.trim() || stdout.trim() || "nothing was said";
 }
 
 function keyOf(fact: Fact<never, unknown>, args: unknown): string {

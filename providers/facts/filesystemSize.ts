@@ -4,7 +4,7 @@ import type { Fact } from "./fact.ts";
 /** What a filesystem takes as its size, in bytes, mounted or not. */
 export const filesystemBytes: Fact<{ readonly type: string; readonly device: string }, number> = {
   name: "the filesystem's size",
-  about: ["block"],
+  about: ["contents"],
   command: ({ type, device }) => program("print-filesystem-bytes", type, device),
   parse({ stdout }) {
     const bytes = Number(stdout.trim());

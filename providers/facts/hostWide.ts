@@ -3,5 +3,5 @@ import { ledger } from "./ledger.ts";
 import { blockDevices } from "./lsblk.ts";
 import { lvm } from "./lvm.ts";
 
-/** Facts that most resources need: asked along with the first question, so that a refresh is one batched read. */
+/** Facts that most resources need: asked along with the very first question, so that a refresh is one batched read. */
 export const HOST_WIDE: readonly Fact<undefined, unknown>[] = [blockDevices, lvm, ledger];

@@ -21,8 +21,8 @@ export const pathStatus: Fact<readonly string[], ReadonlyMap<string, PathStatus>
   parse({ stdout, stderr }, paths) {
     const found = new Map<string, PathStatus>();
     for (const line of stdout.split("\n").filter((text) => text !== "")) {
-      const [type = "", owner = "", group = "", mode = "", name = ""] = line.split("\t");
-      found.set(name, { type, owner, group, mode });
+      const [type = "", owner = "", group = "", mode = "", ...name] = line.split("\t");
+      found.set(name.join("\t"), { type, owner, group, mode });
     }
     // stat has no exit code for "not there"; the C library's words are the only evidence.
     const absent = stderr.split("\n").filter((line) => /: (No such file or directory|Not a directory)$/.test(line)).length;

@@ -17,7 +17,7 @@ const printed = z.object({
 /** All signatures on a device; empty: none, on the evidence of a probe that succeeded. */
 export const signatures: Fact<string, readonly Signature[]> = {
   name: "the signatures",
-  about: ["block"],
+  about: ["block", "contents"],
   command: (device) => cmd`wipefs --no-act --json --output TYPE,LABEL,UUID -- ${device}`,
   // Where there is nothing to print, util-linux prints no JSON at all.
   parse: ({ stdout }) =>

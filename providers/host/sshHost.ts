@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { CommandFailed, HostUnreachable } from "../errors.ts";
+import { printCommand } from "./command.ts";
 import type { Connection } from "./connection.ts";
 import type { Answers, Host, Program } from "./host.ts";
 import { LOCK_HELD, parseAnswers, printProgram } from "./wire.ts";
@@ -31,9 +32,11 @@ export class SshHost implements Host {
   }
 
   async call(program: Program): Promise<Answers> {
+    const asked = Date.now();
     await (this.#dialled ??= this.#dial());
     const sudo = this.#connection.user === "root" ? [] : ["sudo", "--non-interactive", "--"];
     await this.#takeSession();
+    const began = Date.now();
     try {
       const { exitCode, stdout, stderr } = await execa("ssh", [...this.#options(), this.#target(), ...sudo, "bash", "-s"], {
         input: printProgram(program, LOCK_TIMEOUT_SECONDS),
@@ -52,10 +55,18 @@ export class SshHost implements Host {
       throw this.#unreachable(said || `the session ended with ${exitCode ?? "a signal"} before all answers were in`);
     } finally {
       this.#freeSession();
+      this.#trace({ steps: program.steps.map(printCommand), questions: program.questions.map(printCommand), lock: program.lock, waitedMilliseconds: began - asked, milliseconds: Date.now() - began });
     }
   }
 
+  /** For those who look for lost time: each dial and remote call as a line of JSON, where JTS_STORAGE_TRACE names a file. */
+  #trace(event: Readonly<Record<string, unknown>>): void {
+    const file = process.env.JTS_STORAGE_TRACE;
+    if (file !== undefined && file !== "") appendFileSync(file, `${JSON.stringify({ host: this.name, ...event })}\n`);
+  }
+
   async #dial(): Promise<void> {
+    const began = Date.now();
     try {
       const master = await execa("ssh", [...this.#options(), "-o", "ControlMaster=auto", "-o", "ControlPersist=60", this.#target(), "true"], {
         stdin: "ignore",
@@ -63,9 +74,8 @@ export class SshHost implements Host {
         stderr: { file: join(this.#folder, "dial.log") }, // a pipe would stay open in the master and never end
         reject: false,
       });
-      if (master.exitCode === 0) return;
-      const { readFile } = await import("node:fs/promises");
-      throw this.#unreachable((await readFile(join(this.#folder, "dial.log"), "utf8")).trim());
+      this.#trace({ dialled: master.exitCode === 0, milliseconds: Date.now() - began });
+      if (master.exitCode !== 0) throw this.#unreachable(readFileSync(join(this.#folder, "dial.log"), "utf8").trim());
     } catch (error) {
       this.#dialled = undefined;
       throw error;

@@ -2,15 +2,17 @@ import { quote, succeeded, type Command, type Output } from "./command.ts";
 import type { Answers, Program } from "./host.ts";
 
 /**
- * A program as bash text, to be read from standard input, and its answers as frames on standard output:
- * `exit-code stdout-bytes stderr-bytes LF stdout stderr`, one for each command that ran, `-` for one that did not.
+ * A program as bash text, to be read from standard input, and its answers on standard output: a line `index exit-code`
+ * for each command that ran, `sizes`, the bytes of its stdout and of its stderr on a line each, `contents`, all of them
+ * one after another, `end`.
  *
  * The text is one function, so that a half-received program never starts; answers are written only after the steps,
  * so that a step never dies of a closed pipe when the connection is cut.
  */
 export function printProgram(program: Program, lockTimeoutSeconds: number): string {
   const lines = [
-    "export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    // LVM would complain of the lock's descriptor before it says what is wrong.
+    "export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "umask 077",
     "main() {",
     'frames=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX) || exit 1',
@@ -39,12 +41,15 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
   lines.push("answer() {");
   program.questions.forEach((question, index) => lines.push(printCall(question, program.steps.length + index)));
   lines.push(
+    // Few processes: on a slow host each costs as much as what it is asked for.
+    "files=()",
     `for ((i = 0; i < ${total}; i++)); do`,
-    'if [[ -e $frames/$i.code ]]; then',
-    `printf '%s %s %s\\n' "$(<"$frames/$i.code")" $(stat --format=%s "$frames/$i.out" "$frames/$i.err")`,
-    'cat "$frames/$i.out" "$frames/$i.err"',
-    "else echo -; fi",
+    'if [[ -e $frames/$i.code ]]; then read -r code <"$frames/$i.code"; echo "$i $code"; files+=("$frames/$i.out" "$frames/$i.err"); fi',
     "done",
+    "echo sizes",
+    'stat --format=%s "${files[@]}"',
+    "echo contents",
+    'cat "${files[@]}"',
     "echo end",
     "}",
     "main; exit",
@@ -60,34 +65,28 @@ function printCall(command: Command, index: number): string {
   return command.stdin === undefined ? `${call} </dev/null` : `${call} < <(printf %s ${quote(command.stdin)})`;
 }
 
-/** Reads the frames; undefined when they are not whole. */
+/** Reads the answers; undefined when they are not whole. */
 export function parseAnswers(bytes: Buffer, program: Program): Answers | undefined {
-  const commands = [...program.steps, ...program.questions];
-  const outputs: (Output | undefined)[] = [];
-  let at = 0;
-  while (outputs.length < commands.length) {
-    const endOfLine = bytes.indexOf("\n", at);
-    if (endOfLine < 0) return undefined;
-    const header = bytes.toString("utf8", at, endOfLine);
-    at = endOfLine + 1;
-    if (header === "-") {
-      outputs.push(undefined);
-      continue;
-    }
-    const [exitCode, stdoutBytes, stderrBytes] = header.split(" ").map(Number);
-    if (exitCode === undefined || stdoutBytes === undefined || stderrBytes === undefined) return undefined;
-    const stderrAt = at + stdoutBytes;
-    const end = stderrAt + stderrBytes;
-    if (!(end <= bytes.length)) return undefined;
-    outputs.push({ exitCode, stdout: bytes.toString("utf8", at, stderrAt), stderr: bytes.toString("utf8", stderrAt, end) });
-    at = end;
-  }
+  const contentsAt = bytes.indexOf("\ncontents\n");
+  const [ran = [], sizes = []] = bytes
+    .toString("latin1", 0, contentsAt)
+    .split("\nsizes\n")
+    .map((text) => text.split("\n").map((line) => line.split(" ").map(Number)));
+  if (contentsAt < 0 || sizes.length !== 2 * ran.length) return undefined;
+  const outputs = new Map<number, Output>();
+  let at = contentsAt + "\ncontents\n".length;
+  const take = (size: number | undefined) => bytes.toString("utf8", at, (at += size ?? Number.NaN));
+  ran.forEach(([index, exitCode], order) => {
+    if (index === undefined || exitCode === undefined) return;
+    outputs.set(index, { exitCode, stdout: take(sizes[2 * order]?.[0]), stderr: take(sizes[2 * order + 1]?.[0]) });
+  });
   if (bytes.toString("utf8", at) !== "end\n") return undefined;
-  const steps = outputs.slice(0, program.steps.length).filter((output) => output !== undefined);
-  const questions = outputs.slice(program.steps.length);
-  if (questions.includes(undefined)) return undefined;
-  const failedEarly = steps.length < program.steps.length;
+  const outputsFrom = (start: number, commands: readonly Command[]) => commands.map((_, index) => outputs.get(start + index)).filter((output) => output !== undefined);
+  const steps = outputsFrom(0, program.steps);
+  const questions = outputsFrom(program.steps.length, program.questions);
+  if (questions.length < program.questions.length) return undefined;
   const lastStep = steps.at(-1);
+  const failedEarly = steps.length < program.steps.length;
   if (failedEarly && (lastStep === undefined || succeeded(program.steps[steps.length - 1]!, lastStep))) return undefined;
-  return { steps, questions: questions as Output[] };
+  return { steps, questions };
 }

@@ -8,8 +8,8 @@ device=$(readlink --canonicalize-existing -- "$1") || { echo "there is no $1" >&
 
 signs=()
 # util-linux prints no JSON at all where there is nothing to print.
-signatures=$(wipefs --no-act --noheadings --output TYPE,LABEL,UUID -- "$device")
-[[ -z $signatures ]] || while read -r type label uuid; do signs+=("a signature of ${type}${label:+, label $label}${uuid:+, UUID $uuid}"); done <<<"$signatures"
+signatures=$(wipefs --no-act --noheadings --output TYPE,UUID,LABEL -- "$device")
+[[ -z $signatures ]] || while read -r type uuid label; do signs+=("a signature of ${type}${label:+, label $label}${uuid:+, UUID $uuid}"); done <<<"$signatures"
 
 size=$(lsblk --noheadings --nodeps --bytes --output SIZE -- "$device" | tr --delete ' ')
 [[ -z ${2-} || $size == "$2" ]] || signs+=("its size is $size bytes instead of $2")

@@ -2,11 +2,23 @@
 # `kernel PATH VALUE-BEFORE`. Written before the thing is made, so that a cut leaves nothing unowned; whatever isn't
 # here was there before us and stays. It is on the host because stacks share it, and because state can be lost.
 ledger=/var/lib/jts-storage/made
-ledger_has() { [[ -e $ledger ]] && grep --quiet --line-regexp --fixed-strings -- "$*" "$ledger"; }
+ledger_has() {
+  local line
+  [[ -e $ledger ]] || return 1
+  while IFS= read -r line; do [[ $line != "$*" ]] || return 0; done <"$ledger"
+  return 1
+}
 ledger_add() {
   ledger_has "$@" && return
-  mkdir --parents --mode=755 -- "${ledger%/*}"
+  [[ -d ${ledger%/*} ]] || mkdir --parents --mode=755 -- "${ledger%/*}"
   printf '%s\n' "$*" >>"$ledger"
+  sync --data -- "$ledger"
+}
+# Several folders at the price of one: none of them may be there yet.
+ledger_add_folders() {
+  [[ -d ${ledger%/*} ]] || mkdir --parents --mode=755 -- "${ledger%/*}"
+  local folder
+  for folder; do ledger_has directory "$folder" || printf 'directory %s\n' "$folder" >>"$ledger"; done
   sync --data -- "$ledger"
 }
 ledger_drop() {
@@ -24,13 +36,16 @@ ledger_drop() {
 make_directory() {
   [[ -L $1 ]] && { echo "$1 is a symbolic link" >&2; return 1; }
   [[ -d $1 ]] && return
-  make_directory "$(dirname -- "$1")"
+  local above=${1%/*}
+  make_directory "${above:-/}"
   ledger_add directory "$1"
   mkdir --mode=755 -- "$1"
 }
 # Removes a folder of ours where it is empty, and those of ours above it that no one else uses.
 remove_directory() {
   local above
+  # A mount point goes with its mount.
+  if ledger_has immutable "$1"; then return 0; fi
   if ledger_has directory "$1"; then
     if [[ ! -L $1 && -d $1 ]] && ! rmdir -- "$1" 2>/dev/null; then
       # What people put into it is theirs now; a folder that still holds another of ours is not yet theirs.
@@ -39,7 +54,7 @@ remove_directory() {
     fi
     ledger_drop directory "$1"
   fi
-  above=$(dirname -- "$1")
+  above=${1%/*}
   if ledger_has directory "$above"; then remove_directory "$above"; fi
 }
 # Remembers the kernel's value as it was before us, once.

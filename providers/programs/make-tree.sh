@@ -2,11 +2,25 @@
 # Makes the folders, in the order given, and sets their owner, group and mode; an existing one keeps what is in it.
 owner=$1 group=$2 mode=$3
 shift 3
+above=${1%/*}
+make_directory "${above:-/}"
+missing=() existing=()
 for folder; do
-  make_directory "$folder"
-  # Inside the folder `.` can't be swapped for a link by whoever owns the folder above.
-  cd -P -- "$folder"
-  [[ $PWD == "$folder" ]] || { echo "$folder leads to $PWD" >&2; exit 1; }
+  if [[ -d $folder ]]; then existing+=("$folder"); else missing+=("$folder"); fi
+done
+if ((${#missing[@]})); then
+  ledger_add_folders "${missing[@]}"
+  mkdir --mode="$mode" -- "${missing[@]}"
+fi
+# Inside a folder `.` can't be swapped for a link by whoever owns the folder above. A new one has its mode already.
+enter() { cd -P -- "$1" && [[ $PWD == "$1" ]] || { echo "$1 leads to $PWD" >&2; exit 1; }; }
+for folder in "${existing[@]}"; do
+  enter "$folder"
   chown -- "$owner:$group" .
   chmod -- "$mode" .
+done
+[[ $owner:$group != root:root ]] || exit 0
+for folder in "${missing[@]}"; do
+  enter "$folder"
+  chown -- "$owner:$group" .
 done

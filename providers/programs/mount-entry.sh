@@ -5,13 +5,16 @@ fstab=/etc/fstab
 new=$(mktemp -- "$fstab.jts-XXXXXXXXXX")
 old=$(mktemp --tmpdir=/run jts-storage.XXXXXXXXXX)
 trap 'rm --force -- "$new" "$old"' EXIT
-cat >"$new"
 cp --preserve=all -- "$fstab" "$old"
+cp --attributes-only --preserve=all -- "$fstab" "$new"
+cat >"$new"
 [[ $(sha256sum <"$old") == "$expected  -" ]] || { echo "$fstab was changed by someone else just now; run again" >&2; exit 75; }
 
 if ! findmnt --kernel --mountpoint "$target" >/dev/null; then
   make_directory "$target"
-  if [[ -n $(find "$target" -mindepth 1 -maxdepth 1 -print -quit) ]]; then
+  shopt -s nullglob dotglob
+  inside=("$target"/*)
+  if ((${#inside[@]})); then
     echo "$target is not empty, and a mount would hide what is in it; move it away first: mv $target $target.before" >&2
     exit 1
   fi
@@ -25,10 +28,8 @@ restore() {
   systemctl daemon-reload
 }
 if ! cmp --quiet -- "$new" "$old"; then
-  chmod --reference="$old" -- "$new"
-  chown --reference="$old" -- "$new"
   # What was wrong before us isn't ours to judge; what we add must not make it worse.
-  if findmnt --verify --tab-file "$old" >/dev/null 2>&1 && ! said=$(findmnt --verify --tab-file "$new" 2>&1); then
+  if ! said=$(findmnt --verify --tab-file "$new" 2>&1) && findmnt --verify --tab-file "$old" >/dev/null 2>&1; then
     echo "findmnt --verify: $said" >&2
     exit 1
   fi

@@ -15,10 +15,9 @@ if ! cmp --quiet -- "$new" "$fstab"; then
   sync --data -- "$new"
   mv --no-target-directory -- "$new" "$fstab"
   sync -- /etc
-  systemctl daemon-reload
 fi
 if ledger_has immutable "$target"; then
-  chattr -i -- "$target"
+  if [[ -d $target ]]; then chattr -i -- "$target"; fi
   ledger_drop immutable "$target"
 fi
 remove_directory "$target"

@@ -50,7 +50,8 @@ export const directory: ResourceKind<Inputs, Seen> = {
     const folders = tree(desired);
     // One that holds another resource's folder goes with the last of them.
     const isShared = (folder: string) => [...made].some((entry) => entry.startsWith(`directory ${folder}/`) && !folders.includes(entry.slice("directory ".length)));
-    const ours = folders.filter((folder) => made.has(`directory ${folder}`) && !isShared(folder));
+    // An immutable one is a mount point, and goes with its mount.
+    const ours = folders.filter((folder) => made.has(`directory ${folder}`) && !made.has(`immutable ${folder}`) && !isShared(folder));
     if (ours.length === 0) return CONVERGED;
     return { steps: [{ summary: `remove ${ours.join(", ")} where nothing is in them`, risk: "safe", command: ledgerProgram("remove-tree", ...ours) }] };
   },

@@ -38,7 +38,7 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
   name: "Filesystem",
   inputs,
   identity: [],
-  changes: ["block"],
+  changes: ["contents"],
   turn: { device: ({ device }) => device },
   id: ({ host, device }) => `${host}:${device}`,
   refuseChange: (olds, news) =>

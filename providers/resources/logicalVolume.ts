@@ -27,7 +27,7 @@ export const logicalVolume: ResourceKind<Inputs, Seen> = {
   name: "LogicalVolume",
   inputs,
   identity: [],
-  changes: ["lvm", "block"],
+  changes: ["lvm", "block", "contents"],
   turn: "host",
   id: ({ host, volumeGroup, name }) => `${host}:${volumeGroup}/${name}`,
   derive: ({ volumeGroup, name }) => ({ path: `/dev/${volumeGroup}/${name}` }),

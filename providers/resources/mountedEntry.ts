@@ -86,6 +86,7 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
             summary: doing.join(" and "),
             risk: action === "replace" ? "interrupts-service" : "safe",
             owesReload: action === "mount",
+            foresees: { fact: fstab, value: newText },
             command: { ...ledgerProgram("mount-entry", mountPoint, action, sha256(text)), stdin: newText },
           },
         ],
@@ -97,8 +98,17 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
       const isMounted = mount !== undefined && isSource;
       const isMade = made.has(`immutable ${mountPoint}`) || made.has(`directory ${mountPoint}`);
       if (found?.isOurs !== true && !isMounted && !isMade) return CONVERGED;
+      const newText = removeEntry(text, mountPoint);
       return {
-        steps: [{ summary: `unmount ${mountPoint} and take its line out of fstab`, risk: "interrupts-service", command: { ...ledgerProgram("unmount-entry", mountPoint, sha256(text)), stdin: removeEntry(text, mountPoint) } }],
+        steps: [
+          {
+            summary: `unmount ${mountPoint} and take its line out of fstab`,
+            risk: "interrupts-service",
+            owesReload: true,
+            foresees: { fact: fstab, value: newText },
+            command: { ...ledgerProgram("unmount-entry", mountPoint, sha256(text)), stdin: newText },
+          },
+        ],
       };
     },
 

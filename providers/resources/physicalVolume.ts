@@ -31,7 +31,7 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
   name: "PhysicalVolume",
   inputs,
   identity: [],
-  changes: ["lvm", "block"],
+  changes: ["lvm", "contents"],
   turn: "host",
   id: ({ host, device }) => `${host}:${device}`,
   refuseChange: (olds, news) =>

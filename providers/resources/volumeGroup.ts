@@ -27,7 +27,7 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
   name: "VolumeGroup",
   inputs,
   identity: ["name"],
-  changes: ["lvm", "block"],
+  changes: ["lvm"],
   turn: "host",
   id: ({ host, name }) => `${host}:${name}`,
   refuseChange: (olds, news) => [

@@ -61,7 +61,7 @@ function lines(text: string): string[] {
 }
 
 function parseLine(line: string): FstabEntry | undefined {
-  const fields = line.replace(/\r?\n$/, "").trim().split(/[ \t]+/);
+  const fields = line.replace(/\r?\n$/, "").replaceAll(/^[ \t]+|[ \t]+$/g, "").split(/[ \t]+/);
   const [source, mountPoint, type, options = "defaults", dump = "0", pass = "0"] = fields;
   if (source === undefined || source === "" || source.startsWith("#") || mountPoint === undefined || type === undefined) return undefined;
   return { source: unescape(source), mountPoint: unescape(mountPoint), type, options: options.split(",").map(unescape), dump: Number.parseInt(dump) || 0, pass: Number.parseInt(pass) || 0 };

@@ -9,7 +9,7 @@ const UNITS = ["", "K", "M", "G", "T", "P"] as const;
  * @throws {Error} that says what would be right.
  */
 export function parseSize(text: string | number): Size {
-  const [, digits, percent, letter = "", suffix = ""] = /^(\d+(?:\.\d+)?)\s*(?:(%VG)|([KMGTP])?(iB|B)?)$/i.exec(String(text).trim()) ?? [];
+  const [, digits, percent, letter = "", suffix = ""] = /^(\d+(?:\.\d+)?)\s*(?:(%VG)|([KMGTP])(iB|B)?|B)?$/i.exec(String(text).trim()) ?? [];
   const wrong = () => new Error(`"${text}" is not a size; write for example 800GiB, 800GB, 1.5TiB, 50%VG or a number of bytes`);
   if (digits === undefined) throw wrong();
   const amount = Number(digits);
@@ -17,7 +17,7 @@ export function parseSize(text: string | number): Size {
     if (amount <= 0 || amount > 100) throw new Error(`"${text}" is not between 0 and 100 %`);
     return { percentOfVg: amount };
   }
-  const base = suffix.toLowerCase() === "b" && letter !== "" ? 1000 : 1024;
+  const base = suffix.toLowerCase() === "b" ? 1000 : 1024;
   const bytes = amount * base ** UNITS.indexOf(letter.toUpperCase() as (typeof UNITS)[number]);
   if (bytes < 1) throw wrong();
   if (!Number.isSafeInteger(Math.round(bytes))) throw new Error(`"${text}" is more than can be counted in bytes exactly`);

@@ -3,7 +3,8 @@ export type Section = Readonly<Record<string, string | number | boolean | readon
 
 /**
  * A unit file of sections in the order given.
- * @throws {Error} on a line end in a value, which would start another directive.
+ * @throws {Error} on a line end in a value, which would start another directive, or a final backslash, which would
+ * swallow the next one.
  */
 export function printUnit(sections: Readonly<Record<string, Section>>): string {
   return Object.entries(sections)
@@ -12,7 +13,7 @@ export function printUnit(sections: Readonly<Record<string, Section>>): string {
       const lines = Object.entries(directives).flatMap(([name, value]) =>
         (typeof value === "object" ? value : [value]).map((one) => {
           const text = typeof one === "boolean" ? (one ? "yes" : "no") : String(one);
-          if (/[\n\0]/.test(text)) throw new Error(`${name}= can't hold a line end or NUL`);
+          if (/[\n\0]|\\$/.test(text)) throw new Error(`${name}= can't hold a line end or NUL, nor end with a backslash`);
           return `${name}=${text}\n`;
         }),
       );
