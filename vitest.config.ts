@@ -12,6 +12,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           pool: "forks",
           fileParallelism: false,
+          bail: 1,
           testTimeout: 20 * 60_000,
           hookTimeout: 20 * 60_000,
         },

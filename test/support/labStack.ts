@@ -1,0 +1,66 @@
+import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
+import * as lab from "../../lab/lab.ts";
+import { prepareStack } from "../../lab/stack.ts";
+import { ROOT } from "../../setup/project.ts";
+
+/** What an operation did: how many resources, by what was done to them, without those that stayed the same. */
+export interface Outcome {
+  readonly changes: Readonly<Record<string, number>>;
+  readonly sshConnections: number;
+  readonly said: string;
+}
+
+/** Stack `dev` on the lab, through the Automation API. */
+export class LabStack {
+  readonly #stack: Stack;
+  readonly #configFile: string;
+
+  private constructor(stack: Stack, configFile: string) {
+    this.#stack = stack;
+    this.#configFile = configFile;
+  }
+
+  /** The stack as committed, with the lab's connection. */
+  static async select(): Promise<LabStack> {
+    const configFile = await prepareStack(await lab.connection());
+    const stack = await LocalWorkspace.selectStack({ stackName: "dev", workDir: ROOT }, { envVars: lab.pulumiEnv() });
+    return new LabStack(stack, configFile);
+  }
+
+  up(options: { refresh?: boolean } = {}): Promise<Outcome> {
+    return this.#run((common) => this.#stack.up({ ...options, ...common }));
+  }
+
+  refresh(): Promise<Outcome> {
+    return this.#run((common) => this.#stack.refresh(common));
+  }
+
+  destroy(): Promise<Outcome> {
+    return this.#run((common) => this.#stack.destroy(common));
+  }
+
+  async outputs(): Promise<Record<string, unknown>> {
+    return Object.fromEntries(Object.entries(await this.#stack.outputs()).map(([name, { value }]) => [name, value]));
+  }
+
+  /** What the state holds of each resource. */
+  async state(): Promise<readonly StateResource[]> {
+    const exported = (await this.#stack.exportStack()) as { readonly deployment: { readonly resources?: readonly StateResource[] } };
+    return exported.deployment.resources ?? [];
+  }
+
+  async #run(operation: (common: { readonly configFile: string; readonly color: "never"; readonly onOutput: (text: string) => void }) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>): Promise<Outcome> {
+    const before = await lab.sshConnectionsAccepted();
+    const said: string[] = [];
+    const { summary } = await operation({ configFile: this.#configFile, color: "never", onOutput: (text) => said.push(text) });
+    const { same: _same, ...changes } = summary.resourceChanges ?? {};
+    return { changes, sshConnections: (await lab.sshConnectionsAccepted()) - before, said: said.join("") };
+  }
+}
+
+export interface StateResource {
+  readonly urn: string;
+  readonly type: string;
+  readonly inputs?: Record<string, unknown>;
+  readonly outputs?: Record<string, unknown>;
+}

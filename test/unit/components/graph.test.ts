@@ -1,0 +1,94 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { graphOf, type Registered } from "../../support/graph.ts";
+
+const host = {
+  connection: { host: "192.168.1.100", hostKey: `ssh-ed25519 ${"A".repeat(68)}` },
+  onDelete: "protect",
+  hot: { device: { path: "/dev/disk/by-id/nvme-x", size: 4_000_787_030_016, serial: "S1" } },
+  warm: { device: { path: "/dev/disk/by-id/sata-part2" } },
+  cold: { server: "192.168.1.101", export: "/volume1/cocodev" },
+  automation: {},
+};
+
+let graph: ReadonlyMap<string, Registered>;
+beforeAll(async () => {
+  graph = await graphOf({ hosts: { trading: host } }, () => import("../../../index.ts"));
+});
+
+const get = (name: string): Registered => {
+  const found = graph.get(name);
+  if (found === undefined) throw new Error(`no ${name} among ${[...graph.keys()].join(", ")}`);
+  return found;
+};
+
+/** Everything that must be there before `name`, however far: a child waits for what its parent depends on. */
+function before(name: string, seen = new Set<string>()): Set<string> {
+  const { dependencies, parent } = get(name);
+  for (const one of [...dependencies, ...(parent === undefined || !graph.has(parent) ? [] : [parent])]) {
+    if (seen.has(one)) continue;
+    seen.add(one);
+    before(one, seen);
+  }
+  return seen;
+}
+
+describe("the graph of a host with all tiers", () => {
+  it("a volume comes before its filesystem, that before its mount, and that before the folders on it and the tree", () => {
+    expect(get("trading-hot-vg").dependencies).toContain("trading-hot-pv");
+    expect(get("trading-hot-postgres-lv").dependencies).toContain("trading-hot-vg");
+    expect(get("trading-hot-postgres-fs").dependencies).toContain("trading-hot-postgres-lv");
+    expect(get("trading-hot-postgres-mount").dependencies).toContain("trading-hot-postgres-fs");
+    expect(get("trading-hot-postgres-folders").dependencies).toEqual(expect.arrayContaining(["trading-hot-postgres-mount", "trading-hot-user-postgres"]));
+    expect(get("trading-hot-postgres-tree").dependencies).toContain("trading-hot-postgres-mount");
+  });
+
+  it("one volume waits for no other", () => {
+    expect([...before("trading-hot-postgres-mount")].filter((name) => /-(kafka|redis|clickhouse)-/.test(name))).toEqual([]);
+  });
+
+  it("hot, warm and cold don't wait for each other", () => {
+    const tierOf = (name: string) => /^trading-(hot|warm|cold)/.exec(name)?.[1];
+    for (const name of graph.keys()) {
+      const tier = tierOf(name);
+      if (tier !== undefined) expect([...before(name)].filter((other) => tierOf(other) !== undefined && tierOf(other) !== tier), name).toEqual([]);
+    }
+  });
+
+  it("every resource on the host waits for the host's packages", () => {
+    for (const { name, type } of graph.values()) if (type.startsWith("pulumi-nodejs:")) expect([...before(name)], name).toContain("trading-packages-install");
+  });
+
+  it("tuning waits for the hot tier alone", () => {
+    expect([...before("trading-tuning-sysctl")]).toContain("trading-hot-redis-tree");
+    expect([...before("trading-tuning-sysctl")].filter((name) => /-(warm|cold)/.test(name))).toEqual([]);
+  });
+
+  it("automation waits for all tiers, and its timers for the installed scripts and their settings", () => {
+    expect([...before("trading-automation-settings")]).toEqual(expect.arrayContaining(["trading-hot-kafka-folders", "trading-warm-folders", "trading-cold-folders"]));
+    expect(get("trading-automation-tiered-storage").dependencies).toEqual(expect.arrayContaining(["trading-automation-install", "trading-automation-settings"]));
+    expect(get("trading-automation-install").dependencies).toContain("trading-automation-copy");
+  });
+
+  it("children are named after their parent", () => {
+    for (const { name, parent } of graph.values()) if (parent !== undefined && parent.startsWith("trading-")) expect(name.startsWith(`${parent}-`), name).toBe(true);
+  });
+
+  it("onDelete protect is Pulumi's protect too, for what holds data and for nothing else", () => {
+    const kinds = new Set([...graph.values()].filter(({ protect }) => protect).map(({ type }) => type.slice(type.lastIndexOf(":") + 1)));
+    expect([...kinds].sort()).toEqual(["Filesystem", "LogicalVolume", "PhysicalVolume", "VolumeGroup"]);
+  });
+
+  it("resources name their host and hold neither its address nor a key", () => {
+    for (const { name, type, inputs } of graph.values()) {
+      if (!type.startsWith("pulumi-nodejs:")) continue;
+      expect(inputs.host, name).toBe("trading");
+      expect(JSON.stringify(inputs), name).not.toMatch(/192\.168\.1\.100|ssh-ed25519/);
+    }
+  });
+
+  it("commands check the host's key, and their connection is a secret", () => {
+    const commands = [...graph.values()].filter(({ type }) => type.startsWith("command:"));
+    expect(commands.length).toBe(3);
+    for (const { inputs } of commands) expect(inputs.connection).toMatchObject({ value: { hostKey: host.connection.hostKey } });
+  });
+});

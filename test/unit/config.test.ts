@@ -1,0 +1,151 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { parse } from "yaml";
+import { describe, expect, it } from "vitest";
+import { parseHosts } from "../../config.ts";
+
+const HOST_KEY = `ssh-ed25519 ${"A".repeat(68)}`;
+const connection = { host: "192.168.1.100", hostKey: HOST_KEY };
+const NVME = { path: "/dev/disk/by-id/nvme-x", size: 4_000_787_030_016 };
+
+/** The problems of one host, as `key: message` lines. */
+function problemsOf(host: Record<string, unknown>): string[] {
+  return parseHosts({ trading: { connection, ...host } }).problems.map(({ key, message }) => `${key}: ${message}`);
+}
+
+const hotWith = (volumes: Record<string, unknown>, more: Record<string, unknown> = {}) => ({ hot: { device: NVME, volumes, ...more } });
+
+describe("the configuration", () => {
+  it.each(["dev", "prod"])("of stack %s has no problem", (stack) => {
+    const file = parse(readFileSync(new URL(`../../Pulumi.${stack}.yaml`, import.meta.url), "utf8")) as { config: Record<string, unknown> };
+    expect(parseHosts(file.config["jts-storage:hosts"]).problems).toEqual([]);
+  });
+
+  it("fills in what a host leaves out", () => {
+    const { hosts } = parseHosts({ trading: { connection, warm: { device: { path: "/dev/sda2" } }, cold: { server: "nas", export: "/v" } } });
+    expect(hosts.trading).toMatchObject({
+      onDelete: "retain",
+      connection: { port: 22, user: "root" },
+      warm: { label: "jts-warm-storage", mountPoint: "/data/warm-storage", compression: "zstd:3" },
+      cold: { version: "3", mountPoint: "/mnt/synology" },
+    });
+    expect(hosts.trading?.hot).toBeUndefined();
+  });
+
+  it("takes hosts that leave out any tier", () => {
+    expect(problemsOf({})).toEqual([]);
+    expect(problemsOf({ hot: { layout: "directories" } })).toEqual([]);
+  });
+
+  it("tells all errors of all sections at once, each with its key path, its value and what would be right", () => {
+    const problems = problemsOf({
+      onDelete: "wipeout",
+      hot: { device: NVME, volumes: { postgres: { size: "800 apples" }, redis: { mode: "rwx" } }, colour: 1 },
+      warm: { device: {}, compression: "rar" },
+      cold: { server: "nas", export: "/v", version: 2 },
+      tuning: { scheduler: "NONE!" },
+      nonsense: true,
+    });
+    expect(problems).toEqual([
+      expect.stringMatching(/^trading\.nonsense: is unknown; a host takes connection, /),
+      expect.stringMatching(/^trading\.onDelete: "wipeout": must be retain, wipe or protect/),
+      expect.stringMatching(/^trading\.hot\.volumes\.postgres\.size: "800 apples": .*800GiB/),
+      expect.stringMatching(/^trading\.hot\.volumes\.redis\.mode: "rwx": .*octal/),
+      expect.stringMatching(/^trading\.hot: has unknown keys: colour/),
+      expect.stringMatching(/^trading\.warm\.device\.path: is missing/),
+      expect.stringMatching(/^trading\.warm\.compression: "rar": .*zstd/),
+      expect.stringMatching(/^trading\.cold\.version: 2: .*3, 4, 4\.1 or 4\.2/),
+      expect.stringMatching(/^trading\.tuning/),
+    ]);
+  });
+
+  it("tells the errors of every host", () => {
+    const keys = parseHosts({ one: { connection: {} }, two: { connection, warm: {} } }).problems.map(({ key }) => key);
+    expect(keys).toEqual(["one.connection.host", "one.connection.hostKey", "two.warm.device"]);
+  });
+
+  it("wants each machine under one name", () => {
+    expect(parseHosts({ one: { connection }, two: { connection } }).problems).toEqual([{ key: "two.connection.host", message: "192.168.1.100:22 is already one's; one machine is one host" }]);
+  });
+
+  it.each([
+    ["800GiB", 800 * 2 ** 30],
+    ["800G", 800 * 2 ** 30],
+    ["800GB", 800e9],
+    [1_073_741_824, 2 ** 30],
+  ])("reads the size %s", (size, bytes) => {
+    const hot = parseHosts({ trading: { connection, ...hotWith({ redis: { size } }) } }).hosts.trading?.hot;
+    expect(hot?.layout === "lvm" ? hot.volumes?.redis?.size : undefined).toEqual({ bytes });
+  });
+});
+
+describe("capacity", () => {
+  it("refuses volumes that leave no room for the snapshots of the services that have them", () => {
+    expect(problemsOf(hotWith({ postgres: {}, clickhouse: { size: "2900GiB" } }))).toEqual([
+      "trading.hot.volumes: 3700 GiB of volumes and 105 GiB for snapshots don't fit the 3726.02 GiB of vg_jts; make them 78.98 GiB smaller, or set hot.snapshotReserve",
+    ]);
+  });
+
+  it("takes the same volumes when the reserve is set smaller", () => {
+    expect(problemsOf(hotWith({ postgres: {}, clickhouse: { size: "2900GiB" } }, { snapshotReserve: "20GiB" }))).toEqual([]);
+  });
+
+  it("refuses the first draft's 4000 GiB of volumes", () => {
+    const volumes = { postgres: {}, clickhouse: {}, kafka: {}, mongodb: {}, redis: {}, docker: { size: "500GiB" }, local_backup: { size: "350GiB" } };
+    expect(problemsOf(hotWith(volumes))).toEqual([expect.stringMatching(/^trading\.hot\.volumes: 4000 GiB of volumes .* don't fit/)]);
+  });
+
+  it("refuses shares over 100 %, alone and together", () => {
+    expect(problemsOf(hotWith({ redis: { size: "101%VG" } }))).toEqual([expect.stringMatching(/size: "101%VG": .*between 0 and 100/)]);
+    expect(problemsOf(hotWith({ redis: { size: "60%VG" }, kafka: { size: "60%VG" } }))).toEqual([expect.stringMatching(/^trading\.hot\.volumes: .*don't fit/)]);
+  });
+
+  it("refuses a share of a volume group whose size nobody knows", () => {
+    expect(problemsOf({ hot: { device: { path: "/dev/nvme0n1" }, volumes: { redis: { size: "10%VG" } } } })).toEqual([expect.stringContaining("hot.device.size must be there")]);
+  });
+
+  it("is never passed by volumes that preview accepts", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 8 }), (gibs) => {
+        const volumes = Object.fromEntries(gibs.map((gib, index) => [`v${index}`, { size: `${gib}GiB`, mountPoint: `/v${index}` }]));
+        const fits = gibs.reduce((sum, gib) => sum + gib, 0) * 2 ** 30 <= 4_000_787_030_016 - 4 * 2 ** 20;
+        return (problemsOf(hotWith(volumes)).length === 0) === fits;
+      }),
+    );
+  });
+});
+
+describe("what can't be mounted is refused by name", () => {
+  const warm = (more: Record<string, unknown>) => ({ warm: { device: { path: "/dev/disk/by-id/sata-part2" }, ...more } });
+  const cold = (options: string[]) => ({ cold: { server: "nas", export: "/v", options } });
+  const noJournal = ["-O", "^has_journal"];
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ["commit= without a journal", hotWith({ postgres: { mkfsOptions: noJournal } }), /^trading\.hot\.volumes\.postgres\.options: commit=30 on ext4 .*journal/],
+    ["data= without a journal", hotWith({ redis: { mkfsOptions: noJournal } }), /^trading\.hot\.volumes\.redis\.options: data=writeback on ext4 .*journal/],
+    ["barrier=0", hotWith({ redis: { options: ["barrier=0"] } }), /options: barrier=0 on ext4/],
+    ["nobarrier on ext4", hotWith({ redis: { options: ["nobarrier"] } }), /options: nobarrier on ext4/],
+    ["nobarrier on XFS", hotWith({ kafka: { options: ["nobarrier"] } }), /options: nobarrier on xfs .*4\.19/],
+    ["sparse_super2", hotWith({ redis: { mkfsOptions: ["-O", "sparse_super2"] } }), /mkfsOptions: sparse_super2 on ext4 .*growing online/],
+    ["intr on NFS", cold(["intr"]), /^trading\.cold\.options: intr on nfs/],
+    ["a comma in an option", warm({ options: ["a,b"] }), /^trading\.warm\.options\.0: "a,b"/],
+  ])("%s", (_what, host, expected) => {
+    expect(problemsOf(host)).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
+  });
+
+  it("two volumes on one mount point", () => {
+    expect(problemsOf(hotWith({ redis: {}, kafka: { mountPoint: "/var/lib/redis" } }))).toEqual(["trading.hot.volumes.kafka.mountPoint: /var/lib/redis is already the mount point of hot.volumes.redis.mountPoint"]);
+  });
+
+  it("one device for two tiers", () => {
+    expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: NVME.path } } })).toEqual([expect.stringContaining("is already the hot tier's device")]);
+  });
+
+  it("automation without a warm tier", () => {
+    expect(problemsOf({ automation: {} })).toEqual([expect.stringContaining("needs the warm tier")]);
+  });
+
+  it.each(["../up", "a/../b", "/abs", "a\0b"])("the folder %j", (folder) => {
+    expect(problemsOf(hotWith({ redis: { folders: [folder] } }))).toHaveLength(1);
+  });
+});
