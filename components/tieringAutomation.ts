@@ -65,7 +65,7 @@ export class TieringAutomation extends pulumi.ComponentResource {
     const create = asRoot(connection, "install-scripts", DELIVERED, INSTALLED);
     const copy = new remote.CopyToRemote(
       `${name}-copy`,
-      { connection: connectionArgs(connection), source: new pulumi.asset.FileArchive(SCRIPTS), remotePath: DELIVERED, triggers: [create] },
+      { connection: connectionArgs(connection), source: new pulumi.asset.FileArchive(SCRIPTS), remotePath: DELIVERED, triggers: [sha256(create)] },
       { parent: this },
     );
     return new remote.Command(
@@ -95,7 +95,7 @@ export function scriptsManifest(): string {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(SCRIPTS.length + 1))
     .sort()
-    .map((path) => `${createHash("sha256").update(readFileSync(join(SCRIPTS, path))).digest("hex")}  ${path}`)
+    .map((path) => `${sha256(readFileSync(join(SCRIPTS, path)))}  ${path}`)
     .join("\n");
 }
 
@@ -104,4 +104,8 @@ function printEnvironment(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(([name, value]) => `${name}='${value.replaceAll("'", "'\\''")}'\n`)
     .join("");
+}
+
+function sha256(data: string | Buffer): string {
+  return createHash("sha256").update(data).digest("hex");
 }

@@ -11,10 +11,13 @@ if [[ ! -d $delivered ]]; then
   echo "$target isn't as declared, and nothing was delivered: run pulumi up --replace on the CopyToRemote resource" >&2
   exit 1
 fi
-(cd -- "$delivered" && sha256sum --quiet --check --strict <<<"$manifest")
+# The copy of a folder is the folder itself, or what is in it, by the path it was given and what was there before.
+from=$delivered
+if [[ -d $delivered/scripts ]]; then from=$delivered/scripts; fi
+(cd -- "$from" && sha256sum --quiet --check --strict <<<"$manifest")
 install --directory --owner=root --group=root --mode=755 -- "$target"
 while read -r path; do
-  install -D --owner=root --group=root --mode=755 -- "$delivered/$path" "$target/$path.new"
+  install -D --owner=root --group=root --mode=755 -- "$from/$path" "$target/$path.new"
   mv --no-target-directory -- "$target/$path.new" "$target/$path"
 done < <(paths <<<"$manifest")
 if [[ -e $target/.manifest ]]; then

@@ -1,0 +1,12 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** As many as a host with all tiers has. */
+const RESOURCES = 70;
+
+class Trivial extends pulumi.CustomResource {
+  constructor(name: string) {
+    super("pulumi-nodejs:dynamic/engine-floor:Trivial", name, { value: name, __provider: 'exports.handler = () => require("./trivial.ts").trivial()' });
+  }
+}
+
+for (let number = 0; number < RESOURCES; number++) new Trivial(`trivial-${number}`);
