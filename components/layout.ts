@@ -228,6 +228,7 @@ export function automationEnvironment(settings: HostSettings, automation: Automa
     LOG_SOURCES: logFolders.join(":"),
     LOG_SOURCES_ROOT: hot?.tree ?? "",
     VOLUME_GROUP: hot?.layout === "lvm" ? hot.volumeGroup.name : "",
+    SNAPSHOT_RESERVE_BYTES: hot?.layout === "lvm" ? String(reserveOf(hot)) : "",
     WARM_MOUNT: warm?.mountPoint ?? "",
     WARM_LABEL: warm?.label ?? "",
     COLD_MOUNT: cold?.mountPoint ?? "",

@@ -52,10 +52,10 @@ export class TieringAutomation extends pulumi.ComponentResource {
       automation.onCalendar,
       // Not the NAS's: while it is away, moves to the warm tier go on.
       { RequiresMountsFor: settings.warm?.mountPoint ?? "/" },
-      { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h", ReadWritePaths: ["/run", ...mountPoints.map((mountPoint) => `-${mountPoint}`)] },
+      { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h", ReadWritePaths: ["/run", ...(settings.hot === undefined ? [] : [`-${settings.hot.tree}`]), ...mountPoints.map((mountPoint) => `-${mountPoint}`)] },
     );
     // Critical findings are the run's failure, so that systemd shows them.
-    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh`, SuccessExitStatus: 1, TimeoutStartSec: "5min" });
+    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh`, SuccessExitStatus: 1, TimeoutStartSec: "5min", ReadWritePaths: "/run", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO` });
     this.registerOutputs({});
   }
 
@@ -76,17 +76,22 @@ export class TieringAutomation extends pulumi.ComponentResource {
   }
 }
 
-/** Tried on Debian 12. PrivateDevices and ProtectKernelModules would break LVM's tools. */
+/**
+ * Tried on Debian 12. PrivateDevices and ProtectKernelModules would break LVM's tools, and the proof of which device is
+ * mounted. Without CAP_LEASE no file of another user could be proved closed.
+ */
 const SANDBOX: Directives = {
   ProtectSystem: "strict",
   ProtectHome: true,
   PrivateTmp: true,
   ProtectControlGroups: true,
+  ProtectKernelTunables: true,
   ProtectHostname: true,
   RestrictRealtime: true,
-  RestrictSUIDSGID: true,
+  RestrictAddressFamilies: "AF_UNIX AF_INET AF_INET6 AF_NETLINK",
   LockPersonality: true,
   NoNewPrivileges: true,
+  CapabilityBoundingSet: "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER CAP_FSETID CAP_LEASE CAP_SYS_ADMIN CAP_SETFCAP",
 };
 
 /** Lines as sha256sum(1) writes them, for each of the scripts. */

@@ -1,0 +1,544 @@
+#!/usr/bin/env -S python3 -I -B
+"""Moves files that are older than some days from one storage tier to another, and never loses, overwrites or doubles one.
+
+A file is copied to a temporary name beside its destination, flushed, read back from the device and compared; it then gets
+its name by link(2), which replaces nothing, and also works on NFSv3, where renameat2(2) without replacing doesn't. Only
+once the folder is on the device too does the source go. Killed anywhere, the next run finds the file at its source, at
+both places with the same content, or at its destination, and finishes. Summary on standard output, log on standard error.
+
+exit status: 0 all well, 1 something could not be moved (the log says what), 2 wrong usage, 75 another run holds the lock
+"""
+import argparse
+import contextlib
+import errno
+import fcntl
+import fnmatch
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+CHUNK_BYTES = 1 << 20
+BLOCK_BYTES = 4096
+FLUSH_BYTES = 256 << 20
+PROGRESS_SECONDS = 60
+ZEROS = bytes(BLOCK_BYTES)
+TEMPORARY = re.compile(r"\.jts-moving-[0-9a-f]{16}")
+COMPRESSED = (".zst", ".gz", ".xz", ".bz2", ".lz4")
+ACL = "system.posix_acl_"
+XATTRS = ("user.", "trusted.", "security.", ACL)
+# No link is followed below the roots: the services own these folders, and could lead root anywhere.
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class Skip(Exception):
+    """The file stays, and that is as it should be."""
+
+
+class Problem(Exception):
+    """What can't be done, in words for the operator."""
+
+
+def main() -> int:
+    options = parse_arguments()
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    move = Move(options)
+    try:
+        if not options.dry_run and not take_lock(options):
+            log("error", "another run holds the lock; nothing was moved")
+            return 75
+        move.run()
+    except (Problem, OSError) as problem:
+        move.fail(options.destination, problem)
+    if options.json:
+        log("info", move.told())
+    print(json.dumps(move.summary()) if options.json else move.told())
+    return 1 if move.failed else 0
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("--source", required=True, action="append", help="folder whose old files move; may be repeated")
+    parser.add_argument("--source-mount", help="mount point that every source must be on; left out: whatever it is on")
+    parser.add_argument("--relative-to", help="folder that paths at the destination start from; left out: the source")
+    parser.add_argument("--destination", required=True, help="folder they move to, on --destination-mount")
+    parser.add_argument("--destination-mount", required=True, help="mount point; anything but a mount of its own is refused")
+    parser.add_argument("--older-than-days", required=True, type=float, help="by the time of the last modification")
+    parser.add_argument("--pattern", default="*", help="only files with such a name, for example '*.log*'")
+    parser.add_argument("--compress", action="store_true", help="with zstd, to NAME.zst; compressed files move as they are")
+    parser.add_argument("--dry-run", action="store_true", help="say what would move, and change nothing")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON")
+    parser.add_argument("--lock", default="/run/jts-storage-tiering.lock", help="file that only one run can lock")
+    parser.add_argument("--lock-descriptor", type=int, help="open file that the caller has locked already, in place of --lock")
+    parser.add_argument("--stall-seconds", type=int, default=300, help="end as killed after so long without progress")
+    options = parser.parse_args()
+    if not options.older_than_days >= 0:
+        parser.error("--older-than-days must not be negative")
+    for option in ("source_mount", "relative_to", "destination", "destination_mount"):
+        if getattr(options, option) is not None:
+            setattr(options, option, os.path.abspath(getattr(options, option)))
+    options.source = [os.path.abspath(source) for source in options.source]
+    if len(options.source) > 1 and options.relative_to is None:
+        parser.error("several sources need --relative-to, which keeps their files apart")
+    for source in options.source:
+        if is_below(source, options.destination) or is_below(options.destination, source):
+            parser.error(f"{source} and {options.destination} lie in each other")
+        if options.relative_to is not None and not is_below(source, options.relative_to):
+            parser.error(f"{source} is not below {options.relative_to}")
+    if not is_below(options.destination, options.destination_mount):
+        parser.error(f"{options.destination} is not below {options.destination_mount}")
+    if options.compress and shutil.which("zstd") is None:
+        parser.error("--compress needs zstd, which is not installed")
+    return options
+
+
+def take_lock(options) -> bool:
+    descriptor = options.lock_descriptor
+    if descriptor is None:
+        descriptor = os.open(options.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class Move:
+    """One run: what was asked for, and what came of it."""
+
+    def __init__(self, options):
+        self.options = options
+        self.cutoff = time.time() - options.older_than_days * 86400
+        self.moved, self.moved_bytes, self.unfinished = 0, 0, 0
+        self.skipped: dict[str, int] = {}
+        self.failed: list[dict[str, str]] = []
+        self.told_at = time.monotonic()
+
+    def run(self):
+        self.tick()
+        self.mount = Mount(self.options.destination_mount)
+        self.root = Folder(fd=self.mount.fd)
+        for name in names_below(self.options.destination, self.mount.point):
+            self.root = Folder(name, self.root)
+        self.remove_unfinished()
+        for source in self.options.source:
+            try:
+                self.visit_source(source)
+            except (Problem, OSError) as problem:
+                self.fail(source, problem)
+
+    def tick(self):
+        """Called at every bit of progress. Without any, the kernel ends us: that alone gets out of a dead NAS."""
+        signal.alarm(self.options.stall_seconds)
+        if time.monotonic() - self.told_at > PROGRESS_SECONDS:
+            self.told_at = time.monotonic()
+            log("info", f"so far: {self.told()}")
+
+    def fail(self, path: str, problem: Exception):
+        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+        self.failed.append({"path": path, "reason": reason})
+        log("warning", f"not moved: {path!r}: {reason}")
+
+    def summary(self) -> dict:
+        return {
+            "dryRun": self.options.dry_run,
+            "moved": {"files": self.moved, "bytes": self.moved_bytes},
+            "skipped": self.skipped,
+            "failed": self.failed,
+            "unfinishedCopiesRemoved": self.unfinished,
+        }
+
+    def told(self) -> str:
+        skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(self.skipped.items()))
+        moved = "would move" if self.options.dry_run else "moved"
+        return f"{moved} {self.moved} files of {self.moved_bytes} bytes; skipped: {skipped or 'none'}; not moved: {len(self.failed)}"
+
+    def remove_unfinished(self):
+        """Removes what killed runs left. The lock is ours, so nobody is writing any of it."""
+        fd = self.root.open(create=False)
+        if fd is None:
+            return
+        for _, folders, files, folder in os.fwalk(".", topdown=True, follow_symlinks=False, dir_fd=fd):
+            self.tick()
+            if mount_id(folder) != self.mount.id:
+                folders.clear()
+                continue
+            for name in filter(TEMPORARY.fullmatch, folders + files):
+                try:
+                    if not self.options.dry_run:
+                        (os.rmdir if name in folders else os.unlink)(name, dir_fd=folder)
+                    self.unfinished += 1
+                except OSError as problem:
+                    self.fail(name, problem)
+            folders[:] = [name for name in folders if not TEMPORARY.fullmatch(name)]
+
+    def visit_source(self, source: str):
+        """Visits a folder with the folders between it and --relative-to, which are wanted at the destination as well."""
+        top = self.options.relative_to or source
+        with contextlib.ExitStack() as opened:
+            try:
+                fd = opened.enter_context(closing(os.open(top, FOLDER)))
+                folder = self.root
+                for name in names_below(source, top):
+                    fd = opened.enter_context(closing(os.open(name, FOLDER, dir_fd=fd)))
+                    folder = opened.enter_context(Folder(name, folder, like=fd))
+            except FileNotFoundError:
+                raise Problem("there is no such folder; is its filesystem mounted?") from None
+            self.device, self.source_mount = os.fstat(fd).st_dev, mount_id(fd)
+            if self.options.source_mount and self.source_mount != Mount(self.options.source_mount).id:
+                raise Problem(f"is not on the filesystem that is mounted at {self.options.source_mount}")
+            self.visit(fd, folder, source)
+
+    def visit(self, source: int, folder: "Folder", path: str):
+        with os.scandir(source) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            self.tick()
+            try:
+                try:
+                    seen = os.stat(name, dir_fd=source, follow_symlinks=False)
+                except FileNotFoundError:
+                    raise Skip("vanished") from None
+                if not stat.S_ISDIR(seen.st_mode):
+                    self.move(source, name, seen, folder, os.path.join(path, name))
+                    continue
+                with closing(os.open(name, FOLDER, dir_fd=source)) as child, Folder(name, folder, like=child) as below:
+                    if os.fstat(child).st_dev != self.device or mount_id(child) != self.source_mount:
+                        raise Skip("on another filesystem")
+                    self.visit(child, below, os.path.join(path, name))
+            except Skip as reason:
+                self.skipped[str(reason)] = self.skipped.get(str(reason), 0) + 1
+            except (Problem, OSError, RecursionError) as problem:
+                self.fail(os.path.join(path, name), problem)
+
+    def move(self, source: int, name: str, seen: os.stat_result, folder: "Folder", path: str):
+        if stat.S_ISLNK(seen.st_mode):
+            raise Skip("symbolic links")
+        if not stat.S_ISREG(seen.st_mode):
+            raise Skip("special files")
+        if seen.st_nlink > 1:
+            raise Skip("hard-linked")
+        if TEMPORARY.fullmatch(name) or not fnmatch.fnmatchcase(name, self.options.pattern):
+            raise Skip("of another name")
+        if seen.st_mtime >= self.cutoff:
+            raise Skip("too young")
+        # A name that is too long for one more ending moves as it is.
+        compress = self.options.compress and not name.endswith(COMPRESSED) and len(os.fsencode(name)) <= 251
+        target = name + ".zst" if compress else name
+        with closing(os.open(name, FILE, dir_fd=source)) as fd:
+            require_unchanged(seen, os.fstat(fd))
+            if mount_id(fd) != self.source_mount:
+                raise Skip("on another filesystem")
+            with alone(fd):
+                pass
+            self.mount.prove()
+            destination = folder.open(create=not self.options.dry_run)
+            there = destination is not None and self.is_there(fd, destination, target, compress)
+            if not self.options.dry_run:
+                published = None if there else self.publish(fd, seen, destination, target, compress)
+                try:
+                    # Whoever opens it from here on waits in the kernel until it is gone.
+                    with alone(fd):
+                        self.mount.prove()
+                        require_unchanged(seen, os.fstat(fd))
+                        require_unchanged(seen, os.stat(name, dir_fd=source, follow_symlinks=False))
+                        os.unlink(name, dir_fd=source)
+                except (Skip, Problem, OSError):
+                    # It is in use again: our copy of what it was must not stand in the way of what it will be.
+                    if published is not None and os.fstat(fd).st_nlink > 0:
+                        if os.path.samestat(published, os.stat(target, dir_fd=destination, follow_symlinks=False)):
+                            os.unlink(target, dir_fd=destination)
+                    raise
+        did = "would move" if self.options.dry_run else "moved"
+        log("info", f"{did} {path!r} to {os.path.join(self.options.destination, *folder.names(), target)!r} ({seen.st_size} bytes)")
+        self.moved += 1
+        self.moved_bytes += seen.st_size
+
+    def is_there(self, fd: int, destination: int, target: str, compress: bool) -> bool:
+        """
+        Whether the destination has the file already, from a run that was killed late; it is then on the device.
+        @raises Problem where it has another file of that name.
+        """
+        other = Problem("the destination has a different file of this name; both stay until one of them is renamed")
+        try:
+            existing = os.open(target, FILE, dir_fd=destination)
+        except FileNotFoundError:
+            return False
+        except OSError as problem:
+            raise other if problem.errno == errno.ELOOP else problem from None
+        with closing(existing):
+            ours, theirs = os.fstat(fd), os.fstat(existing)
+            if os.path.samestat(ours, theirs):
+                raise Problem("source and destination are the same file")
+            if not stat.S_ISREG(theirs.st_mode) or not (compress or ours.st_size == theirs.st_size):
+                raise other
+            if self.hash(fd) != self.hash(existing, compress):
+                raise other
+            os.fsync(existing)
+        os.fsync(destination)
+        return True
+
+    def publish(self, fd: int, seen: os.stat_result, destination: int, target: str, compress: bool) -> os.stat_result:
+        """Copies, compares, and gives the copy its name. Returns what the destination then has."""
+        space = os.fstatvfs(destination)
+        if not compress and seen.st_blocks * 512 > space.f_bavail * space.f_frsize:
+            raise Problem("there is no room for it at the destination")
+        temporary = new_temporary_name()
+        try:
+            # Closed before its name goes, since NFS renames what is open to .nfsXXXX instead.
+            with closing(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=destination)) as copy:
+                digest = self.compress(fd, copy) if compress else self.copy(fd, seen, copy)
+                keep_attributes(fd, seen, copy)
+                os.fsync(copy)
+                if self.hash(copy, compress) != digest:
+                    raise Problem("the copy reads back differently from what was written: check the device of the destination")
+                copied = os.fstat(copy)
+            # A server that maps owners may do so without an error.
+            if (copied.st_uid, copied.st_gid, copied.st_mode) != (seen.st_uid, seen.st_gid, seen.st_mode):
+                raise Problem("the destination does not keep its owner and mode")
+            require_unchanged(seen, os.fstat(fd))
+            # Where NFS lost the answer and asked again, a link that worked says that it exists already.
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, target, src_dir_fd=destination, dst_dir_fd=destination, follow_symlinks=False)
+            if not os.path.samestat(copied, os.stat(target, dir_fd=destination, follow_symlinks=False)):
+                raise Problem("another file of this name came up at the destination")
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=destination)
+        os.fsync(destination)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        return copied
+
+    def chunks(self, fd: int):
+        offset = 0
+        while chunk := os.pread(fd, CHUNK_BYTES, offset):
+            self.tick()
+            yield offset, chunk
+            offset += len(chunk)
+
+    def copy(self, fd: int, seen: os.stat_result, copy: int) -> bytes:
+        digest = hashlib.blake2b()
+        # Every byte is read: what a filesystem says of its holes is trusted with where to leave some, not with content.
+        step = BLOCK_BYTES if seen.st_blocks * 512 < seen.st_size else CHUNK_BYTES
+        for offset, chunk in self.chunks(fd):
+            digest.update(chunk)
+            for start in range(0, len(chunk), step):
+                block = chunk[start : start + step]
+                if step == CHUNK_BYTES or block != ZEROS[: len(block)]:
+                    write(copy, block, offset + start)
+            flush_at_times(copy, offset + len(chunk))
+        os.ftruncate(copy, seen.st_size)
+        return digest.digest()
+
+    def compress(self, fd: int, copy: int) -> bytes:
+        digest = hashlib.blake2b()
+        try:
+            with subprocess.Popen(["zstd", "--quiet", "--stdout"], stdin=subprocess.PIPE, stdout=copy) as zstd:
+                for offset, chunk in self.chunks(fd):
+                    digest.update(chunk)
+                    zstd.stdin.write(chunk)
+                    flush_at_times(copy, offset + len(chunk))
+        except BrokenPipeError:
+            pass
+        if zstd.returncode != 0:
+            raise Problem("zstd could not write the copy; is the destination full?")
+        return digest.digest()
+
+    def hash(self, fd: int, compressed: bool = False) -> bytes | None:
+        """The hash of the content as the device has it, not the page cache; None where it isn't zstd's."""
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        digest = hashlib.blake2b()
+        if not compressed:
+            for _, chunk in self.chunks(fd):
+                digest.update(chunk)
+            return digest.digest()
+        os.lseek(fd, 0, os.SEEK_SET)
+        command = ["zstd", "--quiet", "--decompress", "--stdout"]
+        with subprocess.Popen(command, stdin=fd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as zstd:
+            while chunk := zstd.stdout.read(CHUNK_BYTES):
+                self.tick()
+                digest.update(chunk)
+        return digest.digest() if zstd.returncode == 0 else None
+
+
+class Mount:
+    """A mount point that is a mount of its own, not of the root disk, held open so that nothing is ever written elsewhere."""
+
+    def __init__(self, point: str):
+        self.point = point
+        self.id = None
+        self.fd = -1
+        self.prove()
+        self.fd = os.open(point, os.O_RDONLY | os.O_DIRECTORY)
+        # Where a parent folder is mounted over, the path leads elsewhere.
+        if mount_id(self.fd) != self.id:
+            raise Problem(f"{point} is hidden by another mount")
+
+    def prove(self):
+        """@raises Problem unless what is mounted here is what was mounted here at first."""
+        devices, mounts = {}, {}
+        with open("/proc/self/mountinfo", "rb") as table:
+            for line in table:
+                number, parent, device, _, point = line.split(maxsplit=5)[:5]
+                point = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), point))
+                devices[number] = device
+                mounts[point] = number, parent
+        found, below = mounts.get(self.point, (None, None))
+        # A folder that is bound to itself is no mount: systemd binds what a unit may write to and isn't mounted.
+        if found is None or devices[found] == devices.get(below):
+            raise Problem(f"nothing is mounted at {self.point}")
+        if devices[found] == devices[mounts["/"][0]]:
+            raise Problem(f"{self.point} shows the root filesystem")
+        if self.id not in (None, int(found)):
+            raise Problem(f"something else was mounted at {self.point} meanwhile")
+        self.id = int(found)
+
+
+class Folder:
+    """A folder at the destination, made when a file first needs it, with the owner and mode of its source."""
+
+    def __init__(self, name: str = "", parent: "Folder | None" = None, like: int | None = None, fd: int | None = None):
+        self.name, self.parent, self.like, self.fd = name, parent, like, fd
+
+    def open(self, create: bool) -> int | None:
+        """Its descriptor; None where it isn't there and isn't to be made."""
+        if self.fd is None and self.parent is not None:
+            parent = self.parent.open(create)
+            if parent is None:
+                return None
+            try:
+                self.fd = os.open(self.name, FOLDER, dir_fd=parent)
+            except FileNotFoundError:
+                if not create:
+                    return None
+                self.make(parent)
+                self.fd = os.open(self.name, FOLDER, dir_fd=parent)
+            if mount_id(self.fd) != mount_id(parent):
+                raise Problem(f"something is mounted at the destination's folder {self.name}")
+        return self.fd
+
+    def make(self, parent: int):
+        """Makes it under a temporary name, so that a kill leaves none with the wrong owner."""
+        temporary = new_temporary_name()
+        os.mkdir(temporary, 0o700, dir_fd=parent)
+        with closing(os.open(temporary, FOLDER, dir_fd=parent)) as made:
+            if self.like is not None:
+                like = os.fstat(self.like)
+                os.fchown(made, like.st_uid, like.st_gid)
+            os.fchmod(made, 0o755 if self.like is None else stat.S_IMODE(like.st_mode))
+        os.rename(temporary, self.name, src_dir_fd=parent, dst_dir_fd=parent)
+        os.fsync(parent)
+
+    def names(self) -> list[str]:
+        """From the destination down; what leads to the destination itself has no source to be like."""
+        return [] if self.like is None else [*self.parent.names(), self.name]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.fd is not None:
+            os.close(self.fd)
+
+
+@contextlib.contextmanager
+def alone(fd: int):
+    """
+    Holds a write lease, which the kernel grants only while nobody else has the file open or mapped, in any namespace.
+    Unlike a look through /proc/*/fd it leaves no gap until we let go, and never touches a path that could hang.
+    """
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as problem:
+        if problem.errno == errno.EAGAIN:
+            raise Skip("open") from None
+        raise Problem(f"cannot prove that nobody has it open: {problem.strerror}") from None
+    try:
+        yield
+    finally:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+@contextlib.contextmanager
+def closing(fd: int):
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def keep_attributes(fd: int, seen: os.stat_result, copy: int):
+    os.fchown(copy, seen.st_uid, seen.st_gid)
+    os.fchmod(copy, stat.S_IMODE(seen.st_mode))
+    wanted = xattr_names(fd)
+    for name in xattr_names(copy) - wanted:
+        if name.startswith(ACL):  # inherited from the folder
+            os.removexattr(copy, name)
+    for name in wanted:
+        os.setxattr(copy, name, os.getxattr(fd, name))
+    os.utime(copy, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+
+def xattr_names(fd: int) -> set[str]:
+    try:
+        return {name for name in os.listxattr(fd) if name.startswith(XATTRS)}
+    except OSError as problem:
+        if problem.errno == errno.ENOTSUP:
+            return set()
+        raise
+
+
+def require_unchanged(before: os.stat_result, now: os.stat_result):
+    def identity(of):
+        return of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns, of.st_nlink
+
+    if identity(before) != identity(now):
+        raise Skip("changed meanwhile")
+
+
+def write(fd: int, data: bytes, offset: int):
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        offset, view = offset + written, view[written:]
+
+
+def flush_at_times(fd: int, offset: int):
+    """Keeps the last flush of a large file from looking like a stall."""
+    if offset % FLUSH_BYTES == 0:
+        os.fdatasync(fd)
+
+
+def mount_id(fd: int) -> int:
+    """Tells mounts apart where st_dev doesn't: bind mounts have that of their source, btrfs one for each subvolume."""
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("mnt_id:"))
+
+
+def new_temporary_name() -> str:
+    return f".jts-moving-{secrets.token_hex(8)}"
+
+
+def is_below(path: str, folder: str) -> bool:
+    return os.path.commonpath([path, folder]) == folder
+
+
+def names_below(path: str, folder: str) -> list[str]:
+    return [name for name in os.path.relpath(path, folder).split("/") if name != "."]
+
+
+def log(level: str, message: str):
+    priority = {"error": 3, "warning": 4, "info": 6}[level]
+    print(f"<{priority}>{message}" if "JOURNAL_STREAM" in os.environ else message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+# shellcheck shell=bash
+# What the scripts of the storage tiers share: settings, log, lock, limits in time, and proof that a mount is the right
+# one. To be sourced, by a script that has `set -euo pipefail`.
+# shellcheck disable=SC2034  # What is set here is used by those.
+
+# A timer's service has no HOME and a short PATH; the language of messages must not depend on who runs this.
+export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1
+PATH=$PATH:/usr/sbin:/sbin
+
+# Logs go to standard error, where systemd takes them with their priority into the journal.
+log() {
+  local level=$1 priority
+  shift
+  case $level in error) priority=3 ;; warning) priority=4 ;; *) priority=6 ;; esac
+  if [[ -n ${JOURNAL_STREAM-} ]]; then printf '<%d>%s\n' "$priority" "$*" >&2; else printf '%s: %s\n' "$level" "$*" >&2; fi
+}
+
+# read_settings FILE given|default: sets the names below; what the file leaves out is an absent tier or the JTS value.
+# Only a file that nobody but root can write is run as shell; one named on the command line may be the caller's own.
+read_settings() {
+  local file=$1 descriptor owner mode name
+  HOT_MOUNTS='' LOG_SOURCES='' LOG_SOURCES_ROOT='' VOLUME_GROUP='' SNAPSHOT_RESERVE_BYTES=''
+  WARM_MOUNT='' WARM_LABEL='' COLD_MOUNT='' COLD_SOURCE='' COLD_ROOT='' TIMERS='' DOCKER_PRUNE=no
+  LOGS_TO_WARM_AFTER_DAYS=7 BACKUPS_TO_COLD_AFTER_DAYS=30 TEMP_AFTER_DAYS=3 WARM_LOGS_AFTER_DAYS=30
+  USAGE_WARNING_PERCENT=80 USAGE_CRITICAL_PERCENT=90 PROBE_SECONDS=5
+  { exec {descriptor}<"$file"; } 2>/dev/null || { log error "cannot read the settings, $file"; return 1; }
+  # The open file is judged and then run, so that none can be put in its place between.
+  read -r owner mode < <(stat --dereference --format='%u %a' "/dev/fd/$descriptor")
+  if [[ $owner != 0 && ! ($2 == given && $owner == "$EUID") ]] || ((8#$mode & 8#22)); then
+    log error "$file could be written by others than root; not read. Do: chown root:root $file; chmod 644 $file"
+    return 1
+  fi
+  # shellcheck source=/dev/null
+  source "/dev/fd/$descriptor" || { log error "$file is no shell file of KEY='value' lines"; return 1; }
+  exec {descriptor}<&-
+  for name in LOGS_TO_WARM_AFTER_DAYS BACKUPS_TO_COLD_AFTER_DAYS TEMP_AFTER_DAYS WARM_LOGS_AFTER_DAYS PROBE_SECONDS; do
+    [[ ${!name} =~ ^[0-9]+$ ]] || { log error "$file: $name='${!name}' is no whole number"; return 1; }
+  done
+  for name in USAGE_WARNING_PERCENT USAGE_CRITICAL_PERCENT; do
+    [[ ${!name} =~ ^[0-9]+(\.[0-9]+)?$ ]] || { log error "$file: $name='${!name}' is no percentage"; return 1; }
+  done
+  for name in WARM_MOUNT COLD_MOUNT COLD_ROOT LOG_SOURCES_ROOT; do
+    [[ -z ${!name} || ${!name} == /* ]] || { log error "$file: $name='${!name}' is no absolute path"; return 1; }
+  done
+  [[ -z $LOG_SOURCES || -n $LOG_SOURCES_ROOT ]] || { log error "$file: LOG_SOURCES needs LOG_SOURCES_ROOT, which keeps their logs apart"; return 1; }
+  [[ -z $COLD_MOUNT || $COLD_ROOT/ == "$COLD_MOUNT"/* ]] || { log error "$file: COLD_ROOT='$COLD_ROOT' is not on COLD_MOUNT='$COLD_MOUNT'"; return 1; }
+}
+
+# split LIST NAME: the parts of a colon-separated list, into the array NAME.
+split() {
+  local -n parts=$2
+  parts=()
+  [[ -z $1 ]] || IFS=: read -r -d '' -a parts < <(printf '%s:\0' "$1") || true
+}
+
+# take_lock FILE: holds the lock until this process and its children end; status 1 where another run has it.
+take_lock() {
+  { exec {LOCK_DESCRIPTOR}<>"$1"; } 2>/dev/null || { log error "cannot open the lock, $1; this needs root"; return 1; }
+  flock --nonblock "$LOCK_DESCRIPTOR" || { log error "another run holds $1"; return 75; }
+}
+
+# bounded SECONDS COMMAND...: its output and status; 124 where it took too long. Standard error stays as it is.
+bounded() {
+  local limit=$1 descriptor output=''
+  shift
+  exec {descriptor}< <(
+    # What hangs must not keep the lock.
+    [[ -z ${LOCK_DESCRIPTOR-} ]] || exec {LOCK_DESCRIPTOR}>&-
+    status=0
+    timeout --kill-after=1 "$limit" "$@" </dev/null || status=$?
+    printf '\n%d' "$status"
+  )
+  # timeout(1) waits for its child, which may sleep in the kernel where even SIGKILL doesn't reach it: don't wait for them.
+  IFS= read -r -d '' -t "$((limit + 2))" -u "$descriptor" output || (($? <= 128)) || output=$'\n124'
+  exec {descriptor}<&-
+  printf '%s' "${output%$'\n'*}"
+  return "${output##*$'\n'}"
+}
+
+# mount_entry POINT: ID, device number, type and source of what is mounted at exactly POINT; nothing where nothing is.
+# Asks the kernel's table alone, since findmnt looks at the path, which hangs where a NAS is away. A folder that is bound
+# to itself is no mount: systemd binds what a unit may write to and isn't mounted.
+mount_entry() {
+  MOUNT_POINT=$(escape_mount "$1") awk '
+    { device[$1] = $3 }
+    $5 == ENVIRON["MOUNT_POINT"] { id = $1; parent = $2; for (i = 7; $i != "-"; i++) { } type = $(i + 1); source = $(i + 2) }
+    END { if (id != "" && device[id] != device[parent]) print id, device[id], type, source }' /proc/self/mountinfo
+}
+
+# escape_mount TEXT: as the kernel writes it in its tables.
+escape_mount() {
+  local text=${1//\\/\\134}
+  text=${text// /\\040} text=${text//$'\t'/\\011}
+  printf '%s' "${text//$'\n'/\\012}"
+}
+
+# prove_mount POINT SOURCE LABEL: prints why POINT is not the mount of that source and label (empty: any), status 1.
+prove_mount() {
+  local device type source root label
+  read -r _ device type source < <(mount_entry "$1") || { echo "nothing is mounted at $1"; return 1; }
+  read -r _ root _ < <(mount_entry /) || { echo "the mounts cannot be read"; return 1; }
+  [[ $device != "$root" ]] || { echo "$1 shows the root filesystem"; return 1; }
+  [[ -z $2 || $source == "$(escape_mount "$2")" ]] || { echo "$source is mounted at $1 instead of $2"; return 1; }
+  [[ -n $3 ]] || return 0
+  label=$(bounded 10 blkid --probe --match-tag LABEL --output value -- "$source") || { echo "the label of $source, mounted at $1 as $type, cannot be read"; return 1; }
+  [[ $label == "$3" ]] || { echo "$source, mounted at $1, has the label '$label' instead of '$3'"; return 1; }
+}
+
+# usage_of POINT: used and total bytes of its filesystem, its used space and used inodes in percent, rounded up as df does.
+usage_of() {
+  # One path and statfs alone: df looks at other mounts too, and hangs with them.
+  bounded "$PROBE_SECONDS" stat --file-system --format='%b %f %a %S %c %d' -- "$1" | awk '
+    NF == 6 { printf "%.0f %.0f %d %d\n", ($1 - $2) * $4, $1 * $4, percent($1 - $2, $1 - $2 + $3), percent($5 - $6, $5); found = 1 }
+    END { exit !found }
+    function percent(used, of) { return of > 0 ? int(used * 100 / of) + (int(used * 100 / of) < used * 100 / of) : 0 }'
+}
+
+# above NUMBER LIMIT: whether it is; both may have decimals.
+above() {
+  awk -v number="$1" -v limit="$2" 'BEGIN { exit !(number > limit) }'
+}
+
+# human BYTES: with a binary unit.
+human() {
+  numfmt --to=iec-i --suffix=B -- "$1"
+}

@@ -1,0 +1,392 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect } from "vitest";
+import { IS_ROOT, test, World } from "./world.ts";
+
+const HARNESS = join(import.meta.dirname, "mover.py");
+
+/** A tree of all that a service may leave, below argv[1]. Old, except where it says so. */
+const NASTY_TREE = `
+import os, socket, sys
+root = os.fsencode(sys.argv[1])
+def put(name, content, uid=0, mode=0o640, old=10**9):
+    path = os.path.join(root, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file: file.write(content)
+    os.chown(path, uid, uid); os.chmod(path, mode); os.utime(path, (old, old + 0.25))
+    return path
+for service in (b"postgresql", b"kafka"): put(service + b"/logs/app.log", b"log of " + service)
+for number in range(6): put(b"many/%d.log" % number, os.urandom(20000), uid=1000 + number)
+put(b"names/with space", b"1"); put(b"names/with\\nnewline", b"2"); put(b"names/-rf", b"3"); put("names/größe €".encode(), b"4")
+put(b"names/not utf-8 \\xff\\xfe", b"5"); put(b"names/'quote\\"", b"6"); put(b"names/" + b"n" * 255, b"7"); put(b"names/*", b"8")
+put(b"empty", b""); put(b"large", os.urandom(3_000_000) + b"x"); put(b"archive.gz", os.urandom(5000)); put(b"young", b"young", old=4 * 10**9)
+sparse = put(b"sparse", b"")
+with open(sparse, "r+b") as file:
+    file.truncate(8 << 20); file.seek(4 << 20); file.write(b"in the middle" * 1000)
+os.utime(sparse, (10**9, 10**9))
+marked = put(b"marked", b"has xattrs", mode=0o4755)
+os.setxattr(marked, "trusted.note", b"kept \\x00 as is")
+os.setxattr(marked, "system.posix_acl_access", bytes.fromhex("02000000" "01000700ffffffff" "02000400e8030000" "04000500ffffffff" "10000500ffffffff" "20000500ffffffff"))
+os.utime(marked, (10**9, 10**9))
+twice = put(b"hard-linked", b"two names"); os.link(twice, twice + b" again")
+os.symlink("large", os.path.join(root, b"link")); os.symlink("/etc", os.path.join(root, b"link to a folder")); os.mkfifo(os.path.join(root, b"pipe"))
+`;
+
+describe.skipIf(!IS_ROOT).concurrent("move-aged-files (needs root for mounts)", { timeout: 30_000 }, () => {
+  test("moves an old file with its folders, owners, modes, times, extended attributes and ACLs, and leaves a young one", async ({ world }) => {
+    await world.python(NASTY_TREE, join(world.hot, "service"));
+    await world.python("import os, sys; os.chown(sys.argv[1], 70, 71); os.chmod(sys.argv[1], 0o2750)", join(world.hot, "service/many"));
+    const before = await world.describe();
+    expect(await world.move()).toMatchObject({ status: 0 });
+    const after = await world.describe();
+    for (const path of ["service/many/3.log", "service/marked", "service/large", "service/empty"]) {
+      const { inode: _was, ...was } = before[`hot/${path}`]!;
+      expect(after[`warm/logs/${path}`]).toMatchObject(was);
+      expect(after[`hot/${path}`]).toBeUndefined();
+    }
+    expect(Object.keys(after["warm/logs/service/marked"]!.xattrs)).toEqual(expect.arrayContaining(["trusted.note", "system.posix_acl_access"]));
+    expect(after["warm/logs/service/many"]).toMatchObject({ uid: 70, gid: 71, mode: 0o2750 });
+    expect(after["hot/service/young"]).toEqual(before["hot/service/young"]);
+  });
+
+  test("keeps a sparse file sparse", async ({ world }) => {
+    await world.python(NASTY_TREE, world.hot);
+    const before = await world.describe();
+    await world.move();
+    const moved = (await world.describe())["warm/logs/sparse"];
+    expect(moved).toMatchObject({ bytes: 8 * 2 ** 20, sha256: before["hot/sparse"]!.sha256 });
+    expect(moved!.allocatedBytes).toBeLessThan(100_000);
+  });
+
+  test("moves names with spaces, newlines, leading dashes, quotes and bytes that are no UTF-8, up to the longest", async ({ world }) => {
+    await world.python(NASTY_TREE, world.hot);
+    const before = await world.describe();
+    expect(await world.move("--compress", "--pattern", "*")).toMatchObject({ status: 0 });
+    const after = await world.describe();
+    const names = Object.keys(before).filter((path) => path.startsWith("hot/names/"));
+    expect(names).toHaveLength(8);
+    for (const name of names) {
+      const moved = name.replace("hot/", "warm/logs/");
+      expect(after[name]).toBeUndefined();
+      // The longest has no room for an ending.
+      expect(after[moved.endsWith("nnn") ? moved : `${moved}.zst`]).toMatchObject({ type: "file" });
+    }
+  });
+
+  test("compresses with --compress, except what is compressed already, and the content comes back the same", async ({ world }) => {
+    const text = "the same line again and again\n".repeat(50_000);
+    world.put(join(world.hot, "app.log"), text);
+    world.put(join(world.hot, "app.log.1.gz"), "as it is");
+    expect(await world.move("--compress")).toMatchObject({ status: 0 });
+    expect(await world.files()).toEqual(["warm/logs/app.log.1.gz", "warm/logs/app.log.zst"]);
+    expect(await world.must(["zstd", "--decompress", "--stdout", join(world.warm, "logs/app.log.zst")])).toBe(text);
+    expect((await world.describe())["warm/logs/app.log.zst"]!.bytes).toBeLessThan(text.length / 100);
+  });
+
+  test("keeps the files of two services with the same name apart", async ({ world }) => {
+    const sources = ["postgresql/logs", "kafka/logs"].map((source) => join(world.hot, source));
+    for (const source of sources) world.put(join(source, "app.log"));
+    world.put(join(world.hot, "elsewhere/app.log"));
+    expect(await world.move(...sources.flatMap((source) => ["--source", source]), "--relative-to", world.hot)).toMatchObject({ status: 0 });
+    expect(await world.files()).toEqual(["hot/elsewhere/app.log", "warm/logs/kafka/logs/app.log", "warm/logs/postgresql/logs/app.log"]);
+    expect(world.read(join(world.warm, "logs/kafka/logs/app.log"))).toBe(join(world.hot, "kafka/logs/app.log"));
+  });
+
+  test("leaves and counts what is open, for writing, for reading or mapped, and links, pipes and hard-linked files", async ({ world }) => {
+    await world.python(NASTY_TREE, world.hot);
+    for (const name of ["written", "read", "mapped"]) world.put(join(world.hot, name));
+    const holder = `import mmap, os, sys
+hot = sys.argv[1]
+a = open(hot + "/written", "ab"); b = open(hot + "/read", "rb")
+with open(hot + "/mapped", "r+b") as file: c = mmap.mmap(file.fileno(), 0)
+print("open", flush=True)
+import time; time.sleep(60)`;
+    const { child } = world.start(["/usr/bin/python3", "-c", holder, world.hot]);
+    await new Promise((resolve) => child.stdout?.once("data", resolve));
+    const { status, stdout } = await world.move("--json");
+    expect(status).toBe(0);
+    const { skipped, failed } = JSON.parse(stdout) as { skipped: unknown; failed: unknown };
+    expect(skipped).toEqual({ open: 3, "hard-linked": 2, "symbolic links": 2, "special files": 1, "too young": 1 });
+    expect(failed).toEqual([]);
+    const left = (await world.files()).filter((path) => path.startsWith("hot/"));
+    expect(left).toEqual(["hot/hard-linked", "hot/hard-linked again", "hot/link", "hot/link to a folder", "hot/mapped", "hot/pipe", "hot/read", "hot/written", "hot/young"]);
+  });
+
+  test("moves only files that --pattern matches", async ({ world }) => {
+    world.put(join(world.hot, "a.log"));
+    world.put(join(world.hot, "a.db"));
+    await world.move("--pattern", "*.log");
+    expect(await world.files()).toEqual(["hot/a.db", "warm/logs/a.log"]);
+  });
+
+  test.for([[], ["--compress"]])("finishes a move that got as far as the copy's name %j", async (options, { world }) => {
+    const source = world.put(join(world.hot, "app.log"), "the same");
+    await world.move(...options);
+    const moved = await world.describe();
+    world.put(source, "the same");
+    expect(await world.move(...options)).toMatchObject({ status: 0 });
+    expect(await world.describe()).toEqual(moved);
+  });
+
+  test.for([[], ["--compress"]])("keeps both where the destination has a different file of that name, and tells so %j", async (options, { world }) => {
+    world.put(join(world.hot, "app.log"), "new content");
+    world.put(join(world.warm, `logs/app.log${options.length > 0 ? ".zst" : ""}`), "old content");
+    const before = await world.describe();
+    const { status, stderr } = await world.move(...options);
+    expect(status).toBe(1);
+    expect(stderr).toContain("the destination has a different file of this name");
+    expect(await world.describe()).toEqual(before);
+  });
+
+  test("never takes a link at the destination for the file, nor writes through a linked folder there", async ({ world }) => {
+    world.put(join(world.hot, "app.log"), "content");
+    world.put(join(world.hot, "folder/app.log"), "content");
+    world.put(join(world.cold, "target/app.log"), "content");
+    mkdirSync(world.at(join(world.warm, "logs")));
+    symlinkSync(join(world.cold, "target/app.log"), world.at(join(world.warm, "logs/app.log")));
+    symlinkSync(join(world.cold, "target"), world.at(join(world.warm, "logs/folder")));
+    const before = await world.describe();
+    expect(await world.move()).toMatchObject({ status: 1 });
+    expect(await world.describe()).toEqual(before);
+  });
+
+  test("follows no linked folder at the source", async ({ world }) => {
+    world.put(join(world.cold, "secret/file"));
+    symlinkSync(join(world.cold, "secret"), world.at(join(world.hot, "logs")));
+    expect(await world.move("--source", join(world.hot, "logs"), "--relative-to", world.hot)).toMatchObject({ status: 1 });
+    expect(await world.move()).toMatchObject({ status: 0 });
+    expect(await world.files()).toEqual(["cold/secret/file", "hot/logs"]);
+  });
+
+  test("refuses a destination that is no mount, shows the root disk, or is hidden by another mount", async ({ world }) => {
+    world.put(join(world.hot, "app.log"));
+    const before = await world.describe();
+    const plain = join(world.path, "plain");
+    mkdirSync(plain);
+    const destination = ["--destination", plain, "--destination-mount", plain];
+    expect(await world.move(...destination)).toMatchObject({ status: 1, stderr: expect.stringContaining(`nothing is mounted at ${plain}`) as string });
+    await world.must(["mount", "--bind", plain, plain]);
+    expect(await world.move(...destination)).toMatchObject({ status: 1, stderr: expect.stringContaining(`nothing is mounted at ${plain}`) as string });
+    await world.must(["umount", plain]);
+    await world.must(["mount", "-t", "tmpfs", "around", plain]);
+    await world.must(["mount", "--mkdir", "--bind", world.programs, join(plain, "disk")]);
+    expect(await world.move("--destination", join(plain, "disk"), "--destination-mount", join(plain, "disk"))).toMatchObject({ status: 1, stderr: expect.stringContaining("shows the root filesystem") as string });
+    await world.must(["umount", join(plain, "disk"), plain]);
+    mkdirSync(join(plain, "mount"));
+    await world.must(["mount", "-t", "tmpfs", "below", join(plain, "mount")]);
+    await world.must(["mount", "-t", "tmpfs", "above", plain]);
+    mkdirSync(world.at(join(plain, "mount")));
+    expect(await world.move("--destination", join(plain, "mount"), "--destination-mount", join(plain, "mount"))).toMatchObject({ status: 1, stderr: expect.stringContaining("hidden by another mount") as string });
+    expect(readdirSync(world.at(join(plain, "mount")))).toEqual([]);
+    expect(await world.describe()).toEqual(before);
+  });
+
+  test("does not cross into another filesystem below the source or the destination", async ({ world }) => {
+    for (const name of ["mounted", "bound", "plain"]) world.put(join(world.hot, name, "hidden"));
+    world.put(join(world.warm, "logs/plain/other"));
+    await world.must(["mount", "-t", "tmpfs", "other", join(world.hot, "mounted")]);
+    // A bind mount has the device number of its source.
+    await world.must(["mount", "--bind", join(world.hot, "plain"), join(world.hot, "bound")]);
+    await world.must(["mount", "-t", "tmpfs", "other", join(world.warm, "logs/plain")]);
+    world.put(join(world.hot, "mounted/file"));
+    const before = await world.files();
+    const { status, stdout, stderr } = await world.move("--json");
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ skipped: { "on another filesystem": 2 } });
+    expect(stderr).toContain("something is mounted at the destination's folder plain");
+    expect(await world.files()).toEqual(before);
+  });
+
+  test("refuses a source that is not on --source-mount, as when its filesystem is not mounted", async ({ world }) => {
+    world.put(join(world.hot, "folder/file"));
+    expect(await world.move("--source-mount", join(world.hot, "folder"))).toMatchObject({ status: 1 });
+    expect(await world.move("--source-mount", world.cold)).toMatchObject({ status: 1, stderr: expect.stringContaining("is not on the filesystem") as string });
+    expect(await world.files()).toEqual(["hot/folder/file"]);
+    expect(await world.move("--source-mount", world.hot)).toMatchObject({ status: 0 });
+  });
+
+  test("an empty source, or one that is gone, empties no destination", async ({ world }) => {
+    world.put(join(world.warm, "logs/a"));
+    world.put(join(world.warm, "logs/service/b"));
+    const before = await world.describe();
+    expect(await world.move()).toMatchObject({ status: 0 });
+    const { status, stderr } = await world.move("--source", join(world.hot, "service"), "--relative-to", world.hot);
+    expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining("is its filesystem mounted?") as string });
+    expect(await world.describe()).toEqual(before);
+  });
+
+  test("never takes a file for its own copy, where source and destination show the same folder", async ({ world }) => {
+    world.put(join(world.warm, "data/file"));
+    await world.must(["mount", "--bind", join(world.warm, "data"), world.hot]);
+    const { status, stderr } = await world.move("--destination", join(world.warm, "data"), "--destination-mount", world.warm);
+    expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining("are the same file") as string });
+    expect(await world.files()).toContain("warm/data/file");
+  });
+
+  test("leaves what does not fit a full destination, without a trace there, and moves what fits", async () => {
+    await using small = await World.make({ warmBytes: 2 ** 20 });
+    small.put(join(small.hot, "a"), randomBytes(3 * 2 ** 20));
+    small.put(join(small.hot, "compressible"), "x".repeat(3 * 2 ** 20));
+    const before = await small.describe();
+    expect(await small.move()).toMatchObject({ status: 1, stderr: expect.stringContaining("there is no room for it") as string });
+    expect(await small.files()).toEqual(["hot/a", "hot/compressible"]);
+    expect(await small.move("--compress")).toMatchObject({ status: 1, stderr: expect.stringContaining("is the destination full?") as string });
+    expect(await small.files()).toEqual(["hot/a", "warm/logs/compressible.zst"]);
+    expect((await small.describe())["hot/a"]).toEqual(before["hot/a"]);
+  });
+
+  test("leaves a file that changes while it is copied", async ({ world }) => {
+    const source = world.put(join(world.hot, "app.log"), "before\n");
+    world.program("zstd", `[[ $* == *--decompress* ]] || echo after >>${source}\nexec /usr/bin/zstd "$@"`);
+    const { status, stdout } = await world.move("--compress", "--json");
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ moved: { files: 0 }, skipped: { "changed meanwhile": 1 } });
+    expect(await world.files()).toEqual(["hot/app.log"]);
+    expect(world.read(source)).toBe("before\nafter\n");
+  });
+
+  test("takes its copy back where the file changes after the copy got its name", async ({ world }) => {
+    const result = await world.must(["/usr/bin/python3", "-B", HARNESS, "change-after-link", world.path]);
+    expect(JSON.parse(result.trimEnd().split("\n").at(-1)!)).toEqual({ status: 0, files: ["hot/service/app.log"], intact: true });
+  });
+
+  test("keeps the source where the copy reads back differently", async ({ world }) => {
+    const result = await world.must(["/usr/bin/python3", "-B", HARNESS, "flip-a-bit", world.path]);
+    expect(JSON.parse(result.trimEnd().split("\n").at(-1)!)).toEqual({ status: 1, files: ["hot/service/app.log"] });
+  });
+
+  test("a dry run tells each move and each file in the way, and changes nothing", async ({ world }) => {
+    world.put(join(world.hot, "service/app.log"), "content");
+    world.put(join(world.hot, "conflict"), "one");
+    world.put(join(world.warm, "logs/conflict"), "two");
+    world.put(join(world.warm, "logs/.jts-moving-0123456789abcdef"));
+    const before = await world.describe();
+    const { status, stdout, stderr } = await world.move("--dry-run");
+    expect(status).toBe(1);
+    expect(stderr).toContain(`would move '${world.hot}/service/app.log' to '${world.warm}/logs/service/app.log' (7 bytes)`);
+    expect(stderr).toContain("the destination has a different file of this name");
+    expect(stdout).toContain("would move 1 files of 7 bytes");
+    expect(await world.describe()).toEqual(before);
+  });
+
+  test("removes what killed runs left at the destination, and nothing that only looks like it", async ({ world }) => {
+    for (const name of [".jts-moving-0123456789abcdef", "deep/.jts-moving-fedcba9876543210", ".jts-moving-notes", ".jts-moving-0123456789abcdef.txt"]) world.put(join(world.warm, "logs", name));
+    mkdirSync(world.at(join(world.warm, "logs/.jts-moving-00000000000000aa")));
+    world.put(join(world.warm, ".jts-moving-0123456789abcdef"));
+    const { stdout } = await world.move("--json");
+    expect(JSON.parse(stdout)).toMatchObject({ unfinishedCopiesRemoved: 3 });
+    expect(await world.files()).toEqual(["warm/.jts-moving-0123456789abcdef", "warm/logs/.jts-moving-0123456789abcdef.txt", "warm/logs/.jts-moving-notes"]);
+    expect(await world.describe()).not.toHaveProperty(["warm/logs/.jts-moving-00000000000000aa"]);
+  });
+
+  test("moves nothing while another run holds the lock, exit 75", async ({ world }) => {
+    world.put(join(world.hot, "app.log"));
+    expect(await world.run(["flock", world.lock, ...world.moveArguments()])).toMatchObject({ status: 75 });
+    expect(await world.files()).toEqual(["hot/app.log"]);
+    const inherited = `exec 9<>"$1"; flock 9; shift; exec "$@" --lock-descriptor 9`;
+    expect(await world.run(["bash", "-c", inherited, "locked", world.lock, ...world.moveArguments()])).toMatchObject({ status: 0 });
+  });
+
+  test("ends as killed when nothing moves on for --stall-seconds, and the next run finishes", async ({ world }) => {
+    world.put(join(world.hot, "app.log"), "content");
+    world.program("zstd", "exec sleep 3");
+    const { child, ended } = world.start(world.moveArguments("--compress", "--stall-seconds", "1"));
+    expect(await ended).toMatchObject({ signal: "SIGALRM" });
+    expect(child.exitCode).toBeNull();
+    expect(await world.files()).toContain("hot/app.log");
+    world.program("zstd", 'exec /usr/bin/zstd "$@"');
+    expect(await world.move("--compress")).toMatchObject({ status: 0 });
+    expect(await world.files()).toEqual(["warm/logs/app.log.zst"]);
+  });
+
+  test.for<[string, string[]]>([
+    ["a negative age", ["--older-than-days", "-1"]],
+    ["an age that is no number", ["--older-than-days", "nan"]],
+    ["a destination outside its mount", ["--destination", "/tmp/x", "--destination-mount", "/tmp/y"]],
+    ["a source inside the destination", ["--source", "/tmp/y/z", "--destination", "/tmp/y", "--destination-mount", "/tmp/y"]],
+    ["several sources whose files could collide", ["--source", "/tmp/a", "--source", "/tmp/b"]],
+    ["an unknown option", ["--delete"]],
+  ])("refuses %s, exit 2", async ([, options], { world }) => {
+    expect(await world.move(...options)).toMatchObject({ status: 2 });
+  });
+
+  test("killed at any line that it executes, the next run has the file on one tier, once and whole", async ({ world }) => {
+    await world.must(["/usr/bin/python3", "-B", HARNESS, "kill-at-lines", world.path, "17"]);
+  });
+
+  test("killed at 40 seeded moments over a nasty tree, every original is on exactly one tier, and what must stay is untouched", async () => {
+    const random = seeded(20260711);
+    const kinds = { killed: 0, finished: 0 };
+    let wholeRun = 250;
+    for (let round = 0; kinds.killed < 40; round++) {
+      const compress = round % 2 === 0 ? ["--compress"] : [];
+      await using tiers = await World.make();
+      await tiers.python(NASTY_TREE, tiers.hot);
+      tiers.put(join(tiers.hot, "there already"), "equal");
+      tiers.put(join(tiers.warm, "logs/there already.gz"), "equal");
+      tiers.put(join(tiers.hot, "there already.gz"), "equal");
+      tiers.put(join(tiers.hot, "different.gz"), "one");
+      tiers.put(join(tiers.warm, "logs/different.gz"), "another");
+      tiers.put(join(tiers.hot, "open"), "open");
+      const growing = tiers.put(join(tiers.hot, "growing"), "grew: ");
+      const holder = tiers.start(["bash", "-c", 'exec 9>>"$1"; echo open; exec sleep 60', "holder", join(tiers.hot, "open")]);
+      await new Promise((resolve) => holder.child.stdout?.once("data", resolve));
+      const before = await tiers.describe();
+
+      const kills = round % 2 === 0 ? 8 : 6;
+      for (let kill = 0; kill < kills && kinds.killed < 40; kill++) {
+        const { child, ended } = tiers.start(tiers.moveArguments(...compress));
+        const began = Date.now();
+        const timer = setTimeout(() => child.kill("SIGKILL"), 30 + random() * Math.min(wholeRun, 400));
+        writeFileSync(tiers.at(growing), "more ", { flag: "a" });
+        const { signal } = await ended;
+        clearTimeout(timer);
+        if (signal === "SIGKILL") kinds.killed++;
+        else {
+          kinds.finished++;
+          wholeRun = Date.now() - began;
+          break;
+        }
+      }
+      // What a killed run leaves to compress sees the end of its input, and ends.
+      const { status, stdout } = await tiers.move(...compress, "--json");
+      expect(status).toBe(1);
+      expect((JSON.parse(stdout) as { failed: { path: string }[] }).failed.map(({ path }) => path)).toEqual([join(tiers.hot, "different.gz")]);
+      const after = await tiers.describe();
+
+      expect(Object.keys(after).filter((path) => path.includes(".jts-moving-"))).toEqual([]);
+      const stays = /^(hot\/(young|open|hard-linked.*|link.*|pipe|different\.gz)|warm\/logs\/different\.gz)$/;
+      const seen = new Set(Object.keys(after).filter((path) => after[path]!.type !== "folder"));
+      for (const [path, was] of Object.entries(before)) {
+        if (was.type === "folder") continue;
+        if (stays.test(path)) {
+          expect(after[path]).toEqual(was);
+          seen.delete(path);
+        } else if (path.startsWith("hot/") && path !== "hot/growing") {
+          const plain = path.replace("hot/", "warm/logs/");
+          const moved = compress.length > 0 && !/(\.gz|n{255})$/.test(plain) ? `${plain}.zst` : plain;
+          expect(after[path], path).toBeUndefined();
+          expect(after[moved], moved).toMatchObject({ type: "file", mode: was.mode, uid: was.uid, gid: was.gid, mtime: was.mtime, links: 1, xattrs: was.xattrs });
+          expect(after[moved]!.contentSha256).toBe(was.sha256);
+          seen.delete(moved);
+        }
+      }
+      // It was written to just now, so it is young.
+      expect(tiers.read(growing)).toMatch(/^grew: (more )+$/);
+      seen.delete("hot/growing");
+      expect([...seen]).toEqual([]);
+    }
+    expect(kinds.killed).toBe(40);
+  });
+});
+
+/** Mulberry32: the same moments at every run. */
+function seeded(state: number): () => number {
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,211 @@
+import { chmodSync, chownSync, linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect } from "vitest";
+import { IS_ROOT, SCRIPTS, test as plain, type World } from "./world.ts";
+
+const text = (part: string) => expect.stringContaining(part) as string;
+
+const test = plain.extend<{ readonly world: World }>({
+  world: async ({ world }, use) => {
+    for (const name of ["docker", "fstrim", "btrfs"]) world.program(name, "exit 0");
+    for (const folder of ["daily-backups", "logs", "temp-processing"]) mkdirSync(world.at(join(world.warm, folder)));
+    for (const folder of ["postgresql/logs", "kafka/logs"]) mkdirSync(world.at(join(world.hot, folder)), { recursive: true });
+    mkdirSync(world.at(join(world.cold, "jts/archives/database")), { recursive: true });
+    await use(world);
+  },
+});
+
+const tiered = (world: World, settings: string, ...options: string[]) => world.run([join(SCRIPTS, "tiered-storage.sh"), ...options, "--settings", settings, "--lock", world.lock]);
+
+/** Data of each kind, old and young. */
+function fill(world: World) {
+  for (const [name, days] of [["old", 8], ["young", 6]] as const) world.put(join(world.hot, `postgresql/logs/${name}.log`), name, days);
+  for (const [name, days] of [["old", 31], ["young", 29]] as const) world.put(join(world.warm, `daily-backups/${name}.tar`), name, days);
+  for (const [name, days] of [["old", 4], ["young", 2]] as const) world.put(join(world.warm, `temp-processing/job/${name}`), name, days);
+  for (const [name, days] of [["old", 31], ["young", 29]] as const) world.put(join(world.warm, `logs/kafka/logs/${name}.log.zst`), name, days);
+}
+
+describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)", { timeout: 20_000 }, () => {
+  test("--help tells each subcommand and exit status", async ({ world }) => {
+    const { status, stdout } = await world.run([join(SCRIPTS, "tiered-storage.sh"), "--help"]);
+    expect(status).toBe(0);
+    for (const word of ["check", "migrate", "cleanup", "optimize", "all", "--dry-run", "--settings", "Exit status"]) expect(stdout).toContain(word);
+  });
+
+  test.for([[], ["chekc"], ["check", "migrate"], ["check", "--force"]])("refuses the arguments %j, exit 2", async (options, { world }) => {
+    expect(await tiered(world, world.settings(), ...options)).toMatchObject({ status: 2 });
+  });
+
+  test("runs nothing of a settings file that others can write, or that is somebody else's", async ({ world }) => {
+    const settings = world.settings();
+    const evidence = join(world.path, "evidence");
+    writeFileSync(settings, `touch ${evidence}\n`, { flag: "a" });
+    chmodSync(settings, 0o664);
+    expect(await tiered(world, settings, "check")).toMatchObject({ status: 2, stderr: text("could be written by others") });
+    chmodSync(settings, 0o644);
+    chownSync(settings, 1234, 0);
+    expect(await tiered(world, settings, "check")).toMatchObject({ status: 2, stderr: text("could be written by others") });
+    expect(await world.run(["test", "-e", evidence])).toMatchObject({ status: 1 });
+    chownSync(settings, 0, 0);
+    await tiered(world, settings, "check");
+    expect(await world.run(["test", "-e", evidence])).toMatchObject({ status: 0 });
+  });
+
+  test.for<[Record<string, string>, string]>([
+    [{ TEMP_AFTER_DAYS: "" }, "no whole number"],
+    [{ LOGS_TO_WARM_AFTER_DAYS: "-1" }, "no whole number"],
+    [{ WARM_MOUNT: "data/warm" }, "no absolute path"],
+    [{ LOG_SOURCES_ROOT: "" }, "needs LOG_SOURCES_ROOT"],
+    [{ COLD_ROOT: "/elsewhere" }, "is not on COLD_MOUNT"],
+    [{ USAGE_WARNING_PERCENT: "most" }, "no percentage"],
+  ])("refuses the settings %j, exit 2", async ([values, message], { world }) => {
+    fill(world);
+    const before = await world.describe();
+    expect(await tiered(world, world.settings(values), "all")).toMatchObject({ status: 2, stderr: text(message) });
+    expect(await world.describe()).toEqual(before);
+  });
+
+  test("check prints the usage of each tier, and fails above the critical usage", async ({ world }) => {
+    const { status, stdout } = await tiered(world, world.settings(), "check");
+    expect(status).toBe(0);
+    for (const point of [world.hot, world.warm, world.cold]) expect(stdout).toMatch(new RegExp(`${point}: \\d+ % of \\S+ used`));
+    world.put(join(world.warm, "big"), Buffer.alloc(60 * 2 ** 20, 1));
+    expect(await tiered(world, world.settings(), "check")).toMatchObject({ status: 1, stderr: text("above the critical 90 %") });
+  });
+
+  test("migrate moves logs older than 7 days to warm, compressed, and backups older than 30 days to the archives", async ({ world }) => {
+    fill(world);
+    const { status, stdout } = await tiered(world, world.settings(), "migrate");
+    expect(status).toBe(0);
+    expect(stdout).toContain("moved 2 files, 6 bytes");
+    const files = await world.files();
+    expect(files).toEqual(expect.arrayContaining(["hot/postgresql/logs/young.log", "warm/logs/postgresql/logs/old.log.zst", "warm/daily-backups/young.tar", "cold/jts/archives/database/old.tar"]));
+    expect(files.filter((path) => path.startsWith("hot/") || path.startsWith("warm/daily") || path.startsWith("cold/"))).toHaveLength(3);
+  });
+
+  test.for<[string, (world: World) => unknown, string]>([
+    ["is not mounted", (world) => world.must(["umount", world.cold]), "nothing is mounted"],
+    ["is another one", (world) => world.must(["mount", "-t", "tmpfs", "other:/volume", world.cold]), "other:/volume is mounted"],
+    ["does not answer", (world) => world.program("stat", `[[ $* != *--file-system*${world.cold} ]] || exec sleep 5\nexec /usr/bin/stat "$@"`), "does not answer"],
+  ])("migrate still moves logs to warm where the NAS %s, writes nothing in its place, and fails", async ([, away, message], { world }) => {
+    fill(world);
+    await away(world);
+    expect(await tiered(world, world.settings({ PROBE_SECONDS: "1" }), "migrate")).toMatchObject({ status: 1, stderr: text(message) });
+    const files = await world.files();
+    expect(files).toEqual(expect.arrayContaining(["warm/logs/postgresql/logs/old.log.zst", "warm/daily-backups/old.tar"]));
+    expect(files.filter((path) => path.startsWith("cold/"))).toEqual([]);
+  });
+
+  test("migrate without a cold tier is content with warm", async ({ world }) => {
+    fill(world);
+    expect(await tiered(world, world.settings({ COLD_MOUNT: "", COLD_SOURCE: "", COLD_ROOT: "" }), "migrate")).toMatchObject({ status: 0 });
+    expect(await world.files()).toContain("warm/daily-backups/old.tar");
+  });
+
+  test("all changes nothing under the mount point of a warm tier that is not mounted", async ({ world }) => {
+    fill(world);
+    await world.must(["umount", world.warm]);
+    for (const path of ["temp-processing/file", "logs/service/file", "daily-backups/file"]) world.put(join(world.warm, path));
+    const before = await world.describe();
+    expect(await tiered(world, world.settings(), "all")).toMatchObject({ status: 1, stderr: text("nothing is mounted") });
+    expect(await world.describe()).toEqual(before);
+  });
+
+  test("a source that is gone is told, and does not stop the others", async ({ world }) => {
+    fill(world);
+    await world.must(["rm", "--recursive", join(world.hot, "kafka")]);
+    expect(await tiered(world, world.settings(), "migrate")).toMatchObject({ status: 1, stderr: text("is its filesystem mounted?") });
+    expect(await world.files()).toContain("warm/logs/postgresql/logs/old.log.zst");
+  });
+
+  test("cleanup deletes old regular files and folders long empty, and keeps declared folders, links and what is young", async ({ world }) => {
+    fill(world);
+    const temp = join(world.warm, "temp-processing");
+    world.put(join(world.cold, "precious"), "old and linked to", 100);
+    symlinkSync(world.cold, world.at(join(temp, "link")));
+    linkSync(world.at(world.put(join(temp, "name\nwith newline"), "x", 100)), world.at(join(temp, "second name")));
+    for (const folder of ["declared", "declared/empty", "declared/filled"]) mkdirSync(world.at(join(temp, folder)));
+    world.put(join(temp, "declared/filled/young"), "x", 1);
+    for (const folder of ["declared/empty", "declared/filled", "declared"]) utimesSync(world.at(join(temp, folder)), 10 ** 9, 10 ** 9);
+    await world.must(["mount", "--mkdir", "-t", "tmpfs", "other", join(world.warm, "logs/other")]);
+    world.put(join(world.warm, "logs/other/file"), "x", 100);
+
+    const { status, stdout } = await tiered(world, world.settings(), "cleanup");
+    expect(status).toBe(0);
+    expect(stdout).toContain("deleted 4 files, 8 bytes");
+    const left = Object.keys(await world.describe()).filter((path) => /^(cold|warm\/(temp|logs))/.test(path) && !path.startsWith("cold/jts"));
+    expect(left.sort()).toEqual([
+      "cold/precious",
+      "warm/logs", "warm/logs/kafka", "warm/logs/kafka/logs", "warm/logs/kafka/logs/young.log.zst", "warm/logs/other", "warm/logs/other/file",
+      "warm/temp-processing", "warm/temp-processing/declared", "warm/temp-processing/declared/filled", "warm/temp-processing/declared/filled/young",
+      "warm/temp-processing/job", "warm/temp-processing/job/young", "warm/temp-processing/link",
+    ]);
+  });
+
+  test("cleanup does not follow a link in place of a folder that it empties", async ({ world }) => {
+    world.put(join(world.cold, "precious"), "x", 100);
+    await world.must(["rmdir", join(world.warm, "temp-processing")]);
+    symlinkSync(world.cold, world.at(join(world.warm, "temp-processing")));
+    expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({ status: 1, stderr: text("there is no folder") });
+    expect(await world.files()).toContain("cold/precious");
+  });
+
+  test("cleanup prunes docker without volumes where that is wanted, and not otherwise", async ({ world }) => {
+    await tiered(world, world.settings({ DOCKER_PRUNE: "no" }), "cleanup");
+    expect(world.calls()).toEqual([]);
+    expect(await tiered(world, world.settings({ DOCKER_PRUNE: "yes" }), "cleanup")).toMatchObject({ status: 0 });
+    expect(world.calls()).toEqual(["docker system prune --force"]);
+  });
+
+  test("optimize trims hot, and leaves a warm tier that is no btrfs as it is", async ({ world }) => {
+    expect(await tiered(world, world.settings(), "optimize")).toMatchObject({ status: 0, stderr: text("not btrfs") });
+    expect(world.calls()).toEqual([`fstrim --quiet-unsupported --verbose ${world.hot}`]);
+  });
+
+  test("all goes on after a failure, and returns the worst status", async ({ world }) => {
+    fill(world);
+    world.program("docker", "exit 1");
+    await world.must(["umount", world.cold]);
+    const { status, stdout } = await tiered(world, world.settings({ DOCKER_PRUNE: "yes" }), "all");
+    expect(status).toBe(1);
+    expect(stdout).toContain("moved 1 files, 3 bytes; deleted 2 files, 6 bytes");
+    expect(world.calls()).toEqual(["docker system prune --force", `fstrim --quiet-unsupported --verbose ${world.hot}`]);
+  });
+
+  test("all twice does nothing the second time", async ({ world }) => {
+    fill(world);
+    expect(await tiered(world, world.settings(), "all")).toMatchObject({ status: 0 });
+    const after = await world.describe();
+    expect(await tiered(world, world.settings(), "all")).toMatchObject({ status: 0, stdout: text("moved 0 files, 0 bytes; deleted 0 files, 0 bytes") });
+    expect(await world.describe()).toEqual(after);
+  });
+
+  test("a dry run tells all that a run would do, and does nothing of it", async ({ world }) => {
+    fill(world);
+    const before = await world.describe();
+    const settings = world.settings({ DOCKER_PRUNE: "yes" });
+    const { status, stdout } = await tiered(world, settings, "all", "--dry-run");
+    expect(status).toBe(0);
+    for (const told of ["would move", "old.log.zst", "old.tar", "would have deleted", "temp-processing/job/old", "would run: timeout --kill-after=10 15m docker", "fstrim"]) expect(stdout).toContain(told);
+    expect(world.calls()).toEqual([]);
+    expect(await world.describe()).toEqual(before);
+    const [, planned] = stdout.match(/a run would have (moved .*)/)!;
+    expect((await tiered(world, settings, "all")).stdout).toContain(planned);
+  });
+
+  test("does nothing while another run holds the lock, exit 75", async ({ world }) => {
+    fill(world);
+    const before = await world.describe();
+    const argv = [join(SCRIPTS, "tiered-storage.sh"), "all", "--settings", world.settings(), "--lock", world.lock];
+    expect(await world.run(["flock", world.lock, ...argv])).toMatchObject({ status: 75 });
+    expect(await world.describe()).toEqual(before);
+  });
+
+  test("works where all scripts lie in one folder, and without HOME", async ({ world }) => {
+    fill(world);
+    const flat = join(world.path, "flat");
+    await world.must(["bash", "-c", 'mkdir "$1" && cp "$2"/*.sh "$2"/lib/* "$1"', "copy", flat, SCRIPTS]);
+    const result = await world.run(["env", "--unset=HOME", join(flat, "tiered-storage.sh"), "migrate", "--settings", world.settings(), "--lock", world.lock]);
+    expect(result).toMatchObject({ status: 0, stdout: text("moved 2 files") });
+  });
+});
