@@ -1,0 +1,20 @@
+import type { z } from "zod";
+import type { Properties } from "./properties.ts";
+
+/** A resource type of the plugin. Properties come with their secrets wrapped. */
+export interface RemoteKind {
+  /** Checked before unknown values are known; other properties are refused. */
+  readonly inputs: z.ZodObject;
+  /** Inputs that the schema gives where the program doesn't. */
+  readonly defaults: Properties;
+  readonly idStartsWithName: boolean;
+  /** Does it on the host; returns the outputs that aren't inputs. */
+  create(urn: string, inputs: Properties): Promise<Properties>;
+  update(urn: string, olds: Properties, news: Properties): Promise<Properties>;
+  delete?(urn: string, properties: Properties): Promise<void>;
+}
+
+/** Says all that can be used: the server prints the stack beside the message. */
+export class Failed extends Error {
+  override readonly stack = "";
+}
