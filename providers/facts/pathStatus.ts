@@ -6,7 +6,7 @@ export interface PathStatus {
   readonly type: string;
   readonly owner: string;
   readonly group: string;
-  /** Octal digits. */
+  /** Octal digits, at least three. */
   readonly mode: string;
 }
 
@@ -22,7 +22,7 @@ export const pathStatus: Fact<readonly string[], ReadonlyMap<string, PathStatus>
     const found = new Map<string, PathStatus>();
     for (const line of stdout.split("\n").filter((text) => text !== "")) {
       const [type = "", owner = "", group = "", mode = "", ...name] = line.split("\t");
-      found.set(name.join("\t"), { type, owner, group, mode });
+      found.set(name.join("\t"), { type, owner, group, mode: mode.padStart(3, "0") });
     }
     // stat has no exit code for "not there"; the C library's words are the only evidence.
     const absent = stderr.split("\n").filter((line) => /: (No such file or directory|Not a directory)$/.test(line)).length;

@@ -39,8 +39,10 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
   lines.push("answer", "}");
   const total = program.steps.length + program.questions.length;
   lines.push("answer() {");
-  program.questions.forEach((question, index) => lines.push(printCall(question, program.steps.length + index)));
+  // They only look, so a few go side by side.
+  program.questions.forEach((question, index) => lines.push(`${printCall(question, program.steps.length + index)} &${(index + 1) % AT_ONCE === 0 ? " wait" : ""}`));
   lines.push(
+    "wait",
     // Few processes: on a slow host each costs as much as what it is asked for.
     "files=()",
     `for ((i = 0; i < ${total}; i++)); do`,
@@ -56,6 +58,9 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
   );
   return lines.join("\n") + "\n";
 }
+
+/** Questions on a host at the same time: its services have better things to do. */
+const AT_ONCE = 4;
 
 /** The exit code of a program that didn't get its lock in time. */
 export const LOCK_HELD = 75; // EX_TEMPFAIL of sysexits.h

@@ -8,6 +8,7 @@ import { signatures, type Signature } from "../facts/signatures.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
 import { program } from "../programs/program.ts";
+import { refusedOptions } from "../values/mountOptions.ts";
 import { formatBytes } from "../values/size.ts";
 import { bytes, hostName, onDelete, path, wrongDevice } from "./inputs.ts";
 
@@ -33,6 +34,9 @@ interface Seen {
 /** Filesystems leave less than this unused at their device's end; extents are smaller steps than anybody grows by. */
 const SLACK_BYTES = 16 * 1024 * 1024;
 
+/** mkfs.ext4 cuts a longer one, and says so on standard error alone. */
+const LABEL_BYTES = { ext4: 16, xfs: 12, btrfs: 255 } as const;
+
 /** A filesystem on a device, made by mkfs(8) where the device is proved blank. */
 export const filesystem: ResourceKind<Inputs, Seen> = {
   name: "Filesystem",
@@ -41,6 +45,11 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
   changes: ["contents"],
   turn: { device: ({ device }) => device },
   id: ({ host, device }) => `${host}:${device}`,
+  refuse: ({ type, label = "", mkfsOptions }) => [
+    // The device is no fstab source: its name is used now, not at boot.
+    ...refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions }).map(({ reason }) => ({ property: "mkfsOptions", reason })),
+    ...(Buffer.byteLength(label) > LABEL_BYTES[type] ? [{ property: "label", reason: `the label ${label} has ${Buffer.byteLength(label)} bytes, and ${type} takes ${LABEL_BYTES[type]}` }] : []),
+  ],
   refuseChange: (olds, news) =>
     (["device", "type", "label"] as const)
       .filter((property) => olds[property] !== news[property])

@@ -47,10 +47,10 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
       const [text, all, made] = await Promise.all([ask(fstab, undefined), ask(mounts, undefined), ask(ledger, undefined)]);
       const found = findEntry(text, desired.mountPoint);
       const mount = mountAt(all, desired.mountPoint);
-      const isSameSource = found?.entry.source === wanted.source || (found !== undefined && isDevice(wanted) && (await ask(sourceDevice, found.entry.source)) === (await ask(sourceDevice, wanted.source)));
+      const isSameSource = found?.entry.source === wanted.source || (found !== undefined && isDevice(wanted) && (await isSameDevice(ask(sourceDevice, found.entry.source), ask(sourceDevice, wanted.source))));
       let isSource = false;
       if (mount !== undefined) {
-        if (isDevice(wanted)) isSource = mount.source.startsWith("/dev/") && (await ask(sourceDevice, wanted.source)) === (await ask(realPath, mount.source));
+        if (isDevice(wanted)) isSource = mount.source.startsWith("/dev/") && (await isSameDevice(ask(sourceDevice, wanted.source), ask(realPath, mount.source)));
         else if (isBind(wanted)) isSource = isBoundTo(all, wanted.source, mount);
         else isSource = mount.source === wanted.source;
       }
@@ -122,6 +122,12 @@ function isBind({ options }: FstabEntry): boolean {
 
 function isDevice({ source }: FstabEntry): boolean {
   return /^(\/dev\/|LABEL=|UUID=|PARTLABEL=|PARTUUID=)/.test(source);
+}
+
+/** Two that are both missing aren't the same. */
+async function isSameDevice(...devices: readonly [Promise<string | undefined>, Promise<string | undefined>]): Promise<boolean> {
+  const [one, other] = await Promise.all(devices);
+  return one !== undefined && one === other;
 }
 
 /** Whether a mount shows the folder `source`: the same filesystem, and the same folder of it. */

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { cmd, printCommand, succeeded } from "../../../../providers/host/command.ts";
+import { program } from "../../../../providers/programs/program.ts";
+
+describe("cmd", () => {
+  it("makes one argument of one value, whatever it holds", () => {
+    const path = "a b\n'$(reboot)'";
+    expect(cmd`mount --options ${"a,b c"} -- ${path}`).toEqual({ argv: ["mount", "--options", "a,b c", "--", path] });
+  });
+
+  it("makes one argument each of a list, and none of an empty one", () => {
+    expect(cmd`vgextend -- ${"vg"} ${["/dev/a b", "/dev/c"]}`.argv).toEqual(["vgextend", "--", "vg", "/dev/a b", "/dev/c"]);
+    expect(cmd`mkfs.ext4 -q ${[]} ${"/dev/a"}`.argv).toEqual(["mkfs.ext4", "-q", "/dev/a"]);
+  });
+
+  it("joins a value to the letters that it touches", () => {
+    expect(cmd`lvcreate --size ${4096}b --name=${"lv a"} ${"a"}${"b"}`.argv).toEqual(["lvcreate", "--size", "4096b", "--name=lv a", "ab"]);
+  });
+
+  it("keeps an empty value as an argument", () => {
+    expect(cmd`is-uuid ${""} ${""}`.argv).toEqual(["is-uuid", "", ""]);
+  });
+
+  it("takes line ends and doubled spaces in the text for one space", () => {
+    expect(cmd`  lsblk   --json
+      --bytes  `.argv).toEqual(["lsblk", "--json", "--bytes"]);
+  });
+
+  it("refuses a list that touches other letters", () => {
+    expect(() => cmd`lvs --options=${["a", "b"]}`).toThrow(TypeError);
+  });
+});
+
+describe("printCommand", () => {
+  it("prints a command as a person would type it", () => {
+    expect(printCommand(cmd`wipefs --all -- ${"/dev/my disk"}`)).toBe("wipefs --all -- '/dev/my disk'");
+  });
+
+  it("prints a program of ours by its name, without its text", () => {
+    expect(printCommand(program("is-uuid", "lv", "vg/lv", "u"))).toBe("is-uuid lv vg/lv u");
+  });
+});
+
+describe("succeeded", () => {
+  it("takes 0 alone for an answer, unless other codes are declared", () => {
+    const output = { stdout: "", stderr: "", exitCode: 2 };
+    expect(succeeded({ argv: ["a"] }, output)).toBe(false);
+    expect(succeeded({ argv: ["a"], okExitCodes: [0, 2] }, output)).toBe(true);
+    expect(succeeded({ argv: ["a"], okExitCodes: [1] }, { ...output, exitCode: 0 })).toBe(false);
+  });
+});

@@ -1,0 +1,158 @@
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cmd } from "../../../../providers/host/command.ts";
+import type { Program } from "../../../../providers/host/host.ts";
+import { LOCK_HELD, parseAnswers, printProgram } from "../../../../providers/host/wire.ts";
+
+let folder: string;
+let frames: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "jts-wire-"));
+  frames = mkdtempSync(join(folder, "run-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The program's text with a folder of ours for /run, so that its traces can be looked at, by anybody. */
+function textOf(program: Program): string {
+  return printProgram(program, 0.1).replace("--tmpdir=/run", `--tmpdir=${frames}`);
+}
+
+/** Runs a program in a real bash, as a session of ssh would. */
+function run(program: Program) {
+  const { status, stdout, stderr } = spawnSync("bash", ["-s"], { input: textOf(program), maxBuffer: 64 * 1024 * 1024 });
+  return { status, bytes: stdout, said: stderr.toString(), answers: parseAnswers(stdout, program) };
+}
+
+describe("a printed program, run by bash", () => {
+  it("runs the steps in order and then the questions, each with its own output, errors and exit code", () => {
+    const file = join(folder, "file");
+    const { answers, status } = run({
+      steps: [cmd`cp /dev/null ${file}`, cmd`bash -c ${'echo out; echo err >&2; echo more >>"$0"'} ${file}`],
+      questions: [cmd`cat ${file}`, cmd`bash -c ${"exit 7"}`, cmd`printf ${"no final line end"}`],
+    });
+    expect(status).toBe(0);
+    expect(answers).toEqual({
+      steps: [{ stdout: "", stderr: "", exitCode: 0 }, { stdout: "out\n", stderr: "err\n", exitCode: 0 }],
+      questions: [{ stdout: "more\n", stderr: "", exitCode: 0 }, { stdout: "", stderr: "", exitCode: 7 }, { stdout: "no final line end", stderr: "", exitCode: 0 }],
+    });
+  });
+
+  it("runs no step after one that failed, and still answers the questions", () => {
+    const file = join(folder, "file");
+    const { answers } = run({ steps: [cmd`true`, cmd`bash -c ${"echo why >&2; exit 3"}`, cmd`touch ${file}`], questions: [cmd`ls ${folder}`] });
+    expect(answers?.steps.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual([[0, ""], [3, "why\n"]]);
+    expect(answers?.questions[0]?.stdout).not.toContain("file");
+  });
+
+  it("goes on after an exit code that the step declares as an answer", () => {
+    const { answers } = run({ steps: [{ ...cmd`bash -c ${"exit 3"}`, okExitCodes: [0, 3] }, cmd`true`], questions: [] });
+    expect(answers?.steps.map(({ exitCode }) => exitCode)).toEqual([3, 0]);
+  });
+
+  it("tells apart a command that isn't there", () => {
+    expect(run({ steps: [], questions: [cmd`no-such-command-here`] }).answers?.questions[0]?.exitCode).toBe(127);
+  });
+
+  it("hands over arguments and standard input byte for byte", () => {
+    const texts = fc.sample(fc.oneof(fc.string({ unit: "grapheme" }), fc.string({ unit: fc.constantFrom(..."'\"\\$`!\n\r\t %") })).filter((text) => !text.includes("\0")), { numRuns: 60, seed: 2 });
+    const { answers } = run({ steps: [], questions: texts.flatMap((text) => [{ ...cmd`cat`, stdin: text }, cmd`printf %s ${text}`]) });
+    expect(answers?.questions.map(({ stdout }) => stdout)).toEqual(texts.flatMap((text) => [text, text]));
+  });
+
+  it("hands over a megabyte of standard input, and more output than a pipe holds", () => {
+    const stdin = "0123456789abcde\n".repeat(65_536);
+    expect(run({ steps: [{ ...cmd`cat`, stdin }], questions: [] }).answers?.steps[0]?.stdout).toBe(stdin);
+  });
+
+  it("gives a command without standard input an empty one, not the rest of the program", () => {
+    const { answers } = run({ steps: [cmd`cat`], questions: [cmd`cat`] });
+    expect([...(answers?.steps ?? []), ...(answers?.questions ?? [])].map(({ stdout }) => stdout)).toEqual(["", ""]);
+  });
+
+  it("lets tools speak in machine's words, without LVM's complaints of the lock", () => {
+    const { answers } = run({ steps: [], questions: [cmd`printenv LC_ALL LVM_SUPPRESS_FD_WARNINGS`, cmd`bash -c umask`] });
+    expect(answers?.questions.map(({ stdout }) => stdout)).toEqual(["C\n1\n", "0077\n"]);
+  });
+
+  it("leaves nothing behind, neither after success nor after failure", () => {
+    run({ steps: [cmd`true`], questions: [cmd`true`] });
+    run({ steps: [cmd`false`], questions: [] });
+    expect(readdirSync(frames)).toEqual([]);
+  });
+
+  it("does nothing when only a part of it was received", () => {
+    const file = join(folder, "file");
+    const text = textOf({ steps: [cmd`touch ${file}`], questions: [] });
+    const end = text.lastIndexOf("main; exit") + "mai".length;
+    for (let length = 0; length <= end; length += length < end - 20 ? 23 : 1) {
+      const { status } = spawnSync("bash", ["-s"], { input: text.slice(0, length) });
+      expect({ length, status, ran: existsSync(file) }).toMatchObject({ ran: false });
+    }
+    spawnSync("bash", ["-s"], { input: text });
+    expect(existsSync(file)).toBe(true);
+  });
+
+  it("carries out its steps when the connection is lost meanwhile", async () => {
+    const [begun, file] = [join(folder, "begun"), join(folder, "file")];
+    const session = spawn("bash", ["-s"]);
+    session.stdin.end(textOf({ steps: [cmd`touch ${begun}`, cmd`bash -c ${"echo out; sleep 0.2; echo more"}`, cmd`touch ${file}`], questions: [] }));
+    while (!existsSync(begun)) await new Promise((resolve) => setTimeout(resolve, 5));
+    session.stdout.destroy();
+    session.kill("SIGHUP");
+    await new Promise((resolve) => session.on("exit", resolve));
+    expect(existsSync(file)).toBe(true);
+  });
+});
+
+describe("the lock of a program", () => {
+  it("ends the program with its own exit code, before any step, while another writer holds it", () => {
+    const [lock, file] = [join(folder, "lock"), join(folder, "file")];
+    const program = { steps: [cmd`touch ${file}`], questions: [], lock };
+    const held = spawnSync("flock", [lock, "bash", "-s"], { input: textOf(program), encoding: "utf8" });
+    expect(held.status).toBe(LOCK_HELD);
+    expect(held.stderr).toContain(`${lock} is held by another writer`);
+    expect(existsSync(file)).toBe(false);
+    expect(run(program).answers?.steps).toHaveLength(1);
+  });
+
+  it("isn't waited for by questions alone", () => {
+    const lock = join(folder, "lock");
+    const { status } = spawnSync("flock", [lock, "bash", "-s"], { input: textOf({ steps: [], questions: [cmd`true`], lock }) });
+    expect(status).toBe(0);
+  });
+
+  it("leaves what a locked file holds as it is", () => {
+    const lock = join(folder, "lock");
+    spawnSync("bash", ["-c", `echo disk >"$0"`, lock]);
+    run({ steps: [cmd`true`], questions: [], lock });
+    expect(readFileSync(lock, "utf8")).toBe("disk\n");
+  });
+});
+
+describe("parseAnswers", () => {
+  const program: Program = { steps: [cmd`echo ${"ä\n€"}`, cmd`false`, cmd`true`], questions: [cmd`echo end`] };
+
+  it("takes no part of the answers for the whole", () => {
+    const { bytes, answers } = run(program);
+    expect(answers?.questions).toEqual([{ stdout: "end\n", stderr: "", exitCode: 0 }]);
+    for (let length = 0; length < bytes.length; length++) expect(parseAnswers(bytes.subarray(0, length), program)).toBeUndefined();
+  });
+
+  const sizes = (count: number) => "0\n".repeat(count);
+  it.each([
+    ["more than the answers", `0 0\n1 1\n3 0\nsizes\n${sizes(6)}contents\nend\nWelcome!\n`],
+    ["something before them", `Welcome!\n0 0\n1 1\n3 0\nsizes\n${sizes(6)}contents\nend\n`],
+    ["a step missing after one that succeeded", `0 0\n3 0\nsizes\n${sizes(4)}contents\nend\n`],
+    ["no step that ran", `3 0\nsizes\n${sizes(2)}contents\nend\n`],
+    ["a question without answer", `0 0\n1 1\nsizes\n${sizes(4)}contents\nend\n`],
+    ["lengths that aren't numbers", `0 0\n1 1\n3 0\nsizes\nx\n${sizes(5)}contents\nend\n`],
+    ["a length too few", `0 0\n1 1\n3 0\nsizes\n${sizes(5)}contents\nend\n`],
+  ])("takes %s for no answer", (_what, text) => {
+    expect(parseAnswers(Buffer.from(text), program)).toBeUndefined();
+    expect(parseAnswers(Buffer.from(`0 0\n1 1\n3 0\nsizes\n${sizes(6)}contents\nend\n`), program)).toBeDefined();
+  });
+});
