@@ -27,6 +27,12 @@ interface Measurement {
   readonly remoteCalls?: number;
 }
 
+const RATIOS = [
+  ["fresh up", "bash script"],
+  ["no-op up", "floor: no-op up"],
+  ["preview", "floor: preview"],
+] as const;
+
 await main(async () => {
   const { values } = parseArgs({ options: { runs: { type: "string", default: "1" } } });
   await installTools();
@@ -119,12 +125,6 @@ async function stateBytes(): Promise<number> {
 async function requireTiers(): Promise<void> {
   await lab.run("storage-host", "test $(lvs --noheadings vg_jts | wc -l) = 7 && test $(findmnt --list --noheadings --types ext4,xfs,btrfs | wc -l) = 17 && findmnt --verify");
 }
-
-const RATIOS = [
-  ["fresh up", "bash script"],
-  ["no-op up", "floor: no-op up"],
-  ["preview", "floor: preview"],
-] as const;
 
 function report(runs: readonly ReadonlyMap<string, Measurement>[]): void {
   const median = (figures: readonly number[]) => [...figures].sort((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN;

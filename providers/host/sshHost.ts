@@ -29,6 +29,8 @@ export class SshHost implements Host {
     const { host, port, hostKey } = connection;
     writeFileSync(join(this.#folder, "known_hosts"), `${port === 22 ? host : `[${host}]:${port}`} ${hostKey}\n`);
     process.once("exit", () => this.#hangUp());
+    // The engine ends its providers by a signal, which alone would leave the connection and its folder behind.
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit());
   }
 
   async call(program: Program): Promise<Answers> {
