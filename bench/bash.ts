@@ -19,7 +19,7 @@ export function bashScript({ hot, warm }: HostSettings): string {
     run("chown", `${owner}:${group}`, ...all);
     run("chmod", mode, ...all);
   };
-  for (const { user, group, home } of accountsOf(hot)) {
+  for (const { user, group, home } of accountsOf(hot).values()) {
     lines.push(`getent group ${quote(group)} >/dev/null || groupadd --system ${quote(group)}`);
     if (user !== undefined) run("useradd", "--system", "--gid", group, "--home-dir", home ?? "/nonexistent", "--no-create-home", "--shell", "/usr/sbin/nologin", user);
   }

@@ -19,18 +19,26 @@ export class HotTier extends pulumi.ComponentResource {
     super("jts-storage:HotTier", name, {}, options);
     this.#name = name;
     this.#args = args;
-    const users = this.#users();
-    if (args.settings.layout === "lvm") this.#volumes(args.settings, users);
-    else for (const folder of serviceFolders(args.settings)) this.#folders(folder, folder.treePath, users);
+    if (args.settings.layout === "lvm") this.#volumes(args.settings);
+    else {
+      const users = this.#users();
+      for (const folder of serviceFolders(args.settings)) this.#folders(folder, folder.treePath, users, []);
+    }
     this.registerOutputs({});
   }
 
-  #users(): SystemUser[] {
+  /** By the owner and group that they are for. */
+  #users(dependsOn: readonly pulumi.Resource[] = []): ReadonlyMap<string, SystemUser> {
     const { host, settings, onDelete } = this.#args;
-    return accountsOf(settings).map(({ user, group, home }) => new SystemUser(`${this.#name}-user-${user ?? group}`, { host, group, user, ...(home === undefined ? {} : { home }), onDelete }, { parent: this }));
+    return new Map(
+      [...accountsOf(settings)].map(([ownership, { user, group, home }]) => {
+        const which = user === undefined ? `group-${group}` : user === group ? `user-${user}` : `user-${user}-${group}`;
+        return [ownership, new SystemUser(`${this.#name}-${which}`, { host, group, user, ...(home === undefined ? {} : { home }), onDelete }, { parent: this, dependsOn: [...dependsOn] })];
+      }),
+    );
   }
 
-  #volumes(settings: LvmSettings, users: readonly SystemUser[]): void {
+  #volumes(settings: LvmSettings): void {
     const { host, onDelete } = this.#args;
     const { device, volumeGroup } = settings;
     const physicalVolume = new PhysicalVolume(
@@ -43,23 +51,27 @@ export class HotTier extends pulumi.ComponentResource {
       { host, name: volumeGroup.name, physicalVolumes: [device.path], extentSizeBytes: volumeGroup.extentSize, onDelete },
       this.#holdsData(physicalVolume),
     );
+    // Accounts are made while filesystems are, which takes longest.
+    const users = this.#users([group]);
     for (const volume of volumesOf(settings)) this.#volume(volume, group, users);
   }
 
-  #volume(volume: VolumeLayout, group: VolumeGroup, users: readonly SystemUser[]): void {
+  #volume(volume: VolumeLayout, group: VolumeGroup, users: ReadonlyMap<string, SystemUser>): void {
     const { host, onDelete } = this.#args;
     const { service, name, device, sizeBytes, filesystem: type, mkfsOptions, mountPoint, options, pass, treePath } = volume;
     const child = `${this.#name}-${service}`;
     const logicalVolume = new LogicalVolume(`${child}-lv`, { host, volumeGroup: group.name, name, sizeBytes, onDelete }, this.#holdsData(group));
     const filesystem = new Filesystem(`${child}-fs`, { host, device, type, mkfsOptions: [...mkfsOptions], onDelete }, this.#holdsData(logicalVolume));
     const mount = new FstabEntry(`${child}-mount`, { host, source: device, mountPoint, type, options: [...options], pass }, { parent: this, dependsOn: [filesystem] });
-    this.#folders(volume, mountPoint, [...users, mount]);
+    this.#folders(volume, mountPoint, users, [mount]);
     new FstabEntry(`${child}-tree`, { host, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] }, { parent: this, dependsOn: [mount] });
   }
 
-  #folders({ service, owner, group, mode, folders }: ServiceFolder, path: string, dependsOn: readonly pulumi.Resource[]): void {
+  #folders({ service, owner, group, mode, folders }: ServiceFolder, path: string, users: ReadonlyMap<string, SystemUser>, mounts: readonly FstabEntry[]): void {
     const { host } = this.#args;
-    new Directory(`${this.#name}-${service}-folders`, { host, path, owner, group, mode, folders: [...folders] }, { parent: this, dependsOn: [...dependsOn] });
+    const account = users.get(`${owner}:${group}`);
+    const dependsOn = account === undefined ? [...mounts] : [...mounts, account];
+    new Directory(`${this.#name}-${service}-folders`, { host, path, owner, group, mode, folders: [...folders] }, { parent: this, dependsOn });
   }
 
   #holdsData(...dependsOn: pulumi.Resource[]): pulumi.CustomResourceOptions {

@@ -252,15 +252,15 @@ export interface Account {
   readonly home?: string;
 }
 
-/** The accounts that folders belong to, each once; root exists. */
-export function accountsOf(hot: HotSettings): Account[] {
+/** The accounts that folders belong to, each once, by `owner:group`; root exists. */
+export function accountsOf(hot: HotSettings): ReadonlyMap<string, Account> {
   const accounts = new Map<string, Account>();
   for (const { service, owner, group, treePath } of serviceFolders(hot)) {
     const home = hot.layout === "lvm" ? (hot.volumes?.[service]?.mountPoint ?? VOLUME_PROFILES[service]?.mountPoint ?? treePath) : treePath;
     if (group === "root" && owner === "root") continue;
     if (!accounts.has(`${owner}:${group}`)) accounts.set(`${owner}:${group}`, owner === "root" ? { group } : { user: owner, group, home });
   }
-  return [...accounts.values()];
+  return accounts;
 }
 
 /** Where a weekly trim makes sense: folders lie on a filesystem that isn't ours. */

@@ -49,15 +49,17 @@ export class LabStack {
     return exported.deployment.resources ?? [];
   }
 
-  async #run(operation: (common: { readonly configFile: string; readonly color: "never"; readonly onOutput: (text: string) => void }) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>): Promise<Outcome> {
+  async #run(operation: (common: { readonly configFile: string; readonly color: "never"; readonly showSecrets: false; readonly onOutput: (text: string) => void }) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>): Promise<Outcome> {
     const before = await lab.sshConnectionsAccepted();
     const said: string[] = [];
-    const { summary } = await operation({ configFile: this.#configFile, color: "never", onOutput: (text) => said.push(text) });
+    // With secrets shown, the history that is read afterwards would write its salt into the committed configuration.
+    const { summary } = await operation({ configFile: this.#configFile, color: "never", showSecrets: false, onOutput: (text) => said.push(text) });
     const { same: _same, ...changes } = summary.resourceChanges ?? {};
     return { changes, sshConnections: (await lab.sshConnectionsAccepted()) - before, said: said.join("") };
   }
 }
 
+/** Besides these, what the engine keeps of the program's own call stack. */
 export interface StateResource {
   readonly urn: string;
   readonly type: string;
