@@ -20,7 +20,7 @@ export const hosts = Object.fromEntries(
 
     const tiers = [hot, warm, cold].filter((tier) => tier !== undefined);
     const tuning = settings.hot && hot && settings.tuning && new HostTuning(`${host}-tuning`, { host, settings: settings.tuning, hot: settings.hot }, { dependsOn: [hot] });
-    const automation = settings.automation && new TieringAutomation(`${host}-automation`, { host, settings, automation: settings.automation }, { dependsOn: tiers });
+    const automation = settings.automation && new TieringAutomation(`${host}-automation`, { host, settings, automation: settings.automation, watched: tuning ? Object.keys(tuning.timers) : [] }, { dependsOn: tiers });
 
     return [host, summarize(settings, { ...(tuning ? tuning.timers : {}), ...automation?.timers })];
   }),

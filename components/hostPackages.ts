@@ -23,7 +23,9 @@ export class HostPackages extends pulumi.ComponentResource {
 
 /** What the tiers of a host need of Debian's packages. */
 export function packagesFor({ hot, warm, cold, automation }: HostSettings): string[] {
+  // psmisc's fuser names those who keep a mount busy.
   return [
+    "psmisc",
     ...(hot?.layout === "lvm" ? ["lvm2", "xfsprogs", "e2fsprogs"] : []),
     ...(warm === undefined ? [] : ["btrfs-progs"]),
     ...(cold === undefined ? [] : ["nfs-common"]),

@@ -116,8 +116,11 @@ export function coldRoot(cold: ColdSettings): string {
 export const BIND_OPTIONS = ["bind", "nofail"] as const;
 
 /** Everything in a host's settings that no host could carry out; sections that could not be read are left out. */
-export function findProblems({ hot, warm, cold, automation }: Partial<HostSettings>): Problem[] {
+export function findProblems({ connection, hot, warm, cold, automation }: Partial<HostSettings>): Problem[] {
   const problems: Problem[] = [];
+  if (connection?.proxyJump !== undefined && connection.proxyHostKey === undefined) {
+    problems.push({ key: "connection.proxyHostKey", message: "is missing: @pulumi/command, which goes by the same jump host, doesn't read known_hosts" });
+  }
   if (hot?.layout === "lvm") problems.push(...findHotProblems(hot));
   if (warm !== undefined) {
     const { source, options } = warmMount(warm);
@@ -212,7 +215,7 @@ function summarizeDirectories(hot: Exclude<HotSettings, LvmSettings>) {
 }
 
 /** The mount points of all tiers that a host has. */
-export function tierMountPoints({ hot, warm, cold }: HostSettings): string[] {
+function tierMountPoints({ hot, warm, cold }: HostSettings): string[] {
   const hotPoints = hot === undefined ? [] : hot.layout === "lvm" ? volumesOf(hot).map(({ mountPoint }) => mountPoint) : [hot.tree];
   return [...hotPoints, ...(warm === undefined ? [] : [warm.mountPoint]), ...(cold === undefined ? [] : [cold.mountPoint])];
 }

@@ -6,7 +6,7 @@ import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { AutomationSettings, HostSettings } from "../config.ts";
 import { ConfigFile, SystemdTimer, type Directives } from "../providers/index.ts";
-import { automationEnvironment, tierMountPoints } from "./layout.ts";
+import { automationEnvironment } from "./layout.ts";
 import { asRoot, connectionArgs } from "./remote.ts";
 
 export interface TieringAutomationArgs {
@@ -15,6 +15,8 @@ export interface TieringAutomationArgs {
   /** The whole host's: the scripts work on all of its tiers. */
   readonly settings: HostSettings;
   readonly automation: AutomationSettings;
+  /** Other timers of ours whose last runs the health report looks at. Default: none. */
+  readonly watched?: readonly string[];
 }
 
 const SCRIPTS = fileURLToPath(new URL("../scripts", import.meta.url));
@@ -28,18 +30,17 @@ export class TieringAutomation extends pulumi.ComponentResource {
   /** Timer → its calendar. */
   readonly timers: Readonly<Record<string, string>>;
 
-  constructor(name: string, { host, settings, automation }: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { host, settings, automation, watched = [] }: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:TieringAutomation", name, {}, options);
     this.timers = { "tiered-storage": automation.onCalendar, "storage-health": automation.healthOnCalendar };
 
     const settingsFile = new ConfigFile(
       `${name}-settings`,
-      { host, path: SETTINGS_FILE, content: printEnvironment(automationEnvironment(settings, automation, Object.keys(this.timers))) },
+      { host, path: SETTINGS_FILE, content: printEnvironment(automationEnvironment(settings, automation, [...Object.keys(this.timers), ...watched])) },
       { parent: this },
     );
     const scripts = this.#deliverScripts(name, settings.connection);
 
-    const mountPoints = tierMountPoints(settings);
     const timer = (script: string, description: string, onCalendar: string, unit: Directives, service: Directives) =>
       new SystemdTimer(
         `${name}-${script}`,
@@ -52,10 +53,10 @@ export class TieringAutomation extends pulumi.ComponentResource {
       automation.onCalendar,
       // Not the NAS's: while it is away, moves to the warm tier go on.
       { RequiresMountsFor: settings.warm?.mountPoint ?? "/" },
-      { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h", ReadWritePaths: ["/run", ...(settings.hot === undefined ? [] : [`-${settings.hot.tree}`]), ...mountPoints.map((mountPoint) => `-${mountPoint}`)] },
+      { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h" },
     );
     // Critical findings are the run's failure, so that systemd shows them.
-    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh`, SuccessExitStatus: 1, TimeoutStartSec: "5min", ReadWritePaths: "/run", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO` });
+    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh`, SuccessExitStatus: 1, TimeoutStartSec: "5min", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO` });
     this.registerOutputs({});
   }
 
@@ -77,11 +78,11 @@ export class TieringAutomation extends pulumi.ComponentResource {
 }
 
 /**
- * Tried on Debian 12. PrivateDevices and ProtectKernelModules would break LVM's tools, and the proof of which device is
+ * Tried on Debian 12. ProtectSystem=strict would look at each mount, and wait for a NAS that is away. PrivateDevices and ProtectKernelModules would break LVM's tools, and the proof of which device is
  * mounted. Without CAP_LEASE no file of another user could be proved closed.
  */
 const SANDBOX: Directives = {
-  ProtectSystem: "strict",
+  ProtectSystem: "full",
   ProtectHome: true,
   PrivateTmp: true,
   ProtectControlGroups: true,

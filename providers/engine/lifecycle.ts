@@ -19,12 +19,14 @@ export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, s
     async create(properties): Promise<CreateResult<Properties>> {
       const inputs = parseInputs(kind, properties);
       const id = kind.id(inputs);
-      return { id, outs: await converge(kind, sessionOf(inputs.host), inputs, id) };
+      const { outs, hadSteps } = await converge(kind, sessionOf(inputs.host), inputs, id);
+      if (!hadSteps) console.log(`${kind.name} ${id} was there already, just as declared: it is this stack's now.`);
+      return { id, outs };
     },
 
     async update(id, _olds, news): Promise<UpdateResult<Properties>> {
       const inputs = parseInputs(kind, news);
-      return { outs: await converge(kind, sessionOf(inputs.host), inputs, id) };
+      return { outs: (await converge(kind, sessionOf(inputs.host), inputs, id)).outs };
     },
 
     async read(id, properties = {}): Promise<ReadResult<Properties>> {
@@ -32,11 +34,14 @@ export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, s
       const seen = await kind.observe(sessionOf(inputs.host).ask, inputs);
       if (kind.isAbsent(inputs, seen)) return {};
       const report = kind.report(inputs, seen);
-      const found: Properties = { ...normalInputs(kind, inputs), ...report.inputs };
+      const declared = normalInputs(kind, inputs);
+      // What no program could declare would make the state unreadable: it is told in words instead.
+      const isDeclarable = kind.inputs.safeParse({ ...declared, ...report.inputs }).success;
+      const found: Properties = { ...declared, ...(isDeclarable ? report.inputs : {}) };
       const plan = kind.plan(inputs, seen);
       const todo = [...(plan.refusals ?? []).map((refusal) => refusal.found), ...plan.steps.map((step) => step.summary)];
       // Drift that no declared property shows is still told: what the next `up` would do.
-      if (JSON.stringify(found) === JSON.stringify(normalInputs(kind, inputs))) found.drift = todo;
+      if (JSON.stringify(found) === JSON.stringify(declared)) found.drift = todo;
       return { id, inputs: found, props: { ...found, ...report.outputs } };
     },
 
@@ -58,22 +63,22 @@ export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, s
 }
 
 /** Looks, plans, refuses, runs, looks again: afterwards the plan is empty, or it throws. */
-async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, id: string): Promise<Properties> {
-  let mayBeThere = false;
+async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, id: string): Promise<{ readonly outs: Properties; readonly hadSteps: boolean }> {
+  let hadSteps = false;
   try {
     const plan = (seen: S) => {
       const planned = kind.plan(inputs, seen);
       refuse(kind, session, inputs, planned, false);
-      mayBeThere = planned.steps.length > 0;
+      hadSteps = planned.steps.length > 0;
       return planned.steps;
     };
     await session.carryOut({ observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes }, deviceOf(kind, inputs));
     const after = await kind.observe(session.ask, inputs);
     const rest = kind.plan(inputs, after).steps;
     if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
-    return outputs(kind, inputs, after);
+    return { outs: outputs(kind, inputs, after), hadSteps };
   } catch (error) {
-    throw mayBeThere ? await halfMade(kind, session, inputs, id, error) : error;
+    throw hadSteps ? await halfMade(kind, session, inputs, id, error) : error;
   }
 }
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { About, Ask, Fact } from "../facts/fact.ts";
 import { HOST_WIDE } from "../facts/hostWide.ts";
 import { cmd, printCommand, succeeded, type Command, type Output } from "../host/command.ts";
-import { HOST_LOCK, type Host } from "../host/host.ts";
+import { deviceLock, HOST_LOCK, type Host } from "../host/host.ts";
 import { CommandFailed, DataLossRefused, UnexpectedOutput } from "../errors.ts";
 import type { Step } from "./plan.ts";
 
@@ -114,6 +114,8 @@ export class Session {
       // The last to end pays what others owe.
       if (this.#mayReload(1)) await this.#run([], undefined);
       return turn.seen;
+    } catch (error) {
+      throw error instanceof StepFailure ? error.cause : error;
     } finally {
       this.#underWay--;
     }
@@ -189,7 +191,7 @@ export class Session {
     const again = new Map(turns.flatMap(({ asked }) => [...asked]));
     const questions = [...again].flatMap(([key, open]) => (this.#answers.has(key) ? [] : [open()]));
     try {
-      const answers = await this.host.call({ steps, questions: questions.map(({ command }) => command), lock: device ?? HOST_LOCK });
+      const answers = await this.host.call({ steps, questions: questions.map(({ command }) => command), lock: device === undefined ? HOST_LOCK : deviceLock(device) });
       // Others may have asked while the steps ran: their answers are of neither before nor after.
       this.#forget(stale, new Set(questions));
       questions.forEach((question, index) => question.settle(answers.questions[index]!));

@@ -9,7 +9,7 @@ export interface Program {
   readonly steps: readonly Command[];
   /** Run after the steps, each whatever became of the others; they change nothing. */
   readonly questions: readonly Command[];
-  /** Held on the host with flock(1) while the steps run: the host's lock file, or the device that is changed. */
+  /** A file held on the host with flock(1) while the steps run; made where it is absent. */
   readonly lock?: string;
 }
 
@@ -28,3 +28,8 @@ export interface Host {
 
 /** One writer at a time on a host, across stacks and machines. Not in /run/lock, where anybody may plant a file. */
 export const HOST_LOCK = "/run/jts-storage.lock";
+
+/** One writer at a time on a device. Not the device itself: udev waits for who holds that, and a step that waits for udev would wait for itself. */
+export function deviceLock(device: string): string {
+  return `/run/jts-storage${device.replaceAll("/", "-")}.lock`;
+}

@@ -26,8 +26,8 @@ export class SshHost implements Host {
     this.name = name;
     this.#connection = connection;
     this.#folder = mkdtempSync(join(tmpdir(), "jts-ssh-"));
-    const { host, port, hostKey } = connection;
-    writeFileSync(join(this.#folder, "known_hosts"), `${port === 22 ? host : `[${host}]:${port}`} ${hostKey}\n`);
+    const { hostKey } = connection;
+    writeFileSync(join(this.#folder, "known_hosts"), `${name} ${hostKey}\n`);
     process.once("exit", () => this.#hangUp());
     // The engine ends its providers by a signal, which alone would leave the connection and its folder behind.
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit());
@@ -101,6 +101,8 @@ export class SshHost implements Host {
     const options: Record<string, string | number> = {
       BatchMode: "yes",
       StrictHostKeyChecking: "yes",
+      // The key's line bears this name, whatever ~/.ssh/config makes of the address.
+      HostKeyAlias: this.name,
       UserKnownHostsFile: join(this.#folder, "known_hosts"),
       GlobalKnownHostsFile: "/dev/null",
       ControlPath: join(this.#folder, "master"),

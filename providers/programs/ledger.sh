@@ -10,13 +10,13 @@ ledger_has() {
 }
 ledger_add() {
   ledger_has "$@" && return
-  [[ -d ${ledger%/*} ]] || mkdir --parents --mode=755 -- "${ledger%/*}"
+  [[ -d ${ledger%/*} ]] || install --directory --mode=755 -- "${ledger%/*}"
   printf '%s\n' "$*" >>"$ledger"
   sync --data -- "$ledger"
 }
 # Several folders at the price of one: none of them may be there yet.
 ledger_add_folders() {
-  [[ -d ${ledger%/*} ]] || mkdir --parents --mode=755 -- "${ledger%/*}"
+  [[ -d ${ledger%/*} ]] || install --directory --mode=755 -- "${ledger%/*}"
   local folder
   for folder; do ledger_has directory "$folder" || printf 'directory %s\n' "$folder" >>"$ledger"; done
   sync --data -- "$ledger"

@@ -13,7 +13,7 @@ if ((${#missing[@]})); then
   mkdir --mode="$mode" -- "${missing[@]}"
 fi
 # Inside a folder `.` can't be swapped for a link by whoever owns the folder above. A new one has its mode already.
-enter() { cd -P -- "$1" && [[ $PWD == "$1" ]] || { echo "$1 leads to $PWD" >&2; exit 1; }; }
+enter() { if ! cd -P -- "$1" || [[ $PWD != "$1" ]]; then echo "$1 leads to $PWD" >&2; exit 1; fi; }
 for folder in "${existing[@]}"; do
   enter "$folder"
   chown -- "$owner:$group" .

@@ -1,4 +1,5 @@
 # Usage: print-source-device SOURCE
-# Exits with 1 where there is no such device.
+# Prints `MAJOR:MINOR` and the kernel's path. Exits with 1 where there is no such device.
 device=$(findfs "$1" 2>/dev/null) || exit 1
-readlink --canonicalize-existing -- "$device"
+device=$(readlink --canonicalize-existing -- "$device")
+stat --printf='%Hr:%Lr\t%n\n' -- "$device"

@@ -66,6 +66,8 @@ export const configFile: ResourceKind<Inputs, Seen> = {
     const wrongLive = live.filter(({ wanted, value }) => wanted !== value);
     if (!differs && wrongLive.length === 0) return CONVERGED;
     const steps: Step[] = [];
+    const dropped = activation.kind === "sysctl" ? droppedValues(found?.content ?? "", content, made) : [];
+    if (dropped.length > 0) steps.push({ summary: `put back ${dropped.join(", ")}`, risk: "safe", command: ledgerProgram("restore-kernel-values", ...dropped) });
     if (differs) steps.push({ summary: `write ${path}`, risk: "safe", command: { ...ledgerProgram("write-file", path, owner, group, mode), stdin: content } });
     if (activation.kind !== "none") steps.push(activate(desired, wrongLive));
     return { steps };
@@ -101,6 +103,12 @@ export function sysctlFiles(text: string): readonly (readonly [string, string])[
     const [, key, value] = /^\s*-?([^#;=\s][^=]*?)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
     return key === undefined || value === undefined ? [] : [[`/proc/sys/${key.replaceAll(".", "/")}`, value.replaceAll(/\s+/g, " ")] as const];
   });
+}
+
+/** The kernel's files that the old text set and the new one doesn't, where the value before us is known. */
+function droppedValues(oldText: string, newText: string, made: ReadonlySet<string>): string[] {
+  const kept = new Set(sysctlFiles(newText).map(([kernelFile]) => kernelFile));
+  return sysctlFiles(oldText).flatMap(([kernelFile]) => (!kept.has(kernelFile) && [...made].some((entry) => entry.startsWith(`kernel ${kernelFile} `)) ? [kernelFile] : []));
 }
 
 function activate({ path, content, activation }: Inputs, wrong: Seen["live"]): Step {

@@ -56,9 +56,10 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
       .map((property) => ({ property, reason: `the ${property} of the filesystem on ${olds.device} can't change from ${olds[property] ?? "none"} to ${news[property] ?? "none"}; see docs/runbooks/change-a-filesystem.md` })),
 
   async observe(ask, { device: path, type }) {
-    const device = await deviceAt(ask, path);
+    // Together, so that they travel together; a path that leads nowhere has no signatures to be read.
+    const [device, found] = await Promise.all([deviceAt(ask, path), ask(signatures, path).catch((error: unknown) => error as Error)]);
     if (device === undefined) return { device, filesystem: undefined, signs: [] };
-    const found = await ask(signatures, path);
+    if (found instanceof Error) throw found;
     const match = found.every((signature) => signature.type === type) ? found[0] : undefined;
     if (match !== undefined) return { device, filesystem: { ...match, bytes: await ask(filesystemBytes, { type, device: path }) }, signs: [] };
     return { device, filesystem: undefined, signs: await ask(signsOfUse, path) };

@@ -65,11 +65,15 @@ export const logicalVolume: ResourceKind<Inputs, Seen> = {
   },
 
   leaves: ({ onDelete }) => onDelete !== "wipe",
-  planDestroy({ volumeGroup, name, uuid }, { volume }) {
+  planDestroy({ volumeGroup, name, uuid }, { group, volume }) {
     if (volume === undefined) return CONVERGED;
     const fullName = `${volumeGroup}/${name}`;
     if (uuid !== volume.uuid) {
       return { steps: [], refusals: [{ found: `${fullName} is the volume ${volume.uuid} instead of ours, ${String(uuid)}`, next: "pulumi refresh, and look whose it is: lvs --options +lv_uuid." }] };
+    }
+    const snapshots = group?.logicalVolumes.filter(({ origin }) => origin === name) ?? [];
+    if (snapshots.length > 0) {
+      return { steps: [], refusals: [{ found: `${fullName} has the snapshots ${snapshots.map((one) => one.name).join(", ")}, which would go with it`, next: `look whether they are still needed, and remove them: lvremove ${snapshots.map((one) => `${volumeGroup}/${one.name}`).join(" ")}.` }] };
     }
     // A volume in use is refused by lvremove itself.
     return { steps: [{ summary: `remove ${fullName}`, risk: "destroys-data", guard: program("is-uuid", "lv", fullName, volume.uuid), command: cmd`lvremove --yes -- ${fullName}` }] };

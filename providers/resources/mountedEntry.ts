@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { CONVERGED, type Refusal } from "../engine/plan.ts";
 import type { CommonInputs, ResourceKind } from "../engine/resource.ts";
+import type { Ask } from "../facts/fact.ts";
 import { fstab } from "../facts/fstab.ts";
 import { ledger } from "../facts/ledger.ts";
 import { mountAt, mountOf, mounts, type Mount } from "../facts/mounts.ts";
 import { realPath } from "../facts/realPath.ts";
-import { sourceDevice } from "../facts/sourceDevice.ts";
+import { sourceDevice, type SourceDevice } from "../facts/sourceDevice.ts";
 import { ledgerProgram } from "../programs/program.ts";
 import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
 import { liveDifferences, refusedOptions } from "../values/mountOptions.ts";
@@ -44,16 +45,13 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
 
     async observe(ask, desired) {
       const wanted = entry(desired);
-      const [text, all, made] = await Promise.all([ask(fstab, undefined), ask(mounts, undefined), ask(ledger, undefined)]);
+      // Together, so that they travel together.
+      const [text, all, made, device] = await Promise.all([ask(fstab, undefined), ask(mounts, undefined), ask(ledger, undefined), isDevice(wanted) ? ask(sourceDevice, wanted.source) : undefined]);
       const found = findEntry(text, desired.mountPoint);
       const mount = mountAt(all, desired.mountPoint);
-      const isSameSource = found?.entry.source === wanted.source || (found !== undefined && isDevice(wanted) && (await isSameDevice(ask(sourceDevice, found.entry.source), ask(sourceDevice, wanted.source))));
-      let isSource = false;
-      if (mount !== undefined) {
-        if (isDevice(wanted)) isSource = mount.source.startsWith("/dev/") && (await isSameDevice(ask(sourceDevice, wanted.source), ask(realPath, mount.source)));
-        else if (isBind(wanted)) isSource = isBoundTo(all, wanted.source, mount);
-        else isSource = mount.source === wanted.source;
-      }
+      // A device that isn't there is the same as no other.
+      const isSameSource = found?.entry.source === wanted.source || (found !== undefined && device !== undefined && (await ask(sourceDevice, found.entry.source))?.path === device.path);
+      const isSource = mount !== undefined && (isDevice(wanted) ? await isOnDevice(ask, mount, device) : isBind(wanted) ? isBoundTo(all, wanted.source, mount) : mount.source === wanted.source);
       return { text, found, mount, isSource, isSameSource, made };
     },
 
@@ -94,10 +92,12 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
     },
 
     planDestroy({ mountPoint }, { text, found, mount, isSource, made }) {
-      // A mount that isn't what we declared is somebody else's.
-      const isMounted = mount !== undefined && isSource;
       const isMade = made.has(`immutable ${mountPoint}`) || made.has(`directory ${mountPoint}`);
-      if (found?.isOurs !== true && !isMounted && !isMade) return CONVERGED;
+      const isOurs = found?.isOurs === true || isMade;
+      if (!isOurs && !isSource) return CONVERGED;
+      if (mount !== undefined && !isSource) {
+        return { steps: [], refusals: [{ found: `${mount.source} is mounted at ${mountPoint}, which isn't what was declared`, next: `look whose it is, and umount ${mountPoint}; then destroy again.` }] };
+      }
       const newText = removeEntry(text, mountPoint);
       return {
         steps: [
@@ -124,10 +124,10 @@ function isDevice({ source }: FstabEntry): boolean {
   return /^(\/dev\/|LABEL=|UUID=|PARTLABEL=|PARTUUID=)/.test(source);
 }
 
-/** Two that are both missing aren't the same. */
-async function isSameDevice(...devices: readonly [Promise<string | undefined>, Promise<string | undefined>]): Promise<boolean> {
-  const [one, other] = await Promise.all(devices);
-  return one !== undefined && one === other;
+/** btrfs has numbers of its own, and tells one of its device's paths. */
+async function isOnDevice(ask: Ask, mount: Mount, device: SourceDevice | undefined): Promise<boolean> {
+  if (device === undefined || mount.number === device.number) return device !== undefined;
+  return mount.source.startsWith("/dev/") && (await ask(realPath, mount.source)) === device.path;
 }
 
 /** Whether a mount shows the folder `source`: the same filesystem, and the same folder of it. */

@@ -3,7 +3,7 @@ import { CONVERGED, type Refusal } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
 import { lvm, type VolumeGroupReport } from "../facts/lvm.ts";
 import { realPath } from "../facts/realPath.ts";
-import { cmd } from "../host/command.ts";
+import { cmd, type Command } from "../host/command.ts";
 import { program } from "../programs/program.ts";
 import { bytes, hostName, lvmName, onDelete, path } from "./inputs.ts";
 
@@ -46,7 +46,7 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
 
   plan({ name, physicalVolumes, extentSizeBytes }, { group, names }) {
     if (group === undefined) {
-      return { steps: [{ summary: `make the volume group ${name}`, risk: "safe", command: cmd`vgcreate --physicalextentsize ${extentSizeBytes}b -- ${name} ${physicalVolumes}` }] };
+      return { steps: [{ summary: `make the volume group ${name}`, risk: "safe", guard: arePhysicalVolumes(physicalVolumes), command: cmd`vgcreate --physicalextentsize ${extentSizeBytes}b -- ${name} ${physicalVolumes}` }] };
     }
     const refusals: Refusal[] = [];
     if (group.extentBytes !== extentSizeBytes) {
@@ -63,7 +63,7 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
     }
     if (refusals.length > 0) return { steps: [], refusals };
     if (missing.length === 0) return CONVERGED;
-    return { steps: [{ summary: `add ${missing.join(", ")} to the volume group ${name}`, risk: "safe", command: cmd`vgextend -- ${name} ${missing}` }] };
+    return { steps: [{ summary: `add ${missing.join(", ")} to the volume group ${name}`, risk: "safe", guard: arePhysicalVolumes(missing), command: cmd`vgextend -- ${name} ${missing}` }] };
   },
 
   leaves: ({ onDelete }) => onDelete !== "wipe",
@@ -90,3 +90,8 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
           outputs: { uuid: group.uuid },
         },
 };
+
+/** vgcreate and vgextend would make PVs of them, without our proof that they are blank. */
+function arePhysicalVolumes(devices: readonly string[]): Command {
+  return cmd`pvs --noheadings --options pv_name -- ${devices}`;
+}

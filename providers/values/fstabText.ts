@@ -20,20 +20,20 @@ export interface FstabEntry {
  */
 export const OURS = "x-jts-storage";
 
-/** The entry for a mount point, and whether the line is ours. The last one counts where several are. */
+/** The entry for a mount point, and whether the line is ours. The first one counts where several are, as for mount(8). */
 export function findEntry(text: string, mountPoint: string): { readonly entry: FstabEntry; readonly isOurs: boolean } | undefined {
-  const line = lines(text).findLast((one) => parseLine(one)?.mountPoint === mountPoint);
+  const line = lines(text).find((one) => parseLine(one)?.mountPoint === mountPoint);
   const entry = line === undefined ? undefined : parseLine(line);
   return entry && { entry: { ...entry, options: entry.options.filter((option) => option !== OURS) }, isOurs: entry.options.includes(OURS) };
 }
 
 /**
- * The text with this entry as the only one for its mount point, as a line of ours. Every other byte stays as it is.
+ * The text with this entry, as a line of ours, in place of the first one for its mount point. Every other byte stays as it is.
  */
 export function putEntry(text: string, entry: FstabEntry): string {
   const all = lines(text);
   const line = `${printEntry({ ...entry, options: [...entry.options, OURS] })}\n`;
-  const at = all.findLastIndex((one) => parseLine(one)?.mountPoint === entry.mountPoint);
+  const at = all.findIndex((one) => parseLine(one)?.mountPoint === entry.mountPoint);
   if (at >= 0) return all.map((one, index) => (index === at ? line : one)).join("");
   // A last line without its line end stays the last: taking ours out must leave the file as it was.
   const last = all.at(-1);

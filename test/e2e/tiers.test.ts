@@ -71,8 +71,8 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   let fstabBefore: string;
   let rootBefore: string;
 
-  /** Every folder on the root disk that a tier could leave something in, and the accounts. */
-  const rootDisk = () => on("find / -xdev -maxdepth 3 -not -path '/root*' -not -path '/tmp*' -not -path '/proc*' -not -path '/var/log*' -not -path '/var/tmp*' -not -path '/var/cache*' -not -path '/var/lib/systemd*' -not -path '/var/lib/nfs*' -not -path '/run*' | sort; getent passwd; getent group");
+  /** Every folder on the root disk that a tier could leave something in, and the accounts; LVM keeps what its metadata was. */
+  const rootDisk = () => on("find / -xdev -maxdepth 3 -not -path '/root*' -not -path '/tmp*' -not -path '/proc*' -not -path '/var/log*' -not -path '/var/tmp*' -not -path '/var/cache*' -not -path '/var/lib/systemd*' -not -path '/var/lib/nfs*' -not -path '/run*' -not -path '/etc/lvm/*' | sort; getent passwd; getent group");
 
   beforeAll(async () => {
     await lab.reset();

@@ -1,0 +1,483 @@
+import { createHash } from "node:crypto";
+import { dirname } from "node:path/posix";
+import { setTimeout as sleep } from "node:timers/promises";
+import { HostUnreachable } from "../../providers/errors.ts";
+import { succeeded, type Command, type Output } from "../../providers/host/command.ts";
+import type { Answers, Host, Program } from "../../providers/host/host.ts";
+import { findEntry } from "../../providers/values/fstabText.ts";
+
+/** What a machine in memory holds, as far as commands can see it. Plain data: two of them can be compared. */
+export interface Machine {
+  /** By the kernel's path. */
+  devices: Record<string, { type: string; bytes: number; serial: string | null; disk: string | null; uuid?: string }>;
+  /** Path → the kernel's path. */
+  links: Record<string, string>;
+  volumeGroups: Record<string, { uuid: string; extentBytes: number; devices: string[] }>;
+  /** By the kernel's path of the device; a PV's type is LVM2_member. */
+  signatures: Record<string, { type: string; label: string | null; uuid: string; bytes: number }>;
+  files: Record<string, { type: string; owner: string; group: string; mode: string; content?: string }>;
+  mounts: { target: string; source: string; fstype: string; fsroot: string; "maj:min": string; "vfs-options": string; "fs-options": string }[];
+  ledger: string[];
+  kernel: Record<string, string>;
+  accounts: string[];
+  units: Record<string, { fileState: string; activeState: string; needsReload: boolean }>;
+  /** UUIDs are counted: what was made twice shows in the numbers. */
+  uuids: number;
+}
+
+const folder = { type: "directory", owner: "root", group: "root", mode: "755" };
+
+/** A host with a blank NVMe disk, a blank partition, no LVM, and an fstab of one line. */
+export function blankMachine(): Machine {
+  return {
+    devices: {
+      "/dev/nvme0n1": { type: "disk", bytes: 4_000_787_030_016, serial: "NVME1", disk: null },
+      "/dev/sda": { type: "disk", bytes: 1_000_204_886_016, serial: "SATA1", disk: null },
+      "/dev/sda2": { type: "part", bytes: 999_129_350_144, serial: null, disk: "/dev/sda" },
+    },
+    links: { "/dev/disk/by-id/nvme-1": "/dev/nvme0n1" },
+    volumeGroups: {},
+    signatures: {},
+    files: {
+      ...Object.fromEntries(["/", "/etc", "/etc/systemd", "/etc/systemd/system", "/data", "/mnt"].map((path) => [path, folder])),
+      "/etc/fstab": { type: "regular file", owner: "root", group: "root", mode: "644", content: "LABEL=root / ext4 errors=remount-ro 0 1\n" },
+    },
+    mounts: [{ target: "/", source: "/dev/vda", fstype: "ext4", fsroot: "/", "maj:min": "254:0", "vfs-options": "rw,relatime", "fs-options": "rw,errors=remount-ro" }],
+    ledger: [],
+    kernel: { "/proc/sys/net/core/rmem_max": "212992" },
+    accounts: ["group root", "user root"],
+    units: {},
+    uuids: 0,
+  };
+}
+
+/** What goes wrong at one command: it isn't carried out, or it is and nobody hears of it; by its exit code, or by the connection. */
+export type Fault = "fails before" | "fails after" | "lost before" | "lost after";
+
+/** Killed: no exit code of an answer. */
+const KILLED: Output = { stdout: "", stderr: "killed by a test", exitCode: 137 };
+
+/** A host in memory: it carries out the commands of facts and plans on a {@link Machine}, and can fail at any of them. */
+export class FakeHost implements Host {
+  readonly name = "fake";
+  readonly machine: Machine;
+  /** Everything asked of it. */
+  readonly calls: Program[] = [];
+  /** What would have cost data on a real host, had it not been a test. */
+  readonly accidents: string[] = [];
+  /** Answers instead of the machine's, by the command's name. */
+  readonly answers = new Map<string, Output>();
+  latencyMilliseconds = 0;
+  isDown = false;
+  #commandsUntilFault = Number.POSITIVE_INFINITY;
+  #fault: Fault = "fails before";
+  #staysDown = false;
+
+  constructor(machine: Machine = blankMachine()) {
+    this.machine = machine;
+  }
+
+  /** The n-th command from now, counted from 0 over all calls, goes wrong. */
+  failAt(command: number, fault: Fault, staysDown = false): void {
+    this.#commandsUntilFault = command;
+    this.#fault = fault;
+    this.#staysDown = staysDown;
+  }
+
+  /** Names of the steps that ran, guards too. */
+  get steps(): string[] {
+    return this.calls.flatMap(({ steps }) => steps.map(nameOf));
+  }
+
+  async call(program: Program): Promise<Answers> {
+    await sleep(this.latencyMilliseconds);
+    if (this.isDown) throw unreachable();
+    this.calls.push(program);
+    const steps: Output[] = [];
+    for (const step of program.steps) {
+      const output = this.#run(step);
+      steps.push(output);
+      if (!succeeded(step, output)) break;
+    }
+    return { steps, questions: program.questions.map((question) => this.#run(question)) };
+  }
+
+  #run(command: Command): Output {
+    const fault = this.#commandsUntilFault-- === 0 ? this.#fault : undefined;
+    if (fault === "fails before") return KILLED;
+    if (fault !== "lost before") {
+      const output = this.answers.get(nameOf(command)) ?? carryOut(this.machine, command, (accident) => this.accidents.push(accident));
+      if (fault === undefined) return output;
+    }
+    if (fault === "fails after") return KILLED;
+    this.isDown = this.#staysDown;
+    throw unreachable();
+  }
+}
+
+/** The tool's name, or that of a program of ours. */
+export function nameOf({ argv: [name = "", ...rest] }: Command): string {
+  return name === "bash" ? (rest[2] ?? "") : name === "timeout" ? (rest[2] ?? "") : name;
+}
+
+function unreachable(): HostUnreachable {
+  return new HostUnreachable("fake could not be reached: the test took it down", "nothing");
+}
+
+/** A tool's end with another exit code than 0. */
+class Failure extends Error {
+  readonly output: Output;
+  constructor(stderr: string, exitCode = 5, stdout = "") {
+    super(stderr);
+    this.output = { stdout, stderr, exitCode };
+  }
+}
+
+function carryOut(machine: Machine, command: Command, happened: (accident: string) => void): Output {
+  const tool = TOOLS[nameOf(command)];
+  if (tool === undefined) throw new Error(`The fake host has no ${nameOf(command)}.`);
+  const args = command.argv[0] === "bash" ? command.argv.slice(4) : command.argv.slice(1);
+  const trial = structuredClone(machine);
+  try {
+    const stdout = tool(new Commands(trial, happened), args, command.stdin ?? "") ?? "";
+    Object.assign(machine, trial);
+    return { stdout, stderr: "", exitCode: 0 };
+  } catch (error) {
+    if (error instanceof Failure) return error.output;
+    throw error;
+  }
+}
+
+type Tool = (host: Commands, args: readonly string[], stdin: string) => string | void;
+
+const operands = (args: readonly string[]) => args.slice(args.indexOf("--") + 1);
+const valueOf = (args: readonly string[], flag: string) => args[args.indexOf(flag) + 1] ?? "";
+const bytesOf = (args: readonly string[], flag: string) => Number(valueOf(args, flag).replace(/b$/, ""));
+
+const TOOLS: Readonly<Record<string, Tool>> = {
+  lsblk: ({ machine }) =>
+    JSON.stringify({ blockdevices: Object.entries(machine.devices).map(([kname, { type, bytes, serial, disk }]) => ({ kname, type, size: bytes, serial, pkname: disk })) }),
+  lvm: (host) => host.lvmReport(),
+  find: ({ machine }) => machine.ledger.map((line) => `${line}\n`).join(""),
+  findmnt: ({ machine }) => JSON.stringify({ filesystems: machine.mounts }),
+  cat: (host, [path = ""]) => host.contentOf(path),
+  getent({ machine }, [database, , name]) {
+    if (!machine.accounts.includes(`${database === "passwd" ? "user" : "group"} ${name}`)) throw new Failure("", 2);
+  },
+  readlink: (host, args) => `${host.device(operands(args)[0] ?? "")}\n`,
+  stat(host, args) {
+    const { files } = host.machine;
+    const [found, missing] = [true, false].map((isThere) => operands(args).filter((path) => path in files === isThere));
+    const printed = found!.map((path) => `${files[path]!.type}\t${files[path]!.owner}\t${files[path]!.group}\t${files[path]!.mode}\t${path}\n`).join("");
+    if (missing!.length > 0) throw new Failure(missing!.map((path) => `stat: cannot statx '${path}': No such file or directory\n`).join(""), 1, printed);
+    return printed;
+  },
+  grep({ machine }, args) {
+    return operands(args).flatMap((path) => (path in machine.kernel ? [`${path}:${machine.kernel[path]}\n`] : [])).join("");
+  },
+  systemctl(host, [verb, ...rest]) {
+    const name = rest.at(-1) ?? "";
+    if (verb === "daemon-reload") return void Object.values(host.machine.units).forEach((unit) => (unit.needsReload = false));
+    const { fileState, activeState, needsReload } = host.machine.units[name] ?? { fileState: "", activeState: "inactive", needsReload: false };
+    return `LoadState=${fileState === "" ? "not-found" : "loaded"}\nActiveState=${activeState}\nUnitFileState=${fileState}\nNeedDaemonReload=${needsReload ? "yes" : "no"}\n`;
+  },
+  wipefs(host, args) {
+    const device = host.device(operands(args)[0] ?? "");
+    const signature = host.machine.signatures[device];
+    if (args[0] === "--no-act") return JSON.stringify({ signatures: signature === undefined ? [] : [signature] });
+    host.mustBeFree(device);
+    delete host.machine.signatures[device];
+  },
+  "print-file"({ machine }, [path = ""]) {
+    const file = machine.files[path];
+    if (file === undefined) throw new Failure("", 10);
+    return `${file.type}\t${file.owner}\t${file.group}\t${file.mode}\n${file.content ?? ""}`;
+  },
+  "print-filesystem-bytes": (host, [, path = ""]) => `${host.machine.signatures[host.device(path)]?.bytes}\n`,
+  "print-source-device"(host, [source = ""]) {
+    const device = host.source(source);
+    return `${host.numberOf(device)}\t${device}\n`;
+  },
+  "find-signs-of-use"(host, [path = "", bytes, serial]) {
+    const device = host.device(path);
+    const { bytes: realBytes, serial: realSerial, disk } = host.machine.devices[device]!;
+    const signature = host.machine.signatures[device];
+    const signs = [
+      ...(signature === undefined ? [] : [`a signature of ${signature.type}`]),
+      ...(bytes === undefined || Number(bytes) === realBytes ? [] : [`its size is ${realBytes}`]),
+      ...(serial === undefined || serial === "" || serial === (realSerial ?? host.machine.devices[disk ?? ""]?.serial) ? [] : ["its serial number differs"]),
+    ];
+    if (signs.length > 0) throw new Failure("", 10, `${signs.join("\n")}\n`);
+  },
+  "is-uuid"(host, [kind, name = "", uuid]) {
+    const found = kind === "vg" ? host.machine.volumeGroups[name]?.uuid : kind === "lv" ? host.machine.devices[host.device(`/dev/${name}`)]?.uuid : host.machine.signatures[host.device(name)]?.uuid;
+    if (found !== uuid) throw new Failure(`${name} is now ${found} instead of ${uuid}`, 10);
+  },
+
+  pvs(host, args) {
+    for (const path of operands(args)) if (host.machine.signatures[host.device(path)]?.type !== "LVM2_member") throw new Failure(`Failed to find physical volume "${path}".`, 5);
+  },
+  pvcreate: (host, args) => host.sign(operands(args)[0] ?? "", "LVM2_member", null),
+  pvresize(host, args) {
+    const device = host.device(operands(args)[0] ?? "");
+    host.machine.signatures[device]!.bytes = host.machine.devices[device]!.bytes;
+  },
+  pvremove(host, args) {
+    const device = host.device(operands(args)[0] ?? "");
+    if (Object.values(host.machine.volumeGroups).some(({ devices }) => devices.includes(device))) throw new Failure("in use by a VG");
+    delete host.machine.signatures[device];
+  },
+  vgcreate(host, args) {
+    const [name = "", ...paths] = operands(args);
+    if (name in host.machine.volumeGroups) throw new Failure(`A volume group called ${name} already exists.`);
+    host.machine.volumeGroups[name] = { uuid: host.uuid(), extentBytes: bytesOf(args, "--physicalextentsize"), devices: paths.map((path) => host.device(path)) };
+  },
+  vgextend(host, args) {
+    const [name = "", ...paths] = operands(args);
+    host.machine.volumeGroups[name]!.devices.push(...paths.map((path) => host.device(path)));
+  },
+  vgremove(host, args) {
+    const [name = ""] = operands(args);
+    if (host.volumesOf(name).length > 0) throw new Failure("Do you really want to remove volumes? [y/n]");
+    delete host.machine.volumeGroups[name];
+  },
+  lvcreate(host, args) {
+    const [group = ""] = operands(args);
+    const path = `/dev/${group}/${valueOf(args, "--name")}`;
+    if (host.machine.volumeGroups[group] === undefined) throw new Failure(`Volume group "${group}" not found`);
+    if (path in host.machine.links) throw new Failure("already exists in volume group");
+    const device = `/dev/dm-${Object.keys(host.machine.devices).filter((name) => name.startsWith("/dev/dm-")).length}`;
+    host.machine.devices[device] = { type: "lvm", bytes: host.extents(group, bytesOf(args, "--size")), serial: null, disk: null, uuid: host.uuid() };
+    host.machine.links[path] = device;
+  },
+  lvextend(host, args) {
+    const [name = ""] = operands(args);
+    const device = host.machine.devices[host.device(`/dev/${name}`)]!;
+    const bytes = bytesOf(args, "--size");
+    if (bytes <= device.bytes) throw new Failure("New size given not larger than existing size");
+    device.bytes = host.extents(name.split("/")[0] ?? "", bytes);
+  },
+  lvremove(host, args) {
+    const path = `/dev/${operands(args)[0]}`;
+    const device = host.device(path);
+    host.mustBeFree(device);
+    for (const [kind, key] of [["links", path], ["devices", device], ["signatures", device]] as const) delete host.machine[kind][key];
+  },
+  ...Object.fromEntries(
+    ["ext4", "xfs", "btrfs"].map((type): [string, Tool] => [`mkfs.${type}`, (host, args) => host.sign(args.at(-1) ?? "", type, args.includes("-L") ? valueOf(args, "-L") : null)]),
+  ),
+  udevadm: () => undefined,
+  "grow-filesystem"(host, [, path = ""]) {
+    const device = host.device(path);
+    host.machine.signatures[device]!.bytes = host.machine.devices[device]!.bytes;
+  },
+
+  "make-account"(host, [group, user]) {
+    for (const account of [`group ${group}`, ...(user === undefined ? [] : [`user ${user}`])].filter((one) => !host.machine.accounts.includes(one))) {
+      host.machine.accounts.push(account);
+      host.remember(account);
+    }
+  },
+  "remove-account"({ machine }, [group, user]) {
+    for (const account of [`user ${user}`, `group ${group}`].filter((one) => machine.ledger.includes(one))) {
+      machine.accounts = machine.accounts.filter((one) => one !== account);
+      machine.ledger = machine.ledger.filter((one) => one !== account);
+    }
+  },
+  "make-tree"(host, [owner = "", group = "", mode = "", ...paths]) {
+    for (const path of paths) {
+      host.makeFolder(path);
+      Object.assign(host.machine.files[path]!, { owner, group, mode });
+    }
+  },
+  "remove-tree": (host, paths) => paths.toReversed().forEach((path) => host.removeFolder(path)),
+  "write-file": (host, [path = "", owner = "", group = "", mode = ""], content) => host.write(path, content, { owner, group, mode }),
+  "remove-file": (host, [path = ""]) => host.remove(path),
+  "activate-sysctl"(host, [path = "", ...kernelFiles]) {
+    kernelFiles.forEach((file) => host.rememberKernel(file));
+    for (const [, key = "", value = ""] of host.contentOf(path).matchAll(/^(\S+) *= *(.*)$/gm)) host.machine.kernel[`/proc/sys/${key.replaceAll(".", "/")}`] = value;
+  },
+  "restore-kernel-values"({ machine }, kernelFiles) {
+    for (const file of kernelFiles) {
+      const line = machine.ledger.find((one) => one.startsWith(`kernel ${file} `));
+      if (line === undefined) continue;
+      machine.kernel[file] = line.slice(`kernel ${file} `.length);
+      machine.ledger = machine.ledger.filter((one) => one !== line);
+    }
+  },
+  "mount-entry"(host, [target = "", action, expected], text) {
+    if (host.fstabHash() !== expected) throw new Failure("/etc/fstab was changed by someone else just now; run again", 75);
+    if (!host.isMounted(target)) {
+      host.makeFolder(target);
+      if (Object.keys(host.machine.files).some((path) => path.startsWith(`${target}/`))) throw new Failure(`${target} is not empty`, 1);
+      host.remember(`immutable ${target}`);
+    }
+    host.machine.files["/etc/fstab"]!.content = text;
+    if (action !== "none") host.mount(target);
+  },
+  "unmount-entry"(host, [target = "", expected], text) {
+    if (host.fstabHash() !== expected) throw new Failure("/etc/fstab was changed by someone else just now; run again", 75);
+    host.machine.mounts = host.machine.mounts.filter((mount) => mount.target !== target);
+    host.machine.files["/etc/fstab"]!.content = text;
+    host.machine.ledger = host.machine.ledger.filter((line) => line !== `immutable ${target}`);
+    host.removeFolder(target);
+  },
+  "install-timer"(host, [name = "", timer = "", service = ""]) {
+    const status = { owner: "root", group: "root", mode: "644" };
+    host.write(`/etc/systemd/system/${name}.timer`, timer, status);
+    host.write(`/etc/systemd/system/${name}.service`, service, status);
+    host.machine.units[`${name}.timer`] = { fileState: "enabled", activeState: "active", needsReload: false };
+  },
+  "remove-timer"(host, [name = ""]) {
+    for (const unit of ["timer", "service"]) host.remove(`/etc/systemd/system/${name}.${unit}`);
+    delete host.machine.units[`${name}.timer`];
+  },
+};
+
+/** What several tools do. */
+class Commands {
+  readonly machine: Machine;
+  readonly #happened: (accident: string) => void;
+
+  constructor(machine: Machine, happened: (accident: string) => void) {
+    this.machine = machine;
+    this.#happened = happened;
+  }
+
+  uuid(): string {
+    return `uuid-${++this.machine.uuids}`;
+  }
+
+  contentOf(path: string): string {
+    return this.machine.files[path]?.content ?? "";
+  }
+
+  device(path: string): string {
+    const device = this.machine.links[path] ?? path;
+    if (!(device in this.machine.devices)) throw new Failure("", 1);
+    return device;
+  }
+
+  source(source: string): string {
+    const [, key, value] = /^(LABEL|UUID)=(.*)$/.exec(source) ?? [];
+    if (value === undefined) return this.device(source);
+    const found = Object.entries(this.machine.signatures).find(([, signature]) => (key === "LABEL" ? signature.label : signature.uuid) === value);
+    if (found === undefined) throw new Failure("", 1);
+    return found[0];
+  }
+
+  volumesOf(group: string) {
+    return Object.entries(this.machine.links)
+      .filter(([path]) => path.startsWith(`/dev/${group}/`))
+      .map(([path, device]) => ({ lv_name: path.slice(`/dev/${group}/`.length), lv_uuid: this.machine.devices[device]?.uuid, lv_size: this.machine.devices[device]?.bytes, origin: "" }));
+  }
+
+  lvmReport(): string {
+    const pvs = (devices: string[]) =>
+      devices.map((name) => ({ pv_name: name, pv_uuid: this.machine.signatures[name]?.uuid, dev_size: this.machine.devices[name]?.bytes, pv_size: this.machine.signatures[name]?.bytes, pe_start: 4_194_304 }));
+    const groups = Object.entries(this.machine.volumeGroups);
+    const used = groups.flatMap(([, { devices }]) => devices);
+    const unused = Object.keys(this.machine.signatures).filter((device) => this.machine.signatures[device]?.type === "LVM2_member" && !used.includes(device));
+    return JSON.stringify({
+      report: [
+        ...groups.map(([name, { uuid, extentBytes, devices }]) => ({
+          vg: [{ vg_name: name, vg_uuid: uuid, vg_extent_size: extentBytes, vg_extent_count: 953_860, vg_free_count: 0 }],
+          pv: pvs(devices),
+          lv: this.volumesOf(name),
+        })),
+        ...(unused.length > 0 ? [{ pv: pvs(unused) }] : []),
+      ],
+    });
+  }
+
+  extents(group: string, bytes: number): number {
+    const { extentBytes } = this.machine.volumeGroups[group]!;
+    return Math.ceil(bytes / extentBytes) * extentBytes;
+  }
+
+  sign(path: string, type: string, label: string | null): void {
+    const device = this.device(path);
+    const before = this.machine.signatures[device];
+    if (before !== undefined) this.#happened(`the ${before.type} on ${device} was overwritten`);
+    this.machine.signatures[device] = { type, label, uuid: this.uuid(), bytes: this.machine.devices[device]!.bytes };
+  }
+
+  mustBeFree(device: string): void {
+    if (this.machine.mounts.some(({ source }) => source === device)) throw new Failure("Device or resource busy");
+  }
+
+  numberOf(device: string): string {
+    return `253:${Object.keys(this.machine.devices).indexOf(device)}`;
+  }
+
+  isMounted(target: string): boolean {
+    return this.machine.mounts.some((mount) => mount.target === target);
+  }
+
+  fstabHash(): string {
+    return createHash("sha256").update(this.contentOf("/etc/fstab")).digest("hex");
+  }
+
+  mount(target: string): void {
+    const { source, type, options } = findEntry(this.contentOf("/etc/fstab"), target)!.entry;
+    const others = this.machine.mounts.filter((mount) => mount.target !== target);
+    const flags = options.filter((option) => /^(ro|noatime|nosuid|nodev|noexec)$/.test(option));
+    const own = options.filter((option) => !flags.includes(option) && !/^(defaults|bind|rw|nofail|_netdev|x-.*)$/.test(option)).map((option) => option.replace(/^rsize=.*/, "rsize=65536"));
+    const row = { target, fstype: type, fsroot: "/", "vfs-options": ["rw", ...flags].join(), "fs-options": ["rw", ...own].join() };
+    if (options.includes("bind")) {
+      const holder = others.filter((mount) => mount.target === "/" || `${source}/`.startsWith(`${mount.target}/`)).at(-1)!;
+      others.push({ ...holder, target, fsroot: source.slice(holder.target.length - (holder.target === "/" ? 1 : 0)) || "/" });
+    } else if (type === "nfs") {
+      others.push({ ...row, source, "maj:min": "0:40" });
+    } else {
+      const device = this.source(source);
+      others.push({ ...row, source: device, "maj:min": this.numberOf(device) });
+    }
+    this.machine.mounts = others;
+  }
+
+  rememberKernel(file: string): void {
+    if (!this.machine.ledger.some((line) => line.startsWith(`kernel ${file} `))) this.remember(`kernel ${file} ${this.machine.kernel[file]}`);
+  }
+
+  makeFolder(path: string): void {
+    if (path in this.machine.files) return;
+    this.makeFolder(dirname(path));
+    this.remember(`directory ${path}`);
+    this.machine.files[path] = { ...folder };
+  }
+
+  removeFolder(path: string): void {
+    if (this.machine.ledger.includes(`immutable ${path}`)) return;
+    if (this.machine.ledger.includes(`directory ${path}`)) {
+      if (Object.keys(this.machine.files).some((other) => other.startsWith(`${path}/`))) {
+        if (!this.machine.ledger.some((line) => line.startsWith(`directory ${path}/`))) this.#forget(`directory ${path}`);
+        return;
+      }
+      delete this.machine.files[path];
+      this.#forget(`directory ${path}`);
+    }
+    if (this.machine.ledger.includes(`directory ${dirname(path)}`)) this.removeFolder(dirname(path));
+  }
+
+  write(path: string, content: string, status: { owner: string; group: string; mode: string }): void {
+    this.makeFolder(dirname(path));
+    if (!(path in this.machine.files)) this.remember(`file ${path}`);
+    this.machine.files[path] = { type: "regular file", ...status, content };
+  }
+
+  remove(path: string): void {
+    if (this.machine.ledger.includes(`file ${path}`)) delete this.machine.files[path];
+    this.#forget(`file ${path}`);
+    this.removeFolder(dirname(path));
+  }
+
+  /** In the ledger. */
+  remember(line: string): void {
+    if (!this.machine.ledger.includes(line)) this.machine.ledger.push(line);
+  }
+
+  #forget(line: string): void {
+    this.machine.ledger = this.machine.ledger.filter((one) => one !== line);
+  }
+}

@@ -1,0 +1,339 @@
+import { describe, expect, it } from "vitest";
+import { CommandFailed, DataLossRefused, HostUnreachable, NotConverged, UnexpectedOutput } from "../../../../providers/errors.ts";
+import { deviceLock, HOST_LOCK } from "../../../../providers/host/host.ts";
+import { FakeHost, type Machine } from "../../../support/fakeHost.ts";
+import { checked, situationOf, situations } from "./situations.ts";
+
+/** What a machine holds, without the count of UUIDs that it handed out. */
+const contents = ({ uuids: _, ...rest }: Machine) => rest;
+const throughJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+describe.concurrent.each(situations)("$name", (situation) => {
+  const { run, machine, drift, drifted, declared } = situation;
+
+  it("is made, and then found as declared by a second run, which runs no step", async () => {
+    const host = new FakeHost(machine());
+    const inputs = await checked(situation, host);
+    const { id, outs } = await run(host).create(inputs);
+    expect(outs).toMatchObject(inputs);
+    expect(outs?.drift).toEqual([]);
+    const steps = host.steps.length;
+    expect(steps).toBeGreaterThan(0);
+    expect(await run(host).create(inputs)).toEqual({ id, outs });
+    expect(await run(host).update(id, outs!, inputs)).toEqual({ outs });
+    expect(await run(host).read(id, outs)).toEqual({ id, inputs, props: outs });
+    expect(host.steps).toHaveLength(steps);
+  });
+
+  it("gives outputs that survive JSON, none of them undefined", async () => {
+    const host = new FakeHost(machine());
+    const inputs = await checked(situation, host);
+    const { id, outs } = await run(host).create(inputs);
+    expect(throughJson(outs)).toStrictEqual(outs);
+    drift(host.machine);
+    const read = await run(host).read(id, outs);
+    expect(throughJson(read)).toStrictEqual(read);
+  });
+
+  it("is made in one call that holds a lock, and read by questions alone, which hold none", async () => {
+    const host = new FakeHost(machine());
+    const inputs = await checked(situation, host);
+    const { id, outs } = await run(host).create(inputs);
+    const changing = host.calls.filter(({ steps }) => steps.length > 0);
+    expect(changing.map(({ lock }) => lock)).toEqual([situation.name === "Filesystem" ? deviceLock(declared.device as string) : HOST_LOCK]);
+    host.calls.length = 0;
+    await run(host).read(id, outs);
+    expect(host.calls.length).toBeLessThanOrEqual(3);
+    expect(host.calls.every(({ steps, lock }) => steps.length === 0 && lock === undefined)).toBe(true);
+  });
+
+  it("tells drift by the property that has it, or in words, and heals it", async () => {
+    const host = new FakeHost(machine());
+    const inputs = await checked(situation, host);
+    const { id, outs } = await run(host).create(inputs);
+    const made = structuredClone(contents(host.machine));
+    drift(host.machine);
+    const read = await run(host).read(id, outs);
+    expect(read.props).toMatchObject(drifted);
+    expect(read.inputs).toEqual({ ...inputs, ...drifted });
+    const healed = await run(host).update(id, read.props!, inputs);
+    expect(healed.outs).toEqual(outs);
+    expect(contents(host.machine)).toEqual(made);
+  });
+
+  it("is deleted without a trace, twice alike", async () => {
+    const host = new FakeHost(machine());
+    const before = structuredClone(contents(host.machine));
+    const { id, outs } = await run(host).create(await checked(situation, host));
+    await run(host).delete(id, outs!);
+    expect(contents(host.machine)).toEqual(before);
+    const steps = host.steps.length;
+    await run(host).delete(id, outs!);
+    expect(host.steps).toHaveLength(steps);
+  });
+
+  it("is gone, not drifted, when nothing of it is there", async () => {
+    const host = new FakeHost(machine());
+    const inputs = await checked(situation, host);
+    const { id, outs } = await run(host).create(inputs);
+    Object.assign(host.machine, machine());
+    expect(await run(host).read(id, outs)).toEqual({});
+  });
+
+  it("is neither made, changed, read as gone nor deleted on a host that can't be reached", async () => {
+    const host = new FakeHost(machine());
+    const inputs = await checked(situation, host);
+    const { id, outs } = await run(host).create(inputs);
+    host.isDown = true;
+    await expect(run(host).read(id, outs)).rejects.toThrow(HostUnreachable);
+    await expect(run(host).update(id, outs!, inputs)).rejects.toThrow(HostUnreachable);
+    await expect(run(host).delete(id, outs!)).rejects.toThrow(HostUnreachable);
+    await expect(run(host).create(inputs)).rejects.toThrow(HostUnreachable);
+  });
+
+  it("is replaced when its identity or its host changes, and else stays", async () => {
+    const host = new FakeHost(machine());
+    const inputs = await checked(situation, host);
+    const provider = run(host);
+    expect(await provider.diff("id", inputs, inputs)).toEqual({ replaces: [], deleteBeforeReplace: true });
+    expect(await provider.diff("id", inputs, { ...inputs, host: "other" })).toEqual({ replaces: ["host"], deleteBeforeReplace: true });
+    expect(host.calls).toEqual([]);
+  });
+
+  if (declared.onDelete !== undefined) {
+    it("stays on the host without a call when deleted with retain, as with protect", async () => {
+      const host = new FakeHost(machine());
+      for (const onDelete of ["retain", "protect"]) {
+        const { id, outs } = await run(host).create(await checked(situation, host, { onDelete }));
+        const made = structuredClone(host.machine);
+        host.calls.length = 0;
+        await run(host).delete(id, outs!);
+        expect(host.calls).toEqual([]);
+        expect(host.machine).toEqual(made);
+      }
+    });
+  }
+});
+
+describe.concurrent.each(["PhysicalVolume", "VolumeGroup", "LogicalVolume", "Filesystem"])("wiping a %s", (name) => {
+  it("is refused when another one has taken its place, with both UUIDs, and nothing is written", async () => {
+    const situation = situationOf(name);
+    const host = new FakeHost(situation.machine());
+    const { id, outs } = await situation.run(host).create(await checked(situation, host));
+    const before = structuredClone(host.machine);
+    const steps = host.steps.length;
+    const deleted = situation.run(host).delete(id, { ...outs, uuid: "another" });
+    await expect(deleted).rejects.toThrow(DataLossRefused);
+    await expect(deleted).rejects.toThrow(/uuid-1 instead of ours, another/);
+    expect(host.machine).toEqual(before);
+    expect(host.steps).toHaveLength(steps);
+  });
+
+  it("is refused by the host itself when another one takes its place after it was looked at", async () => {
+    const situation = situationOf(name);
+    const host = new FakeHost(situation.machine());
+    const { id, outs } = await situation.run(host).create(await checked(situation, host));
+    host.answers.set("is-uuid", { stdout: "", stderr: "it is now uuid-2 instead of uuid-1", exitCode: 10 });
+    const before = structuredClone(host.machine);
+    await expect(situation.run(host).delete(id, outs!)).rejects.toThrow(/refused to .*: it is now uuid-2 instead of uuid-1/);
+    expect(host.machine).toEqual(before);
+  });
+});
+
+describe.concurrent("data", () => {
+  it("on a device that isn't blank is refused before any step, with what was found", async () => {
+    for (const name of ["PhysicalVolume", "Filesystem"]) {
+      const situation = situationOf(name);
+      const host = new FakeHost(situation.machine());
+      for (const device of ["/dev/nvme0n1", "/dev/sda2"]) host.machine.signatures[device] = { type: "xfs", label: null, uuid: "theirs", bytes: 1 };
+      const created = situation.run(host).create(await checked(situation, host));
+      await expect(created).rejects.toThrow(DataLossRefused);
+      await expect(created).rejects.toThrow(/is not blank: a signature of xfs.*Nothing was written/s);
+      await expect(created).rejects.not.toHaveProperty("id");
+      expect(host.steps).toEqual([]);
+    }
+  });
+
+  it("that appears between the look and the step is found by the guard, and nothing enters the state", async () => {
+    for (const name of ["PhysicalVolume", "Filesystem"]) {
+      const situation = situationOf(name);
+      const host = new FakeHost(situation.machine());
+      const provider = situation.run(host);
+      const inputs = await checked(situation, host);
+      const sign = host.call.bind(host);
+      host.call = (program) => {
+        if (program.steps.length > 0) for (const device of ["/dev/nvme0n1", "/dev/sda2"]) host.machine.signatures[device] = { type: "xfs", label: null, uuid: "theirs", bytes: 1 };
+        return sign(program);
+      };
+      const created = provider.create(inputs);
+      await expect(created).rejects.toThrow(/refused to .*: a signature of xfs/);
+      await expect(created).rejects.not.toHaveProperty("id");
+      expect(host.accidents).toEqual([]);
+    }
+  });
+
+  it("on a device that can't be probed is not taken for blank", async () => {
+    const situation = situationOf("Filesystem");
+    const host = new FakeHost(situation.machine());
+    host.answers.set("wipefs", { stdout: "", stderr: "wipefs: error: /dev/sda2: probing initialization failed: Input/output error", exitCode: 1 });
+    const created = situation.run(host).create(await checked(situation, host));
+    await expect(created).rejects.toThrow(UnexpectedOutput);
+    await expect(created).rejects.toThrow("could not read the signatures: exit code 1: wipefs: error: /dev/sda2: probing initialization failed");
+    expect(host.steps).toEqual([]);
+  });
+});
+
+describe.concurrent("half-made work", () => {
+  it("enters the state with id and all inputs when a later step fails", async () => {
+    const situation = situationOf("Filesystem");
+    const host = new FakeHost(situation.machine());
+    host.answers.set("udevadm", { stdout: "", stderr: "timed out", exitCode: 1 });
+    const inputs = await checked(situation, host);
+    const error: unknown = await situation.run(host).create(inputs).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(CommandFailed);
+    expect(error).toMatchObject({ id: "fake:/dev/sda2", properties: { ...inputs, uuid: "uuid-1" }, reasons: [expect.stringContaining("let udev see it: timed out (exit code 1)")] });
+    expect(error).not.toHaveProperty("code");
+    expect(throughJson((error as { properties: unknown }).properties)).toStrictEqual((error as { properties: unknown }).properties);
+  });
+
+  it("stays out of the state when the first step failed and nothing is there", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    host.answers.set("lvcreate", { stdout: "", stderr: 'Volume group "vg_jts" has insufficient free space', exitCode: 5 });
+    const created = situation.run(host).create(await checked(situation, host));
+    await expect(created).rejects.toThrow(/could not make vg_jts\/lv_redis with 50 GiB: Volume group "vg_jts" has insufficient free space \(exit code 5\)\n {2}Next: on the host: lvcreate /);
+    await expect(created).rejects.not.toHaveProperty("id");
+  });
+
+  it("enters the state when nobody knows whether it is there", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    const inputs = await checked(situation, host);
+    host.calls.length = 0;
+    const call = host.call.bind(host);
+    host.call = async (program) => {
+      const answers = await call(program);
+      if (program.steps.length === 0) return answers;
+      host.isDown = true;
+      throw new HostUnreachable("cut", "again");
+    };
+    const created = situation.run(host).create(inputs);
+    await expect(created).rejects.toThrow(HostUnreachable);
+    await expect(created).rejects.toMatchObject({ id: "fake:vg_jts/lv_redis", properties: inputs });
+  });
+
+  it("is an error when all steps ran and the host still isn't as declared", async () => {
+    const situation = situationOf("Directory");
+    const host = new FakeHost(situation.machine());
+    host.answers.set("make-tree", { stdout: "", stderr: "", exitCode: 0 });
+    const created = situation.run(host).create(await checked(situation, host));
+    await expect(created).rejects.toThrow(NotConverged);
+    await expect(created).rejects.toThrow(/still needs: make \/data\/jts\/hot/);
+  });
+
+  it("of a delete is an error too, so that the state keeps the resource", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    const { id, outs } = await situation.run(host).create(await checked(situation, host));
+    host.answers.set("lvremove", { stdout: "", stderr: "", exitCode: 0 });
+    await expect(situation.run(host).delete(id, outs!)).rejects.toThrow(NotConverged);
+  });
+});
+
+describe.concurrent("drift to what nobody could declare", () => {
+  it.each<[string, string, (machine: Machine) => void]>([
+    ["a folder of a deleted user", "Directory", ({ files }) => void (files["/data/jts/hot"]!.owner = "UNKNOWN")],
+    ["a filesystem that lost its label", "Filesystem", ({ signatures }) => void (signatures["/dev/sda2"]!.label = null)],
+    ["an NFS version of another spelling", "NfsMount", ({ files }) => void (files["/etc/fstab"]!.content = files["/etc/fstab"]!.content!.replace("vers=3", "vers=4.0"))],
+    ["a volume group whose devices were all swapped", "VolumeGroup", ({ volumeGroups, signatures }) => {
+      signatures["/dev/sda"] = { ...signatures["/dev/sda2"]!, uuid: "pv-3" };
+      volumeGroups.vg_jts!.devices = ["/dev/sda"];
+    }],
+    ["an fstab line of another pass", "FstabEntry", ({ files }) => void (files["/etc/fstab"]!.content = files["/etc/fstab"]!.content!.replace(/0 0$/m, "0 12"))],
+  ])("leaves a state that can be read and deleted again: %s", async (_what, name, drift) => {
+    const situation = situationOf(name);
+    const host = new FakeHost(situation.machine());
+    const { id, outs } = await situation.run(host).create(await checked(situation, host));
+    drift(host.machine);
+    const first = await situation.run(host).read(id, outs);
+    expect(first.props).not.toEqual(outs);
+    expect(await situation.run(host).read(id, first.props)).toMatchObject({ id });
+    await situation.run(host).delete(id, first.props!).catch((error: unknown) => expect(error).toBeInstanceOf(DataLossRefused));
+  });
+});
+
+describe.concurrent("resources of one run", () => {
+  const volumes = (sizes: readonly number[]) => sizes.map((sizeBytes, index) => ({ name: `lv_${index}`, sizeBytes }));
+
+  it("that are made at the same time are all made", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    const provider = situation.run(host);
+    const inputs = await Promise.all(volumes([1, 2, 3, 4, 5].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)));
+    const made = await Promise.all(inputs.map((one) => provider.create(one)));
+    expect(made.map(({ outs }) => outs?.sizeBytes)).toEqual(inputs.map(({ sizeBytes }) => sizeBytes));
+    expect(new Set(made.map(({ outs }) => outs?.uuid as string)).size).toBe(5);
+  });
+
+  it("aren't held up by one of them that is refused", async () => {
+    const situation = situationOf("Directory");
+    const host = new FakeHost(situation.machine());
+    host.machine.files["/data/file"] = { type: "regular file", owner: "root", group: "root", mode: "644" };
+    const provider = situation.run(host);
+    const inputs = await Promise.all(["/data/a", "/data/file", "/data/c"].map((path) => checked(situation, host, { path, folders: [] })));
+    const made = await Promise.allSettled(inputs.map((one) => provider.create(one)));
+    expect(made.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(Object.keys(host.machine.files)).toEqual(expect.arrayContaining(["/data/a", "/data/c"]));
+  });
+
+  it("aren't held up by one of them whose step fails", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    const provider = situation.run(host);
+    host.machine.devices["/dev/dm-0"] = { type: "lvm", bytes: 4096, serial: null, disk: null };
+    host.machine.links["/dev/vg_jts/lv_1"] = "/dev/dm-0";
+    const listed = host.call.bind(host);
+    // LVM's report doesn't show it, as a volume that another host has just made.
+    host.call = async (program) => {
+      const { steps, questions } = await listed(program);
+      return { steps, questions: questions.map((output) => ({ ...output, stdout: output.stdout.replace(/\{"lv_name":"lv_1"[^}]*\},?/, "").replace(/,\]/, "]") })) };
+    };
+    const inputs = await Promise.all(volumes([1, 2, 3].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)));
+    const made = await Promise.allSettled(inputs.map((one) => provider.create(one)));
+    expect(made.map((one) => (one.status === "fulfilled" ? one.value.id : (one.reason as Error).message))).toEqual(["fake:vg_jts/lv_0", expect.stringContaining("already exists"), "fake:vg_jts/lv_2"]);
+  });
+
+  it("edit fstab one after the other, each on what the last one left", async () => {
+    const situation = situationOf("NfsMount");
+    const host = new FakeHost(situation.machine());
+    const provider = situation.run(host);
+    const inputs = await Promise.all(["/mnt/a", "/mnt/b", "/mnt/c"].map((mountPoint) => checked(situation, host, { mountPoint })));
+    const made = await Promise.all(inputs.map((one) => provider.create(one)));
+    expect(host.machine.files["/etc/fstab"]?.content?.match(/ \/mnt\/\w /g)).toEqual([" /mnt/a ", " /mnt/b ", " /mnt/c "]);
+    expect(host.machine.mounts.map(({ target }) => target)).toEqual(["/", "/mnt/a", "/mnt/b", "/mnt/c"]);
+    await Promise.all(made.map(({ id, outs }) => provider.delete(id, outs!)));
+    expect(contents(host.machine)).toEqual(contents(situation.machine()));
+  });
+
+  it("let systemd read its files once, after the last, though it wasn't needed for that one", async () => {
+    const mount = situationOf("NfsMount");
+    const host = new FakeHost(mount.machine());
+    const provider = mount.run(host);
+    host.machine.mounts.push({ target: "/mnt/c", source: "192.168.1.101:/volume1/cocodev", fstype: "nfs", fsroot: "/", "maj:min": "0:40", "vfs-options": "rw", "fs-options": "rw,vers=3,rsize=65536" });
+    const inputs = await Promise.all(["/mnt/a", "/mnt/b", "/mnt/c"].map((mountPoint) => checked(mount, host, { mountPoint })));
+    await Promise.all(inputs.map((one) => provider.create(one)));
+    expect(host.steps).toEqual(["mount-entry", "mount-entry", "mount-entry", "systemctl"]);
+  });
+
+  it("let systemd read its files after mounts, though a later step fails", async () => {
+    const mount = situationOf("NfsMount");
+    const host = new FakeHost(mount.machine());
+    const provider = mount.run(host);
+    const inputs = await Promise.all(["/mnt/a", "/mnt/b"].map((mountPoint) => checked(mount, host, { mountPoint })));
+    host.machine.files["/mnt/b"] = { type: "directory", owner: "root", group: "root", mode: "755" };
+    host.machine.files["/mnt/b/data"] = { type: "regular file", owner: "root", group: "root", mode: "644" };
+    const made = await Promise.allSettled(inputs.map((one) => provider.create(one)));
+    expect(made.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    expect(host.steps.at(-1)).toBe("systemctl");
+  });
+});

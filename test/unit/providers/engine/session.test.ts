@@ -1,0 +1,121 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Session } from "../../../../providers/engine/session.ts";
+import { HostUnreachable, UnexpectedOutput } from "../../../../providers/errors.ts";
+import type { Fact } from "../../../../providers/facts/fact.ts";
+import { fstab } from "../../../../providers/facts/fstab.ts";
+import { HOST_WIDE } from "../../../../providers/facts/hostWide.ts";
+import { mounts } from "../../../../providers/facts/mounts.ts";
+import { realPath } from "../../../../providers/facts/realPath.ts";
+import { signatures } from "../../../../providers/facts/signatures.ts";
+import { FakeHost, nameOf } from "../../../support/fakeHost.ts";
+import { checked, situationOf } from "./situations.ts";
+
+const questions = (host: FakeHost) => host.calls.map((call) => call.questions.map(nameOf));
+const hostWide = HOST_WIDE.map((fact) => nameOf(fact.command(undefined)));
+
+afterEach(() => void vi.useRealTimers());
+
+describe("asking a session", () => {
+  it("sends questions asked at the same time in one call, and the host-wide ones along with the first", async () => {
+    const host = new FakeHost();
+    const { ask } = new Session(host);
+    await Promise.all([ask(fstab, undefined), ask(mounts, undefined), ask(realPath, "/dev/sda")]);
+    expect(questions(host)).toEqual([["cat", "findmnt", "readlink", ...hostWide]]);
+  });
+
+  it("sends questions that come while a call is on its way together in the next", async () => {
+    const host = new FakeHost();
+    host.latencyMilliseconds = 30;
+    const { ask } = new Session(host);
+    const first = ask(fstab, undefined);
+    await vi.waitFor(() => new Promise((resolve) => setTimeout(resolve, 15)));
+    await Promise.all([first, ask(mounts, undefined), ask(realPath, "/dev/sda")]);
+    expect(questions(host)).toEqual([["cat", ...hostWide], ["findmnt", "readlink"]]);
+  });
+
+  it("asks the same question once, though many want to know", async () => {
+    const host = new FakeHost();
+    const { ask } = new Session(host);
+    const [one, two] = await Promise.all([ask(signatures, "/dev/sda"), ask(signatures, "/dev/sda"), ask(signatures, "/dev/sda2")]);
+    expect(await ask(signatures, "/dev/sda")).toBe(one);
+    expect(two).toBe(one);
+    expect(questions(host)).toEqual([["wipefs", "wipefs", ...hostWide]]);
+  });
+
+  it("asks anew after the pause of a person, who may have changed something", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const host = new FakeHost();
+    const { ask } = new Session(host);
+    await ask(fstab, undefined);
+    vi.setSystemTime(Date.now() + 19_000);
+    await ask(fstab, undefined);
+    expect(host.calls).toHaveLength(1);
+    vi.setSystemTime(Date.now() + 2_000);
+    await ask(fstab, undefined);
+    expect(host.calls).toHaveLength(2);
+  });
+
+  it("tells each who asked when the host can't be reached, and asks anew afterwards", async () => {
+    const host = new FakeHost();
+    const { ask } = new Session(host);
+    host.isDown = true;
+    const answers = await Promise.allSettled([ask(fstab, undefined), ask(mounts, undefined)]);
+    expect(answers.map((answer) => answer.status === "rejected" && answer.reason instanceof HostUnreachable)).toEqual([true, true]);
+    host.isDown = false;
+    expect(await ask(fstab, undefined)).toContain("LABEL=root");
+  });
+
+  it("fails one question that has no good answer, and no other of the same call", async () => {
+    const host = new FakeHost();
+    host.answers.set("findmnt", { stdout: '{"filesystems": [{"target": 7}]}', stderr: "", exitCode: 0 });
+    host.answers.set("wipefs", { stdout: "", stderr: "Input/output error", exitCode: 1 });
+    const { ask } = new Session(host);
+    const [found, mounted, signed] = await Promise.allSettled([ask(fstab, undefined), ask(mounts, undefined), ask(signatures, "/dev/sda")]);
+    expect(found.status).toBe("fulfilled");
+    expect(mounted).toMatchObject({ reason: expect.any(UnexpectedOutput) as unknown });
+    expect((mounted as PromiseRejectedResult).reason).toHaveProperty("message", expect.stringMatching(/could not read the mounts:[^]*target[^]*on the host: findmnt/));
+    expect((signed as PromiseRejectedResult).reason).toHaveProperty("message", expect.stringContaining("exit code 1: Input/output error"));
+    host.answers.clear();
+    expect(await ask(mounts, undefined)).toHaveLength(1);
+  });
+
+  it("keeps apart facts of the same arguments, and arguments of the same fact", async () => {
+    const host = new FakeHost();
+    const { ask } = new Session(host);
+    const length: Fact<string, number> = { name: "a length", about: ["files"], command: (text) => ({ argv: ["cat", text] }), parse: (_output, text) => text.length };
+    expect(await Promise.all([ask(length, "a"), ask(length, "ab"), ask(realPath, "/dev/sda")])).toEqual([1, 2, "/dev/sda"]);
+  });
+});
+
+describe("a change", () => {
+  it("is answered with the facts that it made stale, in the same call, and leaves the others known", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    const inputs = await checked(situation, host);
+    const provider = situation.run(host);
+    await provider.create(inputs);
+    expect(host.calls.map(({ steps, questions }) => [steps.map(nameOf), questions.map(nameOf)])).toEqual([
+      [[], expect.arrayContaining(hostWide)],
+      [["lvcreate"], ["lvm"]],
+    ]);
+    await provider.create({ ...inputs, name: "lv_other" });
+    expect(host.calls.at(-2)?.questions.map(nameOf), "the ledger is known still").not.toContain("find");
+  });
+
+  it("sees its own effect, though somebody asked meanwhile", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    host.latencyMilliseconds = 5;
+    const inputs = await checked(situation, host);
+    const provider = situation.run(host);
+    const made = provider.create(inputs);
+    const reads = [];
+    for (let i = 0; i < 6; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 4));
+      reads.push(provider.read("id", { ...inputs, name: "lv_other" }));
+    }
+    expect((await made).outs?.uuid).toBe("uuid-1");
+    expect(await Promise.all(reads)).toEqual(reads.map(() => ({})));
+    expect(await provider.read("id", inputs)).toMatchObject({ props: { uuid: "uuid-1" } });
+  });
+});

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { kernelValues } from "../../../../providers/facts/kernelValues.ts";
+import { fixture } from "../../../fixtures/fixture.ts";
+
+const paths = ["/proc/sys/net/core/rmem_max", "/proc/sys/net/ipv4/tcp_rmem", "/sys/class/block/nvme0n1/queue/scheduler", "/proc/sys/net/core/no_such"];
+const values = kernelValues.parse(fixture("grep-kernel-values.txt", { exitCode: 2 }), paths);
+
+describe("kernelValues", () => {
+  it("reads a number, and several with single spaces", () => {
+    expect(values.get(paths[0]!)).toBe("212992");
+    expect(values.get(paths[1]!)).toBe("4096 131072 6291456");
+  });
+
+  it("reads the chosen one of a choice", () => {
+    expect(values.get(paths[2]!)).toBe("none");
+  });
+
+  it("leaves out a file that isn't there", () => {
+    expect(values.has(paths[3]!)).toBe(false);
+  });
+
+  it("takes no path for another that begins with it", () => {
+    expect(kernelValues.parse({ stdout: "/proc/a/bc:1\n", stderr: "", exitCode: 2 }, ["/proc/a/b", "/proc/a/bc"])).toEqual(new Map([["/proc/a/bc", "1"]]));
+  });
+});

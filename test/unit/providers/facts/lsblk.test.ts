@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import { blockDevices } from "../../../../providers/facts/lsblk.ts";
+import { fixture } from "../../../fixtures/fixture.ts";
+
+describe("blockDevices", () => {
+  it("reads a blank host's disks and partitions, a partition with its disk's serial number", () => {
+    expect([...blockDevices.parse(fixture("lsblk-blank-host.json"), undefined).values()]).toEqual([
+      { path: "/dev/sda", type: "disk", sizeBytes: 1_000_204_886_016, serial: "JTSSATA0001" },
+      { path: "/dev/sda1", type: "part", sizeBytes: 1_073_741_824, serial: "JTSSATA0001" },
+      { path: "/dev/sda2", type: "part", sizeBytes: 999_129_350_144, serial: "JTSSATA0001" },
+      { path: "/dev/vda", type: "disk", sizeBytes: 17_179_869_184, serial: undefined },
+      { path: "/dev/nvme0n1", type: "disk", sizeBytes: 4_000_787_030_016, serial: "JTSNVME0001" },
+    ]);
+  });
+
+  it("gives a logical volume no serial number, since its disk may change", () => {
+    expect(blockDevices.parse(fixture("lsblk-jts.json"), undefined).get("/dev/dm-5")).toEqual({ path: "/dev/dm-5", type: "lvm", sizeBytes: 858_993_459_200, serial: undefined });
+  });
+
+  it("takes a serial number without the spaces that some disks pad it with", () => {
+    const padded = fixture("lsblk-blank-host.json").stdout.replace('"JTSSATA0001"', '"  JTSSATA0001 "');
+    const devices = blockDevices.parse({ stdout: padded, stderr: "", exitCode: 0 }, undefined);
+    expect([devices.get("/dev/sda")?.serial, devices.get("/dev/sda2")?.serial]).toEqual(["JTSSATA0001", "JTSSATA0001"]);
+  });
+
+  it.each(["", "lsblk: failed", '{"blockdevices": [{"kname": "/dev/sda"}]}', '{"blockdevices": [{"kname":"/dev/sda","type":"disk","size":"931G","serial":null,"pkname":null}]}'])("takes the output %j for no answer", (stdout) => {
+    expect(() => blockDevices.parse({ stdout, stderr: "", exitCode: 0 }, undefined)).toThrow();
+  });
+});

@@ -1,0 +1,68 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { program } from "../../../../providers/programs/program.ts";
+import { runLocally } from "../runLocally.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "jts-signs-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const device = join(folder, "device");
+writeFileSync(device, "");
+
+/** What the tools say of a blank disk of 4 TB; each value is shell. */
+const blank = {
+  wipefs: "true",
+  "*--output SIZE*": "echo 4000787030016",
+  "*--output SERIAL*": "printf '\\nJTSNVME0001 \\n'",
+  "*--output NAME,TYPE*": "echo '/dev/nvme0n1 disk'",
+  "*--output MAJ:MIN*": "echo '259:0'",
+};
+
+/** Runs the program on a file that stands for a device, with tools that answer as told. */
+function look(tools: Partial<Record<keyof typeof blank, string>>, ...expected: string[]) {
+  const { wipefs, ...lsblk } = { ...blank, ...tools };
+  const scripts = { wipefs, lsblk: `case "$*" in ${Object.entries(lsblk).map(([words, answer]) => `${words.replace(" ", "\\ ")}) ${answer};;`).join("\n")}\nesac` };
+  for (const [name, text] of Object.entries(scripts)) {
+    writeFileSync(join(folder, name), `#!/bin/bash\n${text}\n`);
+    chmodSync(join(folder, name), 0o755);
+  }
+  const { argv } = program("find-signs-of-use", device, ...expected);
+  return runLocally({ argv: argv.map((text) => text.replace("[[ -b ", "[[ -f ")) }, { PATH: `${folder}:${process.env.PATH}` });
+}
+
+describe("find-signs-of-use", () => {
+  it("finds no sign on a blank device of the expected size and serial number", () => {
+    expect(look({}, "4000787030016", "JTSNVME0001")).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+  });
+
+  it.each<[string, Parameters<typeof look>[0], string]>([
+    ["a filesystem's signature, with its label and UUID", { wipefs: "echo 'btrfs df6a9ed0-d1ee my data'" }, "a signature of btrfs, label my data, UUID df6a9ed0-d1ee"],
+    ["a signature without a label", { wipefs: "echo 'xfs  aa3dcce4'" }, "a signature of xfs, UUID aa3dcce4"],
+    ["a partition table", { wipefs: "echo gpt" }, "a signature of gpt"],
+    ["a partition", { "*--output NAME,TYPE*": "printf '/dev/sda disk\\n/dev/sda1 part\\n'" }, "part /dev/sda1 on it"],
+    ["a holder", { "*--output NAME,TYPE*": "printf '/dev/sda disk\\n/dev/mapper/vg-lv lvm\\n'" }, "lvm /dev/mapper/vg-lv on it"],
+    ["another size", { "*--output SIZE*": "echo 1000204886016" }, "its size is 1000204886016 bytes instead of 4000787030016"],
+    ["another serial number", { "*--output SERIAL*": "echo OTHER" }, "its serial number is OTHER instead of JTSNVME0001"],
+    ["no serial number", { "*--output SERIAL*": "echo" }, "its serial number is unknown instead of JTSNVME0001"],
+  ])("tells %s", (_what, tools, sign) => {
+    expect(look(tools, "4000787030016", "JTSNVME0001")).toEqual({ stdout: `${sign}\n`, stderr: "", exitCode: 10 });
+  });
+
+  it("tells where the device is mounted", () => {
+    const [, , number, , target] = readFileSync("/proc/self/mountinfo", "utf8").split("\n", 1)[0]!.split(" ");
+    const { stdout, exitCode } = look({ "*--output MAJ:MIN*": `echo ${number}` });
+    expect([stdout.split("\n"), exitCode]).toEqual([expect.arrayContaining([`mounted at ${target}`]), 10]);
+  });
+
+  it.each(Object.keys(blank) as (keyof typeof blank)[])("never calls a device blank when %s fails", (tool) => {
+    const { exitCode } = look({ [tool]: "exit 1" }, "4000787030016", "JTSNVME0001");
+    // A serial number that can't be read is a sign: it isn't the expected one.
+    expect(exitCode).toBe(tool === "*--output SERIAL*" ? 10 : 1);
+  });
+
+  it("never calls a missing device blank, nor a file that is no device", () => {
+    expect(runLocally(program("find-signs-of-use", join(folder, "none"))).exitCode).toBe(2);
+    expect(runLocally(program("find-signs-of-use", device)).exitCode).toBe(2);
+  });
+});

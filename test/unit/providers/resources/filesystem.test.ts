@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { filesystem } from "../../../../providers/resources/filesystem.ts";
+import { read } from "./steps.ts";
+
+type Inputs = Parameters<typeof filesystem.plan>[0];
+type Seen = Parameters<typeof filesystem.plan>[1];
+
+const GIB = 1024 ** 3;
+const MIB = 1024 ** 2;
+const path = "/dev/vg_jts/lv_redis";
+const desired: Inputs = { host: "h", device: path, type: "ext4", mkfsOptions: ["-E", "lazy_itable_init=0,discard"], onDelete: "retain" };
+const device: NonNullable<Seen["device"]> = { path: "/dev/dm-3", type: "lvm", sizeBytes: 50 * GIB, serial: undefined };
+const blank: Seen = { device, filesystem: undefined, signs: [] };
+const made = (bytes = 50 * GIB, label?: string): Seen => ({ ...blank, filesystem: { type: "ext4", uuid: "u1", label, bytes } });
+
+describe("the plan of a filesystem", () => {
+  it("makes one on a blank device, proved blank and of this size in the same breath, and waits for its links", () => {
+    expect(read(filesystem.plan(desired, blank))).toEqual([
+      `guard: find-signs-of-use ${path} 53687091200 ''`,
+      `safe: mkfs.ext4 -q -E lazy_itable_init=0,discard ${path}`,
+      "safe: udevadm settle --timeout=60",
+    ]);
+  });
+
+  it("makes one with its label, on the disk of the declared serial number", () => {
+    const part = { path: "/dev/sda2", type: "part", sizeBytes: 100 * GIB, serial: "S1" };
+    const plan = filesystem.plan({ ...desired, device: "/dev/sda2", serial: "S1", type: "btrfs", label: "my data", mkfsOptions: [] }, { ...blank, device: part });
+    expect(read(plan).slice(0, 2)).toEqual(["guard: find-signs-of-use /dev/sda2 107374182400 S1", "safe: mkfs.btrfs -q -L 'my data' /dev/sda2"]);
+  });
+
+  it("has no step where it is, though some bytes at the device's end stay unused", () => {
+    expect(read(filesystem.plan(desired, made()))).toEqual([]);
+    expect(read(filesystem.plan({ ...desired, label: "a" }, made(50 * GIB - MIB, "a")))).toEqual([]);
+  });
+
+  it("finishes a grow that was cut after the device had grown", () => {
+    expect(read(filesystem.plan(desired, made(40 * GIB)))).toEqual([`safe: grow-filesystem ext4 ${path}`]);
+    expect(read(filesystem.plan(desired, made(50 * GIB - 16 * MIB)))).toEqual([`safe: grow-filesystem ext4 ${path}`]);
+  });
+
+  it("ignores another label where none is declared, and never makes a filesystem anew for mkfs options", () => {
+    expect(read(filesystem.plan({ ...desired, mkfsOptions: ["-m", "0"] }, made(50 * GIB, "theirs")))).toEqual([]);
+  });
+
+  it.each<[string, Partial<Inputs>, Seen, string[]]>([
+    ["a missing device", {}, { ...blank, device: undefined }, [`refused: there is no device ${path}`]],
+    ["a device that holds something, sign by sign", {}, { ...blank, signs: ["a signature of xfs", "mounted at /data"] }, [`refused: ${path} is not blank: a signature of xfs`, `refused: ${path} is not blank: mounted at /data`]],
+    ["a device of another size", { sizeBytes: 1 }, blank, [`refused: ${path} (/dev/dm-3) has 53687091200 bytes instead of 1`]],
+    ["a device of another serial number, the filesystem on it too", { serial: "S1" }, made(), [`refused: ${path} (/dev/dm-3) has the serial number unknown instead of S1`]],
+    ["the right filesystem of another label", { label: "ours" }, made(50 * GIB, "theirs"), [`refused: the ext4 on ${path} has the label theirs instead of ours`]],
+    ["the right filesystem without the label", { label: "ours" }, made(), [`refused: the ext4 on ${path} has the label none instead of ours`]],
+  ])("refuses %s", (_what, changes, seen, expected) => {
+    expect(read(filesystem.plan({ ...desired, ...changes }, seen))).toEqual(expected);
+  });
+});
+
+describe("the look at a filesystem", () => {
+  const look = (types: string[]) =>
+    filesystem.observe((fact, args) => {
+      const answers: Record<string, unknown> = {
+        "the path": "/dev/dm-3",
+        "the block devices": new Map([[device.path, device]]),
+        "the signatures": types.map((type) => ({ type, uuid: "u1", label: undefined })),
+        "the filesystem's size": 50 * GIB,
+        "the signs of use": types.map((type) => `a signature of ${type}`),
+      };
+      if (!(fact.name in answers)) throw new Error(`${fact.name} ${JSON.stringify(args)}`);
+      return Promise.resolve(answers[fact.name] as never);
+    }, desired);
+
+  it("finds the declared type alone", async () => {
+    expect((await look(["ext4"])).filesystem).toMatchObject({ type: "ext4", bytes: 50 * GIB });
+  });
+
+  it.each([[["xfs"]], [["ext4", "gpt"]], [["gpt", "ext4"]], [["LVM2_member"]]])("finds in %j signs of use, not the declared filesystem", async (types) => {
+    expect(await look(types)).toMatchObject({ filesystem: undefined, signs: types.map((type) => `a signature of ${type}`) });
+  });
+
+  it("finds nothing on a blank device", async () => {
+    expect(filesystem.isAbsent(desired, await look([]))).toBe(true);
+  });
+});
+
+describe("what is absent", () => {
+  it("is a filesystem on a blank device, not one whose device is missing, nor one that another has taken the place of", () => {
+    expect(filesystem.isAbsent(desired, blank)).toBe(true);
+    expect(filesystem.isAbsent(desired, { ...blank, device: undefined })).toBe(false);
+    expect(filesystem.isAbsent(desired, { ...blank, signs: ["a signature of xfs"] })).toBe(false);
+    expect(filesystem.isAbsent(desired, made())).toBe(false);
+  });
+});
+
+describe("the checked options of a filesystem", () => {
+  it("refuse in preview what forbids growing online", () => {
+    expect(filesystem.refuse?.({ ...desired, mkfsOptions: ["-O", "sparse_super2"] })).toEqual([{ property: "mkfsOptions", reason: expect.stringContaining("sparse_super2 on ext4 forbids growing online") as string }]);
+    expect(filesystem.refuse?.({ ...desired, device: "/dev/sda2" })).toEqual([]);
+  });
+
+  it.each([["ext4", 16], ["xfs", 12], ["btrfs", 255]] as const)("refuse in preview a label longer than %s takes, counted in bytes", (type, bytes) => {
+    expect(filesystem.refuse?.({ ...desired, type, label: "a".repeat(bytes) })).toEqual([]);
+    for (const label of ["a".repeat(bytes + 1), "ä".repeat(Math.ceil((bytes + 1) / 2))]) expect(filesystem.refuse?.({ ...desired, type, label })).toMatchObject([{ property: "label" }]);
+  });
+});
+
+describe("the removal of a filesystem", () => {
+  it("proves its UUID in the same breath, and never forces wipefs onto a mounted one", () => {
+    expect(read(filesystem.planDestroy({ ...desired, uuid: "u1" }, made()))).toEqual([`guard: is-uuid filesystem ${path} u1`, `destroys-data: wipefs --all -- ${path}`]);
+  });
+
+  it("has no step where it isn't, and refuses another one", () => {
+    expect(read(filesystem.planDestroy({ ...desired, uuid: "u1" }, blank))).toEqual([]);
+    expect(read(filesystem.planDestroy({ ...desired, uuid: "u2" }, made()))).toEqual([`refused: ${path} holds the ext4 u1 instead of ours, u2`]);
+  });
+});

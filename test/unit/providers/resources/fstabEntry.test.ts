@@ -1,0 +1,145 @@
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import type { Ask } from "../../../../providers/facts/fact.ts";
+import { mounts, type Mount } from "../../../../providers/facts/mounts.ts";
+import { fstabEntry } from "../../../../providers/resources/fstabEntry.ts";
+import { printEntry, putEntry, removeEntry } from "../../../../providers/values/fstabText.ts";
+import { fixture } from "../../../fixtures/fixture.ts";
+import { read } from "./steps.ts";
+
+type Inputs = Parameters<typeof fstabEntry.plan>[0];
+type Seen = Parameters<typeof fstabEntry.plan>[1];
+
+const before = "LABEL=root / ext4 errors=remount-ro 0 1\n";
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+const desired: Inputs = { host: "h", source: "/dev/vg_jts/lv_redis", mountPoint: "/var/lib/redis", type: "ext4", options: ["noatime", "nofail", "data=writeback"], dump: 0, pass: 2 };
+const mount: Mount = { target: "/var/lib/redis", source: "/dev/mapper/vg_jts-lv_redis", type: "ext4", root: "/", number: "253:6", mountOptions: ["rw", "noatime"], filesystemOptions: ["rw", "data=writeback"] };
+const absent: Seen = { text: before, found: undefined, mount: undefined, isSource: false, isSameSource: false, made: new Set() };
+const ours = { entry: desired, isOurs: true };
+const made: Seen = { text: putEntry(before, desired), found: ours, mount, isSource: true, isSameSource: true, made: new Set(["immutable /var/lib/redis"]) };
+
+describe("the plan of an fstab entry", () => {
+  it("writes the line and mounts in one step, on the very text that was looked at", () => {
+    const plan = fstabEntry.plan(desired, absent);
+    expect(read(plan)).toEqual([`safe: mount-entry /var/lib/redis mount ${sha256(before)}`]);
+    expect(plan.steps[0]).toMatchObject({ command: { stdin: made.text }, owesReload: true, summary: "write the line of /var/lib/redis into fstab and mount /var/lib/redis" });
+  });
+
+  it("has no step where the line is ours and its mount is as declared", () => {
+    expect(read(fstabEntry.plan(desired, made))).toEqual([]);
+  });
+
+  it.each<[string, Partial<Seen>, string]>([
+    ["mounts what isn't mounted", { mount: undefined }, "safe: mount-entry /var/lib/redis mount"],
+    ["writes the line of what is mounted already", { text: before, found: undefined }, "safe: mount-entry /var/lib/redis none"],
+    ["remounts for a flag", { mount: { ...mount, mountOptions: ["rw", "relatime"] } }, "safe: mount-entry /var/lib/redis remount"],
+    ["remounts what fell back to read-only", { mount: { ...mount, mountOptions: ["ro", "noatime"] } }, "safe: mount-entry /var/lib/redis remount"],
+    ["unmounts and mounts for data=, which can't be remounted", { mount: { ...mount, filesystemOptions: ["rw"] } }, "interrupts-service: mount-entry /var/lib/redis replace"],
+    ["unmounts another source than the one that our line has now", { isSource: false }, "interrupts-service: mount-entry /var/lib/redis replace"],
+    ["takes over a foreign line of the same source", { found: { entry: { ...desired, options: ["defaults"] }, isOurs: false } }, "safe: mount-entry /var/lib/redis none"],
+  ])("%s", (_what, seen, expected) => {
+    const [step] = read(fstabEntry.plan(desired, { ...made, ...seen }));
+    expect(step).toBe(`${expected} ${sha256(seen.text ?? made.text)}`);
+  });
+
+  it("unmounts and mounts an XFS for its log buffers, and remounts it for flags alone", () => {
+    const xfs: Inputs = { ...desired, type: "xfs", options: ["noatime", "logbufs=8", "largeio"], pass: 0 };
+    const seen = (mountOptions: string[], filesystemOptions: string[]): Seen => ({ ...made, found: { entry: xfs, isOurs: true }, mount: { ...mount, type: "xfs", mountOptions, filesystemOptions } });
+    expect(read(fstabEntry.plan(xfs, seen(["rw", "noatime"], ["rw", "logbufs=8"])))[0]).toContain("mount-entry /var/lib/redis replace");
+    expect(read(fstabEntry.plan(xfs, seen(["rw"], ["rw", "logbufs=8", "largeio"])))[0]).toContain("mount-entry /var/lib/redis remount");
+  });
+
+  it("refuses a foreign line of another source, and a foreign mount", () => {
+    const theirs = { ...desired, source: "LABEL=theirs", options: ["defaults"] };
+    expect(read(fstabEntry.plan(desired, { ...absent, found: { entry: theirs, isOurs: false } }))).toEqual([`refused: /etc/fstab already has a line for /var/lib/redis: ${printEntry(theirs)}`]);
+    expect(read(fstabEntry.plan(desired, { ...absent, mount: { ...mount, source: "/dev/sdc" } }))).toEqual(["refused: /dev/sdc is mounted at /var/lib/redis"]);
+  });
+});
+
+describe("the removal of an fstab entry", () => {
+  it("unmounts and takes the line out in one step, on the very text that was looked at", () => {
+    const plan = fstabEntry.planDestroy(desired, made);
+    expect(read(plan)).toEqual([`interrupts-service: unmount-entry /var/lib/redis ${sha256(made.text)}`]);
+    expect(plan.steps[0]?.command.stdin).toBe(removeEntry(made.text, desired.mountPoint));
+    expect(plan.steps[0]?.command.stdin).toBe(before);
+  });
+
+  it("has no step where nothing of it is there, and leaves a foreign line and a foreign mount", () => {
+    expect(read(fstabEntry.planDestroy(desired, absent))).toEqual([]);
+    expect(read(fstabEntry.planDestroy(desired, { ...absent, found: { ...ours, isOurs: false }, mount }))).toEqual([]);
+  });
+
+  it.each<[string, Partial<Seen>]>([
+    ["a mount whose line is gone", { mount, isSource: true }],
+    ["a mount point that we made", { made: new Set(["directory /var/lib/redis"]) }],
+    ["a mount point that is still immutable", { made: new Set(["immutable /var/lib/redis"]) }],
+  ])("finishes with %s", (_what, seen) => {
+    expect(fstabEntry.planDestroy(desired, { ...absent, ...seen }).steps).toHaveLength(1);
+  });
+});
+
+describe("the look at an fstab entry", () => {
+  const all = mounts.parse(fixture("findmnt-jts.json"), undefined);
+  const text = fixture("fstab-jts.txt").stdout;
+  const redis = { path: "/dev/dm-6", number: all.find(({ target }) => target === "/var/lib/redis")!.number };
+  const sata = { path: "/dev/sda2", number: "8:2" };
+  const devices: Record<string, { path: string; number: string }> = {
+    "LABEL=jts-warm-storage": sata,
+    "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2": sata,
+    "/dev/vg_jts/lv_redis": redis,
+    "/dev/mapper/vg_jts-lv_redis": redis,
+  };
+  const ask = (changes: Record<string, unknown> = {}): Ask => {
+    const answers: Record<string, unknown> = { "/etc/fstab": text, "the mounts": all, "the ledger of what was made": new Set(), ...changes };
+    return ((fact: { name: string }, args: string) => Promise.resolve(fact.name in answers ? answers[fact.name] : fact.name === "the path" ? devices[args]?.path : devices[args])) as Ask;
+  };
+  const look = (changes: Partial<Inputs>, answers?: Record<string, unknown>) => fstabEntry.observe(ask(answers), { ...desired, ...changes });
+
+  it.each<[string, Partial<Inputs>]>([
+    ["a volume, mounted by its other name", {}],
+    ["a label, mounted by the name of its device", { source: "LABEL=jts-warm-storage", mountPoint: "/data/warm-storage", type: "btrfs" }],
+    ["a bind mount of a filesystem's root", { source: "/var/lib/redis", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind", "nofail"] }],
+    ["a bind mount of a btrfs", { source: "/data/warm-storage", mountPoint: "/data/warm", type: "none", options: ["bind", "nofail"] }],
+  ])("knows %s for the declared source", async (_what, changes) => {
+    expect(await look(changes)).toMatchObject({ isSource: true, isSameSource: true, found: { isOurs: true } });
+  });
+
+  it.each<[string, Partial<Inputs>]>([
+    ["another volume", { mountPoint: "/var/lib/mongodb" }],
+    ["a source that isn't there now", { source: "LABEL=gone" }],
+    ["a bind mount of another folder of the same filesystem", { source: "/var/lib/redis/data", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind"] }],
+    ["a bind mount of another filesystem", { source: "/var/lib/mongodb", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind"] }],
+  ])("knows %s for another source", async (_what, changes) => {
+    expect(await look(changes)).toMatchObject({ isSource: false });
+  });
+
+  it("knows a bind mount of a folder below a mount, and below the root", async () => {
+    const bind = { ...mount, target: "/data/b", mountOptions: [], filesystemOptions: [] };
+    const bound = (source: string, shown: Partial<Mount>) => look({ source, mountPoint: "/data/b", type: "none", options: ["bind"] }, { "the mounts": [...all, { ...bind, ...shown }] });
+    expect(await bound("/var/lib/redis/data", { root: "/data" })).toMatchObject({ isSource: true });
+    expect(await bound("/srv/x", { root: "/srv/x", number: "254:0" })).toMatchObject({ isSource: true });
+    expect(await bound("/srv", { root: "/srv/x", number: "254:0" })).toMatchObject({ isSource: false });
+  });
+
+  it("takes two sources that are both missing for different ones", async () => {
+    const foreign = `${before}UUID=dead /var/lib/redis ext4 defaults 0 2\n`;
+    const seen = await look({ source: "LABEL=gone" }, { "/etc/fstab": foreign, "the mounts": [{ ...mount, source: "/dev/sdz" }] });
+    expect(seen).toMatchObject({ isSameSource: false, isSource: false });
+    expect(read(fstabEntry.plan({ ...desired, source: "LABEL=gone" }, seen))).toEqual([expect.stringContaining("refused: /etc/fstab already has a line"), "refused: /dev/sdz is mounted at /var/lib/redis"]);
+  });
+});
+
+describe("the inputs of an fstab entry", () => {
+  it.each<[string, Record<string, unknown>]>([
+    ["a comma in an option", { options: ["a,b"] }],
+    ["a space in an option", { options: ["a b"] }],
+    ["no option at all", { options: [] }],
+    ["a line end in the source", { source: "LABEL=a\nLABEL=b" }],
+    ["a relative mount point", { mountPoint: "data" }],
+    ["a mount point with `..`", { mountPoint: "/data/../etc" }],
+    ["a type with a space", { type: "ext4 defaults" }],
+  ])("refuse %s", (_what, changes) => {
+    expect(fstabEntry.inputs.safeParse({ ...desired, ...changes }).success).toBe(false);
+    expect(fstabEntry.inputs.safeParse(desired).success).toBe(true);
+  });
+});

@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import { systemUser } from "../../../../providers/resources/systemUser.ts";
+import { read } from "./steps.ts";
+
+type Inputs = Parameters<typeof systemUser.plan>[0];
+
+const desired: Inputs = { host: "h", group: "redis", user: "redis", home: "/var/lib/redis", onDelete: "wipe" };
+const groupAlone: Inputs = { ...desired, user: undefined };
+const nothing = { group: false, user: false, made: new Set<string>() };
+const there = { group: true, user: true, made: new Set(["group redis", "user redis"]) };
+
+describe("the plan of an account", () => {
+  it("makes group and user, or the group alone", () => {
+    expect(read(systemUser.plan(desired, nothing))).toEqual(["safe: make-account redis redis /var/lib/redis"]);
+    expect(read(systemUser.plan(groupAlone, { ...nothing, user: true }))).toEqual(["safe: make-account redis"]);
+  });
+
+  it("has no step for those that exist, and makes the one that is missing", () => {
+    expect(read(systemUser.plan(desired, there))).toEqual([]);
+    expect(read(systemUser.plan(groupAlone, there))).toEqual([]);
+    expect(read(systemUser.plan(desired, { ...there, user: false }))).toEqual(["safe: make-account redis redis /var/lib/redis"]);
+  });
+});
+
+describe("what is absent", () => {
+  it("is an account of which neither user nor group is there", () => {
+    const absent = (inputs: Inputs, group: boolean, user: boolean) => systemUser.isAbsent(inputs, { ...nothing, group, user });
+    expect([absent(desired, false, false), absent(desired, true, false), absent(desired, false, true)]).toEqual([true, false, false]);
+    expect([absent(groupAlone, false, true), absent(groupAlone, true, true)]).toEqual([true, false]);
+  });
+});
+
+describe("the removal of an account", () => {
+  it("removes what was made here, and leaves what was there before", () => {
+    expect(read(systemUser.planDestroy(desired, there))).toEqual(["safe: remove-account redis redis"]);
+    for (const left of there.made) expect(read(systemUser.planDestroy(desired, { ...there, made: new Set([left]) }))).toEqual(["safe: remove-account redis redis"]);
+    expect(read(systemUser.planDestroy(desired, { ...there, made: new Set(["user other"]) }))).toEqual([]);
+    expect(read(systemUser.planDestroy(groupAlone, { ...there, made: new Set(["user redis"]) }))).toEqual([]);
+  });
+
+  it("leaves accounts whose files are kept, since a later account could get their numbers", () => {
+    expect((["retain", "protect", "wipe"] as const).map((onDelete) => systemUser.leaves?.({ ...desired, onDelete }))).toEqual([true, true, false]);
+  });
+});

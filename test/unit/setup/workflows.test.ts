@@ -1,0 +1,92 @@
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { ROOT } from "../../../setup/project.ts";
+
+interface Step {
+  readonly uses?: string;
+  readonly run?: string;
+  readonly with?: Record<string, unknown>;
+}
+
+interface Job {
+  readonly if?: string;
+  readonly permissions?: Record<string, string>;
+  readonly "timeout-minutes"?: number;
+  readonly steps: readonly Step[];
+}
+
+interface Workflow {
+  readonly on: Record<string, unknown>;
+  readonly permissions: Record<string, string>;
+  readonly concurrency: { readonly group: string; readonly "cancel-in-progress": boolean };
+  readonly jobs: Record<string, Job>;
+}
+
+const FOLDER = join(ROOT, ".github", "workflows");
+const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { readonly scripts: Record<string, string> };
+
+describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
+  const text = readFileSync(join(FOLDER, name), "utf8");
+  const workflow = parse(text) as Workflow;
+  const jobs = Object.entries(workflow.jobs);
+  const steps = jobs.flatMap(([, { steps }]) => steps);
+  const runs = steps.flatMap(({ run }) => (run === undefined ? [] : run.trim().split("\n")));
+
+  it("pins every action by the full hash of a commit, names its version, and uses one version of each", () => {
+    const versions = new Map<string, string>();
+    for (const line of text.split("\n").filter((one) => one.includes("uses:"))) {
+      const [, action = "", hash = "", version = ""] = /uses: ([\w.-]+\/[\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$/.exec(line) ?? [];
+      expect(action, line).not.toBe("");
+      expect(versions.get(action) ?? `${hash} ${version}`).toBe(`${hash} ${version}`);
+      versions.set(action, `${hash} ${version}`);
+    }
+    expect(versions.size).toBeGreaterThan(0);
+  });
+
+  it("runs only scripts of ours, which run the same outside", () => {
+    for (const run of runs) {
+      const [, script, file = ""] = /^(?:npm run (?:--silent )?([\w:-]+)|(\.?[\w][\w./-]*))(?: |$)/.exec(run) ?? [];
+      if (script === undefined) expect(() => accessSync(join(ROOT, file), constants.X_OK), run).not.toThrow();
+      else expect(scripts, run).toHaveProperty([script]);
+      // What comes from outside travels in variables, never as text of a script; and one line is one command.
+      expect(run).not.toMatch(/\$\{\{|[;&|`<>]|\$\(/);
+    }
+    expect(runs.length).toBeGreaterThan(0);
+  });
+
+  it("never runs on pull_request_target, whose token may write", () => {
+    expect(Object.keys(workflow.on)).not.toContain("pull_request_target");
+    expect(Object.keys(workflow.on)).not.toContain("workflow_run");
+  });
+
+  it("cancels what a newer push has made stale, and bounds every job", () => {
+    expect(workflow.concurrency).toMatchObject({ "cancel-in-progress": true });
+    for (const [job, { "timeout-minutes": minutes }] of jobs) expect(minutes, job).toBeGreaterThan(0);
+  });
+
+  it("gives jobs that run a change's code a token that reads the contents, and no more", () => {
+    expect(workflow.permissions).toEqual({});
+    for (const [job, { permissions, steps }] of jobs) {
+      if (Object.values(permissions ?? {}).includes("write")) continue;
+      expect(permissions, job).toEqual({ contents: "read" });
+      expect(JSON.stringify(steps), job).not.toMatch(/secrets\.|github\.token/);
+    }
+    for (const { uses, with: inputs } of steps) if (uses?.startsWith("actions/checkout@") === true) expect(inputs).toMatchObject({ "persist-credentials": false });
+  });
+
+  it("lets jobs whose token writes comments run the base branch's code alone, and never for a fork", () => {
+    for (const [job, { permissions = {}, if: condition, steps }] of jobs) {
+      if (!Object.values(permissions).includes("write")) continue;
+      expect(permissions, job).toEqual({ contents: "read", "pull-requests": "write" });
+      expect(condition, job).toContain("github.event.pull_request.head.repo.full_name == github.repository");
+      for (const { uses, run, with: inputs } of steps) {
+        expect(uses ?? "", job).toMatch(/^(actions\/(checkout|download-artifact)@.*)?$/);
+        if (uses?.startsWith("actions/checkout@") === true) expect(inputs).toMatchObject({ ref: "${{ github.event.pull_request.base.sha }}" });
+        // npm would run what the packages bring along.
+        expect(run ?? "", job).not.toMatch(/^(npm|npx|node) /);
+      }
+    }
+  });
+});
