@@ -1,0 +1,151 @@
+/** `npm run lint`: eslint, shellcheck on every shell file, actionlint on the workflows. All of them run, whatever fails. */
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, join, relative } from "node:path";
+import { execa } from "execa";
+import { main } from "./progress.ts";
+import { MADE, ROOT } from "./project.ts";
+
+const ACTIONLINT_VERSION = "1.7.12";
+/** What actionlint's go.mod asks for. */
+const NEEDED_GO = [1, 25] as const;
+const WORKFLOWS = join(".github", "workflows");
+const PROGRAMS = join("providers", "programs");
+const NOT_OURS = ["node_modules", ".jts", ".git"];
+
+interface Outcome {
+  /** What is wrong, as the tool says it; empty where all is well. */
+  readonly problems: string;
+  /** Why the tool did not run. */
+  readonly skipped?: string;
+}
+
+await main(async () => {
+  const checks: readonly (readonly [string, Promise<Outcome>])[] = [
+    ["eslint", eslint()],
+    ["shellcheck", shellcheck()],
+    ["actionlint", actionlint()],
+  ];
+  let failed = false;
+  for (const [name, check] of checks) {
+    const { problems, skipped } = await check.catch((error: unknown): Outcome => ({ problems: (error as Error).message }));
+    if (skipped !== undefined) console.log(`${name} was skipped: ${skipped}`);
+    if (problems === "") continue;
+    failed = true;
+    console.error(`${name}:\n${problems}\n`);
+  }
+  return failed ? 1 : 0;
+});
+
+async function eslint(): Promise<Outcome> {
+  return { problems: await problemsOf("eslint", "--max-warnings=0", ".") };
+}
+
+async function problemsOf(program: string, ...args: readonly string[]): Promise<string> {
+  const { exitCode, all, message } = await execa(program, args, { cwd: ROOT, stdin: "ignore", reject: false, all: true });
+  if (exitCode === 0) return "";
+  return all?.trim() || (message ?? `${program} ended with exit code ${exitCode}`);
+}
+
+/** A finding as shellcheck's json1 has it. */
+interface Finding {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly level: string;
+  readonly code: number;
+  readonly message: string;
+}
+
+async function shellcheck(): Promise<Outcome> {
+  const files = await findShellFiles();
+  const withoutInterpreter: string[] = [];
+  const withInterpreter: string[] = [];
+  const ledgerPrograms: string[] = [];
+  for (const file of files) {
+    const text = await readFile(join(ROOT, file), "utf8");
+    if (/^#!|^# shellcheck shell=/.test(text)) withInterpreter.push(file);
+    // program.ts gives those that don't set their own options ledger.sh's functions and options.
+    else if (file.startsWith(PROGRAMS) && basename(file) !== "ledger.sh" && !/^set -/m.test(text)) ledgerPrograms.push(file);
+    else withoutInterpreter.push(file);
+  }
+  const findings = await Promise.all([runShellcheck(withInterpreter), runShellcheck(withoutInterpreter, "--shell=bash"), checkLedgerPrograms(ledgerPrograms)]);
+  const line = ({ file, line, column, level, code, message }: Finding) => `${file}:${line}:${column}: ${level}: ${message} [SC${code}]`;
+  return { problems: findings.flat().map(line).sort().join("\n") };
+}
+
+/** Files that end in .sh, and others whose first line names a shell. */
+async function findShellFiles(folder = ""): Promise<string[]> {
+  const entries = await readdir(join(ROOT, folder), { withFileTypes: true });
+  const found = await Promise.all(
+    entries.map(async (entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return NOT_OURS.includes(entry.name) ? [] : findShellFiles(path);
+      if (!entry.isFile()) return [];
+      if (entry.name.endsWith(".sh")) return [path];
+      if (entry.name.includes(".")) return [];
+      return /^#!.*\b(ba|da)?sh\b/.test(await readFile(join(ROOT, path), "latin1")) ? [path] : [];
+    }),
+  );
+  return found.flat().sort();
+}
+
+async function runShellcheck(files: readonly string[], ...options: readonly string[]): Promise<readonly Finding[]> {
+  if (files.length === 0) return [];
+  const { stdout, stderr, exitCode } = await execa("shellcheck", ["--format=json1", "--external-sources", ...options, "--", ...files], { cwd: ROOT, stdin: "ignore", reject: false });
+  // 1 says that there are findings.
+  if (exitCode === 0 || exitCode === 1) return (JSON.parse(stdout) as { comments: Finding[] }).comments;
+  if (exitCode === undefined) throw new Error("There is no shellcheck: `npm run setup` installs it, and so does apt-get install shellcheck.");
+  throw new Error(stderr || `shellcheck ended with exit code ${exitCode}`);
+}
+
+/** Checks programs with ledger.sh before them, as they run; what is found in ledger.sh itself is said of it alone. */
+async function checkLedgerPrograms(files: readonly string[]): Promise<readonly Finding[]> {
+  const prelude = `set -euo pipefail\n${await readFile(join(ROOT, PROGRAMS, "ledger.sh"), "utf8")}`;
+  const preludeLines = prelude.split("\n").length - 1;
+  await mkdir(MADE, { recursive: true });
+  const folder = await mkdtemp(join(MADE, "lint-"));
+  try {
+    for (const file of files) await writeFile(join(folder, basename(file)), prelude + (await readFile(join(ROOT, file), "utf8")));
+    const findings = await runShellcheck(files.map((file) => relative(ROOT, join(folder, basename(file)))), "--shell=bash");
+    return findings.flatMap((finding) => (finding.line > preludeLines ? [{ ...finding, file: join(PROGRAMS, basename(finding.file)), line: finding.line - preludeLines }] : []));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function actionlint(): Promise<Outcome> {
+  if (!existsSync(join(ROOT, WORKFLOWS))) return { problems: "" };
+  const program = join(MADE, "bin", `actionlint-${ACTIONLINT_VERSION}`);
+  if (!existsSync(program)) {
+    const missing = await missingGo();
+    if (missing !== undefined) return { problems: "", skipped: missing };
+    const problems = await buildActionlint(program);
+    if (problems !== "") return { problems };
+  }
+  // Named, since it finds them by itself in a clone alone.
+  const workflows = (await readdir(join(ROOT, WORKFLOWS))).filter((name) => /\.ya?ml$/.test(name)).map((name) => join(WORKFLOWS, name));
+  return { problems: await problemsOf(program, "-no-color", ...workflows) };
+}
+
+async function missingGo(): Promise<string | undefined> {
+  const { stdout = "" } = await execa("go", ["env", "GOVERSION"], { reject: false, cwd: ROOT });
+  const [major = 0, minor = 0] = (/^go(\d+)\.(\d+)/.exec(stdout)?.slice(1) ?? []).map(Number);
+  if (major > NEEDED_GO[0] || (major === NEEDED_GO[0] && minor >= NEEDED_GO[1])) return undefined;
+  return `it is built with Go ${NEEDED_GO.join(".")} or newer (found: ${stdout === "" ? "none" : stdout}).`;
+}
+
+/** From the Go module proxy, as setup/actionlint/go.sum pins it. */
+async function buildActionlint(program: string): Promise<string> {
+  await mkdir(join(MADE, "bin"), { recursive: true });
+  const built = `${program}.${process.pid}`;
+  const { exitCode, all } = await execa("go", ["build", "-mod=readonly", "-buildvcs=false", "-ldflags", "-s -w", "-o", built, "github.com/rhysd/actionlint/cmd/actionlint"], {
+    cwd: join(ROOT, "setup", "actionlint"),
+    stdin: "ignore",
+    reject: false,
+    all: true,
+  });
+  if (exitCode !== 0) return `actionlint can't be built: ${all.trim().split("\n").slice(-3).join(" ")}`;
+  await rename(built, program);
+  return "";
+}

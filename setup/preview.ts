@@ -1,0 +1,88 @@
+/**
+ * `npm run preview [-- OPTION… STACK…]`: what `pulumi up` would do to each stack, from the committed configuration alone.
+ * It reaches no host, and once the tools are there no network. Usage: see below.
+ */
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { renderMarkdown } from "./preview/markdown.ts";
+import type { Plan } from "./preview/plan.ts";
+import { previewStack } from "./preview/run.ts";
+import { printPlan, summarizePlan } from "./preview/text.ts";
+import { main, MissingNeed } from "./progress.ts";
+import { MADE, ROOT } from "./project.ts";
+import { installTools } from "./tools.ts";
+
+const USAGE = `Usage: npm run preview [-- OPTION… STACK…]
+
+Prints what \`pulumi up\` would do, without reaching a host; without STACK, for each Pulumi.STACK.yaml.
+
+  --markdown FILE   write it as the body of a comment on a pull request too; may be given more than once
+  --backend URL     compare with the state there (default: $JTS_PREVIEW_BACKEND); without it, everything shows as new.
+                    The stack's secrets need PULUMI_CONFIG_PASSPHRASE or what else the backend asks for.
+
+Exit status: 0 every stack can be carried out · 1 one can't; what is wrong stands with the stack · 2 wrong usage
+`;
+
+await main(async () => {
+  const args = readArguments();
+  if (args === undefined) return 2;
+  if (args.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const stacks = await chooseStacks(args.stacks);
+  await installTools();
+  const plans = await previewAll(stacks, args.backend);
+  for (const file of args.markdown) await writeFile(file, renderMarkdown(plans));
+  if (plans.length > 1) console.log(plans.map((plan) => `${plan.stack}: ${summarizePlan(plan)}`).join("\n"));
+  return plans.some(({ errors }) => errors.length > 0) ? 1 : 0;
+});
+
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { markdown: { type: "string", multiple: true, default: [] }, backend: { type: "string" }, help: { type: "boolean", short: "h", default: false } },
+    });
+    // An unset variable of a workflow arrives as an empty one.
+    const backend = values.backend ?? process.env.JTS_PREVIEW_BACKEND;
+    return { stacks: positionals, markdown: values.markdown, help: values.help, backend: backend === "" ? undefined : backend };
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    return undefined;
+  }
+}
+
+async function chooseStacks(wanted: readonly string[]): Promise<string[]> {
+  const all = (await readdir(ROOT)).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []).sort();
+  if (all.length === 0) throw new MissingNeed(`There is no Pulumi.STACK.yaml in ${ROOT}.`);
+  const absent = wanted.filter((stack) => !all.includes(stack));
+  if (absent.length > 0) throw new MissingNeed(`There is no ${absent.map((stack) => `Pulumi.${stack}.yaml`).join(", ")}; the stacks are ${all.join(", ")}.`);
+  return wanted.length === 0 ? all : [...new Set(wanted)];
+}
+
+/** As many at a time as there are processors; each is printed once those before it are. */
+async function previewAll(stacks: readonly string[], backend: string | undefined): Promise<Plan[]> {
+  await mkdir(MADE, { recursive: true });
+  const folder = await mkdtemp(join(MADE, "preview-"));
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort(new MissingNeed("Stopped.")));
+  const plans: Plan[] = [];
+  let next = 0;
+  let printed = 0;
+  const work = async () => {
+    for (let index = next++; index < stacks.length; index = next++) {
+      plans[index] = await previewStack(stacks[index]!, { folder, backend, signal: stop.signal });
+      for (let plan = plans[printed]; plan !== undefined; plan = plans[++printed]) console.log(`${printPlan(plan)}\n`);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: availableParallelism() }, work));
+    return plans;
+  } finally {
+    stop.abort();
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,146 @@
+import { formatBytes } from "../../providers/values/size.ts";
+import type { Json } from "../printTree.ts";
+
+export type Properties = { readonly [key: string]: Json };
+
+interface State {
+  readonly inputs: Properties;
+  readonly outputs: Properties;
+}
+
+/** Which properties differ, as the engine tells it. */
+export interface Difference {
+  readonly diffs?: readonly string[];
+  readonly detailedDiff?: { readonly [path: string]: { readonly diffKind: string; readonly inputDiff: boolean } };
+}
+
+/** What the engine puts where a preview can't know a value yet, and where it hides one. */
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+const SECRET_MARK = "4dabf18193072939515e22adb298388d";
+const LONGEST_VALUE = 160;
+/** So much of a long text is shown around what differs in it. */
+const CONTEXT = 20;
+
+const word = (value: Json | undefined): string => (value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value));
+const words = (value: Json | undefined): string => (Array.isArray(value) ? value.map(word).join(" ") : word(value));
+const size = (value: Json | undefined): string => (typeof value === "number" ? formatBytes(value) : "");
+const list = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join(", ");
+const labelled = (label: string, text: string): string => (text === "" ? "" : `${label} ${text}`);
+
+/** What a reviewer wants to see of each kind of resource. */
+const DESCRIPTIONS: { readonly [kind: string]: (properties: Properties) => string } = {
+  Command: ({ create }) => programCall(word(create)),
+  CopyToRemote: ({ remotePath }) => `to ${word(remotePath)}`,
+  PhysicalVolume: ({ device, sizeBytes, serial }) => list(word(device), size(sizeBytes), labelled("serial", word(serial))),
+  VolumeGroup: ({ name, physicalVolumes }) => `${word(name)} on ${words(physicalVolumes)}`,
+  SystemUser: ({ user, group }) => (user === undefined || user === null ? `group ${word(group)}` : `${word(user)}:${word(group)}`),
+  LogicalVolume: ({ path, sizeBytes }) => list(word(path), size(sizeBytes)),
+  Filesystem: ({ type, device, label, mkfsOptions }) => list(`${word(type)} on ${word(device)}`, labelled("label", word(label)), words(mkfsOptions)),
+  FstabEntry: ({ fstabLine }) => word(fstabLine),
+  NfsMount: ({ fstabLine }) => word(fstabLine),
+  Directory: ({ path, owner, group, mode, folders }) => list(`${word(path)} ${word(owner)}:${word(group)} ${word(mode)}`, labelled("with", words(folders))),
+  ConfigFile: ({ path, activation }) => list(word(path), word((activation as Properties | undefined)?.kind).replace("none", "")),
+  SystemdTimer: ({ name, onCalendar }) => list(`${word(name)}.timer`, word(onCalendar)),
+};
+
+/** All kinds, in the order in which one comes after another on a host. */
+export const KINDS: readonly string[] = Object.keys(DESCRIPTIONS);
+
+/** What is lost with them is data. */
+const HOLDS_DATA = ["PhysicalVolume", "VolumeGroup", "LogicalVolume", "Filesystem"];
+
+/** `LogicalVolume` of `pulumi-nodejs:dynamic/jts-storage:LogicalVolume`. */
+export function kindOf(type: string): string {
+  return type.slice(type.lastIndexOf(":") + 1);
+}
+
+/** One line on what is made, changed or taken away, and whether data goes with it. */
+export function describeChange(kind: string, operation: string, before: State, after: State, difference: Difference): { readonly what: string; readonly destroysData: boolean } {
+  // Whether data is wiped is read from the state: an `up` must have said so.
+  const { onDelete } = { ...before.inputs, ...before.outputs };
+  const takesAway = operation === "delete" || operation === "replace";
+  const destroysData = takesAway && HOLDS_DATA.includes(kind) && onDelete === "wipe";
+  const fate = !takesAway || !HOLDS_DATA.includes(kind) ? "" : destroysData ? "DATA IS WIPED" : "data stays";
+  const text = operation === "delete" ? describe(kind, before.inputs) : operation === "create" ? describe(kind, after.inputs) : describeDifference(before, after, difference) || describe(kind, after.inputs);
+  return { what: list(fate, oneLine(text)), destroysData };
+}
+
+function describe(kind: string, properties: Properties): string {
+  const known = DESCRIPTIONS[kind];
+  if (known !== undefined) return known(properties);
+  return Object.entries(properties).flatMap(([key, value]) => (key.startsWith("__") ? [] : [`${key}: ${shorten(show(value))}`])).join(", ");
+}
+
+/** `sizeBytes: 50 GiB → 60 GiB` for each property that differs; a list is one property. */
+function describeDifference(before: State, after: State, { detailedDiff, diffs }: Difference): string {
+  const detailed = Object.keys(detailedDiff ?? {});
+  const paths = new Set((detailed.length > 0 ? detailed : [...(diffs ?? [])]).map((path) => path.replace(/\[\d+\]$/, "")));
+  return [...paths]
+    .sort()
+    .map((path) => {
+      const key = splitPath(path);
+      // A refreshed state has what the host has, and the inputs what was declared before.
+      const seen = detailedDiff?.[path]?.inputDiff === false ? valueAt(before.outputs, key) : undefined;
+      return `${path}: ${contrast(seen ?? valueAt(before.inputs, key), valueAt(after.inputs, key), key.at(-1)?.endsWith("Bytes") === true)}`;
+    })
+    .join(", ");
+}
+
+/** What differs between two values; of lists and long texts, that alone. */
+function contrast(old: Json | undefined, wanted: Json | undefined, isSize: boolean): string {
+  const [before, after] = [partsOf(old), partsOf(wanted)];
+  if (before !== undefined && after !== undefined) {
+    const gone = before.filter((part) => !after.includes(part));
+    const come = after.filter((part) => !before.includes(part));
+    if (gone.length !== 1 || come.length !== 1) return shorten([...gone.map((part) => `-${part}`), ...come.map((part) => `+${part}`)].join(" ") || "other order", 2 * LONGEST_VALUE);
+    return contrastTexts(gone[0]!, come[0]!);
+  }
+  const shown = (value: Json | undefined) => (isSize && typeof value === "number" ? formatBytes(value) : show(value));
+  return contrastTexts(shown(old), shown(wanted));
+}
+
+/** A list's items, or a text's lines where there are several. */
+function partsOf(value: Json | undefined): string[] | undefined {
+  if (Array.isArray(value)) return value.map(show);
+  return typeof value === "string" && value.includes("\n") ? value.split("\n") : undefined;
+}
+
+function contrastTexts(old: string, wanted: string): string {
+  // Two secrets look the same.
+  if (old === wanted) return "differs";
+  if (Math.max(old.length, wanted.length) <= LONGEST_VALUE) return `${old} → ${wanted}`;
+  let start = 0;
+  while (old[start] === wanted[start]) start++;
+  let end = 0;
+  while (end < Math.min(old.length, wanted.length) - start && old.at(-1 - end) === wanted.at(-1 - end)) end++;
+  const middle = (text: string) => shorten(`${start > 0 ? "…" : ""}${text.slice(Math.max(0, start - CONTEXT), text.length - Math.max(0, end - CONTEXT))}${end > CONTEXT ? "…" : ""}`);
+  return `${middle(old)} → ${middle(wanted)}`;
+}
+
+/** Of `service.ExecStart[0]` and `sysctl["net.core.rmem_max"]` the keys. */
+function splitPath(path: string): string[] {
+  return [...path.matchAll(/\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, plain]) => quoted ?? index ?? plain ?? "");
+}
+
+function valueAt(value: Json, path: readonly string[]): Json | undefined {
+  return path.reduce<Json | undefined>((at, key) => (typeof at === "object" && at !== null ? (at as { readonly [key: string]: Json })[key] : undefined), value);
+}
+
+function show(value: Json | undefined): string {
+  if (value === undefined || value === null) return "none";
+  if (typeof value === "object" && SECRET_MARK in value) return "ciphertext" in value ? "[secret]" : word(value.hash ?? "[asset]").slice(0, 12);
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** The program that a shell line of components/remote.ts runs, and its arguments, without its text. */
+function programCall(line: string): string {
+  return shorten(/^.*bash -c '(?:[^']|'\\'')*' (.*)$/s.exec(line)?.[1] ?? line);
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(UNKNOWN, "(known after up)").replaceAll(/\s+/g, " ").trim();
+}
+
+function shorten(text: string, longest = LONGEST_VALUE): string {
+  return text.length <= longest ? text : `${text.slice(0, longest - 1)}…`;
+}

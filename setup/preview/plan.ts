@@ -1,0 +1,132 @@
+import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import type { Json } from "../printTree.ts";
+import { describeChange, kindOf, KINDS, type Properties } from "./describe.ts";
+
+/** What would be done to one resource. */
+export interface Change {
+  /** As the engine calls it: create, update, replace, delete, … */
+  readonly operation: string;
+  readonly host: string;
+  /** Part of the host: hot, warm, cold, packages, … */
+  readonly tier: string;
+  /** The resource's name in its tier. */
+  readonly name: string;
+  readonly kind: string;
+  /** What it makes, changes or takes away, in one line. */
+  readonly what: string;
+  /** Data on the host would be gone afterwards. */
+  readonly destroysData: boolean;
+}
+
+/** What `pulumi preview` found for one stack. */
+export interface Plan {
+  readonly stack: string;
+  readonly changes: readonly Change[];
+  readonly unchanged: number;
+  readonly outputs: { readonly [key: string]: Json };
+  readonly warnings: readonly string[];
+  /** Not empty exactly where the preview failed. */
+  readonly errors: readonly string[];
+  /** What is to be known of the whole. */
+  readonly note?: string;
+}
+
+type Step = NonNullable<EngineEvent["resourcePreEvent"]>["metadata"];
+
+/** Steps of one replacement beside the one that stands for it. */
+const PARTS_OF_A_REPLACEMENT = ["create-replacement", "delete-replaced", "discard-replaced", "remove-pending-replace"];
+const TIERS = ["packages", "hot", "warm", "cold", "tuning", "automation"];
+const STACK_TYPE = "pulumi:pulumi:Stack";
+
+/** Reads what the engine told of a preview. The order is the same each time, whatever ran side by side. */
+export function readPlan(stack: string, events: readonly EngineEvent[]): Plan {
+  // Components are the headings of what they hold, and providers are nobody's concern.
+  const steps = events.flatMap(({ resourcePreEvent }) => (resourcePreEvent !== undefined && isOnHost(resourcePreEvent.metadata) ? [resourcePreEvent.metadata] : []));
+  const diagnostics = events.flatMap(({ diagnosticEvent }) => (diagnosticEvent === undefined ? [] : [diagnosticEvent]));
+  const said = (severity: string) => [
+    ...new Set(
+      diagnostics
+        .filter((one) => one.severity === severity && one.ephemeral !== true)
+        .map(({ urn, message }) => (urn === undefined || urn.includes(`::${STACK_TYPE}::`) ? message.trimEnd() : `${nameOf(urn)}: ${withoutPreamble(message.trimEnd())}`)),
+    ),
+  ];
+  return {
+    stack,
+    changes: steps.filter(({ op }) => op !== "same").map(readChange).sort(compareChanges),
+    unchanged: steps.filter(({ op }) => op === "same").length,
+    outputs: readOutputs(events),
+    warnings: said("warning"),
+    errors: said("error"),
+  };
+}
+
+/** How many changes there are of each operation, the most harmless first. */
+export function countOperations(changes: readonly Change[]): [operation: string, count: number][] {
+  const counts = new Map<string, number>(["create", "update", "replace", "delete"].map((operation) => [operation, 0]));
+  for (const { operation } of changes) counts.set(operation, (counts.get(operation) ?? 0) + 1);
+  return [...counts].filter(([, count]) => count > 0);
+}
+
+/** The changes of each tier of each host, in their order. */
+export function groupByTier(changes: readonly Change[]): Map<string, Change[]> {
+  const groups = new Map<string, Change[]>();
+  for (const change of changes) {
+    const key = change.host === "" ? change.tier : `${change.host}: ${change.tier}`;
+    groups.set(key, [...(groups.get(key) ?? []), change]);
+  }
+  return groups;
+}
+
+function isOnHost({ type, op }: Step): boolean {
+  return !type.startsWith("pulumi:") && !type.startsWith("jts-storage:") && !PARTS_OF_A_REPLACEMENT.includes(op);
+}
+
+function readChange(step: Step): Change {
+  const { op: operation, urn, type } = step;
+  const parent = nameOf((step.new ?? step.old)?.parent ?? "");
+  const name = nameOf(urn);
+  // Components are named HOST-TIER, and what they hold HOST-TIER-NAME.
+  const dash = parent.lastIndexOf("-");
+  const [host, tier] = dash === -1 ? ["", "stack"] : [parent.slice(0, dash), parent.slice(dash + 1)];
+  const kind = kindOf(type);
+  return { operation, host, tier, name: name.startsWith(`${parent}-`) ? name.slice(parent.length + 1) : name, kind, ...describeChange(kind, operation, stateOf(step.old), stateOf(step.new), step) };
+}
+
+function stateOf(state: Step["old"]): { readonly inputs: Properties; readonly outputs: Properties } {
+  return { inputs: (state?.inputs ?? {}) as Properties, outputs: (state?.outputs ?? {}) as Properties };
+}
+
+function readOutputs(events: readonly EngineEvent[]): Plan["outputs"] {
+  const ofStack = events.flatMap(({ resOutputsEvent }) => (resOutputsEvent?.metadata.type === STACK_TYPE ? [resOutputsEvent.metadata.new?.outputs ?? {}] : []));
+  return (ofStack.at(-1) ?? {}) as Plan["outputs"];
+}
+
+/** By host, tier, service and kind: a volume's LV, filesystem, mount and folders stand together. */
+function compareChanges(one: Change, other: Change): number {
+  return compareKeys(sortKeys(one), sortKeys(other));
+}
+
+function sortKeys({ host, tier, name, kind }: Change): readonly (number | string)[] {
+  const rank = (list: readonly string[], word: string) => (list.includes(word) ? list.indexOf(word) : list.length);
+  const kindRank = rank(KINDS, kind);
+  const shared = kindRank < KINDS.indexOf("LogicalVolume");
+  return [host, rank(TIERS, tier), tier, shared ? kindRank : KINDS.length, name.slice(0, Math.max(0, name.lastIndexOf("-"))), kindRank, name];
+}
+
+function compareKeys(one: readonly (number | string)[], other: readonly (number | string)[]): number {
+  const at = one.findIndex((key, index) => key !== other[index]);
+  if (at === -1) return 0;
+  const [first = "", second = ""] = [one[at], other[at]];
+  return typeof first === "number" && typeof second === "number" ? first - second : String(first).localeCompare(String(second), "en", { numeric: true });
+}
+
+/** The engine says of a refused property at length which resource's it is. */
+function withoutPreamble(message: string): string {
+  const [, property, reason] = /^\S+ resource '[^']+': property (\S+) value .* has a problem: (.*)$/s.exec(message) ?? [];
+  if (property === undefined || reason === undefined) return message;
+  return reason.startsWith(`${property}: `) ? reason : `${property}: ${reason}`;
+}
+
+function nameOf(urn: string): string {
+  return urn.slice(urn.lastIndexOf("::") + 2);
+}

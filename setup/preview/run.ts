@@ -1,0 +1,93 @@
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import { execa } from "execa";
+import { parseDocument } from "yaml";
+import { pulumiEnvironment, ROOT } from "../project.ts";
+import { readPlan, type Plan } from "./plan.ts";
+
+export interface PreviewOptions {
+  /** A folder of this run's own. */
+  readonly folder: string;
+  /** URL of the state to compare with; without it, of an empty one in the folder. */
+  readonly backend: string | undefined;
+  /** Stops what runs. */
+  readonly signal: AbortSignal;
+}
+
+/** Exit code of `pulumi` where the backend doesn't have the stack. */
+const NO_SUCH_STACK = 6;
+
+/** Previews a stack; what goes wrong is the plan's error. @throws the signal's reason alone. */
+export async function previewStack(stack: string, options: PreviewOptions): Promise<Plan> {
+  try {
+    return await runPreview(stack, options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    return failure(stack, [(error as Error).message]);
+  }
+}
+
+/** Runs `pulumi preview`. Reaches no host: it takes no look at what is there, and plans need none. */
+async function runPreview(stack: string, options: PreviewOptions): Promise<Plan> {
+  const { folder, backend, signal } = options;
+  const committed = await readFile(join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
+  const config = parseDocument(committed);
+  if (config.errors.length > 0) return failure(stack, config.errors.map(({ message }) => `Pulumi.${stack}.yaml: ${message.trimEnd()}`));
+  // A copy: `pulumi` writes into the file that it is given.
+  const configFile = join(folder, `Pulumi.${stack}.yaml`);
+  let env: Record<string, string> = { ...pulumiEnvironment(), PULUMI_ENABLE_STREAMING_JSON_PREVIEW: "true" };
+  if (backend === undefined) {
+    env = { ...env, ...emptyBackend(folder) };
+    config.set("encryptionsalt", await initStack(stack, folder, env, signal));
+    await writeFile(configFile, config.toString());
+  } else {
+    env = { ...env, PULUMI_BACKEND_URL: backend };
+    await writeFile(configFile, committed);
+  }
+  const { stdout, stderr, exitCode } = await execa("pulumi", ["preview", "--json", "--non-interactive", "--color", "never", "--refresh=false", "--stack", stack, "--config-file", configFile], {
+    cwd: ROOT,
+    env,
+    stdin: "ignore",
+    reject: false,
+    lines: true,
+    cancelSignal: signal,
+  });
+  signal.throwIfAborted();
+  if (backend !== undefined && exitCode === NO_SUCH_STACK) {
+    return { ...(await runPreview(stack, { ...options, backend: undefined })), note: "The backend doesn't have this stack yet: everything shows as new." };
+  }
+  const plan = readPlan(stack, stdout.flatMap(parseEvent));
+  if (exitCode === 0) return backend === undefined ? { ...plan, note: "Compared with no state: everything shows as new." } : plan;
+  const said = stderr.join("\n").trim().replace(/^error: /, "") || `pulumi preview ended with exit code ${exitCode}.`;
+  const note = plan.changes.length === 0 ? {} : { note: "The plan is incomplete: it ends at what is wrong." };
+  return { ...plan, ...note, errors: plan.errors.length > 0 ? plan.errors : [said] };
+}
+
+/** A backend in the run's folder. Its passphrase is no secret: it goes with the folder. */
+function emptyBackend(folder: string): Record<string, string> {
+  return { PULUMI_BACKEND_URL: `file://${join(folder, "state")}`, PULUMI_CONFIG_PASSPHRASE: "jts-preview" };
+}
+
+/** `pulumi stack init` writes the salt beside the Pulumi.yaml that it finds, so it works on a copy. */
+async function initStack(stack: string, folder: string, env: Record<string, string>, signal: AbortSignal): Promise<string> {
+  const project = join(folder, stack);
+  await mkdir(project);
+  await mkdir(join(folder, "state"), { recursive: true });
+  await copyFile(join(ROOT, "Pulumi.yaml"), join(project, "Pulumi.yaml"));
+  await execa("pulumi", ["stack", "init", "--no-select", "--stack", stack], { cwd: project, env, stdin: "ignore", cancelSignal: signal });
+  return String(parseDocument(await readFile(join(project, `Pulumi.${stack}.yaml`), "utf8")).get("encryptionsalt"));
+}
+
+/** Programs may print beside the engine's events. */
+function parseEvent(line: string): EngineEvent[] {
+  try {
+    return [JSON.parse(line) as EngineEvent];
+  } catch {
+    return [];
+  }
+}
+
+function failure(stack: string, errors: readonly string[]): Plan {
+  return { stack, changes: [], unchanged: 0, outputs: {}, warnings: [], errors };
+}

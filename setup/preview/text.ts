@@ -1,0 +1,46 @@
+import { printTree } from "../printTree.ts";
+import { countOperations, groupByTier, type Change, type Plan } from "./plan.ts";
+
+const SYMBOLS: { readonly [operation: string]: string } = { create: "+", update: "~", replace: "+-", delete: "-" };
+
+export function symbolOf(operation: string): string {
+  return SYMBOLS[operation] ?? operation;
+}
+
+/** `44 to create, 1 to replace`, or what else is to be said of the whole. */
+export function summarizePlan({ changes, unchanged, errors }: Plan): string {
+  const counts = countOperations(changes).map(([operation, count]) => `${count} to ${operation}`);
+  if (unchanged > 0) counts.push(`${unchanged} unchanged`);
+  if (errors.length > 0) counts.unshift("FAILED");
+  return counts.join(", ") || "nothing planned";
+}
+
+/** One sentence where data would be gone, else none. */
+export function warnOfLoss({ changes }: Plan): string | undefined {
+  const lost = changes.filter(({ destroysData }) => destroysData).length;
+  return lost === 0 ? undefined : `Data would be wiped: ${lost} ${lost === 1 ? "resource" : "resources"} with onDelete: wipe would go.`;
+}
+
+/** A plan for a terminal. */
+export function printPlan(plan: Plan): string {
+  const loss = warnOfLoss(plan);
+  const lines = [`── ${plan.stack}: ${summarizePlan(plan)}`];
+  if (plan.note !== undefined) lines.push(plan.note);
+  for (const warning of plan.warnings) lines.push(`warning: ${warning}`);
+  if (loss !== undefined) lines.push(loss);
+  for (const [tier, changes] of groupByTier(plan.changes)) lines.push("", tier, ...printChanges(changes));
+  const outputs = printOutputs(plan);
+  if (outputs.length > 0) lines.push("", "outputs", ...outputs.map((line) => `  ${line}`));
+  // Last, where a terminal's reader looks first.
+  if (plan.errors.length > 0) lines.push("", ...plan.errors.map((error) => `error: ${error}`));
+  return lines.join("\n");
+}
+
+export function printOutputs({ outputs }: Plan): string[] {
+  return Object.keys(outputs).length === 0 ? [] : printTree(outputs);
+}
+
+function printChanges(changes: readonly Change[]): string[] {
+  const width = (key: "name" | "kind") => Math.max(...changes.map((change) => change[key].length));
+  return changes.map(({ operation, name, kind, what }) => `  ${symbolOf(operation).padEnd(2)} ${name.padEnd(width("name"))}  ${kind.padEnd(width("kind"))}  ${what}`.trimEnd());
+}
