@@ -61,7 +61,7 @@ export class HotTier extends pulumi.ComponentResource {
     const { service, name, device, sizeBytes, filesystem: type, mkfsOptions, mountPoint, options, pass, treePath } = volume;
     const child = `${this.#name}-${service}`;
     const logicalVolume = new LogicalVolume(`${child}-lv`, { host, volumeGroup: group.name, name, sizeBytes, onDelete }, this.#holdsData(group));
-    const filesystem = new Filesystem(`${child}-fs`, { host, device, type, mkfsOptions: [...mkfsOptions], onDelete }, this.#holdsData(logicalVolume));
+    const filesystem = new Filesystem(`${child}-fs`, { host, device, sizeBytes, type, mkfsOptions: [...mkfsOptions], onDelete }, this.#holdsData(logicalVolume));
     const mount = new FstabEntry(`${child}-mount`, { host, source: device, mountPoint, type, options: [...options], pass }, { parent: this, dependsOn: [filesystem] });
     this.#folders(volume, mountPoint, users, [mount]);
     new FstabEntry(`${child}-tree`, { host, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] }, { parent: this, dependsOn: [mount] });

@@ -72,7 +72,8 @@ export function volumesOf(hot: LvmSettings): VolumeLayout[] {
       ...folder,
       name,
       device: `/dev/${hot.volumeGroup.name}/${name}`,
-      sizeBytes,
+      // As LVM rounds it, so that the filesystem on it knows its device's size.
+      sizeBytes: Math.ceil(sizeBytes / hot.volumeGroup.extentSize) * hot.volumeGroup.extentSize,
       filesystem,
       mkfsOptions: configured.mkfsOptions ?? sameKind?.mkfsOptions ?? [],
       mountPoint,

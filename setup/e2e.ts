@@ -10,7 +10,7 @@ await main(async () => {
   const started = await lab.up();
   try {
     process.on("SIGINT", () => {});
-    const { exitCode } = await execa("vitest", ["run", "--project", "e2e", ...process.argv.slice(2)], { cwd: ROOT, stdio: "inherit", reject: false });
+    const { exitCode } = await execa("vitest", ["run", "--project", "e2e", "--reporter", "verbose", ...process.argv.slice(2)], { cwd: ROOT, stdio: "inherit", reject: false });
     return exitCode ?? 1;
   } finally {
     if (started) await lab.down({ hard: true });

@@ -1,4 +1,6 @@
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { readFile, writeFile } from "node:fs/promises";
+import { parse, stringify } from "yaml";
 import * as lab from "../../lab/lab.ts";
 import { prepareStack } from "../../lab/stack.ts";
 import { ROOT } from "../../setup/project.ts";
@@ -9,6 +11,9 @@ export interface Outcome {
   readonly sshConnections: number;
   readonly said: string;
 }
+
+/** A host's settings, as the configuration has them. */
+export type HostSection = Record<string, unknown>;
 
 /** Stack `dev` on the lab, through the Automation API. */
 export class LabStack {
@@ -25,6 +30,27 @@ export class LabStack {
     const configFile = await prepareStack(await lab.connection());
     const stack = await LocalWorkspace.selectStack({ stackName: "dev", workDir: ROOT }, { envVars: lab.pulumiEnv() });
     return new LabStack(stack, configFile);
+  }
+
+  /** Changes the host's settings for the operations to come; without a change they are the committed ones. */
+  async configure(change: (host: HostSection) => void = () => undefined): Promise<void> {
+    const committed = parse(await readFile(await prepareStack(await lab.connection()), "utf8")) as { config: { "jts-storage:hosts": { lab: HostSection } } };
+    change(committed.config["jts-storage:hosts"].lab);
+    await writeFile(this.#configFile, stringify(committed));
+  }
+
+  /** What an operation says that must fail. */
+  async refusal(operation: () => Promise<unknown>): Promise<string> {
+    try {
+      await operation();
+    } catch (error) {
+      return (error as Error).message;
+    }
+    throw new Error("The operation succeeded.");
+  }
+
+  preview(): Promise<Outcome> {
+    return this.#run(async (common) => ({ summary: { resourceChanges: (await this.#stack.preview(common)).changeSummary } }));
   }
 
   up(options: { refresh?: boolean } = {}): Promise<Outcome> {

@@ -1,0 +1,168 @@
+/** What must never happen to data, with the faults themselves. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import * as lab from "../../lab/lab.ts";
+import { LabStack, type HostSection } from "../support/labStack.ts";
+
+const DISK = lab.SATA_PARTITION_PATH;
+const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
+
+/** The warm tier alone: the quickest host that has a device, a filesystem and a mount. */
+function warmAlone(warm: Record<string, unknown> = {}): (host: HostSection) => void {
+  return (host) => {
+    for (const section of ["hot", "cold", "automation"]) delete host[section];
+    host.tuning = false;
+    host.warm = { device: { path: DISK, serial: lab.SATA_SERIAL }, ...warm };
+  };
+}
+
+/** The hot tier with one small volume. */
+function oneVolume(volume: Record<string, unknown>, service = "redis"): (host: HostSection) => void {
+  return (host) => {
+    for (const section of ["warm", "cold", "automation"]) delete host[section];
+    host.tuning = false;
+    host.hot = { ...(host.hot as object), volumes: { [service]: volume } };
+  };
+}
+
+let stack: LabStack;
+
+beforeAll(async () => {
+  await lab.reset();
+  stack = await LabStack.select();
+});
+
+afterAll(async () => {
+  await stack.configure();
+});
+
+describe("a device that isn't blank is refused, with what was found, and nothing is written", () => {
+  beforeAll(() => stack.configure(warmAlone()));
+  afterEach(() => on(`swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK} && dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none`));
+
+  it.each<[string, string, RegExp]>([
+    ["ext4", `mkfs.ext4 -q -F ${DISK} 1G`, /signature of ext4/],
+    ["XFS", `mkfs.xfs -q -f -d size=1g ${DISK}`, /signature of xfs/],
+    ["swap", `mkswap --quiet ${DISK}`, /signature of swap/],
+    ["swap in use", `mkswap --quiet ${DISK} && swapon ${DISK}`, /in use as swap/],
+    ["LUKS", `echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf-force-iterations 4 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 ${DISK} -`, /signature of crypto_LUKS/],
+    ["a PV of another volume group", `vgcreate --quiet foreign ${DISK}`, /signature of LVM2_member/],
+    ["a partition table without filesystems", `echo label:gpt | sfdisk --quiet ${DISK}`, /signature of gpt/],
+    ["an MBR", `echo label:dos | sfdisk --quiet ${DISK}`, /signature of dos/],
+    ["a holder", `echo "0 2048 linear ${DISK} 2048" | dmsetup create held`, /dm .*on it/],
+  ])("%s", async (_what, make, found) => {
+    await on(make);
+    const before = await on(`head --bytes=8M ${DISK} | sha256sum`);
+    const said = await stack.refusal(() => stack.up());
+    expect(said).toMatch(found);
+    expect(said).toContain("Nothing was written");
+    expect(said).toContain("docs/runbooks/clear-a-device.md");
+    expect(await on(`head --bytes=8M ${DISK} | sha256sum`)).toBe(before);
+    expect(await on("findmnt --list --noheadings --types btrfs | wc -l")).toBe("0");
+  });
+
+  it("a signature that appears between the look and the step", async () => {
+    // The third wipefs of a run is the guard's, in the same breath as mkfs: a swap signature comes in just before it.
+    await on(`install --mode=755 /dev/stdin /usr/local/sbin/wipefs <<'END'
+#!/bin/bash
+echo >>/run/wipefs-calls
+[[ $(wc -l </run/wipefs-calls) != 3 ]] || mkswap --quiet ${DISK}
+exec /usr/sbin/wipefs "$@"
+END`);
+    try {
+      const said = await stack.refusal(() => stack.up());
+      expect(said).toMatch(/refused to make an btrfs on .*: a signature of swap/);
+      expect(await on(`blkid --probe --match-tag TYPE --output value ${DISK}`)).toBe("swap");
+    } finally {
+      await on("rm --force /usr/local/sbin/wipefs /run/wipefs-calls");
+    }
+  });
+
+  it.each([
+    ["another serial number", { serial: "SOMEBODY-ELSES" }, /serial number JTSSATA0001 instead of SOMEBODY-ELSES/],
+    ["another size", { size: 999_999_488_000 }, /bytes instead of 999999488000/],
+  ])("a device of %s", async (_what, device, found) => {
+    await stack.configure(warmAlone({ device: { path: DISK, ...device } }));
+    expect(await stack.refusal(() => stack.up())).toMatch(found);
+    expect(await on(`wipefs --no-act ${DISK}`)).toBe("");
+    await stack.configure(warmAlone());
+  });
+});
+
+describe("a warm tier that was there before", () => {
+  const sentinel = "/data/warm-storage/logs/sentinel";
+  const fstabLine = () => on("grep -c /data/warm-storage /etc/fstab");
+  let before: string;
+
+  it("comes under the stack with no change to data and no second line, whatever its line called it", async () => {
+    await stack.configure(warmAlone());
+    await on(`mkfs.btrfs -q -L jts-warm-storage ${DISK} && mkdir --parents /data/warm-storage && printf 'UUID=%s\\t/data/warm-storage  btrfs noatime,compress=zstd:3,autodefrag,nofail 0 0\\n' "$(blkid --match-tag UUID --output value ${DISK})" >>/etc/fstab && systemctl daemon-reload && mount /data/warm-storage && mkdir /data/warm-storage/logs && head --bytes=1M /dev/urandom >${sentinel}; sync`);
+    before = await on(`sha256sum ${sentinel}; blkid --output value --match-tag UUID ${DISK}`);
+    const { said } = await stack.up();
+    expect(said).toMatch(/Filesystem lab:.* was there already, just as declared/);
+    expect(await on(`sha256sum ${sentinel}; blkid --output value --match-tag UUID ${DISK}`)).toBe(before);
+    expect(await fstabLine()).toBe("2"); // itself, and the bind mount from it
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+
+  it("stays when the stack that retains it is destroyed, and is adopted again", async () => {
+    await stack.configure((host) => {
+      warmAlone()(host);
+      host.onDelete = "retain";
+    });
+    await stack.up();
+    await stack.destroy();
+    expect(await on("findmnt --list --noheadings --types btrfs | wc -l; grep -c warm /etc/fstab || true")).toBe("0\n0");
+    await stack.up();
+    expect(await on(`sha256sum ${sentinel}; blkid --output value --match-tag UUID ${DISK}`)).toBe(before);
+  });
+
+  it("a mount in use stays with its line, and the error names the process", async () => {
+    await on(`systemd-run --quiet --unit=busy --property=WorkingDirectory=/data/warm-storage sleep 600`);
+    try {
+      expect(await stack.refusal(() => stack.destroy())).toMatch(/\/data\/warm-storage: .*(busy|sleep)/s);
+      expect(await fstabLine()).toBe("1");
+    } finally {
+      await on("systemctl stop busy.service");
+    }
+    await stack.destroy();
+  });
+
+  it("is wiped only once the state says so, and only while it is the one that was made", async () => {
+    await on(`wipefs --all --quiet ${DISK}`);
+    await stack.configure(warmAlone());
+    await stack.up();
+    await on(`umount /data/warm /data/warm-storage && mkfs.btrfs -q -f -L jts-warm-storage ${DISK} && mount /data/warm-storage && mount /data/warm`);
+    expect(await stack.refusal(() => stack.destroy())).toMatch(/instead of ours/);
+    expect(await on(`blkid --match-tag TYPE --output value ${DISK}`)).toBe("btrfs");
+    await stack.up({ refresh: true });
+    await stack.destroy();
+    expect(await on(`wipefs --no-act ${DISK}`)).toBe("");
+  });
+});
+
+describe("a volume", () => {
+  const redis = "/dev/vg_jts/lv_redis";
+  const writer = (mountPoint: string) => `systemd-run --quiet --unit=writer bash -c 'while :; do date +%N >>${mountPoint}/written; sleep 0.05; done'`;
+
+  it.each(["ext4", "xfs", "btrfs"])("of %s grows in place while it is written to, and a half-done grow is finished", async (filesystem) => {
+    const mountPoint = "/var/lib/redis";
+    await stack.configure(oneVolume({ size: "2GiB", filesystem }));
+    await stack.up();
+    await on(writer(mountPoint));
+    try {
+      const identity = await on(`blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`);
+      await stack.configure(oneVolume({ size: "3GiB", filesystem }));
+      expect((await stack.up()).changes).toEqual({ update: 2 });
+      expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(2500);
+      await on(`lvextend --quiet --size 4g ${redis}`);
+      await stack.configure(oneVolume({ size: "4GiB", filesystem }));
+      await stack.up({ refresh: true });
+      expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(3400);
+      expect(await on(`blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`)).toBe(identity);
+      expect(await on("systemctl is-active writer.service")).toBe("active");
+    } finally {
+      await on("systemctl stop writer.service");
+    }
+    await stack.destroy();
+  });
+});
