@@ -7,7 +7,7 @@ import { CommandFailed, HostUnreachable } from "../errors.ts";
 import { printCommand } from "./command.ts";
 import type { Connection } from "./connection.ts";
 import type { Answers, Host, Program } from "./host.ts";
-import { LOCK_HELD, parseAnswers, printProgram } from "./wire.ts";
+import { LOCK_AWAITED, LOCK_HELD, parseAnswers, printProgram } from "./wire.ts";
 
 /** sshd allows 10 sessions a connection (MaxSessions in sshd_config(5)); the rest is left to a person who looks in. */
 const SESSIONS = 8;
@@ -40,18 +40,22 @@ export class SshHost implements Host {
     await this.#takeSession();
     const began = Date.now();
     try {
-      const { exitCode, stdout, stderr } = await execa("ssh", [...this.#options(), this.#target(), ...sudo, "bash", "-s"], {
+      const calling = execa("ssh", [...this.#options(), this.#target(), ...sudo, "bash", "-s"], {
         input: printProgram(program, LOCK_TIMEOUT_SECONDS),
         encoding: "buffer",
         stripFinalNewline: false,
         reject: false,
         maxBuffer: 64 * 1024 * 1024,
       });
+      calling.stderr.on("data", (said: Buffer) => {
+        if (said.includes(LOCK_AWAITED)) console.log(`${this.name}: another writer is at work there; waiting for it, at most ${LOCK_TIMEOUT_SECONDS} s …`);
+      });
+      const { exitCode, stdout, stderr } = await calling;
       const answers = exitCode === 0 ? parseAnswers(Buffer.from(stdout), program) : undefined;
       if (answers !== undefined) return answers;
       const said = Buffer.from(stderr).toString("utf8").trim();
       if (exitCode === LOCK_HELD) {
-        throw new CommandFailed(`${this.name}: ${said} for ${LOCK_TIMEOUT_SECONDS} s.`, `fuser --verbose ${program.lock ?? ""} on the host names the holder; run again when it is done.`);
+        throw new CommandFailed(`${this.name}: ${said.split("\n").at(-1)} for ${LOCK_TIMEOUT_SECONDS} s.`, `fuser --verbose ${program.lock ?? ""} on the host names the holder; run again when it is done.`);
       }
       this.#dialled = undefined;
       throw this.#unreachable(said || `the session ended with ${exitCode ?? "a signal"} before all answers were in`);

@@ -28,7 +28,7 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
       lines.push(
         `[[ -e ${quote(program.lock)} ]] || : >>${quote(program.lock)}`,
         `exec {lock}<${quote(program.lock)} || exit 1`,
-        `flock --wait ${lockTimeoutSeconds} "$lock" || { echo ${quote(`${program.lock} is held by another writer`)} >&2; exit ${LOCK_HELD}; }`,
+        `flock --nonblock "$lock" || { echo ${quote(LOCK_AWAITED)} >&2; flock --wait ${lockTimeoutSeconds} "$lock"; } || { echo ${quote(`${program.lock} is held by another writer`)} >&2; exit ${LOCK_HELD}; }`,
       );
     }
     program.steps.forEach((step, index) => {
@@ -61,6 +61,9 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
 
 /** Questions on a host at the same time: its services have better things to do. */
 const AT_ONCE = 4;
+
+/** What a program says on standard error, at once, when another writer has its lock. */
+export const LOCK_AWAITED = "waiting for another writer";
 
 /** The exit code of a program that didn't get its lock in time. */
 export const LOCK_HELD = 75; // EX_TEMPFAIL of sysexits.h

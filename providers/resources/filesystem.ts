@@ -105,7 +105,7 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
 function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: BlockDevice): Step[] {
   const quiet = cmd`${`mkfs.${type}`} -q ${mkfsOptions} ${label === undefined ? [] : ["-L", label]} ${device}`;
   return [
-    { summary: `make an ${type} on ${device}`, risk: "safe", guard: program("find-signs-of-use", device, String(seen.sizeBytes), seen.serial ?? ""), command: quiet },
+    { summary: `format ${device} as ${type}`, risk: "safe", guard: program("find-signs-of-use", device, String(seen.sizeBytes), seen.serial ?? ""), command: quiet },
     // The links by label and UUID that fstab entries wait for.
     { summary: "let udev see it", risk: "safe", command: cmd`udevadm settle --timeout=60` },
   ];

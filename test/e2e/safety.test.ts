@@ -42,9 +42,9 @@ describe("a device that isn't blank is refused, with what was found, and nothing
   it.each<[string, string, RegExp]>([
     ["ext4", `mkfs.ext4 -q -F ${DISK} 1G`, /signature of ext4/],
     ["XFS", `mkfs.xfs -q -f -d size=1g ${DISK}`, /signature of xfs/],
-    ["swap", `mkswap --quiet ${DISK}`, /signature of swap/],
-    ["swap in use", `mkswap --quiet ${DISK} && swapon ${DISK}`, /in use as swap/],
-    ["LUKS", `echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf-force-iterations 4 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 ${DISK} -`, /signature of crypto_LUKS/],
+    ["swap", `mkswap ${DISK}`, /signature of swap/],
+    ["swap in use", `mkswap ${DISK} && swapon ${DISK}`, /in use as swap/],
+    ["LUKS", `echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 ${DISK} -`, /signature of crypto_LUKS/],
     ["a PV of another volume group", `vgcreate --quiet foreign ${DISK}`, /signature of LVM2_member/],
     ["a partition table without filesystems", `echo label:gpt | sfdisk --quiet ${DISK}`, /signature of gpt/],
     ["an MBR", `echo label:dos | sfdisk --quiet ${DISK}`, /signature of dos/],
@@ -65,12 +65,12 @@ describe("a device that isn't blank is refused, with what was found, and nothing
     await on(`install --mode=755 /dev/stdin /usr/local/sbin/wipefs <<'END'
 #!/bin/bash
 echo >>/run/wipefs-calls
-[[ $(wc -l </run/wipefs-calls) != 3 ]] || mkswap --quiet ${DISK}
+[[ $(wc -l </run/wipefs-calls) != 3 ]] || mkswap ${DISK}
 exec /usr/sbin/wipefs "$@"
 END`);
     try {
       const said = await stack.refusal(() => stack.up());
-      expect(said).toMatch(/refused to make an btrfs on .*: a signature of swap/);
+      expect(said).toMatch(/refused to format .* as btrfs .*: a signature of swap/);
       expect(await on(`blkid --probe --match-tag TYPE --output value ${DISK}`)).toBe("swap");
     } finally {
       await on("rm --force /usr/local/sbin/wipefs /run/wipefs-calls");
@@ -163,6 +163,87 @@ describe("a volume", () => {
     } finally {
       await on("systemctl stop writer.service");
     }
+    await stack.destroy();
+  });
+});
+
+describe("a NAS that is away", () => {
+  const cold = (host: HostSection) => {
+    for (const section of ["hot", "warm", "automation"]) delete host[section];
+    host.tuning = false;
+    host.cold = { ...(host.cold as object), folders: ["archives"] };
+  };
+
+  afterAll(async () => {
+    await lab.thaw("nas");
+    await stack.destroy();
+  });
+
+  it("fails an `up` within bounded time, and leaves fstab as it was", async () => {
+    await stack.configure(cold);
+    const fstab = await on("sha256sum /etc/fstab");
+    await lab.freeze("nas");
+    const began = Date.now();
+    expect(await stack.refusal(() => stack.up())).toMatch(/could not write the line of \/mnt\/synology into fstab and mount/);
+    expect(Date.now() - began).toBeLessThan(150_000);
+    expect(await on("sha256sum /etc/fstab")).toBe(fstab);
+    await lab.thaw("nas");
+  });
+
+  it("fails a refresh within bounded time, and is not taken for gone", async () => {
+    await stack.up();
+    const resources = (await stack.state()).length;
+    await lab.freeze("nas");
+    const began = Date.now();
+    expect(await stack.refusal(() => stack.refresh())).toMatch(/could not read the paths/);
+    expect(Date.now() - began).toBeLessThan(90_000);
+    expect((await stack.state()).length).toBe(resources);
+    expect(await stack.up()).toMatchObject({ changes: {}, sshConnections: 0 });
+    await lab.thaw("nas");
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+
+  it("changed options are really mounted", async () => {
+    await stack.configure((host) => {
+      cold(host);
+      host.cold = { ...(host.cold as object), options: ["hard", "proto=tcp", "timeo=300", "_netdev", "nofail"] };
+    });
+    await stack.up();
+    expect(await on("findmnt --noheadings --output OPTIONS /mnt/synology")).toContain("timeo=300");
+  });
+});
+
+describe("a host that doesn't let us in, or lets another in first", () => {
+  const withConnection = (change: Record<string, unknown>) => (host: HostSection) => {
+    warmAlone()(host);
+    host.connection = { ...(host.connection as object), ...change };
+  };
+  const otherKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUEmB3NIQFNsmo4Kd7wgO3T6Dm4vFf7vRk1Y0bqW";
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ["another host key", { hostKey: otherKey }, /Host key verification failed|host key|REMOTE HOST IDENTIFICATION/i],
+    ["a user it doesn't know", { user: "nobody-here" }, /Permission denied|unable to authenticate/i],
+  ])("%s: nothing is changed, and the error says so", async (_what, change, expected) => {
+    await stack.configure(withConnection(change));
+    expect(await stack.refusal(() => stack.up())).toMatch(expected);
+    expect(await on(`wipefs --no-act ${DISK}`)).toBe("");
+  });
+
+  it("a user with sudo makes the same as root", async () => {
+    await stack.configure(withConnection({ user: "jts" }));
+    await stack.up();
+    expect(await on("findmnt --noheadings --output OPTIONS /data/warm-storage; stat --format='%U %a' /data/warm-storage/logs")).toMatch(/compress=zstd:3.*\nroot 755$/s);
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await stack.destroy();
+    expect(await on(`wipefs --no-act ${DISK}; ls --almost-all /home/jts`)).not.toMatch(/btrfs|jts-storage/);
+  });
+
+  it("another writer is waited for, and told of", async () => {
+    await stack.configure(warmAlone());
+    await on("systemd-run --quiet --unit=writer flock /run/jts-storage.lock sleep 15");
+    const { said, changes } = await stack.up();
+    expect(said).toContain("another writer is at work there; waiting for it");
+    expect(changes).toHaveProperty("create");
     await stack.destroy();
   });
 });
