@@ -14,28 +14,28 @@ export interface HotTierArgs {
 export class HotTier extends pulumi.ComponentResource {
   readonly #name: string;
   readonly #args: HotTierArgs;
+  /** By the owner and group that they are for. */
+  readonly #accounts = new Map<string, SystemUser>();
 
   constructor(name: string, args: HotTierArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:HotTier", name, {}, options);
     this.#name = name;
     this.#args = args;
     if (args.settings.layout === "lvm") this.#volumes(args.settings);
-    else {
-      const users = this.#users();
-      for (const folder of serviceFolders(args.settings)) this.#folders(folder, folder.treePath, users, []);
-    }
+    else for (const folder of serviceFolders(args.settings)) this.#folders(folder, folder.treePath, [], this.#accountOf(folder, []));
     this.registerOutputs({});
   }
 
-  /** By the owner and group that they are for. */
-  #users(dependsOn: readonly pulumi.Resource[] = []): ReadonlyMap<string, SystemUser> {
+  /** The account that a service's folders belong to, made once for all that share it; undefined: root's. */
+  #accountOf({ owner, group }: ServiceFolder, dependsOn: readonly pulumi.Resource[]): SystemUser | undefined {
     const { host, settings, onDelete } = this.#args;
-    return new Map(
-      [...accountsOf(settings)].map(([ownership, { user, group, home }]) => {
-        const which = user === undefined ? `group-${group}` : user === group ? `user-${user}` : `user-${user}-${group}`;
-        return [ownership, new SystemUser(`${this.#name}-${which}`, { host, group, user, ...(home === undefined ? {} : { home }), onDelete }, { parent: this, dependsOn: [...dependsOn] })];
-      }),
-    );
+    const ownership = `${owner}:${group}`;
+    const account = accountsOf(settings).get(ownership);
+    if (account === undefined || this.#accounts.has(ownership)) return this.#accounts.get(ownership);
+    const which = account.user === undefined ? `group-${group}` : owner === group ? `user-${owner}` : `user-${owner}-${group}`;
+    const made = new SystemUser(`${this.#name}-${which}`, { host, ...account, onDelete }, { parent: this, dependsOn: [...dependsOn] });
+    this.#accounts.set(ownership, made);
+    return made;
   }
 
   #volumes(settings: LvmSettings): void {
@@ -51,25 +51,24 @@ export class HotTier extends pulumi.ComponentResource {
       { host, name: volumeGroup.name, physicalVolumes: [device.path], extentSizeBytes: volumeGroup.extentSize, onDelete },
       this.#holdsData(physicalVolume),
     );
-    // Accounts are made while filesystems are, which takes longest.
-    const users = this.#users([group]);
-    for (const volume of volumesOf(settings)) this.#volume(volume, group, users);
+    for (const volume of volumesOf(settings)) this.#volume(volume, group);
   }
 
-  #volume(volume: VolumeLayout, group: VolumeGroup, users: ReadonlyMap<string, SystemUser>): void {
+  #volume(volume: VolumeLayout, volumeGroup: VolumeGroup): void {
     const { host, onDelete } = this.#args;
     const { service, name, device, sizeBytes, filesystem: type, mkfsOptions, mountPoint, options, pass, treePath } = volume;
     const child = `${this.#name}-${service}`;
-    const logicalVolume = new LogicalVolume(`${child}-lv`, { host, volumeGroup: group.name, name, sizeBytes, onDelete }, this.#holdsData(group));
+    const logicalVolume = new LogicalVolume(`${child}-lv`, { host, volumeGroup: volumeGroup.name, name, sizeBytes, onDelete }, this.#holdsData(volumeGroup));
     const filesystem = new Filesystem(`${child}-fs`, { host, device, sizeBytes, type, mkfsOptions: [...mkfsOptions], onDelete }, this.#holdsData(logicalVolume));
+    // Not before, since filesystems take longest.
+    const account = this.#accountOf(volume, [logicalVolume]);
     const mount = new FstabEntry(`${child}-mount`, { host, source: device, mountPoint, type, options: [...options], pass }, { parent: this, dependsOn: [filesystem] });
-    this.#folders(volume, mountPoint, users, [mount]);
+    this.#folders(volume, mountPoint, [mount], account);
     new FstabEntry(`${child}-tree`, { host, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] }, { parent: this, dependsOn: [mount] });
   }
 
-  #folders({ service, owner, group, mode, folders }: ServiceFolder, path: string, users: ReadonlyMap<string, SystemUser>, mounts: readonly FstabEntry[]): void {
+  #folders({ service, owner, group, mode, folders }: ServiceFolder, path: string, mounts: readonly FstabEntry[], account: SystemUser | undefined): void {
     const { host } = this.#args;
-    const account = users.get(`${owner}:${group}`);
     const dependsOn = account === undefined ? [...mounts] : [...mounts, account];
     new Directory(`${this.#name}-${service}-folders`, { host, path, owner, group, mode, folders: [...folders] }, { parent: this, dependsOn });
   }

@@ -54,8 +54,11 @@ class StepFailure extends Error {
   }
 }
 
-/** The engine sends what may go side by side within a few milliseconds. */
-const GATHER_MILLISECONDS = 5;
+/** The engine sends what may go side by side one after another, some milliseconds apart. */
+const GATHER_MILLISECONDS = 40;
+
+/** Time for the engine to send what waited for the last to end: less than systemd's reading takes on any host. */
+const SETTLE_MILLISECONDS = 200;
 
 const RELOAD = cmd`systemctl daemon-reload`;
 
@@ -105,6 +108,8 @@ export class Session {
     try {
       if (device === undefined) {
         const { promise, resolve, reject } = Promise.withResolvers<S>();
+        // It looks while others have their turn; what they change it will look at again.
+        void work.observe(this.ask).catch(() => undefined);
         this.#waiting.push({ work, resolve, reject } as Waiting);
         void this.#serve();
         return await promise;
@@ -153,6 +158,8 @@ export class Session {
         settled.push(() => waiting.reject(error));
       }
     }
+    // Who is about to come may owe systemd's reading too, and takes it over.
+    if (this.#mayReload(batch.length)) await sleep(SETTLE_MILLISECONDS);
     let failedAt = turns.length;
     try {
       if (turns.length > 0 || this.#mayReload(batch.length)) await this.#run(turns, undefined, batch.length);
@@ -172,7 +179,7 @@ export class Session {
   async #prepare<S>(work: Work<S>): Promise<Turn<S>> {
     const asked = new Map<string, () => Question>();
     const seen = await work.observe((fact, args) => {
-      asked.set(keyOf(fact, args), () => this.#open(fact, args).question!);
+      if (fact.isProofBefore !== true) asked.set(keyOf(fact, args), () => this.#open(fact, args).question!);
       return this.ask(fact, args);
     });
     return { seen, steps: work.plan(seen), changes: work.changes, asked };
@@ -187,13 +194,13 @@ export class Session {
     const steps = [...commands.map(({ command }) => command), ...(reloads ? [RELOAD] : [])];
     const stale = new Set(turns.flatMap(({ changes }) => changes));
     if (reloads) stale.add("units");
-    this.#forget(stale);
+    this.#forget(stale, device);
     const again = new Map(turns.flatMap(({ asked }) => [...asked]));
     const questions = [...again].flatMap(([key, open]) => (this.#answers.has(key) ? [] : [open()]));
     try {
       const answers = await this.host.call({ steps, questions: questions.map(({ command }) => command), lock: device === undefined ? HOST_LOCK : deviceLock(device) });
       // Others may have asked while the steps ran: their answers are of neither before nor after.
-      this.#forget(stale, new Set(questions));
+      this.#forget(stale, device, new Set(questions));
       questions.forEach((question, index) => question.settle(answers.questions[index]!));
       const last = answers.steps.length - 1;
       const output = answers.steps[last];
@@ -205,7 +212,7 @@ export class Session {
     } catch (error) {
       this.#owesReload ||= reloads;
       for (const question of questions) question.fail(error);
-      this.#forget(stale);
+      this.#forget(stale, device);
       throw error;
     }
   }
@@ -282,9 +289,13 @@ export class Session {
     }
   }
 
-  #forget(stale: ReadonlySet<About>, except: ReadonlySet<Question> = new Set()): void {
+  /** @param device what a work with a device's turn changed, so that answers about other devices are still good */
+  #forget(stale: ReadonlySet<About>, device: string | undefined, except: ReadonlySet<Question> = new Set()): void {
     for (const [key, { about, question }] of this.#answers) {
-      if ((question === undefined || !except.has(question)) && about.some((one) => stale.has(one))) this.#answers.delete(key);
+      if (question !== undefined && except.has(question)) continue;
+      // A label or UUID may have come or gone with any device.
+      const isOfAnother = device !== undefined && /"\/dev\//.test(key) && !key.includes(JSON.stringify(device));
+      if (!isOfAnother && about.some((one) => stale.has(one))) this.#answers.delete(key);
     }
   }
 }

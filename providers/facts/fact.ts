@@ -7,6 +7,8 @@ export type About = "block" | "contents" | "lvm" | "mounts" | "fstab" | "files" 
 export interface Fact<A, T> {
   readonly name: string;
   readonly about: readonly About[];
+  /** Asked before something is made, and of no interest after. */
+  readonly isProofBefore?: true;
   command(args: A): Command;
   /** Gets outputs with an accepted exit code alone. May throw an Error that says what was odd. */
   parse(output: Output, args: A): T;

@@ -7,6 +7,7 @@ import type { Fact } from "./fact.ts";
  */
 export const signsOfUse: Fact<string, readonly string[]> = {
   name: "the signs of use",
+  isProofBefore: true,
   about: ["block", "contents", "lvm", "mounts"],
   command: (device) => ({ ...program("find-signs-of-use", device), okExitCodes: [0, 10] }),
   parse: ({ stdout }) => stdout.split("\n").filter((line) => line !== ""),

@@ -68,7 +68,7 @@ export class SshHost implements Host {
   /** For those who look for lost time: each dial and remote call as a line of JSON, where JTS_STORAGE_TRACE names a file. */
   #trace(event: Readonly<Record<string, unknown>>): void {
     const file = process.env.JTS_STORAGE_TRACE;
-    if (file !== undefined && file !== "") appendFileSync(file, `${JSON.stringify({ host: this.name, ...event })}\n`);
+    if (file !== undefined && file !== "") appendFileSync(file, `${JSON.stringify({ at: new Date().toISOString(), host: this.name, ...event })}\n`);
   }
 
   async #dial(): Promise<void> {

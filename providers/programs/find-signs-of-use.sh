@@ -11,7 +11,8 @@ signs=()
 signatures=$(wipefs --no-act --noheadings --output TYPE,UUID,LABEL -- "$device")
 [[ -z $signatures ]] || while read -r type uuid label; do signs+=("a signature of ${type}${label:+, label $label}${uuid:+, UUID $uuid}"); done <<<"$signatures"
 
-size=$(lsblk --noheadings --nodeps --bytes --output SIZE -- "$device" | tr --delete ' ')
+size=$(lsblk --noheadings --nodeps --bytes --output SIZE -- "$device")
+size=${size// /}
 [[ -z ${2-} || $size == "$2" ]] || signs+=("its size is $size bytes instead of $2")
 if [[ -n ${3-} ]]; then
   # A partition has its disk's serial number, the last that is printed.
@@ -19,13 +20,13 @@ if [[ -n ${3-} ]]; then
   [[ $serial == "$3" ]] || signs+=("its serial number is ${serial:-unknown} instead of $3")
 fi
 
-below=$(lsblk --noheadings --raw --paths --output NAME,TYPE -- "$device" | tail --lines=+2)
-[[ -z $below ]] || while read -r name type; do signs+=("$type $name on it"); done <<<"$below"
+devices=$(lsblk --noheadings --raw --paths --output NAME,TYPE -- "$device")
+# The first is the device itself.
+{ read -r _; while read -r name type; do signs+=("$type $name on it"); done; } <<<"$devices"
 
 number=$(lsblk --noheadings --nodeps --raw --output MAJ:MIN -- "$device")
-mounted=$(awk -v number="$number" '$3 == number { print $5 }' /proc/self/mountinfo)
-[[ -z $mounted ]] || while read -r point; do signs+=("mounted at $point"); done <<<"$mounted"
-awk -v device="$device" '$1 == device { found = 1 } END { exit !found }' /proc/swaps && signs+=("in use as swap")
+while read -r _ _ of _ point _; do [[ $of != "$number" ]] || signs+=("mounted at $point"); done </proc/self/mountinfo
+while read -r used _; do [[ $used != "$device" ]] || signs+=("in use as swap"); done </proc/swaps
 
 ((${#signs[@]})) || exit 0
 printf '%s\n' "${signs[@]}"

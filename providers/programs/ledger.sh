@@ -14,11 +14,11 @@ ledger_add() {
   printf '%s\n' "$*" >>"$ledger"
   sync --data -- "$ledger"
 }
-# Several folders at the price of one: none of them may be there yet.
-ledger_add_folders() {
+# Several lines at the price of one.
+ledger_add_lines() {
   [[ -d ${ledger%/*} ]] || install --directory --mode=755 -- "${ledger%/*}"
-  local folder
-  for folder; do ledger_has directory "$folder" || printf 'directory %s\n' "$folder" >>"$ledger"; done
+  local line
+  for line; do ledger_has "$line" || printf '%s\n' "$line" >>"$ledger"; done
   sync --data -- "$ledger"
 }
 ledger_drop() {

@@ -9,7 +9,7 @@ for folder; do
   if [[ -d $folder ]]; then existing+=("$folder"); else missing+=("$folder"); fi
 done
 if ((${#missing[@]})); then
-  ledger_add_folders "${missing[@]}"
+  ledger_add_lines "${missing[@]/#/directory }"
   mkdir --mode="$mode" -- "${missing[@]}"
 fi
 # Inside a folder `.` can't be swapped for a link by whoever owns the folder above. A new one has its mode already.

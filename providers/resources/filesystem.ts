@@ -57,11 +57,15 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
 
   async observe(ask, { device: path, type }) {
     // Together, so that they travel together; a path that leads nowhere has no signatures to be read.
-    const [device, found] = await Promise.all([deviceAt(ask, path), ask(signatures, path).catch((error: unknown) => error as Error)]);
+    // And a blank device has no filesystem to be measured.
+    const [device, found, bytes] = await Promise.all([deviceAt(ask, path), orError(ask(signatures, path)), orError(ask(filesystemBytes, { type, device: path }))]);
     if (device === undefined) return { device, filesystem: undefined, signs: [] };
     if (found instanceof Error) throw found;
     const match = found.every((signature) => signature.type === type) ? found[0] : undefined;
-    if (match !== undefined) return { device, filesystem: { ...match, bytes: await ask(filesystemBytes, { type, device: path }) }, signs: [] };
+    if (match !== undefined) {
+      if (bytes instanceof Error) throw bytes;
+      return { device, filesystem: { ...match, bytes }, signs: [] };
+    }
     return { device, filesystem: undefined, signs: await ask(signsOfUse, path) };
   },
   isAbsent: (_inputs, { device, filesystem, signs }) => device !== undefined && filesystem === undefined && signs.length === 0,
@@ -102,11 +106,16 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
   }),
 };
 
+/** An answer, or why there is none. */
+function orError<T>(answer: Promise<T>): Promise<T | Error> {
+  return answer.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+}
+
 function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: BlockDevice): Step[] {
   const quiet = cmd`${`mkfs.${type}`} -q ${mkfsOptions} ${label === undefined ? [] : ["-L", label]} ${device}`;
   return [
     { summary: `format ${device} as ${type}`, risk: "safe", guard: program("find-signs-of-use", device, String(seen.sizeBytes), seen.serial ?? ""), command: quiet },
-    // The links by label and UUID that fstab entries wait for.
-    { summary: "let udev see it", risk: "safe", command: cmd`udevadm settle --timeout=60` },
+    // The links by label that fstab entries wait for; an unlabelled one is found by its device, or by a UUID that is told afterwards.
+    ...(label === undefined ? [] : [{ summary: "let udev see it", risk: "safe" as const, command: cmd`udevadm settle --timeout=60` }]),
   ];
 }

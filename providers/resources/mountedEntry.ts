@@ -85,7 +85,7 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
             risk: action === "replace" ? "interrupts-service" : "safe",
             owesReload: action === "mount",
             foresees: { fact: fstab, value: newText },
-            command: { ...ledgerProgram("mount-entry", mountPoint, action, sha256(text)), stdin: newText },
+            command: { ...ledgerProgram("mount-entry", mountPoint, action, sha256(text), printEntry(wanted)), stdin: newText },
           },
         ],
       };

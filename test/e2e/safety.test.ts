@@ -37,7 +37,7 @@ afterAll(async () => {
 
 describe("a device that isn't blank is refused, with what was found, and nothing is written", () => {
   beforeAll(() => stack.configure(warmAlone()));
-  afterEach(() => on(`swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK} && dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none`));
+  afterEach(() => on(`swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK}; dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none; dd if=/dev/zero of=${DISK} bs=1M seek=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) conv=fsync status=none 2>/dev/null || true`));
 
   it.each<[string, string, RegExp]>([
     ["ext4", `mkfs.ext4 -q -F ${DISK} 1G`, /signature of ext4/],

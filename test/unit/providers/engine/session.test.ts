@@ -25,10 +25,10 @@ describe("asking a session", () => {
 
   it("sends questions that come while a call is on its way together in the next", async () => {
     const host = new FakeHost();
-    host.latencyMilliseconds = 30;
+    host.latencyMilliseconds = 100;
     const { ask } = new Session(host);
     const first = ask(fstab, undefined);
-    await vi.waitFor(() => new Promise((resolve) => setTimeout(resolve, 15)));
+    await vi.waitFor(() => expect(host.calls).toHaveLength(1));
     await Promise.all([first, ask(mounts, undefined), ask(realPath, "/dev/sda")]);
     expect(questions(host)).toEqual([["cat", ...hostWide], ["findmnt", "readlink"]]);
   });

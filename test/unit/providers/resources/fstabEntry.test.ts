@@ -15,13 +15,15 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 const desired: Inputs = { host: "h", source: "/dev/vg_jts/lv_redis", mountPoint: "/var/lib/redis", type: "ext4", options: ["noatime", "nofail", "data=writeback"], dump: 0, pass: 2 };
 const mount: Mount = { target: "/var/lib/redis", source: "/dev/mapper/vg_jts-lv_redis", type: "ext4", root: "/", number: "253:6", mountOptions: ["rw", "noatime"], filesystemOptions: ["rw", "data=writeback"] };
 const absent: Seen = { text: before, found: undefined, mount: undefined, isSource: false, isSameSource: false, made: new Set() };
+/** What mount-entry checks: our line, as one argument. */
+const line = `'${printEntry(desired)}'`;
 const ours = { entry: desired, isOurs: true };
 const made: Seen = { text: putEntry(before, desired), found: ours, mount, isSource: true, isSameSource: true, made: new Set(["immutable /var/lib/redis"]) };
 
 describe("the plan of an fstab entry", () => {
   it("writes the line and mounts in one step, on the very text that was looked at", () => {
     const plan = fstabEntry.plan(desired, absent);
-    expect(read(plan)).toEqual([`safe: mount-entry /var/lib/redis mount ${sha256(before)}`]);
+    expect(read(plan)).toEqual([`safe: mount-entry /var/lib/redis mount ${sha256(before)} ${line}`]);
     expect(plan.steps[0]).toMatchObject({ command: { stdin: made.text }, owesReload: true, summary: "write the line of /var/lib/redis into fstab and mount /var/lib/redis" });
   });
 
@@ -39,7 +41,7 @@ describe("the plan of an fstab entry", () => {
     ["takes over a foreign line of the same source", { found: { entry: { ...desired, options: ["defaults"] }, isOurs: false } }, "safe: mount-entry /var/lib/redis none"],
   ])("%s", (_what, seen, expected) => {
     const [step] = read(fstabEntry.plan(desired, { ...made, ...seen }));
-    expect(step).toBe(`${expected} ${sha256(seen.text ?? made.text)}`);
+    expect(step).toBe(`${expected} ${sha256(seen.text ?? made.text)} ${line}`);
   });
 
   it("unmounts and mounts an XFS for its log buffers, and remounts it for flags alone", () => {
