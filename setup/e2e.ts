@@ -2,7 +2,7 @@
 import { execa } from "execa";
 import * as lab from "../lab/lab.ts";
 import { main } from "./progress.ts";
-import { ROOT } from "./project.ts";
+import { pulumiEnvironment, ROOT } from "./project.ts";
 import { installTools } from "./tools.ts";
 
 await main(async () => {
@@ -10,7 +10,7 @@ await main(async () => {
   const started = await lab.up();
   try {
     process.on("SIGINT", () => {});
-    const { exitCode } = await execa("vitest", ["run", "--project", "e2e", "--reporter", "verbose", ...process.argv.slice(2)], { cwd: ROOT, stdio: "inherit", reject: false });
+    const { exitCode } = await execa("vitest", ["run", "--project", "e2e", "--reporter", "verbose", ...process.argv.slice(2)], { cwd: ROOT, env: pulumiEnvironment(), stdio: "inherit", reject: false });
     return exitCode ?? 1;
   } finally {
     if (started) await lab.down({ hard: true });
