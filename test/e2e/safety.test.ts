@@ -65,7 +65,7 @@ describe("a device that isn't blank is refused, with what was found, and nothing
     await on(`install --mode=755 /dev/stdin /usr/local/sbin/wipefs <<'END'
 #!/bin/bash
 echo >>/run/wipefs-calls
-[[ $(wc -l </run/wipefs-calls) != 3 ]] || mkswap ${DISK}
+[[ $(wc -l </run/wipefs-calls) != 3 ]] || mkswap ${DISK} >/dev/null
 exec /usr/sbin/wipefs "$@"
 END`);
     try {
