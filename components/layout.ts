@@ -187,12 +187,12 @@ function findSharedMountPoints({ hot, warm, cold }: Partial<HostSettings>): Prob
 }
 
 /** What an operator wants to see of a host's tiers: nothing that changes by itself. */
-export function summarize({ hot, warm, cold, automation, tuning }: HostSettings, timers: Readonly<Record<string, string>>) {
+export function summarize({ hot, warm, cold }: HostSettings, timers: Readonly<Record<string, string>>) {
   return {
     ...(hot === undefined ? {} : { hot: hot.layout === "lvm" ? summarizeLvm(hot) : summarizeDirectories(hot) }),
     ...(warm === undefined ? {} : { warm: { device: warm.device.path, filesystem: "btrfs", label: warm.label, mountPoint: warm.mountPoint, options: warmMount(warm).options.join(",") } }),
     ...(cold === undefined ? {} : { cold: { source: `${cold.server}:${cold.export}`, filesystem: `NFS ${cold.version}`, mountPoint: cold.mountPoint, folders: coldRoot(cold) } }),
-    ...(Object.keys(timers).length === 0 || (automation === undefined && tuning === false) ? {} : { timers }),
+    ...(Object.keys(timers).length === 0 ? {} : { timers }),
   };
 }
 

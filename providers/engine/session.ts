@@ -100,7 +100,7 @@ export class Session {
    * they made stale. Works that want the host's turn at the same time share it: each is planned on what those before
    * it will leave, and all their steps travel in one call. Works with a device of their own go side by side.
    * @param device whose turn alone is needed; undefined: the host's
-   * @returns what was seen before, and whether steps ran
+   * @returns what was seen before
    * @throws {DataLossRefused} when a guard failed, {CommandFailed} when a step did; the steps before it are done.
    */
   async carryOut<S>(work: Work<S>, device: string | undefined): Promise<S> {
