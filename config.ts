@@ -38,12 +38,16 @@ const device = z.strictObject({
   serial: z.string().min(1).optional(),
 });
 
+/** Whether to mount over a folder that isn't empty, which hides what is in it. Left out: that is refused. */
+const mountOverFiles = z.boolean().optional();
+
 const volume = z.strictObject({
   size: size.optional(),
   filesystem: z.enum(["ext4", "xfs", "btrfs"]).optional(),
   mkfsOptions: z.array(z.string().min(1)).optional(),
   options: z.array(word).optional(),
   mountPoint: path.optional(),
+  mountOverFiles,
   owner: accountName.optional(),
   group: accountName.optional(),
   mode: mode.optional(),
@@ -53,6 +57,8 @@ const volume = z.strictObject({
 const hotLvm = z.strictObject({
   layout: z.literal("lvm"),
   device,
+  /** Further devices of the volume group. One that is taken out of this list is emptied, and leaves the group. */
+  additionalDevices: z.array(device).default([]),
   volumeGroup: z
     .strictObject({ name: lvmName.default("vg_jts"), extentSize: byteSize.default(4 * 2 ** 20), dataAlignment: byteSize.default(4 * 2 ** 20) })
     .prefault({}),
@@ -75,6 +81,7 @@ const warm = z.strictObject({
   device,
   label: z.string().regex(/^[\w.-]{1,255}$/, { error: "is no label: letters, digits and _ . -" }).default(WARM.label),
   mountPoint: path.default(WARM.mountPoint),
+  mountOverFiles,
   /** Another folder that shows the same. */
   alsoAt: path.optional(),
   /** As btrfs(5) takes it for `compress=`. */
@@ -92,6 +99,7 @@ const cold = z.strictObject({
   server: z.string().regex(/^[A-Za-z0-9.:_[\]-]+$/, { error: "is no host name or address" }),
   export: path,
   mountPoint: path.default(COLD.mountPoint),
+  mountOverFiles,
   version: z
     .union([z.string(), z.number()])
     .transform(String)

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { HotSettings, LvmSettings } from "../config.ts";
 import { Directory, Filesystem, FstabEntry, LogicalVolume, PhysicalVolume, SystemUser, VolumeGroup, type OnDelete } from "../providers/index.ts";
-import { accountsOf, BIND_OPTIONS, serviceFolders, volumesOf, type ServiceFolder, type VolumeLayout } from "./layout.ts";
+import { accountsOf, BIND_OPTIONS, devicesOf, serviceFolders, volumesOf, type ServiceFolder, type VolumeLayout } from "./layout.ts";
 
 export interface HotTierArgs {
   /** The host's name: a key of `jts-storage:hosts`. */
@@ -40,29 +40,52 @@ export class HotTier extends pulumi.ComponentResource {
 
   #volumes(settings: LvmSettings): void {
     const { host, onDelete } = this.#args;
-    const { device, volumeGroup } = settings;
-    const physicalVolume = new PhysicalVolume(
-      `${this.#name}-pv`,
-      { host, device: device.path, sizeBytes: device.size, serial: device.serial, dataAlignmentBytes: volumeGroup.dataAlignment, onDelete },
-      this.#holdsData(),
-    );
+    const { volumeGroup } = settings;
+    const devices = devicesOf(settings);
+    const physicalVolumes = devices.map((device, index) => {
+      const at = index === 0 ? "device" : `additionalDevices.${index - 1}`;
+      // The main device is the tier's; each further one is known by its path.
+      const name = index === 0 ? "pv" : `pv-${device.path.slice("/dev/".length).replaceAll("/", "-")}`;
+      return new PhysicalVolume(
+        `${this.#name}-${name}`,
+        {
+          host,
+          device: device.path,
+          sizeBytes: device.size,
+          serial: device.serial,
+          dataAlignmentBytes: volumeGroup.dataAlignment,
+          onDelete,
+          configKeys: this.#keys({ device: `${at}.path`, sizeBytes: `${at}.size`, serial: `${at}.serial`, dataAlignmentBytes: "volumeGroup.dataAlignment" }),
+        },
+        this.#holdsData(),
+      );
+    });
     const group = new VolumeGroup(
       `${this.#name}-vg`,
-      { host, name: volumeGroup.name, physicalVolumes: [device.path], extentSizeBytes: volumeGroup.extentSize, onDelete },
-      this.#holdsData(physicalVolume),
+      {
+        host,
+        name: volumeGroup.name,
+        physicalVolumes: devices.map(({ path }) => path),
+        extentSizeBytes: volumeGroup.extentSize,
+        onDelete,
+        configKeys: this.#keys({ extentSizeBytes: "volumeGroup.extentSize" }),
+      },
+      this.#holdsData(...physicalVolumes),
     );
     for (const volume of volumesOf(settings)) this.#volume(volume, group);
   }
 
   #volume(volume: VolumeLayout, volumeGroup: VolumeGroup): void {
     const { host, onDelete } = this.#args;
-    const { service, name, device, sizeBytes, filesystem: type, mkfsOptions, mountPoint, options, pass, treePath } = volume;
+    const { service, name, device, sizeBytes, filesystem: type, mkfsOptions, mountPoint, mountOverFiles, options, pass, treePath } = volume;
     const child = `${this.#name}-${service}`;
-    const logicalVolume = new LogicalVolume(`${child}-lv`, { host, volumeGroup: volumeGroup.name, name, sizeBytes, onDelete }, this.#holdsData(volumeGroup));
-    const filesystem = new Filesystem(`${child}-fs`, { host, device, sizeBytes, type, mkfsOptions: [...mkfsOptions], onDelete }, this.#holdsData(logicalVolume));
+    const at = `volumes.${service}`;
+    const configKeys = this.#keys({ sizeBytes: `${at}.size`, volumeGroup: "volumeGroup.name", device: "volumeGroup.name", type: `${at}.filesystem`, mkfsOptions: `${at}.mkfsOptions`, options: `${at}.options` });
+    const logicalVolume = new LogicalVolume(`${child}-lv`, { host, volumeGroup: volumeGroup.name, name, sizeBytes, onDelete, configKeys }, this.#holdsData(volumeGroup));
+    const filesystem = new Filesystem(`${child}-fs`, { host, device, sizeBytes, type, mkfsOptions: [...mkfsOptions], onDelete, configKeys }, this.#holdsData(logicalVolume));
     // Not before, since filesystems take longest.
     const account = this.#accountOf(volume, [logicalVolume]);
-    const mount = new FstabEntry(`${child}-mount`, { host, source: device, mountPoint, type, options: [...options], pass }, { parent: this, dependsOn: [filesystem] });
+    const mount = new FstabEntry(`${child}-mount`, { host, source: device, mountPoint, mountOverFiles, type, options: [...options], pass, configKeys }, { parent: this, dependsOn: [filesystem] });
     this.#folders(volume, mountPoint, [mount], account);
     new FstabEntry(`${child}-tree`, { host, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] }, { parent: this, dependsOn: [mount] });
   }
@@ -71,6 +94,10 @@ export class HotTier extends pulumi.ComponentResource {
     const { host } = this.#args;
     const dependsOn = account === undefined ? [...mounts] : [...mounts, account];
     new Directory(`${this.#name}-${service}-folders`, { host, path, owner, group, mode, folders: [...folders] }, { parent: this, dependsOn });
+  }
+
+  #keys(keys: Readonly<Record<string, string>>): Record<string, string> {
+    return Object.fromEntries(Object.entries(keys).map(([property, key]) => [property, `${this.#args.host}.hot.${key}`]));
   }
 
   #holdsData(...dependsOn: pulumi.Resource[]): pulumi.CustomResourceOptions {

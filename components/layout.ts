@@ -27,6 +27,7 @@ export interface VolumeLayout extends ServiceFolder {
   readonly filesystem: "ext4" | "xfs" | "btrfs";
   readonly mkfsOptions: readonly string[];
   readonly mountPoint: string;
+  readonly mountOverFiles: boolean | undefined;
   readonly options: readonly string[];
   /** fs_passno of fstab(5). */
   readonly pass: number;
@@ -77,11 +78,17 @@ export function volumesOf(hot: LvmSettings): VolumeLayout[] {
       filesystem,
       mkfsOptions: configured.mkfsOptions ?? sameKind?.mkfsOptions ?? [],
       mountPoint,
+      mountOverFiles: configured.mountOverFiles,
       options: withCommonOptions(configured.options ?? sameKind?.options ?? []),
       // A check at boot does nothing for XFS and btrfs: fsck.xfs(8), fsck.btrfs(8).
       pass: filesystem === "ext4" ? 2 : 0,
     };
   });
+}
+
+/** The devices of the volume group, the main one first. */
+export function devicesOf({ device, additionalDevices }: LvmSettings): readonly LvmSettings["device"][] {
+  return [device, ...additionalDevices];
 }
 
 /** The volume group's ledger. */
@@ -126,7 +133,7 @@ export function findProblems({ connection, hot, warm, cold, automation }: Partia
   if (warm !== undefined) {
     const { source, options } = warmMount(warm);
     problems.push(...findOptionProblems("warm", { type: "btrfs", source, options, pass: 0, mkfsOptions: warm.mkfsOptions }));
-    if (hot?.layout === "lvm" && hot.device.path === warm.device.path) problems.push({ key: "warm.device.path", message: `${warm.device.path} is already the hot tier's device` });
+    if (hot?.layout === "lvm" && devicesOf(hot).some(({ path }) => path === warm.device.path)) problems.push({ key: "warm.device.path", message: `${warm.device.path} is already the hot tier's device` });
   }
   if (cold !== undefined) problems.push(...findOptionProblems("cold", { type: "nfs", source: `${cold.server}:${cold.export}`, options: cold.options, pass: 0 }));
   if (automation !== undefined) {
@@ -145,6 +152,9 @@ function findHotProblems(hot: LvmSettings): Problem[] {
   if (extentSize < 1024 || !Number.isInteger(Math.log2(extentSize))) {
     problems.push({ key: "hot.volumeGroup.extentSize", message: `${formatBytes(extentSize)} is no extent size: a power of 2, at least 1 KiB (vgcreate(8))` });
   }
+  hot.additionalDevices.forEach(({ path }, index) => {
+    if (devicesOf(hot).slice(0, index + 1).some((other) => other.path === path)) problems.push({ key: `hot.additionalDevices.${index}.path`, message: `${path} is already a device of the hot tier` });
+  });
   for (const [service, { size, mountPoint }] of Object.entries(hot.volumes ?? {})) {
     const key = `hot.volumes.${service}`;
     const profile = VOLUME_PROFILES[service];
@@ -200,6 +210,7 @@ function summarizeLvm(hot: LvmSettings) {
   const capacity = capacityOf(hot);
   return {
     device: hot.device.path,
+    ...(hot.additionalDevices.length === 0 ? {} : { additionalDevices: hot.additionalDevices.map(({ path }) => path) }),
     volumeGroup: hot.volumeGroup.name,
     ...(capacity === undefined ? {} : { planned: `${formatBytes(capacity.plannedBytes)} of ${formatBytes(capacity.volumeGroupBytes)}, ${formatBytes(capacity.freeBytes)} free for snapshots` }),
     volumes: Object.fromEntries(
@@ -281,11 +292,16 @@ function sizeOf(hot: LvmSettings, service: string): number | undefined {
   return extents === undefined ? undefined : Math.floor((extents * size.percentOfVg) / 100) * hot.volumeGroup.extentSize;
 }
 
-/** Extents of the volume group, if LVM's metadata ends where the data is aligned to. */
-function extentsOf({ device, volumeGroup: { extentSize, dataAlignment } }: LvmSettings): number | undefined {
-  if (device.size === undefined) return undefined;
+/** Extents of the volume group, if LVM's metadata ends where the data is aligned to; undefined where a device's size isn't configured. */
+function extentsOf(hot: LvmSettings): number | undefined {
+  const { extentSize, dataAlignment } = hot.volumeGroup;
   const dataStart = Math.ceil(MIB / dataAlignment) * dataAlignment;
-  return Math.max(0, Math.floor((device.size - dataStart) / extentSize));
+  let extents = 0;
+  for (const { size } of devicesOf(hot)) {
+    if (size === undefined) return undefined;
+    extents += Math.max(0, Math.floor((size - dataStart) / extentSize));
+  }
+  return extents;
 }
 
 function reserveOf(hot: LvmSettings): number {

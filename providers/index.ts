@@ -7,6 +7,8 @@ export type OnDelete = "retain" | "wipe" | "protect";
 export interface HostArgs {
   /** The host's name: a key of `jts-storage:hosts`, which has its connection. A change makes another resource. */
   host: pulumi.Input<string>;
+  /** Property → the configuration's key that it comes from, for what a preview refuses. It enters no state. Default: none. */
+  configKeys?: Readonly<Record<string, string>>;
 }
 
 export interface PhysicalVolumeArgs extends HostArgs {
@@ -25,7 +27,10 @@ export interface PhysicalVolumeArgs extends HostArgs {
 export interface VolumeGroupArgs extends HostArgs {
   /** As lvm(8) takes it. A change makes another resource. */
   name: pulumi.Input<string>;
-  /** Paths of devices that are PVs. One can be added, by vgextend(8); none can go while the VG is in use. */
+  /**
+   * Paths of devices that are PVs. One that is added joins by vgextend(8); one that is left out is emptied by pvmove(8),
+   * while its volumes are in use, where the others have room, and then leaves by vgreduce(8).
+   */
   physicalVolumes: pulumi.Input<pulumi.Input<string>[]>;
   /** In bytes, a power of 2. Default: 4 MiB. It can't change. */
   extentSizeBytes?: pulumi.Input<number>;
@@ -66,6 +71,8 @@ export interface FstabEntryArgs extends HostArgs {
   source: pulumi.Input<string>;
   /** fs_file. Made where it is absent, and immutable while nothing is mounted on it. A change makes another resource. */
   mountPoint: pulumi.Input<string>;
+  /** Mounts over a folder that isn't empty: what is in it is kept, and hidden. Default: false, that is refused. */
+  mountOverFiles?: pulumi.Input<boolean | undefined>;
   /** fs_vfstype; `none` for a bind mount. */
   type: pulumi.Input<string>;
   /** fs_mntops, one each. Default: defaults. */
@@ -83,6 +90,8 @@ export interface NfsMountArgs extends HostArgs {
   export: pulumi.Input<string>;
   /** Made where it is absent, and immutable while nothing is mounted on it. A change makes another resource. */
   mountPoint: pulumi.Input<string>;
+  /** Mounts over a folder that isn't empty: what is in it is kept, and hidden. Default: false, that is refused. */
+  mountOverFiles?: pulumi.Input<boolean | undefined>;
   /** The protocol's version, see nfs(5). Default: 4.2. */
   version?: pulumi.Input<"3" | "4" | "4.1" | "4.2">;
   /** Further mount options, one each. A server may grant smaller rsize and wsize: that is no drift. Default: none. */
@@ -162,11 +171,25 @@ export interface ConfigFileArgs extends HostArgs {
 abstract class HostResource extends pulumi.CustomResource {
   /** What the host has otherwise than declared, where no other property shows it; empty after an `up`. */
   declare readonly drift: pulumi.Output<string[]>;
+  /** In a preview alone: why this can't be. */
+  declare private readonly refused: pulumi.Output<readonly { readonly property: string; readonly reason: string }[]>;
 
-  constructor(kind: string, name: string, properties: pulumi.Inputs, options?: pulumi.CustomResourceOptions) {
-    super(`pulumi-nodejs:dynamic/jts-storage:${kind}`, name, { ...properties, drift: undefined, __provider: providerText(kind) }, options);
+  constructor(kind: string, name: string, { configKeys = {}, ...properties }: pulumi.Inputs & Pick<HostArgs, "configKeys">, options?: pulumi.CustomResourceOptions) {
+    const preview = pulumi.runtime.isDryRun() ? { isPreview: true, refused: undefined } : {};
+    super(`pulumi-nodejs:dynamic/jts-storage:${kind}`, name, { ...properties, ...preview, drift: undefined, __provider: providerText(kind) }, options);
+    if (pulumi.runtime.isDryRun()) {
+      this.refused.apply((refused) => {
+        for (const { property, reason } of refused ?? []) {
+          void pulumi.log.error(`${configKeys[property] ?? property}: ${reason}`, this);
+          process.exitCode = TOLD_WHAT_IS_WRONG;
+        }
+      });
+    }
   }
 }
+
+/** By this exit code the language host knows that a program failed and that nothing is to be added to what it said. */
+const TOLD_WHAT_IS_WRONG = 32;
 
 /** Exactly what enters the state; entry.ts keeps every name that it ever had. */
 export function providerText(kind: string): string {

@@ -11,8 +11,17 @@ const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 /**
  * Checks and normalizes what the program declares. Everything wrong is told at once, each with its property; values
  * that a preview can't know yet are passed on as they are.
+ *
+ * A failure would end a preview at its first resource. So a program that is only previewed says so, by `isPreview`; it
+ * then gets what is wrong as the property `refused`, and tells that of all resources. None of both enters a state.
  */
-export function checkInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, olds: Properties, news: Properties): CheckResult<Properties> {
+export function checkInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, olds: Properties, { isPreview, ...news }: Properties): CheckResult<Properties> {
+  const { inputs, failures = [] } = check(kind, olds, news);
+  if (failures.length === 0) return { inputs };
+  return isPreview === true ? { inputs: { ...inputs, refused: failures } } : { inputs, failures };
+}
+
+function check<I extends CommonInputs, S>(kind: ResourceKind<I, S>, olds: Properties, news: Properties): { readonly inputs: Properties; readonly failures?: InvalidInput[] } {
   const { __provider: _provider, ...declared } = news;
   const unknown = Object.keys(declared).filter((key) => holdsUnknown(declared[key]));
   const known = Object.fromEntries(Object.entries(declared).filter(([key]) => !unknown.includes(key)));

@@ -12,6 +12,10 @@ export interface PhysicalVolumeReport {
   readonly sizeBytes: number;
   /** Where the first extent starts. */
   readonly dataStartBytes: number;
+  /** In extents of volumes. */
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+  readonly tags: readonly string[];
 }
 
 export interface VolumeGroupReport {
@@ -20,8 +24,7 @@ export interface VolumeGroupReport {
   readonly extentBytes: number;
   readonly extents: number;
   readonly freeExtents: number;
-  /** Names as LVM reports them. */
-  readonly physicalVolumes: readonly string[];
+  readonly physicalVolumes: readonly PhysicalVolumeReport[];
   readonly logicalVolumes: readonly LogicalVolumeReport[];
 }
 
@@ -44,7 +47,7 @@ const report = z.object({
   report: z.array(
     z.object({
       vg: z.array(z.object({ vg_name: z.string(), vg_uuid: z.string(), vg_extent_size: count, vg_extent_count: count, vg_free_count: count })).default([]),
-      pv: z.array(z.object({ pv_name: z.string(), pv_uuid: z.string(), dev_size: count, pv_size: count, pe_start: count })).default([]),
+      pv: z.array(z.object({ pv_name: z.string(), pv_uuid: z.string(), dev_size: count, pv_size: count, pe_start: count, pv_used: count, pv_free: count, pv_tags: z.string() })).default([]),
       lv: z.array(z.object({ lv_name: z.string(), lv_uuid: z.string(), lv_size: count, origin: z.string() })).default([]),
     }),
   ),
@@ -57,17 +60,20 @@ export const lvm: Fact<undefined, LvmReport> = {
   command: () => cmd`lvm fullreport --reportformat json --units b --nosuffix`,
   parse({ stdout }) {
     const sections = report.parse(JSON.parse(stdout)).report;
+    const volumesOf = ({ vg, pv }: (typeof sections)[number]): PhysicalVolumeReport[] =>
+      pv.map((one) => ({
+        name: one.pv_name,
+        uuid: one.pv_uuid,
+        volumeGroup: vg[0]?.vg_name ?? "",
+        deviceBytes: one.dev_size,
+        sizeBytes: one.pv_size,
+        dataStartBytes: one.pe_start,
+        usedBytes: one.pv_used,
+        freeBytes: one.pv_free,
+        tags: one.pv_tags === "" ? [] : one.pv_tags.split(","),
+      }));
     return {
-      physicalVolumes: sections.flatMap(({ vg, pv }) =>
-        pv.map((one) => ({
-          name: one.pv_name,
-          uuid: one.pv_uuid,
-          volumeGroup: vg[0]?.vg_name ?? "",
-          deviceBytes: one.dev_size,
-          sizeBytes: one.pv_size,
-          dataStartBytes: one.pe_start,
-        })),
-      ),
+      physicalVolumes: sections.flatMap(volumesOf),
       volumeGroups: sections.flatMap(({ vg, pv, lv }) =>
         vg
           .filter(({ vg_name }) => vg_name !== "")
@@ -77,7 +83,7 @@ export const lvm: Fact<undefined, LvmReport> = {
             extentBytes: group.vg_extent_size,
             extents: group.vg_extent_count,
             freeExtents: group.vg_free_count,
-            physicalVolumes: pv.map(({ pv_name }) => pv_name),
+            physicalVolumes: volumesOf({ vg, pv, lv }),
             logicalVolumes: lv.map((volume) => ({
               name: volume.lv_name,
               uuid: volume.lv_uuid,

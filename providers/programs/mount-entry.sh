@@ -1,7 +1,7 @@
-# Usage: mount-entry MOUNT-POINT none|mount|remount|replace SHA256-OF-FSTAB LINE, the new text of fstab with our
-# LINE on standard input
+# Usage: mount-entry MOUNT-POINT none|mount|remount|replace SHA256-OF-FSTAB LINE [over-files], the new text of fstab
+# with our LINE on standard input
 # Changes /etc/fstab and what is mounted, both or neither.
-target=$1 action=$2 expected=$3 line=$4
+target=$1 action=$2 expected=$3 line=$4 over_files=${5-}
 fstab=/etc/fstab
 text='' old=''
 read_all() { IFS= read -r -d '' "$1" || true; }
@@ -28,8 +28,8 @@ if ! is_mounted; then
   make_directory "$target"
   shopt -s nullglob dotglob
   inside=("$target"/*)
-  if ((${#inside[@]})); then
-    echo "$target is not empty, and a mount would hide what is in it; move it away first: mv $target $target.before" >&2
+  if ((${#inside[@]})) && [[ -z $over_files ]]; then
+    echo "$target is not empty, and a mount would hide what is in it; move it away first: mv $target $target.before; or set mountOverFiles, which keeps it underneath" >&2
     exit 1
   fi
   # While nothing is mounted here, not even root can write: a service that starts too early fills no root disk.

@@ -53,7 +53,10 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
   refuseChange: (olds, news) =>
     (["device", "type", "label"] as const)
       .filter((property) => olds[property] !== news[property])
-      .map((property) => ({ property, reason: `the ${property} of the filesystem on ${olds.device} can't change from ${olds[property] ?? "none"} to ${news[property] ?? "none"}; see docs/runbooks/change-a-filesystem.md` })),
+      .map((property) => ({
+        property,
+        reason: `the ${property} of the filesystem on ${olds.device} can't change from ${olds[property] ?? "none"} to ${news[property] ?? "none"}; see docs/runbooks/${property === "device" ? "move-to-a-new-disk" : "change-a-filesystem"}.md`,
+      })),
 
   async observe(ask, { device: path, type }) {
     // Together, so that they travel together; a path that leads nowhere has no signatures to be read.

@@ -32,7 +32,7 @@ interface MountedEntry<I extends CommonInputs> {
 }
 
 /** A line of fstab and the mount that it describes: both are there, or neither. */
-export function mountedEntry<I extends CommonInputs & { readonly mountPoint: string }>({ name, inputs, entry, read }: MountedEntry<I>): ResourceKind<I, Seen> {
+export function mountedEntry<I extends CommonInputs & { readonly mountPoint: string; readonly mountOverFiles?: boolean | undefined }>({ name, inputs, entry, read }: MountedEntry<I>): ResourceKind<I, Seen> {
   return {
     name,
     inputs,
@@ -85,7 +85,7 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
             risk: action === "replace" ? "interrupts-service" : "safe",
             owesReload: action === "mount",
             foresees: { fact: fstab, value: newText },
-            command: { ...ledgerProgram("mount-entry", mountPoint, action, sha256(text), printEntry(wanted)), stdin: newText },
+            command: { ...ledgerProgram("mount-entry", mountPoint, action, sha256(text), printEntry(wanted), ...(desired.mountOverFiles === true ? ["over-files"] : [])), stdin: newText },
           },
         ],
       };

@@ -7,6 +7,7 @@ const inputs = z.object({
   server: z.string().regex(/^[A-Za-z0-9.:_[\]-]+$/, { error: "is no host name or address" }),
   export: path,
   mountPoint: path,
+  mountOverFiles: z.boolean().optional(),
   version: z.enum(["3", "4", "4.1", "4.2"]).default("4.2"),
   options: z.array(z.string().regex(/^[^,\s\0]+$/, { error: "is no mount option: commas, spaces and NUL can't be in one" })).default([]),
 });

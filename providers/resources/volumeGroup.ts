@@ -1,10 +1,11 @@
 import { z } from "zod";
-import { CONVERGED, type Refusal } from "../engine/plan.ts";
+import { CONVERGED, type Refusal, type Step } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
 import { lvm, type VolumeGroupReport } from "../facts/lvm.ts";
 import { realPath } from "../facts/realPath.ts";
 import { cmd, type Command } from "../host/command.ts";
 import { program } from "../programs/program.ts";
+import { formatBytes } from "../values/size.ts";
 import { bytes, hostName, lvmName, onDelete, path } from "./inputs.ts";
 
 const inputs = z.object({
@@ -22,6 +23,12 @@ interface Seen {
   readonly names: ReadonlyMap<string, string | undefined>;
 }
 
+/**
+ * The tag, see lvm(8), of a PV that this program may take out again: it was declared once, as one of several. One that
+ * somebody else added has none.
+ */
+const OURS = "jts-storage";
+
 /** An LVM volume group, see vgcreate(8). */
 export const volumeGroup: ResourceKind<Inputs, Seen> = {
   name: "VolumeGroup",
@@ -30,12 +37,8 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
   changes: ["lvm"],
   turn: "host",
   id: ({ host, name }) => `${host}:${name}`,
-  refuseChange: (olds, news) => [
-    ...(olds.extentSizeBytes === news.extentSizeBytes ? [] : [{ property: "extentSizeBytes", reason: "the extent size of a VG can't change in place; see docs/runbooks/move-to-a-new-disk.md" }]),
-    ...olds.physicalVolumes
-      .filter((one) => !news.physicalVolumes.includes(one))
-      .map((one) => ({ property: "physicalVolumes", reason: `${one} can't be taken out of a VG in use; see docs/runbooks/move-to-a-new-disk.md` })),
-  ],
+  refuseChange: (olds, news) =>
+    olds.extentSizeBytes === news.extentSizeBytes ? [] : [{ property: "extentSizeBytes", reason: "the extent size of a VG can't change in place; see docs/runbooks/move-to-a-new-disk.md" }],
 
   async observe(ask, { name, physicalVolumes }) {
     const [report, ...real] = await Promise.all([ask(lvm, undefined), ...physicalVolumes.map((one) => ask(realPath, one))]);
@@ -46,24 +49,39 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
 
   plan({ name, physicalVolumes, extentSizeBytes }, { group, names }) {
     if (group === undefined) {
-      return { steps: [{ summary: `make the volume group ${name}`, risk: "safe", guard: arePhysicalVolumes(physicalVolumes), command: cmd`vgcreate --physicalextentsize ${extentSizeBytes}b -- ${name} ${physicalVolumes}` }] };
+      const make: Step = { summary: `make the volume group ${name}`, risk: "safe", guard: arePhysicalVolumes(physicalVolumes), command: cmd`vgcreate --physicalextentsize ${extentSizeBytes}b -- ${name} ${physicalVolumes}` };
+      return { steps: [make, ...tag(physicalVolumes, physicalVolumes)] };
     }
     const refusals: Refusal[] = [];
     if (group.extentBytes !== extentSizeBytes) {
       refusals.push({ found: `${name} has extents of ${group.extentBytes} bytes instead of ${extentSizeBytes}`, next: `declare extentSize: ${group.extentBytes}.` });
     }
     const declared = [...names.values()];
-    for (const one of group.physicalVolumes.filter((pv) => !declared.includes(pv))) {
-      refusals.push({ found: `${name} also has the physical volume ${one}`, next: "declare it too, or move its extents away by hand: docs/runbooks/move-to-a-new-disk.md." });
+    const staying = group.physicalVolumes.filter((pv) => declared.includes(pv.name));
+    const leaving = group.physicalVolumes.filter((pv) => !declared.includes(pv.name));
+    for (const pv of leaving.filter(({ tags }) => !tags.includes(OURS))) {
+      refusals.push({ found: `${name} also has the physical volume ${pv.name}`, next: `declare it too; or, if it was to be this program's to take out: pvchange --addtag ${OURS} ${pv.name}` });
     }
-    const missing = physicalVolumes.filter((one) => !group.physicalVolumes.includes(names.get(one) ?? ""));
+    const missing = physicalVolumes.filter((one) => !staying.some((pv) => pv.name === names.get(one)));
     // A VG that has none of ours is another machine's or another program's of the same name.
-    if (missing.length === physicalVolumes.length) {
-      refusals.push({ found: `a volume group ${name} exists already, on ${group.physicalVolumes.join(", ")}`, next: "choose another name, or declare its devices." });
+    if (staying.length === 0) {
+      refusals.push({ found: `a volume group ${name} exists already, on ${group.physicalVolumes.map((pv) => pv.name).join(", ")}`, next: "choose another name, or declare its devices." });
+    }
+    const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
+    const [used, free] = [sum(leaving.map((pv) => pv.usedBytes)), sum(staying.map((pv) => pv.freeBytes))];
+    // What is added now has no extents yet that could be counted.
+    if (missing.length === 0 && used > free) {
+      refusals.push({ found: `${leaving.map((pv) => pv.name).join(", ")} can't leave ${name}: volumes have ${formatBytes(used)} there, and ${formatBytes(free)} is free elsewhere`, next: "make room, or add a device first: docs/runbooks/move-to-a-new-disk.md." });
     }
     if (refusals.length > 0) return { steps: [], refusals };
-    if (missing.length === 0) return CONVERGED;
-    return { steps: [{ summary: `add ${missing.join(", ")} to the volume group ${name}`, risk: "safe", guard: arePhysicalVolumes(missing), command: cmd`vgextend -- ${name} ${missing}` }] };
+
+    const steps: Step[] = [];
+    if (missing.length > 0) steps.push({ summary: `add ${missing.join(", ")} to the volume group ${name}`, risk: "safe", guard: arePhysicalVolumes(missing), command: cmd`vgextend -- ${name} ${missing}` });
+    steps.push(...tag(physicalVolumes, physicalVolumes.filter((one) => !staying.some((pv) => pv.name === names.get(one) && pv.tags.includes(OURS)))));
+    for (const pv of leaving) {
+      steps.push({ summary: `move ${formatBytes(pv.usedBytes)} of volumes off ${pv.name}, and take it out of ${name}`, risk: "safe", guard: program("is-uuid", "pv", pv.name, pv.uuid), command: program("take-out-physical-volume", name, pv.name) });
+    }
+    return { steps };
   },
 
   leaves: ({ onDelete }) => onDelete !== "wipe",
@@ -85,11 +103,17 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
       : {
           inputs: {
             extentSizeBytes: group.extentBytes,
-            physicalVolumes: physicalVolumes.filter((one) => group.physicalVolumes.includes(names.get(one) ?? "")),
+            physicalVolumes: physicalVolumes.filter((one) => group.physicalVolumes.some((pv) => pv.name === names.get(one))),
           },
           outputs: { uuid: group.uuid },
         },
 };
+
+/** The only one stays as long as the group, and needs no tag. */
+function tag(all: readonly string[], untagged: readonly string[]): Step[] {
+  if (all.length === 1 || untagged.length === 0) return [];
+  return [{ summary: `tag ${untagged.join(", ")} as this program's`, risk: "safe", command: cmd`pvchange --quiet --addtag ${OURS} -- ${untagged}` }];
+}
 
 /** vgcreate and vgextend would make PVs of them, without our proof that they are blank. */
 function arePhysicalVolumes(devices: readonly string[]): Command {

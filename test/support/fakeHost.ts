@@ -12,7 +12,7 @@ export interface Machine {
   devices: Record<string, { type: string; bytes: number; serial: string | null; disk: string | null; uuid?: string }>;
   /** Path → the kernel's path. */
   links: Record<string, string>;
-  volumeGroups: Record<string, { uuid: string; extentBytes: number; devices: string[] }>;
+  volumeGroups: Record<string, { uuid: string; extentBytes: number; devices: string[]; tagged?: string[] }>;
   /** By the kernel's path of the device; a PV's type is LVM2_member. */
   signatures: Record<string, { type: string; label: string | null; uuid: string; bytes: number }>;
   files: Record<string, { type: string; owner: string; group: string; mode: string; content?: string }>;
@@ -236,6 +236,17 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     const [name = "", ...paths] = operands(args);
     host.machine.volumeGroups[name]!.devices.push(...paths.map((path) => host.device(path)));
   },
+  pvchange(host, args) {
+    for (const device of operands(args).map((path) => host.device(path))) {
+      const group = Object.values(host.machine.volumeGroups).find(({ devices }) => devices.includes(device));
+      if (group === undefined) throw new Failure("can't tag a PV in no VG");
+      group.tagged = [...new Set([...(group.tagged ?? []), device])];
+    }
+  },
+  "take-out-physical-volume"(host, [name = "", device = ""]) {
+    const group = host.machine.volumeGroups[name]!;
+    for (const list of [group.devices, group.tagged ?? []]) list.splice(0, list.length, ...list.filter((one) => one !== device));
+  },
   vgremove(host, args) {
     const [name = ""] = operands(args);
     if (host.volumesOf(name).length > 0) throw new Failure("Do you really want to remove volumes? [y/n]");
@@ -374,7 +385,7 @@ class Commands {
 
   lvmReport(): string {
     const pvs = (devices: string[]) =>
-      devices.map((name) => ({ pv_name: name, pv_uuid: this.machine.signatures[name]?.uuid, dev_size: this.machine.devices[name]?.bytes, pv_size: this.machine.signatures[name]?.bytes, pe_start: 4_194_304 }));
+      devices.map((name) => ({ pv_name: name, pv_uuid: this.machine.signatures[name]?.uuid, dev_size: this.machine.devices[name]?.bytes, pv_size: this.machine.signatures[name]?.bytes, pe_start: 4_194_304, pv_used: 0, pv_free: 0, pv_tags: Object.values(this.machine.volumeGroups).some(({ tagged = [] }) => tagged.includes(name)) ? "jts-storage" : "" }));
     const groups = Object.entries(this.machine.volumeGroups);
     const used = groups.flatMap(([, { devices }]) => devices);
     const unused = Object.keys(this.machine.signatures).filter((device) => this.machine.signatures[device]?.type === "LVM2_member" && !used.includes(device));

@@ -87,7 +87,6 @@ describe("checkInputs", () => {
     ["PhysicalVolume", { device: "/dev/sdb" }, "device"],
     ["PhysicalVolume", { dataAlignmentBytes: 1024 ** 2 }, "dataAlignmentBytes"],
     ["VolumeGroup", { extentSizeBytes: 8 * 1024 ** 2 }, "extentSizeBytes"],
-    ["VolumeGroup", { physicalVolumes: ["/dev/sda2"] }, "physicalVolumes"],
   ])("refuses in preview that a %s changes to %j, with the way out", async (name, change, property) => {
     const olds = await checked(situationOf(name), host);
     const { failures } = await check(name, declaredOf(name, change), olds);
@@ -101,10 +100,19 @@ describe("checkInputs", () => {
     ["LogicalVolume", { host: "other", sizeBytes: 1024 ** 3 }],
     ["Filesystem", { mkfsOptions: ["-K"] }],
     ["VolumeGroup", { physicalVolumes: ["/dev/disk/by-id/nvme-1", "/dev/sda2", "/dev/sdb"] }],
+    ["VolumeGroup", { physicalVolumes: ["/dev/sda2"] }],
     ["VolumeGroup", { name: "vg_other", extentSizeBytes: 8 * 1024 ** 2 }],
     ["FstabEntry", { mountPoint: "/data/other", options: ["noatime"] }],
   ])("lets a %s change to %j", async (name, change) => {
     expect((await check(name, declaredOf(name, change), await checked(situationOf(name), host))).failures).toEqual([]);
+  });
+
+  it("tells a program that is only previewed what is refused, and lets the preview go on", async () => {
+    const olds = await checked(situationOf("LogicalVolume"), host);
+    const { inputs, failures } = await check("LogicalVolume", declaredOf("LogicalVolume", { sizeBytes: 1024 ** 3, isPreview: true }), olds);
+    expect(failures).toEqual([]);
+    expect(inputs.refused).toEqual([{ property: "sizeBytes", reason: expect.stringContaining("can't shrink") }]);
+    expect(await check("LogicalVolume", declaredOf("LogicalVolume", { isPreview: true }), olds)).toEqual(await check("LogicalVolume", declaredOf("LogicalVolume"), olds));
   });
 
   it("asks no host", () => {

@@ -17,6 +17,9 @@ describe("lvm", () => {
           deviceBytes: 4_000_787_030_016,
           sizeBytes: 4_000_787_030_016,
           dataStartBytes: 4_194_304,
+          usedBytes: 0,
+          freeBytes: 4_000_787_030_016,
+          tags: [],
         },
       ],
       volumeGroups: [],
@@ -27,7 +30,8 @@ describe("lvm", () => {
     const report = lvm.parse(fixture("lvm-fullreport-jts.json"), undefined);
     expect(report.physicalVolumes).toMatchObject([{ name: "/dev/nvme0n1", volumeGroup: "vg_jts", sizeBytes: 4_000_778_813_440 }]);
     expect(report.volumeGroups).toHaveLength(1);
-    expect(report.volumeGroups[0]).toMatchObject({ name: "vg_jts", extentBytes: 4_194_304, extents: 953_860, freeExtents: 32_260, physicalVolumes: ["/dev/nvme0n1"] });
+    expect(report.volumeGroups[0]).toMatchObject({ name: "vg_jts", extentBytes: 4_194_304, extents: 953_860, freeExtents: 32_260, physicalVolumes: report.physicalVolumes });
+    expect(report.physicalVolumes).toMatchObject([{ usedBytes: 3_865_470_566_400, freeBytes: 135_308_247_040, tags: [] }]);
     const gib = 1024 ** 3;
     expect(report.volumeGroups[0]?.logicalVolumes.map(({ name, sizeBytes }) => [name, sizeBytes / gib])).toEqual([
       ["lv_clickhouse", 1500],

@@ -78,18 +78,21 @@ const signs = fc.constantFrom<string[][]>([], ["a signature of gpt"], ["mounted 
 const device = fc.record({ path: fc.constant("/dev/sda"), type: fc.constant("disk"), sizeBytes: bytes, serial: optional(fc.constantFrom("S1", "S2")) });
 const roundUp = (size: number) => Math.ceil(size / EXTENT) * EXTENT;
 
+const none = { usedBytes: 0, freeBytes: 1000 * EXTENT, tags: [] };
+const pvOf = (name: string, tags: string[] = []) => ({ name, uuid: `uuid of ${name}`, volumeGroup: "vg", deviceBytes: 1000 * EXTENT, sizeBytes: 1000 * EXTENT, dataStartBytes: EXTENT, ...none, tags });
+
 const pv = kindCase<InputsOf<typeof physicalVolume>, SeenOf<typeof physicalVolume>>(
   physicalVolume,
   fc.record({ host: word, device: path, sizeBytes: optional(bytes), serial: optional(fc.constantFrom("S1", "S2")), dataAlignmentBytes: fc.constantFrom(MIB, EXTENT), onDelete }),
   ({ sizeBytes = 1000 * EXTENT, serial, dataAlignmentBytes }) => ({
     device: { path: "/dev/sda", type: "disk", sizeBytes, serial },
-    volume: { name: "/dev/sda", uuid: "uuid-1", volumeGroup: "", deviceBytes: sizeBytes, sizeBytes: sizeBytes - dataAlignmentBytes, dataStartBytes: dataAlignmentBytes },
+    volume: { name: "/dev/sda", uuid: "uuid-1", volumeGroup: "", deviceBytes: sizeBytes, sizeBytes: sizeBytes - dataAlignmentBytes, dataStartBytes: dataAlignmentBytes, ...none },
     signs: [],
   }),
   () =>
     fc.record({
       device: optional(device),
-      volume: optional(fc.record({ name: fc.constant("/dev/sda"), uuid, volumeGroup: fc.constantFrom("", "vg"), deviceBytes: bytes, sizeBytes: bytes, dataStartBytes: fc.constantFrom(MIB, EXTENT, 1000) })),
+      volume: optional(fc.record({ name: fc.constant("/dev/sda"), uuid, volumeGroup: fc.constantFrom("", "vg"), deviceBytes: bytes, sizeBytes: bytes, dataStartBytes: fc.constantFrom(MIB, EXTENT, 1000), usedBytes: fc.constant(0), freeBytes: fc.constant(0), tags: fc.constant([]) })),
       signs,
     }),
 );
@@ -98,11 +101,11 @@ const vg = kindCase<InputsOf<typeof volumeGroup>, SeenOf<typeof volumeGroup>>(
   volumeGroup,
   fc.record({ host: word, name: word, physicalVolumes: fc.uniqueArray(path, { minLength: 1, maxLength: 3 }), extentSizeBytes: fc.constantFrom(EXTENT, 2 * EXTENT), onDelete }),
   ({ name, physicalVolumes, extentSizeBytes }) => ({
-    group: { name, uuid: "uuid-1", extentBytes: extentSizeBytes, extents: 9, freeExtents: 9, physicalVolumes: physicalVolumes.map((one) => `real ${one}`), logicalVolumes: [] },
+    group: { name, uuid: "uuid-1", extentBytes: extentSizeBytes, extents: 9, freeExtents: 9, physicalVolumes: physicalVolumes.map((one) => pvOf(`real ${one}`, physicalVolumes.length > 1 ? ["jts-storage"] : [])), logicalVolumes: [] },
     names: new Map(physicalVolumes.map((one) => [one, `real ${one}`])),
   }),
   ({ name, physicalVolumes }) => {
-    const devices = fc.subarray([...physicalVolumes.map((one) => `real ${one}`), "/dev/other"]);
+    const devices = fc.subarray([...physicalVolumes.map((one) => pvOf(`real ${one}`)), pvOf("/dev/other"), pvOf("/dev/leaving", ["jts-storage"])]);
     const volumes = fc.constantFrom<{ name: string; uuid: string; sizeBytes: number; origin: undefined }[][]>([], [{ name: "lv", uuid: "u", sizeBytes: 1, origin: undefined }]);
     return fc.record({
       group: optional(fc.record({ name: fc.constant(name), uuid, extentBytes: fc.constantFrom(EXTENT, 2 * EXTENT), extents: fc.constant(9), freeExtents: fc.constant(9), physicalVolumes: devices, logicalVolumes: volumes })),

@@ -8,7 +8,7 @@ type Seen = Parameters<typeof logicalVolume.plan>[1];
 const GIB = 1024 ** 3;
 const EXTENT = 4 * 1024 ** 2;
 const desired: Inputs = { host: "h", volumeGroup: "vg_jts", name: "lv_redis", sizeBytes: 50 * GIB, onDelete: "retain" };
-const group: NonNullable<Seen["group"]> = { name: "vg_jts", uuid: "u", extentBytes: EXTENT, extents: 100_000, freeExtents: 90_000, physicalVolumes: ["/dev/sda"], logicalVolumes: [] };
+const group: NonNullable<Seen["group"]> = { name: "vg_jts", uuid: "u", extentBytes: EXTENT, extents: 100_000, freeExtents: 90_000, physicalVolumes: [], logicalVolumes: [] };
 const seen = (sizeBytes: number, origin?: string): Seen => ({ group, volume: { name: "lv_redis", uuid: "u1", sizeBytes, origin } });
 
 describe("the plan of a logical volume", () => {

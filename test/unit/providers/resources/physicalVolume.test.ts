@@ -9,7 +9,7 @@ const MIB = 1024 ** 2;
 const path = "/dev/disk/by-id/nvme-1";
 const desired: Inputs = { host: "h", device: path, sizeBytes: 1000 * MIB, serial: "S1", dataAlignmentBytes: 4 * MIB, onDelete: "retain" };
 const blank: Seen = { device: { path: "/dev/nvme0n1", type: "disk", sizeBytes: 1000 * MIB, serial: "S1" }, volume: undefined, signs: [] };
-const volume = { name: "/dev/nvme0n1", uuid: "u1", volumeGroup: "", deviceBytes: 1000 * MIB, sizeBytes: 992 * MIB, dataStartBytes: 4 * MIB };
+const volume = { name: "/dev/nvme0n1", uuid: "u1", volumeGroup: "", deviceBytes: 1000 * MIB, sizeBytes: 992 * MIB, dataStartBytes: 4 * MIB, usedBytes: 0, freeBytes: 992 * MIB, tags: [] };
 const made: Seen = { ...blank, volume };
 
 describe("the plan of a physical volume", () => {
