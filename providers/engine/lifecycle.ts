@@ -92,7 +92,9 @@ async function halfMade<I extends CommonInputs, S>(kind: ResourceKind<I, S>, ses
   } catch {
     // Not proved absent, so it may be there.
   }
-  return Object.assign(error, { id, properties: outputs(kind, inputs, seen), reasons: [error.message] });
+  // The loss of a call is one error for all who shared it, and each has properties of its own.
+  const own = Object.create(Object.getPrototypeOf(error) as object, Object.getOwnPropertyDescriptors(error)) as Error;
+  return Object.assign(own, { id, properties: outputs(kind, inputs, seen), reasons: [error.message] });
 }
 
 /** The one place where losing data is refused. */

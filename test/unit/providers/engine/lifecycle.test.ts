@@ -303,6 +303,26 @@ describe.concurrent("resources of one run", () => {
     expect(made.map((one) => (one.status === "fulfilled" ? one.value.id : (one.reason as Error).message))).toEqual(["fake:vg_jts/lv_0", expect.stringContaining("already exists"), "fake:vg_jts/lv_2"]);
   });
 
+  it("whose shared call is lost enter the state each under its own id, and those that are proved absent don't", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    const provider = situation.run(host);
+    const call = host.call.bind(host);
+    host.call = async (program) => {
+      const answers = await call({ ...program, steps: program.steps.slice(0, 2) });
+      if (program.steps.length > 0) throw new HostUnreachable("the connection was lost", "nothing");
+      return answers;
+    };
+    const inputs = await Promise.all(volumes([1, 2, 3].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)));
+    const made = await Promise.all(inputs.map((one) => provider.create(one).catch((error: unknown) => error)));
+    expect(made).toEqual([expect.any(HostUnreachable), expect.any(HostUnreachable), expect.any(HostUnreachable)]);
+    expect(made).toMatchObject([
+      { id: "fake:vg_jts/lv_0", properties: inputs[0] },
+      { id: "fake:vg_jts/lv_1", properties: inputs[1] },
+      expect.not.objectContaining({ id: expect.anything() as unknown }),
+    ]);
+  });
+
   it("edit fstab one after the other, each on what the last one left", async () => {
     const situation = situationOf("NfsMount");
     const host = new FakeHost(situation.machine());
