@@ -84,6 +84,17 @@ export class FakeHost implements Host {
     this.#staysDown = staysDown;
   }
 
+  /** Whether the command that is to go wrong was reached. */
+  get hasFailed(): boolean {
+    return this.#commandsUntilFault < 0;
+  }
+
+  /** Nothing goes wrong any more. */
+  recover(): void {
+    this.isDown = false;
+    this.#commandsUntilFault = Number.POSITIVE_INFINITY;
+  }
+
   /** Names of the steps that ran, guards too. */
   get steps(): string[] {
     return this.calls.flatMap(({ steps }) => steps.map(nameOf));
@@ -99,14 +110,14 @@ export class FakeHost implements Host {
       steps.push(output);
       if (!succeeded(step, output)) break;
     }
-    return { steps, questions: program.questions.map((question) => this.#run(question)) };
+    return { steps, questions: program.questions.map((question) => this.#run(question, false)) };
   }
 
-  #run(command: Command): Output {
+  #run(command: Command, mayChange = true): Output {
     const fault = this.#commandsUntilFault-- === 0 ? this.#fault : undefined;
     if (fault === "fails before") return KILLED;
     if (fault !== "lost before") {
-      const output = this.answers.get(nameOf(command)) ?? carryOut(this.machine, command, (accident) => this.accidents.push(accident));
+      const output = this.answers.get(nameOf(command)) ?? carryOut(this.machine, command, mayChange, (accident) => this.accidents.push(accident));
       if (fault === undefined) return output;
     }
     if (fault === "fails after") return KILLED;
@@ -133,14 +144,15 @@ class Failure extends Error {
   }
 }
 
-function carryOut(machine: Machine, command: Command, happened: (accident: string) => void): Output {
+function carryOut(machine: Machine, command: Command, mayChange: boolean, happened: (accident: string) => void): Output {
   const tool = TOOLS[nameOf(command)];
   if (tool === undefined) throw new Error(`The fake host has no ${nameOf(command)}.`);
   const args = command.argv[0] === "bash" ? command.argv.slice(4) : command.argv.slice(1);
-  const trial = structuredClone(machine);
+  // A tool that fails has changed nothing.
+  const trial = mayChange ? structuredClone(machine) : machine;
   try {
     const stdout = tool(new Commands(trial, happened), args, command.stdin ?? "") ?? "";
-    Object.assign(machine, trial);
+    if (mayChange) Object.assign(machine, trial);
     return { stdout, stderr: "", exitCode: 0 };
   } catch (error) {
     if (error instanceof Failure) return error.output;
@@ -257,7 +269,9 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     const path = `/dev/${group}/${valueOf(args, "--name")}`;
     if (host.machine.volumeGroups[group] === undefined) throw new Failure(`Volume group "${group}" not found`);
     if (path in host.machine.links) throw new Failure("already exists in volume group");
-    const device = `/dev/dm-${Object.keys(host.machine.devices).filter((name) => name.startsWith("/dev/dm-")).length}`;
+    let number = 0;
+    while (`/dev/dm-${number}` in host.machine.devices) number++;
+    const device = `/dev/dm-${number}`;
     host.machine.devices[device] = { type: "lvm", bytes: host.extents(group, bytesOf(args, "--size")), serial: null, disk: null, uuid: host.uuid() };
     host.machine.links[path] = device;
   },
@@ -307,6 +321,12 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   "activate-sysctl"(host, [path = "", ...kernelFiles]) {
     kernelFiles.forEach((file) => host.rememberKernel(file));
     for (const [, key = "", value = ""] of host.contentOf(path).matchAll(/^(\S+) *= *(.*)$/gm)) host.machine.kernel[`/proc/sys/${key.replaceAll(".", "/")}`] = value;
+  },
+  "activate-udev"(host, [device = "", attribute = ""]) {
+    const file = `/sys/class/block/${host.device(device).slice("/dev/".length)}/${attribute}`;
+    host.rememberKernel(file);
+    const assigned = Object.entries(host.machine.files).flatMap(([path, { content = "" }]) => (path.startsWith("/etc/udev/rules.d/") ? [...content.matchAll(/ATTR\{([^}]+)\}="([^"]*)"/g)] : []));
+    host.machine.kernel[file] = assigned.findLast(([, name]) => name === attribute)?.[2] ?? host.machine.kernel[file] ?? "";
   },
   "restore-kernel-values"({ machine }, kernelFiles) {
     for (const file of kernelFiles) {
@@ -418,7 +438,7 @@ class Commands {
   }
 
   numberOf(device: string): string {
-    return `253:${Object.keys(this.machine.devices).indexOf(device)}`;
+    return device.startsWith("/dev/dm-") ? `253:${device.slice("/dev/dm-".length)}` : `8:${Object.keys(this.machine.devices).indexOf(device)}`;
   }
 
   isMounted(target: string): boolean {
