@@ -11,10 +11,10 @@ type Connection = HostSettings["connection"];
  * A host's connection as `@pulumi/command` takes it. It reads neither ~/.ssh/config nor the key's file, so the key
  * travels as a secret; without one, or where the file isn't on this machine, the SSH agent has it.
  */
-export function connectionArgs({ host, port, user, hostKey, identityFile, proxyJump, proxyHostKey }: Connection): types.input.remote.ConnectionArgs {
+export function connectionArgs({ host, port, user, hostKey, identityFile, proxyJump, proxyHostKey, timeoutSeconds }: Connection): types.input.remote.ConnectionArgs {
   const key = identityFile === undefined ? undefined : readKey(identityFile);
   const privateKey = key === undefined ? {} : { privateKey: pulumi.secret(key) };
-  const bounds = { perDialTimeout: 15, dialErrorLimit: 3 };
+  const bounds = { perDialTimeout: timeoutSeconds, dialErrorLimit: 3 };
   const proxy = /^(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(proxyJump ?? "");
   if (proxy === null || proxyHostKey === undefined) return { host, port, user, hostKey, ...bounds, ...privateKey };
   const [, proxyUser = user, proxyHost = "", proxyPort = "22"] = proxy;

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import { execa } from "execa";
 import { ROOT_DISK } from "./image/build.ts";
-import { folderOf, NVME_BYTES, SATA_BYTES, VOLUME1_BYTES, type Machine } from "./machine.ts";
+import { folderOf, NVME_BYTES, SATA_BYTES, SPARE_BYTES, VOLUME1_BYTES, type Machine } from "./machine.ts";
 
 /** The partition before ours on the SATA disk. */
 const FOREIGN_PARTITION_MIB = 1024;
@@ -18,7 +18,7 @@ export async function ensureDisks(machine: Machine): Promise<void> {
   // The image's path is told relative to the overlay, so that the checkout can be moved.
   await execa("qemu-img", ["create", "-q", "-f", "qcow2", "-b", relative(folder, ROOT_DISK), "-F", "raw", "root.qcow2"], { cwd: folder });
   if (machine === "nas") await makeVolume1(join(folder, "volume1.img"));
-  else await Promise.all([makeSparse(join(folder, "nvme.img"), NVME_BYTES), makeSata(join(folder, "sata.img"))]);
+  else await Promise.all([makeSparse(join(folder, "nvme.img"), NVME_BYTES), makeSparse(join(folder, "spare.img"), SPARE_BYTES), makeSata(join(folder, "sata.img"))]);
   await writeFile(made, "");
 }
 

@@ -11,14 +11,14 @@ import { LAB } from "./folders.ts";
 import { buildImage } from "./image/build.ts";
 import { fingerprint, hostKey, makeKeys, STACK_KEY } from "./keys.ts";
 import { locked } from "./lock.ts";
-import { folderOf, MACHINES, qemuArguments, type Machine } from "./machine.ts";
+import { folderOf, MACHINES, qemuArguments, type DataDisk, type Machine } from "./machine.ts";
 import { chooseSshPort, sshPort } from "./ports.ts";
 import { killQemu, processOf, startQemu, waitForEnd } from "./qemu.ts";
 import { disconnect, greets, run } from "./ssh.ts";
 import { STATE } from "./stack.ts";
 
 export { run, type RunOptions } from "./ssh.ts";
-export { MACHINES, NVME_BYTES, NVME_PATH, NVME_SERIAL, SATA_BYTES, SATA_PARTITION_PATH, SATA_SERIAL, type Machine } from "./machine.ts";
+export { MACHINES, NVME_BYTES, NVME_PATH, NVME_SERIAL, SPARE_BYTES, SPARE_PATH, SPARE_SERIAL, SATA_BYTES, SATA_PARTITION_PATH, SATA_SERIAL, type Machine } from "./machine.ts";
 export { pulumiEnv } from "./stack.ts";
 
 /** An emulated boot takes half a minute; a loaded machine may need several times that. */
@@ -60,6 +60,15 @@ export async function reboot(machine: Machine = "storage-host", { hard = false }
   });
 }
 
+/** Cuts a machine's power and starts it again without some of its disks, as if they had been pulled; the next start has them again. */
+export async function rebootWithout(disks: readonly DataDisk[]): Promise<void> {
+  await locked(async () => {
+    await powerOff("storage-host", true);
+    await powerOn("storage-host", disks);
+    await waitUntilBooted("storage-host");
+  });
+}
+
 /** Takes a machine off, with its disks kept: `up` starts it again. `hard` is a power cut. */
 export async function stop(machine: Machine, { hard = false } = {}): Promise<void> {
   await locked(() => powerOff(machine, hard));
@@ -74,11 +83,11 @@ export async function thaw(machine: Machine): Promise<void> {
   process.kill(await requireRunning(machine), "SIGCONT");
 }
 
-/** What goes into a stack's configuration as a host's `connection`. */
-export async function connection(machine: Machine = "storage-host"): Promise<Connection> {
+/** What goes into a stack's configuration as a host's `connection`. The user is root, or `jts`, who has passwordless sudo. */
+export async function connection(machine: Machine = "storage-host", user = "root"): Promise<Connection> {
   const port = await sshPort(machine);
   if (port === undefined) throw new MissingNeed("The lab is not up: `npm run lab -- up` starts it.");
-  return { host: "127.0.0.1", port, user: "root", hostKey: await hostKey(), identityFile: STACK_KEY };
+  return { host: "127.0.0.1", port, user, hostKey: await hostKey(), identityFile: STACK_KEY, timeoutSeconds: 30 };
 }
 
 /** SSH connections that the storage host has accepted from stacks since it booted; the lab's own don't count. */
@@ -127,9 +136,9 @@ async function discardMachines(): Promise<void> {
   await rm(STATE, { recursive: true, force: true });
 }
 
-async function powerOn(machine: Machine): Promise<void> {
+async function powerOn(machine: Machine, pulled: readonly DataDisk[] = []): Promise<void> {
   await ensureDisks(machine);
-  await startQemu(machine, qemuArguments(machine, await accelerator(), await chooseSshPort(machine)));
+  await startQemu(machine, qemuArguments(machine, await accelerator(), await chooseSshPort(machine), pulled));
 }
 
 async function powerOff(machine: Machine, hard: boolean): Promise<void> {

@@ -9,12 +9,16 @@ export type Machine = (typeof MACHINES)[number];
 /** The size of the 4 TB NVMe that the production settings are made for. */
 export const NVME_BYTES = 4_000_787_030_016;
 export const NVME_SERIAL = "JTSNVME0001";
+/** A second NVMe, which no stack declares: to grow into, and to replace a disk with. */
+export const SPARE_BYTES = 512_110_190_592;
+export const SPARE_SERIAL = "JTSNVME0002";
 /** A 1 TB SATA disk's usual size. */
 export const SATA_BYTES = 1_000_204_886_016;
 export const SATA_SERIAL = "JTSSATA0001";
 export const VOLUME1_BYTES = 1_000_204_886_016;
 
 export const NVME_PATH = `/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_${NVME_SERIAL}`;
+export const SPARE_PATH = `/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_${SPARE_SERIAL}`;
 /** The second partition: the first is somebody else's, as on the real host. */
 export const SATA_PARTITION_PATH = `/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_${SATA_SERIAL}-part2`;
 
@@ -24,14 +28,16 @@ export const folderOf = (machine: Machine): string => join(LAB, machine);
 /** A sparse disk that hands zeroes and discards on as holes: mkfs of 800 GiB takes seconds and no space. */
 const blankDisk = (id: string, file: string) => `file=${file},id=${id},if=none,format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap`;
 
-const DISKS: Record<Machine, readonly string[]> = {
-  "storage-host": [
-    ...["-drive", blankDisk("nvme", "storage-host/nvme.img"), "-device", `nvme,drive=nvme,serial=${NVME_SERIAL}`],
-    // Debian's cloud kernel has no AHCI: the SATA disk is a SCSI one, /dev/sda all the same.
-    ...["-drive", blankDisk("sata", "storage-host/sata.img"), "-device", "virtio-scsi-pci", "-device", `scsi-hd,drive=sata,serial=${SATA_SERIAL},rotation_rate=1`],
-  ],
-  nas: ["-drive", blankDisk("volume1", "nas/volume1.img"), "-device", "virtio-blk-pci,drive=volume1"],
+/** The storage host's disks besides its root. */
+export type DataDisk = "nvme" | "sata" | "spare";
+
+const DATA_DISKS: Record<DataDisk, readonly string[]> = {
+  nvme: ["-drive", blankDisk("nvme", "storage-host/nvme.img"), "-device", `nvme,drive=nvme,serial=${NVME_SERIAL}`],
+  // Debian's cloud kernel has no AHCI: the SATA disk is a SCSI one, /dev/sda all the same.
+  sata: ["-drive", blankDisk("sata", "storage-host/sata.img"), "-device", "virtio-scsi-pci", "-device", `scsi-hd,drive=sata,serial=${SATA_SERIAL},rotation_rate=1`],
+  spare: ["-drive", blankDisk("spare", "storage-host/spare.img"), "-device", `nvme,drive=spare,serial=${SPARE_SERIAL}`],
 };
+const VOLUME1 = ["-drive", blankDisk("volume1", "nas/volume1.img"), "-device", "virtio-blk-pci,drive=volume1"];
 
 const MEMORY_MIB: Record<Machine, number> = { "storage-host": 1024, nas: 512 };
 const PROCESSORS: Record<Machine, number> = { "storage-host": 2, nas: 2 };
@@ -50,7 +56,7 @@ function kernelCommandLine(machine: Machine): string {
 }
 
 /** QEMU's arguments; paths are relative to the lab's folder, since a unix socket's path may have 108 bytes. */
-export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg", sshPort: number): string[] {
+export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg", sshPort: number, pulled: readonly DataDisk[]): string[] {
   const link = `local.type=unix,local.path=${machine}/link,remote.type=unix,remote.path=${OTHER[machine]}/link`;
   return [
     ...["-name", `jts-lab-${machine}`, "-pidfile", `${machine}/pid`, "-nodefaults", "-no-user-config", "-display", "none"],
@@ -59,7 +65,7 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg", sshP
     ...["-smp", String(PROCESSORS[machine]), "-m", String(MEMORY_MIB[machine])],
     ...["-kernel", KERNEL, "-initrd", INITRD, "-append", kernelCommandLine(machine)],
     ...["-drive", `file=${machine}/root.qcow2,if=virtio,format=qcow2,cache=unsafe,discard=unmap`],
-    ...DISKS[machine],
+    ...(machine === "nas" ? VOLUME1 : Object.entries(DATA_DISKS).flatMap(([disk, words]) => (pulled.includes(disk as DataDisk) ? [] : words))),
     // Nothing but SSH from this machine comes in, and nothing goes out.
     ...["-netdev", `user,id=user,restrict=on,hostfwd=tcp:127.0.0.1:${sshPort}-:22`, "-device", `virtio-net-pci,netdev=user,mac=52:54:00:6a:74:0${MAC_SUFFIX[machine]}`],
     // Datagrams, since a stream would not come back when one of the two machines is started anew.

@@ -14,16 +14,15 @@ export const STATE = join(LAB, "state");
 const STACK = "dev";
 /** The host of stack `dev` that the lab stands in for. */
 const LAB_HOST = "lab";
-const STACK_CONFIG = join(LAB, `Pulumi.${STACK}.yaml`);
 
 /** The environment in which `pulumi` works on the lab's own backend. */
-export function pulumiEnv(): Record<string, string> {
+export function pulumiEnv(stack = STACK): Record<string, string> {
   // Not a secret: nothing in the lab is, and its stacks never leave this folder.
-  return { ...pulumiEnvironment(), PULUMI_BACKEND_URL: `file://${STATE}`, PULUMI_CONFIG_PASSPHRASE: "jts-lab", PULUMI_STACK: STACK };
+  return { ...pulumiEnvironment(), PULUMI_BACKEND_URL: `file://${STATE}`, PULUMI_CONFIG_PASSPHRASE: "jts-lab", PULUMI_STACK: stack };
 }
 
-/** Stack `dev` of the lab exists, its configuration the committed one with the lab's connection. Gives that file's path. */
-export async function prepareStack(connection: Connection): Promise<string> {
+/** A stack of the lab exists, its configuration that of stack `dev` with the lab's connection. Gives that file's path. */
+export async function prepareStack(connection: Connection, stack = STACK): Promise<string> {
   await mkdir(STATE, { recursive: true });
   const committed = join(ROOT, `Pulumi.${STACK}.yaml`);
   if (!existsSync(committed)) throw new MissingNeed(`There is no Pulumi.${STACK}.yaml in ${ROOT}, so the lab has no stack to bring up.`);
@@ -31,23 +30,24 @@ export async function prepareStack(connection: Connection): Promise<string> {
   const at = ["config", "jts-storage:hosts", LAB_HOST];
   if (!config.hasIn(at)) throw new MissingNeed(`Pulumi.${STACK}.yaml has no host "${LAB_HOST}" under jts-storage:hosts, so the lab can't stand in for it.`);
   config.setIn([...at, "connection"], connection);
-  config.set("encryptionsalt", await initStack());
-  await writeFile(STACK_CONFIG, config.toString());
-  return STACK_CONFIG;
+  config.set("encryptionsalt", await initStack(stack));
+  const file = join(LAB, `Pulumi.${stack}.yaml`);
+  await writeFile(file, config.toString());
+  return file;
 }
 
 /**
  * The stack is there, in the backend; gives the salt that belongs to the lab's passphrase. `pulumi stack init` writes
  * it beside the Pulumi.yaml that it finds, so it works on a copy: the committed configuration stays as it is.
  */
-async function initStack(): Promise<string> {
+async function initStack(stack: string): Promise<string> {
   const project = join(LAB, "project");
-  const settings = join(project, `Pulumi.${STACK}.yaml`);
+  const settings = join(project, `Pulumi.${stack}.yaml`);
   await mkdir(project, { recursive: true });
   await copyFile(join(ROOT, "Pulumi.yaml"), join(project, "Pulumi.yaml"));
-  if (!existsSync(join(STATE, ".pulumi", "stacks", "jts-storage", `${STACK}.json`))) {
+  if (!existsSync(join(STATE, ".pulumi", "stacks", "jts-storage", `${stack}.json`))) {
     await rm(settings, { force: true });
-    await execa("pulumi", ["stack", "init", "--no-select", "--stack", STACK], { cwd: project, env: pulumiEnv(), stdin: "ignore" });
+    await execa("pulumi", ["stack", "init", "--no-select", "--stack", stack], { cwd: project, env: pulumiEnv(stack), stdin: "ignore" });
   }
   return String(parseDocument(await readFile(settings, "utf8")).get("encryptionsalt"));
 }

@@ -10,7 +10,7 @@ import { IMAGE, KEYS, LAB } from "../folders.ts";
 const SUITE = "bookworm";
 const PACKAGES = [
   ...["linux-image-cloud-amd64", "systemd-sysv", "udev", "dbus", "kmod", "procps", "less", "sudo", "openssh-server", "iproute2", "iputils-ping"],
-  ...["lvm2", "thin-provisioning-tools", "xfsprogs", "btrfs-progs", "e2fsprogs", "fdisk", "gdisk", "cryptsetup-bin", "nfs-common", "nfs-kernel-server"],
+  ...["lvm2", "thin-provisioning-tools", "xfsprogs", "btrfs-progs", "e2fsprogs", "fdisk", "gdisk", "cryptsetup-bin", "mdadm", "nfs-common", "nfs-kernel-server"],
   ...["rsync", "zstd", "xz-utils", "jq", "fio", "smartmontools", "sysstat", "attr", "acl", "psmisc", "python3"],
 ];
 

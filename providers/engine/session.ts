@@ -60,6 +60,9 @@ const GATHER_MILLISECONDS = 40;
 /** Time for the engine to send what waited for the last to end: less than systemd's reading takes on any host. */
 const SETTLE_MILLISECONDS = 200;
 
+/** The shell's exit code for a command that isn't there. */
+const NOT_FOUND = 127;
+
 const RELOAD = cmd`systemctl daemon-reload`;
 
 /** Long enough for a run to share what it read, short enough that a person's pause before "yes" is noticed. */
@@ -247,7 +250,8 @@ export class Session {
           resolve(fact.parse(output, args));
         } catch (error) {
           const said = error instanceof z.ZodError ? z.prettifyError(error) : error instanceof Error ? error.message : String(error);
-          reject(new UnexpectedOutput(`${this.host.name}: could not read ${fact.name}: ${said}`, `on the host: ${printCommand(command)}`));
+          const next = output.exitCode === NOT_FOUND ? `install on the host what has ${command.argv[0] ?? ""}: apt-get install --reinstall, with the packages that this stack needs.` : `on the host: ${printCommand(command)}`;
+          reject(new UnexpectedOutput(`${this.host.name}: could not read ${fact.name}: ${said}`, next));
         }
       },
       fail: reject,

@@ -7,10 +7,10 @@ const publicKey = z.string().regex(/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|3
 /** How a host is reached; the key `connection` of a host in the stack's configuration. */
 export const connectionSchema = z.strictObject({
   /** Name or address, as ssh(1) takes it. */
-  host: z.string().min(1),
+  host: z.string().regex(/^[^-\s@][^\s@]*$/, { error: "is no host name or address" }),
   port: z.int().min(1).max(65535).default(22),
   /** root, or a user with passwordless sudo. */
-  user: z.string().min(1).default("root"),
+  user: z.string().regex(/^[A-Za-z_][\w.-]*\$?$/, { error: "is no user's name" }).default("root"),
   /** The host's public key, `type base64` as in known_hosts after the name. Always checked. */
   hostKey: publicKey,
   /** The private key's path, `~` allowed. Left out: the SSH agent and ~/.ssh/config decide. */
@@ -19,5 +19,7 @@ export const connectionSchema = z.strictObject({
   proxyJump: z.string().regex(/^([^@,\s]+@)?(\[[^\]]+\]|[^:,\s@]+)(:\d+)?$/, { error: "must be one hop, [user@]host[:port]; more of them belong into ~/.ssh/config" }).optional(),
   /** The jump host's public key, for `@pulumi/command`, which doesn't read known_hosts; ssh(1) itself takes it from there. */
   proxyHostKey: publicKey.optional(),
+  /** How long the host may say nothing, when it is dialled and later, before it counts as unreachable, in seconds. */
+  timeoutSeconds: z.int().min(5).max(3600).default(30),
 });
 export type Connection = z.infer<typeof connectionSchema>;

@@ -12,6 +12,8 @@ import { LOCK_AWAITED, LOCK_HELD, parseAnswers, printProgram } from "./wire.ts";
 /** sshd allows 10 sessions a connection (MaxSessions in sshd_config(5)); the rest is left to a person who looks in. */
 const SESSIONS = 8;
 const LOCK_TIMEOUT_SECONDS = 600;
+/** Messages of ServerAliveInterval that may stay without an answer. */
+const ALIVE_COUNT = 5;
 
 /** A machine over one SSH connection, which is dialled at the first call and kept. */
 export class SshHost implements Host {
@@ -36,11 +38,10 @@ export class SshHost implements Host {
   async call(program: Program): Promise<Answers> {
     const asked = Date.now();
     await (this.#dialled ??= this.#dial());
-    const sudo = this.#connection.user === "root" ? [] : ["sudo", "--non-interactive", "--"];
     await this.#takeSession();
     const began = Date.now();
     try {
-      const calling = execa("ssh", [...this.#options(), this.#target(), ...sudo, "bash", "-s"], {
+      const calling = execa("ssh", [...this.#options(), this.#target(), ...this.#sudo(), "bash", "-s"], {
         input: printProgram(program, LOCK_TIMEOUT_SECONDS),
         encoding: "buffer",
         stripFinalNewline: false,
@@ -74,14 +75,20 @@ export class SshHost implements Host {
   async #dial(): Promise<void> {
     const began = Date.now();
     try {
-      const master = await execa("ssh", [...this.#options(), "-o", "ControlMaster=auto", "-o", "ControlPersist=60", this.#target(), "true"], {
+      const master = await execa("ssh", [...this.#options(), "-o", "ControlMaster=auto", "-o", "ControlPersist=60", this.#target(), ...this.#sudo(), "true"], {
         stdin: "ignore",
         stdout: "ignore",
         stderr: { file: join(this.#folder, "dial.log") }, // a pipe would stay open in the master and never end
         reject: false,
       });
       this.#trace({ dialled: master.exitCode === 0, milliseconds: Date.now() - began });
-      if (master.exitCode !== 0) throw this.#unreachable(readFileSync(join(this.#folder, "dial.log"), "utf8").trim());
+      const said = readFileSync(join(this.#folder, "dial.log"), "utf8").trim();
+      const { user } = this.#connection;
+      // ssh's own failures have one exit code; another one is the remote command's.
+      if (master.exitCode !== undefined && master.exitCode !== 0 && master.exitCode !== 255 && user !== "root") {
+        throw new CommandFailed(`${this.name}: ${user} can't become root without a password: ${said}`, `visudo --file=/etc/sudoers.d/${user} on the host: ${user} ALL=(ALL) NOPASSWD: ALL`);
+      }
+      if (master.exitCode !== 0) throw this.#unreachable(said);
     } catch (error) {
       this.#dialled = undefined;
       throw error;
@@ -96,12 +103,16 @@ export class SshHost implements Host {
     );
   }
 
+  #sudo(): string[] {
+    return this.#connection.user === "root" ? [] : ["sudo", "--non-interactive", "--"];
+  }
+
   #target(): string {
     return `${this.#connection.user}@${this.#connection.host}`;
   }
 
   #options(): string[] {
-    const { port, identityFile, proxyJump } = this.#connection;
+    const { port, identityFile, proxyJump, timeoutSeconds } = this.#connection;
     const options: Record<string, string | number> = {
       BatchMode: "yes",
       StrictHostKeyChecking: "yes",
@@ -110,9 +121,9 @@ export class SshHost implements Host {
       UserKnownHostsFile: join(this.#folder, "known_hosts"),
       GlobalKnownHostsFile: "/dev/null",
       ControlPath: join(this.#folder, "master"),
-      ConnectTimeout: 15,
-      ServerAliveInterval: 5,
-      ServerAliveCountMax: 6,
+      ConnectTimeout: timeoutSeconds,
+      ServerAliveInterval: Math.ceil(timeoutSeconds / ALIVE_COUNT),
+      ServerAliveCountMax: ALIVE_COUNT,
       LogLevel: "ERROR",
     };
     return [

@@ -1,34 +1,18 @@
-/** What must never happen to data, with the faults themselves. */
+/** What must never happen to data, with the faults themselves. As a user with sudo, who must be able to do all that root can. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { LabStack, type HostSection } from "../support/labStack.ts";
+import { all, hotWith, LabStack, warmAlone, type HostSection } from "../support/labStack.ts";
 
 const DISK = lab.SATA_PARTITION_PATH;
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 
-/** The warm tier alone: the quickest host that has a device, a filesystem and a mount. */
-function warmAlone(warm: Record<string, unknown> = {}): (host: HostSection) => void {
-  return (host) => {
-    for (const section of ["hot", "cold", "automation"]) delete host[section];
-    host.tuning = false;
-    host.warm = { device: { path: DISK, serial: lab.SATA_SERIAL }, ...warm };
-  };
-}
-
-/** The hot tier with one small volume. */
-function oneVolume(volume: Record<string, unknown>, service = "redis"): (host: HostSection) => void {
-  return (host) => {
-    for (const section of ["warm", "cold", "automation"]) delete host[section];
-    host.tuning = false;
-    host.hot = { ...(host.hot as object), volumes: { [service]: volume } };
-  };
-}
+const retained = (host: HostSection) => void (host.onDelete = "retain");
 
 let stack: LabStack;
 
 beforeAll(async () => {
   await lab.reset();
-  stack = await LabStack.select();
+  stack = await LabStack.select({ user: "jts" });
 });
 
 afterAll(async () => {
@@ -37,7 +21,7 @@ afterAll(async () => {
 
 describe("a device that isn't blank is refused, with what was found, and nothing is written", () => {
   beforeAll(() => stack.configure(warmAlone()));
-  afterEach(() => on(`swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK}; dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none; dd if=/dev/zero of=${DISK} bs=1M seek=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) conv=fsync status=none 2>/dev/null || true`));
+  afterEach(() => on(`umount /mnt 2>/dev/null; swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; mdadm --stop --scan 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK}; dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none; dd if=/dev/zero of=${DISK} bs=1M seek=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) conv=fsync status=none 2>/dev/null || true`));
 
   it.each<[string, string, RegExp]>([
     ["ext4", `mkfs.ext4 -q -F ${DISK} 1G`, /signature of ext4/],
@@ -46,6 +30,10 @@ describe("a device that isn't blank is refused, with what was found, and nothing
     ["swap in use", `mkswap ${DISK} && swapon ${DISK}`, /in use as swap/],
     ["LUKS", `echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 ${DISK} -`, /signature of crypto_LUKS/],
     ["a PV of another volume group", `vgcreate --quiet foreign ${DISK}`, /signature of LVM2_member/],
+    ["btrfs of another label, mounted elsewhere", `mkfs.btrfs -q -L theirs ${DISK} && mount ${DISK} /mnt`, /has the label theirs instead of jts-warm-storage/],
+    ["ext4, mounted elsewhere", `mkfs.ext4 -q -F ${DISK} 1G && mount ${DISK} /mnt`, /mounted at \/mnt/],
+    ["a member of an md array", `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && mdadm --stop --quiet /dev/md9`, /signature of linux_raid_member|is not blank/],
+    ["a member of an md array that runs", `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing`, /raid1 .*on it/],
     ["a partition table without filesystems", `echo label:gpt | sfdisk --quiet ${DISK}`, /signature of gpt/],
     ["an MBR", `echo label:dos | sfdisk --quiet ${DISK}`, /signature of dos/],
     ["a holder", `echo "0 2048 linear ${DISK} 2048" | dmsetup create held`, /dm .*on it/],
@@ -58,6 +46,17 @@ describe("a device that isn't blank is refused, with what was found, and nothing
     expect(said).toContain("docs/runbooks/clear-a-device.md");
     expect(await on(`head --bytes=8M ${DISK} | sha256sum`)).toBe(before);
     expect(await on("findmnt --list --noheadings --types btrfs | wc -l")).toBe("0");
+  });
+
+  it("a device that can't be read is not taken for blank", async () => {
+    await on(`echo "0 $(blockdev --getsz ${DISK}) error" | dmsetup create unreadable`);
+    try {
+      await stack.configure(warmAlone({ device: { path: "/dev/mapper/unreadable" } }));
+      expect(await stack.refusal(() => stack.up())).toMatch(/could not read|Input\/output error/);
+    } finally {
+      await on("dmsetup remove unreadable");
+      await stack.configure(warmAlone());
+    }
   });
 
   it("a signature that appears between the look and the step", async () => {
@@ -105,10 +104,7 @@ describe("a warm tier that was there before", () => {
   });
 
   it("stays when the stack that retains it is destroyed, and is adopted again", async () => {
-    await stack.configure((host) => {
-      warmAlone()(host);
-      host.onDelete = "retain";
-    });
+    await stack.configure(all(warmAlone(), retained));
     await stack.up();
     await stack.destroy();
     expect(await on("findmnt --list --noheadings --types btrfs | wc -l; grep -c warm /etc/fstab || true")).toBe("0\n0");
@@ -146,16 +142,16 @@ describe("a volume", () => {
 
   it.each(["ext4", "xfs", "btrfs"])("of %s grows in place while it is written to, and a half-done grow is finished", async (filesystem) => {
     const mountPoint = "/var/lib/redis";
-    await stack.configure(oneVolume({ size: "2GiB", filesystem }));
+    await stack.configure(hotWith({ redis: { size: "2GiB", filesystem } }));
     await stack.up();
     await on(writer(mountPoint));
     try {
       const identity = await on(`blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`);
-      await stack.configure(oneVolume({ size: "3GiB", filesystem }));
+      await stack.configure(hotWith({ redis: { size: "3GiB", filesystem } }));
       expect((await stack.up()).changes).toEqual({ update: 2 });
       expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(2500);
       await on(`lvextend --quiet --size 4g ${redis}`);
-      await stack.configure(oneVolume({ size: "4GiB", filesystem }));
+      await stack.configure(hotWith({ redis: { size: "4GiB", filesystem } }));
       await stack.up({ refresh: true });
       expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(3400);
       expect(await on(`blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`)).toBe(identity);

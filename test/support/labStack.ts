@@ -1,5 +1,6 @@
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { readFile, writeFile } from "node:fs/promises";
+import { execa } from "execa";
 import { parse, stringify } from "yaml";
 import * as lab from "../../lab/lab.ts";
 import { prepareStack } from "../../lab/stack.ts";
@@ -15,26 +16,62 @@ export interface Outcome {
 /** A host's settings, as the configuration has them. */
 export type HostSection = Record<string, unknown>;
 
-/** Stack `dev` on the lab, through the Automation API. */
-export class LabStack {
-  readonly #stack: Stack;
-  readonly #configFile: string;
+/** Leaves the rest of the settings away: the quicker for it. */
+export function only(...sections: readonly string[]): (host: HostSection) => void {
+  return (host) => {
+    for (const section of ["hot", "warm", "cold", "automation"]) if (!sections.includes(section)) delete host[section];
+    if (!sections.includes("tuning")) host.tuning = false;
+  };
+}
 
-  private constructor(stack: Stack, configFile: string) {
+/** The warm tier alone: the quickest host that has a device, a filesystem and a mount. */
+export function warmAlone(warm: Record<string, unknown> = {}): (host: HostSection) => void {
+  return (host) => {
+    only("warm")(host);
+    host.warm = { ...(host.warm as object), ...warm };
+  };
+}
+
+/** The hot tier with these volumes alone. */
+export function hotWith(volumes: Record<string, unknown>, hot: Record<string, unknown> = {}): (host: HostSection) => void {
+  return (host) => {
+    only("hot")(host);
+    host.hot = { ...(host.hot as object), volumes, ...hot };
+  };
+}
+
+/** One after another. */
+export function all(...changes: readonly ((host: HostSection) => void)[]): (host: HostSection) => void {
+  return (host) => changes.forEach((change) => change(host));
+}
+
+/** A stack on the lab, with the settings of stack `dev`, through the Automation API. */
+export class LabStack {
+  readonly #name: string;
+  readonly #user: string;
+  readonly #stack: Stack;
+  #configFile = "";
+  #saying: (said: string) => void = () => undefined;
+
+  private constructor(name: string, user: string, stack: Stack) {
+    this.#name = name;
+    this.#user = user;
     this.#stack = stack;
-    this.#configFile = configFile;
   }
 
   /** The stack as committed, with the lab's connection. */
-  static async select(): Promise<LabStack> {
-    const configFile = await prepareStack(await lab.connection());
-    const stack = await LocalWorkspace.selectStack({ stackName: "dev", workDir: ROOT }, { envVars: lab.pulumiEnv() });
-    return new LabStack(stack, configFile);
+  static async select({ name = "dev", user = "root" } = {}): Promise<LabStack> {
+    await prepareStack(await lab.connection(), name);
+    const stack = await LocalWorkspace.selectStack({ stackName: name, workDir: ROOT }, { envVars: lab.pulumiEnv(name) });
+    const made = new LabStack(name, user, stack);
+    await made.configure();
+    return made;
   }
 
   /** Changes the host's settings for the operations to come; without a change they are the committed ones. */
   async configure(change: (host: HostSection) => void = () => undefined): Promise<void> {
-    const committed = parse(await readFile(await prepareStack(await lab.connection()), "utf8")) as { config: { "jts-storage:hosts": { lab: HostSection } } };
+    this.#configFile = await prepareStack(await lab.connection("storage-host", this.#user), this.#name);
+    const committed = parse(await readFile(this.#configFile, "utf8")) as { config: { "jts-storage:hosts": { lab: HostSection } } };
     change(committed.config["jts-storage:hosts"].lab);
     await writeFile(this.#configFile, stringify(committed));
   }
@@ -65,6 +102,41 @@ export class LabStack {
     return this.#run((common) => this.#stack.destroy(common));
   }
 
+  /**
+   * An `up` that something happens to once it has said so many lines of resources that are or were being made.
+   * @returns the error that it ended with; undefined: it was done before, or in spite of it
+   */
+  async upWithFault(linesBefore: number, fault: () => Promise<unknown>, options: { refresh?: boolean } = {}): Promise<Error | undefined> {
+    let happening: Promise<unknown> | undefined;
+    this.#saying = (said) => {
+      if ((said.match(/ creat(ing|ed) \(/g)?.length ?? 0) >= linesBefore && said.includes("Updating")) happening ??= fault();
+    };
+    try {
+      await this.#stack.up({ ...options, ...this.#common([]) });
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    } finally {
+      this.#saying = () => undefined;
+      await happening;
+    }
+  }
+
+  /** SIGKILL to the engine, as the kernel does it when memory is short. */
+  async killEngine(): Promise<void> {
+    await execa("pkill", ["--signal", "KILL", "--full", "--", `^pulumi .*${this.#configFile}`], { reject: false });
+  }
+
+  /** SIGKILL to every SSH connection of stacks. */
+  async killConnections(): Promise<void> {
+    await execa("pkill", ["--signal", "KILL", "--full", "--", "^ssh.*/jts-ssh-"], { reject: false });
+  }
+
+  /** `pulumi cancel`: takes back the lock of an engine that is no more. */
+  cancel(): Promise<void> {
+    return this.#stack.cancel();
+  }
+
   async outputs(): Promise<Record<string, unknown>> {
     return Object.fromEntries(Object.entries(await this.#stack.outputs()).map(([name, { value }]) => [name, value]));
   }
@@ -75,14 +147,30 @@ export class LabStack {
     return exported.deployment.resources ?? [];
   }
 
-  async #run(operation: (common: { readonly configFile: string; readonly color: "never"; readonly showSecrets: false; readonly onOutput: (text: string) => void }) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>): Promise<Outcome> {
+  async #run(operation: (common: Common) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>): Promise<Outcome> {
     const before = await lab.sshConnectionsAccepted();
     const said: string[] = [];
-    // With secrets shown, the history that is read afterwards would write its salt into the committed configuration.
-    const { summary } = await operation({ configFile: this.#configFile, color: "never", showSecrets: false, onOutput: (text) => said.push(text) });
+    const { summary } = await operation(this.#common(said));
     const { same: _same, ...changes } = summary.resourceChanges ?? {};
     return { changes, sshConnections: (await lab.sshConnectionsAccepted()) - before, said: said.join("") };
   }
+
+  #common(said: string[]): Common {
+    const onOutput = (text: string) => {
+      said.push(text);
+      this.#saying(said.join(""));
+    };
+    // With secrets shown, the history that is read afterwards would write its salt into the committed configuration.
+    return { configFile: this.#configFile, color: "never", showSecrets: false, onOutput };
+  }
+}
+
+/** What every operation of the Automation API is told. */
+interface Common {
+  readonly configFile: string;
+  readonly color: "never";
+  readonly showSecrets: false;
+  readonly onOutput: (text: string) => void;
 }
 
 /** Besides these, what the engine keeps of the program's own call stack. */

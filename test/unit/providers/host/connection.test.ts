@@ -5,7 +5,7 @@ const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAA
 
 describe("connectionSchema", () => {
   it("needs a host and its key alone", () => {
-    expect(connectionSchema.parse({ host: "10.0.0.1", hostKey })).toEqual({ host: "10.0.0.1", hostKey, port: 22, user: "root" });
+    expect(connectionSchema.parse({ host: "10.0.0.1", hostKey })).toEqual({ host: "10.0.0.1", hostKey, port: 22, timeoutSeconds: 30, user: "root" });
   });
 
   it.each([
@@ -14,6 +14,9 @@ describe("connectionSchema", () => {
     ["a line of known_hosts for a key", { host: "a", hostKey: `a ${hostKey}` }],
     ["two keys", { host: "a", hostKey: `${hostKey}\nb ${hostKey}` }],
     ["a port that isn't one", { host: "a", hostKey, port: 65_536 }],
+    ["a user that ssh would take for an option", { host: "a", hostKey, user: "-oProxyCommand=reboot" }],
+    ["a host that ssh would take for an option", { host: "-oProxyCommand=reboot", hostKey }],
+    ["a timeout that ends before a handshake does", { host: "a", hostKey, timeoutSeconds: 0 }],
     ["an unknown key", { host: "a", hostKey, password: "secret" }],
   ])("refuses %s", (_what, connection) => {
     expect(connectionSchema.safeParse(connection).success).toBe(false);

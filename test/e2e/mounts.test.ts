@@ -1,0 +1,158 @@
+/** /etc/fstab and what is mounted: both as declared, or both as before; nothing under a mount point, no wait without a bound. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as lab from "../../lab/lab.ts";
+import { hotWith, LabStack, only, warmAlone, type HostSection } from "../support/labStack.ts";
+
+const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
+const onNas = async (command: string) => (await lab.run("nas", command)).stdout;
+/** What fails on the host, and says. */
+const failing = async (command: string) => (await lab.run("storage-host", command, { mayFail: true })).stderr;
+const fstab = () => on("sha256sum </etc/fstab");
+const mountIdOf = (target: string) => on(`awk '$5 == "${target}" { print $1 }' /proc/self/mountinfo`);
+
+let stack: LabStack;
+
+beforeAll(async () => {
+  await lab.reset();
+  stack = await LabStack.select({ user: "jts" });
+});
+
+describe("an fstab of others' making", () => {
+  const ODD = String.raw`
+# a comment, with	tabs  and trailing space 
+	LABEL=nowhere	/mnt/tabs	ext4	noauto	0 0
+tmpfs  /mnt/four-fields  tmpfs  noauto
+UUID=00000000-0000-0000-0000-000000000000 /mnt/with\040space ext4 noauto,nofail 0 0 # inline
+#LABEL=jts-warm-storage /data/warm-storage btrfs defaults 0 0
+
+proc-like /mnt/no-end proc noauto 0 0`;
+
+  it("keeps every byte outside our lines, and is what it was after a destroy", async () => {
+    await lab.run("storage-host", "cat >>/etc/fstab", { stdin: ODD });
+    const before = await on("cat /etc/fstab; echo .");
+    await stack.configure(warmAlone());
+    await stack.up();
+    expect(await on("grep --invert-match x-jts-storage /etc/fstab | head --bytes=-1; echo .")).toBe(before);
+    expect(await on("grep --count x-jts-storage /etc/fstab")).toBe("2");
+    await stack.destroy();
+    expect(await on("cat /etc/fstab; echo .")).toBe(before);
+  });
+
+  it("gets its old text back where a mount fails, and what was mounted stays", async () => {
+    await stack.configure(warmAlone());
+    await stack.up();
+    const before = [await fstab(), await mountIdOf("/data/warm-storage")];
+    await stack.configure(warmAlone({ options: ["subvol=there-is-none"] }));
+    expect(await stack.refusal(() => stack.up())).toMatch(/could not write the line of \/data\/warm-storage into fstab/);
+    expect(await fstab()).toBe(before[0]);
+    expect(await on("findmnt --noheadings --output FSTYPE /data/warm-storage; ls /etc/fstab*")).toBe("btrfs\n/etc/fstab");
+    await stack.configure(warmAlone());
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+});
+
+describe("a mount point", () => {
+  afterAll(() => stack.destroy());
+
+  it("takes no file of anybody while nothing is mounted there", async () => {
+    await on("umount /data/warm /data/warm-storage");
+    expect(await failing("touch /data/warm-storage/file")).toContain("Operation not permitted");
+    expect(await failing("mkdir /data/warm/folder")).toContain("Operation not permitted");
+    expect((await stack.up({ refresh: true })).changes).toHaveProperty("update");
+    expect(await on("findmnt --noheadings --output FSTYPE /data/warm-storage")).toBe("btrfs");
+    await stack.destroy();
+  });
+
+  it("with files in it is refused, unless told to keep them underneath", async () => {
+    await on("mkdir --parents /data/warm-storage && echo kept >/data/warm-storage/file");
+    const before = await fstab();
+    await stack.configure(warmAlone());
+    expect(await stack.refusal(() => stack.up())).toMatch(/\/data\/warm-storage is not empty.*mountOverFiles/s);
+    expect(await fstab()).toBe(before);
+    await stack.configure(warmAlone({ mountOverFiles: true }));
+    await stack.up();
+    expect(await on("ls /data/warm-storage")).not.toContain("file");
+    await stack.destroy();
+    expect(await on("cat /data/warm-storage/file; rm --recursive /data/warm-storage")).toBe("kept");
+  });
+
+  it("gets changed options live where the filesystem takes them so, and is unmounted and mounted where not", async () => {
+    const options = () => on("findmnt --noheadings --output OPTIONS /var/lib/redis");
+    await stack.configure(hotWith({ redis: { size: "1GiB", options: ["commit=10"] } }));
+    await stack.up();
+    const id = await mountIdOf("/var/lib/redis");
+    await stack.configure(hotWith({ redis: { size: "1GiB", options: ["commit=20", "nodev"] } }));
+    await stack.up();
+    expect(await options()).toMatch(/nodev.*commit=20/);
+    expect(await mountIdOf("/var/lib/redis")).toBe(id);
+    await stack.configure(hotWith({ redis: { size: "1GiB", options: ["data=writeback"] } }));
+    // The tree's bind mount holds the filesystem: a new mount of the same superblock would keep the old mode.
+    await stack.up();
+    expect(await options()).toContain("data=writeback");
+    expect(await on("findmnt --noheadings --output OPTIONS /data/jts/hot/redis")).toContain("data=writeback");
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+});
+
+describe("a NAS", () => {
+  const cold = (settings: Record<string, unknown> = {}) => (host: HostSection) => {
+    only("cold")(host);
+    host.cold = { ...(host.cold as object), folders: ["archives"], ...settings };
+  };
+  const bounded = async <T>(seconds: number, work: () => Promise<T>): Promise<T> => {
+    const began = Date.now();
+    const result = await work();
+    expect((Date.now() - began) / 1000).toBeLessThan(seconds);
+    return result;
+  };
+
+  afterAll(async () => {
+    await lab.thaw("nas");
+    await stack.destroy();
+    await onNas("rm --recursive --force /volume1/other; rm --force /etc/exports.d/other.exports; exportfs -ra");
+  });
+
+  it("that is away fails an `up` within bounded time, and fstab is as it was", async () => {
+    await stack.configure(cold());
+    const before = await fstab();
+    await lab.freeze("nas");
+    expect(await bounded(150, () => stack.refusal(() => stack.up()))).toMatch(/could not write the line of \/mnt\/synology into fstab and mount/);
+    expect(await fstab()).toBe(before);
+    await lab.thaw("nas");
+  });
+
+  it("that goes away fails a refresh and a destroy within bounded time, is not taken for gone, and a preview needs it not", async () => {
+    await stack.up();
+    const resources = (await stack.state()).length;
+    await lab.freeze("nas");
+    expect(await bounded(90, () => stack.refusal(() => stack.refresh()))).toMatch(/could not read the paths/);
+    expect(await bounded(60, () => stack.preview())).toMatchObject({ changes: {}, sshConnections: 0 });
+    expect(await bounded(240, () => stack.refusal(() => stack.destroy()))).toMatch(/could not/);
+    expect((await stack.state()).length).toBe(resources);
+    expect(await on("grep --count /mnt/synology /etc/fstab")).toBe("1");
+    await lab.thaw("nas");
+    await stack.up({ refresh: true });
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+
+  it("whose export was made anew, so that handles are stale, fails with words, and is healed by a new mount", async () => {
+    await onNas("mv /volume1/cocodev /volume1/old && exportfs -f && mkdir /volume1/cocodev && exportfs -ra && rm --recursive /volume1/old");
+    expect(await bounded(90, () => stack.refusal(() => stack.up({ refresh: true })))).toMatch(/Stale file handle|could not read/);
+    await on("umount --lazy /mnt/synology");
+    await stack.up({ refresh: true });
+    expect(await on("stat --format=%U /mnt/synology/jts/archives")).toBe("root");
+  });
+
+  it("really gets changed options, and another export really is mounted", async () => {
+    const id = await mountIdOf("/mnt/synology");
+    await stack.configure(cold({ options: ["hard", "proto=tcp", "timeo=300", "_netdev", "nofail"] }));
+    await stack.up();
+    expect(await on("findmnt --noheadings --output OPTIONS /mnt/synology")).toContain("timeo=300");
+    expect(await mountIdOf("/mnt/synology")).not.toBe(id);
+    await onNas("mkdir --parents /volume1/other /etc/exports.d && sed 's,/volume1/cocodev,/volume1/other,' /etc/exports >/etc/exports.d/other.exports && exportfs -ra");
+    await stack.configure(cold({ export: "/volume1/other" }));
+    await stack.up();
+    expect(await on("findmnt --noheadings --output SOURCE /mnt/synology")).toBe("192.168.1.101:/volume1/other");
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+});

@@ -1,0 +1,93 @@
+/** No key leaves the machine that has it, and no door stands open: what others could read, or put in our way. */
+import { readdir, readFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { STACK_KEY } from "../../lab/keys.ts";
+import * as lab from "../../lab/lab.ts";
+import { hotWith, LabStack, only } from "../support/labStack.ts";
+
+const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
+
+let stack: LabStack;
+
+beforeAll(async () => {
+  await lab.reset();
+  stack = await LabStack.select({ user: "jts" });
+});
+
+afterAll(() => stack.destroy());
+
+describe("secrets", () => {
+  /** Every process's arguments here, again and again, until it is told to end. */
+  function watchProcesses(): () => Promise<string> {
+    const seen = new Set<string>();
+    let isOver = false;
+    const watching = (async () => {
+      while (!isOver) {
+        for (const pid of await readdir("/proc")) if (/^\d+$/.test(pid)) seen.add(await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => ""));
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    })();
+    return async () => {
+      isOver = true;
+      await watching;
+      return [...seen].join("\n");
+    };
+  }
+
+  it("are in no argument of a process on either side, no environment there, no state, no log and nothing that is printed", async () => {
+    await stack.configure((host) => {
+      only("hot", "warm", "automation")(host);
+      host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" } } };
+    });
+    await on("systemd-run --quiet --unit=watcher bash -c 'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; sleep 0.1; done >/run/watched'");
+    const stop = watchProcesses();
+    const { said } = await stack.up();
+    const here = await stop();
+    const refused = await stack.refusal(async () => {
+      await stack.configure((host) => {
+        only("warm")(host);
+        host.connection = { ...(host.connection as object), user: "nobody-here" };
+      });
+      await stack.up({ refresh: true });
+    });
+    await on("systemctl stop watcher.service");
+    const there = await on("tr '\\0' '\\n' </run/watched | sort -u; journalctl --boot --output=cat");
+    // That it looked at the right processes.
+    expect(here).toContain("jts-ssh-");
+    expect(there).toContain("mkfs.btrfs");
+
+    const key = await readFile(STACK_KEY, "utf8");
+    const secrets = [...key.split("\n").filter((line) => /^[A-Za-z0-9+/=]{20,}$/.test(line)), "PRIVATE KEY", "jts-lab\0"];
+    expect(secrets.length).toBeGreaterThan(3);
+    const state = JSON.stringify(await stack.state());
+    for (const [where, text] of Object.entries({ here, there, said, refused, state })) {
+      for (const secret of secrets) expect(text.includes(secret), `${where} holds ${secret.slice(0, 12)}…`).toBe(false);
+    }
+    expect(here).not.toContain(lab.pulumiEnv().PULUMI_CONFIG_PASSPHRASE);
+    await on("rm /run/watched");
+  });
+});
+
+describe("doors", () => {
+  it("files on the host are for root alone to write, and what is there for a moment for nobody else to read", async () => {
+    expect(await on("find /etc/jts-storage /usr/local/lib/jts-storage /var/lib/jts-storage /etc/systemd/system/tiered-storage.* /etc/fstab -perm /022 -o ! -user root | grep . || true")).toBe("");
+    expect(await on("find /run /tmp /var/tmp /home/jts -maxdepth 1 -name '*jts-storage*' ! -name jts-storage.lock ! -name jts-storage-tiering.lock")).toBe("");
+  });
+
+  it("a link that a service planted in place of its folder is not followed", async () => {
+    await stack.configure(hotWith({ redis: { size: "1GiB" } }));
+    await stack.up();
+    await on("install --directory --mode=700 /root/private && runuser --user redis -- bash -c 'rmdir /var/lib/redis/logs && ln -s /root/private /var/lib/redis/logs' 2>/dev/null || su --shell /bin/bash redis --command 'rmdir /var/lib/redis/logs && ln -s /root/private /var/lib/redis/logs'");
+    expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(/symbolic link|leads to|File exists/);
+    expect(await on("stat --format='%U %a' /root/private; ls -A /root/private")).toBe("root 700");
+    await on("rm /var/lib/redis/logs");
+    await stack.up({ refresh: true });
+  });
+
+  it("names of ours that others planted in folders that all may write to change nothing outside", async () => {
+    await on("for name in jts-storage.fstab jts-storage.lock jts-storage.aaaaaaaaaa; do runuser --user nobody -- ln -s /etc/shadow /tmp/$name; done; sha256sum /etc/shadow >/root/shadow");
+    await on("chmod 700 /var/lib/redis");
+    await stack.up({ refresh: true });
+    expect(await on("sha256sum --check /root/shadow; stat --format=%a /etc/shadow /var/lib/redis; rm /tmp/jts-storage.*")).toBe("/etc/shadow: OK\n640\n750");
+  });
+});
