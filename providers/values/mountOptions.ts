@@ -17,36 +17,267 @@ export interface Refusal {
   readonly reason: string;
 }
 
-interface Rule {
-  readonly type: RegExp;
-  /** Matches one mount option, or one word of a mkfs argument. */
-  readonly option?: RegExp;
-  readonly mkfsOption?: RegExp;
-  readonly when?: (request: MountRequest) => boolean;
-  readonly reason: string;
+/** A mount or a mkfs that shows what a row says; test/e2e/options.test.ts makes it on a real kernel. */
+interface Example {
+  readonly type: string;
+  readonly options?: readonly string[];
+  readonly mkfsOptions?: readonly string[];
 }
 
-const hasNoJournal = ({ mkfsOptions = [] }: MountRequest) => mkfsWords(mkfsOptions).includes("^has_journal");
+/**
+ * What happens with an example: mount fails; it is mounted, and the option isn't shown; it is mounted, and something else
+ * is shown (`shows`); or what mkfs does. With its first flag it "overwrites", without that it refuses to.
+ */
+export type Outcome = "does not mount" | "is ignored" | { readonly shows: string } | "mkfs refuses" | "makes no such filesystem" | "overwrites" | "labels" | "repeats the UUID" | "does not grow online";
 
-/** Each row was seen on Linux 6.1; `findmnt --verify` takes all of them. */
-const RULES: readonly Rule[] = [
-  { type: /^ext4$/, option: /^(commit|data)=/, when: hasNoJournal, reason: "does not mount on an ext4 without a journal; leave out `-O ^has_journal`, or this option" },
-  { type: /^(ext[34]|btrfs)$/, option: /^(barrier=0|nobarrier)$/, reason: "loses committed data when the power fails; leave it out" },
-  { type: /^ext4$/, mkfsOption: /^sparse_super2(=.*)?$/, reason: 'forbids growing online ("kernel does not support online resize with sparse_super2"); leave it out' },
-  { type: /^xfs$/, option: /^(no)?barrier$/, reason: "is unknown to XFS since Linux 4.19, and does not mount; leave it out" },
-  { type: /^nfs4?$/, option: /^(no)?intr$/, reason: "is ignored since Linux 2.6.25 (nfs(5)); leave it out" },
+interface Rule {
+  readonly type: RegExp;
+  /** Matches one mount option. */
+  readonly option?: RegExp;
+  /** Matches one word of a mkfs flag, after the flag: `-O sparse_super2`; or a flag alone: `-F`. */
+  readonly mkfs?: RegExp;
+  readonly when?: (request: MountRequest) => boolean;
+  readonly reason: string;
+  readonly example: Example;
+  readonly outcome: Outcome;
+}
+
+const hasNoJournal = ({ type, mkfsOptions = [] }: MountRequest) => mkfsWords(type, mkfsOptions).some(({ word }) => word === "^has_journal");
+const isWritable = ({ options }: MountRequest) => !options.includes("ro");
+/** Judged only where the filesystem is made here too: one from before btrfs-progs 5.15 has none. */
+const hasFreeSpaceTree = ({ type, options, mkfsOptions }: MountRequest) => mkfsOptions !== undefined && !options.includes("clear_cache") && !mkfsWords(type, mkfsOptions).some(({ word }) => word === "^free-space-tree");
+const isBelowLogStripe = ({ type, options, mkfsOptions = [] }: MountRequest) => {
+  const stripe = /^su=(\d+)k$/.exec(mkfsWords(type, mkfsOptions).find(({ flag, word }) => flag === "-l" && word.startsWith("su="))?.word ?? "")?.[1];
+  const buffer = options.map((option) => /^logbsize=(\d+)(k?)$/.exec(option)).findLast((match) => match !== null);
+  return stripe !== undefined && buffer !== undefined && Number(buffer?.[1]) * (buffer?.[2] === "k" ? 1 : 1 / 1024) < Number(stripe);
+};
+
+/** What is refused by name. Seen on Linux 6.1 of Debian 12, where no other version is named; `findmnt --verify` takes all of them. */
+export const RULES: readonly Rule[] = [
+  { type: /^ext4$/, option: /^(commit|data)=/, when: hasNoJournal, reason: "does not mount on an ext4 without a journal; leave out `-O ^has_journal`, or this option", example: { type: "ext4", mkfsOptions: ["-O", "^has_journal"], options: ["commit=30"] }, outcome: "does not mount" },
+  { type: /^(ext[34]|btrfs)$/, option: /^(barrier=0|nobarrier)$/, reason: "loses committed data when the power fails; leave it out", example: { type: "ext4", options: ["barrier=0"] }, outcome: { shows: "nobarrier" } },
+  { type: /^ext4$/, option: /^no(acl|user_xattr)$/, reason: "is unknown to ext4 of Linux 6.1, and does not mount; leave it out", example: { type: "ext4", options: ["noacl"] }, outcome: "does not mount" },
+  { type: /^ext4$/, option: /^(bh|nobh|oldalloc|orlov|check=none|nocheck|(no)?reservation|journal=\d+|(no)?mblk_io_submit|i_version|prefetch_block_bitmaps)$/, reason: 'is ignored by Linux 6.1 ("Ignoring removed option"); leave it out', example: { type: "ext4", options: ["nobh"] }, outcome: "is ignored" },
+  { type: /^xfs$/, option: /^(no)?barrier$/, reason: "is unknown to XFS since Linux 4.19, and does not mount; leave it out", example: { type: "xfs", options: ["nobarrier"] }, outcome: "does not mount" },
+  { type: /^xfs$/, option: /^((no)?delaylog|ihashsize=.*|irixsgid|osyncis[do]sync)$/, reason: "is unknown to XFS since Linux 4.0, and does not mount; leave it out", example: { type: "xfs", options: ["delaylog"] }, outcome: "does not mount" },
+  { type: /^xfs$/, option: /^noattr2$/, reason: "does not mount on XFS of version 5, which mkfs.xfs makes; leave it out", example: { type: "xfs", options: ["noattr2"] }, outcome: "does not mount" },
+  { type: /^xfs$/, option: /^logbsize=/, when: isBelowLogStripe, reason: "does not mount where it is smaller than the log's stripe unit; write a larger one, or a smaller `-l su=`", example: { type: "xfs", mkfsOptions: ["-l", "su=64k"], options: ["logbsize=32k"] }, outcome: "does not mount" },
+  { type: /^(xfs|btrfs)$/, option: /^(norecovery|nologreplay)$/, when: isWritable, reason: "does not mount unless read-only; add ro, or leave it out", example: { type: "xfs", options: ["norecovery"] }, outcome: "does not mount" },
+  { type: /^btrfs$/, option: /^(space_cache|space_cache=v1|nospace_cache)$/, when: hasFreeSpaceTree, reason: "does not mount on a btrfs with a free space tree, which mkfs.btrfs makes since 5.15; leave it out", example: { type: "btrfs", options: ["nospace_cache"], mkfsOptions: [] }, outcome: "does not mount" },
+  { type: /^btrfs$/, option: /^(no)?inode_cache$/, reason: "is ignored since Linux 5.11; leave it out", example: { type: "btrfs", options: ["inode_cache"] }, outcome: "is ignored" },
+  { type: /^btrfs$/, option: /^(alloc_start|subvolrootid)=/, reason: "is unknown to btrfs of Linux 6.1, and does not mount; leave it out", example: { type: "btrfs", options: ["alloc_start=1"] }, outcome: "does not mount" },
+  { type: /^btrfs$/, option: /^(check_int(_data|_print_mask=.*)?|fragment=.*|ref_verify)$/, reason: "does not mount: Debian builds the kernel without it; leave it out", example: { type: "btrfs", options: ["check_int"] }, outcome: "does not mount" },
+  { type: /^nfs4?$/, option: /^(no)?intr$/, reason: "is ignored since Linux 2.6.25 (nfs(5)); leave it out", example: { type: "nfs", options: ["vers=3", "intr"] }, outcome: "is ignored" },
+  { type: /^nfs4?$/, option: /^(proto=udp6?|udp)$/, reason: "does not mount: Debian builds the kernel without NFS over UDP, off by default since Linux 5.6; write proto=tcp", example: { type: "nfs", options: ["vers=3", "proto=udp"] }, outcome: "does not mount" },
+  { type: /^none$/, option: /^(sync|dirsync|lazytime)$/, reason: "is ignored by a bind mount; write it for the filesystem itself", example: { type: "none", options: ["bind", "lazytime"] }, outcome: "is ignored" },
+  { type: /^ext4$/, mkfs: / sparse_super2(=.*)?$/, reason: 'forbids growing online ("kernel does not support online resize with sparse_super2"); leave it out', example: { type: "ext4", mkfsOptions: ["-O", "sparse_super2"] }, outcome: "does not grow online" },
+  { type: /^ext4$/, mkfs: /^-F$/, reason: "has mkfs make what it refuses, such as blocks that don't mount; whether a device is blank is proved without it, so leave it out", example: { type: "ext4", mkfsOptions: ["-F", "-b", "8192"] }, outcome: "overwrites" },
+  { type: /^(xfs|btrfs)$/, mkfs: /^(-f|--force)$/, reason: "has mkfs overwrite what it finds; whether a device is blank is proved without it, so leave it out", example: { type: "xfs", mkfsOptions: ["-f"] }, outcome: "overwrites" },
+  { type: /^ext4$/, mkfs: /^-[nV]$/, reason: "makes no filesystem; leave it out", example: { type: "ext4", mkfsOptions: ["-n"] }, outcome: "makes no such filesystem" },
+  { type: /^xfs$/, mkfs: /^-[NV]$/, reason: "makes no filesystem; leave it out", example: { type: "xfs", mkfsOptions: ["-N"] }, outcome: "makes no such filesystem" },
+  { type: /^btrfs$/, mkfs: /^(-V|--version|-h|--help)$/, reason: "makes no filesystem; leave it out", example: { type: "btrfs", mkfsOptions: ["--version"] }, outcome: "makes no such filesystem" },
+  { type: /^ext4$/, mkfs: /^-[tO] (ext[23]|journal_dev)$/, reason: "makes something else than ext4; leave it out", example: { type: "ext4", mkfsOptions: ["-t", "ext2"] }, outcome: "makes no such filesystem" },
+  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^(-L|--label) /, reason: "as the label is compared by nobody, and a declared label overrides it; leave it out", example: { type: "ext4", mkfsOptions: ["-L", "theirs"] }, outcome: "labels" },
+  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^((-U|--uuid) |-m uuid=)/, reason: "as the UUID can't tell what is wiped from what was made later; leave it out, mkfs makes a new one each time", example: { type: "ext4", mkfsOptions: ["-U", "11111111-2222-4333-8444-555555555555"] }, outcome: "repeats the UUID" },
+  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^(-b (size=)?|-s |--sectorsize )(8192|8k|16384|16k|32768|32k|65536|64k)$/i, reason: "does not mount: larger than a page of memory, 4 KiB on x86-64 (XFS: until Linux 6.12)", example: { type: "xfs", mkfsOptions: ["-b", "size=8192"] }, outcome: "does not mount" },
+  { type: /^btrfs$/, mkfs: /^(-[dm]|--data|--metadata) raid(1|1c3|1c4|5|6)$/i, reason: "needs more devices than one, so mkfs refuses; write single or dup", example: { type: "btrfs", mkfsOptions: ["-d", "raid1"] }, outcome: "mkfs refuses" },
 ];
+
+/** A mount option that a filesystem knows. */
+export interface KnownOption {
+  /** What follows the name; `=30`, or nothing. */
+  readonly tail: RegExp;
+  /** The same in words. */
+  readonly takes: string;
+  /** Tails that mount, each with what it needs besides; DEVICE stands for the device itself. */
+  readonly tried: readonly string[];
+  /** Why it isn't tried. */
+  readonly untried?: string;
+}
+type KnownOptions = Readonly<Record<string, KnownOption>>;
+
+const flag: KnownOption = { tail: /^$/, takes: "no value", tried: [""] };
+const flags = (names: string): KnownOptions => Object.fromEntries(names.split(" ").map((name) => [name, flag]));
+const number = (example: number, unit = ""): KnownOption => ({ tail: /^=\d+$/, takes: unit === "" ? "a number" : `a number of ${unit}`, tried: [`=${example}`] });
+const text = (example: string, takes: string, tail = /^=.+$/): KnownOption => ({ tail, takes, tried: [`=${example}`] });
+const oneOf = (...words: readonly string[]): KnownOption => ({ tail: new RegExp(`^=(${words.join("|")})$`), takes: words.join(", "), tried: words.map((word) => `=${word}`) });
+/** The name alone will do, too. */
+const orAlone = ({ tail, takes, tried }: KnownOption): KnownOption => ({ tail: new RegExp(`^$|${tail.source}`), takes: `${takes}, or no value`, tried: ["", ...tried] });
+const beside = (others: string, known: KnownOption): KnownOption => ({ ...known, tried: known.tried.map((tail) => `${tail},${others}`) });
+const untried = (reason: string, known: KnownOption): KnownOption => ({ ...known, tried: [], untried: reason });
+
+const NFS_VERSIONS = oneOf("3", "4", "4.0", "4.1", "4.2");
+const PERSISTENT_MEMORY = "needs persistent memory, or is turned off";
+const LEVELS = { tail: /^=(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no|none)$/, takes: "zlib[:1-9], lzo, zstd[:1-15] or no", tried: ["=zlib:9", "=lzo", "=no", "=zstd:15", "=zstd"] };
+
+/** mount(8), "filesystem-independent mount options". */
+const INDEPENDENT: KnownOptions = {
+  ...flags("defaults async atime noatime diratime nodiratime relatime norelatime strictatime nostrictatime nolazytime suid nosuid dev nodev exec noexec symfollow nosymfollow ro rw"),
+  ...flags("auto noauto nofail _netdev group owner user nouser users silent loud iversion noiversion nomand"),
+  ...flags("private rprivate shared rshared slave rslave unbindable runbindable"),
+};
+/** Those of mount(8) that a filesystem has, and a bind mount hasn't. */
+const OF_FILESYSTEM: KnownOptions = { ...INDEPENDENT, ...flags("sync dirsync lazytime") };
+/** mount(8), "loop-device support". */
+const OF_DEVICE: KnownOptions = {
+  ...OF_FILESYSTEM,
+  ...flags("loop"),
+  offset: number(0, "bytes"),
+  sizelimit: number(0, "bytes"),
+};
+
+/** What each type of filesystem takes, by its man page; of other types nothing is said. */
+export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; readonly options: KnownOptions }>> = {
+  ext4: {
+    manual: "ext4(5)",
+    options: {
+      ...OF_DEVICE,
+      ...flags("acl user_xattr bsddf minixdf debug grpid bsdgroups nogrpid sysvgroups nouid32 noload norecovery journal_checksum nojournal_checksum"),
+      ...flags("delalloc nodelalloc noauto_da_alloc noinit_itable discard nodiscard block_validity noblock_validity dioread_lock dioread_nolock nodioread_nolock"),
+      ...flags("nombcache no_mbcache inlinecrypt warn_on_error nowarn_on_error no_prefetch_block_bitmaps quota noquota usrquota grpquota"),
+      journal_async_commit: beside("data=writeback", flag),
+      prjquota: untried("needs `-O project,quota`", flag),
+      usrjquota: beside("jqfmt=vfsv1", text("aquota.user", "a file's name", /^=[^/]*$/)),
+      grpjquota: beside("jqfmt=vfsv1", text("aquota.group", "a file's name", /^=[^/]*$/)),
+      jqfmt: oneOf("vfsold", "vfsv0", "vfsv1"),
+      barrier: orAlone(oneOf("1")),
+      auto_da_alloc: orAlone(oneOf("0", "1")),
+      commit: number(30, "seconds"),
+      data: oneOf("writeback", "ordered", "journal"),
+      data_err: oneOf("abort", "ignore"),
+      errors: oneOf("continue", "remount-ro", "panic"),
+      init_itable: orAlone(number(10)),
+      inode_readahead_blks: text("32", "a power of 2", /^=(0|1|2|4|8|16|32|64|128|256|512|1024|2048|4096)$/),
+      stripe: number(16, "blocks"),
+      max_batch_time: number(15000, "microseconds"),
+      min_batch_time: number(0, "microseconds"),
+      journal_ioprio: oneOf("0", "1", "2", "3", "4", "5", "6", "7"),
+      max_dir_size_kb: number(1024, "KiB"),
+      mb_optimize_scan: oneOf("0", "1"),
+      debug_want_extra_isize: number(32, "bytes"),
+      resuid: number(0),
+      resgid: number(0),
+      sb: number(1),
+      dax: { ...orAlone(oneOf("always", "inode", "never")), tried: ["=inode", "=never"], untried: PERSISTENT_MEMORY },
+      journal_dev: untried("needs a journal on another device", number(0)),
+      journal_path: untried("needs a journal on another device", text("/dev/x", "a path")),
+    },
+  },
+  xfs: {
+    manual: "xfs(5)",
+    options: {
+      ...OF_DEVICE,
+      ...flags("attr2 discard nodiscard grpid bsdgroups nogrpid sysvgroups filestreams ikeep noikeep inode32 inode64 largeio nolargeio noalign nouuid swalloc wsync"),
+      ...flags("noquota quota uquota usrquota uqnoenforce qnoenforce gquota grpquota gqnoenforce pquota prjquota pqnoenforce"),
+      norecovery: beside("ro", flag),
+      allocsize: text("64m", "a size from 4k to 1g, a power of 2", /^=\d+[kmg]?$/i),
+      logbufs: oneOf("2", "3", "4", "5", "6", "7", "8"),
+      logbsize: oneOf("16k", "32k", "64k", "128k", "256k", "16384", "32768", "65536", "131072", "262144"),
+      sunit: beside("swidth=128", number(128, "blocks of 512 bytes")),
+      swidth: beside("sunit=128", number(128, "blocks of 512 bytes")),
+      dax: orAlone(oneOf("always", "inode", "never")),
+      logdev: untried("needs a log on another device", text("/dev/x", "a path")),
+      rtdev: untried("needs a realtime section on another device", text("/dev/x", "a path")),
+    },
+  },
+  btrfs: {
+    manual: "btrfs(5)",
+    options: {
+      ...OF_DEVICE,
+      ...flags("acl noacl autodefrag noautodefrag barrier clear_cache datacow nodatacow datasum nodatasum degraded nodiscard enospc_debug noenospc_debug flushoncommit noflushoncommit"),
+      ...flags("rescan_uuid_tree skip_balance ssd ssd_spread nossd nossd_spread treelog notreelog usebackuproot recovery user_subvol_rm_allowed"),
+      nospace_cache: beside("clear_cache", flag),
+      nologreplay: beside("ro", flag),
+      norecovery: beside("ro", flag),
+      commit: number(30, "seconds"),
+      compress: orAlone(LEVELS),
+      "compress-force": orAlone(LEVELS),
+      device: text("DEVICE", "a path"),
+      discard: orAlone(oneOf("sync", "async")),
+      fatal_errors: oneOf("bug", "panic"),
+      max_inline: text("2048", "a size", /^=\d+[kmg]?$/i),
+      metadata_ratio: number(4),
+      rescue: { ...beside("ro", text("all", "usebackuproot, nologreplay, ignorebadroots, ignoredatacsums or all, with : between", /^=(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all)(:(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all))*$/)) },
+      space_cache: { ...orAlone(oneOf("v1", "v2")), tried: [",clear_cache", "=v1,clear_cache", "=v2"] },
+      subvol: text("/", "a path"),
+      subvolid: number(5),
+      thread_pool: text("8", "a number above 0", /^=[1-9]\d*$/),
+    },
+  },
+  nfs: {
+    manual: "nfs(5)",
+    options: {
+      ...OF_FILESYSTEM,
+      ...flags("soft hard softerr softreval ac noac bg fg rdirplus nordirplus sharecache nosharecache resvport nofsc cto nocto acl noacl lock nolock migration nomigration sloppy tcp softreval posix noposix trunkdiscovery notrunkdiscovery"),
+      ...flags("v3 v4 v4.0 v4.1 v4.2"),
+      noresvport: untried("needs an export with `insecure`", flag),
+      rdma: untried("needs RDMA", flag),
+      fsc: orAlone(text("jts", "a name")),
+      vers: NFS_VERSIONS,
+      nfsvers: NFS_VERSIONS,
+      minorversion: beside("vers=4", oneOf("0", "1", "2")),
+      timeo: number(600, "tenths of a second"),
+      retrans: number(2),
+      rsize: number(65536, "bytes"),
+      wsize: number(65536, "bytes"),
+      bsize: number(4096, "bytes"),
+      acregmin: number(3, "seconds"),
+      acregmax: number(60, "seconds"),
+      acdirmin: number(30, "seconds"),
+      acdirmax: number(60, "seconds"),
+      actimeo: number(30, "seconds"),
+      retry: number(0, "minutes"),
+      nconnect: oneOf(...Array.from({ length: 16 }, (_, index) => `${index + 1}`)),
+      max_connect: oneOf(...Array.from({ length: 16 }, (_, index) => `${index + 1}`)),
+      sec: { ...oneOf("sys", "none", "krb5", "krb5i", "krb5p"), tried: ["=sys"], untried: "needs Kerberos, or an export for anyone" },
+      lookupcache: oneOf("all", "none", "pos", "positive"),
+      local_lock: oneOf("all", "flock", "posix", "none"),
+      write: oneOf("lazy", "eager", "wait"),
+      proto: { ...oneOf("tcp", "tcp6", "rdma", "rdma6"), tried: ["=tcp"], untried: "needs IPv6 or RDMA" },
+      port: number(2049),
+      mountport: untried("the server chooses it", number(0)),
+      mountproto: beside("vers=3", oneOf("tcp", "udp")),
+      mounthost: beside("vers=3", text("192.168.1.101", "a name or an address")),
+      mountaddr: beside("vers=3", text("192.168.1.101", "an address")),
+      addr: text("192.168.1.101", "an address"),
+      mountvers: beside("vers=3", oneOf("3")),
+      namlen: number(255, "bytes"),
+      clientaddr: text("192.168.1.100", "an address"),
+    },
+  },
+  none: { manual: "mount(8)", options: { ...INDEPENDENT, ...flags("bind rbind") } },
+};
+const known = (type: string) => KNOWN_OPTIONS[type === "nfs4" ? "nfs" : type];
+
+/** Why a filesystem doesn't take an option, whatever else is declared; undefined: it does, or nothing is known of its type. */
+function unknownOption(type: string, option: string): string | undefined {
+  const filesystem = known(type);
+  if (filesystem === undefined || /^(x-|X-|comment=)/.test(option)) return undefined;
+  const name = option.split("=", 1)[0] ?? "";
+  const found = Object.hasOwn(filesystem.options, name) ? filesystem.options[name] : undefined;
+  if (found?.tail.test(option.slice(name.length)) === true) return undefined;
+  if (found !== undefined) return `takes ${found.takes}, see ${filesystem.manual}`;
+  const others = Object.keys(KNOWN_OPTIONS).filter((other) => Object.hasOwn(KNOWN_OPTIONS[other]!.options, name));
+  const page = filesystem.manual === "mount(8)" ? "mount(8)" : `${filesystem.manual} and mount(8)`;
+  return `is none of the options in ${page}${others.length === 0 ? "; correct it" : `, but one of ${others.join(", ")}; leave it out`}`;
+}
 
 /** The options of a request that don't mount, don't do what they say, or lose data; empty: none is known. */
 export function refusedOptions(request: MountRequest): Refusal[] {
+  const { type, options, mkfsOptions = [] } = request;
+  const rules = RULES.filter((rule) => rule.type.test(type) && rule.when?.(request) !== false);
   const refusals: Refusal[] = [];
-  for (const { type, option, mkfsOption, when, reason } of RULES) {
-    if (!type.test(request.type) || when?.(request) === false) continue;
-    const matching = option === undefined ? mkfsWords(request.mkfsOptions ?? []).filter((word) => mkfsOption?.test(word)) : request.options.filter((one) => option.test(one));
-    refusals.push(...matching.map((one) => ({ option: one, reason: `${one} on ${request.type} ${reason}` })));
+  for (const option of options) {
+    const reason = rules.find((rule) => rule.option?.test(option))?.reason ?? unknownOption(type, option);
+    if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });
   }
-  if (/^(xfs|btrfs|nfs4?|none)$/.test(request.type) && request.pass !== 0) {
-    refusals.push({ option: `pass ${request.pass}`, reason: `fsck pass ${request.pass} on ${request.type}: fsck(8) does nothing for it at boot; write 0` });
+  for (const { flag: name, word, argument } of mkfsWords(type, mkfsOptions)) {
+    const reason = rules.find(({ mkfs }) => mkfs?.test(word === "" ? name : `${name} ${word}`))?.reason;
+    const option = [word, name].find((one) => one !== "" && argument.includes(one)) ?? argument;
+    if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });
+  }
+  if (/^(xfs|btrfs|nfs4?|none)$/.test(type) && request.pass !== 0) {
+    refusals.push({ option: `pass ${request.pass}`, reason: `fsck pass ${request.pass} on ${type}: fsck(8) does nothing for it at boot; write 0` });
   }
   if (/^\/dev\/(sd[a-z]+|vd[a-z]+|xvd[a-z]+|nvme\d+n\d+|mmcblk\d+|dm-\d+)(p?\d+)?$/.test(request.source)) {
     refusals.push({ option: request.source, reason: `${request.source} may name another device after the next boot; write LABEL=, UUID=, /dev/disk/by-id/… or an LVM path` });
@@ -54,9 +285,41 @@ export function refusedOptions(request: MountRequest): Refusal[] {
   return refusals;
 }
 
-/** The words of mkfs arguments: `-E lazy_itable_init=0,discard` has two besides the flag, `-O^has_journal` has one. */
-function mkfsWords(mkfsOptions: readonly string[]): string[] {
-  return mkfsOptions.flatMap((argument) => argument.replace(/^-[A-Za-z](?=.)/, "").split(/[\s,]+/));
+/** The flags of mkfs.ext4(8), mkfs.xfs(8) and mkfs.btrfs(8) that take a value. */
+const MKFS_VALUES: Readonly<Record<string, RegExp>> = {
+  ext4: /^-[bCdeEgGiIJlLmMNoOrTtUz]$/,
+  xfs: /^-[bcdilLmnprs]$/,
+  btrfs: /^(-[AbdlLmnOrRsU]|--(alloc-start|byte-count|checksum|csum|data|features|label|leafsize|metadata|nodesize|rootdir|runtime-features|sectorsize|uuid))$/,
+};
+
+interface MkfsWord {
+  readonly flag: string;
+  /** One of the words of its value; empty: it takes none. */
+  readonly word: string;
+  /** The argument that it is written in. */
+  readonly argument: string;
+}
+
+/** mkfs arguments, taken apart: `-E lazy_itable_init=0,discard` has two words, `-O^has_journal` one, `-qF` is two flags. */
+function mkfsWords(type: string, mkfsOptions: readonly string[]): MkfsWord[] {
+  const takesValue = MKFS_VALUES[type] ?? /^$/;
+  const found: MkfsWord[] = [];
+  const rest = [...mkfsOptions];
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    if (!argument.startsWith("-")) continue;
+    const isLong = argument.startsWith("--");
+    let name = isLong ? argument.split("=", 1)[0]! : argument.slice(0, 2);
+    let tail = argument.slice(name.length);
+    // Short flags without a value stand together.
+    for (; !takesValue.test(name); name = `-${tail[0]}`, tail = tail.slice(1)) {
+      found.push({ flag: name, word: "", argument });
+      if (isLong || tail === "") break;
+    }
+    if (!takesValue.test(name)) continue;
+    const value = tail === "" ? (rest.shift() ?? "") : tail.replace(/^=/, "");
+    found.push(...value.split(/[\s,]+/).map((word) => ({ flag: name, word, argument: tail === "" ? value : argument })));
+  }
+  return found;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { mountAt, mounts } from "../../../../providers/facts/mounts.ts";
 import { findEntry, OURS } from "../../../../providers/values/fstabText.ts";
-import { liveDifferences, refusedOptions, type MountRequest } from "../../../../providers/values/mountOptions.ts";
+import { KNOWN_OPTIONS, liveDifferences, refusedOptions, RULES, type MountRequest } from "../../../../providers/values/mountOptions.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 
 const good: MountRequest = { type: "ext4", source: "LABEL=a", options: ["noatime", "nofail"], pass: 0 };
@@ -21,6 +21,40 @@ describe("refusedOptions", () => {
     ["sparse_super2 with a value", { mkfsOptions: ["-Esparse_super2=1"] }, "forbids growing online"],
     ["nobarrier on XFS", { type: "xfs", options: ["nobarrier"] }, "unknown to XFS since Linux 4.19"],
     ["barrier on XFS", { type: "xfs", options: ["barrier"] }, "unknown to XFS since Linux 4.19"],
+    ["an option that XFS lost in Linux 4.0", { type: "xfs", options: ["delaylog"] }, "unknown to XFS since Linux 4.0"],
+    ["noacl on ext4", { options: ["noacl"] }, "does not mount"],
+    ["an option that ext4 dropped", { options: ["nobh"] }, "is ignored by Linux 6.1"],
+    ["a log buffer below the log's stripe unit", { type: "xfs", options: ["logbsize=32k"], mkfsOptions: ["-l", "size=128m,su=64k"] }, "smaller than the log's stripe unit"],
+    ["norecovery on a writable XFS", { type: "xfs", options: ["norecovery"] }, "does not mount unless read-only"],
+    ["nospace_cache on a btrfs that is made here", { type: "btrfs", options: ["nospace_cache"], mkfsOptions: [] }, "free space tree"],
+    ["inode_cache on btrfs", { type: "btrfs", options: ["inode_cache"] }, "ignored since Linux 5.11"],
+    ["check_int on btrfs", { type: "btrfs", options: ["check_int"] }, "Debian builds the kernel without it"],
+    ["NFS over UDP", { type: "nfs", source: "nas:/a", options: ["proto=udp"] }, "write proto=tcp"],
+    ["lazytime on a bind mount", { type: "none", source: "/a", options: ["bind", "lazytime"] }, "ignored by a bind mount"],
+    ["a typo", { options: ["noatimee"] }, "is none of the options in ext4(5) and mount(8)"],
+    ["a value that is no number", { options: ["commit=abc"] }, "takes a number of seconds, see ext4(5)"],
+    ["a value where there must be none", { options: ["noatime=1"] }, "takes no value"],
+    ["an option without its value", { options: ["commit"] }, "takes a number of seconds"],
+    ["a name that every object has", { options: ["constructor"] }, "is none of the options"],
+    ["a compression level that btrfs cuts down", { type: "btrfs", options: ["compress=zstd:16"] }, "zstd[:1-15]"],
+    ["too many log buffers", { type: "xfs", options: ["logbufs=9"] }, "takes 2, 3, 4, 5, 6, 7, 8, see xfs(5)"],
+    ["a log buffer of a size that there isn't", { type: "xfs", options: ["logbsize=48k"] }, "takes 16k, 32k"],
+    ["an option of ext4 on XFS", { type: "xfs", options: ["data=writeback"] }, "but one of ext4; leave it out"],
+    ["an NFS version that there isn't", { type: "nfs", source: "nas:/a", options: ["vers=5"] }, "see nfs(5)"],
+    ["an NFS version that there isn't, of type nfs4", { type: "nfs4", source: "nas:/a", options: ["vers=5"] }, "see nfs(5)"],
+    ["an option of ext4 on a bind mount", { type: "none", source: "/a", options: ["bind", "commit=30"] }, "is none of the options in mount(8), but one of ext4, btrfs"],
+    ["-F of mkfs.ext4", { mkfsOptions: ["-F"] }, "proved without it"],
+    ["-F among other flags", { mkfsOptions: ["-qF"] }, "proved without it"],
+    ["-f of mkfs.xfs", { type: "xfs", mkfsOptions: ["-f"] }, "overwrite what it finds"],
+    ["--force of mkfs.btrfs", { type: "btrfs", mkfsOptions: ["--force"] }, "overwrite what it finds"],
+    ["a dry run of mkfs.ext4", { mkfsOptions: ["-n"] }, "makes no filesystem"],
+    ["a dry run of mkfs.xfs", { type: "xfs", mkfsOptions: ["-N"] }, "makes no filesystem"],
+    ["another type by mkfs.ext4", { mkfsOptions: ["-t", "ext2"] }, "something else than ext4"],
+    ["a label", { mkfsOptions: ["-L", "theirs"] }, "as the label"],
+    ["a UUID", { type: "btrfs", mkfsOptions: ["--uuid=11111111-2222-4333-8444-555555555555"] }, "as the UUID"],
+    ["a UUID of mkfs.xfs", { type: "xfs", mkfsOptions: ["-m", "uuid=11111111-2222-4333-8444-555555555555"] }, "as the UUID"],
+    ["blocks larger than a page", { type: "xfs", mkfsOptions: ["-b", "size=8192"] }, "larger than a page of memory"],
+    ["copies on devices that there aren't", { type: "btrfs", mkfsOptions: ["--data", "raid1"] }, "needs more devices"],
     ["intr on NFS", { type: "nfs", source: "nas:/a", options: ["intr"] }, "ignored since Linux 2.6.25"],
     ["nointr on NFSv4", { type: "nfs4", source: "nas:/a", options: ["nointr"] }, "ignored since Linux 2.6.25"],
     ["fsck pass 2 on btrfs", { type: "btrfs", pass: 2 }, "write 0"],
@@ -54,6 +88,38 @@ describe("refusedOptions", () => {
     ["an ext4 that keeps its journal explicitly", { ...ext4, source: "UUID=1", options: ["commit=30"], mkfsOptions: ["-O", "has_journal,^sparse_super2"] }],
   ])("takes the options of %s", (_what, request) => {
     expect(refusedOptions(request)).toEqual([]);
+  });
+
+  it.each<[string, string, string[]]>([
+    ["options for systemd, programs and people, of any type", "xfs", ["x-systemd.requires=a.mount", "X-mount.mkdir=0755", "comment=theirs"]],
+    ["any option of a type that isn't judged", "vfat", ["noatimee", "uid=0"]],
+    ["ro beside norecovery", "xfs", ["norecovery", "ro"]],
+    ["space_cache=v1 on a btrfs that may be an old one", "btrfs", ["space_cache=v1"]],
+    ["levels within their bounds", "btrfs", ["compress=zstd:15", "compress-force=zlib:9", "compress=lzo"]],
+  ])("takes %s", (_what, type, options) => {
+    expect(refusedOptions({ ...good, type, options })).toEqual([]);
+  });
+
+  it.each<[string, string, string[]]>([
+    ["a flag's value that looks like another flag", "ext4", ["-N", "1000", "-O", "^has_journal", "-m", "0", "-K"]],
+    ["a count of inodes, a naming and a node size, which other mkfs mean otherwise", "xfs", ["-n", "size=8192"]],
+    ["a node size larger than a page", "btrfs", ["-n", "16384", "-d", "single", "-m", "dup"]],
+  ])("takes %s", (_what, type, mkfsOptions) => {
+    expect(refusedOptions({ ...good, type, options: [], mkfsOptions })).toEqual([]);
+  });
+
+  it("takes every option and value that the kernel was seen to take", () => {
+    for (const [type, { options }] of Object.entries(KNOWN_OPTIONS)) {
+      const written = Object.entries(options).flatMap(([name, { tried }]) => tried.map((tail) => `${name}${tail}`.split(",")));
+      for (const together of written) expect(refusedOptions({ type, source: "", options: together, pass: 0 })).toEqual([]);
+    }
+  });
+
+  it("refuses the example of each rule", () => {
+    for (const { example, reason } of RULES) {
+      const reasons = refusedOptions({ source: "", options: [], pass: 0, ...example }).map((refusal) => refusal.reason);
+      expect(reasons).toContainEqual(expect.stringContaining(reason));
+    }
   });
 });
 

@@ -1,0 +1,152 @@
+/** What mountOptions.ts says of the kernel and of mkfs, by real attempts: on a loop device of the storage host, and on the NAS. */
+import { beforeAll, describe, expect, it } from "vitest";
+import * as lab from "../../lab/lab.ts";
+import { KNOWN_OPTIONS, refusedOptions, RULES } from "../../providers/values/mountOptions.ts";
+
+const MKFS: Readonly<Record<string, readonly string[]>> = { ext4: [], xfs: ["-d", "su=64k,sw=1"], btrfs: [] };
+
+/** Not in the rules, and refused because the type doesn't know it. A bind mount would take it, and do nothing. */
+const UNKNOWN: readonly [type: string, option: string][] = [
+  ["ext4", "noatimee"],
+  ["ext4", "commit=abc"],
+  ["ext4", "logbufs=8"],
+  ["ext4", "discard=async"],
+  ["xfs", "data=writeback"],
+  ["xfs", "commit=30"],
+  ["xfs", "logbufs=9"],
+  ["xfs", "logbsize=48k"],
+  ["btrfs", "compress=gzip"],
+  ["btrfs", "compress=zstd:16"],
+  ["btrfs", "thread_pool=0"],
+  ["nfs", "vers=5"],
+  ["nfs", "timeo=abc"],
+  ["none", "noatimee"],
+  ["none", "commit=30"],
+];
+
+/** Each of a type's options with one of its values, and what it needs besides. */
+const attemptsOf = (type: string) => Object.entries(KNOWN_OPTIONS[type]!.options).flatMap(([name, { tried }]) => tried.map((tail) => `${name}${tail}`));
+
+/**
+ * Answers each row, `verb|type|mkfs arguments|options`, after a line that repeats it. A list of options is tried at once,
+ * and by halves where that fails, since some exclude each other: `accepted` prints those that fail alone.
+ */
+const script = (rows: readonly string[]) => String.raw`set -u
+work=$(mktemp --directory /var/tmp/options-XXXXXX); mkdir $work/mnt $work/shown
+truncate --size 1G $work/image
+device=$(losetup --find --show $work/image)
+statdWanted=/run/systemd/system/remote-fs.target.wants/rpc-statd.service
+[ -e $statdWanted ] && hadStatd=yes || hadStatd=no
+tidy() {
+  umount --quiet $work/mnt; losetup --detach $device; btrfs device scan --forget >/dev/null 2>&1
+  [ $hadStatd = yes ] || { rm --force $statdWanted; systemctl stop --quiet rpc-statd.service; }
+  rm --recursive $work
+}
+trap tidy EXIT
+blank() { blkdiscard --force $device; }
+make() { "mkfs.$1" -q $2 $device $3 </dev/null >/dev/null 2>&1; }
+attach() {
+  case $1 in
+    nfs) timeout 20 mount -t nfs -o "$2,retry=0" 192.168.1.101:/volume1/cocodev $work/mnt ;;
+    none) mount -t none -o "$2" $work/shown $work/mnt ;;
+    *) mount -t $1 -o "$2" $device $work/mnt ;;
+  esac </dev/null 2>$work/error
+}
+detach() { umount $work/mnt 2>/dev/null || { udevadm settle; umount $work/mnt; }; }
+made() { case $1 in nfs|none) ;; *) blank; make $1 "$2" "" ;; esac; }
+tag() { blkid --probe --match-tag $1 --output value $device; }
+accepted() {
+  local type=$1 half; shift
+  [ $type = none ] && set -- bind "$@"
+  if attach $type "$(IFS=,; echo "$*")"; then detach; return; fi
+  [ $type = none ] && shift
+  if [ $# = 1 ]; then echo "$1: $(tr '\n' ' ' <$work/error)"; return; fi
+  half=$(($# / 2))
+  accepted $type $(echo "$*" | cut --delimiter ' ' --fields 1-$half)
+  accepted $type $(echo "$*" | cut --delimiter ' ' --fields $((half + 1))-)
+}
+while IFS='|' read -r verb type mkfs options; do
+  echo "== $verb|$type|$mkfs|$options"
+  case $verb in
+    accepted) made $type "$mkfs"; accepted $type $(echo "$options" | sed "s,DEVICE,$device,g") ;;
+    mount)
+      if ! made $type "$mkfs"; then echo "mkfs failed"
+      elif attach $type "$options"; then findmnt --noheadings --output OPTIONS $work/mnt; detach
+      else echo "no mount"; fi ;;
+    mkfs) blank; if make $type "$mkfs" ""; then tag TYPE; else echo "mkfs failed"; fi ;;
+    uuid) for turn in 1 2; do made $type "$mkfs"; tag UUID; done ;;
+    label) made $type "$mkfs"; tag LABEL ;;
+    overwrite)
+      made ext4 ""
+      make $type "$(echo "$mkfs" | cut --only-delimited --delimiter ' ' --fields 2-)" "" && echo "mkfs takes it anyway"
+      make $type "$mkfs" "" && echo "overwritten" ;;
+    grow)
+      for flags in "" "$mkfs"; do
+        blank; make $type "$flags" 200M; attach $type rw
+        if resize2fs $device >/dev/null 2>&1; then echo "grown"; else echo "not grown"; fi
+        detach
+      done ;;
+  esac
+done <<'END'
+${rows.join("\n")}
+END
+echo "== end"
+`;
+
+const answers = new Map<string, string>();
+const line = (verb: string, type: string, mkfs: readonly string[] = [], options: readonly string[] = [], between = ",") => [verb, type, mkfs.join(" "), options.join(between)].join("|");
+
+const known = Object.keys(KNOWN_OPTIONS).map((type) => ({ type, line: line("accepted", type, MKFS[type], attemptsOf(type), " ") }));
+const VERBS: Readonly<Record<string, string>> = { "makes no such filesystem": "mkfs", "mkfs refuses": "mkfs", overwrites: "overwrite", labels: "label", "repeats the UUID": "uuid", "does not grow online": "grow" };
+const rules = RULES.map(({ example, outcome, reason }) => {
+  const { type, mkfsOptions, options = [] } = example;
+  const verb = typeof outcome === "string" ? (VERBS[outcome] ?? "mount") : "mount";
+  return { what: `${[...(mkfsOptions ?? []), ...options].join(" ")} on ${type} ${reason}`, example, outcome, line: line(verb, type, mkfsOptions, options) };
+});
+const unknown = UNKNOWN.map(([type, option]) => ({ type, option, line: line("mount", type, [], type === "none" ? ["bind", option] : [option]) }));
+
+beforeAll(async () => {
+  const rows = [...known, ...rules, ...unknown].map((one) => one.line);
+  const { stdout } = await lab.run("storage-host", "bash -s", { stdin: script(rows) });
+  for (const answer of stdout.split(/^== /m).slice(1)) {
+    const [asked = "", ...said] = answer.split("\n");
+    answers.set(asked, said.join("\n").trim());
+  }
+  expect([...answers.keys()].at(-1)).toBe("end");
+});
+
+describe("every option that is accepted is known to the kernel", () => {
+  it.each(known)("of $type", ({ line: asked }) => {
+    expect(answers.get(asked)).toBe("");
+  });
+
+  it.each(Object.keys(KNOWN_OPTIONS))("each of %s is tried, or says why it isn't", (type) => {
+    for (const { tried, untried } of Object.values(KNOWN_OPTIONS[type]!.options)) expect(tried.length > 0 || untried !== undefined).toBe(true);
+  });
+});
+
+describe("each rule's example is refused, and is as the rule says", () => {
+  it.each(rules)("$what", ({ example: { type, options = [], mkfsOptions }, outcome, line: asked }) => {
+    expect(refusedOptions({ type, source: "", pass: 0, options, ...(mkfsOptions === undefined ? {} : { mkfsOptions }) })).not.toEqual([]);
+    const said = answers.get(asked) ?? "";
+    const shown = said.split(",");
+    if (typeof outcome === "object") expect(shown).toContain(outcome.shows);
+    else if (outcome === "does not mount") expect(said).toBe("no mount");
+    else if (outcome === "is ignored") expect([said.includes("relatime"), shown.includes(options.at(-1) ?? "")]).toEqual([true, false]);
+    else if (outcome === "mkfs refuses") expect(said).toBe("mkfs failed");
+    else if (outcome === "makes no such filesystem") expect(said).not.toMatch(new RegExp(`^${type}$`));
+    else if (outcome === "overwrites") expect(said).toBe("overwritten");
+    else if (outcome === "labels") expect(said).toBe(mkfsOptions?.at(-1));
+    else if (outcome === "does not grow online") expect(said).toBe("grown\nnot grown");
+    else expect(new Set(said.split("\n")).size).toBe(1);
+  });
+});
+
+describe("what is refused as unknown does not mount, or is not what is mounted", () => {
+  it.each(unknown)("$option on $type", ({ type, option, line: asked }) => {
+    expect(refusedOptions({ type, source: "", pass: 0, options: [option] })).toHaveLength(1);
+    const said = answers.get(asked) ?? "";
+    expect(said).not.toBe("");
+    expect(said.split(",")).not.toContain(option);
+  });
+});
