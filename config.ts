@@ -4,7 +4,7 @@ import { z } from "zod";
 import { findProblems } from "./components/layout.ts";
 import { COLD, HOT_TREE, TUNING, WARM } from "./components/profiles.ts";
 import { connectionSchema } from "./providers/host/connection.ts";
-import { accountName, lvmName, mode, path } from "./providers/resources/inputs.ts";
+import { accountName, directiveValue, line, lvmName, mkfsOption, mode, mountOption, nfsServer, path, relativePath, serial } from "./providers/resources/inputs.ts";
 import { parseSize, type Size } from "./providers/values/size.ts";
 
 /** `800GiB`, `800GB`, `1.5TiB`, bytes, or `50%VG`; a bare `800G` is GiB, as LVM has it. */
@@ -24,10 +24,11 @@ const byteSize = size.transform((parsed, context): number => {
   return z.NEVER;
 });
 
-const word = z.string().regex(/^[^,\s\0]+$/, { error: "is no mount option: list each by itself, without commas and spaces" });
-const folder = z.string().regex(/^(?!\.{1,2}(\/|$))[^/\0\n:]+(\/(?!\.{1,2}(\/|$))[^/\0\n:]+)*$/, { error: "must be a relative path without `..`" });
+/** A mount point or the tree: units of systemd name it, and lists of the scripts, which colons separate. */
+const namedPath = path.regex(/^[^:"'\\%$]*$/, { error: "must not hold any of : \" ' \\ % $, which mean something else in systemd's units and in the scripts' lists" });
+const folder = relativePath.regex(/^[^:]*$/, { error: "must not hold a colon, which separates the scripts' lists" });
 const days = z.int().min(0);
-const calendar = z.string().min(1);
+const calendar = directiveValue.min(1);
 
 const device = z.strictObject({
   /** Any path that leads to it; /dev/disk/by-id/… stays the same over boots. */
@@ -35,7 +36,7 @@ const device = z.strictObject({
   /** Checked on the host, and lets previews do their sums. */
   size: byteSize.optional(),
   /** Checked on the host. */
-  serial: z.string().min(1).optional(),
+  serial: serial.optional(),
 });
 
 /** Whether to mount over a folder that isn't empty, which hides what is in it. Left out: that is refused. */
@@ -44,9 +45,9 @@ const mountOverFiles = z.boolean().optional();
 const volume = z.strictObject({
   size: size.optional(),
   filesystem: z.enum(["ext4", "xfs", "btrfs"]).optional(),
-  mkfsOptions: z.array(z.string().min(1)).optional(),
-  options: z.array(word).optional(),
-  mountPoint: path.optional(),
+  mkfsOptions: z.array(mkfsOption).optional(),
+  options: z.array(mountOption).optional(),
+  mountPoint: namedPath.optional(),
   mountOverFiles,
   owner: accountName.optional(),
   group: accountName.optional(),
@@ -66,13 +67,13 @@ const hotLvm = z.strictObject({
   volumes: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/, { error: "is no name of a volume: lower-case letters, digits and _" }), volume.nullable().transform((one) => one ?? {})).optional(),
   /** Kept free in the volume group. Left out: what the profile's snapshots need. */
   snapshotReserve: byteSize.optional(),
-  tree: path.default(HOT_TREE),
+  tree: namedPath.default(HOT_TREE),
 });
 
 const hotDirectories = z.strictObject({
   layout: z.literal("directories"),
   volumes: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), volume.pick({ owner: true, group: true, mode: true, folders: true }).nullable().transform((one) => one ?? {})).optional(),
-  tree: path.default(HOT_TREE),
+  tree: namedPath.default(HOT_TREE),
 });
 
 const hot = z.preprocess((value) => (typeof value === "object" && value !== null && !("layout" in value) ? { layout: "lvm", ...value } : value), z.discriminatedUnion("layout", [hotLvm, hotDirectories]));
@@ -80,15 +81,15 @@ const hot = z.preprocess((value) => (typeof value === "object" && value !== null
 const warm = z.strictObject({
   device,
   label: z.string().regex(/^[\w.-]{1,255}$/, { error: "is no label: letters, digits and _ . -" }).default(WARM.label),
-  mountPoint: path.default(WARM.mountPoint),
+  mountPoint: namedPath.default(WARM.mountPoint),
   mountOverFiles,
   /** Another folder that shows the same. */
   alsoAt: path.optional(),
   /** As btrfs(5) takes it for `compress=`. */
   compression: z.string().regex(/^(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no)$/, { error: "is no compression of btrfs: zstd:1 to zstd:15, zlib:1 to zlib:9, lzo or no" }).default(WARM.compression),
-  mkfsOptions: z.array(z.string().min(1)).default([]),
+  mkfsOptions: z.array(mkfsOption).default([]),
   /** Besides compress= and those that every entry has. */
-  options: z.array(word).default(["autodefrag"]),
+  options: z.array(mountOption).default(["autodefrag"]),
   owner: accountName.default("root"),
   group: accountName.default("root"),
   mode: mode.default(WARM.mode),
@@ -96,16 +97,16 @@ const warm = z.strictObject({
 });
 
 const cold = z.strictObject({
-  server: z.string().regex(/^[A-Za-z0-9.:_[\]-]+$/, { error: "is no host name or address" }),
+  server: nfsServer,
   export: path,
-  mountPoint: path.default(COLD.mountPoint),
+  mountPoint: namedPath.default(COLD.mountPoint),
   mountOverFiles,
   version: z
     .union([z.string(), z.number()])
     .transform(String)
     .pipe(z.enum(["3", "4", "4.1", "4.2"], { error: "is no version of NFS: 3, 4, 4.1 or 4.2" }))
     .default(COLD.version),
-  options: z.array(word).default([...COLD.options]),
+  options: z.array(mountOption).default([...COLD.options]),
   /** The folder of the export that is ours. */
   root: folder.default(COLD.root),
   owner: accountName.default("root"),
@@ -116,7 +117,7 @@ const cold = z.strictObject({
 
 const tuning = z.strictObject({
   scheduler: z.string().regex(/^[a-z-]+$/).default(TUNING.scheduler),
-  sysctl: z.record(z.string().regex(/^[a-z0-9_]+([./][a-z0-9_-]+)+$/i, { error: "is no kernel parameter" }), z.union([z.string(), z.number()]).transform(String)).default(TUNING.sysctl),
+  sysctl: z.record(z.string().regex(/^[a-z0-9_]+([./][a-z0-9_-]+)+$/i, { error: "is no kernel parameter" }), z.union([line, z.number()]).transform(String)).default(TUNING.sysctl),
   fstrimOnCalendar: calendar.default(TUNING.fstrimOnCalendar),
 });
 

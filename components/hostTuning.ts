@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { HotSettings, TuningSettings } from "../config.ts";
 import { ConfigFile, SystemdTimer } from "../providers/index.ts";
+import { unitWord } from "../providers/values/unitFile.ts";
 import { trimmedMountPoints } from "./layout.ts";
 
 export interface HostTuningArgs {
@@ -43,7 +44,7 @@ export class HostTuning extends pulumi.ComponentResource {
           randomizedDelaySeconds: 3600,
           service: {
             // A mount that isn't there must not keep the others from being trimmed.
-            ExecStart: mountPoints.map((mountPoint) => `-/usr/sbin/fstrim --verbose ${mountPoint}`),
+            ExecStart: mountPoints.map((mountPoint) => `-/usr/sbin/fstrim --verbose ${unitWord(mountPoint)}`),
             TimeoutStartSec: "2h",
             Nice: 19,
             IOSchedulingClass: "idle",

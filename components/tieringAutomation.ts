@@ -6,6 +6,7 @@ import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { AutomationSettings, HostSettings } from "../config.ts";
 import { ConfigFile, SystemdTimer, type Directives } from "../providers/index.ts";
+import { unitWord } from "../providers/values/unitFile.ts";
 import { automationEnvironment } from "./layout.ts";
 import { asRoot, connectionArgs } from "./remote.ts";
 
@@ -52,7 +53,7 @@ export class TieringAutomation extends pulumi.ComponentResource {
       "Moves data between the storage tiers by its age",
       automation.onCalendar,
       // Not the NAS's: while it is away, moves to the warm tier go on.
-      { RequiresMountsFor: settings.warm?.mountPoint ?? "/" },
+      { RequiresMountsFor: unitWord(settings.warm?.mountPoint ?? "/") },
       { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h" },
     );
     // Critical findings are the run's failure, so that systemd shows them.
@@ -105,8 +106,8 @@ export function scriptsManifest(): string {
     .join("\n");
 }
 
-/** Assignments that a shell reads; a value holds no quotes and line ends, since no setting may. */
-function printEnvironment(values: Readonly<Record<string, string>>): string {
+/** Assignments that a shell reads, of values on one line. */
+export function printEnvironment(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(([name, value]) => `${name}='${value.replaceAll("'", "'\\''")}'\n`)
     .join("");

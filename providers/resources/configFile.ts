@@ -9,7 +9,7 @@ import type { PathStatus } from "../facts/pathStatus.ts";
 import { realPath } from "../facts/realPath.ts";
 import { cmd } from "../host/command.ts";
 import { ledgerProgram } from "../programs/program.ts";
-import { accountName, hostName, mode, path } from "./inputs.ts";
+import { accountName, hostName, line, mode, path } from "./inputs.ts";
 
 const inputs = z.object({
   host: hostName,
@@ -26,7 +26,7 @@ const inputs = z.object({
         kind: z.literal("udev"),
         device: path,
         attribute: z.string().regex(/^[a-z0-9_]+(\/[a-z0-9_]+)*$/, { error: "must be a path below the device's folder in /sys/class/block" }),
-        value: z.string().min(1),
+        value: line,
       }),
     ])
     .default({ kind: "none" }),

@@ -4,7 +4,7 @@ import type { ResourceKind } from "../engine/resource.ts";
 import { ledger } from "../facts/ledger.ts";
 import { pathStatus, type PathStatus } from "../facts/pathStatus.ts";
 import { ledgerProgram } from "../programs/program.ts";
-import { accountName, hostName, mode, path } from "./inputs.ts";
+import { accountName, hostName, mode, path, relativePath } from "./inputs.ts";
 
 const inputs = z.object({
   host: hostName,
@@ -12,7 +12,7 @@ const inputs = z.object({
   owner: accountName.default("root"),
   group: accountName.default("root"),
   mode: mode.default("755"),
-  folders: z.array(z.string().regex(/^(?!\.{1,2}(\/|$))[^/\0\n]+(\/(?!\.{1,2}(\/|$))[^/\0\n]+)*$/, { error: "must be a relative path without `..`" })).default([]),
+  folders: z.array(relativePath).default([]),
 });
 type Inputs = z.infer<typeof inputs>;
 

@@ -10,16 +10,16 @@ import { cmd } from "../host/command.ts";
 import { program } from "../programs/program.ts";
 import { refusedOptions } from "../values/mountOptions.ts";
 import { formatBytes } from "../values/size.ts";
-import { bytes, hostName, onDelete, path, wrongDevice } from "./inputs.ts";
+import { bytes, hostName, line, mkfsOption, onDelete, path, serial, wrongDevice } from "./inputs.ts";
 
 const inputs = z.object({
   host: hostName,
   device: path,
   sizeBytes: bytes.optional(),
-  serial: z.string().min(1).optional(),
+  serial: serial.optional(),
   type: z.enum(["ext4", "xfs", "btrfs"]),
-  label: z.string().min(1).optional(),
-  mkfsOptions: z.array(z.string()).default([]),
+  label: line.optional(),
+  mkfsOptions: z.array(mkfsOption).default([]),
   onDelete,
 });
 type Inputs = z.infer<typeof inputs>;

@@ -1,14 +1,14 @@
 import { z } from "zod";
-import { hostName, path } from "./inputs.ts";
+import { hostName, mountOption, path } from "./inputs.ts";
 import { mountedEntry } from "./mountedEntry.ts";
 
 const inputs = z.object({
   host: hostName,
-  source: z.string().regex(/^\S[^\0\n]*$/, { error: "must name a device, LABEL=, UUID= or a folder" }),
+  source: z.string().regex(/^[^\s\p{Cc}-]\P{Cc}*$/u, { error: "must name a device, LABEL=, UUID= or a folder" }),
   mountPoint: path,
   mountOverFiles: z.boolean().optional(),
   type: z.string().regex(/^[a-z0-9.]+$/, { error: "is no filesystem type" }),
-  options: z.array(z.string().regex(/^[^,\s\0]+$/, { error: "is no mount option: commas, spaces and NUL can't be in one" })).min(1).default(["defaults"]),
+  options: z.array(mountOption).min(1).default(["defaults"]),
   dump: z.int().min(0).max(1).default(0),
   pass: z.int().min(0).max(9).default(0),
 });

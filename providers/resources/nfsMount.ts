@@ -1,15 +1,15 @@
 import { z } from "zod";
-import { hostName, path } from "./inputs.ts";
+import { hostName, mountOption, nfsServer, path } from "./inputs.ts";
 import { mountedEntry } from "./mountedEntry.ts";
 
 const inputs = z.object({
   host: hostName,
-  server: z.string().regex(/^[A-Za-z0-9.:_[\]-]+$/, { error: "is no host name or address" }),
+  server: nfsServer,
   export: path,
   mountPoint: path,
   mountOverFiles: z.boolean().optional(),
   version: z.enum(["3", "4", "4.1", "4.2"]).default("4.2"),
-  options: z.array(z.string().regex(/^[^,\s\0]+$/, { error: "is no mount option: commas, spaces and NUL can't be in one" })).default([]),
+  options: z.array(mountOption).default([]),
 });
 type Inputs = z.infer<typeof inputs>;
 

@@ -7,13 +7,13 @@ import type { BlockDevice } from "../facts/lsblk.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
 import { program } from "../programs/program.ts";
-import { bytes, hostName, onDelete, path, wrongDevice } from "./inputs.ts";
+import { bytes, hostName, onDelete, path, serial, wrongDevice } from "./inputs.ts";
 
 const inputs = z.object({
   host: hostName,
   device: path,
   sizeBytes: bytes.optional(),
-  serial: z.string().min(1).optional(),
+  serial: serial.optional(),
   dataAlignmentBytes: bytes.default(4 * 1024 * 1024),
   onDelete,
 });

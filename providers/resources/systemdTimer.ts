@@ -6,15 +6,15 @@ import { ledger } from "../facts/ledger.ts";
 import { unit, type UnitStatus } from "../facts/unit.ts";
 import { ledgerProgram } from "../programs/program.ts";
 import { printUnit, type Section } from "../values/unitFile.ts";
-import { hostName } from "./inputs.ts";
+import { directiveValue, hostName } from "./inputs.ts";
 
-const directives = z.record(z.string().regex(/^[A-Z][A-Za-z]*$/, { error: "is no directive" }), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]));
+const directives = z.record(z.string().regex(/^[A-Z][A-Za-z]*$/, { error: "is no directive" }), z.union([directiveValue, z.number(), z.boolean(), z.array(directiveValue)]));
 
 const inputs = z.object({
   host: hostName,
   name: z.string().regex(/^[A-Za-z0-9:_.\\-]+$/, { error: "is no unit name without its ending (systemd.unit(5))" }),
-  description: z.string().min(1),
-  onCalendar: z.string().min(1),
+  description: directiveValue.min(1),
+  onCalendar: directiveValue.min(1),
   randomizedDelaySeconds: z.int().min(0).default(0),
   persistent: z.boolean().default(true),
   /** Directives of the service's [Unit] section. */

@@ -1,6 +1,11 @@
 /** Directives of one section, as systemd.syntax(7) names them; a list writes the directive once for each value. */
 export type Section = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
+/** A path, without quotes and specifiers in it, as one word of a directive's value. */
+export function unitWord(path: string): string {
+  return path.includes(" ") ? `"${path}"` : path;
+}
+
 /**
  * A unit file of sections in the order given.
  * @throws {Error} on a line end in a value, which would start another directive, or a final backslash, which would

@@ -145,7 +145,42 @@ describe("what can't be mounted is refused by name", () => {
     expect(problemsOf({ automation: {} })).toEqual([expect.stringContaining("needs the warm tier")]);
   });
 
-  it.each(["../up", "a/../b", "/abs", "a\0b"])("the folder %j", (folder) => {
+  it.each(["../up", "a/../b", "/abs", "a\0b", "a:b", "a\nb", "a\u007fb"])("the folder %j", (folder) => {
     expect(problemsOf(hotWith({ redis: { folders: [folder] } }))).toHaveLength(1);
+  });
+});
+
+describe("what would mean something else where it is written is refused by name", () => {
+  const sda2 = { path: "/dev/sda2" };
+  const nas = { server: "nas", export: "/v" };
+
+  it.each(["/a:b", '/a"b', "/a'b", "/a\\b", "/a%b", "/a$b"])("the mount point or tree %j, in units of systemd and in lists that colons separate", (path) => {
+    const all = { hot: { device: NVME, volumes: { redis: { mountPoint: path } }, tree: path }, warm: { device: sda2, mountPoint: path }, cold: { ...nas, mountPoint: path } };
+    const expected = ["hot.volumes.redis.mountPoint", "hot.tree", "warm.mountPoint", "cold.mountPoint"].map((key) => `trading.${key}: ${JSON.stringify(path)}: must not hold any of : " ' \\ % $`);
+    expect(problemsOf(all).map((problem) => problem.slice(0, problem.indexOf(" $") + 2))).toEqual(expected);
+  });
+
+  it.each(["/a\tb", "/a\rb", "/a\u0001b"])("a control character in the path %j", (path) => {
+    expect(problemsOf({ warm: { device: sda2, alsoAt: path } })).toEqual([expect.stringMatching(/^trading\.warm\.alsoAt: .*control characters/)]);
+  });
+
+  it.each(['S1", RUN+="/bin/sh', "S*", "S|T", "[S]", "S\n1"])("the serial number %j, in a rule of udev", (serial) => {
+    expect(problemsOf({ hot: { device: { ...NVME, serial }, volumes: { redis: {} } } })).toEqual([expect.stringMatching(/^trading\.hot\.device\.serial: .*no serial number/)]);
+  });
+
+  it("a kernel parameter of two lines, of which the second would be another one", () => {
+    expect(problemsOf({ tuning: { sysctl: { "vm.swappiness": "1\nkernel.core_pattern=|/bin/sh" } } })).toEqual([expect.stringMatching(/^trading\.tuning\.sysctl\.vm\.swappiness: .*line ends/)]);
+  });
+
+  it.each(["daily\nUnit=other.service", "daily\\"])("the calendar %j, in a unit", (onCalendar) => {
+    expect(problemsOf({ warm: { device: sda2 }, automation: { onCalendar } })).toEqual([expect.stringMatching(/^trading\.automation\.onCalendar: /)]);
+  });
+
+  it("a server that mount.nfs would take for an option", () => {
+    expect(problemsOf({ cold: { ...nas, server: "-oproto" } })).toEqual([expect.stringMatching(/^trading\.cold\.server: .*no host name/)]);
+  });
+
+  it.each(["/dev/sdb", "//dev/sdb"])("the device %j among mkfs's options, which would be formatted in the declared one's place", (device) => {
+    expect(problemsOf({ warm: { device: sda2, mkfsOptions: [device] } })).toEqual([expect.stringMatching(/^trading\.warm\.mkfsOptions\.0: .*mkfs gets the declared one alone/)]);
   });
 });

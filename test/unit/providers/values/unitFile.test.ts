@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { printUnit } from "../../../../providers/values/unitFile.ts";
+import { printUnit, unitWord } from "../../../../providers/values/unitFile.ts";
 
 describe("printUnit", () => {
   it("prints sections and directives in the order given, lists as repeated directives", () => {
@@ -22,5 +22,11 @@ describe("printUnit", () => {
   it.each(["a\nExecStart=/bin/evil", "a\0b", "joins the next line \\"])("refuses the value %j, which would change other directives", (value) => {
     expect(() => printUnit({ Unit: { Description: value } })).toThrow("Description= can't");
     expect(() => printUnit({ Unit: { Wants: ["a.service", value] } })).toThrow("Wants= can't");
+  });
+});
+
+describe("unitWord", () => {
+  it("keeps a path with spaces one word, and leaves others as they are", () => {
+    expect(["/data/a b", "/data/ü"].map(unitWord)).toEqual(['"/data/a b"', "/data/ü"]);
   });
 });

@@ -1,0 +1,182 @@
+import { spawnSync } from "node:child_process";
+import { tmpdir } from "node:os";
+import { execa } from "execa";
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { CommonInputs } from "../../../../providers/engine/resource.ts";
+import { accountExists } from "../../../../providers/facts/accounts.ts";
+import type { Ask } from "../../../../providers/facts/fact.ts";
+import { filesystemBytes } from "../../../../providers/facts/filesystemSize.ts";
+import { fstab } from "../../../../providers/facts/fstab.ts";
+import { kernelValues } from "../../../../providers/facts/kernelValues.ts";
+import { ledger } from "../../../../providers/facts/ledger.ts";
+import { blockDevices } from "../../../../providers/facts/lsblk.ts";
+import { lvm } from "../../../../providers/facts/lvm.ts";
+import { mounts } from "../../../../providers/facts/mounts.ts";
+import { pathStatus } from "../../../../providers/facts/pathStatus.ts";
+import { realPath } from "../../../../providers/facts/realPath.ts";
+import { signatures } from "../../../../providers/facts/signatures.ts";
+import { signsOfUse } from "../../../../providers/facts/signsOfUse.ts";
+import { printCommand, type Command } from "../../../../providers/host/command.ts";
+import { parseAnswers, printProgram } from "../../../../providers/host/wire.ts";
+import { everyKind } from "./kinds.ts";
+
+const RUNS = 20;
+const SEED = 7;
+
+const pieces = [" ", "'", '"', "\n", "\r", "\t", "$(touch canary)", "`touch canary`", "${HOME}", ";", "&&", "|", ">canary", "<", "*", "?", "[a]", "{a,b}", "~", "#", "!", "ü", "🗄", "\u00a0", "-", "--", "/", "..", "\\", "\u0001", "\u007f", "%s", "=", ",", "a"];
+/** So that an option that nobody meant is told apart from those that are. */
+const DASHED = "--hostile";
+const hostile = fc.tuple(fc.constantFrom("", "n", "/", "/dev/n", "LABEL=", DASHED, "-"), fc.array(fc.constantFrom(...pieces), { minLength: 1, maxLength: 4 })).map(([start, rest]) => start + rest.join(""));
+
+type Path = readonly (string | number)[];
+
+/** Where strings are in a declaration. */
+function stringsIn(value: unknown, path: Path = []): Path[] {
+  if (typeof value === "string") return [path];
+  return typeof value !== "object" || value === null ? [] : Object.entries(value).flatMap(([key, one]) => stringsIn(one, [...path, Array.isArray(value) ? Number(key) : key]));
+}
+
+function withString<T>(value: T, [key, ...rest]: Path, text: string): T {
+  if (key === undefined) return text as T;
+  const copy = (Array.isArray(value) ? [...(value as unknown[])] : { ...value }) as Record<string | number, unknown>;
+  copy[key] = withString(copy[key], rest, text);
+  return copy as T;
+}
+
+/** An input's name, whichever of a list's members it is. */
+const nameOf = (path: Path) => path.filter((key) => typeof key === "string").join(".");
+
+interface Declared {
+  readonly inputs: CommonInputs & { readonly mkfsOptions?: readonly string[] };
+  readonly commands: readonly Command[];
+}
+
+const declared: Declared[] = [];
+/** Kind and input → hostile values that it takes. */
+const taken = new Map<string, Set<string>>();
+
+beforeAll(async () => {
+  for (const { kind, inputs, converged, any } of everyKind) {
+    const attacks = fc.array(fc.array(hostile, { minLength: 16, maxLength: 16 }), { minLength: 12, maxLength: 12 });
+    for (const [tame, texts] of fc.sample(fc.tuple(inputs, attacks), { numRuns: RUNS, seed: SEED })) {
+      let desired = kind.inputs.parse(tame) as unknown as CommonInputs;
+      // Each string input becomes the first hostile value that the schema takes.
+      stringsIn(desired).forEach((path, index) => {
+        const found = texts[index % texts.length]!.map((text) => [text, kind.inputs.safeParse(withString(desired, path, text))] as const).find(([, { success }]) => success);
+        if (found === undefined || found[1].data === undefined) return;
+        desired = found[1].data as unknown as CommonInputs;
+        const name = `${kind.name}.${nameOf(path)}`;
+        taken.set(name, (taken.get(name) ?? new Set()).add(found[0]));
+      });
+      const commands: Command[] = [];
+      const absent = { ...(converged(desired) as object), group: undefined, volume: undefined, filesystem: undefined, found: undefined, mount: undefined, file: undefined };
+      for (const seen of [converged(desired), absent, ...fc.sample(any(desired), { numRuns: 4, seed: SEED })]) {
+        const plans = [kind.plan(desired, seen), kind.planDestroy({ ...desired, uuid: "uuid-1" }, seen)];
+        for (const { command, guard } of plans.flatMap(({ steps }) => steps)) commands.push(command, ...(guard === undefined ? [] : [guard]));
+      }
+      await kind.observe(askOf(commands), desired);
+      declared.push({ inputs: desired, commands });
+    }
+  }
+});
+
+/** Answers as a host with one blank disk does, and keeps the commands. */
+function askOf(commands: Command[]): Ask {
+  const answers = new Map<unknown, unknown>([
+    [realPath, "/dev/sda"],
+    [blockDevices, new Map([["/dev/sda", { path: "/dev/sda", type: "disk", sizeBytes: 1, serial: undefined }]])],
+    [lvm, { physicalVolumes: [], volumeGroups: [] }],
+    [signatures, []],
+    [signsOfUse, []],
+    [filesystemBytes, 1],
+    [ledger, new Set()],
+    [pathStatus, new Map()],
+    [kernelValues, new Map()],
+    [fstab, ""],
+    [mounts, []],
+    [accountExists, false],
+  ]);
+  return (fact, args) => {
+    commands.push(fact.command(args));
+    return Promise.resolve(answers.get(fact) as never);
+  };
+}
+
+/** Runs commands as on a host, but for the tools: each is replaced by what tells its arguments and its standard input. */
+async function runRecorded(commands: readonly Command[]): Promise<readonly string[]> {
+  const program = { steps: commands.map((command) => ({ ...command, okExitCodes: [0] })), questions: [] };
+  const tool = '"${@:2}" >"$frames/$1.out"';
+  const text = printProgram(program, 1);
+  expect(text.split(tool)).toHaveLength(2);
+  const record = `record() { local input; IFS= read -r -d '' input; printf '%s\\0' "$@"; printf %s "$input"; }\n`;
+  const input = record + text.replace(tool, `record ${tool}`).replace("--tmpdir=/run", `--tmpdir=${tmpdir()}`);
+  const { stdout, stderr } = await execa("bash", ["-s"], { input, encoding: "buffer", stripFinalNewline: false, maxBuffer: 2 ** 28 });
+  expect(Buffer.from(stderr).toString()).toBe("");
+  return parseAnswers(Buffer.from(stdout), program)?.steps.map((step) => step.stdout) ?? [];
+}
+
+const distinct = (commands: readonly Command[]) => [...new Map(commands.map((command) => [JSON.stringify([command.argv, command.stdin]), command])).values()];
+const isOurProgram = ({ argv }: Command) => argv[0] === "bash" && argv[1] === "-c";
+
+describe("values from the configuration", () => {
+  it("are hostile ones in every input that takes more than a name", () => {
+    const free = [...taken].filter(([, texts]) => [...texts].some((text) => /[^\w@%+=:,./[\]-]/.test(text))).map(([name]) => name);
+    expect(free.sort()).toEqual(
+      [
+        ...["PhysicalVolume", "Filesystem"].flatMap((kind) => [`${kind}.device`, `${kind}.serial`]),
+        ...["Filesystem.label", "Filesystem.mkfsOptions", "VolumeGroup.physicalVolumes"],
+        ...["FstabEntry", "NfsMount"].flatMap((kind) => [`${kind}.mountPoint`, `${kind}.options`]),
+        ...["FstabEntry.source", "NfsMount.export", "Directory.path", "Directory.folders", "SystemUser.home"],
+        ...["path", "content", "activation.device", "activation.value"].map((name) => `ConfigFile.${name}`),
+        ...["description", "onCalendar", "service.ExecStart", "service.Type", "name"].map((name) => `SystemdTimer.${name}`),
+        ...everyKind.map(({ name }) => `${name}.host`),
+      ].sort(),
+    );
+  });
+
+  it("never reach a shell unquoted: every command's arguments and standard input come out of a real bash byte for byte", async () => {
+    const commands = distinct(declared.flatMap((one) => one.commands));
+    expect(commands.length).toBeGreaterThan(700);
+    const shares = Array.from({ length: 8 }, (_, share) => commands.filter((_, index) => index % 8 === share));
+    await Promise.all(
+      shares.map(async (share) => {
+        const came = await runRecorded(share);
+        // One by one, so that a failure shows the one.
+        share.forEach(({ argv, stdin = "" }, index) => expect(came[index]).toBe([...argv, stdin].join("\0")));
+      }),
+    );
+  }, 30_000);
+
+  it("come out of a shell that a person pastes a message's command into", () => {
+    const commands = distinct(declared.flatMap((one) => one.commands)).filter((command) => !isOurProgram(command));
+    const { stdout, stderr } = spawnSync("bash", ["-s"], { input: commands.map((command) => `printf '%s\\0' ${printCommand(command)} $'\\n'\n`).join(""), encoding: "utf8", maxBuffer: 2 ** 28 });
+    expect(stderr).toBe("");
+    expect(stdout).toBe(commands.map(({ argv }) => [...argv, "\n", ""].join("\0")).join(""));
+  });
+
+  it("are no option of a tool where they start with a dash: they come after --, or are what an option takes", () => {
+    const dashed = declared.flatMap(({ inputs, commands }) =>
+      commands
+        .filter((command) => !isOurProgram(command))
+        .flatMap(({ argv }) => argv.flatMap((word, index) => (word.startsWith(DASHED) ? [{ argv, index, inputs }] : []))),
+    );
+    expect(new Set(dashed.map(({ argv }) => argv[0]))).toEqual(new Set(["systemctl", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs"]));
+    for (const { argv, index, inputs } of dashed) {
+      const isOperand = argv.indexOf("--") >= 0 && argv.indexOf("--") < index;
+      const isLabel = argv[index - 1] === "-L";
+      const isMeantSo = inputs.mkfsOptions?.includes(argv[index]!) === true;
+      expect({ argv, isRight: isOperand || isLabel || isMeantSo }).toMatchObject({ isRight: true });
+    }
+  });
+
+  it("hold no NUL, in any string input, which no argument could hold", () => {
+    for (const { kind, inputs } of everyKind) {
+      for (const tame of fc.sample(inputs, { numRuns: RUNS, seed: SEED })) {
+        for (const path of stringsIn(tame)) {
+          for (const text of ["\0", "/a\0", "a\0b"]) expect({ path, taken: kind.inputs.safeParse(withString(tame, path, text)).success }).toEqual({ path, taken: false });
+        }
+      }
+    }
+  });
+});
