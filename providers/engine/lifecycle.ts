@@ -19,14 +19,14 @@ export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, s
     async create(properties): Promise<CreateResult<Properties>> {
       const inputs = parseInputs(kind, properties);
       const id = kind.id(inputs);
-      const { outs, hadSteps } = await converge(kind, sessionOf(inputs.host), inputs, id);
+      const { outs, hadSteps } = await converge(kind, sessionOf(inputs.host), inputs, id, properties);
       if (!hadSteps) console.log(`${kind.name} ${id} was there already, just as declared: it is this stack's now.`);
       return { id, outs };
     },
 
     async update(id, _olds, news): Promise<UpdateResult<Properties>> {
       const inputs = parseInputs(kind, news);
-      return { outs: (await converge(kind, sessionOf(inputs.host), inputs, id)).outs };
+      return { outs: (await converge(kind, sessionOf(inputs.host), inputs, id, news)).outs };
     },
 
     async read(id, properties = {}): Promise<ReadResult<Properties>> {
@@ -63,7 +63,7 @@ export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, s
 }
 
 /** Looks, plans, refuses, runs, looks again: afterwards the plan is empty, or it throws. */
-async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, id: string): Promise<{ readonly outs: Properties; readonly hadSteps: boolean }> {
+async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, id: string, { __provider }: Properties): Promise<{ readonly outs: Properties; readonly hadSteps: boolean }> {
   let hadSteps = false;
   try {
     const plan = (seen: S) => {
@@ -78,12 +78,12 @@ async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, ses
     if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
     return { outs: outputs(kind, inputs, after), hadSteps };
   } catch (error) {
-    throw hadSteps ? await halfMade(kind, session, inputs, id, error) : error;
+    throw hadSteps ? await halfMade(kind, session, inputs, { id, __provider }, error) : error;
   }
 }
 
 /** What exists, or may exist, enters the state with the error, so that the next `up` finishes it. */
-async function halfMade<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, id: string, error: unknown): Promise<unknown> {
+async function halfMade<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, { id, __provider }: { readonly id: string; readonly __provider: unknown }, error: unknown): Promise<unknown> {
   if (!(error instanceof Error) || error instanceof DataLossRefused) return error;
   let seen: S | undefined;
   try {
@@ -94,7 +94,8 @@ async function halfMade<I extends CommonInputs, S>(kind: ResourceKind<I, S>, ses
   }
   // The loss of a call is one error for all who shared it, and each has properties of its own.
   const own = Object.create(Object.getPrototypeOf(error) as object, Object.getOwnPropertyDescriptors(error)) as Error;
-  return Object.assign(own, { id, properties: outputs(kind, inputs, seen), reasons: [error.message] });
+  // The server adds the provider's text to good results alone; without it the resource could never be read again.
+  return Object.assign(own, { id, properties: { ...outputs(kind, inputs, seen), ...(__provider === undefined ? {} : { __provider }) }, reasons: [error.message] });
 }
 
 /** The one place where losing data is refused. */

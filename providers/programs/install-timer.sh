@@ -9,7 +9,7 @@ chmod 644 -- "$new"/*
 systemd-analyze verify --man=no --recursive-errors=no "$new/$1.timer" "$new/$1.service"
 for unit in "$1.timer" "$1.service"; do
   [[ -e $folder/$unit ]] || ledger_add file "$folder/$unit"
-  install --mode=644 -- "$new/$unit" "$folder/.$unit.jts-new"
+  install --mode=644 --no-target-directory -- "$new/$unit" "$folder/.$unit.jts-new"
   sync --data -- "$folder/.$unit.jts-new"
   mv --no-target-directory -- "$folder/.$unit.jts-new" "$folder/$unit"
 done

@@ -32,9 +32,17 @@ ledger_drop() {
     rmdir --ignore-fail-on-non-empty -- "${ledger%/*}"
   fi
 }
+# Ends the program where a path goes by a link: whoever may plant one would choose where things are made.
+refuse_links() {
+  local path=$1
+  while [[ -n $path ]]; do
+    if [[ -L $path ]]; then echo "$path is a symbolic link; declare the path that it leads to, or take it away" >&2; exit 1; fi
+    path=${path%/*}
+  done
+}
 # Makes a folder, and those above it, as root's with mode 755, and remembers each that it made.
 make_directory() {
-  [[ -L $1 ]] && { echo "$1 is a symbolic link" >&2; return 1; }
+  refuse_links "$1"
   [[ -d $1 ]] && return
   local above=${1%/*}
   make_directory "${above:-/}"

@@ -6,14 +6,16 @@ above=${1%/*}
 make_directory "${above:-/}"
 missing=() existing=()
 for folder; do
+  refuse_links "$folder"
   if [[ -d $folder ]]; then existing+=("$folder"); else missing+=("$folder"); fi
 done
 if ((${#missing[@]})); then
   ledger_add_lines "${missing[@]/#/directory }"
   mkdir --mode="$mode" -- "${missing[@]}"
 fi
-# Inside a folder `.` can't be swapped for a link by whoever owns the folder above. A new one has its mode already.
-enter() { if ! cd -P -- "$1" || [[ $PWD != "$1" ]]; then echo "$1 leads to $PWD" >&2; exit 1; fi; }
+# Inside a folder `.` can't be swapped for a link by whoever owns the folder above. Which folder it is, the kernel says:
+# cd looks at the path before it goes there, and a link can come in between. A new one has its mode already.
+enter() { if ! cd -P -- "$1" || ! cd -P /proc/self/cwd || [[ $PWD != "$1" ]]; then echo "$1 leads to $PWD" >&2; exit 1; fi; }
 for folder in "${existing[@]}"; do
   enter "$folder"
   chown -- "$owner:$group" .

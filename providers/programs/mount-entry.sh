@@ -39,10 +39,16 @@ if ! is_mounted; then
   fi
 fi
 
-# Replaces the file in one step, its owner, mode and attributes kept.
+# put_fstab TEXT [LINE]: replaces the file in one step, its owner, mode and attributes kept, if the line is a good one.
 put_fstab() {
+  local said
   new=$(mktemp -- "$fstab.jts-XXXXXXXXXX")
   trap 'rm --force -- "$new"' EXIT
+  if (($# > 1)); then
+    # Our line alone: what was wrong before us isn't ours to judge.
+    printf '%s\n' "$2" >"$new"
+    said=$(findmnt --verify --tab-file "$new" 2>&1) || { echo "findmnt --verify: $said" >&2; exit 1; }
+  fi
   cp --preserve=all -- "$fstab" "$new"
   printf %s "$1" >"$new"
   sync --data -- "$new"
@@ -55,15 +61,7 @@ restore() {
   systemctl daemon-reload
 }
 if [[ $text != "$old" ]]; then
-  # Our line alone: what was wrong before us isn't ours to judge.
-  tab=/run/jts-storage.fstab
-  printf '%s\n' "$line" >"$tab"
-  if ! said=$(findmnt --verify --tab-file "$tab" 2>&1); then
-    echo "findmnt --verify: $said" >&2
-    exit 1
-  fi
-  rm --force -- "$tab"
-  put_fstab "$text"
+  put_fstab "$text" "$line"
   # A unit of the old line might undo a new mount.
   [[ $action == mount ]] || systemctl daemon-reload
 fi
@@ -72,7 +70,22 @@ case $action in
   mount) timeout 90 mount -- "$target" || { restore; exit 1; } ;;
   remount) timeout 90 mount --options remount -- "$target" || { restore; exit 1; } ;;
   replace)
-    timeout 90 umount -- "$target" || { fuser --verbose --mount -- "$target" >&2 || true; restore; exit 1; }
-    timeout 90 mount -- "$target" || { restore; timeout 90 mount -- "$target"; exit 1; }
+    # While it is mounted elsewhere too, a new mount would have the old options: what shows it goes and comes with it.
+    also=()
+    number=$(while read -r _ _ of _ point _; do [[ $point != "$shown" ]] || last=$of; done </proc/self/mountinfo; echo "$last")
+    while read -r _ _ of _ point _; do
+      [[ $of != "$number" || $point == "$shown" ]] || also=("$(printf %b "$point")" ${also[@]+"${also[@]}"})
+    done </proc/self/mountinfo
+    for other in ${also[@]+"${also[@]}"}; do
+      findmnt --fstab --noheadings --target "$other" --output OPTIONS | grep --quiet x-jts-storage || { echo "$target is mounted at $other too, which isn't ours; umount it first" >&2; restore; exit 1; }
+    done
+    again=()
+    mount_again() { for other in ${again[@]+"${again[@]}"}; do timeout 90 mount -- "$other"; done; }
+    for other in ${also[@]+"${also[@]}"} "$target"; do
+      timeout 90 umount -- "$other" || { fuser --verbose --mount -- "$other" >&2 || true; restore; mount_again; exit 1; }
+      [[ $other == "$target" ]] || again=("$other" ${again[@]+"${again[@]}"})
+    done
+    timeout 90 mount -- "$target" || { restore; timeout 90 mount -- "$target"; mount_again; exit 1; }
+    mount_again
     ;;
 esac

@@ -143,7 +143,8 @@ function canRemount(type: string, differences: readonly string[]): boolean {
   if (type.startsWith("nfs")) return false;
   const names = differences.map((difference) => difference.split(/[= ]/, 1)[0] ?? "");
   if (type === "xfs") return names.every((name) => ["ro", "rw", "noatime", "nodev", "nosuid", "noexec"].includes(name));
-  return !names.includes("data");
+  // Remounting with another subvolume succeeds, and shows the old one.
+  return !names.some((name) => ["data", "subvol", "subvolid"].includes(name));
 }
 
 function sha256(text: string): string {

@@ -196,6 +196,18 @@ describe.concurrent("half-made work", () => {
     expect(throughJson((error as { properties: unknown }).properties)).toStrictEqual((error as { properties: unknown }).properties);
   });
 
+  it("enters the state with the provider's text, without which it could never be read, updated or deleted again", async () => {
+    const situation = situationOf("Filesystem");
+    const host = new FakeHost(situation.machine());
+    const inputs = { ...(await checked(situation, host)), __provider: "the text" };
+    host.answers.set("udevadm", { stdout: "", stderr: "timed out", exitCode: 1 });
+    const made = situation.run(host).create(inputs);
+    await expect(made).rejects.toMatchObject({ properties: { __provider: "the text" } });
+    host.machine.signatures["/dev/sda2"]!.bytes /= 2;
+    host.answers.set("grow-filesystem", { stdout: "", stderr: "cut", exitCode: 1 });
+    await expect(situation.run(host).update("id", inputs, inputs)).rejects.toMatchObject({ properties: { __provider: "the text" } });
+  });
+
   it("stays out of the state when the first step failed and nothing is there", async () => {
     const situation = situationOf("LogicalVolume");
     const host = new FakeHost(situation.machine());
