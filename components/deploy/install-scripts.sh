@@ -4,6 +4,9 @@
 set -euo pipefail
 delivered=$1 target=$2
 manifest=$(cat)
+# What is installed is root's: a link would have it written elsewhere.
+refuse_link() { [[ ! -L $1 ]] || { echo "$1 is a symbolic link; look whose it is, and take it away" >&2; exit 1; }; }
+refuse_link "$target"
 paths() { sed 's/^[0-9a-f]\{64\}  //'; }
 if [[ ! -d $delivered ]]; then
   # Nothing was delivered because nothing changed.
@@ -16,8 +19,11 @@ from=$delivered
 if [[ -d $delivered/scripts ]]; then from=$delivered/scripts; fi
 (cd -- "$from" && sha256sum --quiet --check --strict <<<"$manifest")
 install --directory --owner=root --group=root --mode=755 -- "$target"
+refuse_link "$target/.manifest"
 while read -r path; do
-  install -D --owner=root --group=root --mode=755 -- "$from/$path" "$target/$path.new"
+  folder=$target/$path
+  refuse_link "${folder%/*}"
+  install -D --no-target-directory --owner=root --group=root --mode=755 -- "$from/$path" "$target/$path.new"
   mv --no-target-directory -- "$target/$path.new" "$target/$path"
 done < <(paths <<<"$manifest")
 if [[ -e $target/.manifest ]]; then

@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { runLocally } from "../providers/runLocally.ts";
+
+const PROGRAM = readFileSync(new URL("../../../components/deploy/install-scripts.sh", import.meta.url), "utf8").replaceAll("--owner=root --group=root ", "");
+const scripts = { "run.sh": "#!/bin/bash\necho run\n", "lib/shared.sh": "shared=yes\n" };
+const manifestOf = (files: Readonly<Record<string, string>>) => Object.entries(files).map(([path, text]) => `${createHash("sha256").update(text).digest("hex")}  ${path}`).join("\n");
+
+let root: string;
+beforeEach(() => {
+  root = realpathSync(mkdtempSync(join(tmpdir(), "jts-install-")));
+  mkdirSync(join(root, "elsewhere"), { mode: 0o711 });
+  writeFileSync(join(root, "elsewhere/theirs"), "theirs", { mode: 0o600 });
+  deliver();
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function deliver(changes: Partial<typeof scripts> = {}): void {
+  mkdirSync(join(root, "delivered/lib"), { recursive: true });
+  for (const [path, text] of Object.entries({ ...scripts, ...changes })) writeFileSync(join(root, "delivered", path), text);
+}
+
+const install = (files: Readonly<Record<string, string>> = scripts) => runLocally({ argv: ["bash", "-c", PROGRAM, "install-scripts", join(root, "delivered"), join(root, "target")], stdin: manifestOf(files) });
+const traces = () => [".", ...readdirSync(join(root, "elsewhere"))].map((name) => [name, lstatSync(join(root, "elsewhere", name)).mode, name === "theirs" ? readFileSync(join(root, "elsewhere", name), "utf8") : ""]);
+
+describe("install-scripts", () => {
+  it("installs what was delivered, as nobody else's to write, takes the copies away, and is content with it a second time", () => {
+    expect(install()).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(readdirSync(join(root, "target"), { recursive: true }).sort()).toEqual([".manifest", "lib", "lib/shared.sh", "run.sh"]);
+    expect(["", "lib", "run.sh", "lib/shared.sh"].map((path) => lstatSync(join(root, "target", path)).mode & 0o7777)).toEqual([0o755, 0o755, 0o755, 0o755]);
+    expect(readdirSync(root).sort()).toEqual(["elsewhere", "target"]);
+    expect(install()).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+
+  it("installs nothing of a delivery of which one file isn't what was sent", () => {
+    deliver({ "lib/shared.sh": "shared=no\n" });
+    expect(install().exitCode).not.toBe(0);
+    expect(readdirSync(root).sort()).toEqual(["delivered", "elsewhere"]);
+  });
+
+  it("removes a script of the last manifest that is in this one no more, and no other file", () => {
+    install();
+    writeFileSync(join(root, "target/theirs"), "");
+    deliver();
+    expect(install({ "run.sh": scripts["run.sh"] })).toMatchObject({ exitCode: 0 });
+    expect(readdirSync(join(root, "target"), { recursive: true }).sort()).toEqual([".manifest", "lib", "run.sh", "theirs"]);
+  });
+
+  it.each<[string, string, string]>([
+    ["the target", "target", "elsewhere"],
+    ["a folder in it", "target/lib", "../elsewhere"],
+    ["its manifest", "target/.manifest", "../elsewhere/theirs"],
+  ])("refuses a link in the place of %s, and changes nothing where it leads", (_what, place, leadsTo) => {
+    if (place !== "target") mkdirSync(join(root, "target"));
+    symlinkSync(leadsTo, join(root, place));
+    const before = traces();
+    const { exitCode, stderr } = install();
+    expect([exitCode, stderr]).toEqual([1, `${root}/${place} is a symbolic link; look whose it is, and take it away\n`]);
+    expect(traces()).toEqual(before);
+  });
+
+  it.each(["../elsewhere/theirs", "../elsewhere"])("replaces links to %s at a script's path and at its temporary file's", (leadsTo) => {
+    mkdirSync(join(root, "target"));
+    const before = traces();
+    for (const place of ["run.sh", "run.sh.new"]) symlinkSync(leadsTo, join(root, "target", place));
+    expect(install()).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(traces()).toEqual(before);
+    expect(lstatSync(join(root, "target/run.sh")).isFile()).toBe(true);
+    expect(readdirSync(join(root, "target")).sort()).toEqual([".manifest", "lib", "run.sh"]);
+  });
+});
