@@ -127,9 +127,10 @@ export class LabStack {
     await execa("pkill", ["--signal", "KILL", "--full", "--", `^pulumi .*${this.#configFile}`], { reject: false });
   }
 
-  /** SIGKILL to every SSH connection of stacks. */
+  /** SIGKILL to every SSH connection of stacks to the lab. */
   async killConnections(): Promise<void> {
-    await execa("pkill", ["--signal", "KILL", "--full", "--", "^ssh.*/jts-ssh-"], { reject: false });
+    const { port } = await lab.connection();
+    await execa("pkill", ["--signal", "KILL", "--full", "--", `^ssh.* -p ${port} .*/jts-ssh-`], { reject: false });
   }
 
   /** `pulumi cancel`: takes back the lock of an engine that is no more. */
