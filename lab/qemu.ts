@@ -47,9 +47,18 @@ export async function killQemu(machine: Machine): Promise<void> {
   const pid = await processOf(machine);
   if (pid !== undefined) {
     process.kill(pid, "SIGKILL");
-    await waitForEnd(machine, 10);
+    // Its name is gone before its hold on the disks is: what counts is its number.
+    for (const deadline = Date.now() + 30_000; isAlive(pid) && Date.now() < deadline; ) await sleep(50);
   }
   await rm(join(folderOf(machine), "pid"), { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** True once the machine's QEMU has ended by itself. */

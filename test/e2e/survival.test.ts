@@ -35,8 +35,8 @@ describe("an `up` that is cut again and again", () => {
 
   const faults: readonly Fault[] = [
     { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments: [6, 5, 14, 8, 12, 10, 3, 9, 7, 13] },
-    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [7, 12, 6, 18, 9, 15] },
-    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.cancel(), moments: [8, 11, 6, 16, 5, 13] },
+    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [7, 12, 6, 18] },
+    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.cancel(), moments: [8, 11, 6, 16] },
   ];
 
   it.each(faults)("$what is finished by the next one, nothing made twice, nothing forgotten", async ({ happen, recover, moments }) => {
@@ -51,7 +51,7 @@ describe("an `up` that is cut again and again", () => {
       for (const [urn, uuid] of identities) expect([urn, now.get(urn)]).toEqual([urn, uuid]);
       identities = now;
     }
-    expect(cuts).toBeGreaterThanOrEqual(moments.length - 3);
+    expect(cuts).toBeGreaterThanOrEqual(moments.length * 0.7);
     await stack.up({ refresh: true });
     expect(await inventory()).toBe(clean);
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });

@@ -109,7 +109,11 @@ export class LabStack {
   async upWithFault(linesBefore: number, fault: () => Promise<unknown>, options: { refresh?: boolean } = {}): Promise<Error | undefined> {
     let happening: Promise<unknown> | undefined;
     this.#saying = (said) => {
-      if ((said.match(/ creat(ing|ed) \(/g)?.length ?? 0) >= linesBefore && said.includes("Updating")) happening ??= fault();
+      if ((said.match(/ creat(ing|ed) \(/g)?.length ?? 0) >= linesBefore && said.includes("Updating") && happening === undefined) {
+        happening = fault();
+        // Told below.
+        happening.catch(() => undefined);
+      }
     };
     try {
       await this.#stack.up({ ...options, ...this.#common([]) });
