@@ -1,9 +1,10 @@
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { execa } from "execa";
 import { parse, stringify } from "yaml";
 import * as lab from "../../lab/lab.ts";
-import { prepareStack } from "../../lab/stack.ts";
+import { prepareStack, STATE } from "../../lab/stack.ts";
 import { ROOT } from "../../setup/project.ts";
 
 /** What an operation did: how many resources, by what was done to them, without those that stayed the same. */
@@ -150,6 +151,11 @@ export class LabStack {
   async state(): Promise<readonly StateResource[]> {
     const exported = (await this.#stack.exportStack()) as { readonly deployment: { readonly resources?: readonly StateResource[] } };
     return exported.deployment.resources ?? [];
+  }
+
+  /** The state as it lies in the backend, with its secrets encrypted; an export by the Automation API decrypts them. */
+  stateFile(): Promise<string> {
+    return readFile(join(STATE, ".pulumi", "stacks", "jts-storage", `${this.#name}.json`), "utf8");
   }
 
   async #run(operation: (common: Common) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>): Promise<Outcome> {
