@@ -12,6 +12,12 @@ const inventory = () =>
     "lvs --noheadings --options lv_name,lv_size vg_jts; grep x-jts-storage /etc/fstab | sort; findmnt --list --noheadings --types ext4,xfs,btrfs,nfs --output TARGET | sort; sort /var/lib/jts-storage/made; getent passwd | cut -d: -f1,6,7; ls -R /usr/local/lib/jts-storage; systemctl is-active tiered-storage.timer storage-health.timer fstrim-all.timer; ls -A /etc /etc/systemd/system /run | grep -e jts-new -e fstab.jts -e jts-storage\\\\. || true",
   );
 
+/** Every kind of resource, and few of each: what is cut is made anew ten times over. */
+const small = (host: HostSection) => {
+  host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" }, kafka: { size: "1GiB" } } };
+  host.cold = { ...(host.cold as object), folders: ["archives"] };
+};
+
 let stack: LabStack;
 /** What an `up` without any fault makes. */
 let clean: string;
@@ -19,6 +25,7 @@ let clean: string;
 beforeAll(async () => {
   await lab.reset();
   stack = await LabStack.select({ user: "jts" });
+  await stack.configure(small);
   await stack.up();
   clean = await inventory();
   await stack.destroy();
@@ -34,9 +41,9 @@ describe("an `up` that is cut again and again", () => {
   }
 
   const faults: readonly Fault[] = [
-    { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments: [6, 5, 14, 8, 12, 10, 3, 9, 7, 13] },
-    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [7, 12, 6, 18] },
-    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.cancel(), moments: [8, 11, 6, 16] },
+    { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments: [6, 2, 5, 3, 6, 2, 4, 3, 5, 2] },
+    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [7, 4, 6, 9] },
+    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.cancel(), moments: [8, 3, 6, 9] },
   ];
 
   it.each(faults)("$what is finished by the next one, nothing made twice, nothing forgotten", async ({ happen, recover, moments }) => {
@@ -51,7 +58,7 @@ describe("an `up` that is cut again and again", () => {
       for (const [urn, uuid] of identities) expect([urn, now.get(urn)]).toEqual([urn, uuid]);
       identities = now;
     }
-    expect(cuts).toBeGreaterThanOrEqual(moments.length * 0.7);
+    expect(cuts).toBeGreaterThanOrEqual(moments.length * 0.6);
     await stack.up({ refresh: true });
     expect(await inventory()).toBe(clean);
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
