@@ -14,7 +14,7 @@ const inventory = () =>
 
 /** Every kind of resource, and few of each: what is cut is made anew ten times over. */
 const small = (host: HostSection) => {
-  host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" }, kafka: { size: "1GiB" } } };
+  host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" }, kafka: { size: "20GiB" } } };
   host.cold = { ...(host.cold as object), folders: ["archives"] };
 };
 
@@ -71,7 +71,7 @@ describe("two stacks that work on one host at the same time", () => {
   it("wait for each other, say so, and each line of fstab is whole", async () => {
     const other = await LabStack.select({ name: "other", user: "jts" });
     await stack.configure(warmAlone());
-    await other.configure(hotWith({ redis: { size: "1GiB" }, kafka: { size: "1GiB" } }));
+    await other.configure(hotWith({ redis: { size: "1GiB" }, kafka: { size: "20GiB" } }));
     // Held until both have asked for it, so that both must wait.
     await on("systemd-run --quiet --unit=writer flock /run/jts-storage.lock sleep 25");
     const outcomes = await Promise.all([stack.up(), other.up()]);
