@@ -6,13 +6,16 @@ set -euo pipefail
 device=$(readlink --canonicalize-existing -- "$1") || { echo "there is no $1" >&2; exit 2; }
 [[ -b $device ]] || { echo "$1 is not a block device" >&2; exit 2; }
 
+size=$(lsblk --noheadings --nodeps --bytes --output SIZE -- "$device")
+size=${size// /}
+# wipefs takes what it can't read for blank: here it must be readable where signatures are.
+for skip in 0 $((size > 1048576 ? size / 1048576 - 1 : 0)); do dd if="$device" of=/dev/null bs=1M count=1 skip="$skip" status=none; done
+
 signs=()
 # util-linux prints no JSON at all where there is nothing to print.
 signatures=$(wipefs --no-act --noheadings --output TYPE,UUID,LABEL -- "$device")
 [[ -z $signatures ]] || while read -r type uuid label; do signs+=("a signature of ${type}${label:+, label $label}${uuid:+, UUID $uuid}"); done <<<"$signatures"
 
-size=$(lsblk --noheadings --nodeps --bytes --output SIZE -- "$device")
-size=${size// /}
 [[ -z ${2-} || $size == "$2" ]] || signs+=("its size is $size bytes instead of $2")
 if [[ -n ${3-} ]]; then
   # A partition has its disk's serial number, the last that is printed.

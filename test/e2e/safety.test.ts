@@ -21,7 +21,7 @@ afterAll(async () => {
 
 describe("a device that isn't blank is refused, with what was found, and nothing is written", () => {
   beforeAll(() => stack.configure(warmAlone()));
-  afterEach(() => on(`umount /mnt 2>/dev/null; swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; mdadm --stop --scan 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK}; dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none; dd if=/dev/zero of=${DISK} bs=1M seek=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) conv=fsync status=none 2>/dev/null || true`));
+  afterEach(() => on(`umount /mnt 2>/dev/null; swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; udevadm settle; mdadm --stop --scan 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK}; dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none; dd if=/dev/zero of=${DISK} bs=1M seek=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) conv=fsync status=none 2>/dev/null; udevadm settle`));
 
   it.each<[string, string, RegExp]>([
     ["ext4", `mkfs.ext4 -q -F ${DISK} 1G`, /signature of ext4/],
@@ -30,10 +30,10 @@ describe("a device that isn't blank is refused, with what was found, and nothing
     ["swap in use", `mkswap ${DISK} && swapon ${DISK}`, /in use as swap/],
     ["LUKS", `echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 ${DISK} -`, /signature of crypto_LUKS/],
     ["a PV of another volume group", `vgcreate --quiet foreign ${DISK}`, /signature of LVM2_member/],
-    ["btrfs of another label, mounted elsewhere", `mkfs.btrfs -q -L theirs ${DISK} && mount ${DISK} /mnt`, /has the label theirs instead of jts-warm-storage/],
-    ["ext4, mounted elsewhere", `mkfs.ext4 -q -F ${DISK} 1G && mount ${DISK} /mnt`, /mounted at \/mnt/],
-    ["a member of an md array", `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && mdadm --stop --quiet /dev/md9`, /signature of linux_raid_member|is not blank/],
-    ["a member of an md array that runs", `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing`, /raid1 .*on it/],
+    ["btrfs of another label, mounted elsewhere", `mkfs.btrfs -q -L theirs ${DISK} && mount --options ro ${DISK} /mnt`, /has the label theirs instead of jts-warm-storage/],
+    ["ext4, mounted elsewhere", `mkfs.ext4 -q -F ${DISK} 1G && mount --options ro,noload ${DISK} /mnt`, /mounted at \/mnt/],
+    ["a member of an md array", `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && udevadm settle && mdadm --stop --quiet /dev/md9`, /signature of linux_raid_member|is not blank/],
+    ["a member of an md array that runs", `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && mdadm --readonly /dev/md9`, /raid1 .*on it/],
     ["a partition table without filesystems", `echo label:gpt | sfdisk --quiet ${DISK}`, /signature of gpt/],
     ["an MBR", `echo label:dos | sfdisk --quiet ${DISK}`, /signature of dos/],
     ["a holder", `echo "0 2048 linear ${DISK} 2048" | dmsetup create held`, /dm .*on it/],

@@ -13,6 +13,7 @@ writeFileSync(device, "");
 /** What the tools say of a blank disk of 4 TB; each value is shell. */
 const blank = {
   wipefs: "true",
+  dd: "true",
   "*--output SIZE*": "echo 4000787030016",
   "*--output SERIAL*": "printf '\\nJTSNVME0001 \\n'",
   "*--output NAME,TYPE*": "echo '/dev/nvme0n1 disk'",
@@ -21,8 +22,8 @@ const blank = {
 
 /** Runs the program on a file that stands for a device, with tools that answer as told. */
 function look(tools: Partial<Record<keyof typeof blank, string>>, ...expected: string[]) {
-  const { wipefs, ...lsblk } = { ...blank, ...tools };
-  const scripts = { wipefs, lsblk: `case "$*" in ${Object.entries(lsblk).map(([words, answer]) => `${words.replace(" ", "\\ ")}) ${answer};;`).join("\n")}\nesac` };
+  const { wipefs, dd, ...lsblk } = { ...blank, ...tools };
+  const scripts = { wipefs, dd, lsblk: `case "$*" in ${Object.entries(lsblk).map(([words, answer]) => `${words.replace(" ", "\\ ")}) ${answer};;`).join("\n")}\nesac` };
   for (const [name, text] of Object.entries(scripts)) {
     writeFileSync(join(folder, name), `#!/bin/bash\n${text}\n`);
     chmodSync(join(folder, name), 0o755);
