@@ -33,4 +33,6 @@ if [[ -e $target/.manifest ]]; then
 fi
 printf '%s\n' "$manifest" >"$target/.manifest"
 (cd -- "$target" && sha256sum --quiet --check --strict .manifest)
+# A loss of power must not take what the state has from now on.
+sync --file-system -- "$target"
 rm --recursive --force -- "$delivered"
