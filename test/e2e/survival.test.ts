@@ -41,7 +41,6 @@ describe("an `up` that is cut again and again", () => {
   }
 
   const faults: readonly Fault[] = [
-    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [7, 4, 6, 9] },
     { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.cancel(), moments: [8, 3, 6, 9] },
   ];
 
