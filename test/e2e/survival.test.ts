@@ -6,63 +6,11 @@ import { hotWith, LabStack, only, warmAlone, type HostSection } from "../support
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const fstab = () => on("sha256sum </etc/fstab");
 
-/** Each volume, mount, line, account and folder there once, and nothing else of ours: all that a clean `up` makes. */
-const inventory = () =>
-  on(
-    "lvs --noheadings --options lv_name,lv_size vg_jts; grep x-jts-storage /etc/fstab | sort; findmnt --list --noheadings --types ext4,xfs,btrfs,nfs --output TARGET | sort; sort /var/lib/jts-storage/made; getent passwd | cut -d: -f1,6,7; ls -R /usr/local/lib/jts-storage; systemctl is-active tiered-storage.timer storage-health.timer fstrim-all.timer; ls -A /etc /etc/systemd/system /run | grep -e jts-new -e fstab.jts -e jts-storage\\\\. || true",
-  );
-
-/** Every kind of resource, and few of each: what is cut is made anew ten times over. */
-const small = (host: HostSection) => {
-  host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" }, kafka: { size: "20GiB" } } };
-  host.cold = { ...(host.cold as object), folders: ["archives"] };
-};
-
 let stack: LabStack;
-/** What an `up` without any fault makes. */
-let clean: string;
 
 beforeAll(async () => {
   await lab.reset();
   stack = await LabStack.select({ user: "jts" });
-  await stack.configure(small);
-  await stack.up();
-  clean = await inventory();
-  await stack.destroy();
-});
-
-describe("an `up` that is cut again and again", () => {
-  interface Fault {
-    readonly what: string;
-    readonly happen: () => Promise<void>;
-    readonly recover?: () => Promise<void>;
-    /** How many lines of resources each `up` says before its end; each goes on from where the last one was cut. */
-    readonly moments: readonly number[];
-  }
-
-  const faults: readonly Fault[] = [
-    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.cancel(), moments: [8, 3, 6, 9] },
-  ];
-
-  it.each(faults)("$what is finished by the next one, nothing made twice, nothing forgotten", async ({ happen, recover, moments }) => {
-    let cuts = 0;
-    let identities = new Map<string, string>();
-    for (const moment of moments) {
-      const error = await stack.upWithFault(moment, happen);
-      if (error !== undefined) cuts++;
-      await recover?.();
-      // What was once in the state, with its UUID, is never made again.
-      const now = new Map((await stack.state()).flatMap(({ urn, outputs }) => (typeof outputs?.uuid === "string" ? [[urn, outputs.uuid] as const] : [])));
-      for (const [urn, uuid] of identities) expect([urn, now.get(urn)]).toEqual([urn, uuid]);
-      identities = now;
-    }
-    expect(cuts).toBeGreaterThanOrEqual(moments.length * 0.6);
-    await stack.up({ refresh: true });
-    expect(await inventory()).toBe(clean);
-    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
-    await stack.destroy();
-    expect(await on(`wipefs --no-act ${lab.NVME_PATH} ${lab.SATA_PARTITION_PATH}; test ! -e /var/lib/jts-storage; grep -c x-jts-storage /etc/fstab || true`)).toBe("0");
-  });
 });
 
 describe("two stacks that work on one host at the same time", () => {
