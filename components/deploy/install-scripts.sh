@@ -7,17 +7,18 @@ manifest=$(cat)
 # What is installed is root's: a link would have it written elsewhere.
 refuse_link() { [[ ! -L $1 ]] || { echo "$1 is a symbolic link; look whose it is, and take it away" >&2; exit 1; }; }
 refuse_link "$target"
+# The state has the delivery, which a loss of power can take before it is on the disk.
+ask_for_delivery() { echo "$1: run pulumi up --replace on the CopyToRemote resource" >&2; exit 1; }
 paths() { sed 's/^[0-9a-f]\{64\}  //'; }
 if [[ ! -d $delivered ]]; then
   # Nothing was delivered because nothing changed.
   cd -- "$target" && sha256sum --quiet --check --strict <<<"$manifest" && exit 0
-  echo "$target isn't as declared, and nothing was delivered: run pulumi up --replace on the CopyToRemote resource" >&2
-  exit 1
+  ask_for_delivery "$target isn't as declared, and nothing was delivered"
 fi
 # The copy of a folder is the folder itself, or what is in it, by the path it was given and what was there before.
 from=$delivered
 if [[ -d $delivered/scripts ]]; then from=$delivered/scripts; fi
-(cd -- "$from" && sha256sum --quiet --check --strict <<<"$manifest")
+(cd -- "$from" && sha256sum --quiet --check --strict <<<"$manifest") || ask_for_delivery "$delivered isn't what was sent"
 install --directory --owner=root --group=root --mode=755 -- "$target"
 refuse_link "$target/.manifest"
 while read -r path; do

@@ -16,7 +16,7 @@ export const connectionSchema = z.strictObject({
   /** The private key's path, `~` allowed. Left out: the SSH agent and ~/.ssh/config decide. */
   identityFile: z.string().min(1).optional(),
   /** As ssh_config(5)'s ProxyJump, of one hop: `[user@]host[:port]`. Needs proxyHostKey. */
-  proxyJump: z.string().regex(/^([^@,\s]+@)?(\[[^\]]+\]|[^:,\s@]+)(:\d+)?$/, { error: "must be one hop, [user@]host[:port]; more of them belong into ~/.ssh/config" }).optional(),
+  proxyJump: z.string().regex(/^(?!-)([^@,\s]+@)?(\[[^\]]+\]|[^:,\s@]+)(:\d+)?$/, { error: "must be one hop, [user@]host[:port]; more of them belong into ~/.ssh/config" }).optional(),
   /** The jump host's public key, for `@pulumi/command`, which doesn't read known_hosts; ssh(1) itself takes it from there. */
   proxyHostKey: publicKey.optional(),
   /** How long the host may say nothing, when it is dialled and later, before it counts as unreachable, in seconds. */

@@ -126,6 +126,9 @@ const OF_DEVICE: KnownOptions = {
   sizelimit: number(0, "bytes"),
 };
 
+/** Each in bytes, in k and in m: 4k to 1g. */
+const ALLOCSIZE = new RegExp(`^=(1g|${Array.from({ length: 19 }, (_, power) => 4096 * 2 ** power).flatMap((bytes) => [bytes, `${bytes / 2 ** 10}k`, `${bytes / 2 ** 20}m`]).join("|")})$`, "i");
+
 /** What each type of filesystem takes, by its man page; of other types nothing is said. */
 export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; readonly options: KnownOptions }>> = {
   ext4: {
@@ -170,7 +173,7 @@ export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; r
       ...flags("attr2 discard nodiscard grpid bsdgroups nogrpid sysvgroups filestreams ikeep noikeep inode32 inode64 largeio nolargeio noalign nouuid swalloc wsync"),
       ...flags("noquota quota uquota usrquota uqnoenforce qnoenforce gquota grpquota gqnoenforce pquota prjquota pqnoenforce"),
       norecovery: beside("ro", flag),
-      allocsize: text("64m", "a size from 4k to 1g, a power of 2", /^=\d+[kmg]?$/i),
+      allocsize: text("64m", "a size from 4k to 1g, a power of 2", ALLOCSIZE),
       logbufs: oneOf("2", "3", "4", "5", "6", "7", "8"),
       logbsize: oneOf("16k", "32k", "64k", "128k", "256k", "16384", "32768", "65536", "131072", "262144"),
       sunit: beside("swidth=128", number(128, "blocks of 512 bytes")),

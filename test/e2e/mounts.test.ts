@@ -14,7 +14,7 @@ let stack: LabStack;
 
 beforeAll(async () => {
   await lab.reset();
-  stack = await LabStack.select({ user: "jts" });
+  stack = await LabStack.select();
 });
 
 describe("an fstab of others' making", () => {

@@ -12,7 +12,7 @@ let stack: LabStack;
 
 beforeAll(async () => {
   await lab.reset();
-  stack = await LabStack.select({ user: "jts" });
+  stack = await LabStack.select();
 });
 
 afterAll(async () => {

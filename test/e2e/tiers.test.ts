@@ -76,7 +76,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
 
   beforeAll(async () => {
     await lab.reset();
-    stack = await LabStack.select();
+    stack = await LabStack.select({ user: "root" });
     fstabBefore = await on("sha256sum /etc/fstab");
     rootBefore = await rootDisk();
   });

@@ -15,7 +15,7 @@ let stack: LabStack;
 
 beforeAll(async () => {
   await lab.reset();
-  stack = await LabStack.select({ user: "jts" });
+  stack = await LabStack.select();
 });
 
 describe("a hot tier that other tools made", () => {

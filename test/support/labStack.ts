@@ -1,7 +1,8 @@
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
+import { copyFile, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { execa } from "execa";
 import { parse, stringify } from "yaml";
 import * as lab from "../../lab/lab.ts";
 import { prepareStack, STATE } from "../../lab/stack.ts";
@@ -12,6 +13,12 @@ export interface Outcome {
   readonly changes: Readonly<Record<string, number>>;
   readonly sshConnections: number;
   readonly said: string;
+}
+
+interface UpOptions {
+  readonly refresh?: boolean;
+  /** URNs of what is made anew. */
+  readonly replace?: string[];
 }
 
 /** A host's settings, as the configuration has them. */
@@ -51,20 +58,25 @@ export class LabStack {
   readonly #name: string;
   readonly #user: string;
   readonly #stack: Stack;
+  /** Tells this stack's processes, and their SSH connections, from all others of this machine. */
+  readonly #temporary: string;
   #configFile = "";
   #saying: (said: string) => void = () => undefined;
 
-  private constructor(name: string, user: string, stack: Stack) {
+  private constructor(name: string, user: string, stack: Stack, temporary: string) {
     this.#name = name;
     this.#user = user;
     this.#stack = stack;
+    this.#temporary = temporary;
   }
 
-  /** The stack as committed, with the lab's connection. */
-  static async select({ name = "dev", user = "root" } = {}): Promise<LabStack> {
+  /** The stack as committed, with the lab's connection; as a user with sudo, unless told another, or JTS_STORAGE_LAB_USER says so. */
+  static async select({ name = "dev", user = "jts" } = {}): Promise<LabStack> {
     await prepareStack(await lab.connection(), name);
-    const stack = await LocalWorkspace.selectStack({ stackName: name, workDir: ROOT }, { envVars: lab.pulumiEnv(name) });
-    const made = new LabStack(name, user, stack);
+    const temporary = mkdtempSync(join(tmpdir(), "jts-lab-"));
+    process.once("exit", () => rmSync(temporary, { recursive: true, force: true }));
+    const stack = await LocalWorkspace.selectStack({ stackName: name, workDir: ROOT }, { envVars: { ...lab.pulumiEnv(name), TMPDIR: temporary } });
+    const made = new LabStack(name, process.env.JTS_STORAGE_LAB_USER ?? user, stack, temporary);
     await made.configure();
     return made;
   }
@@ -91,7 +103,7 @@ export class LabStack {
     return this.#run(async (common) => ({ summary: { resourceChanges: (await this.#stack.preview(common)).changeSummary } }));
   }
 
-  up(options: { refresh?: boolean } = {}): Promise<Outcome> {
+  up(options: UpOptions = {}): Promise<Outcome> {
     return this.#run((common) => this.#stack.up({ ...options, ...common }));
   }
 
@@ -107,7 +119,7 @@ export class LabStack {
    * An `up` that something happens to once it has said so many lines of resources that are or were being made.
    * @returns the error that it ended with; undefined: it was done before, or in spite of it
    */
-  async upWithFault(linesBefore: number, fault: () => Promise<unknown>, options: { refresh?: boolean } = {}): Promise<Error | undefined> {
+  async upWithFault(linesBefore: number, fault: () => Promise<unknown>, options: UpOptions = {}): Promise<Error | undefined> {
     let happening: Promise<unknown> | undefined;
     this.#saying = (said) => {
       if ((said.match(/ creat(ing|ed) \(/g)?.length ?? 0) >= linesBefore && said.includes("Updating") && happening === undefined) {
@@ -127,20 +139,49 @@ export class LabStack {
     }
   }
 
-  /** SIGKILL to the engine, as the kernel does it when memory is short. */
-  async killEngine(): Promise<void> {
-    await execa("pkill", ["--signal", "KILL", "--full", "--", `^pulumi .*${this.#configFile}`], { reject: false });
+  /** SIGKILL to the engine alone, as the kernel does it when memory is short. */
+  killEngine(): Promise<void> {
+    return this.#kill(/^(\S*\/)?pulumi$/);
   }
 
-  /** SIGKILL to every SSH connection of stacks to the lab. */
-  async killConnections(): Promise<void> {
-    const { port } = await lab.connection();
-    await execa("pkill", ["--signal", "KILL", "--full", "--", `^ssh.* -p ${port} .*/jts-ssh-`], { reject: false });
+  /** SIGKILL to every SSH connection of this stack. */
+  killConnections(): Promise<void> {
+    return this.#kill(/^(\S*\/)?ssh(:|$)/);
   }
 
-  /** `pulumi cancel`: takes back the lock of an engine that is no more. */
-  cancel(): Promise<void> {
-    return this.#stack.cancel();
+  /** What runs of this stack, by the programs' names. */
+  async running(): Promise<string[]> {
+    return (await this.#processes()).map(({ words }) => words.join(" "));
+  }
+
+  /** What the runbook says after an engine that was killed: its lock is taken back, and a state that it left empty is the one before. */
+  async recover(): Promise<void> {
+    const file = this.#stateFile();
+    if ((await stat(file)).size === 0) await copyFile(`${file}.bak`, file);
+    await this.#stack.cancel();
+  }
+
+  async #kill(program: RegExp): Promise<void> {
+    for (const { pid, words } of await this.#processes()) {
+      try {
+        if (program.test(words[0] ?? "")) process.kill(pid, "SIGKILL");
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    }
+  }
+
+  /** By their environment; a connection's master has our folder in its title, which lies over its environment. */
+  async #processes(): Promise<readonly { readonly pid: number; readonly words: readonly string[] }[]> {
+    const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+    const found = await Promise.all(
+      pids.map(async (pid) => {
+        const [environment, words] = await Promise.all(["environ", "cmdline"].map((file) => readFile(`/proc/${pid}/${file}`, "latin1").catch(() => "")));
+        const isOurs = environment?.split("\0").includes(`TMPDIR=${this.#temporary}`) === true || words?.includes(this.#temporary) === true;
+        return isOurs ? [{ pid: Number(pid), words: (words ?? "").split("\0") }] : [];
+      }),
+    );
+    return found.flat();
   }
 
   async outputs(): Promise<Record<string, unknown>> {
@@ -155,7 +196,11 @@ export class LabStack {
 
   /** The state as it lies in the backend, with its secrets encrypted; an export by the Automation API decrypts them. */
   stateFile(): Promise<string> {
-    return readFile(join(STATE, ".pulumi", "stacks", "jts-storage", `${this.#name}.json`), "utf8");
+    return readFile(this.#stateFile(), "utf8");
+  }
+
+  #stateFile(): string {
+    return join(STATE, ".pulumi", "stacks", "jts-storage", `${this.#name}.json`);
   }
 
   async #run(operation: (common: Common) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>): Promise<Outcome> {

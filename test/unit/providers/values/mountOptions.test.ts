@@ -38,6 +38,7 @@ describe("refusedOptions", () => {
     ["a name that every object has", { options: ["constructor"] }, "is none of the options"],
     ["a compression level that btrfs cuts down", { type: "btrfs", options: ["compress=zstd:16"] }, "zstd[:1-15]"],
     ["too many log buffers", { type: "xfs", options: ["logbufs=9"] }, "takes 2, 3, 4, 5, 6, 7, 8, see xfs(5)"],
+    ["a preallocation that is no power of 2", { type: "xfs", options: ["allocsize=100m"] }, "a size from 4k to 1g, a power of 2"],
     ["a log buffer of a size that there isn't", { type: "xfs", options: ["logbsize=48k"] }, "takes 16k, 32k"],
     ["an option of ext4 on XFS", { type: "xfs", options: ["data=writeback"] }, "but one of ext4; leave it out"],
     ["an NFS version that there isn't", { type: "nfs", source: "nas:/a", options: ["vers=5"] }, "see nfs(5)"],
