@@ -123,6 +123,22 @@ const tuning = z.strictObject({
 
 const percent = z.number().gt(0).max(100);
 
+/** What moves besides the logs and the backups. */
+const rule = z.strictObject({
+  /** In reports and logs. */
+  name: z.string().regex(/^[a-z0-9][a-z0-9 _-]*$/i, { error: "is no name of a rule: letters, digits, spaces, _ and -" }),
+  source: path,
+  /** Of the file's name, as fnmatch(3) has it. */
+  pattern: z.string().regex(/^[^/\p{Cc}]+$/u, { error: "is about a file's name, so it holds no / and no control characters" }).default("*"),
+  olderThanDays: days,
+  to: z.enum(["warm", "cold"], { error: "must be warm or cold" }),
+  /** The folder below warm's mount point, or below cold's root. */
+  destination: relativePath,
+  compress: z.boolean().default(false),
+  /** Copy, and leave the source where it is. */
+  keep: z.boolean().default(false),
+});
+
 const automation = z.strictObject({
   /** When data moves between the tiers, see systemd.time(7). */
   onCalendar: calendar.default("daily"),
@@ -135,6 +151,10 @@ const automation = z.strictObject({
   dockerPrune: z.boolean().default(true),
   usageWarningPercent: percent.default(80),
   usageCriticalPercent: percent.default(90),
+  rules: z.array(rule).default([]),
+  /** Above the one, what is oldest on warm goes to cold, until warm is below the other. */
+  warmHighPercent: percent.default(85),
+  warmLowPercent: percent.default(75),
 });
 
 const SECTIONS = {
@@ -156,6 +176,7 @@ export type VolumeSettings = z.infer<typeof volume>;
 export type WarmSettings = z.infer<typeof warm>;
 export type ColdSettings = z.infer<typeof cold>;
 export type TuningSettings = z.infer<typeof tuning>;
+export type RuleSettings = z.infer<typeof rule>;
 export type AutomationSettings = z.infer<typeof automation>;
 
 /** Something that can't be as it is configured. */

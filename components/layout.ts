@@ -1,5 +1,5 @@
 /** From a host's settings to what is made on it: names, sizes, paths, options. Pure, and all that can be refused without a host is refused here. */
-import type { AutomationSettings, ColdSettings, HostSettings, HotSettings, LvmSettings, Problem, VolumeSettings, WarmSettings } from "../config.ts";
+import type { AutomationSettings, ColdSettings, HostSettings, HotSettings, LvmSettings, Problem, RuleSettings, VolumeSettings, WarmSettings } from "../config.ts";
 import { refusedOptions, type MountRequest } from "../providers/values/mountOptions.ts";
 import { formatBytes } from "../providers/values/size.ts";
 import { COMMON_OPTIONS, SNAPSHOT_DAYS, VOLUME_PROFILES, WARM } from "./profiles.ts";
@@ -141,9 +141,26 @@ export function findProblems({ connection, hot, warm, cold, automation }: Partia
     if (automation.usageWarningPercent >= automation.usageCriticalPercent) {
       problems.push({ key: "automation.usageWarningPercent", message: `${automation.usageWarningPercent} must be below usageCriticalPercent, ${automation.usageCriticalPercent}` });
     }
+    if (automation.warmLowPercent >= automation.warmHighPercent) {
+      problems.push({ key: "automation.warmLowPercent", message: `${automation.warmLowPercent} must be below warmHighPercent, ${automation.warmHighPercent}` });
+    }
+    problems.push(...automation.rules.flatMap((rule, index) => findRuleProblems(rule, `automation.rules.${index}`, { hot, warm, cold })));
   }
   if (problems.length === 0) problems.push(...findSharedMountPoints({ hot, warm, cold }));
   return problems;
+}
+
+/** Data goes one way, towards cold, and a rule of no other tier's folder is no rule that a host could follow. */
+function findRuleProblems({ source, to, destination }: RuleSettings, key: string, { warm, cold }: Partial<HostSettings>): Problem[] {
+  const isBelow = (path: string, folder: string | undefined) => folder !== undefined && `${path}/`.startsWith(`${folder}/`);
+  if (to === "cold" && cold === undefined) return [{ key: `${key}.to`, message: "is cold, and there is no cold tier" }];
+  if (isBelow(source, cold?.mountPoint)) return [{ key: `${key}.source`, message: `${source} is on the cold tier, which nothing leaves` }];
+  if (warm === undefined) return [];
+  if (isBelow(source, warmAlsoAt(warm))) return [{ key: `${key}.source`, message: `${source} is on the warm tier; write it below its mount point, ${warm.mountPoint}` }];
+  if (source === warm.mountPoint) return [{ key: `${key}.source`, message: `${source} is all of the warm tier; name a folder of it` }];
+  if (isBelow(source, warm.mountPoint) && to === "warm") return [{ key: `${key}.to`, message: `is warm, where ${source} is already; write cold` }];
+  const target = `${to === "warm" ? warm.mountPoint : coldRoot(cold!)}/${destination}`;
+  return isBelow(target, source) ? [{ key: `${key}.source`, message: `${source} has the destination in it, ${target}` }] : [];
 }
 
 function findHotProblems(hot: LvmSettings): Problem[] {
@@ -232,6 +249,9 @@ function tierMountPoints({ hot, warm, cold }: HostSettings): string[] {
   return [...hotPoints, ...(warm === undefined ? [] : [warm.mountPoint]), ...(cold === undefined ? [] : [cold.mountPoint])];
 }
 
+/** Which file went from where to where, on the host: one line of JSON for each. */
+export const MOVES_JOURNAL = "/var/lib/jts-storage/moves.jsonl";
+
 /** The settings of the scripts on the host, by their names there; lists are separated by colons. */
 export function automationEnvironment(settings: HostSettings, automation: AutomationSettings, timers: readonly string[]): Record<string, string> {
   const { hot, warm, cold } = settings;
@@ -256,6 +276,10 @@ export function automationEnvironment(settings: HostSettings, automation: Automa
     DOCKER_PRUNE: automation.dockerPrune ? "yes" : "no",
     USAGE_WARNING_PERCENT: String(automation.usageWarningPercent),
     USAGE_CRITICAL_PERCENT: String(automation.usageCriticalPercent),
+    RULES: JSON.stringify(automation.rules),
+    WARM_HIGH_PERCENT: String(automation.warmHighPercent),
+    WARM_LOW_PERCENT: String(automation.warmLowPercent),
+    MOVES_JOURNAL,
     TIMERS: timers.join(":"),
   };
 }

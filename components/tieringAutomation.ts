@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { AutomationSettings, HostSettings } from "../config.ts";
 import { ConfigFile, SystemdTimer, type Directives } from "../providers/index.ts";
 import { unitWord } from "../providers/values/unitFile.ts";
-import { automationEnvironment } from "./layout.ts";
+import { automationEnvironment, MOVES_JOURNAL } from "./layout.ts";
 import { asRoot, connectionArgs } from "./remote.ts";
 
 export interface TieringAutomationArgs {
@@ -72,7 +72,7 @@ export class TieringAutomation extends pulumi.ComponentResource {
     );
     return new remote.Command(
       `${name}-install`,
-      { connection: connectionArgs(connection), create, stdin: manifest, delete: asRoot(connection, "remove-scripts", INSTALLED), logging: "stderr", addPreviousOutputInEnv: false },
+      { connection: connectionArgs(connection), create, stdin: manifest, delete: asRoot(connection, "remove-scripts", INSTALLED, MOVES_JOURNAL, `${MOVES_JOURNAL}.1`), logging: "stderr", addPreviousOutputInEnv: false },
       { parent: this, dependsOn: [copy] },
     );
   }

@@ -8,15 +8,17 @@ source "$lib/tiers.sh"
 
 print_help() {
   cat <<'HELP'
-usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--settings FILE] [--lock FILE]
+usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json] [--settings FILE] [--lock FILE]
 
   check     prints the usage of each tier
-  migrate   moves old logs from hot to warm, compressed, and old backups from warm to cold
+  migrate   moves old logs from hot to warm, compressed, old backups from warm to cold, and what the settings' RULES say;
+            where warm is above its high mark, what is oldest there goes to cold sooner, until warm is below its low mark
   cleanup   deletes old files of warm's temp-processing and logs; docker prune, without volumes
   optimize  defragments warm, trims hot
   all       all of them in this order, whatever fails
 
-  --dry-run        says what a run would do, and changes nothing
+  --dry-run        prints a table of all that a run would do, and changes nothing
+  --json           prints one JSON document instead: what was done, or in a dry run would be, and what went wrong
   --settings FILE  in place of /etc/jts-storage/tiers.env; root's or yours, and nobody else's to write
   --lock FILE      in place of /run/jts-storage-tiering.lock
 
@@ -27,11 +29,12 @@ HELP
 
 main() {
   local action='' settings=/etc/jts-storage/tiers.env settings_are=default lock=/run/jts-storage-tiering.lock
-  dry_run=''
+  dry_run='' json=''
   while (($#)); do
     case $1 in
       --help) print_help; exit ;;
       --dry-run) dry_run=yes ;;
+      --json) json=yes ;;
       --settings | --lock)
         [[ -n ${2-} ]] || refuse "$1 needs a file"
         if [[ $1 == --lock ]]; then lock=$2; else settings=$2 settings_are=given; fi
@@ -49,12 +52,9 @@ main() {
   read_settings "$settings" "$settings_are" || exit 2
 
   status=0 moved_files=0 moved_bytes=0 deleted_files=0 deleted_bytes=0
-  if [[ -n $dry_run ]]; then
-    # What would happen is what was asked for, so it is the output.
-    exec 2>&1
-  elif [[ $action != check ]]; then
-    take_lock "$lock" || exit
-  fi
+  # For the report: JSON texts of the tiers' usage and of the mover's summaries, and by turns what was deleted, its kind and bytes.
+  usages=() summaries=() deletions=() commands=() problems=()
+  if [[ -z $dry_run && $action != check ]]; then take_lock "$lock" || exit; fi
   if [[ $action == all ]]; then
     check
     migrate
@@ -63,7 +63,12 @@ main() {
   else
     "$action"
   fi
-  [[ $action == check ]] || echo "${dry_run:+a run would have }moved $moved_files files, $moved_bytes bytes; deleted $deleted_files files, $deleted_bytes bytes"
+  if [[ -n $json ]]; then
+    report "$action"
+  else
+    [[ -z $dry_run ]] || report "$action" | print_table
+    [[ $action == check ]] || echo "${dry_run:+a run would have }moved $moved_files files, $moved_bytes bytes; deleted $deleted_files files, $deleted_bytes bytes"
+  fi
   exit "$status"
 }
 
@@ -75,7 +80,49 @@ refuse() {
 # The rest still runs: a NAS that is away must not stop moves to warm.
 fail() {
   log warning "$1"
+  problems+=("$1")
   status=1
+}
+
+# report SUBCOMMAND: one JSON document. Names that are no UTF-8 have U+FFFD in place of what isn't.
+report() {
+  {
+    printf '%s\n' "${usages[@]}" | jq --slurp .
+    printf '%s\n' "${summaries[@]}" | jq --slurp .
+    strings "${deletions[@]}"
+    strings "${commands[@]}"
+    strings "${problems[@]}"
+  } | jq --slurp --arg subcommand "$1" --arg dryRun "$dry_run" --argjson status "$status" '
+    . as [$usage, $summaries, $deletions, $commands, $problems]
+    | [range(0; $deletions | length; 3) as $i | $deletions[$i:$i + 3] | {path: .[0], kind: .[1], bytes: (.[2] | tonumber)}] as $deleted
+    | {
+        $subcommand, dryRun: ($dryRun == "yes"), $status, $usage,
+        moves: [$summaries[].moves[]],
+        skipped: (reduce ($summaries[].skipped | to_entries[]) as $one ({}; .[$one.key] += $one.value)),
+        deletions: $deleted,
+        $commands,
+        totals: {
+          moved: {files: ([$summaries[].moved.files] | add // 0), bytes: ([$summaries[].moved.bytes] | add // 0)},
+          deleted: ($deleted | map(select(.kind == "file")) | {files: length, bytes: (map(.bytes) | add // 0)})
+        },
+        problems: [$problems[], ($summaries[].failed[] | "\(.path | tojson) was not moved: \(.reason)")]
+      }'
+}
+
+# strings TEXT...: a JSON list of them.
+strings() {
+  # Ended by a line end, since jq 1.6 loses a NUL that nothing follows.
+  { (($# == 0)) || printf '%s\0' "$@"; echo; } | jq --raw-input --slurp 'split("\u0000")[:-1]'
+}
+
+print_table() {
+  jq --raw-output '
+    def row(what; bytes; text): "\(what)\(" " * (10 - (what | length)) // "")\(" " * (14 - (bytes | length)) // "")\(bytes)  \(text)";
+    row("action"; "bytes"; "what"),
+    (.moves[] | row(.action; .bytes | tostring; "\(.from | tojson) → \(.to | tojson)")),
+    (.deletions[] | row("delete"; .bytes | tostring; "\(.path | tojson)\(if .kind == "folder" then ", an empty folder" else "" end)")),
+    (.commands[] | row("run"; ""; .)),
+    (.problems[] | row("problem"; ""; .))'
 }
 
 check() {
@@ -98,7 +145,8 @@ check_tier() {
   elif ! read -r used total percent inodes < <(usage_of "$2"); then
     fail "$1: $2 does not answer. Do: storage-health.sh"
   else
-    printf '%-4s  %s: %d %% of %s used, %s of them; %d %% of its inodes\n' "$1" "$2" "$percent" "$(human "$total")" "$(human "$used")" "$inodes"
+    usages+=("$(jq --null-input --compact-output --arg tier "$1" --arg mountPoint "$2" "{\$tier, \$mountPoint, usedBytes: $used, totalBytes: $total, usedPercent: $percent, usedInodesPercent: $inodes}")")
+    [[ -n $json ]] || printf '%-4s  %s: %d %% of %s used, %s of them; %d %% of its inodes\n' "$1" "$2" "$percent" "$(human "$total")" "$(human "$used")" "$inodes"
     ((inodes > percent)) && percent=$inodes
     if above "$percent" "$USAGE_CRITICAL_PERCENT"; then
       fail "$1: $2 is above the critical $USAGE_CRITICAL_PERCENT %. Do: $0 migrate; $0 cleanup"
@@ -109,35 +157,103 @@ check_tier() {
 }
 
 migrate() {
-  local -a logs arguments=()
-  local source reason
+  local rule lines reason cold_is=there name to where folder mark=$WARM_HIGH_PERCENT rounds=3 cutoff=0 before
+  local -a arguments rules
   if [[ -z $WARM_MOUNT ]]; then
     log info "no warm tier: nothing to migrate to or from"
     return
   fi
   reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || { fail "nothing migrated: $reason. Do: mount $WARM_MOUNT"; return; }
+  lines=$(print_rules) || { fail "nothing migrated: the rules cannot be read. Do: look at RULES in the settings"; return; }
+  mapfile -t rules <<<"$lines"
+  for rule in "${rules[@]}"; do
+    eval "$rule"
+    [[ $to == cold ]] || move "$name" "$WARM_MOUNT" "${arguments[@]}"
+  done
 
-  split "$LOG_SOURCES" logs
-  for source in "${logs[@]}"; do arguments+=(--source "$source"); done
-  if ((${#logs[@]})); then
-    move "$WARM_MOUNT" "${arguments[@]}" --relative-to "$LOG_SOURCES_ROOT" --destination "$WARM_MOUNT/logs" --older-than-days "$LOGS_TO_WARM_AFTER_DAYS" --compress
+  # What goes to cold comes last: where that hangs, nothing else waits for it.
+  if [[ -z $COLD_MOUNT ]]; then
+    cold_is=absent
+  elif ! reason=$(prove_mount "$COLD_MOUNT" "$COLD_SOURCE" ''); then
+    fail "nothing goes to cold: $reason. Do: mount $COLD_MOUNT"
+    cold_is=away
+  elif ! usage_of "$COLD_MOUNT" >/dev/null; then
+    fail "nothing goes to cold: $COLD_MOUNT does not answer. Do: storage-health.sh"
+    cold_is=away
   fi
-
-  [[ -n $COLD_MOUNT ]] || return 0
-  reason=$(prove_mount "$COLD_MOUNT" "$COLD_SOURCE" '') || { fail "backups stay on warm: $reason. Do: mount $COLD_MOUNT"; return; }
-  usage_of "$COLD_MOUNT" >/dev/null || { fail "backups stay on warm: $COLD_MOUNT does not answer. Do: storage-health.sh"; return; }
-  move "$COLD_MOUNT" --source "$WARM_MOUNT/daily-backups" --source-mount "$WARM_MOUNT" --destination "$COLD_ROOT/archives/database" --older-than-days "$BACKUPS_TO_COLD_AFTER_DAYS"
+  # What a filesystem frees it may tell late, and a compressed file takes less than it says: hence the second look.
+  while [[ $cold_is == there ]] && ((rounds-- > 0)); do
+    ! is_warm_above "$mark" || cutoff=$(cutoff_for_low_mark)
+    before=$moved_files
+    for rule in "${rules[@]}"; do
+      eval "$rule"
+      [[ $to == cold && ($where != pressed || $cutoff != 0) ]] || continue
+      [[ $where == elsewhere ]] || arguments+=(--modified-before "$cutoff")
+      move "$name" "$COLD_MOUNT" "${arguments[@]}"
+    done
+    if ((cutoff == 0 || moved_files == before)) || [[ -n $dry_run ]]; then break; fi
+    mark=$WARM_LOW_PERCENT
+    bounded 60 sync --file-system "$WARM_MOUNT" || true
+    is_warm_above "$mark" || break
+  done
+  if is_warm_above "$WARM_HIGH_PERCENT" && [[ -z $dry_run || $cold_is != there ]]; then
+    fail "warm is above $WARM_HIGH_PERCENT %, and nothing more of it goes to cold. Do: $0 cleanup; then look what grew: du --one-file-system --max-depth=2 $WARM_MOUNT"
+  fi
 }
 
-# move MOUNT ARGUMENT...: runs the mover, under our lock, and adds up what it moved.
+# print_rules: what moves, by the JTS rules and those of the settings. For each a line of shell that sets name, to, where
+# (warm; pressed: warm, while it has no room; elsewhere: no room of warm to be won), folder, and arguments of the mover.
+# Of warm's logs, which are deleted in time, some go to cold only where warm has no room.
+print_rules() {
+  jq --null-input --raw-output --arg logs "$LOG_SOURCES" --arg root "$LOG_SOURCES_ROOT" --arg warm "$WARM_MOUNT" --arg cold "$COLD_ROOT" --argjson rules "$RULES" \
+    --argjson logDays "$LOGS_TO_WARM_AFTER_DAYS" --argjson backupDays "$BACKUPS_TO_COLD_AFTER_DAYS" '
+    if $logs == "" then empty else {name: "logs", sources: ($logs | split(":")), relativeTo: $root, to: "warm", destination: "logs", olderThanDays: $logDays, compress: true} end,
+    {name: "backups", sources: ["\($warm)/daily-backups"], to: "cold", destination: "archives/database", olderThanDays: $backupDays},
+    ($rules[] | .sources = [.source]),
+    {name: "warm logs", sources: ["\($warm)/logs"], to: "cold", destination: "archives/logs", olderThanDays: 36500, pressed: true}
+    | all(.sources[]; startswith("\($warm)/")) as $onWarm
+    | ([.sources[] | "--source=\(.)"]
+      + ["--destination=\(if .to == "warm" then $warm else $cold end)/\(.destination)", "--older-than-days=\(.olderThanDays)", "--pattern=\(.pattern // "*")"]
+      + (if $onWarm then ["--source-mount=\($warm)"] else [] end)
+      + (if .relativeTo then ["--relative-to=\(.relativeTo)"] else [] end)
+      + (if .compress then ["--compress"] else [] end)
+      + (if .keep then ["--keep"] else [] end)) as $arguments
+    | (if .pressed then "pressed" elif $onWarm and (.keep | not) then "warm" else "elsewhere" end) as $where
+    | @sh "name=\(.name) to=\(.to) where=\($where) folder=\(.sources[0]) arguments=(\($arguments))"'
+}
+
+is_warm_above() {
+  local percent
+  read -r _ _ percent _ < <(usage_of "$WARM_MOUNT") && above "$percent" "$1"
+}
+
+# cutoff_for_low_mark: prints the time before which enough of warm was last written to that it is below its low mark
+# without that; at most a day ago, since last night's backup is wanted close by.
+cutoff_for_low_mark() {
+  local used total name to where folder rule
+  local -a arguments sources=()
+  read -r used total _ < <(usage_of "$WARM_MOUNT") || { echo 0; return; }
+  for rule in "${rules[@]}"; do
+    eval "$rule"
+    [[ $to == warm || $where == elsewhere ]] || sources+=("$folder")
+  done
+  { find "${sources[@]}" -xdev -type f -links 1 -printf '%T@ %b\n' 2>/dev/null || true; } | sort --numeric-sort |
+    awk -v need="$used" -v total="$total" -v low="$WARM_LOW_PERCENT" -v latest="$(($(date +%s) - 86400))" '
+      BEGIN { need -= total * low / 100 }
+      need > 0 && $1 < latest { need -= $2 * 512; cutoff = int($1) + 1 }
+      END { print cutoff + 0 }'
+}
+
+# move NAME MOUNT ARGUMENT...: runs the mover, under our lock, and adds up what it moved.
 move() {
-  local mount=$1 summary files bytes result=0
-  shift
-  summary=$(python3 -I -B "$lib/move-aged-files.py" "$@" --destination-mount "$mount" --json ${LOCK_DESCRIPTOR:+--lock-descriptor "$LOCK_DESCRIPTOR"} ${dry_run:+--dry-run}) || result=$?
+  local name=$1 mount=$2 summary files bytes result=0
+  shift 2
+  summary=$(python3 -I -B "$lib/move-aged-files.py" "$@" --destination-mount "$mount" --journal "$MOVES_JOURNAL" --json ${LOCK_DESCRIPTOR:+--lock-descriptor "$LOCK_DESCRIPTOR"} ${dry_run:+--dry-run} ${dry_run:+--list} ${json:+--list}) || result=$?
   # It ends itself by SIGALRM when nothing moves any more, as on a NAS that was cut.
   ((result != 128 + 14)) || log warning "$mount stopped to answer; the next run finishes"
-  ((result == 0)) || fail "some files were not moved to $mount (status $result)"
+  ((result == 0)) || fail "some files of the rule $name were not moved to $mount (status $result)"
   read -r files bytes < <(printf %s "$summary" | jq --raw-output '"\(.moved.files) \(.moved.bytes)"') || return 0
+  summaries+=("$summary")
   moved_files=$((moved_files + files)) moved_bytes=$((moved_bytes + bytes))
 }
 
@@ -169,12 +285,14 @@ delete_aged() {
     if [[ $size == failed ]]; then
       fail "some of $folder could not be deleted"
     else
-      log info "${dry_run:+would have }deleted $(printf %q "$path") ($size bytes)"
+      [[ -n $dry_run ]] || log info "deleted $(printf %q "$path") ($size bytes)"
+      deletions+=("$path" file "$size")
       deleted_files=$((deleted_files + 1)) deleted_bytes=$((deleted_bytes + size))
     fi
   done < <(find "$folder" -xdev -mindepth 1 -type f ! -newermt "@$cutoff" "${delete[@]}" -printf '%s\0%p\0' || printf 'failed\0\0')
   while IFS= read -r -d '' path; do
-    log info "${dry_run:+would have }deleted the empty folder $(printf %q "$path")"
+    [[ -n $dry_run ]] || log info "deleted the empty folder $(printf %q "$path")"
+    deletions+=("$path" folder 0)
   done < <(find "$folder" -xdev -mindepth 2 -type d -empty ! -newermt "@$cutoff" "${delete[@]}" -printf '%p\0')
 }
 
@@ -207,11 +325,11 @@ optimize() {
 
 # perform COMMAND...: runs it, or in a dry run says so.
 perform() {
-  if [[ -n $dry_run ]]; then
-    log info "would run: $*"
-  else
+  commands+=("$*")
+  if [[ -z $dry_run ]]; then
     log info "running: $*"
-    "$@" || fail "failed with status $?: $*"
+    # What it prints is no part of the report.
+    "$@" >&2 || fail "failed with status $?: $*"
   fi
 }
 

@@ -5,6 +5,7 @@ A file is copied to a temporary name beside its destination, flushed, read back 
 its name by link(2), which replaces nothing, and also works on NFSv3, where renameat2(2) without replacing doesn't. Only
 once the folder is on the device too does the source go. Killed anywhere, the next run finds the file at its source, at
 both places with the same content, or at its destination, and finishes. Summary on standard output, log on standard error.
+A move is in the journal before its source goes: none is missing there, and one that was killed right then is there twice.
 
 exit status: 0 all well, 1 something could not be moved (the log says what), 2 wrong usage, 75 another run holds the lock
 """
@@ -29,6 +30,8 @@ CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 4096
 FLUSH_BYTES = 256 << 20
 PROGRESS_SECONDS = 60
+JOURNAL_BYTES = 8 << 20
+TAIL_BYTES = 1 << 20
 ZEROS = bytes(BLOCK_BYTES)
 TEMPORARY = re.compile(r"\.jts-moving-[0-9a-f]{16}")
 COMPRESSED = (".zst", ".gz", ".xz", ".bz2", ".lz4")
@@ -58,6 +61,8 @@ def main() -> int:
         move.run()
     except (Problem, OSError) as problem:
         move.fail(options.destination, problem)
+    finally:
+        move.journal.close()
     if options.json:
         log("info", move.told())
     print(json.dumps(move.summary()) if options.json else move.told())
@@ -72,16 +77,20 @@ def parse_arguments():
     parser.add_argument("--destination", required=True, help="folder they move to, on --destination-mount")
     parser.add_argument("--destination-mount", required=True, help="mount point; anything but a mount of its own is refused")
     parser.add_argument("--older-than-days", required=True, type=float, help="by the time of the last modification")
+    parser.add_argument("--modified-before", type=float, default=0, help="as well as those: seconds since 1970, where more must move")
     parser.add_argument("--pattern", default="*", help="only files with such a name, for example '*.log*'")
     parser.add_argument("--compress", action="store_true", help="with zstd, to NAME.zst; compressed files move as they are")
+    parser.add_argument("--keep", action="store_true", help="copy and leave the source; a copy of the same time and size is not made again")
     parser.add_argument("--dry-run", action="store_true", help="say what would move, and change nothing")
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
+    parser.add_argument("--list", action="store_true", help="each move in the summary as well; without one in the log")
+    parser.add_argument("--journal", help="file to which each move is appended as a line of JSON; at 8 MiB it becomes FILE.1")
     parser.add_argument("--lock", default="/run/jts-storage-tiering.lock", help="file that only one run can lock")
     parser.add_argument("--lock-descriptor", type=int, help="open file that the caller has locked already, in place of --lock")
     parser.add_argument("--stall-seconds", type=int, default=300, help="end as killed after so long without progress")
     options = parser.parse_args()
-    if not options.older_than_days >= 0:
-        parser.error("--older-than-days must not be negative")
+    if not options.older_than_days >= 0 or not options.modified_before >= 0:
+        parser.error("--older-than-days and --modified-before must not be negative")
     for option in ("source_mount", "relative_to", "destination", "destination_mount"):
         if getattr(options, option) is not None:
             setattr(options, option, os.path.abspath(getattr(options, option)))
@@ -116,7 +125,10 @@ class Move:
 
     def __init__(self, options):
         self.options = options
-        self.cutoff = time.time() - options.older_than_days * 86400
+        self.cutoff = max(time.time() - options.older_than_days * 86400, options.modified_before)
+        self.journal = Journal(options.journal)
+        self.action = "copy" if options.keep else "move"
+        self.moves: list[dict] = []
         self.moved, self.moved_bytes, self.unfinished = 0, 0, 0
         self.skipped: dict[str, int] = {}
         self.failed: list[dict[str, str]] = []
@@ -153,6 +165,7 @@ class Move:
             "moved": {"files": self.moved, "bytes": self.moved_bytes},
             "skipped": self.skipped,
             "failed": self.failed,
+            **({"moves": self.moves} if self.options.list else {}),
             "unfinishedCopiesRemoved": self.unfinished,
         }
 
@@ -240,38 +253,56 @@ class Move:
             with alone(fd):
                 pass
             self.mount.prove()
+            to = os.path.join(self.options.destination, *folder.names(), target)
+            told = {"from": path, "to": to, "bytes": seen.st_size}
             destination = folder.open(create=not self.options.dry_run)
-            there = destination is not None and self.is_there(fd, destination, target, compress)
+            if self.options.keep and destination is not None and is_copied(seen, destination, target, compress):
+                raise Skip("copied already")
+            published, digest = None, None if destination is None else self.hash_there(fd, destination, target, compress)
             if not self.options.dry_run:
-                published = None if there else self.publish(fd, seen, destination, target, compress)
+                if digest is None:
+                    published, digest = self.publish(fd, seen, destination, target, compress)
+                told["sha256"] = digest
                 try:
                     # Whoever opens it from here on waits in the kernel until it is gone.
                     with alone(fd):
                         self.mount.prove()
                         require_unchanged(seen, os.fstat(fd))
                         require_unchanged(seen, os.stat(name, dir_fd=source, follow_symlinks=False))
-                        os.unlink(name, dir_fd=source)
+                        self.journal.add(self.action, told)
+                        if not self.options.keep:
+                            self.unlink(name, source, told)
                 except (Skip, Problem, OSError):
                     # It is in use again: our copy of what it was must not stand in the way of what it will be.
                     if published is not None and os.fstat(fd).st_nlink > 0:
                         if os.path.samestat(published, os.stat(target, dir_fd=destination, follow_symlinks=False)):
                             os.unlink(target, dir_fd=destination)
                     raise
-        did = "would move" if self.options.dry_run else "moved"
-        log("info", f"{did} {path!r} to {os.path.join(self.options.destination, *folder.names(), target)!r} ({seen.st_size} bytes)")
+        if self.options.list:
+            self.moves.append({"action": self.action, **told})
+        else:
+            did = f"would {self.action}" if self.options.dry_run else {"move": "moved", "copy": "copied"}[self.action]
+            log("info", f"{did} {path!r} to {to!r} ({seen.st_size} bytes)")
         self.moved += 1
         self.moved_bytes += seen.st_size
 
-    def is_there(self, fd: int, destination: int, target: str, compress: bool) -> bool:
+    def unlink(self, name: str, source: int, told: dict):
+        try:
+            os.unlink(name, dir_fd=source)
+        except OSError:
+            self.journal.add("undo", told)
+            raise
+
+    def hash_there(self, fd: int, destination: int, target: str, compress: bool) -> str | None:
         """
-        Whether the destination has the file already, from a run that was killed late; it is then on the device.
+        The hash of the file where the destination has it already, from a run that was killed late; it is then on the device.
         @raises Problem where it has another file of that name.
         """
         other = Problem("the destination has a different file of this name; both stay until one of them is renamed")
         try:
             existing = os.open(target, FILE, dir_fd=destination)
         except FileNotFoundError:
-            return False
+            return None
         except OSError as problem:
             raise other if problem.errno == errno.ELOOP else problem from None
         with closing(existing):
@@ -280,14 +311,15 @@ class Move:
                 raise Problem("source and destination are the same file")
             if not stat.S_ISREG(theirs.st_mode) or not (compress or ours.st_size == theirs.st_size):
                 raise other
-            if self.hash(fd) != self.hash(existing, compress):
+            digest = self.hash(fd)
+            if digest != self.hash(existing, compress):
                 raise other
             os.fsync(existing)
         os.fsync(destination)
-        return True
+        return digest
 
-    def publish(self, fd: int, seen: os.stat_result, destination: int, target: str, compress: bool) -> os.stat_result:
-        """Copies, compares, and gives the copy its name. Returns what the destination then has."""
+    def publish(self, fd: int, seen: os.stat_result, destination: int, target: str, compress: bool) -> tuple[os.stat_result, str]:
+        """Copies, compares, and gives the copy its name. Returns what the destination then has, and the content's hash."""
         space = os.fstatvfs(destination)
         if not compress and seen.st_blocks * 512 > space.f_bavail * space.f_frsize:
             raise Problem("there is no room for it at the destination")
@@ -315,7 +347,7 @@ class Move:
                 os.unlink(temporary, dir_fd=destination)
         os.fsync(destination)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        return copied
+        return copied, digest
 
     def chunks(self, fd: int):
         offset = 0
@@ -324,8 +356,8 @@ class Move:
             yield offset, chunk
             offset += len(chunk)
 
-    def copy(self, fd: int, seen: os.stat_result, copy: int) -> bytes:
-        digest = hashlib.blake2b()
+    def copy(self, fd: int, seen: os.stat_result, copy: int) -> str:
+        digest = hashlib.sha256()
         # Every byte is read: what a filesystem says of its holes is trusted with where to leave some, not with content.
         step = BLOCK_BYTES if seen.st_blocks * 512 < seen.st_size else CHUNK_BYTES
         for offset, chunk in self.chunks(fd):
@@ -336,10 +368,10 @@ class Move:
                     write(copy, block, offset + start)
             flush_at_times(copy, offset + len(chunk))
         os.ftruncate(copy, seen.st_size)
-        return digest.digest()
+        return digest.hexdigest()
 
-    def compress(self, fd: int, copy: int) -> bytes:
-        digest = hashlib.blake2b()
+    def compress(self, fd: int, copy: int) -> str:
+        digest = hashlib.sha256()
         try:
             with subprocess.Popen(["zstd", "--quiet", "--stdout"], stdin=subprocess.PIPE, stdout=copy) as zstd:
                 for offset, chunk in self.chunks(fd):
@@ -350,23 +382,73 @@ class Move:
             pass
         if zstd.returncode != 0:
             raise Problem("zstd could not write the copy; is the destination full?")
-        return digest.digest()
+        return digest.hexdigest()
 
-    def hash(self, fd: int, compressed: bool = False) -> bytes | None:
+    def hash(self, fd: int, compressed: bool = False) -> str | None:
         """The hash of the content as the device has it, not the page cache; None where it isn't zstd's."""
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        digest = hashlib.blake2b()
+        digest = hashlib.sha256()
         if not compressed:
             for _, chunk in self.chunks(fd):
                 digest.update(chunk)
-            return digest.digest()
+            return digest.hexdigest()
         os.lseek(fd, 0, os.SEEK_SET)
         command = ["zstd", "--quiet", "--decompress", "--stdout"]
         with subprocess.Popen(command, stdin=fd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as zstd:
             while chunk := zstd.stdout.read(CHUNK_BYTES):
                 self.tick()
                 digest.update(chunk)
-        return digest.digest() if zstd.returncode == 0 else None
+        return digest.hexdigest() if zstd.returncode == 0 else None
+
+
+class Journal:
+    """
+    A line of JSON for each move: time, action, from, to, bytes, sha256. Bounded, and no move waits for it or fails with it:
+    it is for people, and which tier has a file is what the tiers say.
+    """
+
+    def __init__(self, path: str | None):
+        self.path, self.fd = path, -1
+
+    def add(self, action: str, told: dict):
+        if self.path is None:
+            return
+        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "action": action, **told}).encode() + b"\n"
+        try:
+            if self.fd < 0:
+                os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+                self.open()
+                self.mend()
+            size = os.fstat(self.fd).st_size
+            if size > 0 and size + len(line) > JOURNAL_BYTES:
+                self.close()
+                os.rename(self.path, self.path + ".1")
+                self.open()
+                size = 0
+            if os.write(self.fd, line) != len(line):
+                os.ftruncate(self.fd, size)
+                raise OSError(errno.ENOSPC, "there is no room for a line")
+        except OSError as problem:
+            log("warning", f"moves go on without the journal {self.path}: {problem.strerror}")
+            self.path = None
+
+    def open(self):
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+
+    def mend(self):
+        """Takes off the line that a kill or a loss of power tore."""
+        size = os.fstat(self.fd).st_size
+        tail = os.pread(self.fd, TAIL_BYTES, max(0, size - TAIL_BYTES))
+        torn = len(tail) - (tail.rfind(b"\n") + 1)
+        if torn:
+            os.ftruncate(self.fd, size - torn)
+
+    def close(self):
+        if self.fd >= 0:
+            with contextlib.suppress(OSError):
+                os.fdatasync(self.fd)
+            os.close(self.fd)
+            self.fd = -1
 
 
 class Mount:
@@ -494,6 +576,15 @@ def xattr_names(fd: int) -> set[str]:
         if problem.errno == errno.ENOTSUP:
             return set()
         raise
+
+
+def is_copied(seen: os.stat_result, destination: int, target: str, compress: bool) -> bool:
+    """Whether an earlier run made the copy, without reading either. A server may keep whole seconds alone."""
+    try:
+        there = os.stat(target, dir_fd=destination, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(there.st_mode) and int(there.st_mtime) == int(seen.st_mtime) and (compress or there.st_size == seen.st_size)
 
 
 def require_unchanged(before: os.stat_result, now: os.stat_result):

@@ -23,6 +23,7 @@ read_settings() {
   WARM_MOUNT='' WARM_LABEL='' COLD_MOUNT='' COLD_SOURCE='' COLD_ROOT='' TIMERS='' DOCKER_PRUNE=no
   LOGS_TO_WARM_AFTER_DAYS=7 BACKUPS_TO_COLD_AFTER_DAYS=30 TEMP_AFTER_DAYS=3 WARM_LOGS_AFTER_DAYS=30
   USAGE_WARNING_PERCENT=80 USAGE_CRITICAL_PERCENT=90 PROBE_SECONDS=5
+  RULES='[]' WARM_HIGH_PERCENT=85 WARM_LOW_PERCENT=75 MOVES_JOURNAL=/var/lib/jts-storage/moves.jsonl
   { exec {descriptor}<"$file"; } 2>/dev/null || { log error "cannot read the settings, $file"; return 1; }
   # The open file is judged and then run, so that none can be put in its place between.
   read -r owner mode < <(stat --dereference --format='%u %a' "/dev/fd/$descriptor")
@@ -36,14 +37,29 @@ read_settings() {
   for name in LOGS_TO_WARM_AFTER_DAYS BACKUPS_TO_COLD_AFTER_DAYS TEMP_AFTER_DAYS WARM_LOGS_AFTER_DAYS PROBE_SECONDS; do
     [[ ${!name} =~ ^[0-9]+$ ]] || { log error "$file: $name='${!name}' is no whole number"; return 1; }
   done
-  for name in USAGE_WARNING_PERCENT USAGE_CRITICAL_PERCENT; do
+  for name in USAGE_WARNING_PERCENT USAGE_CRITICAL_PERCENT WARM_HIGH_PERCENT WARM_LOW_PERCENT; do
     [[ ${!name} =~ ^[0-9]+(\.[0-9]+)?$ ]] || { log error "$file: $name='${!name}' is no percentage"; return 1; }
   done
-  for name in WARM_MOUNT COLD_MOUNT COLD_ROOT LOG_SOURCES_ROOT; do
+  for name in WARM_MOUNT COLD_MOUNT COLD_ROOT LOG_SOURCES_ROOT MOVES_JOURNAL; do
     [[ -z ${!name} || ${!name} == /* ]] || { log error "$file: $name='${!name}' is no absolute path"; return 1; }
   done
   [[ -z $LOG_SOURCES || -n $LOG_SOURCES_ROOT ]] || { log error "$file: LOG_SOURCES needs LOG_SOURCES_ROOT, which keeps their logs apart"; return 1; }
   [[ -z $COLD_MOUNT || $COLD_ROOT/ == "$COLD_MOUNT"/* ]] || { log error "$file: COLD_ROOT='$COLD_ROOT' is not on COLD_MOUNT='$COLD_MOUNT'"; return 1; }
+  ! above "$WARM_LOW_PERCENT" "$WARM_HIGH_PERCENT" || { log error "$file: WARM_LOW_PERCENT='$WARM_LOW_PERCENT' is above WARM_HIGH_PERCENT='$WARM_HIGH_PERCENT'"; return 1; }
+  rules_are_well_formed || { log error "$file: RULES is no JSON list of rules {name, source, pattern, olderThanDays, to, destination, compress, keep}"; return 1; }
+}
+
+# The configuration refuses more, and with better words; this is about what a hand may have written.
+rules_are_well_formed() {
+  [[ $RULES != '[]' ]] || return 0
+  [[ -n $RULES ]] && jq --exit-status 'type == "array" and all(.[];
+    (keys - ["name", "source", "pattern", "olderThanDays", "to", "destination", "compress", "keep"] == [])
+    and all(.name, .source, .destination, .to, .pattern // "*"; type == "string" and test("^[^[:cntrl:]]+$"))
+    and (.source | startswith("/"))
+    and (.destination | startswith("/") or (split("/") | any(. == "..")) | not)
+    and (.to == "warm" or .to == "cold")
+    and (.olderThanDays | type == "number" and . >= 0)
+    and all(.compress // false, .keep // false; type == "boolean"))' <<<"$RULES" >/dev/null 2>&1
 }
 
 # split LIST NAME: the parts of a colon-separated list, into the array NAME.

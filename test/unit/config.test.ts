@@ -141,6 +141,28 @@ describe("what can't be mounted is refused by name", () => {
     expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: NVME.path } } })).toEqual([expect.stringContaining("is already the hot tier's device")]);
   });
 
+  it.each<[Record<string, unknown>, RegExp]>([
+    [{ source: "relative" }, /^trading\.automation\.rules\.0\.source: "relative"/],
+    [{ pattern: "a/*" }, /rules\.0\.pattern: "a\/\*": is about a file's name/],
+    [{ destination: "../up" }, /rules\.0\.destination: /],
+    [{ to: "hot" }, /rules\.0\.to: "hot": must be warm or cold/],
+    [{ source: "/mnt/synology/jts" }, /rules\.0\.source: .* is on the cold tier, which nothing leaves/],
+    [{ source: "/data/warm/logs" }, /rules\.0\.source: .*write it below its mount point, \/data\/warm-storage/],
+    [{ source: "/data/warm-storage" }, /rules\.0\.source: .* is all of the warm tier/],
+    [{ source: "/data/warm-storage/a", to: "warm" }, /rules\.0\.to: is warm, where \/data\/warm-storage\/a is already/],
+    [{ source: "/data", to: "warm" }, /rules\.0\.source: \/data has the destination in it, \/data\/warm-storage\/models/],
+  ])("a rule with %j", (wrong, expected) => {
+    const rule = { name: "models", source: "/models", olderThanDays: 2, to: "cold", destination: "models" };
+    const host = (one: object) => ({ warm: { device: { path: "/dev/sda2" } }, cold: { server: "nas", export: "/v" }, automation: { rules: [one] } });
+    expect(problemsOf(host(rule))).toEqual([]);
+    expect(problemsOf(host({ ...rule, ...wrong }))).toEqual([expect.stringMatching(expected)]);
+  });
+
+  it("a rule to a cold tier that is not there, and marks the wrong way round", () => {
+    const rules = [{ name: "models", source: "/models", olderThanDays: 2, to: "cold", destination: "models" }];
+    expect(problemsOf({ warm: { device: { path: "/dev/sda2" } }, automation: { rules, warmHighPercent: 70 } })).toEqual([expect.stringMatching(/warmLowPercent: 75 must be below warmHighPercent, 70/), expect.stringMatching(/rules\.0\.to: is cold, and there is no cold tier/)]);
+  });
+
   it("automation without a warm tier", () => {
     expect(problemsOf({ automation: {} })).toEqual([expect.stringContaining("needs the warm tier")]);
   });

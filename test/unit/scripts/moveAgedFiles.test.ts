@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { IS_ROOT, test, World } from "./world.ts";
+
+const text = (part: string) => expect.stringContaining(part) as string;
 
 const HARNESS = join(import.meta.dirname, "mover.py");
 
@@ -33,7 +35,7 @@ twice = put(b"hard-linked", b"two names"); os.link(twice, twice + b" again")
 os.symlink("large", os.path.join(root, b"link")); os.symlink("/etc", os.path.join(root, b"link to a folder")); os.mkfifo(os.path.join(root, b"pipe"))
 `;
 
-describe.skipIf(!IS_ROOT).concurrent("move-aged-files (needs root for mounts)", { timeout: 30_000 }, () => {
+describe.skipIf(!IS_ROOT).concurrent("move-aged-files (needs root for mounts)", { timeout: 120_000 }, () => {
   test("moves an old file with its folders, owners, modes, times, extended attributes and ACLs, and leaves a young one", async ({ world }) => {
     await world.python(NASTY_TREE, join(world.hot, "service"));
     await world.python("import os, sys; os.chown(sys.argv[1], 70, 71); os.chmod(sys.argv[1], 0o2750)", join(world.hot, "service/many"));
@@ -278,6 +280,59 @@ import time; time.sleep(60)`;
     expect(JSON.parse(stdout)).toMatchObject({ unfinishedCopiesRemoved: 3 });
     expect(await world.files()).toEqual(["warm/.jts-moving-0123456789abcdef", "warm/logs/.jts-moving-0123456789abcdef.txt", "warm/logs/.jts-moving-notes"]);
     expect(await world.describe()).not.toHaveProperty(["warm/logs/.jts-moving-00000000000000aa"]);
+  });
+
+  test("--keep copies and leaves the source; what it copied already it does not read again", async ({ world }) => {
+    world.put(join(world.hot, "a/model"), "content");
+    const before = await world.describe();
+    expect(await world.move("--keep")).toMatchObject({ status: 0, stdout: text("moved 1 files") });
+    const after = await world.describe();
+    expect(after).toMatchObject({ "hot/a/model": before["hot/a/model"], "warm/logs/a/model": { sha256: before["hot/a/model"]!.sha256, mtime: before["hot/a/model"]!.mtime } });
+    const { stdout } = await world.move("--keep", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ moved: { files: 0 }, skipped: { "copied already": 1 } });
+  });
+
+  test("--modified-before moves more than the age does, never less", async ({ world }) => {
+    world.put(join(world.hot, "old"), "x", 2);
+    const young = world.put(join(world.hot, "young"), "x", 0.5);
+    await world.move("--modified-before", "1000");
+    expect(await world.files()).toEqual(["hot/young", "warm/logs/old"]);
+    await world.move("--modified-before", String(statSync(world.at(young)).mtimeMs / 1000 + 1));
+    expect(await world.files()).toEqual(["warm/logs/old", "warm/logs/young"]);
+  });
+
+  test("mends a torn last line of the journal, starts another one at 8 MiB, and keeps one", async ({ world }) => {
+    const journal = join(world.path, "state/moves.jsonl");
+    const move = async (name: string) => {
+      world.put(join(world.hot, name));
+      expect(await world.move("--journal", journal)).toMatchObject({ status: 0 });
+      return readFileSync(journal, "utf8").split("\n").slice(0, -1).map((line) => (JSON.parse(line) as { from: string }).from.slice(world.hot.length + 1));
+    };
+    expect(await move("first")).toEqual(["first"]);
+    expect(statSync(journal).mode & 0o777).toBe(0o600);
+    writeFileSync(journal, '{"time": "2026-0', { flag: "a" });
+    expect(await move("second")).toEqual(["first", "second"]);
+    for (const third of ["third", "fourth"]) {
+      writeFileSync(journal, `{"from":"${"x".repeat(8 << 20)}"}\n`);
+      expect(await move(third)).toEqual([third]);
+    }
+    expect(readdirSync(join(world.path, "state")).sort()).toEqual(["moves.jsonl", "moves.jsonl.1"]);
+    expect(statSync(`${journal}.1`).size).toBeGreaterThan(8 << 20);
+  });
+
+  test("moves go on where the journal can't be written, and follow no link in its place", async ({ world }) => {
+    for (const name of ["a", "b"]) world.put(join(world.hot, name));
+    mkdirSync(join(world.path, "state"));
+    writeFileSync(join(world.path, "theirs"), "theirs");
+    symlinkSync(join(world.path, "theirs"), join(world.path, "state/moves.jsonl"));
+    const { status, stderr } = await world.move("--journal", join(world.path, "state/moves.jsonl"));
+    expect({ status, told: stderr.match(/moves go on without the journal/g) }).toEqual({ status: 0, told: ["moves go on without the journal"] });
+    expect(readFileSync(join(world.path, "theirs"), "utf8")).toBe("theirs");
+    world.put(join(world.hot, "c"));
+    await world.must(["mount", "--mkdir", "-t", "tmpfs", "-o", "size=4k", "tiny", join(world.path, "tiny")]);
+    await world.must(["dd", "status=none", "if=/dev/zero", `of=${world.path}/tiny/filler`, "bs=4096", "count=1"]);
+    expect(await world.move("--journal", join(world.path, "tiny/moves.jsonl"))).toMatchObject({ status: 0, stderr: text("moves go on without the journal") });
+    expect(await world.files()).toEqual(["warm/logs/a", "warm/logs/b", "warm/logs/c"]);
   });
 
   test("moves nothing while another run holds the lock, exit 75", async ({ world }) => {

@@ -184,6 +184,7 @@ export class World {
       COLD_SOURCE: "nas:/volume",
       COLD_ROOT: `${this.cold}/jts`,
       DOCKER_PRUNE: "no",
+      MOVES_JOURNAL: join(this.path, "moves.jsonl"),
       ...values,
     };
     const path = join(this.path, "tiers.env");
