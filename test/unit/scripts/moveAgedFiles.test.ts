@@ -2,11 +2,14 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
-import { IS_ROOT, test, World } from "./world.ts";
+import { IS_ROOT, MOVER, test, World } from "./world.ts";
 
 const text = (part: string) => expect.stringContaining(part) as string;
 
 const HARNESS = join(import.meta.dirname, "mover.py");
+const TORTURE = join(import.meta.dirname, "../../support/moverTorture.py");
+/** Hundreds in a long run. */
+const KILLS = Number(process.env.JTS_STORAGE_KILLS ?? 40);
 
 /** A tree of all that a service may leave, below argv[1]. Old, except where it says so. */
 const NASTY_TREE = `
@@ -370,78 +373,16 @@ import time; time.sleep(60)`;
     await world.must(["/usr/bin/python3", "-B", HARNESS, "kill-at-lines", world.path, "17"]);
   });
 
-  test("killed at 40 seeded moments over a nasty tree, every original is on exactly one tier, and what must stay is untouched", async () => {
-    const random = seeded(20260711);
-    const kinds = { killed: 0, finished: 0 };
-    let wholeRun = 250;
-    for (let round = 0; kinds.killed < 40; round++) {
-      const compress = round % 2 === 0 ? ["--compress"] : [];
-      await using tiers = await World.make();
-      await tiers.python(NASTY_TREE, tiers.hot);
-      tiers.put(join(tiers.hot, "there already"), "equal");
-      tiers.put(join(tiers.warm, "logs/there already.gz"), "equal");
-      tiers.put(join(tiers.hot, "there already.gz"), "equal");
-      tiers.put(join(tiers.hot, "different.gz"), "one");
-      tiers.put(join(tiers.warm, "logs/different.gz"), "another");
-      tiers.put(join(tiers.hot, "open"), "open");
-      const growing = tiers.put(join(tiers.hot, "growing"), "grew: ");
-      const holder = tiers.start(["bash", "-c", 'exec 9>>"$1"; echo open; exec sleep 60', "holder", join(tiers.hot, "open")]);
-      await new Promise((resolve) => holder.child.stdout?.once("data", resolve));
-      const before = await tiers.describe();
-
-      const kills = round % 2 === 0 ? 8 : 6;
-      for (let kill = 0; kill < kills && kinds.killed < 40; kill++) {
-        const { child, ended } = tiers.start(tiers.moveArguments(...compress));
-        const began = Date.now();
-        const timer = setTimeout(() => child.kill("SIGKILL"), 30 + random() * Math.min(wholeRun, 400));
-        writeFileSync(tiers.at(growing), "more ", { flag: "a" });
-        const { signal } = await ended;
-        clearTimeout(timer);
-        if (signal === "SIGKILL") kinds.killed++;
-        else {
-          kinds.finished++;
-          wholeRun = Date.now() - began;
-          break;
-        }
-      }
-      // What a killed run leaves to compress sees the end of its input, and ends.
-      const { status, stdout } = await tiers.move(...compress, "--json");
-      expect(status).toBe(1);
-      expect((JSON.parse(stdout) as { failed: { path: string }[] }).failed.map(({ path }) => path)).toEqual([join(tiers.hot, "different.gz")]);
-      const after = await tiers.describe();
-
-      expect(Object.keys(after).filter((path) => path.includes(".jts-moving-"))).toEqual([]);
-      const stays = /^(hot\/(young|open|hard-linked.*|link.*|pipe|different\.gz)|warm\/logs\/different\.gz)$/;
-      const seen = new Set(Object.keys(after).filter((path) => after[path]!.type !== "folder"));
-      for (const [path, was] of Object.entries(before)) {
-        if (was.type === "folder") continue;
-        if (stays.test(path)) {
-          expect(after[path]).toEqual(was);
-          seen.delete(path);
-        } else if (path.startsWith("hot/") && path !== "hot/growing") {
-          const plain = path.replace("hot/", "warm/logs/");
-          const moved = compress.length > 0 && !/(\.gz|n{255})$/.test(plain) ? `${plain}.zst` : plain;
-          expect(after[path], path).toBeUndefined();
-          expect(after[moved], moved).toMatchObject({ type: "file", mode: was.mode, uid: was.uid, gid: was.gid, mtime: was.mtime, links: 1, xattrs: was.xattrs });
-          expect(after[moved]!.contentSha256).toBe(was.sha256);
-          seen.delete(moved);
-        }
-      }
-      // It was written to just now, so it is young.
-      expect(tiers.read(growing)).toMatch(/^grew: (more )+$/);
-      seen.delete("hot/growing");
-      expect([...seen]).toEqual([]);
-    }
-    expect(kinds.killed).toBe(40);
+  test.for([[], ["--full"]])("killed at seeded moments over a nasty tree %j, every original is on exactly one tier or untouched, and none on the root disk", { timeout: 60_000 + KILLS * 2000 }, async (options) => {
+    await using tiers = await World.make({ warmBytes: 32 * 2 ** 20 });
+    const state = join(tiers.path, "state");
+    mkdirSync(state);
+    const told = await tiers.must(["/usr/bin/python3", "-B", TORTURE, MOVER[3], tiers.hot, tiers.warm, state, "--kills", String(KILLS), ...options]);
+    const { losses, kills, killsWhileFull } = JSON.parse(told) as { losses: string[]; kills: number; killsWhileFull: number };
+    expect(losses).toEqual([]);
+    expect(kills).toBeGreaterThanOrEqual(KILLS);
+    if (options.length > 0) expect(killsWhileFull).toBeGreaterThan(0);
+    // Outside of the world's namespace its mount points show the disk below them.
+    for (const point of [tiers.hot, tiers.warm]) expect(readdirSync(point)).toEqual([]);
   });
 });
-
-/** Mulberry32: the same moments at every run. */
-function seeded(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
