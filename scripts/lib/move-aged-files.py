@@ -3,7 +3,8 @@
 
 A file is copied to a temporary name beside its destination, flushed, read back from the device and compared; it then gets
 its name by link(2), which replaces nothing, and also works on NFSv3, where renameat2(2) without replacing doesn't. Only
-once the folder is on the device too does the source go. Killed anywhere, the next run finds the file at its source, at
+once the folder is on the device too does the source go. Small files take each of these steps together, since a flush of
+many costs little more than that of one. Killed anywhere, the next run finds the file at its source, at
 both places with the same content, or at its destination, and finishes. Summary on standard output, log on standard error.
 A move is in the journal before its source goes: none is missing there, and one that was killed right then is there twice.
 
@@ -11,6 +12,7 @@ exit status: 0 all well, 1 something could not be moved (the log says what), 2 w
 """
 import argparse
 import contextlib
+import ctypes
 import errno
 import fcntl
 import fnmatch
@@ -19,6 +21,7 @@ import json
 import os
 import re
 import secrets
+import select
 import shutil
 import signal
 import stat
@@ -28,11 +31,16 @@ import time
 
 CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 4096
+WRITEBACK_BYTES = 8 << 20
 FLUSH_BYTES = 256 << 20
 PROGRESS_SECONDS = 60
+BATCH_BYTES = 64 << 20
+# Each has four descriptors, of the 1024 that a service may have.
+BATCH_FILES = 150
 JOURNAL_BYTES = 8 << 20
 TAIL_BYTES = 1 << 20
 ZEROS = bytes(BLOCK_BYTES)
+LIBC = ctypes.CDLL(None)
 TEMPORARY = re.compile(r"\.jts-moving-[0-9a-f]{16}")
 COMPRESSED = (".zst", ".gz", ".xz", ".bz2", ".lz4")
 ACL = "system.posix_acl_"
@@ -129,6 +137,8 @@ class Move:
         self.journal = Journal(options.journal)
         self.action = "copy" if options.keep else "move"
         self.moves: list[dict] = []
+        self.batch: list[Copy] = []
+        self.batch_bytes = 0
         self.moved, self.moved_bytes, self.unfinished = 0, 0, 0
         self.skipped: dict[str, int] = {}
         self.failed: list[dict[str, str]] = []
@@ -146,6 +156,7 @@ class Move:
                 self.visit_source(source)
             except (Problem, OSError) as problem:
                 self.fail(source, problem)
+            self.finish_batch()
 
     def tick(self):
         """Called at every bit of progress. Without any, the kernel ends us: that alone gets out of a dead NAS."""
@@ -158,6 +169,12 @@ class Move:
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
         self.failed.append({"path": path, "reason": reason})
         log("warning", f"not moved: {path!r}: {reason}")
+
+    def leave(self, path: str, reason: Exception):
+        if isinstance(reason, Skip):
+            self.skipped[str(reason)] = self.skipped.get(str(reason), 0) + 1
+        else:
+            self.fail(path, reason)
 
     def summary(self) -> dict:
         return {
@@ -227,10 +244,8 @@ class Move:
                     if os.fstat(child).st_dev != self.device or mount_id(child) != self.source_mount:
                         raise Skip("on another filesystem")
                     self.visit(child, below, os.path.join(path, name))
-            except Skip as reason:
-                self.skipped[str(reason)] = self.skipped.get(str(reason), 0) + 1
-            except (Problem, OSError, RecursionError) as problem:
-                self.fail(os.path.join(path, name), problem)
+            except (Skip, Problem, OSError, RecursionError) as reason:
+                self.leave(os.path.join(path, name), reason)
 
     def move(self, source: int, name: str, seen: os.stat_result, folder: "Folder", path: str):
         if stat.S_ISLNK(seen.st_mode):
@@ -258,33 +273,76 @@ class Move:
             destination = folder.open(create=not self.options.dry_run)
             if self.options.keep and destination is not None and is_copied(seen, destination, target, compress):
                 raise Skip("copied already")
-            published, digest = None, None if destination is None else self.hash_there(fd, destination, target, compress)
-            if not self.options.dry_run:
-                if digest is None:
-                    published, digest = self.publish(fd, seen, destination, target, compress)
-                told["sha256"] = digest
-                try:
-                    # Whoever opens it from here on waits in the kernel until it is gone.
-                    with alone(fd):
-                        self.mount.prove()
-                        require_unchanged(seen, os.fstat(fd))
-                        require_unchanged(seen, os.stat(name, dir_fd=source, follow_symlinks=False))
-                        self.journal.add(self.action, told)
-                        if not self.options.keep:
-                            self.unlink(name, source, told)
-                except (Skip, Problem, OSError):
-                    # It is in use again: our copy of what it was must not stand in the way of what it will be.
-                    if published is not None and os.fstat(fd).st_nlink > 0:
-                        if os.path.samestat(published, os.stat(target, dir_fd=destination, follow_symlinks=False)):
-                            os.unlink(target, dir_fd=destination)
-                    raise
+            digest = None if destination is None else self.hash_there(fd, destination, target, compress)
+            if self.options.dry_run:
+                self.tell(told)
+            elif digest is not None:
+                self.finish(fd, seen, source, name, {**told, "sha256": digest})
+            else:
+                self.batch.append(self.copy_to(destination, target, compress, fd, seen, source, name, told))
+                self.batch_bytes += seen.st_size
+                if len(self.batch) >= BATCH_FILES or self.batch_bytes >= BATCH_BYTES:
+                    self.finish_batch()
+
+    def tell(self, told: dict):
         if self.options.list:
             self.moves.append({"action": self.action, **told})
         else:
             did = f"would {self.action}" if self.options.dry_run else {"move": "moved", "copy": "copied"}[self.action]
-            log("info", f"{did} {path!r} to {to!r} ({seen.st_size} bytes)")
+            log("info", f"{did} {told['from']!r} to {told['to']!r} ({told['bytes']} bytes)")
         self.moved += 1
-        self.moved_bytes += seen.st_size
+        self.moved_bytes += told["bytes"]
+
+    def finish(self, fd: int, seen: os.stat_result, source: int, name: str, told: dict):
+        """Takes the source away, whose copy is on the device under its own name."""
+        # Whoever opens it from here on waits in the kernel until it is gone.
+        with alone(fd):
+            self.mount.prove()
+            require_unchanged(seen, os.fstat(fd))
+            require_unchanged(seen, os.stat(name, dir_fd=source, follow_symlinks=False))
+            self.journal.add(self.action, told)
+            if not self.options.keep:
+                self.unlink(name, source, told)
+        self.tell(told)
+
+    def finish_batch(self):
+        """Each step for all copies; one that fails a step is left out of the next."""
+        batch, self.batch, self.batch_bytes = self.batch, [], 0
+        with contextlib.ExitStack() as opened:
+            for copy in batch:
+                opened.enter_context(copy)
+            flush([copy.fd for copy in batch])
+            batch = self.take(batch, self.publish)
+            folders = {copy.folder: copy.destination for copy in batch}
+            flush(list(folders.values()))
+            # Once for all files of a folder: a second fsync would not tell the first one's error again.
+            unflushed = {folder: problem for folder, fd in folders.items() if (problem := problem_of(os.fsync, fd))}
+            self.take(batch, lambda copy: self.finish_copy(copy, unflushed.get(copy.folder)))
+
+    def take(self, batch: list["Copy"], step) -> list["Copy"]:
+        """One step for each; returns those that it did not fail for."""
+        left = []
+        for copy in batch:
+            self.tick()
+            try:
+                step(copy)
+                left.append(copy)
+            except (Skip, Problem, OSError) as reason:
+                self.leave(copy.told["from"], reason)
+        return left
+
+    def finish_copy(self, copy: "Copy", unflushed: OSError | None):
+        try:
+            if unflushed is not None:
+                raise unflushed
+            self.finish(copy.source_fd, copy.seen, copy.source, copy.name, copy.told)
+        except (Skip, Problem, OSError):
+            # It is in use again: our copy of what it was must not stand in the way of what it will be.
+            if os.fstat(copy.source_fd).st_nlink > 0:
+                if os.path.samestat(copy.published, os.stat(copy.target, dir_fd=copy.destination, follow_symlinks=False)):
+                    os.unlink(copy.target, dir_fd=copy.destination)
+            raise
+        os.posix_fadvise(copy.source_fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def unlink(self, name: str, source: int, told: dict):
         try:
@@ -318,36 +376,38 @@ class Move:
         os.fsync(destination)
         return digest
 
-    def publish(self, fd: int, seen: os.stat_result, destination: int, target: str, compress: bool) -> tuple[os.stat_result, str]:
-        """Copies, compares, and gives the copy its name. Returns what the destination then has, and the content's hash."""
+    def copy_to(self, destination: int, target: str, compress: bool, fd: int, seen: os.stat_result, source: int, name: str, told: dict) -> "Copy":
+        """Copies to a temporary name; what was written may not be on the device yet."""
         space = os.fstatvfs(destination)
         if not compress and seen.st_blocks * 512 > space.f_bavail * space.f_frsize:
             raise Problem("there is no room for it at the destination")
-        temporary = new_temporary_name()
+        copy = Copy(destination, target, compress, fd, seen, source, name, told)
         try:
-            # Closed before its name goes, since NFS renames what is open to .nfsXXXX instead.
-            with closing(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=destination)) as copy:
-                digest = self.compress(fd, copy) if compress else self.copy(fd, seen, copy)
-                keep_attributes(fd, seen, copy)
-                os.fsync(copy)
-                if self.hash(copy, compress) != digest:
-                    raise Problem("the copy reads back differently from what was written: check the device of the destination")
-                copied = os.fstat(copy)
-            # A server that maps owners may do so without an error.
-            if (copied.st_uid, copied.st_gid, copied.st_mode) != (seen.st_uid, seen.st_gid, seen.st_mode):
-                raise Problem("the destination does not keep its owner and mode")
-            require_unchanged(seen, os.fstat(fd))
+            copy.told["sha256"] = self.compress(fd, copy.fd) if compress else self.copy(fd, seen, copy.fd)
+            keep_attributes(fd, seen, copy.fd)
+        except BaseException:
+            copy.close()
+            raise
+        return copy
+
+    def publish(self, copy: "Copy"):
+        """Compares a copy that is on the device, and gives it its name."""
+        os.fsync(copy.fd)
+        if self.hash(copy.fd, copy.compress) != copy.told["sha256"]:
+            raise Problem("the copy reads back differently from what was written: check the device of the destination")
+        copy.published = there = os.fstat(copy.fd)
+        # A server that maps owners may do so without an error.
+        if (there.st_uid, there.st_gid, there.st_mode) != (copy.seen.st_uid, copy.seen.st_gid, copy.seen.st_mode):
+            raise Problem("the destination does not keep its owner and mode")
+        require_unchanged(copy.seen, os.fstat(copy.source_fd))
+        try:
             # Where NFS lost the answer and asked again, a link that worked says that it exists already.
             with contextlib.suppress(FileExistsError):
-                os.link(temporary, target, src_dir_fd=destination, dst_dir_fd=destination, follow_symlinks=False)
-            if not os.path.samestat(copied, os.stat(target, dir_fd=destination, follow_symlinks=False)):
+                os.link(copy.temporary, copy.target, src_dir_fd=copy.destination, dst_dir_fd=copy.destination, follow_symlinks=False)
+            if not os.path.samestat(there, os.stat(copy.target, dir_fd=copy.destination, follow_symlinks=False)):
                 raise Problem("another file of this name came up at the destination")
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=destination)
-        os.fsync(destination)
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        return copied, digest
+            copy.remove_temporary()
 
     def chunks(self, fd: int):
         offset = 0
@@ -457,6 +517,10 @@ class Mount:
     def __init__(self, point: str):
         self.point = point
         self.id = None
+        self.proved = False
+        self.table = open("/proc/self/mountinfo", "rb")  # until the end
+        self.changes = select.poll()
+        self.changes.register(self.table, select.POLLPRI | select.POLLERR)
         self.fd = -1
         self.prove()
         self.fd = os.open(point, os.O_RDONLY | os.O_DIRECTORY)
@@ -466,13 +530,17 @@ class Mount:
 
     def prove(self):
         """@raises Problem unless what is mounted here is what was mounted here at first."""
+        # proc(5): the kernel tells by poll(2) that something was mounted or unmounted since.
+        if not self.changes.poll(0) and self.proved:
+            return
+        self.proved = False
+        self.table.seek(0)
         devices, mounts = {}, {}
-        with open("/proc/self/mountinfo", "rb") as table:
-            for line in table:
-                number, parent, device, _, point = line.split(maxsplit=5)[:5]
-                point = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), point))
-                devices[number] = device
-                mounts[point] = number, parent
+        for line in self.table:
+            number, parent, device, _, point = line.split(maxsplit=5)[:5]
+            point = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), point))
+            devices[number] = device
+            mounts[point] = number, parent
         found, below = mounts.get(self.point, (None, None))
         # A folder that is bound to itself is no mount: systemd binds what a unit may write to and isn't mounted.
         if found is None or devices[found] == devices.get(below):
@@ -482,6 +550,41 @@ class Mount:
         if self.id not in (None, int(found)):
             raise Problem(f"something else was mounted at {self.point} meanwhile")
         self.id = int(found)
+        self.proved = True
+
+
+class Copy:
+    """A file on its way: its copy under a temporary name, and all that the steps to come need, whatever is closed meanwhile."""
+
+    def __init__(self, destination: int, target: str, compress: bool, fd: int, seen: os.stat_result, source: int, name: str, told: dict):
+        self.target, self.compress, self.seen, self.name, self.told = target, compress, seen, name, told
+        self.temporary = new_temporary_name()
+        self.published: os.stat_result | None = None
+        self.fd = os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=destination)
+        self.destination, self.source, self.source_fd = os.dup(destination), os.dup(source), os.dup(fd)
+        folder = os.fstat(destination)
+        self.folder = folder.st_dev, folder.st_ino
+
+    def remove_temporary(self):
+        """Closed before its name goes, since NFS renames what is open to .nfsXXXX instead."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.temporary, dir_fd=self.destination)
+
+    def close(self):
+        try:
+            self.remove_temporary()
+        finally:
+            for fd in (self.destination, self.source, self.source_fd):
+                os.close(fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 class Folder:
@@ -602,10 +705,27 @@ def write(fd: int, data: bytes, offset: int):
         offset, view = offset + written, view[written:]
 
 
+def problem_of(work, *values) -> OSError | None:
+    try:
+        work(*values)
+        return None
+    except OSError as problem:
+        return problem
+
+
+def flush(fds: list[int]):
+    """Makes fsync(2) of each quick, by having the filesystem write all of them at once. What goes wrong here comes up there."""
+    if len(fds) > 1:
+        LIBC.syncfs(fds[0])
+
+
 def flush_at_times(fd: int, offset: int):
-    """Keeps the last flush of a large file from looking like a stall."""
+    """Has the device write while we read, and keeps the last flush of a large file from looking like a stall."""
     if offset % FLUSH_BYTES == 0:
         os.fdatasync(fd)
+    elif offset % WRITEBACK_BYTES == 0:
+        # Starts to write what is dirty, without waiting.
+        os.posix_fadvise(fd, 0, offset, os.POSIX_FADV_DONTNEED)
 
 
 def mount_id(fd: int) -> int:

@@ -9,6 +9,7 @@ with its content, owner, mode, time and extended attributes, or untouched where 
 in `losses` what was not so.
 """
 import argparse
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -76,7 +77,7 @@ class Torture:
                 if self.options.full and run in (1, 4):
                     isfull = run == 1
                     self.fill(self.random.randrange(60_000)) if isfull else os.unlink(self.filler)
-                moment = self.random.random() ** 2 * self.whole[compress] * 0.5
+                moment = self.random.random() * self.whole[compress] * 1.1
                 child = self.start(compress)
                 time.sleep(moment)
                 os.kill(child, signal.SIGKILL)
@@ -135,7 +136,11 @@ class Torture:
         """Leaves some bytes of the destination."""
         with open(self.filler, "wb") as filler:
             space = os.fstatvfs(filler.fileno())
-            os.posix_fallocate(filler.fileno(), 0, max(1, space.f_bavail * space.f_frsize - left))
+            # What a killed run left may still write, and a filesystem needs some for itself.
+            for size in range(space.f_bavail * space.f_frsize - left, 0, -65536):
+                with contextlib.suppress(OSError):
+                    os.posix_fallocate(filler.fileno(), 0, size)
+                    return
 
     def require_all(self, target: dict[bytes, bytes], when: str):
         """Whenever it was killed, each file is under its own name on at least one side."""
