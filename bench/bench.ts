@@ -1,9 +1,10 @@
 /**
  * `npm run bench [-- --runs N]`: this program against one bash script over one SSH session that runs the same commands,
- * and against the engine's own floor, on the lab; ratios of one run each. It takes the lab's disks back to blank.
+ * and against the engine's own floor, on the lab; ratios of one run each. `npm run bench -- mover [--runs N]`: the mover
+ * against rsync and mv, between the lab's tiers. Both take the lab's disks back to blank.
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { parseDocument } from "yaml";
@@ -34,9 +35,10 @@ const RATIOS = [
 ] as const;
 
 await main(async () => {
-  const { values } = parseArgs({ options: { runs: { type: "string", default: "1" } } });
+  const { values, positionals } = parseArgs({ options: { runs: { type: "string", default: "1" } }, allowPositionals: true });
   await installTools();
   await lab.up();
+  if (positionals[0] === "mover") return measureMover(values.runs);
   const runs: ReadonlyMap<string, Measurement>[] = [];
   for (let run = 1; run <= Number(values.runs); run++) {
     console.log(`\nRun ${run} of ${values.runs}`);
@@ -60,11 +62,27 @@ async function measureOnce(): Promise<Measurement[]> {
   return measurements;
 }
 
+/** On the host itself, so that no SSH is measured. */
+async function measureMover(runs: string): Promise<void> {
+  await lab.reset();
+  await settingsWithout("automation");
+  await pulumi("up", "up", "--skip-preview");
+  await lab.run("storage-host", "mkdir --parents /run/bench");
+  for (const file of ["scripts/lib/move-aged-files.py", "bench/mover.py"]) await lab.run("storage-host", `cat >/run/bench/${basename(file)}`, { stdin: await readFile(join(ROOT, file), "utf8") });
+  for (const [from, to] of [["/var/lib/clickhouse", "/data/warm-storage"], ["/data/warm-storage", "/mnt/synology"]] as const) {
+    const { stdout } = await lab.run("storage-host", `python3 -B /run/bench/mover.py /run/bench/move-aged-files.py ${from} ${to} /run/bench --runs ${Number(runs)} --large-mib 64 --small-files 500`, { timeoutSeconds: 3600 });
+    console.log(`  ${from} → ${to}: ${stdout}`);
+  }
+  await pulumi("destroy", "destroy", "--skip-preview");
+}
+
 /** Stack `dev` with the hot and the warm tier alone, which is what the script makes. */
-async function hotAndWarm() {
+const hotAndWarm = () => settingsWithout("cold", "automation");
+
+async function settingsWithout(...sections: readonly string[]) {
   const config = parseDocument(await readFile(await prepareStack(await lab.connection()), "utf8"));
   const host = ["config", "jts-storage:hosts", "lab"];
-  for (const section of ["cold", "automation"]) config.deleteIn([...host, section]);
+  for (const section of sections) config.deleteIn([...host, section]);
   config.setIn([...host, "tuning"], false);
   await writeFile(CONFIG, config.toString());
   const { lab: settings } = parseHosts((config.toJS() as { config: Record<string, unknown> }).config["jts-storage:hosts"]).hosts;
