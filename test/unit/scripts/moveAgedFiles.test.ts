@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
@@ -249,6 +249,28 @@ import time; time.sleep(60)`;
     expect(JSON.parse(stdout)).toMatchObject({ moved: { files: 0 }, skipped: { "changed meanwhile": 1 } });
     expect(await world.files()).toEqual(["hot/app.log"]);
     expect(world.read(source)).toBe("before\nafter\n");
+  });
+
+  test("moves many small files together, and leaves those alone that something is in the way of", async ({ world }) => {
+    for (let number = 0; number < 400; number++) world.put(join(world.hot, `folder ${number % 3}/${number}.log`), `log ${number}`);
+    world.put(join(world.warm, "logs/folder 0/0.log"), "another");
+    // Both would be 1.log.zst; neither is overwritten.
+    world.put(join(world.hot, "folder 1/1.log.zst"), "no zstd");
+    const { status, stdout } = await world.move("--json", "--compress");
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ moved: { files: 400 }, failed: [{ path: join(world.hot, "folder 1/1.log.zst"), reason: text("another file of this name came up") }] });
+    const after = await world.describe();
+    for (let number = 0; number < 400; number++) expect(after[`warm/logs/folder ${number % 3}/${number}.log.zst`]).toMatchObject({ contentSha256: createHash("sha256").update(`log ${number}`).digest("hex") });
+    expect((await world.files()).filter((path) => path.startsWith("hot/"))).toEqual(["hot/folder 1/1.log.zst"]);
+  });
+
+  test("keeps the source where something else is mounted at the destination meanwhile, and writes nothing there", async ({ world }) => {
+    world.put(join(world.hot, "app.log"), "content");
+    world.program("zstd", `[[ $* == *--decompress* ]] || mount -t tmpfs other ${world.warm}\nexec /usr/bin/zstd "$@"`);
+    expect(await world.move("--compress")).toMatchObject({ status: 1, stderr: text("something else was mounted") });
+    expect(await world.files()).toEqual(["hot/app.log"]);
+    await world.must(["umount", world.warm]);
+    expect(await world.files()).toEqual(["hot/app.log"]);
   });
 
   test("takes its copy back where the file changes after the copy got its name", async ({ world }) => {
