@@ -3,7 +3,7 @@ Kills the mover at seeded moments, over trees of all that a service may leave, a
 usage: moverTorture.py MOVER SOURCE DESTINATION STATE --kills N [--seed N] [--seconds N] [--full]
 
 SOURCE is a folder, DESTINATION a mount point, STATE a folder for lock and journal; --full fills DESTINATION in the
-midst of each round, but for some bytes. Two kinds of rounds by turns, plain and compressed. Each makes a tree, starts the
+midst of each round, but for some bytes. One round of three is compressed. Each makes a tree, starts the
 mover and kills it until it ends by itself, runs it once more in peace, and then every file must be on exactly one side,
 with its content, owner, mode, time and extended attributes, or untouched where it must stay. Prints figures as JSON, and
 in `losses` what was not so.
@@ -40,7 +40,7 @@ def main():
     began = time.monotonic()
     rounds = 0
     while torture.kills < options.kills and time.monotonic() - began < options.seconds:
-        torture.round(compress=rounds % 2 == 1)
+        torture.round(compress=rounds % 3 == 1)
         rounds += 1
     figures = {"rounds": rounds, "kills": torture.kills, "runsThatEnded": torture.ended, "killsWhileFull": torture.kills_while_full, "files": torture.files, "bytes": torture.bytes}
     print(json.dumps({**figures, "seconds": round(time.monotonic() - began, 1), "losses": torture.losses[:20]}))
@@ -77,7 +77,7 @@ class Torture:
                 if self.options.full and run in (1, 4):
                     isfull = run == 1
                     self.fill(self.random.randrange(60_000)) if isfull else os.unlink(self.filler)
-                moment = self.random.random() * self.whole[compress] * 1.1
+                moment = self.random.random() ** 1.5 * self.whole[compress] * 1.1
                 child = self.start(compress)
                 time.sleep(moment)
                 os.kill(child, signal.SIGKILL)
@@ -191,20 +191,20 @@ def make_tree(root: bytes, destination: bytes, seeded: random.Random):
 
     for service in (b"postgresql", b"kafka"):
         put(service + b"/logs/app.log", b"log of " + service)
-    for number in range(20):
+    for number in range(10):
         put(b"many/%d.log" % number, seeded.randbytes(seeded.randrange(40_000)), uid=1000 + number)
     for name in (b"with space", b"with\nnewline", b"-rf", "größe €".encode(), b"not utf-8 \xff\xfe", b"'quote\"", b"n" * 255, b"*"):
         put(b"names/" + name, name)
     put(b"empty", b"")
     put(b"archive.gz", seeded.randbytes(5000))
-    put(b"large", seeded.randbytes(2_000_000) + b"x")
+    put(b"large", seeded.randbytes(1_200_000) + b"x")
     put(b"read-only/deep/file", b"in a folder that nobody may write to")
     os.chmod(os.path.join(root, b"read-only/deep"), 0o555)
     os.chmod(os.path.join(root, b"read-only"), 0o555)
     sparse = put(b"sparse", b"")
     with open(sparse, "r+b") as file:
-        file.truncate(4 << 20)
-        file.seek(2 << 20)
+        file.truncate(2 << 20)
+        file.seek(1 << 20)
         file.write(b"in the middle" * 1000)
     os.utime(sparse, (OLD, OLD))
     marked = put(b"marked", b"has extended attributes", mode=0o4755)
