@@ -284,7 +284,7 @@ copy() {
   local target=$COLD_ROOT/development/${1##*/} aside=$COLD_ROOT/development/.removed/$stamp/${1##*/} result=0
   [[ ! -L $target ]] || { log error "$target is a symbolic link"; return 1; }
   [[ -n $dry_run ]] || mkdir --parents -- "$target"
-  rsync --archive --hard-links --numeric-ids --one-file-system --delete-delay --backup --backup-dir="$aside" ${dry_run:+--dry-run} --itemize-changes -- "$1/" "$target/" >&2 || result=$?
+  rsync --archive --hard-links --numeric-ids --one-file-system --delete-delay --backup --backup-dir="$aside" ${dry_run:+--dry-run --itemize-changes} -- "$1/" "$target/" >&2 || result=$?
   # 24: files that went away meanwhile, in a folder that is worked in.
   ((result == 0 || result == 24))
 }

@@ -21,7 +21,7 @@ beforeAll(async () => {
   const stack = await LabStack.select();
   await stack.configure((host: HostSection) => {
     only("hot", "warm", "cold", "automation")(host);
-    host.hot = { ...(host.hot as object), volumes: { postgres: { size: "4GiB" }, kafka: { size: "4GiB" } } };
+    host.hot = { ...(host.hot as object), volumes: { postgres: { size: "4GiB" }, kafka: { size: "8GiB" } } };
     host.automation = { backupVolumes: { postgres: "1GiB", kafka: "64MiB" }, developmentFolders: ["/home/jts/notebooks"] };
   });
   await stack.up();
