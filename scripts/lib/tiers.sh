@@ -160,22 +160,30 @@ read_tar() {
 
 # stamp_of SECONDS: as archives have it in their names; names then sort as time does.
 stamp_of() {
-  date --utc --date="@$1" +%Y%m%dT%H%M%SZ
+  TZ=UTC printf '%(%Y%m%dT%H%M%SZ)T' "$1"
 }
 
 # expired_archives FOLDER NAME ENDING DAYS COUNT NOW [weekly]: those of NAME-STAMP ENDING that may go: older than DAYS, and
 # COUNT newer ones are there, so that a clock that jumps doesn't take them all. weekly: the first of each week stays. What
 # has no checksum is not ours.
 expired_archives() {
-  local path
+  local -a found=()
+  local path stamp oldest index year month week last=''
+  oldest=$(stamp_of $(($6 - $4 * 86400)))
   for path in "$1/$2"-*"$3"; do
-    path=${path##*/}
-    if [[ ${path:${#2}} =~ ^-[0-9]{8}T[0-9]{6}Z"$3"$ && -f $1/$path && ! -L $1/$path && -f $1/$path.sha256 ]]; then printf '%s\n' "$path"; fi
-  done | jq --raw-input --null-input --raw-output --argjson days "$4" --argjson count "$5" --argjson now "$6" --arg weekly "${7-}" '
-    [inputs | {name: ., time: (capture("-(?<stamp>[0-9]{8}T[0-9]{6}Z)[^-]*$").stamp | strptime("%Y%m%dT%H%M%SZ") | mktime)}]
-    | sort_by(.time) | (group_by(.time / 604800 | floor) | map(.[0].name)) as $first
-    | reverse | .[$count:][] | select(.time < $now - $days * 86400)
-    | .name | select($weekly == "" or (IN($first[]) | not))'
+    stamp=${path:${#1}+1+${#2}}
+    if [[ $stamp =~ ^-[0-9]{8}T[0-9]{6}Z"$3"$ && -f $path && ! -L $path && -f $path.sha256 ]]; then found+=("${stamp:1:16}"); fi
+  done
+  for index in "${!found[@]}"; do
+    stamp=${found[index]} year=$((10#${stamp:0:4})) month=$((10#${stamp:4:2}))
+    if ((month < 3)); then year=$((year - 1)) month=$((month + 12)); fi
+    week=$(((365 * year + year / 4 - year / 100 + year / 400 + (153 * month - 457) / 5 + 10#${stamp:6:2}) / 7))
+    if [[ -n ${7-} && $week != "$last" ]]; then
+      last=$week
+    elif ((index + $5 < ${#found[@]})) && [[ $stamp < $oldest ]]; then
+      printf '%s\n' "$2-$stamp$3"
+    fi
+  done
 }
 
 # above NUMBER LIMIT: whether it is; both may have decimals.

@@ -36,7 +36,7 @@ function postgres(world: World, ...databases: string[]) {
 /** What ClickHouse 26.9 answered to the same question, on tables with the policy of storage-policy.xml; it is no server. */
 const RECORDED = ['{"database":"od d","table":"dt","id":"202608"}', '{"database":"od d","table":"t`1","id":"202609"}'];
 
-describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", { timeout: 60_000 }, () => {
+describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", { timeout: 180_000 }, () => {
   test.for([[], ["config"], ["configs", "postgresql"], ["configs", "--force"], ["configs", "--now", "never"]])("refuses the arguments %j, exit 2", async (options, { world }) => {
     expect(await world.run([join(SCRIPTS, "nas-archival.sh"), ...options, "--settings", world.settings()])).toMatchObject({ status: 2 });
   });
