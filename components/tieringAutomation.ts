@@ -68,8 +68,8 @@ export class TieringAutomation extends pulumi.ComponentResource {
         "Archives of the hot tier's volumes",
         automation.backupOnCalendar,
         { RequiresMountsFor: unitWord(settings.warm?.mountPoint ?? "/") },
-        // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended.
-        { ExecStart: `${INSTALLED}/lvm-backup.sh all`, TimeoutStartSec: "12h", ReadWritePaths: "-/etc/lvm", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_IPC_LOCK CAP_SYS_NICE CAP_MKNOD` },
+        // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended. It may not load modules itself.
+        { ExecStartPre: "+/usr/sbin/modprobe dm-snapshot", ExecStart: `${INSTALLED}/lvm-backup.sh all`, TimeoutStartSec: "12h", ReadWritePaths: "-/etc/lvm", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_IPC_LOCK CAP_SYS_NICE CAP_MKNOD` },
       );
     }
     if (settings.cold !== undefined) {
