@@ -185,7 +185,7 @@ seen() {
 
 # remove_volume NAME TAG: only where it has our tag still.
 remove_volume() {
-  lvremove --quiet --quiet --yes --select "lv_name=$1 && lv_tags={$2}" -- "$VOLUME_GROUP" </dev/null >&2
+  lvremove --quiet --yes --select "lv_name=$1 && lv_tags={$2}" -- "$VOLUME_GROUP" </dev/null >&2
 }
 
 create() {
@@ -219,7 +219,7 @@ make_snapshot() {
     return
   fi
   # Not bounded: killed halfway, the volume would stay suspended.
-  lvcreate --quiet --quiet --yes --snapshot --permission rw --size "${bytes}b" --name "$name" --addtag "$3" -- "$VOLUME_GROUP/$1" </dev/null >&2 ||
+  lvcreate --quiet --yes --snapshot --permission rw --size "${bytes}b" --name "$name" --addtag "$3" -- "$VOLUME_GROUP/$1" </dev/null >&2 ||
     { fail "no snapshot of $VOLUME_GROUP/$1. Do: $0 cleanup; vgs $VOLUME_GROUP"; return 1; }
 }
 
@@ -421,7 +421,7 @@ restore_to_volume() {
     return
   fi
   restoring=$volume
-  if ! lvcreate --quiet --quiet --yes --wipesignatures y --size "$size" --name "$volume" --addtag "$TAG_RESTORING" -- "$VOLUME_GROUP" </dev/null >&2; then
+  if ! lvcreate --quiet --yes --wipesignatures y --size "$size" --name "$volume" --addtag "$TAG_RESTORING" -- "$VOLUME_GROUP" </dev/null >&2; then
     restoring=''
     fail "no volume $VOLUME_GROUP/$volume. Do: vgs $VOLUME_GROUP"
     return
@@ -430,7 +430,7 @@ restore_to_volume() {
   # shellcheck disable=SC2016  # The inner shell expands it.
   if "mkfs.$filesystem" -q -- "$device" </dev/null >&2 &&
     zstd --quiet --decompress --stdout <"$1" | unshare --mount --propagation slave -- bash -c 'mount --types "$1" -- "$2" "$3" && bash -c "$4" unpack "$3" && umount -- "$3"' restore "$filesystem" "$device" "$mount_point" "$UNPACK" &&
-    lvchange --quiet --quiet --deltag "$TAG_RESTORING" -- "$VOLUME_GROUP/$volume" </dev/null >&2; then
+    lvchange --quiet --deltag "$TAG_RESTORING" -- "$VOLUME_GROUP/$volume" </dev/null >&2; then
     log info "restored $1 to $VOLUME_GROUP/$volume, which is not mounted"
     restoring=''
   else

@@ -186,7 +186,7 @@ configs() {
   ready archives/configs || return 0
   scratch=$(mktemp --directory)
   if [[ -n $VOLUME_GROUP ]]; then
-    bounded 60 vgcfgbackup --quiet --quiet --file "$scratch/$VOLUME_GROUP.vgcfg" -- "$VOLUME_GROUP" >/dev/null || fail "LVM's metadata of $VOLUME_GROUP cannot be had. Do: vgs; pvs"
+    bounded 60 vgcfgbackup --quiet --file "$scratch/$VOLUME_GROUP.vgcfg" -- "$VOLUME_GROUP" >/dev/null || fail "LVM's metadata of $VOLUME_GROUP cannot be had. Do: vgs; pvs"
   fi
   bounded 60 lsblk --json --bytes --output NAME,SIZE,SERIAL,WWN,FSTYPE,LABEL,UUID,PARTUUID,MOUNTPOINTS >"$scratch/lsblk.json" || fail "the block devices cannot be listed. Do: lsblk"
   # Several hosts may share a NAS.

@@ -42,7 +42,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
   });
 
   test("configs archives fstab, LVM's metadata and what the disks are, with a checksum, for root alone", async ({ world }) => {
-    world.program("vgcfgbackup", 'echo metadata >"$4"');
+    world.program("vgcfgbackup", 'echo metadata >"$3"');
     world.program("lsblk", "echo '{}'");
     expect(await archive(world, "configs", { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status: 0 });
     const name = `archives/configs/configs-trading-${STAMP}.tar.zst`;
