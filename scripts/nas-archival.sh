@@ -221,9 +221,9 @@ postgresql() {
   done
 }
 
-# With no terminal, no password, and no settings of whoever runs this.
+# With no terminal, and in the process group that watched kills.
 as_postgres() {
-  (cd / && timeout --kill-after=10 6h setpriv --reuid=postgres --regid=postgres --init-groups -- "$@" </dev/null)
+  (cd / && timeout --foreground --kill-after=10 6h setpriv --reuid=postgres --regid=postgres --init-groups -- "$@" </dev/null)
 }
 
 dump_roles() {
