@@ -10,7 +10,7 @@ const COLD = "/mnt/synology/jts/archives";
 
 /** All that a restore must bring back, of what is below a folder. */
 const contentOf = (folder: string) =>
-  on(`cd ${folder} && find . -mindepth 1 -not -name lost+found -not -path './data/pg*' -printf '%P %y %m %U:%G %T@ %l' \\( -type f -printf ' %s\\n' -o -printf '\\n' \\) | sort; stat --format='%a %U:%G' .; find . -type f -not -path './data/pg*' -print0 | sort --zero-terminated | xargs --null sha256sum; getfattr --recursive --dump --match=- . | sort`);
+  on(`cd ${folder} && find . -mindepth 1 -not -name lost+found -not -path './data/pg*' -printf '%P %y %m %U:%G %T@ %l' \\( -type f -printf ' %s\\n' -o -printf '\\n' \\) | sort; stat --format='%a %U:%G' .; find . -type f -not -path './data/pg*' -print0 | sort --zero-terminated | xargs --null sha256sum; getfattr --recursive --physical --dump --match=- . | sort`);
 /** Archives of a volume that are on a tier. */
 const archives = async (volume: string, tier = "warm") =>
   (JSON.parse(await on(`${SCRIPTS}/lvm-backup.sh list --json`)) as { archives: { name: string; volume: string; tier: string }[] }).archives.filter((one) => one.volume === volume && one.tier === tier).map(({ name }) => name);
@@ -33,7 +33,7 @@ describe("archives of volumes, ext4 and XFS", () => {
 
   it("are made by the timer's service, in its sandbox, and leave no snapshot", async () => {
     for (const folder of Object.values(VOLUMES)) {
-      await on(`cd ${folder}/data && mkdir -p 'a b/-c' && head --bytes=3M /dev/urandom >'a b/-c/random' && printf x >$'line\\nend' && truncate --size=50M sparse && printf y | dd of=sparse bs=1 seek=20M conv=notrunc status=none && ln -s random 'a b/link' && setfattr --name=user.origin --value=jts 'a b' && chown -R 1234:4321 'a b' && touch -d '2020-02-02 02:02:02' sparse`);
+      await on(`cd ${folder}/data && mkdir -p 'a b/-c' && head --bytes=3M /dev/urandom >'a b/-c/random' && printf x >$'line\\nend' && truncate --size=50M sparse && printf y | dd of=sparse bs=1 seek=20M conv=notrunc status=none && ln -sf random 'a b/link' && setfattr --name=user.origin --value=jts 'a b' && chown -R 1234:4321 'a b' && touch -d '2020-02-02 02:02:02' sparse`);
       // What is only in the page cache belongs to a snapshot too.
       await on(`cd ${folder}/data && head --bytes=1M /dev/urandom >unflushed`);
     }
@@ -64,7 +64,7 @@ describe("archives of volumes, ext4 and XFS", () => {
     await on(`${SCRIPTS}/lvm-backup.sh restore ${name} --to-volume back --size 2g`);
     await on("mkdir --parents /run/back && mount -o ro /dev/vg_jts/back /run/back");
     expect(await contentOf("/run/back")).toBe(before.lv_kafka);
-    expect(await on("findmnt --noheadings --output FSTYPE /run/back; echo [$(lvs --noheadings --options lv_tags vg_jts/back)]; umount /run/back; lvremove --quiet --yes vg_jts/back")).toBe("xfs\n[]");
+    expect(await on("findmnt --noheadings --output FSTYPE /run/back; echo [$(lvs --noheadings --options lv_tags vg_jts/back)]; umount /run/back; lvremove --quiet --yes vg_jts/back >/dev/null")).toBe("xfs\n[]");
   });
 
   it("from a snapshot that fills up meanwhile is thrown away", async () => {
@@ -83,7 +83,7 @@ describe("archives of volumes, ext4 and XFS", () => {
     expect(await leftovers()).toMatch(/lv_kafka_daily_.*jts-backup\.daily[^]*\.jts-backup-lv_kafka/);
     await on(`lvcreate --quiet --yes --snapshot --size 8m --name theirs vg_jts/lv_kafka; ${SCRIPTS}/lvm-backup.sh cleanup`);
     expect(await leftovers()).toBe("");
-    expect(await on("echo $(lvs --noheadings --options lv_name vg_jts/theirs); lvremove --quiet --yes vg_jts/theirs; rm -r /root/bin")).toBe("theirs");
+    expect(await on("echo $(lvs --noheadings --options lv_name vg_jts/theirs); lvremove --quiet --yes vg_jts/theirs >/dev/null; rm -r /root/bin")).toBe("theirs");
   });
 
   it("snapshots that were asked for stay until they are old", async () => {
