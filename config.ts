@@ -28,6 +28,7 @@ const byteSize = size.transform((parsed, context): number => {
 const namedPath = path.regex(/^[^:"'\\%$]*$/, { error: "must not hold any of : \" ' \\ % $, which mean something else in systemd's units and in the scripts' lists" });
 const folder = relativePath.regex(/^[^:]*$/, { error: "must not hold a colon, which separates the scripts' lists" });
 const days = z.int().min(0);
+const keptDays = z.int().min(1);
 const calendar = directiveValue.min(1);
 
 const device = z.strictObject({
@@ -143,12 +144,29 @@ const automation = z.strictObject({
   /** When data moves between the tiers, see systemd.time(7). */
   onCalendar: calendar.default("daily"),
   healthOnCalendar: calendar.default("hourly"),
+  /** When volumes are archived from snapshots to warm: apart from the moves, which read what it writes. */
+  backupOnCalendar: calendar.default("*-*-* 02:00"),
+  /** When the cold tier gets configurations, dumps and copies. */
+  archivalOnCalendar: calendar.default("*-*-* 05:00"),
   logsToWarmAfterDays: days.default(7),
   backupsToColdAfterDays: days.default(30),
   tempAfterDays: days.default(3),
   warmLogsAfterDays: days.default(30),
   /** `docker system prune` without volumes, where there is docker. */
   dockerPrune: z.boolean().default(true),
+  /** By service: the room for what changes while its snapshot is read. Left out: the services whose profile has one. */
+  backupVolumes: z.record(z.string(), byteSize).optional(),
+  /** For snapshots, and archives on warm. */
+  backupsKeptDays: keptDays.default(7),
+  /** For dumps and configurations on cold. */
+  archivesKeptDays: keptDays.default(90),
+  /** Databases of PostgreSQL that are dumped to cold. Left out: all. */
+  postgresDatabases: z.array(z.string().regex(/^[^:\0\n]+$/, { error: "must not hold a colon, which separates the scripts' lists, or an end of line" })).default([]),
+  /** Folders of the host that are copied to cold's development, under their last name. */
+  developmentFolders: z.array(namedPath.regex(/[^/]$/, { error: "must end in the folder's name" })).default([]),
+  /** How long what a copy replaces or deletes is kept aside. */
+  developmentKeptDays: keptDays.default(30),
+  clickhouseToColdAfterDays: keptDays.default(30),
   usageWarningPercent: percent.default(80),
   usageCriticalPercent: percent.default(90),
   rules: z.array(rule).default([]),

@@ -138,6 +138,7 @@ export function findProblems({ connection, hot, warm, cold, automation }: Partia
   if (cold !== undefined) problems.push(...findOptionProblems("cold", { type: "nfs", source: `${cold.server}:${cold.export}`, options: cold.options, pass: 0 }));
   if (automation !== undefined) {
     if (warm === undefined) problems.push({ key: "automation", message: "needs the warm tier, where data of the hot tier moves to" });
+    problems.push(...findBackupProblems(hot, automation));
     if (automation.usageWarningPercent >= automation.usageCriticalPercent) {
       problems.push({ key: "automation.usageWarningPercent", message: `${automation.usageWarningPercent} must be below usageCriticalPercent, ${automation.usageCriticalPercent}` });
     }
@@ -190,6 +191,23 @@ function findHotProblems(hot: LvmSettings): Problem[] {
       message: `${formatBytes(capacity.plannedBytes)} of volumes and ${formatBytes(capacity.reserveBytes)} for snapshots don't fit the ${formatBytes(capacity.volumeGroupBytes)} of ${hot.volumeGroup.name}; make them ${formatBytes(capacity.reserveBytes - capacity.freeBytes)} smaller, or set hot.snapshotReserve`,
     });
   }
+  return problems;
+}
+
+function findBackupProblems(hot: HotSettings | undefined, { backupVolumes: chosen = {}, developmentFolders }: AutomationSettings): Problem[] {
+  const problems: Problem[] = [];
+  const services = hot?.layout === "lvm" ? Object.keys(hot.volumes ?? VOLUME_PROFILES) : [];
+  for (const service of Object.keys(chosen)) {
+    const key = `automation.backupVolumes.${service}`;
+    if (!services.includes(service)) problems.push({ key, message: `is no volume of the hot tier (${services.join(", ") || "it has none"})` });
+    // The kernel takes a copy of its device for the device itself.
+    else if (hot?.layout === "lvm" && hot.volumes?.[service]?.filesystem === "btrfs") problems.push({ key, message: "is btrfs, of which no snapshot by LVM is safe; leave it out, and use btrfs's own" });
+  }
+  const name = (folder: string) => folder.slice(folder.lastIndexOf("/") + 1);
+  developmentFolders.forEach((folder, index) => {
+    const first = developmentFolders.findIndex((other) => name(other) === name(folder));
+    if (first < index) problems.push({ key: `automation.developmentFolders.${index}`, message: `${folder} has the same last name as ${developmentFolders[first]!}, which names the copy` });
+  });
   return problems;
 }
 
@@ -274,6 +292,13 @@ export function automationEnvironment(settings: HostSettings, automation: Automa
     TEMP_AFTER_DAYS: String(automation.tempAfterDays),
     WARM_LOGS_AFTER_DAYS: String(automation.warmLogsAfterDays),
     DOCKER_PRUNE: automation.dockerPrune ? "yes" : "no",
+    BACKUP_VOLUMES: backupVolumes(settings, automation).map(({ name, snapshotBytes }) => `${name}=${snapshotBytes}`).join(":"),
+    BACKUPS_KEPT_DAYS: String(automation.backupsKeptDays),
+    ARCHIVES_KEPT_DAYS: String(automation.archivesKeptDays),
+    POSTGRES_DATABASES: automation.postgresDatabases.join(":"),
+    DEVELOPMENT_SOURCES: automation.developmentFolders.join(":"),
+    DEVELOPMENT_KEPT_DAYS: String(automation.developmentKeptDays),
+    CLICKHOUSE_TO_COLD_AFTER_DAYS: String(automation.clickhouseToColdAfterDays),
     USAGE_WARNING_PERCENT: String(automation.usageWarningPercent),
     USAGE_CRITICAL_PERCENT: String(automation.usageCriticalPercent),
     RULES: JSON.stringify(automation.rules),
@@ -282,6 +307,16 @@ export function automationEnvironment(settings: HostSettings, automation: Automa
     MOVES_JOURNAL,
     TIMERS: timers.join(":"),
   };
+}
+
+/** The volumes that are archived from snapshots, with the size of those. */
+export function backupVolumes({ hot }: HostSettings, { backupVolumes: chosen }: AutomationSettings): { readonly name: string; readonly snapshotBytes: number }[] {
+  if (hot?.layout !== "lvm") return [];
+  return volumesOf(hot).flatMap(({ service, name }) => {
+    const bytes = chosen === undefined ? (VOLUME_PROFILES[service]?.snapshotGibPerDay ?? 0) * GIB : (chosen[service] ?? 0);
+    // LVM takes whole sectors.
+    return bytes === 0 ? [] : [{ name, snapshotBytes: Math.ceil(bytes / 512) * 512 }];
+  });
 }
 
 export interface Account {

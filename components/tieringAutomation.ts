@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { AutomationSettings, HostSettings } from "../config.ts";
 import { ConfigFile, SystemdTimer, type Directives } from "../providers/index.ts";
 import { unitWord } from "../providers/values/unitFile.ts";
-import { automationEnvironment, MOVES_JOURNAL } from "./layout.ts";
+import { automationEnvironment, backupVolumes, MOVES_JOURNAL } from "./layout.ts";
 import { asRoot, connectionArgs } from "./remote.ts";
 
 export interface TieringAutomationArgs {
@@ -33,7 +33,13 @@ export class TieringAutomation extends pulumi.ComponentResource {
 
   constructor(name: string, { host, settings, automation, watched = [] }: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:TieringAutomation", name, {}, options);
-    this.timers = { "tiered-storage": automation.onCalendar, "storage-health": automation.healthOnCalendar };
+    const hasBackups = backupVolumes(settings, automation).length > 0;
+    this.timers = {
+      "tiered-storage": automation.onCalendar,
+      "storage-health": automation.healthOnCalendar,
+      ...(hasBackups ? { "lvm-backup": automation.backupOnCalendar } : {}),
+      ...(settings.cold === undefined ? {} : { "nas-archival": automation.archivalOnCalendar }),
+    };
 
     const settingsFile = new ConfigFile(
       `${name}-settings`,
@@ -56,6 +62,26 @@ export class TieringAutomation extends pulumi.ComponentResource {
       { RequiresMountsFor: unitWord(settings.warm?.mountPoint ?? "/") },
       { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h" },
     );
+    if (hasBackups) {
+      timer(
+        "lvm-backup",
+        "Archives of the hot tier's volumes",
+        automation.backupOnCalendar,
+        { RequiresMountsFor: unitWord(settings.warm?.mountPoint ?? "/") },
+        // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended. It may not load modules itself.
+        { ExecStartPre: "+/usr/sbin/modprobe dm-snapshot", ExecStart: `${INSTALLED}/lvm-backup.sh all`, TimeoutStartSec: "12h", ReadWritePaths: "-/etc/lvm", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_IPC_LOCK CAP_SYS_NICE CAP_MKNOD` },
+      );
+    }
+    if (settings.cold !== undefined) {
+      timer(
+        "nas-archival",
+        "Archives on the cold tier",
+        automation.archivalOnCalendar,
+        { RequiresMountsFor: unitWord(settings.cold.mountPoint) },
+        // Dumps are made as postgres; folders to copy may be in homes.
+        { ExecStart: `${INSTALLED}/nas-archival.sh all`, TimeoutStartSec: "12h", ProtectHome: "read-only", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SETUID CAP_SETGID CAP_KILL` },
+      );
+    }
     // Critical findings are the run's failure, so that systemd shows them.
     timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh`, SuccessExitStatus: 1, TimeoutStartSec: "5min", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO` });
     this.registerOutputs({});

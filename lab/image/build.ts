@@ -11,7 +11,7 @@ const SUITE = "bookworm";
 const PACKAGES = [
   ...["linux-image-cloud-amd64", "systemd-sysv", "udev", "dbus", "kmod", "procps", "less", "sudo", "openssh-server", "iproute2", "iputils-ping"],
   ...["lvm2", "thin-provisioning-tools", "xfsprogs", "btrfs-progs", "e2fsprogs", "fdisk", "gdisk", "cryptsetup-bin", "mdadm", "nfs-common", "nfs-kernel-server"],
-  ...["rsync", "zstd", "xz-utils", "jq", "fio", "smartmontools", "sysstat", "attr", "acl", "psmisc", "python3"],
+  ...["rsync", "zstd", "xz-utils", "jq", "fio", "smartmontools", "sysstat", "attr", "acl", "psmisc", "python3", "postgresql-15"],
 ];
 
 /** Both machines' root disk: its size is sparse. */

@@ -26,7 +26,10 @@ done
 chroot "$root" chown --recursive jts:jts /home/jts/.ssh
 
 chroot "$root" systemctl --quiet enable systemd-networkd.service
-chroot "$root" systemctl --quiet disable nfs-server.service smartmontools.service sysstat.service
+chroot "$root" systemctl --quiet disable nfs-server.service smartmontools.service sysstat.service postgresql.service
+# Of PostgreSQL the programs alone: its account and its folder are the hot tier's to make, as on a host that is new.
+rm --recursive --force "$root"/var/lib/postgresql "$root"/etc/postgresql/*
+chroot "$root" userdel postgres
 # No console to log in on, and nothing that starts by itself and slows down what is measured.
 chroot "$root" systemctl --quiet mask \
   getty@tty1.service serial-getty@ttyS0.service nfs-blkmap.service \

@@ -24,6 +24,8 @@ read_settings() {
   LOGS_TO_WARM_AFTER_DAYS=7 BACKUPS_TO_COLD_AFTER_DAYS=30 TEMP_AFTER_DAYS=3 WARM_LOGS_AFTER_DAYS=30
   USAGE_WARNING_PERCENT=80 USAGE_CRITICAL_PERCENT=90 PROBE_SECONDS=5
   RULES='[]' WARM_HIGH_PERCENT=85 WARM_LOW_PERCENT=75 MOVES_JOURNAL=/var/lib/jts-storage/moves.jsonl
+  BACKUP_VOLUMES='' BACKUPS_KEPT_DAYS=7 POSTGRES_DATABASES='' DEVELOPMENT_SOURCES='' DEVELOPMENT_KEPT_DAYS=30
+  CLICKHOUSE_TO_COLD_AFTER_DAYS=30 ARCHIVES_KEPT_DAYS=90
   { exec {descriptor}<"$file"; } 2>/dev/null || { log error "cannot read the settings, $file"; return 1; }
   # The open file is judged and then run, so that none can be put in its place between.
   read -r owner mode < <(stat --dereference --format='%u %a' "/dev/fd/$descriptor")
@@ -39,6 +41,16 @@ read_settings() {
   done
   for name in USAGE_WARNING_PERCENT USAGE_CRITICAL_PERCENT WARM_HIGH_PERCENT WARM_LOW_PERCENT; do
     [[ ${!name} =~ ^[0-9]+(\.[0-9]+)?$ ]] || { log error "$file: $name='${!name}' is no percentage"; return 1; }
+  done
+  for name in BACKUPS_KEPT_DAYS DEVELOPMENT_KEPT_DAYS CLICKHOUSE_TO_COLD_AFTER_DAYS ARCHIVES_KEPT_DAYS; do
+    [[ ${!name} =~ ^[1-9][0-9]*$ ]] || { log error "$file: $name='${!name}' is no number of days, at least 1"; return 1; }
+  done
+  [[ $BACKUP_VOLUMES =~ ^([A-Za-z0-9_+.-]+=[0-9]+(:|$))*$ ]] || { log error "$file: BACKUP_VOLUMES='$BACKUP_VOLUMES' is no list of VOLUME=BYTES"; return 1; }
+  [[ -z $BACKUP_VOLUMES || -n $VOLUME_GROUP ]] || { log error "$file: BACKUP_VOLUMES needs VOLUME_GROUP, which they are in"; return 1; }
+  local -a folders
+  split "$DEVELOPMENT_SOURCES" folders
+  for name in "${folders[@]}"; do
+    [[ $name == /*[^/] ]] || { log error "$file: DEVELOPMENT_SOURCES: '$name' is no absolute path of a folder"; return 1; }
   done
   for name in WARM_MOUNT COLD_MOUNT COLD_ROOT LOG_SOURCES_ROOT MOVES_JOURNAL; do
     [[ -z ${!name} || ${!name} == /* ]] || { log error "$file: $name='${!name}' is no absolute path"; return 1; }
@@ -122,6 +134,13 @@ prove_mount() {
   [[ $label == "$3" ]] || { echo "$source, mounted at $1, has the label '$label' instead of '$3'"; return 1; }
 }
 
+# cold_answers: whether the cold tier is mounted and answers; prints why not.
+cold_answers() {
+  [[ -n $COLD_MOUNT ]] || { echo "this host has no cold tier"; return 1; }
+  prove_mount "$COLD_MOUNT" "$COLD_SOURCE" '' || return
+  usage_of "$COLD_MOUNT" >/dev/null || { echo "$COLD_MOUNT does not answer"; return 1; }
+}
+
 # usage_of POINT: used and total bytes of its filesystem, its used space and used inodes in percent, rounded up as df does.
 usage_of() {
   # One path and statfs alone: df looks at other mounts too, and hangs with them.
@@ -129,6 +148,58 @@ usage_of() {
     NF == 6 { printf "%.0f %.0f %d %d\n", ($1 - $2) * $4, $1 * $4, percent($1 - $2, $1 - $2 + $3), percent($5 - $6, $5); found = 1 }
     END { exit !found }
     function percent(used, of) { return of > 0 ? int(used * 100 / of) + (int(used * 100 / of) < used * 100 / of) : 0 }'
+}
+
+# publish_archive TEMPORARY TARGET SHA256 READER...: gives an archive its name, and TARGET.sha256, once it is on the device,
+# reads back from there as it was written, and READER takes it. Replaces nothing. Status 1: neither name is there.
+publish_archive() {
+  local temporary=$1 target=$2 sum=$3 found
+  shift 3
+  # Out of the page cache, which would only give back what we gave it.
+  dd of="$temporary" oflag=nocache conv=notrunc,fdatasync count=0 status=none || { log error "$target cannot be flushed to its device"; return 1; }
+  found=$(sha256sum <"$temporary") || return
+  [[ ${found%% *} == "$sum" ]] || { log error "$target reads back differently from what was written: check its device"; return 1; }
+  "$@" <"$temporary" >/dev/null || { log error "$target cannot be read as what it should be"; return 1; }
+  # The archive last: one that has its name is whole, and has its checksum.
+  printf '%s  %s\n' "$sum" "${target##*/}" >"$temporary.sha256" || return
+  sync -- "$temporary.sha256" || return
+  ln --no-target-directory -- "$temporary.sha256" "$target.sha256" || return
+  ln --no-target-directory -- "$temporary" "$target" || { rm --force -- "$target.sha256"; return 1; }
+  rm --force -- "$temporary" "$temporary.sha256"
+  sync -- "${target%/*}"
+}
+
+# read_tar: reads a compressed tar to its end; both formats tell a cut.
+read_tar() {
+  zstd --quiet --decompress --stdout | tar --list --file=-
+}
+
+# stamp_of SECONDS: as archives have it in their names; names then sort as time does.
+stamp_of() {
+  TZ=UTC printf '%(%Y%m%dT%H%M%SZ)T' "$1"
+}
+
+# expired_archives FOLDER NAME ENDING DAYS COUNT NOW [weekly]: those of NAME-STAMP ENDING that may go: older than DAYS, and
+# COUNT newer ones are there, so that a clock that jumps doesn't take them all. weekly: the first of each week stays. What
+# has no checksum is not ours.
+expired_archives() {
+  local -a found=()
+  local path stamp oldest index year month week last=''
+  oldest=$(stamp_of $(($6 - $4 * 86400)))
+  for path in "$1/$2"-*"$3"; do
+    stamp=${path:${#1}+1+${#2}}
+    if [[ $stamp =~ ^-[0-9]{8}T[0-9]{6}Z"$3"$ && -f $path && ! -L $path && -f $path.sha256 ]]; then found+=("${stamp:1:16}"); fi
+  done
+  for index in "${!found[@]}"; do
+    stamp=${found[index]} year=$((10#${stamp:0:4})) month=$((10#${stamp:4:2}))
+    if ((month < 3)); then year=$((year - 1)) month=$((month + 12)); fi
+    week=$(((365 * year + year / 4 - year / 100 + year / 400 + (153 * month - 457) / 5 + 10#${stamp:6:2}) / 7))
+    if [[ -n ${7-} && $week != "$last" ]]; then
+      last=$week
+    elif ((index + $5 < ${#found[@]})) && [[ $stamp < $oldest ]]; then
+      printf '%s\n' "$2-$stamp$3"
+    fi
+  done
 }
 
 # above NUMBER LIMIT: whether it is; both may have decimals.

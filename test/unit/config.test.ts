@@ -167,6 +167,17 @@ describe("what can't be mounted is refused by name", () => {
     expect(problemsOf({ automation: {} })).toEqual([expect.stringContaining("needs the warm tier")]);
   });
 
+  it.each<[Record<string, unknown>, Record<string, unknown>, RegExp]>([
+    [{ redis: {} }, { backupVolumes: { kafka: "1GiB" } }, /^trading\.automation\.backupVolumes\.kafka: is no volume of the hot tier \(redis\)/],
+    [{ redis: { filesystem: "btrfs" } }, { backupVolumes: { redis: "1GiB" } }, /^trading\.automation\.backupVolumes\.redis: is btrfs/],
+    [{ redis: {} }, { backupVolumes: { redis: "50%VG" } }, /^trading\.automation\.backupVolumes\.redis: .*no size here/],
+    [{ redis: {} }, { developmentFolders: ["/a/notes", "/b/notes"] }, /^trading\.automation\.developmentFolders\.1: \/b\/notes has the same last name as \/a\/notes/],
+    [{ redis: {} }, { postgresDatabases: ["a:b"] }, /^trading\.automation\.postgresDatabases\.0: .*colon/],
+    [{ redis: {} }, { backupsKeptDays: 0 }, /^trading\.automation\.backupsKeptDays: 0/],
+  ])("backups that can't be made: %j, %j", (volumes, automation, problem) => {
+    expect(problemsOf({ ...hotWith(volumes), warm: { device: { path: "/dev/sda2" } }, automation })).toEqual([expect.stringMatching(problem)]);
+  });
+
   it.each(["../up", "a/../b", "/abs", "a\0b", "a:b", "a\nb", "a\u007fb"])("the folder %j", (folder) => {
     expect(problemsOf(hotWith({ redis: { folders: [folder] } }))).toHaveLength(1);
   });

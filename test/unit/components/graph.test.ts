@@ -65,7 +65,7 @@ describe("the graph of a host with all tiers", () => {
 
   it("automation waits for all tiers, and its timers for the installed scripts and their settings", () => {
     expect([...before("trading-automation-settings")]).toEqual(expect.arrayContaining(["trading-hot-kafka-folders", "trading-warm-folders", "trading-cold-folders"]));
-    expect(get("trading-automation-tiered-storage").dependencies).toEqual(expect.arrayContaining(["trading-automation-install", "trading-automation-settings"]));
+    for (const timer of ["tiered-storage", "lvm-backup", "nas-archival", "storage-health"]) expect(get(`trading-automation-${timer}`).dependencies).toEqual(expect.arrayContaining(["trading-automation-install", "trading-automation-settings"]));
     expect(get("trading-automation-install").dependencies).toContain("trading-automation-copy");
   });
 

@@ -63,3 +63,21 @@ describe("the scripts' settings file", () => {
     expect(stdout.split("\0").slice(0, -1)).toEqual(some.flatMap(({ hot }) => (hot?.layout === "lvm" ? volumesOf(hot).map(({ mountPoint }) => mountPoint) : [])));
   });
 });
+
+describe("the volumes that are archived", () => {
+  const volumesIn = (host: Record<string, unknown>) => {
+    const { hosts, problems } = parseHosts({ trading: { connection: { host: "h", hostKey: HOST_KEY }, warm: { device: { path: "/dev/sda2" } }, automation: {}, ...host } });
+    expect(problems).toEqual([]);
+    return environmentOf(hosts.trading!).BACKUP_VOLUMES;
+  };
+  const device = { path: "/dev/nvme0n1" };
+
+  it("are those whose profile has room for a snapshot, unless others are named", () => {
+    const gib = 2 ** 30;
+    expect(volumesIn({ hot: { device } })).toBe(`lv_postgres=${5 * gib}:lv_clickhouse=${10 * gib}:lv_mongodb=${2 * gib}`);
+    expect(volumesIn({ hot: { device, volumes: { redis: {}, mongodb: {} } } })).toBe(`lv_mongodb=${2 * gib}`);
+    expect(volumesIn({ hot: { device }, automation: { backupVolumes: { kafka: 1000 } } })).toBe("lv_kafka=1024");
+    expect(volumesIn({ hot: { layout: "directories" } })).toBe("");
+    expect(volumesIn({})).toBe("");
+  });
+});

@@ -1,0 +1,188 @@
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, vi } from "vitest";
+import { IS_ROOT, SCRIPTS, test as plain, type Ended, type World } from "./world.ts";
+
+const text = (part: string) => expect.stringContaining(part) as string;
+const DAY = 86400;
+const NOW = Date.UTC(2026, 5, 30, 12) / 1000;
+const stampOf = (seconds: number) => new Date(seconds * 1000).toISOString().replaceAll(/[-:]|\.000/g, "");
+const STAMP = stampOf(NOW);
+
+const test = plain.extend<{ readonly world: World }>({
+  world: async ({ world }, use) => {
+    for (const folder of ["archives/configs", "archives/database", "development/notebooks"]) mkdirSync(world.at(join(world.cold, "jts", folder)), { recursive: true });
+    world.program("uname", "echo trading");
+    // The fstab of this world, instead of this machine's.
+    world.put(join(world.path, "fstab"), `# comment\n/dev/vg_jts/lv_x ${world.hot}/not\\040mounted ext4 noatime 0 2\n`);
+    await world.must(["mount", "--bind", join(world.path, "fstab"), "/etc/fstab"]);
+    await use(world);
+  },
+});
+
+const archive = (world: World, action: string, values: Readonly<Record<string, string>> = {}, ...options: string[]): Promise<Ended> =>
+  world.run([join(SCRIPTS, "nas-archival.sh"), action, "--settings", world.settings(values), "--lock", world.lock, "--now", `@${NOW}`, ...options]);
+const cold = async (world: World) => (await world.files()).filter((path) => path.startsWith("cold/jts/")).map((path) => path.slice("cold/jts/".length));
+
+/** PostgreSQL's tools, as far as they are called: each dump is the name of its database. */
+function postgres(world: World, ...databases: string[]) {
+  world.program("setpriv", 'while [[ $1 != -- ]]; do shift; done; shift; exec "$@"');
+  world.program("psql", databases.map((name) => `echo ${Buffer.from(name).toString("base64")}`).join("\n"));
+  world.program("pg_dump", `printf 'dump of %s' "$PGDATABASE"`);
+  world.program("pg_dumpall", "printf 'CREATE ROLE jts;\\n--\\n-- PostgreSQL database cluster dump complete\\n--\\n'");
+  world.program("pg_restore", "grep --quiet '^dump of '");
+}
+
+/** What ClickHouse 26.9 answered to the same question, on tables with the policy of storage-policy.xml; it is no server. */
+const RECORDED = ['{"database":"od d","table":"dt","id":"202608"}', '{"database":"od d","table":"t`1","id":"202609"}'];
+
+describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", { timeout: 180_000 }, () => {
+  test.for([[], ["config"], ["configs", "postgresql"], ["configs", "--force"], ["configs", "--now", "never"]])("refuses the arguments %j, exit 2", async (options, { world }) => {
+    expect(await world.run([join(SCRIPTS, "nas-archival.sh"), ...options, "--settings", world.settings()])).toMatchObject({ status: 2 });
+  });
+
+  test("configs archives fstab, LVM's metadata and what the disks are, with a checksum, for root alone", async ({ world }) => {
+    world.program("vgcfgbackup", 'echo metadata >"$3"');
+    world.program("lsblk", "echo '{}'");
+    expect(await archive(world, "configs", { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status: 0 });
+    const name = `archives/configs/configs-trading-${STAMP}.tar.zst`;
+    expect(await cold(world)).toEqual([name, `${name}.sha256`]);
+    const path = join(world.cold, "jts", name);
+    await world.must(["bash", "-c", `cd ${world.cold}/jts/archives/configs && sha256sum --check --strict *.sha256`]);
+    expect(await world.must(["bash", "-c", `zstd --decompress --stdout ${path} | tar --extract --to-stdout ./vg_jts.vgcfg ./lsblk.json etc/fstab`])).toBe(`metadata\n{}\n${world.read(join(world.path, "fstab"))}`);
+    expect((await world.describe())[`cold/jts/${name}`]?.mode).toBe(0o600);
+  });
+
+  test("postgresql dumps each database and the roles; one that fails doesn't keep the others from it", async ({ world }) => {
+    postgres(world, "jts", "x=1 y/../ü", "broken");
+    world.program("pg_dump", `[[ $PGDATABASE != broken ]] || exit 1; printf 'dump of %s' "$PGDATABASE"`);
+    expect(await archive(world, "postgresql")).toMatchObject({ status: 1, stderr: text("no archive of postgresql-trading-broken") });
+    const names = (await cold(world)).filter((name) => !name.endsWith(".sha256"));
+    expect(names).toEqual([`archives/database/postgresql-trading-jts-${STAMP}.dump`, `archives/database/postgresql-trading-roles-${STAMP}.sql.zst`, `archives/database/postgresql-trading-x%3D1%20y%2F..%2F%C3%BC-${STAMP}.dump`]);
+    expect(world.read(join(world.cold, "jts", names[2]!))).toBe("dump of x=1 y/../ü");
+  });
+
+  test("postgresql dumps the databases of the settings alone", async ({ world }) => {
+    postgres(world, "jts", "other");
+    expect(await archive(world, "postgresql", { POSTGRES_DATABASES: "jts" })).toMatchObject({ status: 0 });
+    expect((await cold(world)).filter((name) => name.endsWith(".dump"))).toEqual([`archives/database/postgresql-trading-jts-${STAMP}.dump`]);
+  });
+
+  test.for<[string, string, string]>([
+    ["pg_dump", "printf 'half a dump'; exit 1", "no archive of postgresql-trading-jts"],
+    ["pg_restore", "exit 1", "cannot be read as what it should be"],
+    ["pg_dumpall", "echo CREATE ROLE", "no archive of postgresql-trading-roles"],
+    ["psql", "exit 2", "PostgreSQL doesn't answer"],
+    ["dd", `/usr/bin/dd "$@"; for word; do [[ $word != of=* ]] || printf x >>"\${word#of=}"; done`, "reads back differently"],
+  ])("a dump that is not whole gets no name: %s fails", async ([program, body, message], { world }) => {
+    postgres(world, "jts");
+    world.program(program, body);
+    expect(await archive(world, "postgresql")).toMatchObject({ status: 1, stderr: text(message) });
+    const dumps = await cold(world);
+    expect(dumps.filter((name) => /\/\.|jts-archive/.test(name))).toEqual([]);
+    expect(dumps.filter((name) => name.includes(message.endsWith("roles") ? "-roles-" : "-jts-"))).toEqual([]);
+  });
+
+  test("old dumps go, but for seven, and only with a newer one made", async ({ world }) => {
+    postgres(world, "jts");
+    const put = (name: string) => {
+      world.put(join(world.cold, "jts/archives/database", name));
+      world.put(join(world.cold, "jts/archives/database", `${name}.sha256`));
+    };
+    for (let day = 80; day < 100; day++) put(`postgresql-trading-jts-${stampOf(NOW - day * DAY)}.dump`);
+    put(`postgresql-other-jts-${stampOf(NOW - 300 * DAY)}.dump`);
+    world.put(join(world.cold, `jts/archives/database/.jts-archive-postgresql-trading-jts-${STAMP}.dump`));
+    world.program("pg_dump", "exit 1");
+    await archive(world, "postgresql");
+    expect((await cold(world)).filter((name) => name.endsWith(".dump"))).toHaveLength(21);
+    postgres(world, "jts");
+    expect(await archive(world, "postgresql", {}, "--now", `@${NOW + 1}`)).toMatchObject({ status: 0 });
+    const left = (await cold(world)).filter((name) => name.endsWith(".dump"));
+    expect(left).toHaveLength(1 + 1 + 10);
+    expect(left).toContain(`archives/database/postgresql-other-jts-${stampOf(NOW - 300 * DAY)}.dump`);
+  });
+
+  test("development copies folders; what is changed or deleted is kept aside for its time", async ({ world }) => {
+    const source = join(world.hot, "dev/note books");
+    const copy = "development/note books";
+    for (const name of ["kept", "changed", "deleted", "-x\ny"]) world.put(join(source, name), `${name} at first`);
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source })).toMatchObject({ status: 0 });
+    expect(await cold(world)).toEqual(["-x\ny", "changed", "deleted", "kept"].map((name) => `${copy}/${name}`));
+    rmSync(world.at(join(source, "deleted")));
+    world.put(join(source, "changed"), "changed since", 1);
+    for (const days of [31, 29]) world.put(join(world.cold, `jts/development/.removed/${stampOf(NOW - days * DAY)}/old`));
+    world.put(join(world.cold, "jts/development/.removed/theirs/old"));
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source }, "--dry-run")).toMatchObject({ status: 0, stdout: expect.stringMatching(/deleting +deleted/) as string });
+    expect(await cold(world)).toContain(`${copy}/deleted`);
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source })).toMatchObject({ status: 0 });
+    const aside = `development/.removed/${STAMP}/note books`;
+    expect((await cold(world)).sort()).toEqual([`${copy}/-x\ny`, `${copy}/changed`, `${copy}/kept`, `${aside}/changed`, `${aside}/deleted`, `development/.removed/${stampOf(NOW - 29 * DAY)}/old`, "development/.removed/theirs/old"].sort());
+    expect([world.read(join(world.cold, "jts", copy, "changed")), world.read(join(world.cold, "jts", aside, "changed"))]).toEqual(["changed since", "changed at first"]);
+  });
+
+  test.for<[string, string, (world: World) => unknown, string]>([
+    ["is empty", "dev", (world) => rmSync(world.at(join(world.hot, "dev/file"))), "is empty"],
+    ["is gone", "dev", (world) => rmSync(world.at(join(world.hot, "dev")), { recursive: true }), "there is no folder"],
+    ["is a link", "dev", (world) => (rmSync(world.at(join(world.hot, "dev")), { recursive: true }), symlinkSync("/etc", world.at(join(world.hot, "dev")))), "there is no folder"],
+    ["is not mounted", "not mounted/dev", () => undefined, "is not mounted"],
+  ])("a source that %s empties no copy (%s)", async ([, name, change, message], { world }) => {
+    world.put(join(world.hot, name, "file"));
+    world.put(join(world.cold, "jts/development/dev/precious"), "here", 1);
+    await change(world);
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, name) })).toMatchObject({ status: 1, stderr: text(message) });
+    expect(await cold(world)).toEqual(["development/dev/precious"]);
+  });
+
+  test("clickhouse moves the partitions that ClickHouse names, each by itself, names quoted", async ({ world }) => {
+    world.program("clickhouse-client", `case $2 in SELECT*|*"SELECT DISTINCT"*) printf '%s\\n' ${RECORDED.map((line) => `'${line}'`).join(" ")} ;; *202608*) exit 1 ;; esac`);
+    expect(await archive(world, "clickhouse", { CLICKHOUSE_TO_COLD_AFTER_DAYS: "45" })).toMatchObject({ status: 1, stderr: text(`moved the partition ${RECORDED[1]}`) });
+    const calls = world.calls().join("\n");
+    expect(calls).toContain("now() - toIntervalDay(45)");
+    expect(calls).toContain("--query ALTER TABLE `od d`.`dt` MOVE PARTITION ID '202608' TO VOLUME 'cold'");
+    expect(calls).toContain("--query ALTER TABLE `od d`.`t\\`1` MOVE PARTITION ID '202609' TO VOLUME 'cold'");
+  });
+
+  test("all leaves out what the host doesn't have; asked for by itself, that fails", async ({ world }) => {
+    const few = join(world.path, "few");
+    await world.must(["bash", "-c", `mkdir ${few}; for name in bash readlink dirname date stat awk timeout flock mktemp lsblk tar zstd tee sha256sum dd sync ln rm find jq sleep; do ln -s "$(command -v $name)" ${few}/; done; cp ${world.programs}/uname ${few}`]);
+    const settings = world.settings();
+    // Where the library adds to the path, there is nothing of these on a host without them.
+    const run = (action: string) => world.run(["bash", "-c", 'PATH=$1; shift; exec "$@"', "few", few, join(few, "bash"), join(SCRIPTS, "nas-archival.sh"), action, "--settings", settings, "--lock", world.lock]);
+    expect(await run("all")).toMatchObject({ stderr: expect.stringMatching(/no pg_dump: left out[^]*no folders to copy[^]*no clickhouse-client: left out/) as string });
+    expect(await run("postgresql")).toMatchObject({ status: 1, stderr: text("there is no pg_dump") });
+  });
+
+  test.for<[string, string, (world: World) => unknown, string]>([
+    ...["configs", "postgresql", "development", "clickhouse"].flatMap((action): [string, string, (world: World) => unknown, string][] => [
+      [action, "nothing is mounted", (world) => world.must(["umount", world.cold]), "nothing is mounted"],
+      [action, "another export is mounted", (world) => world.must(["mount", "-t", "tmpfs", "other:/volume", world.cold]), "other:/volume is mounted"],
+      [action, "the NAS does not answer", (world) => world.program("stat", `[[ $* != *--file-system*${world.cold} ]] || exec sleep 5\nexec /usr/bin/stat "$@"`), "does not answer"],
+    ]),
+  ])("%s writes nothing where %s at the cold tier", async ([action, , away, message], { world }) => {
+    postgres(world, "jts");
+    world.program("clickhouse-client", "exit 0");
+    world.put(join(world.hot, "dev/file"));
+    await away(world);
+    const before = await world.describe();
+    expect(await archive(world, action, { PROBE_SECONDS: "1", DEVELOPMENT_SOURCES: join(world.hot, "dev") })).toMatchObject({ status: 1, stderr: text(message) });
+    expect(await world.describe()).toEqual(before);
+    expect(world.calls().join("\n")).not.toMatch(/pg_dump|clickhouse-client/);
+  });
+
+  test("a NAS that stops to answer in the middle ends the run, with what hangs killed", async ({ world }) => {
+    postgres(world, "jts");
+    world.program("pg_dump", `echo $$ >${world.path}/away; exec sleep 1000`);
+    world.program("stat", `[[ $* != *--file-system*${world.cold} || ! -e ${world.path}/away ]] || exec sleep 5\nexec /usr/bin/stat "$@"`);
+    const began = Date.now();
+    expect(await archive(world, "postgresql", { PROBE_SECONDS: "1" })).toMatchObject({ status: 1, stderr: text("stopped to answer") });
+    expect(Date.now() - began).toBeLessThan(55_000);
+    // What was killed may wait for somebody to take note of it.
+    await vi.waitFor(async () => expect(await world.run(["bash", "-c", `grep --no-messages '^State:.[^Z]' /proc/$(<${world.path}/away)/status`])).toMatchObject({ stdout: "" }), { timeout: 30_000 });
+  });
+
+  test("while another run holds the lock it exits 75", async ({ world }) => {
+    const { child } = world.start(["flock", world.lock, "bash", "-c", "echo held; sleep 30"]);
+    await new Promise((resolve) => child.stdout!.once("data", resolve));
+    expect(await archive(world, "configs")).toMatchObject({ status: 75, stderr: text("another run holds") });
+  });
+});
