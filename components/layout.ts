@@ -256,6 +256,8 @@ export function automationEnvironment(settings: HostSettings, automation: Automa
     DOCKER_PRUNE: automation.dockerPrune ? "yes" : "no",
     USAGE_WARNING_PERCENT: String(automation.usageWarningPercent),
     USAGE_CRITICAL_PERCENT: String(automation.usageCriticalPercent),
+    BACKUP_WARNING_HOURS: String(automation.backupWarningHours),
+    METRICS_FOLDER: automation.metricsFolder,
     TIMERS: timers.join(":"),
   };
 }

@@ -20,32 +20,43 @@ export interface TieringAutomationArgs {
   readonly watched?: readonly string[];
 }
 
+/** Started when a run of ours fails, so that what health tells and writes is as new as the failure. */
+export const HEALTH_UNIT = "storage-health.service";
+
 const SCRIPTS = fileURLToPath(new URL("../scripts", import.meta.url));
-const INSTALLED = "/usr/local/lib/jts-storage";
+export const INSTALLED = "/usr/local/lib/jts-storage";
+/** Where people look for it. */
+const MONITOR_LINK = "/usr/local/bin/jts-storage-monitor.sh";
 /** In the home of the user who connects: nobody else can put anything there. */
 const DELIVERED = ".jts-storage-delivered";
 const SETTINGS_FILE = "/etc/jts-storage/tiers.env";
+/** What the scripts write besides data, which goes with them. */
+const WRITTEN = ["/var/lib/jts-storage/health.json", "/var/lib/jts-storage/performance.json"];
 
 /** What moves data between the tiers by its age, and watches them: scripts, their settings, their timers. */
 export class TieringAutomation extends pulumi.ComponentResource {
   /** Timer → its calendar. */
   readonly timers: Readonly<Record<string, string>>;
 
+  static timersOf(automation: AutomationSettings): Readonly<Record<string, string>> {
+    return { "tiered-storage": automation.onCalendar, "storage-health": automation.healthOnCalendar };
+  }
+
   constructor(name: string, { host, settings, automation, watched = [] }: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:TieringAutomation", name, {}, options);
-    this.timers = { "tiered-storage": automation.onCalendar, "storage-health": automation.healthOnCalendar };
+    this.timers = TieringAutomation.timersOf(automation);
 
     const settingsFile = new ConfigFile(
       `${name}-settings`,
       { host, path: SETTINGS_FILE, content: printEnvironment(automationEnvironment(settings, automation, [...Object.keys(this.timers), ...watched])) },
       { parent: this },
     );
-    const scripts = this.#deliverScripts(name, settings.connection);
+    const scripts = this.#deliverScripts(name, settings.connection, automation);
 
     const timer = (script: string, description: string, onCalendar: string, unit: Directives, service: Directives) =>
       new SystemdTimer(
         `${name}-${script}`,
-        { host, name: script, description, onCalendar, randomizedDelaySeconds: 900, unit, service: { Nice: 19, IOSchedulingClass: "idle", ...SANDBOX, ...service } },
+        { host, name: script, description, onCalendar, randomizedDelaySeconds: 900, unit: { ...(`${script}.service` === HEALTH_UNIT ? {} : { OnFailure: HEALTH_UNIT }), ...unit }, service: { Nice: 19, IOSchedulingClass: "idle", ...SANDBOX, ...service } },
         { parent: this, dependsOn: [settingsFile, scripts] },
       );
     timer(
@@ -57,14 +68,14 @@ export class TieringAutomation extends pulumi.ComponentResource {
       { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h" },
     );
     // Critical findings are the run's failure, so that systemd shows them.
-    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh`, SuccessExitStatus: 1, TimeoutStartSec: "5min", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO` });
+    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh --save`, SuccessExitStatus: 1, TimeoutStartSec: "5min", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO` });
     this.registerOutputs({});
   }
 
   /** Copied by SFTP, then proved to be what was sent, and installed as root's. */
-  #deliverScripts(name: string, connection: HostSettings["connection"]): pulumi.Resource {
+  #deliverScripts(name: string, connection: HostSettings["connection"], { metricsFolder }: AutomationSettings): pulumi.Resource {
     const manifest = scriptsManifest();
-    const create = asRoot(connection, "install-scripts", DELIVERED, INSTALLED);
+    const create = asRoot(connection, "install-scripts", DELIVERED, INSTALLED, MONITOR_LINK);
     const copy = new remote.CopyToRemote(
       `${name}-copy`,
       { connection: connectionArgs(connection), source: new pulumi.asset.FileArchive(SCRIPTS), remotePath: DELIVERED, triggers: [sha256(create)] },
@@ -72,7 +83,7 @@ export class TieringAutomation extends pulumi.ComponentResource {
     );
     return new remote.Command(
       `${name}-install`,
-      { connection: connectionArgs(connection), create, stdin: manifest, delete: asRoot(connection, "remove-scripts", INSTALLED), logging: "stderr", addPreviousOutputInEnv: false },
+      { connection: connectionArgs(connection), create, stdin: manifest, delete: asRoot(connection, "remove-scripts", INSTALLED, MONITOR_LINK, ...WRITTEN, `${metricsFolder}/jts-storage.prom`), logging: "stderr", addPreviousOutputInEnv: false },
       { parent: this, dependsOn: [copy] },
     );
   }

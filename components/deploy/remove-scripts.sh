@@ -1,7 +1,11 @@
-# Usage: bash -c "$THIS" remove-scripts TARGET
-# Removes what the manifest says was installed, and the folders that are empty then.
+# Usage: bash -c "$THIS" remove-scripts TARGET [LINK [FILE...]]
+# Removes what the manifest says was installed, the folders that are empty then, LINK if it leads to our script, and the
+# FILEs, which the scripts wrote.
 set -euo pipefail
-target=$1
+target=$1 link=${2-}
+shift $(($# < 2 ? $# : 2))
+if [[ -L $link && $(readlink -- "$link") == "$target/${link##*/}" ]]; then rm -- "$link"; fi
+rm --force -- "$@"
 [[ -e $target/.manifest ]] || exit 0
 cd -- "$target"
 while read -r _ path; do rm --force -- "$path"; done <.manifest
