@@ -38,13 +38,13 @@ export class TieringAutomation extends pulumi.ComponentResource {
   /** Timer → its calendar. */
   readonly timers: Readonly<Record<string, string>>;
 
-  static timersOf(automation: AutomationSettings): Readonly<Record<string, string>> {
+  static timersOf(_settings: HostSettings, automation: AutomationSettings): Readonly<Record<string, string>> {
     return { "tiered-storage": automation.onCalendar, "storage-health": automation.healthOnCalendar };
   }
 
   constructor(name: string, { host, settings, automation, watched = [] }: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:TieringAutomation", name, {}, options);
-    this.timers = TieringAutomation.timersOf(automation);
+    this.timers = TieringAutomation.timersOf(settings, automation);
 
     const settingsFile = new ConfigFile(
       `${name}-settings`,
@@ -89,6 +89,9 @@ export class TieringAutomation extends pulumi.ComponentResource {
   }
 }
 
+/** What no tool of storage needs of the kernel; modules are not among it, since LVM loads that of snapshots. */
+const FILTERED: Directives = { SystemCallArchitectures: "native", SystemCallFilter: "~@clock @cpu-emulation @debug @obsolete @raw-io @reboot @swap", SystemCallErrorNumber: "EPERM" };
+
 /**
  * Tried on Debian 12. ProtectSystem=strict would look at each mount, and wait for a NAS that is away. PrivateDevices and ProtectKernelModules would break LVM's tools, and the proof of which device is
  * mounted. Without CAP_LEASE no file of another user could be proved closed.
@@ -104,6 +107,9 @@ const SANDBOX: Directives = {
   RestrictAddressFamilies: "AF_UNIX AF_INET AF_INET6 AF_NETLINK",
   LockPersonality: true,
   NoNewPrivileges: true,
+  ProtectKernelLogs: true,
+  RestrictNamespaces: true,
+  ...FILTERED,
   CapabilityBoundingSet: "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER CAP_FSETID CAP_LEASE CAP_SYS_ADMIN CAP_SETFCAP",
 };
 

@@ -48,7 +48,8 @@ export interface Declaration {
   readonly moves: readonly { readonly tier: string; readonly path: string; readonly mount: string }[];
 }
 
-export function declarationOf({ hot, warm, cold, tuning, automation }: HostSettings): Declaration {
+export function declarationOf(settings: HostSettings): Declaration {
+  const { hot, warm, cold, tuning, automation } = settings;
   const mount = (point: string, source: string, type: string, options: readonly string[]) => ({ point, source, type, options: shownOptions(type, options) });
   const bind = (point: string, source: string) => mount(point, source, "none", BIND_OPTIONS);
   const folder = (path: string, { owner, group, mode, folders }: { owner: string; group: string; mode: string; folders: readonly string[] }) => ({ path, owner, group, mode, folders });
@@ -64,7 +65,7 @@ export function declarationOf({ hot, warm, cold, tuning, automation }: HostSetti
       ...(cold === undefined ? [] : [mount(cold.mountPoint, `${cold.server}:${cold.export}`, "nfs", [`vers=${cold.version}`, ...cold.options])]),
     ],
     folders: [...hotFolders, ...(warm === undefined ? [] : [folder(warm.mountPoint, warm)]), ...(cold === undefined ? [] : [folder(coldRoot(cold), cold)])],
-    timers: { ...(hot === undefined || tuning === false ? {} : HostTuning.timersOf(tuning, hot)), ...(automation === undefined ? {} : TieringAutomation.timersOf(automation)) },
+    timers: { ...(hot === undefined || tuning === false ? {} : HostTuning.timersOf(tuning, hot)), ...(automation === undefined ? {} : TieringAutomation.timersOf(settings, automation)) },
     moves:
       warm === undefined || automation === undefined
         ? []
