@@ -39,14 +39,14 @@ describe("install-scripts", () => {
 
   it("installs nothing of a delivery of which one file isn't what was sent", () => {
     deliver({ "lib/shared.sh": "shared=no\n" });
-    expect(install()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`${root}/delivered isn't what was sent: run pulumi up --replace`) });
+    expect(install()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`${root}/delivered isn't what was sent: run pulumi up --replace`) as string });
     expect(readdirSync(root).sort()).toEqual(["delivered", "elsewhere"]);
   });
 
   it("asks for a delivery that a loss of power took, unless what it brought is installed", () => {
     rmSync(join(root, "delivered"), { recursive: true });
     mkdirSync(join(root, "target"));
-    expect(install()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("nothing was delivered: run pulumi up --replace") });
+    expect(install()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("nothing was delivered: run pulumi up --replace") as string });
   });
 
   it("removes a script of the last manifest that is in this one no more, and no other file", () => {
