@@ -65,8 +65,10 @@ main() {
   read_settings "$settings" "$settings_are" || exit 2
   [[ -n $dry_run ]] || command -v fio >/dev/null || refuse "there is no fio. Do: apt-get install fio"
 
-  local bytes=$((4 << 30)) seconds=30 tier path problem tests result results=() document
+  local bytes=$((4 << 30)) seconds=30 limit tier path problem tests result results=() document
   [[ $size == full ]] || bytes=$((64 << 20)) seconds=5
+  # Before it measures, fio writes the whole file once; a tier that writes less than 4 MiB/s fails.
+  limit=$((4 * seconds + 60 + (bytes >> 22)))
   if [[ -z $dry_run ]]; then
     take_lock "$lock" || exit
     trap clean_up EXIT
@@ -81,19 +83,19 @@ main() {
     if problem=$(reason_against "$tier" "$path" "$bytes"); then
       log warning "$tier is not measured: $problem"
     elif [[ -n $dry_run ]]; then
-      echo "would measure $tier at $path with $(human "$bytes"), at most $((4 * seconds)) s"
+      echo "would measure $tier at $path with $(human "$bytes"), at most $limit s"
     else
-      log info "measuring $tier at $path, at most $((4 * seconds)) s"
+      log info "measuring $tier at $path, at most $limit s"
       make_scratch "$path"
       # Not in a subshell, so that a signal is heard at once.
-      bounded $((4 * seconds + 60)) fio --output-format=json --filename="$NAME" --size="$bytes" --runtime="$seconds" --direct=1 --ioengine=libaio --end_fsync=1 \
+      bounded "$limit" fio --output-format=json --filename="$NAME" --size="$bytes" --runtime="$seconds" --direct=1 --ioengine=libaio --end_fsync=1 \
         --name=sequentialWrite --stonewall --rw=write --bs=1M --iodepth=8 --name=sequentialRead --stonewall --rw=read --bs=1M --iodepth=8 \
         --name=randomWrite --stonewall --rw=randwrite --bs=4k --iodepth=32 --name=randomRead --stonewall --rw=randread --bs=4k --iodepth=32 >"$answer" || true
       tests=$(jq --compact-output '
         .jobs | if length == 4 and all(.error == 0) then . else error("failed") end
         | map({key: .jobname, value: (if .jobname | endswith("Write") then .write else .read end
             | {bytesPerSecond: .bw_bytes, operationsPerSecond: .iops, p99Microseconds: ((.clat_ns.percentile["99.000000"] // 0) / 1000)})}) | from_entries' "$answer" 2>/dev/null) ||
-        { tests=null problem="fio failed or did not end within $((4 * seconds + 60)) s. Do: $here/storage-health.sh"; log warning "$tier is not measured: $problem"; }
+        { tests=null problem="fio failed or did not end within $limit s. Do: $here/storage-health.sh"; log warning "$tier is not measured: $problem"; }
       clean_up
     fi
     result=$(jq --null-input --arg tier "$tier" --arg path "$path" --arg problem "$problem" --argjson tests "$tests" '{tier: $tier, path: $path, problem: (if $problem == "" then null else $problem end), tests: $tests}')
