@@ -366,7 +366,16 @@ look_at_timers() {
 
   # What failed of what a tier stands on; others' failures are others' to report.
   [[ -n $TIMERS ]] || return 0
-  if ! answer=$(bounded 10 systemctl list-units --state=failed --plain --no-legend --full '*.mount' 'systemd-fsck@*' 'lvm2-*'); then
+  local -a points patterns
+  local point
+  split "$HOT_MOUNTS" points
+  for point in "$WARM_MOUNT" "$COLD_MOUNT"; do [[ -z $point ]] || points+=("$point"); done
+  [[ -z $LOG_SOURCES_ROOT ]] || points+=("$LOG_SOURCES_ROOT/*")
+  read -ra patterns < <(systemd-escape --path --suffix=mount -- "${points[@]}") || true
+  # The tree's star is one again; other backslashes would quote what follows.
+  patterns=("${patterns[@]//'\x2a'/'*'}")
+  patterns=("${patterns[@]//\\/\\\\}")
+  if ! answer=$(bounded 10 systemctl list-units --state=failed --plain --no-legend --full -- "${patterns[@]}" 'systemd-fsck@*' 'lvm2-*'); then
     report warning units "failed units cannot be listed" "systemctl --failed"
     return
   fi

@@ -282,6 +282,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     const { findings, figures } = read(stdout);
     expect(status).toBe(1);
     expect(findings).toContainEqual({ level: "warning", subject: "units", fact: "data-warm.mount has failed", remedy: text("systemctl status") });
+    // What is others' isn't asked for.
+    const unitOf = (path: string) => `${path.slice(1).replaceAll("-", "\\\\x2d").replaceAll("/", "-")}`;
+    expect(world.calls()).toContain(`systemctl list-units --state=failed --plain --no-legend --full -- ${unitOf(world.hot)}.mount ${unitOf(world.warm)}.mount ${unitOf(world.cold)}.mount ${unitOf(world.hot)}-*.mount systemd-fsck@* lvm2-*`);
     expect(figures).toContainEqual({ name: "timer_next_run_timestamp_seconds", value: 1700003600, labels: { timer: "good" } });
     expect(figures).toContainEqual({ name: "service_succeeded", value: 1, labels: { service: "good" } });
   });
