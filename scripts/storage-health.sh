@@ -332,17 +332,15 @@ look_at_timers() {
   local unit answer property value load active last next result exit_status
   split "$TIMERS" units
   for unit in "${units[@]}"; do
-    if ! answer=$(bounded 10 systemctl show --timestamp=unix --property=LoadState,ActiveState,LastTriggerUSec,NextElapseUSecRealtime -- "$unit.timer"); then
+    if ! answer=$(bounded 10 systemctl show --property=LoadState,ActiveState -- "$unit.timer"); then
       report warning timers "could not look at $unit.timer" "systemctl status $unit.timer"
       continue
     fi
-    load='' active='' last='' next='' result='' exit_status=''
+    load='' active='' result='' exit_status=''
     while IFS='=' read -r property value; do
-      case $property in LoadState) load=$value ;; ActiveState) active=$value ;; LastTriggerUSec) last=$value ;; NextElapseUSecRealtime) next=$value ;; esac
+      case $property in LoadState) load=$value ;; ActiveState) active=$value ;; esac
     done <<<"$answer"
     figure timer_active "$([[ $load == loaded && $active == active ]] && echo 1 || echo 0)" timer "$unit"
-    [[ ! $last =~ ^@[1-9][0-9]*$ ]] || figure timer_last_run_timestamp_seconds "${last#@}" timer "$unit"
-    [[ ! $next =~ ^@[1-9][0-9]*$ ]] || figure timer_next_run_timestamp_seconds "${next#@}" timer "$unit"
     if [[ $load != loaded ]]; then
       report warning timers "there is no $unit.timer" "pulumi up --refresh"
       continue
@@ -364,14 +362,21 @@ look_at_timers() {
     fi
   done
 
-  # What failed of what a tier stands on; others' failures are others' to report.
   [[ -n $TIMERS ]] || return 0
+  # Of those without a time, such as the next one while the service runs, there is no figure.
+  answer=$(bounded 10 systemctl list-timers --all --output=json -- "${units[@]/%/.timer}") || answer='[]'
+  while IFS=$'\t' read -r unit last next; do
+    ((last == 0)) || figure timer_last_run_timestamp_seconds "$last" timer "$unit"
+    ((next == 0)) || figure timer_next_run_timestamp_seconds "$next" timer "$unit"
+  done < <(jq --raw-output '.[] | [(.unit | rtrimstr(".timer")), (.last / 1000000 | floor), (.next / 1000000 | floor)] | @tsv' <<<"$answer" 2>/dev/null)
+
+  # What failed of what a tier stands on; others' failures are others' to report.
   local -a points patterns
   local point
   split "$HOT_MOUNTS" points
   for point in "$WARM_MOUNT" "$COLD_MOUNT"; do [[ -z $point ]] || points+=("$point"); done
   [[ -z $LOG_SOURCES_ROOT ]] || points+=("$LOG_SOURCES_ROOT/*")
-  read -ra patterns < <(systemd-escape --path --suffix=mount -- "${points[@]}") || true
+  read -ra patterns < <(systemd-escape --path --suffix=mount -- "${points[@]}" 2>/dev/null) || true
   # The tree's star is one again; other backslashes would quote what follows.
   patterns=("${patterns[@]//'\x2a'/'*'}")
   patterns=("${patterns[@]//\\/\\\\}")

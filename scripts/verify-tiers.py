@@ -244,7 +244,7 @@ def writes(folder: str) -> bool:
 
 
 def check_timer(name: str, calendar: str) -> str:
-    command = ["systemctl", "show", "--timestamp=unix", "--property=LoadState,UnitFileState,ActiveState,FragmentPath,NextElapseUSecRealtime", "--", f"{name}.timer"]
+    command = ["systemctl", "show", "--property=LoadState,UnitFileState,ActiveState,FragmentPath", "--", f"{name}.timer"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True).stdout
     unit = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     if unit.get("LoadState") != "loaded":
@@ -254,9 +254,11 @@ def check_timer(name: str, calendar: str) -> str:
     with open(unit["FragmentPath"], encoding="utf-8") as file:
         if f"OnCalendar={calendar}" not in file.read().splitlines():
             raise Failed(f"{name}.timer does not run {calendar}. {HEAL}")
-    after = unit.get("NextElapseUSecRealtime", "").removeprefix("@")
+    command = ["systemctl", "list-timers", "--all", "--output=json", "--", f"{name}.timer"]
+    listed = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True).stdout or "[]")
+    after = next((one["next"] for one in listed if one["unit"] == f"{name}.timer"), 0)
     # None while its service runs.
-    when = f"next {datetime.datetime.fromtimestamp(int(after), datetime.UTC):%Y-%m-%d %H:%M:%S} UTC" if after.isdigit() and int(after) > 0 else "its service runs now"
+    when = f"next {datetime.datetime.fromtimestamp(after / 1e6, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC" if after else "its service runs now"
     return f"{name}: {calendar}, {when}"
 
 

@@ -17,7 +17,7 @@ const test = plain.extend<{ readonly world: World }>({
     chmodSync(world.path, 0o755);
     await world.must(["bash", "-euc", 'cd "$1"; for user in daemon games root; do install --directory --owner=$user --group=$user --mode=750 hot/$user hot/$user/data; done; mkdir also; mount --bind hot/daemon also; chmod 755 warm cold; mkdir -m 755 warm/logs cold/jts', "make", world.path]);
     writeFileSync(join(world.path, "timer"), "[Timer]\nOnCalendar=daily\n");
-    world.program("systemctl", `printf '%s\\n' LoadState=loaded UnitFileState=enabled ActiveState=active FragmentPath=${world.path}/timer NextElapseUSecRealtime=@1700003600`);
+    world.program("systemctl", `case $1 in show) printf '%s\\n' LoadState=loaded UnitFileState=enabled ActiveState=active FragmentPath=${world.path}/timer ;; list-timers) echo '[{"next":1700003600000000,"left":1,"last":0,"passed":0,"unit":"tiered-storage.timer","activates":"tiered-storage.service"}]' ;; esac`);
     await use(world);
   },
 });
