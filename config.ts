@@ -173,6 +173,12 @@ const automation = z.strictObject({
   /** Above the one, what is oldest on warm goes to cold, until warm is below the other. */
   warmHighPercent: percent.default(85),
   warmLowPercent: percent.default(75),
+  /** Older than this, the newest backup of a volume is a finding of the health report; 0: its age doesn't matter. */
+  backupWarningHours: z.int().min(0).default(36),
+  /** Where Prometheus's node exporter reads *.prom files; nothing is written where the folder isn't there. */
+  metricsFolder: namedPath.default("/var/lib/prometheus/node-exporter"),
+  /** Verify, once all is made and when any of it changed, that it works. */
+  verify: z.boolean().default(true),
 });
 
 const SECTIONS = {

@@ -29,6 +29,6 @@ export function packagesFor({ hot, warm, cold, automation }: HostSettings): stri
     ...(hot?.layout === "lvm" ? ["lvm2", "xfsprogs", "e2fsprogs"] : []),
     ...(warm === undefined ? [] : ["btrfs-progs"]),
     ...(cold === undefined ? [] : ["nfs-common"]),
-    ...(automation === undefined ? [] : ["python3", "zstd", "jq", "rsync", "smartmontools"]),
+    ...(automation === undefined ? [] : ["python3", "zstd", "jq", "rsync", "smartmontools", "sysstat", "fio"]),
   ];
 }

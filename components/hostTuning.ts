@@ -9,6 +9,8 @@ export interface HostTuningArgs {
   readonly host: string;
   readonly settings: TuningSettings;
   readonly hot: HotSettings;
+  /** A unit that is started when the trim fails. */
+  readonly onFailure?: string | undefined;
 }
 
 /** What the kernel is told for the hot tier: the I/O scheduler, network buffers, and a weekly trim. */
@@ -16,7 +18,11 @@ export class HostTuning extends pulumi.ComponentResource {
   /** Timer → its calendar. */
   readonly timers: Readonly<Record<string, string>>;
 
-  constructor(name: string, { host, settings, hot }: HostTuningArgs, options?: pulumi.ComponentResourceOptions) {
+  static timersOf({ fstrimOnCalendar }: TuningSettings, hot: HotSettings): Readonly<Record<string, string>> {
+    return trimmedMountPoints(hot).length === 0 ? {} : { "fstrim-all": fstrimOnCalendar };
+  }
+
+  constructor(name: string, { host, settings, hot, onFailure }: HostTuningArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:HostTuning", name, {}, options);
     const { scheduler, sysctl, fstrimOnCalendar } = settings;
     new ConfigFile(
@@ -32,7 +38,7 @@ export class HostTuning extends pulumi.ComponentResource {
       );
     }
     const mountPoints = trimmedMountPoints(hot);
-    this.timers = mountPoints.length === 0 ? {} : { "fstrim-all": fstrimOnCalendar };
+    this.timers = HostTuning.timersOf(settings, hot);
     if (mountPoints.length > 0) {
       new SystemdTimer(
         `${name}-fstrim`,
@@ -42,15 +48,34 @@ export class HostTuning extends pulumi.ComponentResource {
           description: "Trim of the hot tier's filesystems",
           onCalendar: fstrimOnCalendar,
           randomizedDelaySeconds: 3600,
+          ...(onFailure === undefined ? {} : { unit: { OnFailure: onFailure } }),
           service: {
             // A mount that isn't there must not keep the others from being trimmed.
             ExecStart: mountPoints.map((mountPoint) => `-/usr/sbin/fstrim --verbose ${unitWord(mountPoint)}`),
             TimeoutStartSec: "2h",
             Nice: 19,
             IOSchedulingClass: "idle",
+            ProtectSystem: "full",
             ProtectHome: true,
+            PrivateTmp: true,
             PrivateNetwork: true,
+            ProtectControlGroups: true,
+            ProtectKernelLogs: true,
+            ProtectKernelModules: true,
+            ProtectKernelTunables: true,
+            ProtectHostname: true,
+            RestrictAddressFamilies: "AF_UNIX",
+            RestrictNamespaces: true,
+            RestrictRealtime: true,
+            RestrictSUIDSGID: true,
+            LockPersonality: true,
+            MemoryDenyWriteExecute: true,
             NoNewPrivileges: true,
+            SystemCallArchitectures: "native",
+            SystemCallFilter: "@system-service",
+            SystemCallErrorNumber: "EPERM",
+            // The second, for folders that are closed to others.
+            CapabilityBoundingSet: "CAP_SYS_ADMIN CAP_DAC_READ_SEARCH",
           },
         },
         { parent: this },

@@ -305,6 +305,8 @@ export function automationEnvironment(settings: HostSettings, automation: Automa
     WARM_HIGH_PERCENT: String(automation.warmHighPercent),
     WARM_LOW_PERCENT: String(automation.warmLowPercent),
     MOVES_JOURNAL,
+    BACKUP_WARNING_HOURS: String(automation.backupWarningHours),
+    METRICS_FOLDER: automation.metricsFolder,
     TIMERS: timers.join(":"),
   };
 }

@@ -20,38 +20,48 @@ export interface TieringAutomationArgs {
   readonly watched?: readonly string[];
 }
 
+/** Started when a run of ours fails, so that what health tells and writes is as new as the failure. */
+export const HEALTH_UNIT = "storage-health.service";
+
 const SCRIPTS = fileURLToPath(new URL("../scripts", import.meta.url));
-const INSTALLED = "/usr/local/lib/jts-storage";
+export const INSTALLED = "/usr/local/lib/jts-storage";
+/** Where people look for it. */
+const MONITOR_LINK = "/usr/local/bin/jts-storage-monitor.sh";
 /** In the home of the user who connects: nobody else can put anything there. */
 const DELIVERED = ".jts-storage-delivered";
 const SETTINGS_FILE = "/etc/jts-storage/tiers.env";
+/** What the scripts write besides data, which goes with them. */
+const WRITTEN = [MOVES_JOURNAL, `${MOVES_JOURNAL}.1`, "/var/lib/jts-storage/health.json", "/var/lib/jts-storage/performance.json"];
 
 /** What moves data between the tiers by its age, and watches them: scripts, their settings, their timers. */
 export class TieringAutomation extends pulumi.ComponentResource {
   /** Timer → its calendar. */
   readonly timers: Readonly<Record<string, string>>;
 
-  constructor(name: string, { host, settings, automation, watched = [] }: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
-    super("jts-storage:TieringAutomation", name, {}, options);
-    const hasBackups = backupVolumes(settings, automation).length > 0;
-    this.timers = {
+  static timersOf(settings: HostSettings, automation: AutomationSettings): Readonly<Record<string, string>> {
+    return {
       "tiered-storage": automation.onCalendar,
       "storage-health": automation.healthOnCalendar,
-      ...(hasBackups ? { "lvm-backup": automation.backupOnCalendar } : {}),
+      ...(backupVolumes(settings, automation).length > 0 ? { "lvm-backup": automation.backupOnCalendar } : {}),
       ...(settings.cold === undefined ? {} : { "nas-archival": automation.archivalOnCalendar }),
     };
+  }
+
+  constructor(name: string, { host, settings, automation, watched = [] }: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
+    super("jts-storage:TieringAutomation", name, {}, options);
+    this.timers = TieringAutomation.timersOf(settings, automation);
 
     const settingsFile = new ConfigFile(
       `${name}-settings`,
       { host, path: SETTINGS_FILE, content: printEnvironment(automationEnvironment(settings, automation, [...Object.keys(this.timers), ...watched])) },
       { parent: this },
     );
-    const scripts = this.#deliverScripts(name, settings.connection);
+    const scripts = this.#deliverScripts(name, settings.connection, automation);
 
     const timer = (script: string, description: string, onCalendar: string, unit: Directives, service: Directives) =>
       new SystemdTimer(
         `${name}-${script}`,
-        { host, name: script, description, onCalendar, randomizedDelaySeconds: 900, unit, service: { Nice: 19, IOSchedulingClass: "idle", ...SANDBOX, ...service } },
+        { host, name: script, description, onCalendar, randomizedDelaySeconds: 900, unit: { ...(`${script}.service` === HEALTH_UNIT ? {} : { OnFailure: HEALTH_UNIT }), ...unit }, service: { Nice: 19, IOSchedulingClass: "idle", ...SANDBOX, ...service } },
         { parent: this, dependsOn: [settingsFile, scripts] },
       );
     timer(
@@ -62,14 +72,15 @@ export class TieringAutomation extends pulumi.ComponentResource {
       { RequiresMountsFor: unitWord(settings.warm?.mountPoint ?? "/") },
       { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h" },
     );
-    if (hasBackups) {
+    if ("lvm-backup" in this.timers) {
       timer(
         "lvm-backup",
         "Archives of the hot tier's volumes",
         automation.backupOnCalendar,
         { RequiresMountsFor: unitWord(settings.warm?.mountPoint ?? "/") },
-        // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended. It may not load modules itself.
-        { ExecStartPre: "+/usr/sbin/modprobe dm-snapshot", ExecStart: `${INSTALLED}/lvm-backup.sh all`, TimeoutStartSec: "12h", ReadWritePaths: "-/etc/lvm", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_IPC_LOCK CAP_SYS_NICE CAP_MKNOD` },
+        // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended. It may not load modules itself. A
+        // snapshot is mounted in a namespace of its own, so that a kill leaves no mount.
+        { ExecStartPre: "+/usr/sbin/modprobe dm-snapshot", ExecStart: `${INSTALLED}/lvm-backup.sh all`, TimeoutStartSec: "12h", ReadWritePaths: "-/etc/lvm", RestrictNamespaces: "mnt", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_IPC_LOCK CAP_SYS_NICE CAP_MKNOD` },
       );
     }
     if (settings.cold !== undefined) {
@@ -83,14 +94,14 @@ export class TieringAutomation extends pulumi.ComponentResource {
       );
     }
     // Critical findings are the run's failure, so that systemd shows them.
-    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh`, SuccessExitStatus: 1, TimeoutStartSec: "5min", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO` });
+    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh --save`, SuccessExitStatus: 1, TimeoutStartSec: "5min", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO` });
     this.registerOutputs({});
   }
 
   /** Copied by SFTP, then proved to be what was sent, and installed as root's. */
-  #deliverScripts(name: string, connection: HostSettings["connection"]): pulumi.Resource {
+  #deliverScripts(name: string, connection: HostSettings["connection"], { metricsFolder }: AutomationSettings): pulumi.Resource {
     const manifest = scriptsManifest();
-    const create = asRoot(connection, "install-scripts", DELIVERED, INSTALLED);
+    const create = asRoot(connection, "install-scripts", DELIVERED, INSTALLED, MONITOR_LINK);
     const copy = new remote.CopyToRemote(
       `${name}-copy`,
       { connection: connectionArgs(connection), source: new pulumi.asset.FileArchive(SCRIPTS), remotePath: DELIVERED, triggers: [sha256(create)] },
@@ -98,11 +109,14 @@ export class TieringAutomation extends pulumi.ComponentResource {
     );
     return new remote.Command(
       `${name}-install`,
-      { connection: connectionArgs(connection), create, stdin: manifest, delete: asRoot(connection, "remove-scripts", INSTALLED, MOVES_JOURNAL, `${MOVES_JOURNAL}.1`), logging: "stderr", addPreviousOutputInEnv: false },
+      { connection: connectionArgs(connection), create, stdin: manifest, delete: asRoot(connection, "remove-scripts", INSTALLED, MONITOR_LINK, ...WRITTEN, `${metricsFolder}/jts-storage.prom`), logging: "stderr", addPreviousOutputInEnv: false },
       { parent: this, dependsOn: [copy] },
     );
   }
 }
+
+/** What no tool of storage needs of the kernel; modules are not among it, since LVM loads that of snapshots. */
+const FILTERED: Directives = { SystemCallArchitectures: "native", SystemCallFilter: "~@clock @cpu-emulation @debug @obsolete @raw-io @reboot @swap", SystemCallErrorNumber: "EPERM" };
 
 /**
  * Tried on Debian 12. ProtectSystem=strict would look at each mount, and wait for a NAS that is away. PrivateDevices and ProtectKernelModules would break LVM's tools, and the proof of which device is
@@ -119,6 +133,9 @@ const SANDBOX: Directives = {
   RestrictAddressFamilies: "AF_UNIX AF_INET AF_INET6 AF_NETLINK",
   LockPersonality: true,
   NoNewPrivileges: true,
+  ProtectKernelLogs: true,
+  RestrictNamespaces: true,
+  ...FILTERED,
   CapabilityBoundingSet: "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER CAP_FSETID CAP_LEASE CAP_SYS_ADMIN CAP_SETFCAP",
 };
 

@@ -1,18 +1,23 @@
-# Usage: bash -c "$THIS" install-scripts DELIVERED TARGET, the manifest (lines of sha256sum) on standard input
+# Usage: bash -c "$THIS" install-scripts DELIVERED TARGET [LINK], the manifest (lines of sha256sum) on standard input
 # Installs the scripts that were just delivered, once each is proved to be what was sent; removes those of the last
-# manifest that are in this one no more; takes the delivered copies away.
+# manifest that are in this one no more; takes the delivered copies away. LINK leads to the script of its name.
 set -euo pipefail
-delivered=$1 target=$2
+delivered=$1 target=$2 link=${3-}
 manifest=$(cat)
 # What is installed is root's: a link would have it written elsewhere.
 refuse_link() { [[ ! -L $1 ]] || { echo "$1 is a symbolic link; look whose it is, and take it away" >&2; exit 1; }; }
 refuse_link "$target"
+if [[ -n $link && -e $link || -L $link ]] && [[ $(readlink -- "$link") != "$target/${link##*/}" ]]; then
+  echo "$link exists already and isn't ours; move it away" >&2
+  exit 1
+fi
+make_link() { [[ -z $link ]] || ln --symbolic --force --no-target-directory -- "$target/${link##*/}" "$link"; }
 # The state has the delivery, which a loss of power can take before it is on the disk.
 ask_for_delivery() { echo "$1: run pulumi up --replace on the CopyToRemote resource" >&2; exit 1; }
 paths() { sed 's/^[0-9a-f]\{64\}  //'; }
 if [[ ! -d $delivered ]]; then
   # Nothing was delivered because nothing changed.
-  cd -- "$target" && sha256sum --quiet --check --strict <<<"$manifest" && exit 0
+  cd -- "$target" && sha256sum --quiet --check --strict <<<"$manifest" && make_link && exit 0
   ask_for_delivery "$target isn't as declared, and nothing was delivered"
 fi
 # The copy of a folder is the folder itself, or what is in it, by the path it was given and what was there before.
@@ -34,6 +39,7 @@ if [[ -e $target/.manifest ]]; then
 fi
 printf '%s\n' "$manifest" >"$target/.manifest"
 (cd -- "$target" && sha256sum --quiet --check --strict .manifest)
+make_link
 # A loss of power must not take what the state has from now on.
 sync --file-system -- "$target"
 rm --recursive --force -- "$delivered"

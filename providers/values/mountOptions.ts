@@ -369,6 +369,12 @@ export function liveDifferences(type: string, declared: readonly string[], live:
   return [...missing.map((option) => `${option} is missing`), ...surplus.map((flag) => `${flag} was not asked for`)];
 }
 
+/** Those of the declared options that a live mount shows for sure, in the kernel's words; sizes may be smaller where an NFS server granted less. */
+export function shownOptions(type: string, declared: readonly string[]): string[] {
+  const silent = SILENT_DEFAULTS[type] ?? [];
+  return declared.filter((option) => !UNSHOWN.test(option) && option !== "rw" && !silent.includes(option)).map((option) => translate(type, option));
+}
+
 /** Whether a value that the kernel shows is what was declared, in its words or after it asked the server. */
 function isSameValue(type: string, name: string, declared: string, shown: string): boolean {
   if (type.startsWith("nfs")) {

@@ -26,6 +26,7 @@ read_settings() {
   RULES='[]' WARM_HIGH_PERCENT=85 WARM_LOW_PERCENT=75 MOVES_JOURNAL=/var/lib/jts-storage/moves.jsonl
   BACKUP_VOLUMES='' BACKUPS_KEPT_DAYS=7 POSTGRES_DATABASES='' DEVELOPMENT_SOURCES='' DEVELOPMENT_KEPT_DAYS=30
   CLICKHOUSE_TO_COLD_AFTER_DAYS=30 ARCHIVES_KEPT_DAYS=90
+  STATE_FOLDER=/var/lib/jts-storage METRICS_FOLDER=/var/lib/prometheus/node-exporter BACKUP_WARNING_HOURS=36
   { exec {descriptor}<"$file"; } 2>/dev/null || { log error "cannot read the settings, $file"; return 1; }
   # The open file is judged and then run, so that none can be put in its place between.
   read -r owner mode < <(stat --dereference --format='%u %a' "/dev/fd/$descriptor")
@@ -38,6 +39,10 @@ read_settings() {
   exec {descriptor}<&-
   for name in LOGS_TO_WARM_AFTER_DAYS BACKUPS_TO_COLD_AFTER_DAYS TEMP_AFTER_DAYS WARM_LOGS_AFTER_DAYS PROBE_SECONDS; do
     [[ ${!name} =~ ^[0-9]+$ ]] || { log error "$file: $name='${!name}' is no whole number"; return 1; }
+  done
+  [[ $BACKUP_WARNING_HOURS =~ ^[0-9]+$ ]] || { log error "$file: BACKUP_WARNING_HOURS='$BACKUP_WARNING_HOURS' is no whole number"; return 1; }
+  for name in STATE_FOLDER METRICS_FOLDER; do
+    [[ ${!name} == /* ]] || { log error "$file: $name='${!name}' is no absolute path"; return 1; }
   done
   for name in USAGE_WARNING_PERCENT USAGE_CRITICAL_PERCENT WARM_HIGH_PERCENT WARM_LOW_PERCENT; do
     [[ ${!name} =~ ^[0-9]+(\.[0-9]+)?$ ]] || { log error "$file: $name='${!name}' is no percentage"; return 1; }
@@ -210,4 +215,16 @@ above() {
 # human BYTES: with a binary unit.
 human() {
   numfmt --to=iec-i --suffix=B -- "$1"
+}
+
+# write_whole FILE: standard input becomes FILE, in one step, so that no reader sees half of it; its folder is there. A link
+# in its place is replaced, not followed.
+write_whole() {
+  local temporary
+  temporary=$(mktemp "${1%/*}/.${1##*/}.XXXXXXXXXX") || return 1
+  if cat >"$temporary" && chmod 644 -- "$temporary" && sync --data -- "$temporary" && mv --no-target-directory -- "$temporary" "$1"; then
+    return 0
+  fi
+  rm --force -- "$temporary"
+  return 1
 }

@@ -89,6 +89,11 @@ export class LabStack {
     await writeFile(this.#configFile, stringify(committed));
   }
 
+  /** The stack's configuration, as the last {@link configure} left it. */
+  get configFile(): string {
+    return this.#configFile;
+  }
+
   /** What an operation says that must fail. */
   async refusal(operation: () => Promise<unknown>): Promise<string> {
     try {

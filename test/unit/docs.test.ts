@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ROOT } from "../../setup/project.ts";
 
@@ -21,5 +21,22 @@ describe("docs/safety.md", () => {
       return names.filter((name) => !text.includes(JSON.stringify(name))).map((name) => `${file}: ${name}`);
     });
     expect(missing).toEqual([]);
+  });
+});
+
+describe("the documentation", () => {
+  const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".md")).map((name) => join("docs", name))];
+
+  it("links to files and headings that there are", () => {
+    // As GitHub makes them of headings.
+    const anchors = (page: string) => [...readFileSync(join(ROOT, page), "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => heading.toLowerCase().replaceAll(/[^\w -]/g, "").replaceAll(" ", "-"));
+    const broken = pages.flatMap((page) =>
+      [...readFileSync(join(ROOT, page), "utf8").matchAll(/\]\((?!https?:)([^)\s#]*)(?:#([^)\s]*))?\)/g)].flatMap(([link, path = "", anchor]) => {
+        const target = path === "" ? page : join(dirname(page), path);
+        return existsSync(join(ROOT, target)) && (anchor === undefined || anchors(target).includes(anchor)) ? [] : [`${page}: ${link}`];
+      }),
+    );
+    expect(pages.length).toBeGreaterThan(20);
+    expect(broken).toEqual([]);
   });
 });

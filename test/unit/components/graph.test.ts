@@ -69,6 +69,15 @@ describe("the graph of a host with all tiers", () => {
     expect(get("trading-automation-install").dependencies).toContain("trading-automation-copy");
   });
 
+  it("verification waits for all that it looks at", () => {
+    expect([...before("trading-verification-run")]).toEqual(expect.arrayContaining(["trading-hot-kafka-tree", "trading-warm-also", "trading-cold-folders", "trading-tuning-fstrim", "trading-automation-install", "trading-automation-storage-health"]));
+  });
+
+  it("a run of ours that fails has health look at once, and health itself starts nothing", () => {
+    const onFailure = (name: string) => (get(name).inputs.unit as Record<string, string> | undefined)?.OnFailure;
+    expect([onFailure("trading-automation-tiered-storage"), onFailure("trading-tuning-fstrim"), onFailure("trading-automation-storage-health")]).toEqual(["storage-health.service", "storage-health.service", undefined]);
+  });
+
   it("children are named after their parent", () => {
     for (const { name, parent } of graph.values()) if (parent !== undefined && parent.startsWith("trading-")) expect(name.startsWith(`${parent}-`), name).toBe(true);
   });
@@ -88,7 +97,7 @@ describe("the graph of a host with all tiers", () => {
 
   it("commands check the host's key, and their connection is a secret", () => {
     const commands = [...graph.values()].filter(({ type }) => type.startsWith("command:"));
-    expect(commands.length).toBe(3);
+    expect(commands.length).toBe(4);
     for (const { inputs } of commands) expect(inputs.connection).toMatchObject({ value: { hostKey: host.connection.hostKey } });
   });
 });

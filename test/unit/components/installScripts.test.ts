@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runLocally } from "../providers/runLocally.ts";
 
 const PROGRAM = readFileSync(new URL("../../../components/deploy/install-scripts.sh", import.meta.url), "utf8").replaceAll("--owner=root --group=root ", "");
+const REMOVAL = readFileSync(new URL("../../../components/deploy/remove-scripts.sh", import.meta.url), "utf8");
 const scripts = { "run.sh": "#!/bin/bash\necho run\n", "lib/shared.sh": "shared=yes\n" };
 const manifestOf = (files: Readonly<Record<string, string>>) => Object.entries(files).map(([path, text]) => `${createHash("sha256").update(text).digest("hex")}  ${path}`).join("\n");
 
@@ -23,7 +24,8 @@ function deliver(changes: Partial<typeof scripts> = {}): void {
   for (const [path, text] of Object.entries({ ...scripts, ...changes })) writeFileSync(join(root, "delivered", path), text);
 }
 
-const install = (files: Readonly<Record<string, string>> = scripts) => runLocally({ argv: ["bash", "-c", PROGRAM, "install-scripts", join(root, "delivered"), join(root, "target")], stdin: manifestOf(files) });
+const install = (files: Readonly<Record<string, string>> = scripts, ...link: string[]) => runLocally({ argv: ["bash", "-c", PROGRAM, "install-scripts", join(root, "delivered"), join(root, "target"), ...link], stdin: manifestOf(files) });
+const remove = (...more: string[]) => runLocally({ argv: ["bash", "-c", REMOVAL, "remove-scripts", join(root, "target"), ...more] });
 const traces = () => [".", ...readdirSync(join(root, "elsewhere"))].map((name) => [name, lstatSync(join(root, "elsewhere", name)).mode, name === "theirs" ? readFileSync(join(root, "elsewhere", name), "utf8") : ""]);
 
 describe("install-scripts", () => {
@@ -37,14 +39,14 @@ describe("install-scripts", () => {
 
   it("installs nothing of a delivery of which one file isn't what was sent", () => {
     deliver({ "lib/shared.sh": "shared=no\n" });
-    expect(install()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`${root}/delivered isn't what was sent: run pulumi up --replace`) });
+    expect(install()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`${root}/delivered isn't what was sent: run pulumi up --replace`) as string });
     expect(readdirSync(root).sort()).toEqual(["delivered", "elsewhere"]);
   });
 
   it("asks for a delivery that a loss of power took, unless what it brought is installed", () => {
     rmSync(join(root, "delivered"), { recursive: true });
     mkdirSync(join(root, "target"));
-    expect(install()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("nothing was delivered: run pulumi up --replace") });
+    expect(install()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("nothing was delivered: run pulumi up --replace") as string });
   });
 
   it("removes a script of the last manifest that is in this one no more, and no other file", () => {
@@ -76,5 +78,30 @@ describe("install-scripts", () => {
     expect(traces()).toEqual(before);
     expect(lstatSync(join(root, "target/run.sh")).isFile()).toBe(true);
     expect(readdirSync(join(root, "target")).sort()).toEqual([".manifest", "lib", "run.sh"]);
+  });
+});
+
+describe("the link to a script, and what scripts write", () => {
+  it("comes with the scripts and goes with them, as does a file that they wrote; what others put there stays", () => {
+    const link = join(root, "run.sh");
+    expect(install(scripts, link)).toMatchObject({ exitCode: 0, stderr: "" });
+    expect([realpathSync(link), lstatSync(link).isSymbolicLink()]).toEqual([join(root, "target/run.sh"), true]);
+    rmSync(link);
+    // Nothing is delivered, since nothing changed.
+    expect([install(scripts, link).exitCode, realpathSync(link)]).toEqual([0, join(root, "target/run.sh")]);
+    writeFileSync(join(root, "elsewhere/health.json"), "{}");
+    expect(remove(link, join(root, "elsewhere/health.json"), join(root, "elsewhere/absent"))).toMatchObject({ exitCode: 0, stderr: "" });
+    expect([readdirSync(root), readdirSync(join(root, "elsewhere"))]).toEqual([["elsewhere"], ["theirs"]]);
+  });
+
+  it.each([["a file", "file"], ["a link elsewhere", "link"]])("%s of others in its place is refused before anything is installed, and stays when scripts go", (_what, kind) => {
+    const link = join(root, "run.sh");
+    if (kind === "file") writeFileSync(link, "theirs");
+    else symlinkSync(join(root, "elsewhere/theirs"), link);
+    expect(install(scripts, link)).toMatchObject({ exitCode: 1, stderr: `${link} exists already and isn't ours; move it away\n` });
+    expect(readdirSync(root).sort()).toEqual(["delivered", "elsewhere", "run.sh"]);
+    expect(install().exitCode).toBe(0);
+    expect(remove(link).exitCode).toBe(0);
+    expect(readFileSync(link, "utf8")).toBe("theirs");
   });
 });
