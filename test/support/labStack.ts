@@ -121,13 +121,13 @@ export class LabStack {
   }
 
   /**
-   * An `up` that something happens to once it has said so many lines of resources that are or were being made.
+   * An `up` that something happens to once it has made so many resources, components not counted.
    * @returns the error that it ended with; undefined: it was done before, or in spite of it
    */
-  async upWithFault(linesBefore: number, fault: () => Promise<unknown>, options: UpOptions = {}): Promise<Error | undefined> {
+  async upWithFault(made: number, fault: () => Promise<unknown>, options: UpOptions = {}): Promise<Error | undefined> {
     let happening: Promise<unknown> | undefined;
     this.#saying = (said) => {
-      if ((said.match(/ creat(ing|ed) \(/g)?.length ?? 0) >= linesBefore && said.includes("Updating") && happening === undefined) {
+      if (happening === undefined && said.split("\n").filter((line) => / created \(/.test(line) && !line.includes(" jts-storage:")).length >= made) {
         happening = fault();
         // Told below.
         happening.catch(() => undefined);
@@ -159,8 +159,9 @@ export class LabStack {
     return (await this.#processes()).map(({ words }) => words.join(" "));
   }
 
-  /** What the runbook says after an engine that was killed: its lock is taken back, and a state that it left empty is the one before. */
+  /** What the runbook says after an engine that was killed: what it left behind is ended, its lock taken back, and a state that it left empty is the one before. */
   async recover(): Promise<void> {
+    await this.#kill(/./);
     const file = this.#stateFile();
     if ((await stat(file)).size === 0) await copyFile(`${file}.bak`, file);
     await this.#stack.cancel();

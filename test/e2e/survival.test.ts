@@ -1,0 +1,203 @@
+/** Whatever is cut, killed, away or full: an error that says what to do, nothing half-forgotten, and the next `up` finishes. */
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import * as lab from "../../lab/lab.ts";
+import { hotWith, LabStack, only, warmAlone, type HostSection } from "../support/labStack.ts";
+
+const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
+const fstab = () => on("sha256sum </etc/fstab");
+
+/** Each volume, mount, line, account and folder there once, and nothing else of ours: all that a clean `up` makes. */
+const inventory = () =>
+  on(
+    "lvs --noheadings --options lv_name,lv_size vg_jts; grep x-jts-storage /etc/fstab | sort; findmnt --list --noheadings --types ext4,xfs,btrfs,nfs --output TARGET | sort; sort /var/lib/jts-storage/made; getent passwd | cut -d: -f1,6,7 | sort; ls -R /usr/local/lib/jts-storage; systemctl is-active tiered-storage.timer storage-health.timer fstrim-all.timer; ls -A /etc /etc/systemd/system /run | grep -e jts-new -e fstab.jts -e jts-storage\\\\. || true",
+  );
+
+/** Every kind of resource, and few of each: what is cut is made anew ten times over. */
+const small = (host: HostSection) => {
+  host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" }, kafka: { size: "20GiB" } } };
+  host.cold = { ...(host.cold as object), folders: ["archives"] };
+};
+
+let stack: LabStack;
+/** What an `up` without any fault makes. */
+let clean: string;
+
+beforeAll(async () => {
+  await lab.reset();
+  stack = await LabStack.select();
+  await stack.configure(small);
+  await stack.up();
+  clean = await inventory();
+  await stack.destroy();
+});
+
+describe("an `up` that is cut again and again", () => {
+  interface Fault {
+    readonly what: string;
+    readonly happen: () => Promise<void>;
+    readonly recover?: () => Promise<void>;
+    /** How many resources each `up` makes before its end; each goes on from where the last one was cut. */
+    readonly moments: readonly number[];
+  }
+
+  const faults: readonly Fault[] = [
+    { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments: [1, 2, 3, 3, 4, 4, 5, 5, 6, 6] },
+    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [2, 5, 8, 10] },
+    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.recover(), moments: [2, 5, 8, 10] },
+  ];
+
+  /** Scripts that a loss of power took before they were installed are delivered anew, as the error asks for. */
+  const asAsked = async (error: Error | undefined) => {
+    if (error?.message.includes("pulumi up --replace") !== true) return {};
+    return { replace: (await stack.state()).flatMap(({ urn, type }) => (type === "command:remote:CopyToRemote" ? [urn] : [])) };
+  };
+
+  it.each(faults)("$what is finished by the next one, nothing made twice, nothing forgotten", async ({ happen, recover, moments }) => {
+    let cuts = 0;
+    let identities = new Map<string, string>();
+    let error: Error | undefined;
+    for (const moment of moments) {
+      error = await stack.upWithFault(moment, happen, await asAsked(error));
+      if (error !== undefined) cuts++;
+      await recover?.();
+      // What was once in the state, with its UUID, is never made again.
+      const now = new Map((await stack.state()).flatMap(({ urn, outputs }) => (typeof outputs?.uuid === "string" ? [[urn, outputs.uuid] as const] : [])));
+      for (const [urn, uuid] of identities) expect([urn, now.get(urn)]).toEqual([urn, uuid]);
+      identities = now;
+      console.log(`${moment}: ${error === undefined ? "finished" : "cut"}, ${identities.size} UUIDs`);
+    }
+    expect(cuts).toBeGreaterThanOrEqual(moments.length * 0.6);
+    const replace = await asAsked(error);
+    try {
+      await stack.up({ refresh: true, ...replace });
+    } catch (late) {
+      // That of the last cut is told by the first `up` that gets there.
+      await stack.up({ refresh: true, ...(await asAsked(late as Error)) });
+    }
+    expect(await inventory()).toBe(clean);
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    // An engine's end is its connections' end.
+    await vi.waitFor(async () => expect(await stack.running()).toEqual([]), { timeout: 90_000, interval: 1000 });
+    await stack.destroy();
+    expect(await on(`wipefs --no-act ${lab.NVME_PATH} ${lab.SATA_PARTITION_PATH}; test ! -e /var/lib/jts-storage; grep -c x-jts-storage /etc/fstab || true`)).toBe("0");
+  });
+});
+
+describe("two stacks that work on one host at the same time", () => {
+  it("wait for each other, say so, and each line of fstab is whole", async () => {
+    const other = await LabStack.select({ name: "other" });
+    await stack.configure(warmAlone());
+    await other.configure(hotWith({ redis: { size: "1GiB" }, kafka: { size: "20GiB" } }));
+    // Held until both have asked for it, so that both must wait.
+    await on("systemd-run --quiet --unit=writer flock /run/jts-storage.lock sleep 25");
+    const outcomes = await Promise.all([stack.up(), other.up()]);
+    for (const { said } of outcomes) expect(said).toContain("another writer is at work there; waiting for it");
+    expect(await on("grep --count x-jts-storage /etc/fstab; findmnt --verify >/dev/null; echo $?")).toBe("6\n0");
+    expect(await Promise.all([stack.up({ refresh: true }), other.up({ refresh: true })])).toMatchObject([{ changes: {} }, { changes: {} }]);
+    await Promise.all([stack.destroy(), other.destroy()]);
+    expect(await on("grep --count x-jts-storage /etc/fstab || true")).toBe("0");
+  });
+});
+
+describe("a host that doesn't let us work", () => {
+  const OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUEmB3NIQFNsmo4Kd7wgO3T6Dm4vFf7vRk1Y0bqW";
+  const connection = (change: Record<string, unknown>) => (host: HostSection) => {
+    warmAlone()(host);
+    host.connection = { ...(host.connection as object), ...change };
+  };
+
+  beforeAll(async () => {
+    await stack.configure(warmAlone());
+    await stack.up();
+    await on("useradd --create-home asked && cp --recursive /home/jts/.ssh /home/asked/ && chown --recursive asked:asked /home/asked/.ssh");
+  });
+  afterAll(async () => {
+    await stack.configure(warmAlone());
+    await stack.destroy();
+  });
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ["another host key", { hostKey: OTHER_KEY }, /could not be reached: .*[Hh]ost key.*\n *Next: ssh /s],
+    ["a user that it doesn't know", { user: "nobody-here" }, /could not be reached: .*Permission denied.*\n *Next: ssh /s],
+    ["a port where nobody answers", { port: 1 }, /could not be reached: .*refused.*\n *Next: ssh /s],
+    ["a user of whom sudo wants a password", { user: "asked" }, /asked can't become root without a password: .*\n *Next: visudo/s],
+  ])("%s: an error with the next command to try, and state and host as before", async (_what, change, expected) => {
+    const before = [await fstab(), JSON.stringify(await stack.state())];
+    await stack.configure(connection(change));
+    expect(await stack.refusal(() => stack.refresh())).toMatch(expected);
+    expect([await fstab(), JSON.stringify(await stack.state())]).toEqual(before);
+  });
+
+  it("one that hangs is given up within its timeout", async () => {
+    await stack.configure(connection({ timeoutSeconds: 10 }));
+    await stack.up();
+    const before = JSON.stringify(await stack.state());
+    await lab.freeze("storage-host");
+    const began = Date.now();
+    // Its own count of connections would hang too.
+    const error = await stack.upWithFault(Number.POSITIVE_INFINITY, () => Promise.resolve(), { refresh: true });
+    const seconds = (Date.now() - began) / 1000;
+    await lab.thaw("storage-host");
+    expect(error?.message).toMatch(/could not be reached/);
+    expect(seconds).toBeLessThan(60);
+    expect(JSON.stringify(await stack.state())).toBe(before);
+  });
+
+  it.each<[string, string, string, RegExp]>([
+    ["without a tool", "mv /usr/sbin/lvm /usr/sbin/lvm.away", "mv /usr/sbin/lvm.away /usr/sbin/lvm", /exit code 127: .*lvm: command not found.*\n *Next: install on the host what has lvm/s],
+    ["with a read-only root", "mount --options remount,ro /", "mount --options remount,rw /", /Read-only file system/],
+    ["with a full root", "fallocate --length $(($(stat --file-system --format='%f * %S' /) - 8 * 1048576)) /filler; dd if=/dev/zero of=/filler2 bs=64k status=none || true; df /", "rm /filler /filler2", /No space left on device/],
+  ])("one %s: an error that says so, fstab whole, and the next `up` finishes", async (_what, breakIt, mendIt, expected) => {
+    await stack.configure(warmAlone({ alsoAt: "/data/also" }));
+    const before = await fstab();
+    await on(breakIt);
+    try {
+      expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(expected);
+      expect(await fstab()).toBe(before);
+    } finally {
+      await on(mendIt);
+    }
+    await stack.up({ refresh: true });
+    expect(await on("findmnt --noheadings --output FSTYPE /data/also")).toBe("btrfs");
+    await stack.configure(warmAlone());
+    await stack.up();
+  });
+});
+
+describe("a boot", () => {
+  it("without the disks and without the NAS is as quick as any; what needs them stays down, says why, and writes nothing", async () => {
+    await stack.configure((host) => {
+      only("hot", "warm", "cold", "automation")(host);
+      host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" } } };
+      host.warm = { ...(host.warm as object), options: ["autodefrag", "x-systemd.device-timeout=20s"] };
+    });
+    await stack.up();
+    const booted = async (boot: () => Promise<void>) => {
+      const began = Date.now();
+      await boot();
+      return (Date.now() - began) / 1000;
+    };
+    const usual = await booted(() => lab.reboot("storage-host", { hard: true }));
+    await lab.stop("nas", { hard: true });
+    const without = await booted(() => lab.rebootWithout(["nvme", "sata"]));
+    // The start-up's own end waits for mounts; logging in doesn't.
+    expect(without).toBeLessThan(2 * usual + 30);
+    expect(await on("findmnt --list --noheadings --types btrfs,nfs --output TARGET; grep --count x-jts-storage /etc/fstab")).toBe("5");
+    const { stderr } = await lab.run("storage-host", "systemctl start tiered-storage.service", { mayFail: true, timeoutSeconds: 400 });
+    expect(stderr).toMatch(/dependency/);
+    expect(await on("journalctl --boot --output=cat --unit=tiered-storage.service --unit=data-warm\\\\x2dstorage.mount")).toMatch(/Dependency failed/);
+    for (const point of ["/var/lib/redis", "/data/warm-storage", "/mnt/synology"]) {
+      expect((await lab.run("storage-host", `touch ${point}/file`, { mayFail: true })).stderr).toContain("Operation not permitted");
+    }
+    // They are not taken for gone.
+    const before = (await stack.state()).length;
+    await stack.refusal(() => stack.up({ refresh: true }));
+    expect((await stack.state()).length).toBe(before);
+
+    await lab.up();
+    await lab.reboot("storage-host", { hard: true });
+    await stack.up({ refresh: true });
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await stack.destroy();
+  });
+});
