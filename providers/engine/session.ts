@@ -34,6 +34,8 @@ export interface Work<S> {
 
 interface Waiting {
   readonly work: Work<unknown>;
+  /** How often it was planned on what another writer then changed. */
+  readonly overtaken: number;
   readonly resolve: (seen: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -48,9 +50,12 @@ interface Turn<S> {
 /** A step or guard of the turn with this number failed; those before it are done, those after it are not. */
 class StepFailure extends Error {
   readonly turn: number;
-  constructor(turn: number, cause: Error) {
+  /** What the step was planned on was changed meanwhile: it did nothing, and another look may do. */
+  readonly isOvertaken: boolean;
+  constructor(turn: number, cause: Error, { exitCode }: Output) {
     super(cause.message, { cause });
     this.turn = turn;
+    this.isOvertaken = exitCode === OVERTAKEN;
   }
 }
 
@@ -62,6 +67,11 @@ const SETTLE_MILLISECONDS = 200;
 
 /** The shell's exit code for a command that isn't there. */
 const NOT_FOUND = 127;
+
+/** EX_TEMPFAIL of sysexits.h(3head): our programs' for a file that another writer changed after it was looked at. */
+const OVERTAKEN = 75;
+/** Two stacks that work at once overtake each other a few times; more often, something writes without end. */
+const MAY_BE_OVERTAKEN = 10;
 
 const RELOAD = cmd`systemctl daemon-reload`;
 
@@ -113,7 +123,7 @@ export class Session {
         const { promise, resolve, reject } = Promise.withResolvers<S>();
         // It looks while others have their turn; what they change it will look at again.
         void work.observe(this.ask).catch(() => undefined);
-        this.#waiting.push({ work, resolve, reject } as Waiting);
+        this.#waiting.push({ work, overtaken: 0, resolve, reject } as Waiting);
         void this.#serve();
         return await promise;
       }
@@ -169,10 +179,15 @@ export class Session {
     } catch (error) {
       failedAt = error instanceof StepFailure ? error.turn : 0;
       const cause = error instanceof StepFailure ? error.cause : error;
-      if (error instanceof StepFailure) settled.push(() => takers[failedAt]?.reject(cause));
-      // Nobody knows how far the steps came.
-      else settled.push(() => takers.forEach((taker) => taker.reject(cause)));
-      if (error instanceof StepFailure) this.#waiting.unshift(...takers.slice(failedAt + 1));
+      if (error instanceof StepFailure) {
+        const [failed, ...rest] = takers.slice(failedAt);
+        const isAgain = failed !== undefined && error.isOvertaken && failed.overtaken < MAY_BE_OVERTAKEN;
+        this.#waiting.unshift(...(isAgain ? [{ ...failed, overtaken: failed.overtaken + 1 }] : []), ...rest);
+        if (!isAgain) settled.push(() => failed?.reject(cause));
+      } else {
+        // Nobody knows how far the steps came.
+        settled.push(() => takers.forEach((taker) => taker.reject(cause)));
+      }
     }
     turns.slice(0, failedAt).forEach((turn, index) => settled.push(() => takers[index]!.resolve(turn.seen)));
     for (const settle of settled) settle();
@@ -211,7 +226,7 @@ export class Session {
       const failed = commands[last];
       if (failed === undefined) throw this.#stepFailed("let systemd read its files", RELOAD, output);
       const { turn, step, command } = failed;
-      throw new StepFailure(turn, command === step.guard ? this.#guardFailed(step.summary, output) : this.#stepFailed(step.summary, command, output));
+      throw new StepFailure(turn, command === step.guard ? this.#guardFailed(step.summary, output) : this.#stepFailed(step.summary, command, output), output);
     } catch (error) {
       this.#owesReload ||= reloads;
       for (const question of questions) question.fail(error);

@@ -18,7 +18,7 @@ const leftovers = () => on(`lvs --noheadings --options lv_name,lv_tags vg_jts | 
 
 beforeAll(async () => {
   await lab.reset();
-  const stack = await LabStack.select({ user: "jts" });
+  const stack = await LabStack.select();
   await stack.configure((host: HostSection) => {
     only("hot", "warm", "cold", "automation")(host);
     host.hot = { ...(host.hot as object), volumes: { postgres: { size: "4GiB" }, kafka: { size: "8GiB" } } };

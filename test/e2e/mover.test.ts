@@ -30,7 +30,7 @@ let stack: LabStack;
 
 beforeAll(async () => {
   await lab.reset();
-  stack = await LabStack.select({ user: "jts" });
+  stack = await LabStack.select();
   await stack.configure((host) => {
     const { warm, cold, automation } = host;
     hotWith({ redis: { size: "1GiB" } })(host);

@@ -69,6 +69,8 @@ export class FakeHost implements Host {
   readonly answers = new Map<string, Output>();
   latencyMilliseconds = 0;
   isDown = false;
+  /** What others do to the machine just before each call that has steps. */
+  meanwhile: () => void = () => undefined;
   #commandsUntilFault = Number.POSITIVE_INFINITY;
   #fault: Fault = "fails before";
   #staysDown = false;
@@ -104,6 +106,7 @@ export class FakeHost implements Host {
     await sleep(this.latencyMilliseconds);
     if (this.isDown) throw unreachable();
     this.calls.push(program);
+    if (program.steps.length > 0) this.meanwhile();
     const steps: Output[] = [];
     for (const step of program.steps) {
       const output = this.#run(step);

@@ -165,6 +165,7 @@ export class LabStack {
     const file = this.#stateFile();
     if ((await stat(file)).size === 0) await copyFile(`${file}.bak`, file);
     await this.#stack.cancel();
+    await this.#stack.refresh({ ...this.#common([]), clearPendingCreates: true });
   }
 
   async #kill(program: RegExp): Promise<void> {

@@ -368,4 +368,25 @@ describe.concurrent("resources of one run", () => {
     expect(made.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
     expect(host.steps.at(-1)).toBe("systemctl");
   });
+
+  it("look again, and go on, where another writer changed what they were planned on; with words in the end, where it never stops", async () => {
+    const situation = situationOf("NfsMount");
+    const host = new FakeHost(situation.machine());
+    const provider = situation.run(host);
+    const inputs = await Promise.all(["/mnt/a", "/mnt/b"].map((mountPoint) => checked(situation, host, { mountPoint })));
+    const fstab = () => host.machine.files["/etc/fstab"]!;
+    let others = 2;
+    host.meanwhile = () => {
+      if (others-- > 0) fstab().content += `/dev/theirs${others} /theirs${others} ext4 noauto 0 0\n`;
+    };
+    const made = await Promise.all(inputs.map((one) => provider.create(one)));
+    expect(fstab().content?.match(/ \/(mnt|theirs)\S+ /g)?.sort()).toEqual([" /mnt/a ", " /mnt/b ", " /theirs0 ", " /theirs1 "]);
+    others = 1;
+    await provider.delete(made[0]!.id, made[0]!.outs!);
+    expect(fstab().content).not.toContain("/mnt/a");
+
+    others = Number.POSITIVE_INFINITY;
+    await expect(provider.delete(made[1]!.id, made[1]!.outs!)).rejects.toThrow("/etc/fstab was changed by someone else just now");
+    expect(fstab().content).toContain("/mnt/b");
+  });
 });
