@@ -207,6 +207,8 @@ pack_configs() {
 postgresql() {
   local name names
   ! absent pg_dump || return 0
+  # Tools alone make no server.
+  getent passwd postgres >/dev/null || { log info "there is no account postgres, so no server: left out"; return 0; }
   ready archives/database || return 0
   local -a databases
   split "$POSTGRES_DATABASES" databases

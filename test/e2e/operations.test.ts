@@ -42,7 +42,7 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
     expect(checks.at(-1)?.fact).toMatch(/^a file went hot → warm → cold with SHA-256/);
     expect(checks.filter(({ subject }) => subject === "timer").every(({ fact }) => /next \d{4}-/.test(fact))).toBe(true);
 
-    await on("chmod 777 /var/lib/mongodb /var/lib/mongodb/data; mount -o remount,relatime /var/lib/redis; systemctl stop fstrim-all.timer");
+    await on("chmod 777 /var/lib/mongodb /var/lib/mongodb/data; mount -o remount,strictatime /var/lib/redis; systemctl stop fstrim-all.timer");
     const second = await verify();
     const failed = read(second.stdout).checks.filter(({ ok }) => !ok);
     expect(second.exitCode).toBe(1);
