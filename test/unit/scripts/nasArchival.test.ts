@@ -28,6 +28,7 @@ const cold = async (world: World) => (await world.files()).filter((path) => path
 function postgres(world: World, ...databases: string[]) {
   world.program("setpriv", 'while [[ $1 != -- ]]; do shift; done; shift; exec "$@"');
   world.program("psql", databases.map((name) => `echo ${Buffer.from(name).toString("base64")}`).join("\n"));
+  world.program("getent", "exit 0");
   world.program("pg_dump", `printf 'dump of %s' "$PGDATABASE"`);
   world.program("pg_dumpall", "printf 'CREATE ROLE jts;\\n--\\n-- PostgreSQL database cluster dump complete\\n--\\n'");
   world.program("pg_restore", "grep --quiet '^dump of '");
@@ -60,6 +61,12 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     const names = (await cold(world)).filter((name) => !name.endsWith(".sha256"));
     expect(names).toEqual([`archives/database/postgresql-trading-jts-${STAMP}.dump`, `archives/database/postgresql-trading-roles-${STAMP}.sql.zst`, `archives/database/postgresql-trading-x%3D1%20y%2F..%2F%C3%BC-${STAMP}.dump`]);
     expect(world.read(join(world.cold, "jts", names[2]!))).toBe("dump of x=1 y/../ü");
+  });
+
+  test("postgresql leaves a host out that has its tools alone", async ({ world }) => {
+    postgres(world, "jts");
+    world.program("getent", "exit 2");
+    expect(await archive(world, "postgresql")).toMatchObject({ status: 0, stderr: text("there is no account postgres, so no server: left out") });
   });
 
   test("postgresql dumps the databases of the settings alone", async ({ world }) => {
