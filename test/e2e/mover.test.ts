@@ -21,7 +21,7 @@ interface Figures {
 
 /** On the host, so that a kill costs no SSH. */
 async function torture(source: string, destination: string, ...options: string[]): Promise<Figures> {
-  const figures = JSON.parse(await on(`python3 -B /run/torture/torture.py ${MOVER} ${source} ${destination} /run/torture --kills ${KILLS} --seconds 50 ${options.join(" ")}`)) as Figures;
+  const figures = JSON.parse(await on(`python3 -B /run/torture/torture.py ${MOVER} ${source} ${destination} /run/torture --kills ${KILLS} --seconds 25 ${options.join(" ")}`)) as Figures;
   console.log(`${source} → ${destination}: ${JSON.stringify(figures)}`);
   return figures;
 }

@@ -106,6 +106,7 @@ const rules = RULES.map(({ example, outcome, reason }) => {
 const unknown = UNKNOWN.map(([type, option]) => ({ type, option, line: line("mount", type, [], type === "none" ? ["bind", option] : [option]) }));
 
 beforeAll(async () => {
+  await lab.up();
   const rows = [...known, ...rules, ...unknown].map((one) => one.line);
   const { stdout } = await lab.run("storage-host", "bash -s", { stdin: script(rows) });
   for (const answer of stdout.split(/^== /m).slice(1)) {
