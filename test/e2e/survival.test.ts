@@ -125,7 +125,7 @@ describe("a host that doesn't let us work", () => {
   ])("%s: an error with the next command to try, and state and host as before", async (_what, change, expected) => {
     const before = [await fstab(), JSON.stringify(await stack.state())];
     await stack.configure(connection(change));
-    expect(await stack.refusal(() => stack.refresh())).toMatch(expected);
+    expect(await stack.refusal(() => stack.refresh({ runProgram: true }))).toMatch(expected);
     expect([await fstab(), JSON.stringify(await stack.state())]).toEqual(before);
   });
 

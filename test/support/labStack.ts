@@ -112,8 +112,9 @@ export class LabStack {
     return this.#run((common) => this.#stack.up({ ...options, ...common }));
   }
 
-  refresh(): Promise<Outcome> {
-    return this.#run((common) => this.#stack.refresh(common));
+  /** With `runProgram`, by the connection that is configured now; else by that of the last `up`. */
+  refresh(options: { runProgram?: boolean } = {}): Promise<Outcome> {
+    return this.#run((common) => this.#stack.refresh({ ...options, ...common }));
   }
 
   destroy(): Promise<Outcome> {
