@@ -151,7 +151,7 @@ describe("a host that doesn't let us work", () => {
   });
 
   it.each<[string, string, string, RegExp]>([
-    ["without a tool", "mv /usr/sbin/lvm /usr/sbin/lvm.away", "mv /usr/sbin/lvm.away /usr/sbin/lvm", /exit code 127: .*lvm: command not found.*\n *Next: install on the host what has lvm/s],
+    ["without a tool", "mv /usr/bin/findmnt /usr/bin/findmnt.away", "mv /usr/bin/findmnt.away /usr/bin/findmnt", /could not read the mounts: exit code 127: .*findmnt: command not found.*\n *Next: install on the host what has findmnt/s],
     ["with a read-only root", "mount --options remount,ro /", "mount --options remount,rw /", /Read-only file system/],
     ["with a full root", "fallocate --length $(($(stat --file-system --format='%f * %S' /) - 8 * 1048576)) /filler; dd if=/dev/zero of=/filler2 bs=64k status=none || true; df /", "rm /filler /filler2", /No space left on device/],
   ])("one %s: an error that says so, fstab whole, and the next `up` finishes", async (_what, breakIt, mendIt, expected) => {
