@@ -155,7 +155,8 @@ def check_mount(declared: dict, table: dict[str, dict]) -> str:
     else:
         if live["type"].rstrip("4") != declared["type"].rstrip("4"):
             raise Failed(f"{point} is {live['type']}, not {declared['type']}. {HEAL}")
-        wanted = f"/dev/disk/by-label/{source.removeprefix('LABEL=')}" if source.startswith("LABEL=") else source
+        # findfs(8) looks for itself where udev has no link yet.
+        wanted = subprocess.run(["findfs", source], capture_output=True, text=True, timeout=60, check=False).stdout.strip() if source.startswith("LABEL=") else source
         if not (os.path.realpath(live["source"]) == os.path.realpath(wanted) if wanted.startswith("/dev/") else live["source"] == wanted):
             raise Failed(f"{live['source']} is mounted at {point} instead of {source}. {HEAL}")
     missing = [option for option in declared["options"] if not any(is_same(option, one) for one in live["options"])]
