@@ -187,7 +187,7 @@ describe("a boot", () => {
       host.warm = { ...(host.warm as object), options: ["autodefrag", "x-systemd.device-timeout=20s"] };
     });
     await stack.up();
-    await on("echo kept | tee /var/lib/redis/kept >/data/warm-storage/kept");
+    await on("echo kept | tee /var/lib/redis/kept >/data/warm-storage/kept; sync");
     const identities = () => on("blkid --match-tag UUID --output value /dev/vg_jts/lv_redis /dev/disk/by-label/jts-warm-storage; lvs --noheadings --options lv_uuid vg_jts/lv_redis; cat /var/lib/redis/kept /data/warm-storage/kept");
     const before = await identities();
     // The start-up's own end waits for mounts; logging in doesn't.
