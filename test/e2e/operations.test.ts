@@ -78,7 +78,8 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
     await on("until [[ $(systemctl show --property=ActiveState --value storage-health.service) != activating ]]; do sleep 1; done");
     await on("mv /data/warm-storage/temp-processing /data/warm-storage/moved; systemctl start --no-block tiered-storage.service");
     await on("timeout 300 bash -c 'until grep --quiet \"tiered-storage: its last run failed\" /var/lib/jts-storage/health.json; do sleep 1; done'");
-    expect(await on("grep 'service_succeeded{service=\"tiered-storage\"}' /var/lib/prometheus/node-exporter/jts-storage.prom")).toMatch(/ 0$/);
+    // Written after the other.
+    await on("timeout 300 bash -c 'until grep --quiet \"service_succeeded{service=\\\"tiered-storage\\\"} 0\" /var/lib/prometheus/node-exporter/jts-storage.prom; do sleep 1; done'");
     await on("mv /data/warm-storage/moved /data/warm-storage/temp-processing; systemctl start tiered-storage.service");
   });
 
