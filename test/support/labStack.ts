@@ -17,8 +17,6 @@ export interface Outcome {
 
 interface UpOptions {
   readonly refresh?: boolean;
-  /** URNs of what is made anew. */
-  readonly replace?: string[];
 }
 
 /** A host's settings, as the configuration has them. */
@@ -166,7 +164,6 @@ export class LabStack {
     const file = this.#stateFile();
     if ((await stat(file)).size === 0) await copyFile(`${file}.bak`, file);
     await this.#stack.cancel();
-    await this.#stack.refresh({ ...this.#common([]), clearPendingCreates: true });
   }
 
   async #kill(program: RegExp): Promise<void> {
