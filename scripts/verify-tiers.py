@@ -155,14 +155,21 @@ def check_mount(declared: dict, table: dict[str, dict]) -> str:
     else:
         if live["type"].rstrip("4") != declared["type"].rstrip("4"):
             raise Failed(f"{point} is {live['type']}, not {declared['type']}. {HEAL}")
-        # findfs(8) looks for itself where udev has no link yet.
-        wanted = subprocess.run(["findfs", source], capture_output=True, text=True, timeout=60, check=False).stdout.strip() if source.startswith("LABEL=") else source
-        if not (os.path.realpath(live["source"]) == os.path.realpath(wanted) if wanted.startswith("/dev/") else live["source"] == wanted):
+        if live["source"].startswith("/dev/") and not is_source(live["source"], source):
+            # Links of a device that was made just now may come late.
+            subprocess.run(["udevadm", "settle", "--timeout=60"], check=False)
+        if not is_source(live["source"], source):
             raise Failed(f"{live['source']} is mounted at {point} instead of {source}. {HEAL}")
     missing = [option for option in declared["options"] if not any(is_same(option, one) for one in live["options"])]
     if missing:
         raise Failed(f"{point} is mounted without {', '.join(missing)}. {HEAL}")
     return f"{point} shows {source}" + (f", {','.join(declared['options'])}" if declared["options"] else "")
+
+
+def is_source(live: str, declared: str) -> bool:
+    if declared.startswith("LABEL="):
+        declared = subprocess.run(["findfs", declared], capture_output=True, text=True, timeout=60, check=False).stdout.strip()
+    return os.path.realpath(live) == os.path.realpath(declared) if declared.startswith("/dev/") else live == declared
 
 
 def is_same(declared: str, live: str) -> bool:
