@@ -58,11 +58,6 @@ main() {
   jq --exit-status '[.. | nulls] == []' <<<"$document" >/dev/null || exit 1
 }
 
-refuse() {
-  log error "$1; see --help"
-  exit 2
-}
-
 # The sizes of the folders in $1, as JSON: what bounded() passes on must hold no NUL. What goes away meanwhile is no fault.
 # shellcheck disable=SC2016  # Another shell expands it.
 SIZES='set -o pipefail

@@ -86,9 +86,7 @@ main() {
     take_lock "$lock" || exit
     # Archives hold what only their services may read.
     umask 077
-    trap undo EXIT
-    trap 'exit 143' TERM
-    trap 'exit 130' INT
+    at_end undo
     remove_leftovers
   fi
   case $action in
@@ -104,17 +102,6 @@ main() {
     restore) restore ;;
   esac
   exit "$status"
-}
-
-refuse() {
-  log error "$1; see --help"
-  exit 2
-}
-
-# The rest still runs.
-fail() {
-  log warning "$1"
-  status=1
 }
 
 check_arguments() {

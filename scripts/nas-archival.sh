@@ -69,9 +69,7 @@ main() {
     take_lock "$lock" || exit
     # Archives hold what only root and the services may read.
     umask 077
-    trap undo EXIT
-    trap 'exit 143' TERM
-    trap 'exit 130' INT
+    at_end undo
   fi
   case $action in
     configs) configs ;;
@@ -86,17 +84,6 @@ main() {
       ;;
   esac
   exit "$status"
-}
-
-refuse() {
-  log error "$1; see --help"
-  exit 2
-}
-
-# The rest still runs.
-fail() {
-  log warning "$1"
-  status=1
 }
 
 undo() {

@@ -71,10 +71,7 @@ main() {
   limit=$((4 * seconds + 60 + (bytes >> 22)))
   if [[ -z $dry_run ]]; then
     take_lock "$lock" || exit
-    trap clean_up EXIT
-    trap 'exit 129' HUP
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    at_end clean_up
   fi
   for tier in ${tiers:-hot warm cold}; do
     path=$(place_of "$tier")
@@ -115,11 +112,6 @@ main() {
     keep "$document" "$size" || exit 1
   fi
   ((failed == 0)) || exit 1
-}
-
-refuse() {
-  log error "$1; see --help"
-  exit 2
 }
 
 # place_of TIER: the folder to measure it in; nothing where the host has no such tier.

@@ -45,6 +45,9 @@ levels=() subjects=() facts=() remedies=()
 # Figures, six words each: name, value, label and its value, another label and its value; a label may be empty.
 figures=()
 
+# 2 is what critical findings are told by.
+WRONG_USAGE=3
+
 main() {
   local settings=/etc/jts-storage/tiers.env settings_are=default form='' save=''
   while (($#)); do
@@ -82,11 +85,6 @@ main() {
   esac
   [[ -z $save ]] || save "$document" || exit 3
   exit "$(worst)"
-}
-
-refuse() {
-  log error "$1; see --help"
-  exit 3
 }
 
 # report ok|warning|critical SUBJECT FACT [REMEDY]

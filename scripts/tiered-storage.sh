@@ -72,18 +72,6 @@ main() {
   exit "$status"
 }
 
-refuse() {
-  log error "$1; see --help"
-  exit 2
-}
-
-# The rest still runs: a NAS that is away must not stop moves to warm.
-fail() {
-  log warning "$1"
-  problems+=("$1")
-  status=1
-}
-
 # report SUBCOMMAND: one JSON document. Names that are no UTF-8 have U+FFFD in place of what isn't.
 report() {
   {

@@ -126,8 +126,8 @@ const OF_DEVICE: KnownOptions = {
   sizelimit: number(0, "bytes"),
 };
 
-/** Each in bytes, in k and in m: 4k to 1g. */
-const ALLOCSIZE = new RegExp(`^=(1g|${Array.from({ length: 19 }, (_, power) => 4096 * 2 ** power).flatMap((bytes) => [bytes, `${bytes / 2 ** 10}k`, `${bytes / 2 ** 20}m`]).join("|")})$`, "i");
+/** Each in bytes, in k and, from there on, in m: 4k to 1g. */
+const ALLOCSIZE = new RegExp(`^=(1g|${Array.from({ length: 19 }, (_, power) => 4 * 2 ** power).flatMap((kib) => [kib * 1024, `${kib}k`, ...(kib < 1024 ? [] : [`${kib / 1024}m`])]).join("|")})$`, "i");
 
 /** What each type of filesystem takes, by its man page; of other types nothing is said. */
 export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; readonly options: KnownOptions }>> = {

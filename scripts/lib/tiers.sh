@@ -15,6 +15,30 @@ log() {
   if [[ -n ${JOURNAL_STREAM-} ]]; then printf '<%d>%s\n' "$priority" "$*" >&2; else printf '%s: %s\n' "$level" "$*" >&2; fi
 }
 
+# The status of wrong usage; a script whose own statuses take it has another.
+WRONG_USAGE=2
+
+refuse() {
+  log error "$1; see --help"
+  exit "$WRONG_USAGE"
+}
+
+# fail PROBLEM: tells it, and the rest still runs: a NAS that is away must not stop moves to warm.
+fail() {
+  log warning "$1"
+  problems+=("$1")
+  status=1
+}
+
+# at_end FUNCTION: runs it at the script's end, also where that is a signal's.
+at_end() {
+  # shellcheck disable=SC2064  # The function's name is what is known now.
+  trap "$1" EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
 # read_settings FILE given|default: sets the names below; what the file leaves out is an absent tier or the JTS value.
 # Only a file that nobody but root can write is run as shell; one named on the command line may be the caller's own.
 read_settings() {
