@@ -33,7 +33,7 @@ describe("a device that isn't blank is refused, with what was found, and nothing
     ["btrfs of another label, mounted elsewhere", `mkfs.btrfs -q -L theirs ${DISK} && mount --options ro ${DISK} /mnt`, /has the label theirs instead of jts-warm-storage/],
     ["ext4, mounted elsewhere", `mkfs.ext4 -q -F ${DISK} 1G && mount --options ro,noload ${DISK} /mnt`, /mounted at \/mnt/],
     ["a member of an md array", `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && udevadm settle && mdadm --stop --quiet /dev/md9`, /signature of linux_raid_member|is not blank/],
-    ["a member of an md array that runs", `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && mdadm --readonly /dev/md9`, /raid1 .*on it/],
+    ["a member of an md array that runs", `mdadm --create /dev/md9 --quiet --run --readonly --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing`, /raid1 .*on it/],
     ["a partition table without filesystems", `echo label:gpt | sfdisk --quiet ${DISK}`, /signature of gpt/],
     ["an MBR", `echo label:dos | sfdisk --quiet ${DISK}`, /signature of dos/],
     ["a holder", `echo "0 2048 linear ${DISK} 2048" | dmsetup create held`, /dm .*on it/],
