@@ -34,6 +34,9 @@ interface Seen {
 /** Filesystems leave less than this unused at their device's end; extents are smaller steps than anybody grows by. */
 const SLACK_BYTES = 16 * 1024 * 1024;
 
+/** The label until all of the filesystem is on the disk: see programs/make-filesystem.sh. */
+const MAKING = "jts-making";
+
 /** mkfs.ext4 cuts a longer one, and says so on standard error alone. */
 const LABEL_BYTES = { ext4: 16, xfs: 12, btrfs: 255 } as const;
 
@@ -49,6 +52,8 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
     // The device is no fstab source: its name is used now, not at boot.
     ...refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions }).map(({ reason }) => ({ property: "mkfsOptions", reason })),
     ...(Buffer.byteLength(label) > LABEL_BYTES[type] ? [{ property: "label", reason: `the label ${label} has ${Buffer.byteLength(label)} bytes, and ${type} takes ${LABEL_BYTES[type]}` }] : []),
+    ...(type === "xfs" && /\s/.test(label) ? [{ property: "label", reason: `the label ${label} has white space, which xfs_db(8) can't set` }] : []),
+    ...(label === MAKING ? [{ property: "label", reason: `the label ${MAKING} is that of filesystems that are not made to their end yet` }] : []),
   ],
   refuseChange: (olds, news) =>
     (["device", "type", "label"] as const)
@@ -64,7 +69,7 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
     const [device, found, bytes] = await Promise.all([deviceAt(ask, path), orError(ask(signatures, path)), orError(ask(filesystemBytes, { type, device: path }))]);
     if (device === undefined) return { device, filesystem: undefined, signs: [] };
     if (found instanceof Error) throw found;
-    const match = found.every((signature) => signature.type === type) ? found[0] : undefined;
+    const match = found.every((signature) => signature.type === type && signature.label !== MAKING) ? found[0] : undefined;
     if (match !== undefined) {
       if (bytes instanceof Error) throw bytes;
       return { device, filesystem: { ...match, bytes }, signs: [] };
@@ -115,9 +120,13 @@ function orError<T>(answer: Promise<T>): Promise<T | Error> {
 }
 
 function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: BlockDevice): Step[] {
-  const quiet = cmd`${`mkfs.${type}`} -q ${mkfsOptions} ${label === undefined ? [] : ["-L", label]} ${device}`;
   return [
-    { summary: `format ${device} as ${type}`, risk: "safe", guard: program("find-signs-of-use", device, String(seen.sizeBytes), seen.serial ?? ""), command: quiet },
+    {
+      summary: `format ${device} as ${type}`,
+      risk: "safe",
+      guard: program("find-signs-of-use", device, String(seen.sizeBytes), seen.serial ?? ""),
+      command: program("make-filesystem", type, label ?? "", device, ...mkfsOptions),
+    },
     // The links by label that fstab entries wait for; an unlabelled one is found by its device, or by a UUID that is told afterwards.
     ...(label === undefined ? [] : [{ summary: "let udev see it", risk: "safe" as const, command: cmd`udevadm settle --timeout=60` }]),
   ];

@@ -76,6 +76,16 @@ END`);
     }
   });
 
+  it("a filesystem whose making was cut short is made anew, unless there is a file in it", async () => {
+    await on(`mkfs.xfs -q -L jts-making ${DISK} && mount ${DISK} /mnt && touch /mnt/file && umount /mnt`);
+    expect(await stack.refusal(() => stack.up())).toMatch(/signature of xfs, label jts-making/);
+    // As a loss of power leaves it: the superblock is there, and not all that it leads to.
+    await on(`dd if=/dev/zero of=${DISK} bs=4096 seek=1 count=256 conv=fsync status=none; blkid --probe --match-tag LABEL ${DISK} && ! mount ${DISK} /mnt 2>/dev/null`);
+    await stack.up();
+    expect(await on("findmnt --noheadings --output FSTYPE /data/warm-storage")).toBe("btrfs");
+    await stack.destroy();
+  });
+
   it.each([
     ["another serial number", { serial: "SOMEBODY-ELSES" }, /serial number JTSSATA0001 instead of SOMEBODY-ELSES/],
     ["another size", { size: 999_999_488_000 }, /bytes instead of 999999488000/],

@@ -291,9 +291,9 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     host.mustBeFree(device);
     for (const [kind, key] of [["links", path], ["devices", device], ["signatures", device]] as const) delete host.machine[kind][key];
   },
-  ...Object.fromEntries(
-    ["ext4", "xfs", "btrfs"].map((type): [string, Tool] => [`mkfs.${type}`, (host, args) => host.sign(args.at(-1) ?? "", type, args.includes("-L") ? valueOf(args, "-L") : null)]),
-  ),
+  "make-filesystem"(host, [type = "", label = "", device = ""]) {
+    host.sign(device, type, label === "" ? null : label);
+  },
   udevadm: () => undefined,
   "grow-filesystem"(host, [, path = ""]) {
     const device = host.device(path);

@@ -17,6 +17,8 @@ export interface Outcome {
 
 interface UpOptions {
   readonly refresh?: boolean;
+  /** URNs of what is made anew. */
+  readonly replace?: string[];
 }
 
 /** A host's settings, as the configuration has them. */

@@ -21,9 +21,9 @@ const blank = {
 };
 
 /** Runs the program on a file that stands for a device, with tools that answer as told. */
-function look(tools: Partial<Record<keyof typeof blank, string>>, ...expected: string[]) {
-  const { wipefs, dd, ...lsblk } = { ...blank, ...tools };
-  const scripts = { wipefs, dd, lsblk: `case "$*" in ${Object.entries(lsblk).map(([words, answer]) => `${words.replace(" ", "\\ ")}) ${answer};;`).join("\n")}\nesac` };
+function look(tools: Partial<Record<keyof typeof blank | "unshare", string>>, ...expected: string[]) {
+  const { wipefs, dd, unshare, ...lsblk } = { ...blank, unshare: "exit 1", ...tools };
+  const scripts = { wipefs, dd, unshare, lsblk: `case "$*" in ${Object.entries(lsblk).map(([words, answer]) => `${words.replace(" ", "\\ ")}) ${answer};;`).join("\n")}\nesac` };
   for (const [name, text] of Object.entries(scripts)) {
     writeFileSync(join(folder, name), `#!/bin/bash\n${text}\n`);
     chmodSync(join(folder, name), 0o755);
@@ -48,6 +48,12 @@ describe("find-signs-of-use", () => {
     ["no serial number", { "*--output SERIAL*": "echo" }, "its serial number is unknown instead of JTSNVME0001"],
   ])("tells %s", (_what, tools, sign) => {
     expect(look(tools, "4000787030016", "JTSNVME0001")).toEqual({ stdout: `${sign}\n`, stderr: "", exitCode: 10 });
+  });
+
+  it("takes a filesystem whose making was cut short for blank, and only where a look into it finds it so", () => {
+    const of = (type: string, unshare: string) => look({ wipefs: `echo '${type} df6a9ed0-d1ee jts-making'`, unshare }, "4000787030016").exitCode;
+    for (const type of ["ext4", "xfs", "btrfs"]) expect([of(type, "exit 0"), of(type, "exit 1")]).toEqual([0, 10]);
+    expect(of("swap", "exit 0")).toBe(10);
   });
 
   it("tells where the device is mounted", () => {

@@ -17,14 +17,14 @@ describe("the plan of a filesystem", () => {
   it("makes one on a blank device, proved blank and of this size in the same breath", () => {
     expect(read(filesystem.plan(desired, blank))).toEqual([
       `guard: find-signs-of-use ${path} 53687091200 ''`,
-      `safe: mkfs.ext4 -q -E lazy_itable_init=0,discard ${path}`,
+      `safe: make-filesystem ext4 '' ${path} -E lazy_itable_init=0,discard`,
     ]);
   });
 
   it("makes one with its label, on the disk of the declared serial number", () => {
     const part = { path: "/dev/sda2", type: "part", sizeBytes: 100 * GIB, serial: "S1" };
     const plan = filesystem.plan({ ...desired, device: "/dev/sda2", serial: "S1", type: "btrfs", label: "my data", mkfsOptions: [] }, { ...blank, device: part });
-    expect(read(plan).slice(0, 2)).toEqual(["guard: find-signs-of-use /dev/sda2 107374182400 S1", "safe: mkfs.btrfs -q -L 'my data' /dev/sda2"]);
+    expect(read(plan).slice(0, 2)).toEqual(["guard: find-signs-of-use /dev/sda2 107374182400 S1", "safe: make-filesystem btrfs 'my data' /dev/sda2"]);
   });
 
   it("has no step where it is, though some bytes at the device's end stay unused", () => {
@@ -54,14 +54,14 @@ describe("the plan of a filesystem", () => {
 });
 
 describe("the look at a filesystem", () => {
-  const look = (types: string[]) =>
+  const look = (types: string[], label?: string, signs = types.map((type) => `a signature of ${type}`)) =>
     filesystem.observe((fact, args) => {
       const answers: Record<string, unknown> = {
         "the path": "/dev/dm-3",
         "the block devices": new Map([[device.path, device]]),
-        "the signatures": types.map((type) => ({ type, uuid: "u1", label: undefined })),
+        "the signatures": types.map((type) => ({ type, uuid: "u1", label })),
         "the filesystem's size": 50 * GIB,
-        "the signs of use": types.map((type) => `a signature of ${type}`),
+        "the signs of use": signs,
       };
       if (!(fact.name in answers)) throw new Error(`${fact.name} ${JSON.stringify(args)}`);
       return Promise.resolve(answers[fact.name] as never);
@@ -77,6 +77,13 @@ describe("the look at a filesystem", () => {
 
   it("finds nothing on a blank device", async () => {
     expect(filesystem.isAbsent(desired, await look([]))).toBe(true);
+  });
+
+  it("finds nothing where the making was cut short, and signs of use where there are files after all", async () => {
+    const seen = await look(["ext4"], "jts-making", []);
+    expect(filesystem.isAbsent(desired, seen)).toBe(true);
+    expect(read(filesystem.plan(desired, seen))[1]).toBe(`safe: make-filesystem ext4 '' ${path} -E lazy_itable_init=0,discard`);
+    expect(read(filesystem.plan(desired, await look(["ext4"], "jts-making")))).toEqual([`refused: ${path} is not blank: a signature of ext4`]);
   });
 });
 
@@ -97,8 +104,13 @@ describe("the checked options of a filesystem", () => {
 
   it.each([["ext4", 16], ["xfs", 12], ["btrfs", 255]] as const)("refuse in preview a label longer than %s takes, counted in bytes", (type, bytes) => {
     expect(filesystem.refuse?.({ ...desired, type, label: "a".repeat(bytes) })).toEqual([]);
-    for (const label of ["a".repeat(bytes + 1), "ä".repeat(Math.ceil((bytes + 1) / 2))]) expect(filesystem.refuse?.({ ...desired, type, label })).toMatchObject([{ property: "label" }]);
+    for (const label of ["a".repeat(bytes + 1), "ä".repeat(Math.ceil((bytes + 1) / 2)), "jts-making"]) expect(filesystem.refuse?.({ ...desired, type, label })).toMatchObject([{ property: "label" }]);
   });
+});
+
+it("an XFS label with white space is refused in preview", () => {
+  expect(filesystem.refuse?.({ ...desired, type: "xfs", label: "my data" })).toMatchObject([{ property: "label" }]);
+  expect(filesystem.refuse?.({ ...desired, label: "my data" })).toEqual([]);
 });
 
 describe("the removal of a filesystem", () => {

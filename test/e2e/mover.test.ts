@@ -1,0 +1,131 @@
+/** Moves between the lab's real filesystems: killed, with the NAS cut, with no room left. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as lab from "../../lab/lab.ts";
+import { ROOT } from "../../setup/project.ts";
+import { hotWith, LabStack } from "../support/labStack.ts";
+
+const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
+const attempt = async (command: string) => lab.run("storage-host", command, { mayFail: true });
+
+const MOVER = "/usr/local/lib/jts-storage/lib/move-aged-files.py";
+const TIERED = "/usr/local/lib/jts-storage/tiered-storage.sh";
+const KILLS = Number(process.env.JTS_STORAGE_KILLS ?? 100);
+
+interface Figures {
+  readonly kills: number;
+  readonly files: number;
+  readonly losses: readonly string[];
+}
+
+/** On the host, so that a kill costs no SSH. */
+async function torture(source: string, destination: string, ...options: string[]): Promise<Figures> {
+  const figures = JSON.parse(await on(`python3 -B /run/torture/torture.py ${MOVER} ${source} ${destination} /run/torture --kills ${KILLS} --seconds 25 ${options.join(" ")}`)) as Figures;
+  console.log(`${source} → ${destination}: ${JSON.stringify(figures)}`);
+  return figures;
+}
+
+let stack: LabStack;
+
+beforeAll(async () => {
+  await lab.reset();
+  stack = await LabStack.select();
+  await stack.configure((host) => {
+    const { warm, cold, automation } = host;
+    hotWith({ redis: { size: "1GiB" } })(host);
+    // Its timers must not come between.
+    Object.assign(host, { warm, cold, automation: { ...(automation as object), onCalendar: "yearly", healthOnCalendar: "yearly" } });
+  });
+  await stack.up();
+  await on("mkdir --parents /run/torture");
+  await lab.run("storage-host", "cat >/run/torture/torture.py", { stdin: await readFile(join(ROOT, "test/support/moverTorture.py"), "utf8") });
+});
+
+afterAll(async () => {
+  await lab.thaw("nas");
+  await stack.destroy();
+});
+
+describe("a move", () => {
+  it("from ext4 to btrfs, killed again and again, loses, doubles and changes no file", async () => {
+    const { losses, kills } = await torture("/data/jts/hot/redis", "/data/warm-storage");
+    expect(losses).toEqual([]);
+    expect(kills).toBeGreaterThan(0);
+  });
+
+  it("from btrfs to NFS, killed again and again while the NAS comes and goes, loses, doubles and changes no file", async () => {
+    const running = torture("/data/warm-storage", "/mnt/synology");
+    let isOver = false;
+    const over = running.finally(() => (isOver = true));
+    let cuts = 0;
+    try {
+      while (!isOver) {
+        await Promise.race([over, pause(8 + (cuts % 3))]);
+        if (isOver) break;
+        await lab.freeze("nas");
+        cuts++;
+        await pause(2);
+        await lab.thaw("nas");
+      }
+    } finally {
+      await lab.thaw("nas");
+    }
+    const { losses, kills } = await running;
+    console.log(`The NAS was cut ${cuts} times.`);
+    expect(losses).toEqual([]);
+    expect(kills).toBeGreaterThan(0);
+    expect(cuts).toBeGreaterThan(0);
+  });
+
+  it("to a small filesystem that runs full in between loses, doubles and changes no file", async () => {
+    await on("truncate --size=32M /run/torture/small && mkfs.ext4 -q -m 0 /run/torture/small && mount --mkdir -o loop /run/torture/small /mnt/small");
+    try {
+      const { losses, kills } = await torture("/data/jts/hot/redis", "/mnt/small", "--full");
+      expect(losses).toEqual([]);
+      expect(kills).toBeGreaterThan(0);
+    } finally {
+      await on("umount /mnt/small; rmdir /mnt/small; rm /run/torture/small");
+    }
+  });
+
+  it("ends by itself where the NAS hangs, leaves the source, and the next run finishes", async () => {
+    await on("mkdir --parents /data/warm-storage/daily-backups && echo backup >/data/warm-storage/daily-backups/a.tar && touch --date='40 days ago' /data/warm-storage/daily-backups/a.tar");
+    const move = `${MOVER} --source /data/warm-storage/daily-backups --destination /mnt/synology/jts/archives/database --destination-mount /mnt/synology --older-than-days 30 --lock /run/torture/lock`;
+    await lab.freeze("nas");
+    try {
+      // bash tells SIGALRM as 128 + 14.
+      expect((await attempt(`bash -c '${move} --stall-seconds 5; exit $?'`)).exitCode).toBe(142);
+      expect(await on("cat /data/warm-storage/daily-backups/a.tar")).toBe("backup");
+      const { exitCode, stderr } = await attempt(`${TIERED} migrate`);
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain("nothing goes to cold: /mnt/synology does not answer");
+    } finally {
+      await lab.thaw("nas");
+    }
+    expect((await attempt(move)).exitCode).toBe(0);
+    expect(await on("cat /mnt/synology/jts/archives/database/a.tar; ls -A /data/warm-storage/daily-backups")).toBe("backup");
+  });
+
+  it("brings the oldest of a warm tier above its mark to cold, and tells so as JSON and in the journal", async () => {
+    await on("for days in 2 3 4; do echo $days >/data/warm-storage/daily-backups/$days.tar; touch --date=\"$days days ago\" /data/warm-storage/daily-backups/$days.tar; done; sed -e '/^WARM_.*PERCENT/d' /etc/jts-storage/tiers.env >/run/torture/tiers.env; echo WARM_HIGH_PERCENT=0.5 WARM_LOW_PERCENT=0 >>/run/torture/tiers.env");
+    const { stdout } = await attempt(`${TIERED} migrate --json --settings /run/torture/tiers.env`);
+    const { moves } = JSON.parse(stdout) as { moves: { from: string; to: string; sha256: string }[] };
+    expect(moves.map(({ to }) => to)).toEqual([2, 3, 4].map((days) => `/mnt/synology/jts/archives/database/${days}.tar`));
+    const journal = (await on("cat /var/lib/jts-storage/moves.jsonl")).split("\n").map((line) => JSON.parse(line) as object);
+    expect(journal.slice(-3)).toMatchObject(moves);
+  });
+
+  it("has put nothing below a mount point on the root disk", async () => {
+    await on("mount --mkdir --bind / /run/torture/root");
+    try {
+      expect(await on("cd /run/torture/root && find data/warm-storage data/warm mnt/synology data/jts/hot/redis var/lib/redis -mindepth 1")).toBe("");
+    } finally {
+      await on("umount /run/torture/root && rmdir /run/torture/root");
+    }
+  });
+});
+
+function pause(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
