@@ -39,15 +39,16 @@ describe("an `up` that is cut again and again", () => {
     readonly what: string;
     readonly happen: () => Promise<void>;
     readonly recover?: () => Promise<void>;
-    /** How many resources each `up` makes before its end; each goes on from where the last one was cut, and each list from nothing. */
-    readonly moments: readonly (readonly number[])[];
+    readonly cuts: number;
   }
 
   const faults: readonly Fault[] = [
-    { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments: [[1, 2, 3, 3, 4], [2, 4, 1, 3, 2]] },
-    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [[2, 5, 8]] },
-    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.recover(), moments: [[2, 5, 8]] },
+    { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), cuts: 10 },
+    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), cuts: 3 },
+    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.recover(), cuts: 3 },
   ];
+  /** How many resources each `up` makes before its end. Each goes on from where the last one was cut; one that came to its end in spite of it is destroyed, and the next begins from nothing. */
+  const moments = [1, 3, 2, 5, 1, 2, 8, 1, 4];
 
   /** What an `up` without any fault makes. */
   let clean: string;
@@ -65,35 +66,47 @@ describe("an `up` that is cut again and again", () => {
     return { replace: (await stack.state()).flatMap(({ urn, type }) => (type === "command:remote:CopyToRemote" ? [urn] : [])) };
   };
 
-  it.each(faults)("$what is finished by the next one, nothing made twice, nothing forgotten", async ({ what, happen, recover, moments }) => {
-    let cuts = 0;
-    for (const [index, chain] of moments.entries()) {
-      let identities = new Map<string, string>();
-      let error: Error | undefined;
-      for (const moment of chain) {
-        error = await stack.upWithFault(moment, happen, await asAsked(error));
-        if (error !== undefined) cuts++;
-        await recover?.();
-        // What was once in the state, with its UUID, is never made again.
-        const now = new Map((await stack.state()).flatMap(({ urn, outputs }) => (typeof outputs?.uuid === "string" ? [[urn, outputs.uuid] as const] : [])));
-        for (const [urn, uuid] of identities) expect([urn, now.get(urn)]).toEqual([urn, uuid]);
-        identities = now;
-      }
-      try {
-        await stack.up({ refresh: true, ...(await asAsked(error)) });
-      } catch (late) {
-        // The first `up` that gets to the scripts tells that they are lost.
-        await stack.up({ refresh: true, ...(await asAsked(late as Error)) });
-      }
-      expect(await inventory()).toBe(clean);
-      if (index === 0) expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
-      // An engine's end is its connections' end.
-      await vi.waitFor(async () => expect(await stack.running()).toEqual([]), { timeout: 90_000, interval: 1000 });
-      await stack.destroy();
-      expect(await on(`wipefs --no-act ${lab.NVME_PATH} ${lab.SATA_PARTITION_PATH}; test ! -e /var/lib/jts-storage; grep -c x-jts-storage /etc/fstab || true`)).toBe("0");
+  const finished = async (error?: Error) => {
+    try {
+      await stack.up({ refresh: true, ...(await asAsked(error)) });
+    } catch (late) {
+      // The first `up` that gets to the scripts tells that they are lost.
+      await stack.up({ refresh: true, ...(await asAsked(late as Error)) });
     }
-    console.log(`${cuts} of ${moments.flat().length} cuts ${what} came before the end`);
-    expect(cuts).toBeGreaterThanOrEqual(moments.flat().length * 0.6);
+    expect(await inventory()).toBe(clean);
+  };
+  const destroyed = async () => {
+    // An engine's end is its connections' end.
+    await vi.waitFor(async () => expect(await stack.running()).toEqual([]), { timeout: 90_000, interval: 1000 });
+    await stack.destroy();
+    expect(await on(`wipefs --no-act ${lab.NVME_PATH} ${lab.SATA_PARTITION_PATH}; test ! -e /var/lib/jts-storage; grep -c x-jts-storage /etc/fstab || true`)).toBe("0");
+  };
+
+  it.each(faults)("$what is finished by the next one, nothing made twice, nothing forgotten", async ({ what, happen, recover, cuts }) => {
+    const made: number[] = [];
+    let identities = new Map<string, string>();
+    let error: Error | undefined;
+    for (let ups = 0; made.length < cuts; ups++) {
+      expect(ups).toBeLessThan(4 * cuts);
+      const moment = moments[ups % moments.length] ?? 1;
+      error = await stack.upWithFault(moment, happen, await asAsked(error));
+      await recover?.();
+      // What was once in the state, with its UUID, is never made again.
+      const now = new Map((await stack.state()).flatMap(({ urn, outputs }) => (typeof outputs?.uuid === "string" ? [[urn, outputs.uuid] as const] : [])));
+      for (const [urn, uuid] of identities) expect([urn, now.get(urn)]).toEqual([urn, uuid]);
+      identities = now;
+      if (error !== undefined) {
+        made.push(moment);
+        continue;
+      }
+      await finished();
+      await destroyed();
+      identities = new Map();
+    }
+    console.log(`cut ${what} after these numbers of resources: ${made.join(", ")}`);
+    await finished(error);
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await destroyed();
   });
 });
 
