@@ -127,7 +127,7 @@ function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: Bloc
       guard: program("find-signs-of-use", device, String(seen.sizeBytes), seen.serial ?? ""),
       command: program("make-filesystem", type, label ?? "", device, ...mkfsOptions),
     },
-    // The links by label that fstab entries wait for; an unlabelled one is found by its device, or by a UUID that is told afterwards.
-    ...(label === undefined ? [] : [{ summary: "let udev see it", risk: "safe" as const, command: cmd`udevadm settle --timeout=60` }]),
+    // By itself udev overlooks what is closed while it still reads what was closed before, and has links by an old label, or none.
+    { summary: "let udev see it", risk: "safe", command: cmd`udevadm trigger --action=change --settle -- ${device}` },
   ];
 }

@@ -18,6 +18,7 @@ describe("the plan of a filesystem", () => {
     expect(read(filesystem.plan(desired, blank))).toEqual([
       `guard: find-signs-of-use ${path} 53687091200 ''`,
       `safe: make-filesystem ext4 '' ${path} -E lazy_itable_init=0,discard`,
+      `safe: udevadm trigger --action=change --settle -- ${path}`,
     ]);
   });
 
