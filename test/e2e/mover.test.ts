@@ -11,7 +11,8 @@ const attempt = async (command: string) => lab.run("storage-host", command, { ma
 
 const MOVER = "/usr/local/lib/jts-storage/lib/move-aged-files.py";
 const TIERED = "/usr/local/lib/jts-storage/tiered-storage.sh";
-const KILLS = Number(process.env.JTS_STORAGE_KILLS ?? 100);
+/** Without a number of kills, as many as come in this time. */
+const ENOUGH = process.env.JTS_STORAGE_KILLS === undefined ? "--kills 1000 --seconds 25" : `--kills ${process.env.JTS_STORAGE_KILLS}`;
 
 interface Figures {
   readonly kills: number;
@@ -21,7 +22,7 @@ interface Figures {
 
 /** On the host, so that a kill costs no SSH. */
 async function torture(source: string, destination: string, ...options: string[]): Promise<Figures> {
-  const figures = JSON.parse(await on(`python3 -B /run/torture/torture.py ${MOVER} ${source} ${destination} /run/torture --kills ${KILLS} --seconds 25 ${options.join(" ")}`)) as Figures;
+  const figures = JSON.parse(await on(`python3 -B /run/torture/torture.py ${MOVER} ${source} ${destination} /run/torture ${ENOUGH} ${options.join(" ")}`)) as Figures;
   console.log(`${source} → ${destination}: ${JSON.stringify(figures)}`);
   return figures;
 }
