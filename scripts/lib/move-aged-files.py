@@ -5,7 +5,8 @@ A file is copied to a temporary name beside its destination, flushed, read back 
 its name by link(2), which replaces nothing, and also works on NFSv3, where renameat2(2) without replacing doesn't. Only
 once the folder is on the device too does the source go. Small files take each of these steps together, since a flush of
 many costs little more than that of one. Killed anywhere, the next run finds the file at its source, at
-both places with the same content, or at its destination, and finishes. Summary on standard output, log on standard error.
+both places with the same content, or at its destination, and finishes. While those of one batch take the last of these
+steps, those of the next are copied. Summary on standard output, log on standard error.
 A move is in the journal before its source goes: none is missing there, and one that was killed right then is there twice.
 
 exit status: 0 all well, 1 something could not be moved (the log says what), 2 wrong usage, 75 another run holds the lock
@@ -27,6 +28,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 CHUNK_BYTES = 1 << 20
@@ -35,8 +37,8 @@ WRITEBACK_BYTES = 8 << 20
 FLUSH_BYTES = 256 << 20
 PROGRESS_SECONDS = 60
 BATCH_BYTES = 64 << 20
-# Each has four descriptors, of the 1024 that a service may have.
-BATCH_FILES = 150
+# Each has four descriptors, two batches are under way at once, and a service may have 1024.
+BATCH_FILES = 100
 JOURNAL_BYTES = 8 << 20
 TAIL_BYTES = 1 << 20
 ZEROS = bytes(BLOCK_BYTES)
@@ -139,6 +141,9 @@ class Move:
         self.moves: list[dict] = []
         self.batch: list[Copy] = []
         self.batch_bytes = 0
+        self.last_batch: Background | None = None
+        # Of what is told.
+        self.lock = threading.RLock()
         self.moved, self.moved_bytes, self.unfinished = 0, 0, 0
         self.skipped: dict[str, int] = {}
         self.failed: list[dict[str, str]] = []
@@ -151,12 +156,15 @@ class Move:
         for name in names_below(self.options.destination, self.mount.point):
             self.root = Folder(name, self.root)
         self.remove_unfinished()
-        for source in self.options.source:
-            try:
-                self.visit_source(source)
-            except (Problem, OSError) as problem:
-                self.fail(source, problem)
+        try:
+            for source in self.options.source:
+                try:
+                    self.visit_source(source)
+                except (Problem, OSError) as problem:
+                    self.fail(source, problem)
             self.finish_batch()
+        finally:
+            self.wait_for_last_batch()
 
     def tick(self):
         """Called at every bit of progress. Without any, the kernel ends us: that alone gets out of a dead NAS."""
@@ -167,12 +175,14 @@ class Move:
 
     def fail(self, path: str, problem: Exception):
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-        self.failed.append({"path": path, "reason": reason})
-        log("warning", f"not moved: {path!r}: {reason}")
+        with self.lock:
+            self.failed.append({"path": path, "reason": reason})
+            log("warning", f"not moved: {path!r}: {reason}")
 
     def leave(self, path: str, reason: Exception):
         if isinstance(reason, Skip):
-            self.skipped[str(reason)] = self.skipped.get(str(reason), 0) + 1
+            with self.lock:
+                self.skipped[str(reason)] = self.skipped.get(str(reason), 0) + 1
         else:
             self.fail(path, reason)
 
@@ -285,13 +295,14 @@ class Move:
                     self.finish_batch()
 
     def tell(self, told: dict):
-        if self.options.list:
-            self.moves.append({"action": self.action, **told})
-        else:
-            did = f"would {self.action}" if self.options.dry_run else {"move": "moved", "copy": "copied"}[self.action]
-            log("info", f"{did} {told['from']!r} to {told['to']!r} ({told['bytes']} bytes)")
-        self.moved += 1
-        self.moved_bytes += told["bytes"]
+        with self.lock:
+            if self.options.list:
+                self.moves.append({"action": self.action, **told})
+            else:
+                did = f"would {self.action}" if self.options.dry_run else {"move": "moved", "copy": "copied"}[self.action]
+                log("info", f"{did} {told['from']!r} to {told['to']!r} ({told['bytes']} bytes)")
+            self.moved += 1
+            self.moved_bytes += told["bytes"]
 
     def finish(self, fd: int, seen: os.stat_result, source: int, name: str, told: dict):
         """Takes the source away, whose copy is on the device under its own name."""
@@ -306,8 +317,18 @@ class Move:
         self.tell(told)
 
     def finish_batch(self):
-        """Each step for all copies; one that fails a step is left out of the next."""
+        """In the background, while the next is copied; two are under way at most."""
         batch, self.batch, self.batch_bytes = self.batch, [], 0
+        self.wait_for_last_batch()
+        self.last_batch = Background(self.finish_copies, batch)
+
+    def wait_for_last_batch(self):
+        last, self.last_batch = self.last_batch, None
+        if last is not None:
+            last.wait()
+
+    def finish_copies(self, batch: list["Copy"]):
+        """Each step for all copies; one that fails a step is left out of the next."""
         with contextlib.ExitStack() as opened:
             for copy in batch:
                 opened.enter_context(copy)
@@ -461,6 +482,26 @@ class Move:
         return digest.hexdigest() if zstd.returncode == 0 else None
 
 
+class Background:
+    """Work in a thread of its own, whose exception comes up where it is waited for."""
+
+    def __init__(self, work, *values):
+        self.problem: BaseException | None = None
+        self.thread = threading.Thread(target=self.run, args=(work, *values))
+        self.thread.start()
+
+    def run(self, work, *values):
+        try:
+            work(*values)
+        except BaseException as problem:
+            self.problem = problem
+
+    def wait(self):
+        self.thread.join()
+        if self.problem is not None:
+            raise self.problem
+
+
 class Journal:
     """
     A line of JSON for each move: time, action, from, to, bytes, sha256. Bounded, and no move waits for it or fails with it:
@@ -469,8 +510,13 @@ class Journal:
 
     def __init__(self, path: str | None):
         self.path, self.fd = path, -1
+        self.lock = threading.Lock()
 
     def add(self, action: str, told: dict):
+        with self.lock:
+            self.write(action, told)
+
+    def write(self, action: str, told: dict):
         if self.path is None:
             return
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "action": action, **told}).encode() + b"\n"
@@ -518,6 +564,7 @@ class Mount:
         self.point = point
         self.id = None
         self.proved = False
+        self.lock = threading.Lock()
         self.table = open("/proc/self/mountinfo", "rb")  # until the end
         self.changes = select.poll()
         self.changes.register(self.table, select.POLLPRI | select.POLLERR)
@@ -530,6 +577,10 @@ class Mount:
 
     def prove(self):
         """@raises Problem unless what is mounted here is what was mounted here at first."""
+        with self.lock:
+            self.look()
+
+    def look(self):
         # proc(5): the kernel tells by poll(2) that something was mounted or unmounted since.
         if not self.changes.poll(0) and self.proved:
             return

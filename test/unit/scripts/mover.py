@@ -10,6 +10,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 
 SCRIPT = pathlib.Path(__file__).parents[3] / "scripts/lib/move-aged-files.py"
 spec = importlib.util.spec_from_file_location("move_aged_files", SCRIPT)
@@ -69,6 +70,7 @@ def kill_at(count: int):
                 os.kill(os.getpid(), signal.SIGKILL)
         return trace
 
+    threading.settrace(trace)
     sys.settrace(trace)
 
 
