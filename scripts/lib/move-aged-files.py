@@ -3,10 +3,10 @@
 
 A file is copied to a temporary name beside its destination, flushed, read back from the device and compared; it then gets
 its name by link(2), which replaces nothing, and also works on NFSv3, where renameat2(2) without replacing doesn't. Only
-once the folder is on the device too does the source go. Small files take each of these steps together, since a flush of
-many costs little more than that of one. Killed anywhere, the next run finds the file at its source, at
-both places with the same content, or at its destination, and finishes. While those of one batch take the last of these
-steps, those of the next are copied. Summary on standard output, log on standard error.
+once the folder is on the device too does the source go. Files take each of these steps in batches, since a flush of many
+costs little more than that of one, and the next batch is copied meanwhile. Killed anywhere, the next run finds the file at
+its source, at both places with the same content, or at its destination, and finishes. Summary on standard output, log on
+standard error.
 A move is in the journal before its source goes: none is missing there, and one that was killed right then is there twice.
 
 exit status: 0 all well, 1 something could not be moved (the log says what), 2 wrong usage, 75 another run holds the lock
