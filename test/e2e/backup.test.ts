@@ -64,7 +64,7 @@ describe("archives of volumes, ext4 and XFS", () => {
     await on(`${SCRIPTS}/lvm-backup.sh restore ${name} --to-volume back --size 2g`);
     await on("mkdir --parents /run/back && mount -o ro /dev/vg_jts/back /run/back");
     expect(await contentOf("/run/back")).toBe(before.lv_kafka);
-    expect(await on("findmnt --noheadings --output FSTYPE /run/back; lvs --noheadings --options lv_tags vg_jts/back | tr --delete ' '; umount /run/back; lvremove --quiet --yes vg_jts/back >/dev/null")).toBe("xfs");
+    expect(await on("findmnt --noheadings --output FSTYPE /run/back; lvs --noheadings --options lv_tags vg_jts/back | tr --delete ' \\n'; umount /run/back; lvremove --quiet --yes vg_jts/back >/dev/null")).toBe("xfs");
   });
 
   it("from a snapshot that fills up meanwhile is thrown away", async () => {
