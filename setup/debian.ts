@@ -2,7 +2,7 @@ import { execa } from "execa";
 import { MissingNeed, step } from "./progress.ts";
 
 /** What the lab and the checks need of Debian: QEMU, what builds its images, and what the host's scripts are tested with. */
-const PACKAGES = ["qemu-system-x86", "qemu-utils", "debootstrap", "debian-archive-keyring", "fdisk", "e2fsprogs", "openssh-client", "python3", "zstd", "jq", "shellcheck"];
+const PACKAGES = ["qemu-system-x86", "qemu-utils", "debootstrap", "debian-archive-keyring", "fdisk", "e2fsprogs", "openssh-client", "python3", "zstd", "jq", "rsync", "shellcheck"];
 
 /** A command as root runs it: as it is, or through sudo. */
 export async function asRoot(program: string, ...args: string[]): Promise<[string, string[]]> {
