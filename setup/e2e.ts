@@ -1,6 +1,6 @@
 /**
  * `npm run test:e2e [-- VITEST ARGUMENT…]`: the end-to-end tests on the lab, which they start, and which is taken down again if
- * it was not up. Without arguments file by file, the whole path first and what takes longest last; where JTS_STORAGE_E2E_MINUTES
+ * it was not up. Without arguments file by file, the whole path first, then what data rests on; where JTS_STORAGE_E2E_MINUTES
  * is set, none is begun later than so many minutes after the start, and those that were not are named.
  */
 import { execa } from "execa";
@@ -12,8 +12,10 @@ import { pulumiEnvironment, ROOT } from "./project.ts";
 import { installTools } from "./tools.ts";
 
 const FOLDER = "test/e2e";
-const FIRST = "tiers.test.ts";
-const LAST = "survival.test.ts";
+/** By what would cost most if it were broken; files that are not named come between. */
+const FIRST = ["tiers", "safety", "volumes", "mounts", "mover", "backup"];
+/** Takes longest, so that what follows would never be begun on a slow machine. */
+const LAST = "survival";
 
 /** @returns vitest's exit code */
 async function vitest(words: readonly string[]): Promise<number> {
@@ -25,16 +27,15 @@ async function vitest(words: readonly string[]): Promise<number> {
 async function everything(): Promise<number> {
   const minutes = Number(process.env.JTS_STORAGE_E2E_MINUTES ?? Infinity);
   if (!(minutes > 0)) throw new MissingNeed("JTS_STORAGE_E2E_MINUTES must be a number of minutes.");
-  const others = readdirSync(join(ROOT, FOLDER)).filter((name) => name.endsWith(".test.ts") && name !== FIRST && name !== LAST);
-  const files = [FIRST, ...others.sort(), LAST];
+  const others = readdirSync(join(ROOT, FOLDER)).flatMap((name) => (name.endsWith(".test.ts") ? [name.replace(".test.ts", "")] : [])).filter((name) => ![...FIRST, LAST].includes(name));
+  const files = [...FIRST, ...others.sort(), LAST];
   const end = Date.now() + minutes * 60_000;
-  const isLate = () => Date.now() >= end;
-  while (files[0] !== undefined && !isLate()) {
-    const exitCode = await vitest([`${FOLDER}/${files[0]}`]);
+  while (files[0] !== undefined && Date.now() < end) {
+    const exitCode = await vitest([`${FOLDER}/${files[0]}.test.ts`]);
     if (exitCode !== 0) return exitCode;
     files.shift();
   }
-  if (files.length > 0) console.log(`NOT RUN, since JTS_STORAGE_E2E_MINUTES=${minutes} were over: ${files.join(", ")}. To run them: npm run test:e2e -- ${files.map((name) => name.replace(".test.ts", "")).join(" ")}`);
+  if (files.length > 0) console.log(`NOT RUN, since JTS_STORAGE_E2E_MINUTES=${minutes} were over: ${files.join(", ")}. To run them: npm run test:e2e -- ${files.join(" ")}`);
   return 0;
 }
 
