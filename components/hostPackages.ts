@@ -1,6 +1,7 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { HostSettings } from "../config.ts";
+import { volumesOf } from "./layout.ts";
 import { asRoot, connectionArgs } from "./remote.ts";
 
 export interface HostPackagesArgs {
@@ -27,7 +28,7 @@ export function packagesFor({ hot, warm, cold, automation }: HostSettings): stri
   return [
     "psmisc",
     ...(hot?.layout === "lvm" ? ["lvm2", "xfsprogs", "e2fsprogs"] : []),
-    ...(warm === undefined ? [] : ["btrfs-progs"]),
+    ...(warm !== undefined || (hot?.layout === "lvm" && volumesOf(hot).some(({ filesystem }) => filesystem === "btrfs")) ? ["btrfs-progs"] : []),
     ...(cold === undefined ? [] : ["nfs-common"]),
     ...(automation === undefined ? [] : ["python3", "zstd", "jq", "rsync", "smartmontools", "sysstat", "fio"]),
   ];

@@ -53,9 +53,10 @@ export class HotTier extends pulumi.ComponentResource {
           device: device.path,
           sizeBytes: device.size,
           serial: device.serial,
+          volumeGroup: volumeGroup.name,
           dataAlignmentBytes: volumeGroup.dataAlignment,
           onDelete,
-          configKeys: this.#keys({ device: `${at}.path`, sizeBytes: `${at}.size`, serial: `${at}.serial`, dataAlignmentBytes: "volumeGroup.dataAlignment" }),
+          configKeys: this.#keys({ device: `${at}.path`, sizeBytes: `${at}.size`, serial: `${at}.serial`, volumeGroup: "volumeGroup.name", dataAlignmentBytes: "volumeGroup.dataAlignment" }),
         },
         this.#holdsData(),
       );

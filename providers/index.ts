@@ -18,6 +18,8 @@ export interface PhysicalVolumeArgs extends HostArgs {
   sizeBytes?: pulumi.Input<number | undefined>;
   /** The serial number of the device, or of its disk, checked on the host. Default: any. */
   serial?: pulumi.Input<string | undefined>;
+  /** The VG that it may be in; a PV of another one is refused. Default: any. */
+  volumeGroup?: pulumi.Input<string | undefined>;
   /** Where the first extent starts is a multiple of this, in bytes. Default: 4 MiB. It can't change. */
   dataAlignmentBytes?: pulumi.Input<number>;
   /** Default: retain. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { About, Ask, Fact } from "../facts/fact.ts";
 import { HOST_WIDE } from "../facts/hostWide.ts";
-import { cmd, printCommand, succeeded, type Command, type Output } from "../host/command.ts";
+import { cmd, isProgram, printCommand, succeeded, type Command, type Output } from "../host/command.ts";
 import { deviceLock, HOST_LOCK, type Host } from "../host/host.ts";
 import { CommandFailed, DataLossRefused, UnexpectedOutput } from "../errors.ts";
 import type { Step } from "./plan.ts";
@@ -67,6 +67,8 @@ const SETTLE_MILLISECONDS = 200;
 
 /** The shell's exit code for a command that isn't there. */
 const NOT_FOUND = 127;
+/** As timeout(1) ends, with SIGTERM or SIGKILL. */
+const TIMED_OUT = [124, 137];
 
 /** EX_TEMPFAIL of sysexits.h(3head): our programs' for a file that another writer changed after it was looked at. */
 const OVERTAKEN = 75;
@@ -245,7 +247,7 @@ export class Session {
   }
 
   #stepFailed(summary: string, command: Command, output: Output): CommandFailed {
-    return new CommandFailed(`${this.host.name}: could not ${summary}: ${saidBy(output)} (exit code ${output.exitCode})`, `on the host: ${printCommand(command)}`);
+    return new CommandFailed(`${this.host.name}: could not ${summary}: ${saidBy(output)} (exit code ${output.exitCode})`, nextAfter(command, output));
   }
 
   /** The known answer, or a question still to be put. */
@@ -261,12 +263,11 @@ export class Session {
       command,
       settle: (output) => {
         try {
-          if (!succeeded(command, output)) throw new Error(`exit code ${output.exitCode}: ${output.stderr.trim()}`);
+          if (!succeeded(command, output)) throw new Error(TIMED_OUT.includes(output.exitCode) ? "no answer in time" : `exit code ${output.exitCode}: ${output.stderr.trim()}`);
           resolve(fact.parse(output, args));
         } catch (error) {
           const said = error instanceof z.ZodError ? z.prettifyError(error) : error instanceof Error ? error.message : String(error);
-          const next = output.exitCode === NOT_FOUND ? `install on the host what has ${command.argv[0] ?? ""}: apt-get install --reinstall, with the packages that this stack needs.` : `on the host: ${printCommand(command)}`;
-          reject(new UnexpectedOutput(`${this.host.name}: could not read ${fact.name}: ${said}`, next));
+          reject(new UnexpectedOutput(`${this.host.name}: could not read ${fact.name}: ${said}`, nextAfter(command, output)));
         }
       },
       fail: reject,
@@ -321,6 +322,19 @@ export class Session {
 
 function saidBy({ stdout, stderr }: Output): string {
   return stderr.trim() || stdout.trim() || "nothing was said";
+}
+
+/** What to try after a command that failed, by what it said. */
+function nextAfter(command: Command, output: Output): string {
+  const said = saidBy(output);
+  if (output.exitCode === NOT_FOUND) {
+    const [, tool = command.argv[0] ?? ""] = /(\S+): command not found/.exec(said) ?? [];
+    return `install on the host what has ${tool}: apt-get install --reinstall, with the packages that this stack needs.`;
+  }
+  if (said.includes("Read-only file system")) return "on the host: findmnt --output TARGET,OPTIONS; dmesg --level=err,crit; where its disk is sound: mount -o remount,rw /";
+  if (said.includes("No space left on device")) return "on the host: df --human-readable --local; make room, then: pulumi up --refresh";
+  if (TIMED_OUT.includes(output.exitCode) || said.includes("doesn't answer")) return "on the host: dmesg | tail; for a NAS, showmount --exports SERVER and docs/runbooks/nas-replaced.md; once it answers: pulumi up --refresh";
+  return isProgram(command) ? "mend what it says, then: pulumi up --refresh" : `on the host: ${printCommand(command)}`;
 }
 
 function keyOf(fact: Fact<never, unknown>, args: unknown): string {

@@ -55,7 +55,10 @@ export function cmd(text: TemplateStringsArray, ...values: readonly (string | nu
 
 /** The command as a person would type it, for messages. */
 export function printCommand(command: Command): string {
-  const [name = "", flag, , ...rest] = command.argv;
-  const isProgram = name === "bash" && flag === "-c";
-  return (isProgram ? rest : command.argv).map(quote).join(" ");
+  return (isProgram(command) ? command.argv.slice(3) : command.argv).map(quote).join(" ");
+}
+
+/** Whether it is a text of ours, which is nowhere on the host to be typed again. */
+export function isProgram({ argv: [name, flag] }: Command): boolean {
+  return name === "bash" && flag === "-c";
 }

@@ -56,6 +56,13 @@ put_fstab() {
   sync -- /etc
   trap - EXIT
 }
+# in_time COMMAND...: its status; what lies on a server or disk that doesn't answer would wait for ever.
+in_time() {
+  local status=0
+  timeout --kill-after=10 90 "$@" || status=$?
+  ((status != 124 && status != 137)) || echo "$1 of ${!#} did not end within 90 s: what it lies on doesn't answer: ${line%%[[:space:]]*}" >&2
+  return "$status"
+}
 restore() {
   put_fstab "$old"
   systemctl daemon-reload
@@ -67,8 +74,8 @@ if [[ $text != "$old" ]]; then
 fi
 case $action in
   none) ;;
-  mount) timeout 90 mount -- "$target" || { restore; exit 1; } ;;
-  remount) timeout 90 mount --options remount -- "$target" || { restore; exit 1; } ;;
+  mount) in_time mount -- "$target" || { restore; exit 1; } ;;
+  remount) in_time mount --options remount -- "$target" || { restore; exit 1; } ;;
   replace)
     # While it is mounted elsewhere too, a new mount would have the old options: what shows it goes and comes with it.
     also=()
@@ -80,12 +87,12 @@ case $action in
       findmnt --fstab --noheadings --target "$other" --output OPTIONS | grep --quiet x-jts-storage || { echo "$target is mounted at $other too, which isn't ours; umount it first" >&2; restore; exit 1; }
     done
     again=()
-    mount_again() { for other in ${again[@]+"${again[@]}"}; do timeout 90 mount -- "$other"; done; }
+    mount_again() { for other in ${again[@]+"${again[@]}"}; do in_time mount -- "$other"; done; }
     for other in ${also[@]+"${also[@]}"} "$target"; do
-      timeout 90 umount -- "$other" || { fuser --verbose --mount -- "$other" >&2 || true; restore; mount_again; exit 1; }
+      in_time umount -- "$other" || { timeout 20 fuser --verbose --mount -- "$other" >&2 || true; restore; mount_again; exit 1; }
       [[ $other == "$target" ]] || again=("$other" ${again[@]+"${again[@]}"})
     done
-    timeout 90 mount -- "$target" || { restore; timeout 90 mount -- "$target"; mount_again; exit 1; }
+    in_time mount -- "$target" || { restore; in_time mount -- "$target"; mount_again; exit 1; }
     mount_again
     ;;
 esac

@@ -7,7 +7,13 @@ trap 'rm --force -- "$new"' EXIT
 cat >"$new"
 [[ $(sha256sum <"$fstab") == "$expected  -" ]] || { echo "$fstab was changed by someone else just now; run again" >&2; exit 75; }
 if findmnt --kernel --mountpoint "$target" >/dev/null; then
-  timeout 90 umount -- "$target" || { fuser --verbose --mount -- "$target" >&2 || true; exit 1; }
+  status=0
+  timeout --kill-after=10 90 umount -- "$target" || status=$?
+  if ((status == 124 || status == 137)); then echo "umount of $target did not end within 90 s: what it lies on doesn't answer" >&2; fi
+  if ((status != 0)); then
+    timeout 20 fuser --verbose --mount -- "$target" >&2 || true
+    exit 1
+  fi
 fi
 if ! cmp --quiet -- "$new" "$fstab"; then
   chmod --reference="$fstab" -- "$new"

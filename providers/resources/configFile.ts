@@ -97,11 +97,11 @@ async function wantedValues(ask: Ask, { content, activation }: Inputs): Promise<
   }
 }
 
-/** The kernel's files that a sysctl.d(5) text sets, and to what. */
+/** The kernel's files that a sysctl.d(5) text sets, and to what; where a key's first separator is a slash, its dots are those of a name. */
 export function sysctlFiles(text: string): readonly (readonly [string, string])[] {
   return text.split("\n").flatMap((line) => {
     const [, key, value] = /^\s*-?([^#;=\s][^=]*?)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-    return key === undefined || value === undefined ? [] : [[`/proc/sys/${key.replaceAll(".", "/")}`, value.replaceAll(/\s+/g, " ")] as const];
+    return key === undefined || value === undefined ? [] : [[`/proc/sys/${/^[^./]*\//.test(key) ? key : key.replaceAll(/[./]/g, (separator) => (separator === "." ? "/" : "."))}`, value.replaceAll(/\s+/g, " ")] as const];
   });
 }
 

@@ -55,7 +55,8 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
       return { text, found, mount, isSource, isSameSource, made };
     },
 
-    isAbsent: (_inputs, { found, mount }) => found === undefined && mount === undefined,
+    // A first mount that failed leaves its mount point, which is ours to take back.
+    isAbsent: ({ mountPoint }, { found, mount, made }) => found === undefined && mount === undefined && !isMade(made, mountPoint),
 
     plan(desired, { text, found, mount, isSource, isSameSource }) {
       const wanted = entry(desired);
@@ -92,8 +93,7 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
     },
 
     planDestroy({ mountPoint }, { text, found, mount, isSource, made }) {
-      const isMade = made.has(`immutable ${mountPoint}`) || made.has(`directory ${mountPoint}`);
-      const isOurs = found?.isOurs === true || isMade;
+      const isOurs = found?.isOurs === true || isMade(made, mountPoint);
       if (!isOurs && !isSource) return CONVERGED;
       if (mount !== undefined && !isSource) {
         return { steps: [], refusals: [{ found: `${mount.source} is mounted at ${mountPoint}, which isn't what was declared`, next: `look whose it is, and umount ${mountPoint}; then destroy again.` }] };
@@ -114,6 +114,10 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
 
     report: (desired, { found }) => (found?.isOurs === true ? { inputs: read(found.entry, desired) } : {}),
   };
+}
+
+function isMade(made: ReadonlySet<string>, mountPoint: string): boolean {
+  return made.has(`immutable ${mountPoint}`) || made.has(`directory ${mountPoint}`);
 }
 
 function isBind({ options }: FstabEntry): boolean {

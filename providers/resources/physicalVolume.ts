@@ -7,13 +7,14 @@ import type { BlockDevice } from "../facts/lsblk.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
 import { program } from "../programs/program.ts";
-import { bytes, hostName, onDelete, path, serial, wrongDevice } from "./inputs.ts";
+import { bytes, hostName, lvmName, onDelete, path, serial, wrongDevice } from "./inputs.ts";
 
 const inputs = z.object({
   host: hostName,
   device: path,
   sizeBytes: bytes.optional(),
   serial: serial.optional(),
+  volumeGroup: lvmName.optional(),
   dataAlignmentBytes: bytes.default(4 * 1024 * 1024),
   onDelete,
 });
@@ -48,7 +49,7 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
   isAbsent: (_inputs, { device, volume, signs }) => device !== undefined && volume === undefined && signs.length === 0,
 
   plan(desired, seen) {
-    const { device: path, dataAlignmentBytes } = desired;
+    const { device: path, dataAlignmentBytes, volumeGroup } = desired;
     const { device, volume, signs } = seen;
     if (device === undefined) {
       return { steps: [], refusals: [{ found: `there is no device ${path}`, next: "lsblk --output NAME,SIZE,SERIAL and ls -l /dev/disk/by-id on the host show what is there." }] };
@@ -56,6 +57,9 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
     const found = wrongDevice(desired, device);
     if (volume === undefined) found.push(...signs.map((sign) => `${path} is not blank: ${sign}`));
     else if (volume.dataStartBytes % dataAlignmentBytes !== 0) found.push(`the physical volume's data starts at ${volume.dataStartBytes} bytes, which is not aligned to ${dataAlignmentBytes}`);
+    if (volume !== undefined && volumeGroup !== undefined && volume.volumeGroup !== "" && volume.volumeGroup !== volumeGroup) {
+      found.push(`${path} is a physical volume of the volume group ${volume.volumeGroup}, not of ${volumeGroup}`);
+    }
     if (found.length > 0) {
       return { steps: [], refusals: found.map((what) => ({ found: what, next: "declare the right device, or empty this one by docs/runbooks/clear-a-device.md." })) };
     }

@@ -1,4 +1,5 @@
 /** /etc/fstab and what is mounted: both as declared, or both as before; nothing under a mount point, no wait without a bound. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
 import { hotWith, LabStack, only, warmAlone, type HostSection } from "../support/labStack.ts";
@@ -118,9 +119,35 @@ describe("a NAS", () => {
     await stack.configure(cold());
     const before = await fstab();
     await lab.freeze("nas");
-    expect(await bounded(150, () => stack.refusal(() => stack.up()))).toMatch(/could not write the line of \/mnt\/synology into fstab and mount/);
+    expect(await bounded(150, () => stack.refusal(() => stack.up()))).toMatch(/could not write the line of \/mnt\/synology into fstab and mount .*192\.168\.1\.101:\/volume1\/cocodev.*\n *Next: on the host: .*showmount/s);
     expect(await fstab()).toBe(before);
+    // What was begun is taken back while it still is away.
+    await bounded(150, () => stack.destroy());
+    expect(await on("ls --directory /mnt/synology /var/lib/jts-storage 2>/dev/null || true")).toBe("");
     await lab.thaw("nas");
+  });
+
+  it("that is slow takes longer, and that is all", async () => {
+    let isOver = false;
+    const slowly = (async () => {
+      while (!isOver) {
+        await lab.freeze("nas");
+        await sleep(2000);
+        await lab.thaw("nas");
+        await sleep(500);
+      }
+    })();
+    try {
+      await stack.up();
+      await forget();
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+      await forget();
+      await stack.destroy();
+    } finally {
+      isOver = true;
+      await slowly;
+    }
+    expect(await on("grep --count /mnt/synology /etc/fstab || true")).toBe("0");
   });
 
   it("that goes away fails a refresh and a destroy within bounded time, is not taken for gone, and a preview needs it not", async () => {
@@ -128,7 +155,7 @@ describe("a NAS", () => {
     const resources = (await stack.state()).length;
     await lab.freeze("nas");
     await forget();
-    expect(await bounded(90, () => stack.refusal(() => stack.refresh()))).toMatch(/could not read the paths/);
+    expect(await bounded(90, () => stack.refusal(() => stack.refresh()))).toMatch(/could not read the paths: no answer in time\n *Next: on the host: .*showmount/);
     expect(await bounded(60, () => stack.preview())).toMatchObject({ changes: {}, sshConnections: 0 });
     expect(await bounded(240, () => stack.refusal(() => stack.destroy()))).toMatch(/could not/);
     expect((await stack.state()).length).toBe(resources);

@@ -42,7 +42,7 @@ describe("an `up` that is cut again and again", () => {
   }
 
   const faults: readonly Fault[] = [
-    { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments: [[3, 2, 1], [2, 4, 1], [5, 2], [3, 1]].slice(0, POWER_SERIES) },
+    { what: "by a loss of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments: [[3, 6, 9], [8, 10], [2, 4, 12], [14, 5]].slice(0, POWER_SERIES) },
     { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [[2, 3, 3]] },
     { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.recover(), moments: [[2, 3, 3]] },
   ];
@@ -167,8 +167,8 @@ describe("a host that doesn't let us work", () => {
 
   it.each<[string, string, string, RegExp]>([
     ["without a tool", "mv /usr/bin/findmnt /usr/bin/findmnt.away", "mv /usr/bin/findmnt.away /usr/bin/findmnt", /could not read the mounts: exit code 127: .*findmnt: command not found.*\n *Next: install on the host what has findmnt/s],
-    ["with a read-only root", "mount --options remount,ro /", "mount --options remount,rw /", /Read-only file system/],
-    ["with a full root", "fallocate --length $(($(stat --file-system --format='%f * %S' /) - 8 * 1048576)) /filler; dd if=/dev/zero of=/filler2 bs=64k status=none || true; df /", "rm /filler /filler2", /No space left on device/],
+    ["with a read-only root", "mount --options remount,ro /", "mount --options remount,rw /", /Read-only file system.*\n *Next: on the host: findmnt/s],
+    ["with a full root", "fallocate --length $(($(stat --file-system --format='%f * %S' /) - 8 * 1048576)) /filler; dd if=/dev/zero of=/filler2 bs=64k status=none || true; df /", "rm /filler /filler2", /No space left on device.*\n *Next: on the host: df/s],
   ])("one %s: an error that says so, fstab whole, and the next `up` finishes", async (_what, breakIt, mendIt, expected) => {
     await stack.configure(warmAlone({ alsoAt: "/data/also" }));
     const before = await fstab();

@@ -7,6 +7,8 @@ import { HOST_WIDE } from "../../../../providers/facts/hostWide.ts";
 import { mounts } from "../../../../providers/facts/mounts.ts";
 import { realPath } from "../../../../providers/facts/realPath.ts";
 import { signatures } from "../../../../providers/facts/signatures.ts";
+import { pathStatus } from "../../../../providers/facts/pathStatus.ts";
+import type { Output } from "../../../../providers/host/command.ts";
 import { FakeHost, nameOf } from "../../../support/fakeHost.ts";
 import { checked, situationOf } from "./situations.ts";
 
@@ -77,6 +79,18 @@ describe("asking a session", () => {
     expect((signed as PromiseRejectedResult).reason).toHaveProperty("message", expect.stringContaining("exit code 1: Input/output error"));
     host.answers.clear();
     expect(await ask(mounts, undefined)).toHaveLength(1);
+  });
+
+  it.each<[string, Partial<Output>, RegExp]>([
+    ["didn't answer in time", { exitCode: 124 }, /no answer in time\n {2}Next: on the host: dmesg.*showmount/],
+    ["isn't installed", { exitCode: 127, stderr: "bash: line 1: stat: command not found" }, /\n {2}Next: install on the host what has stat: /],
+    ["couldn't write to a root that is read-only", { exitCode: 1, stderr: "mktemp: Read-only file system" }, /\n {2}Next: on the host: findmnt .*mount -o remount,rw/],
+    ["found no room", { exitCode: 1, stderr: "mktemp: No space left on device" }, /\n {2}Next: on the host: df /],
+    ["ended otherwise", { exitCode: 9, stderr: "no" }, /exit code 9: no\n {2}Next: on the host: timeout /],
+  ])("tells the next command to try, by what a tool said that %s", async (_what, output, expected) => {
+    const host = new FakeHost();
+    host.answers.set("stat", { stdout: "", stderr: "", exitCode: 0, ...output });
+    await expect(new Session(host).ask(pathStatus, ["/etc"])).rejects.toThrow(expected);
   });
 
   it("keeps apart facts of the same arguments, and arguments of the same fact", async () => {

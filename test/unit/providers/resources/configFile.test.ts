@@ -99,12 +99,14 @@ describe("the look at a file", () => {
 
 describe("sysctlFiles", () => {
   it("reads keys and values as sysctl.d(5) has them", () => {
-    const text = "# comment\n; comment\n\nnet.core.rmem_max=1\n -vm.swappiness = 10 \nnet.ipv4.tcp_rmem = 4096\t131072   6291456\nnonsense\nkernel/domainname=a=b\n";
+    const text = "# comment\n; comment\n\nnet.core.rmem_max=1\n -vm.swappiness = 10 \nnet.ipv4.tcp_rmem = 4096\t131072   6291456\nnonsense\nkernel/domainname=a=b\nnet/ipv4/conf/eth0.100/forwarding=1\nnet.ipv4.conf.eth0/200.forwarding=1\n";
     expect(sysctlFiles(text)).toEqual([
       ["/proc/sys/net/core/rmem_max", "1"],
       ["/proc/sys/vm/swappiness", "10"],
       ["/proc/sys/net/ipv4/tcp_rmem", "4096 131072 6291456"],
       ["/proc/sys/kernel/domainname", "a=b"],
+      ["/proc/sys/net/ipv4/conf/eth0.100/forwarding", "1"],
+      ["/proc/sys/net/ipv4/conf/eth0.200/forwarding", "1"],
     ]);
   });
 });

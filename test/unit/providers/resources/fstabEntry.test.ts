@@ -27,6 +27,15 @@ describe("the plan of an fstab entry", () => {
     expect(plan.steps[0]).toMatchObject({ command: { stdin: made.text }, owesReload: true, summary: "write the line of /var/lib/redis into fstab and mount /var/lib/redis" });
   });
 
+  it("is not gone while its mount point is there, which a first mount that failed leaves, and which goes with it", () => {
+    expect(fstabEntry.isAbsent(desired, absent)).toBe(true);
+    for (const left of ["immutable /var/lib/redis", "directory /var/lib/redis"]) {
+      const half = { ...absent, made: new Set([left]) };
+      expect(fstabEntry.isAbsent(desired, half)).toBe(false);
+      expect(read(fstabEntry.planDestroy({ ...desired, id: "h:/var/lib/redis" }, half))).toEqual([`interrupts-service: unmount-entry /var/lib/redis ${sha256(before)}`]);
+    }
+  });
+
   it("has no step where the line is ours and its mount is as declared", () => {
     expect(read(fstabEntry.plan(desired, made))).toEqual([]);
   });

@@ -21,6 +21,10 @@ describe("the plan of a physical volume", () => {
     expect(read(physicalVolume.plan(desired, made))).toEqual([]);
   });
 
+  it("has no step where it is in the declared VG, or in none yet", () => {
+    for (const volumeGroup of ["vg_jts", ""]) expect(read(physicalVolume.plan({ ...desired, volumeGroup: "vg_jts" }, { ...made, volume: { ...volume, volumeGroup } }))).toEqual([]);
+  });
+
   it("grows one to a device that has grown", () => {
     const grown = { ...made, device: { ...blank.device!, sizeBytes: 2000 * MIB }, volume: { ...volume, deviceBytes: 2000 * MIB } };
     expect(read(physicalVolume.plan({ ...desired, sizeBytes: undefined }, grown))).toEqual([`safe: pvresize -- ${path}`]);
@@ -33,6 +37,7 @@ describe("the plan of a physical volume", () => {
     ["a device without serial number, where one is declared", {}, { device: { ...blank.device!, serial: undefined } }, [`refused: ${path} (/dev/nvme0n1) has the serial number unknown instead of S1`]],
     ["a device that holds something, sign by sign", {}, { signs: ["a signature of gpt", "part /dev/nvme0n1p1 on it"] }, [`refused: ${path} is not blank: a signature of gpt`, `refused: ${path} is not blank: part /dev/nvme0n1p1 on it`]],
     ["a PV whose data isn't aligned", {}, { volume: { ...volume, dataStartBytes: MIB } }, ["refused: the physical volume's data starts at 1048576 bytes, which is not aligned to 4194304"]],
+    ["a PV of another VG", { volumeGroup: "vg_jts" }, { volume: { ...volume, volumeGroup: "foreign", sizeBytes: 500 * MIB } }, [`refused: ${path} is a physical volume of the volume group foreign, not of vg_jts`]],
     ["a PV on the wrong device", { serial: "S2" }, { volume }, [`refused: ${path} (/dev/nvme0n1) has the serial number S1 instead of S2`]],
   ])("refuses %s", (_what, changes, seen, expected) => {
     expect(read(physicalVolume.plan({ ...desired, ...changes }, { ...blank, ...seen }))).toEqual(expected);
