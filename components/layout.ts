@@ -133,7 +133,8 @@ export function findProblems({ connection, hot, warm, cold, automation }: Partia
   if (warm !== undefined) {
     const { source, options } = warmMount(warm);
     problems.push(...findOptionProblems("warm", { type: "btrfs", source, options, pass: 0, mkfsOptions: warm.mkfsOptions }));
-    if (hot?.layout === "lvm" && devicesOf(hot).some(({ path }) => path === warm.device.path)) problems.push({ key: "warm.device.path", message: `${warm.device.path} is already the hot tier's device` });
+    const disk = hot?.layout === "lvm" ? devicesOf(hot).find(({ path }) => warm.device.path.startsWith(path) && /^((-part|p)?[0-9]+)?$/.test(warm.device.path.slice(path.length))) : undefined;
+    if (disk !== undefined) problems.push({ key: "warm.device.path", message: `${warm.device.path} is already the hot tier's device${disk.path === warm.device.path ? "" : `, ${disk.path}, or a part of it`}` });
   }
   if (cold !== undefined) problems.push(...findOptionProblems("cold", { type: "nfs", source: `${cold.server}:${cold.export}`, options: cold.options, pass: 0 }));
   if (automation !== undefined) {
@@ -147,7 +148,8 @@ export function findProblems({ connection, hot, warm, cold, automation }: Partia
     }
     problems.push(...automation.rules.flatMap((rule, index) => findRuleProblems(rule, `automation.rules.${index}`, { hot, warm, cold })));
   }
-  if (problems.length === 0) problems.push(...findSharedMountPoints({ hot, warm, cold }));
+  const isResolved = hot?.layout !== "lvm" || findUnresolved(hot).length === 0;
+  problems.push(...findSharedMountPoints({ ...(isResolved ? { hot } : {}), warm, cold }));
   return problems;
 }
 
@@ -173,25 +175,33 @@ function findHotProblems(hot: LvmSettings): Problem[] {
   hot.additionalDevices.forEach(({ path }, index) => {
     if (devicesOf(hot).slice(0, index + 1).some((other) => other.path === path)) problems.push({ key: `hot.additionalDevices.${index}.path`, message: `${path} is already a device of the hot tier` });
   });
-  for (const [service, { size, mountPoint }] of Object.entries(hot.volumes ?? {})) {
+  const unresolved = findUnresolved(hot);
+  if (unresolved.length > 0) return [...problems, ...unresolved];
+  for (const { service, filesystem, device, options, pass, mkfsOptions } of volumesOf(hot)) {
+    problems.push(...findOptionProblems(`hot.volumes.${service}`, { type: filesystem, source: device, options, pass, mkfsOptions }));
+  }
+  // With such extents there is no sum.
+  const capacity = problems.some(({ key }) => key === "hot.volumeGroup.extentSize") ? undefined : capacityOf(hot);
+  if (capacity !== undefined && capacity.freeBytes < capacity.reserveBytes) {
+    problems.push({
+      key: "hot.volumes",
+      message: `${formatBytes(capacity.plannedBytes)} of volumes and ${formatBytes(capacity.reserveBytes)} for snapshots don't fit the ${formatBytes(capacity.volumeGroupBytes)} of ${hot.volumeGroup.name}; make them ${formatBytes(capacity.reserveBytes - capacity.freeBytes)} smaller, or set hot.snapshotReserve; those that are there already by docs/runbooks/shrink-a-volume.md`,
+    });
+  }
+  return problems;
+}
+
+/** What must be there before anything can be said of the volumes. */
+function findUnresolved(hot: LvmSettings): Problem[] {
+  return Object.entries(hot.volumes ?? {}).flatMap(([service, { size, mountPoint }]) => {
+    const problems: Problem[] = [];
     const key = `hot.volumes.${service}`;
     const profile = VOLUME_PROFILES[service];
     if (size === undefined && profile === undefined) problems.push({ key: `${key}.size`, message: `is missing: there is no profile of that name (${Object.keys(VOLUME_PROFILES).join(", ")}) to take it from` });
     else if (sizeOf(hot, service) === undefined) problems.push({ key: `${key}.size`, message: "is a share of the volume group, so hot.device.size must be there to know how much that is" });
     if (mountPoint === undefined && profile === undefined) problems.push({ key: `${key}.mountPoint`, message: "is missing: there is no profile of that name to take it from" });
-  }
-  if (problems.length > 0) return problems;
-  for (const { service, filesystem, device, options, pass, mkfsOptions } of volumesOf(hot)) {
-    problems.push(...findOptionProblems(`hot.volumes.${service}`, { type: filesystem, source: device, options, pass, mkfsOptions }));
-  }
-  const capacity = capacityOf(hot);
-  if (capacity !== undefined && capacity.freeBytes < capacity.reserveBytes) {
-    problems.push({
-      key: "hot.volumes",
-      message: `${formatBytes(capacity.plannedBytes)} of volumes and ${formatBytes(capacity.reserveBytes)} for snapshots don't fit the ${formatBytes(capacity.volumeGroupBytes)} of ${hot.volumeGroup.name}; make them ${formatBytes(capacity.reserveBytes - capacity.freeBytes)} smaller, or set hot.snapshotReserve`,
-    });
-  }
-  return problems;
+    return problems;
+  });
 }
 
 function findBackupProblems(hot: HotSettings | undefined, { backupVolumes: chosen = {}, developmentFolders }: AutomationSettings): Problem[] {

@@ -82,7 +82,7 @@ describe("the configuration", () => {
 describe("capacity", () => {
   it("refuses volumes that leave no room for the snapshots of the services that have them", () => {
     expect(problemsOf(hotWith({ postgres: {}, clickhouse: { size: "2900GiB" } }))).toEqual([
-      "trading.hot.volumes: 3700 GiB of volumes and 105 GiB for snapshots don't fit the 3726.02 GiB of vg_jts; make them 78.98 GiB smaller, or set hot.snapshotReserve",
+      "trading.hot.volumes: 3700 GiB of volumes and 105 GiB for snapshots don't fit the 3726.02 GiB of vg_jts; make them 78.98 GiB smaller, or set hot.snapshotReserve; those that are there already by docs/runbooks/shrink-a-volume.md",
     ]);
   });
 
@@ -135,6 +135,24 @@ describe("what can't be mounted is refused by name", () => {
 
   it("two volumes on one mount point", () => {
     expect(problemsOf(hotWith({ redis: {}, kafka: { mountPoint: "/var/lib/redis" } }))).toEqual(["trading.hot.volumes.kafka.mountPoint: /var/lib/redis is already the mount point of hot.volumes.redis.mountPoint"]);
+  });
+
+  it("one device twice in a volume group, and a part of it for another tier", () => {
+    const additionalDevices = [{ path: "/dev/sdx" }, { path: "/dev/sdx" }];
+    expect(problemsOf({ ...hotWith({ redis: {} }, { additionalDevices }), warm: { device: { path: "/dev/sdx3" } } })).toEqual([
+      "trading.hot.additionalDevices.1.path: /dev/sdx is already a device of the hot tier",
+      "trading.warm.device.path: /dev/sdx3 is already the hot tier's device, /dev/sdx, or a part of it",
+    ]);
+    expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: `${NVME.path}-part2` } } })).toEqual([expect.stringContaining("or a part of it")]);
+    expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: `${NVME.path}-other` } } })).toEqual([]);
+  });
+
+  it("all of it at once: a mount point taken twice, a device taken twice, no room, an option", () => {
+    const volumes = { redis: { options: ["nosuch"] }, kafka: { mountPoint: "/var/lib/redis", size: "9000GiB" } };
+    const additionalDevices = [{ ...NVME }];
+    expect(problemsOf({ ...hotWith(volumes, { additionalDevices }), warm: { device: { path: "/dev/sdy" }, alsoAt: "/var/lib/redis" } })).toEqual(
+      [/hot\.additionalDevices\.0\.path: .*already a device/, /hot\.volumes\.redis\.options/, /hot\.volumes: .*don't fit/, /kafka\.mountPoint: .*already the mount point/, /warm\.alsoAt: .*already the mount point/].map((message) => expect.stringMatching(message) as string),
+    );
   });
 
   it("one device for two tiers", () => {
