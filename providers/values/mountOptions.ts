@@ -38,7 +38,8 @@ interface Rule {
   readonly mkfs?: RegExp;
   readonly when?: (request: MountRequest) => boolean;
   readonly reason: string;
-  readonly example: Example;
+  /** One for each name that it matches. */
+  readonly examples: readonly Example[];
   readonly outcome: Outcome;
 }
 
@@ -52,35 +53,38 @@ const isBelowLogStripe = ({ type, options, mkfsOptions = [] }: MountRequest) => 
   return stripe !== undefined && buffer !== undefined && Number(buffer?.[1]) * (buffer?.[2] === "k" ? 1 : 1 / 1024) < Number(stripe);
 };
 
+/** Each of a type's options by itself. */
+const each = (type: string, ...options: readonly string[]): Example[] => options.map((option) => ({ type, options: [option] }));
+
 /** What is refused by name. Seen on Linux 6.1 of Debian 12, where no other version is named; `findmnt --verify` takes all of them. */
 export const RULES: readonly Rule[] = [
-  { type: /^ext4$/, option: /^(commit|data)=/, when: hasNoJournal, reason: "does not mount on an ext4 without a journal; leave out `-O ^has_journal`, or this option", example: { type: "ext4", mkfsOptions: ["-O", "^has_journal"], options: ["commit=30"] }, outcome: "does not mount" },
-  { type: /^(ext[34]|btrfs)$/, option: /^(barrier=0|nobarrier)$/, reason: "loses committed data when the power fails; leave it out", example: { type: "ext4", options: ["barrier=0"] }, outcome: { shows: "nobarrier" } },
-  { type: /^ext4$/, option: /^no(acl|user_xattr)$/, reason: "is unknown to ext4 of Linux 6.1, and does not mount; leave it out", example: { type: "ext4", options: ["noacl"] }, outcome: "does not mount" },
-  { type: /^ext4$/, option: /^(bh|nobh|oldalloc|orlov|check=none|nocheck|(no)?reservation|journal=\d+|(no)?mblk_io_submit|i_version|prefetch_block_bitmaps)$/, reason: 'is ignored by Linux 6.1 ("Ignoring removed option"); leave it out', example: { type: "ext4", options: ["nobh"] }, outcome: "is ignored" },
-  { type: /^xfs$/, option: /^(no)?barrier$/, reason: "is unknown to XFS since Linux 4.19, and does not mount; leave it out", example: { type: "xfs", options: ["nobarrier"] }, outcome: "does not mount" },
-  { type: /^xfs$/, option: /^((no)?delaylog|ihashsize=.*|irixsgid|osyncis[do]sync)$/, reason: "is unknown to XFS since Linux 4.0, and does not mount; leave it out", example: { type: "xfs", options: ["delaylog"] }, outcome: "does not mount" },
-  { type: /^xfs$/, option: /^noattr2$/, reason: "does not mount on XFS of version 5, which mkfs.xfs makes; leave it out", example: { type: "xfs", options: ["noattr2"] }, outcome: "does not mount" },
-  { type: /^xfs$/, option: /^logbsize=/, when: isBelowLogStripe, reason: "does not mount where it is smaller than the log's stripe unit; write a larger one, or a smaller `-l su=`", example: { type: "xfs", mkfsOptions: ["-l", "su=64k"], options: ["logbsize=32k"] }, outcome: "does not mount" },
-  { type: /^(xfs|btrfs)$/, option: /^(norecovery|nologreplay)$/, when: isWritable, reason: "does not mount unless read-only; add ro, or leave it out", example: { type: "xfs", options: ["norecovery"] }, outcome: "does not mount" },
-  { type: /^btrfs$/, option: /^(space_cache|space_cache=v1|nospace_cache)$/, when: hasFreeSpaceTree, reason: "does not mount on a btrfs with a free space tree, which mkfs.btrfs makes since 5.15; leave it out", example: { type: "btrfs", options: ["nospace_cache"], mkfsOptions: [] }, outcome: "does not mount" },
-  { type: /^btrfs$/, option: /^(no)?inode_cache$/, reason: "is ignored since Linux 5.11; leave it out", example: { type: "btrfs", options: ["inode_cache"] }, outcome: "is ignored" },
-  { type: /^btrfs$/, option: /^(alloc_start|subvolrootid)=/, reason: "is unknown to btrfs of Linux 6.1, and does not mount; leave it out", example: { type: "btrfs", options: ["alloc_start=1"] }, outcome: "does not mount" },
-  { type: /^btrfs$/, option: /^(check_int(_data|_print_mask=.*)?|fragment=.*|ref_verify)$/, reason: "does not mount: Debian builds the kernel without it; leave it out", example: { type: "btrfs", options: ["check_int"] }, outcome: "does not mount" },
-  { type: /^nfs4?$/, option: /^(no)?intr$/, reason: "is ignored since Linux 2.6.25 (nfs(5)); leave it out", example: { type: "nfs", options: ["vers=3", "intr"] }, outcome: "is ignored" },
-  { type: /^nfs4?$/, option: /^(proto=udp6?|udp)$/, reason: "does not mount: Debian builds the kernel without NFS over UDP, off by default since Linux 5.6; write proto=tcp", example: { type: "nfs", options: ["vers=3", "proto=udp"] }, outcome: "does not mount" },
-  { type: /^none$/, option: /^(sync|dirsync|lazytime)$/, reason: "is ignored by a bind mount; write it for the filesystem itself", example: { type: "none", options: ["bind", "lazytime"] }, outcome: "is ignored" },
-  { type: /^ext4$/, mkfs: / sparse_super2(=.*)?$/, reason: 'forbids growing online ("kernel does not support online resize with sparse_super2"); leave it out', example: { type: "ext4", mkfsOptions: ["-O", "sparse_super2"] }, outcome: "does not grow online" },
-  { type: /^ext4$/, mkfs: /^-F$/, reason: "has mkfs make what it refuses, such as blocks that don't mount; whether a device is blank is proved without it, so leave it out", example: { type: "ext4", mkfsOptions: ["-F", "-b", "8192"] }, outcome: "overwrites" },
-  { type: /^(xfs|btrfs)$/, mkfs: /^(-f|--force)$/, reason: "has mkfs overwrite what it finds; whether a device is blank is proved without it, so leave it out", example: { type: "xfs", mkfsOptions: ["-f"] }, outcome: "overwrites" },
-  { type: /^ext4$/, mkfs: /^-[nV]$/, reason: "makes no filesystem; leave it out", example: { type: "ext4", mkfsOptions: ["-n"] }, outcome: "makes no such filesystem" },
-  { type: /^xfs$/, mkfs: /^-[NV]$/, reason: "makes no filesystem; leave it out", example: { type: "xfs", mkfsOptions: ["-N"] }, outcome: "makes no such filesystem" },
-  { type: /^btrfs$/, mkfs: /^(-V|--version|-h|--help)$/, reason: "makes no filesystem; leave it out", example: { type: "btrfs", mkfsOptions: ["--version"] }, outcome: "makes no such filesystem" },
-  { type: /^ext4$/, mkfs: /^-[tO] (ext[23]|journal_dev)$/, reason: "makes something else than ext4; leave it out", example: { type: "ext4", mkfsOptions: ["-t", "ext2"] }, outcome: "makes no such filesystem" },
-  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^(-L|--label) /, reason: "as the label is compared by nobody, and a declared label overrides it; leave it out", example: { type: "ext4", mkfsOptions: ["-L", "theirs"] }, outcome: "labels" },
-  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^((-U|--uuid) |-m uuid=)/, reason: "as the UUID can't tell what is wiped from what was made later; leave it out, mkfs makes a new one each time", example: { type: "ext4", mkfsOptions: ["-U", "11111111-2222-4333-8444-555555555555"] }, outcome: "repeats the UUID" },
-  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^(-b (size=)?|-s |--sectorsize )(8192|8k|16384|16k|32768|32k|65536|64k)$/i, reason: "does not mount: larger than a page of memory, 4 KiB on x86-64 (XFS: until Linux 6.12)", example: { type: "xfs", mkfsOptions: ["-b", "size=8192"] }, outcome: "does not mount" },
-  { type: /^btrfs$/, mkfs: /^(-[dm]|--data|--metadata) raid(1|1c3|1c4|5|6)$/i, reason: "needs more devices than one, so mkfs refuses; write single or dup", example: { type: "btrfs", mkfsOptions: ["-d", "raid1"] }, outcome: "mkfs refuses" },
+  { type: /^ext4$/, option: /^(commit|data)=/, when: hasNoJournal, reason: "does not mount on an ext4 without a journal; leave out `-O ^has_journal`, or this option", examples: ["commit=30", "data=ordered", "data=writeback", "data=journal"].map((option) => ({ type: "ext4", mkfsOptions: ["-O", "^has_journal"], options: [option] })), outcome: "does not mount" },
+  { type: /^(ext[34]|btrfs)$/, option: /^(barrier=0|nobarrier)$/, reason: "loses committed data when the power fails; leave it out", examples: [...each("ext4", "barrier=0", "nobarrier"), ...each("btrfs", "nobarrier")], outcome: { shows: "nobarrier" } },
+  { type: /^ext4$/, option: /^no(acl|user_xattr)$/, reason: "is unknown to ext4 of Linux 6.1, and does not mount; leave it out", examples: each("ext4", "noacl", "nouser_xattr"), outcome: "does not mount" },
+  { type: /^ext4$/, option: /^(bh|nobh|oldalloc|orlov|check=none|nocheck|(no)?reservation|journal=\d+|(no)?mblk_io_submit|i_version|prefetch_block_bitmaps)$/, reason: 'is ignored by Linux 6.1 ("Ignoring removed option"); leave it out', examples: each("ext4", "bh", "nobh", "oldalloc", "orlov", "check=none", "nocheck", "reservation", "noreservation", "journal=1", "mblk_io_submit", "nomblk_io_submit", "i_version", "prefetch_block_bitmaps"), outcome: "is ignored" },
+  { type: /^xfs$/, option: /^(no)?barrier$/, reason: "is unknown to XFS since Linux 4.19, and does not mount; leave it out", examples: each("xfs", "barrier", "nobarrier"), outcome: "does not mount" },
+  { type: /^xfs$/, option: /^((no)?delaylog|ihashsize=.*|irixsgid|osyncis[do]sync)$/, reason: "is unknown to XFS since Linux 4.0, and does not mount; leave it out", examples: each("xfs", "delaylog", "nodelaylog", "ihashsize=1024", "irixsgid", "osyncisdsync", "osyncisosync"), outcome: "does not mount" },
+  { type: /^xfs$/, option: /^noattr2$/, reason: "does not mount on XFS of version 5, which mkfs.xfs makes; leave it out", examples: [{ type: "xfs", options: ["noattr2"] }], outcome: "does not mount" },
+  { type: /^xfs$/, option: /^logbsize=/, when: isBelowLogStripe, reason: "does not mount where it is smaller than the log's stripe unit; write a larger one, or a smaller `-l su=`", examples: [{ type: "xfs", mkfsOptions: ["-l", "su=64k"], options: ["logbsize=32k"] }], outcome: "does not mount" },
+  { type: /^(xfs|btrfs)$/, option: /^(norecovery|nologreplay)$/, when: isWritable, reason: "does not mount unless read-only; add ro, or leave it out", examples: [...each("xfs", "norecovery"), ...each("btrfs", "norecovery", "nologreplay")], outcome: "does not mount" },
+  { type: /^btrfs$/, option: /^(space_cache|space_cache=v1|nospace_cache)$/, when: hasFreeSpaceTree, reason: "does not mount on a btrfs with a free space tree, which mkfs.btrfs makes since 5.15; leave it out", examples: ["space_cache", "space_cache=v1", "nospace_cache"].map((option) => ({ type: "btrfs", options: [option], mkfsOptions: [] })), outcome: "does not mount" },
+  { type: /^btrfs$/, option: /^(no)?inode_cache$/, reason: "is ignored since Linux 5.11; leave it out", examples: each("btrfs", "inode_cache", "noinode_cache"), outcome: "is ignored" },
+  { type: /^btrfs$/, option: /^(alloc_start|subvolrootid)=/, reason: "is unknown to btrfs of Linux 6.1, and does not mount; leave it out", examples: each("btrfs", "alloc_start=1", "subvolrootid=5"), outcome: "does not mount" },
+  { type: /^btrfs$/, option: /^(check_int(_data|_print_mask=.*)?|fragment=.*|ref_verify)$/, reason: "does not mount: Debian builds the kernel without it; leave it out", examples: each("btrfs", "check_int", "check_int_data", "check_int_print_mask=1", "fragment=all", "ref_verify"), outcome: "does not mount" },
+  { type: /^nfs4?$/, option: /^(no)?intr$/, reason: "is ignored since Linux 2.6.25 (nfs(5)); leave it out", examples: ["intr", "nointr"].map((option) => ({ type: "nfs", options: ["vers=3", option] })), outcome: "is ignored" },
+  { type: /^nfs4?$/, option: /^(proto=udp6?|udp)$/, reason: "does not mount: Debian builds the kernel without NFS over UDP, off by default since Linux 5.6; write proto=tcp", examples: ["proto=udp", "udp"].map((option) => ({ type: "nfs", options: ["vers=3", option] })), outcome: "does not mount" },
+  { type: /^none$/, option: /^(sync|dirsync|lazytime)$/, reason: "is ignored by a bind mount; write it for the filesystem itself", examples: ["sync", "dirsync", "lazytime"].map((option) => ({ type: "none", options: ["bind", option] })), outcome: "is ignored" },
+  { type: /^ext4$/, mkfs: / sparse_super2(=.*)?$/, reason: 'forbids growing online ("kernel does not support online resize with sparse_super2"); leave it out', examples: [{ type: "ext4", mkfsOptions: ["-O", "sparse_super2"] }], outcome: "does not grow online" },
+  { type: /^ext4$/, mkfs: /^-F$/, reason: "has mkfs make what it refuses, such as blocks that don't mount; whether a device is blank is proved without it, so leave it out", examples: [{ type: "ext4", mkfsOptions: ["-F", "-b", "8192"] }], outcome: "overwrites" },
+  { type: /^(xfs|btrfs)$/, mkfs: /^(-f|--force)$/, reason: "has mkfs overwrite what it finds; whether a device is blank is proved without it, so leave it out", examples: [{ type: "xfs", mkfsOptions: ["-f"] }, { type: "btrfs", mkfsOptions: ["-f"] }, { type: "btrfs", mkfsOptions: ["--force"] }], outcome: "overwrites" },
+  { type: /^ext4$/, mkfs: /^-[nV]$/, reason: "makes no filesystem; leave it out", examples: ["-n", "-V"].map((flag) => ({ type: "ext4", mkfsOptions: [flag] })), outcome: "makes no such filesystem" },
+  { type: /^xfs$/, mkfs: /^-[NV]$/, reason: "makes no filesystem; leave it out", examples: ["-N", "-V"].map((flag) => ({ type: "xfs", mkfsOptions: [flag] })), outcome: "makes no such filesystem" },
+  { type: /^btrfs$/, mkfs: /^(-V|--version|-h|--help)$/, reason: "makes no filesystem; leave it out", examples: ["-V", "--version", "--help"].map((flag) => ({ type: "btrfs", mkfsOptions: [flag] })), outcome: "makes no such filesystem" },
+  { type: /^ext4$/, mkfs: /^-[tO] (ext[23]|journal_dev)$/, reason: "makes something else than ext4; leave it out", examples: [["-t", "ext2"], ["-t", "ext3"], ["-O", "journal_dev"]].map((mkfsOptions) => ({ type: "ext4", mkfsOptions })), outcome: "makes no such filesystem" },
+  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^(-L|--label) /, reason: "as the label is compared by nobody, and a declared label overrides it; leave it out", examples: [...["ext4", "xfs", "btrfs"].map((type) => ({ type, mkfsOptions: ["-L", "theirs"] })), { type: "btrfs", mkfsOptions: ["--label", "theirs"] }], outcome: "labels" },
+  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^((-U|--uuid) |-m uuid=)/, reason: "as the UUID can't tell what is wiped from what was made later; leave it out, mkfs makes a new one each time", examples: [["ext4", "-U", ""], ["btrfs", "--uuid", ""], ["xfs", "-m", "uuid="]].map(([type = "", flag = "", name = ""]) => ({ type, mkfsOptions: [flag, `${name}11111111-2222-4333-8444-555555555555`] })), outcome: "repeats the UUID" },
+  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^(-b (size=)?|-s |--sectorsize )(8192|8k|16384|16k|32768|32k|65536|64k)$/i, reason: "does not mount: larger than a page of memory, 4 KiB on x86-64 (XFS: until Linux 6.12)", examples: [["ext4", "-b", "8192"], ["xfs", "-b", "size=8192"], ["xfs", "-b", "size=64k"], ["btrfs", "-s", "16384"], ["btrfs", "--sectorsize", "65536"]].map(([type = "", ...mkfsOptions]) => ({ type, mkfsOptions })), outcome: "does not mount" },
+  { type: /^btrfs$/, mkfs: /^(-[dm]|--data|--metadata) raid(1|1c3|1c4|5|6)$/i, reason: "needs more devices than one, so mkfs refuses; write single or dup", examples: ["raid1", "raid1c3", "raid1c4", "raid5", "raid6"].flatMap((level) => ["-d", "-m"].map((flag) => ({ type: "btrfs", mkfsOptions: [flag, level] }))), outcome: "mkfs refuses" },
 ];
 
 /** A mount option that a filesystem knows. */

@@ -98,11 +98,13 @@ const line = (verb: string, type: string, mkfs: readonly string[] = [], options:
 
 const known = Object.keys(KNOWN_OPTIONS).map((type) => ({ type, line: line("accepted", type, MKFS[type], attemptsOf(type), " ") }));
 const VERBS: Readonly<Record<string, string>> = { "makes no such filesystem": "mkfs", "mkfs refuses": "mkfs", overwrites: "overwrite", labels: "label", "repeats the UUID": "uuid", "does not grow online": "grow" };
-const rules = RULES.map(({ example, outcome, reason }) => {
-  const { type, mkfsOptions, options = [] } = example;
-  const verb = typeof outcome === "string" ? (VERBS[outcome] ?? "mount") : "mount";
-  return { what: `${[...(mkfsOptions ?? []), ...options].join(" ")} on ${type} ${reason}`, example, outcome, line: line(verb, type, mkfsOptions, options) };
-});
+const rules = RULES.flatMap(({ examples, outcome, reason }) =>
+  examples.map((example) => {
+    const { type, mkfsOptions, options = [] } = example;
+    const verb = typeof outcome === "string" ? (VERBS[outcome] ?? "mount") : "mount";
+    return { what: `${[...(mkfsOptions ?? []), ...options].join(" ")} on ${type} ${reason}`, example, outcome, line: line(verb, type, mkfsOptions, options) };
+  }),
+);
 const unknown = UNKNOWN.map(([type, option]) => ({ type, option, line: line("mount", type, [], type === "none" ? ["bind", option] : [option]) }));
 
 beforeAll(async () => {

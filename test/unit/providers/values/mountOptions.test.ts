@@ -116,8 +116,8 @@ describe("refusedOptions", () => {
     }
   });
 
-  it("refuses the example of each rule", () => {
-    for (const { example, reason } of RULES) {
+  it("refuses the examples of each rule", () => {
+    for (const { example, reason } of RULES.flatMap(({ examples, reason }) => examples.map((example) => ({ example, reason })))) {
       const reasons = refusedOptions({ source: "", options: [], pass: 0, ...example }).map((refusal) => refusal.reason);
       expect(reasons).toContainEqual(expect.stringContaining(reason));
     }
