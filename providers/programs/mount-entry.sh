@@ -89,7 +89,7 @@ case $action in
     again=()
     mount_again() { for other in ${again[@]+"${again[@]}"}; do in_time mount -- "$other"; done; }
     for other in ${also[@]+"${also[@]}"} "$target"; do
-      in_time umount -- "$other" || { timeout 20 fuser --verbose --mount -- "$other" >&2 || true; restore; mount_again; exit 1; }
+      in_time umount -- "$other" || { timeout 20 fuser --verbose --mount "$other" >&2 || true; restore; mount_again; exit 1; }
       [[ $other == "$target" ]] || again=("$other" ${again[@]+"${again[@]}"})
     done
     in_time mount -- "$target" || { restore; in_time mount -- "$target"; mount_again; exit 1; }

@@ -11,7 +11,8 @@ if findmnt --kernel --mountpoint "$target" >/dev/null; then
   timeout --kill-after=10 90 umount -- "$target" || status=$?
   if ((status == 124 || status == 137)); then echo "umount of $target did not end within 90 s: what it lies on doesn't answer" >&2; fi
   if ((status != 0)); then
-    timeout 20 fuser --verbose --mount -- "$target" >&2 || true
+    # It takes no "--"; the path is absolute.
+    timeout 20 fuser --verbose --mount "$target" >&2 || true
     exit 1
   fi
 fi
