@@ -1,3 +1,4 @@
+import { KNOWN_FLAGS, KNOWN_OPTIONS } from "./knownOptions.ts";
 import { parseSize } from "./size.ts";
 
 /** What mounts or makes a filesystem, as far as it can be judged without a host. */
@@ -83,177 +84,11 @@ export const RULES: readonly Rule[] = [
   { type: /^ext4$/, mkfs: /^-[tO] (ext[23]|journal_dev)$/, reason: "makes something else than ext4; leave it out", examples: [["-t", "ext2"], ["-t", "ext3"], ["-O", "journal_dev"]].map((mkfsOptions) => ({ type: "ext4", mkfsOptions })), outcome: "makes no such filesystem" },
   { type: /^(ext4|xfs|btrfs)$/, mkfs: /^(-L|--label) /, reason: "as the label is compared by nobody, and a declared label overrides it; leave it out", examples: [...["ext4", "xfs", "btrfs"].map((type) => ({ type, mkfsOptions: ["-L", "theirs"] })), { type: "btrfs", mkfsOptions: ["--label", "theirs"] }], outcome: "labels" },
   { type: /^(ext4|xfs|btrfs)$/, mkfs: /^((-U|--uuid) |-m uuid=)/, reason: "as the UUID can't tell what is wiped from what was made later; leave it out, mkfs makes a new one each time", examples: [["ext4", "-U", ""], ["btrfs", "--uuid", ""], ["xfs", "-m", "uuid="]].map(([type = "", flag = "", name = ""]) => ({ type, mkfsOptions: [flag, `${name}11111111-2222-4333-8444-555555555555`] })), outcome: "repeats the UUID" },
-  { type: /^(ext4|xfs|btrfs)$/, mkfs: /^(-b (size=)?|-s |--sectorsize )(8192|8k|16384|16k|32768|32k|65536|64k)$/i, reason: "does not mount: larger than a page of memory, 4 KiB on x86-64 (XFS: until Linux 6.12)", examples: [["ext4", "-b", "8192"], ["xfs", "-b", "size=8192"], ["xfs", "-b", "size=64k"], ["btrfs", "-s", "16384"], ["btrfs", "--sectorsize", "65536"]].map(([type = "", ...mkfsOptions]) => ({ type, mkfsOptions })), outcome: "does not mount" },
+  { type: /^ext4$/, mkfs: /^-b (8192|8k|16384|16k|32768|32k|65536|64k)$/i, reason: "is larger than a page of memory, 4 KiB on x86-64, so mkfs refuses; write 4096, or leave it out", examples: ["8192", "16384", "65536"].map((bytes) => ({ type: "ext4", mkfsOptions: ["-b", bytes] })), outcome: "mkfs refuses" },
+  { type: /^(xfs|btrfs)$/, mkfs: /^(-b size=|-s |--sectorsize )(8192|8k|16384|16k|32768|32k|65536|64k)$/i, reason: "does not mount: larger than a page of memory, 4 KiB on x86-64 (XFS: until Linux 6.12)", examples: [["xfs", "-b", "size=8192"], ["xfs", "-b", "size=64k"], ["btrfs", "-s", "16384"], ["btrfs", "--sectorsize", "65536"]].map(([type = "", ...mkfsOptions]) => ({ type, mkfsOptions })), outcome: "does not mount" },
   { type: /^btrfs$/, mkfs: /^(-[dm]|--data|--metadata) raid(1|1c3|1c4|5|6)$/i, reason: "needs more devices than one, so mkfs refuses; write single or dup", examples: ["raid1", "raid1c3", "raid1c4", "raid5", "raid6"].flatMap((level) => ["-d", "-m"].map((flag) => ({ type: "btrfs", mkfsOptions: [flag, level] }))), outcome: "mkfs refuses" },
 ];
 
-/** A mount option that a filesystem knows. */
-export interface KnownOption {
-  /** What follows the name; `=30`, or nothing. */
-  readonly tail: RegExp;
-  /** The same in words. */
-  readonly takes: string;
-  /** Tails that mount, each with what it needs besides; DEVICE stands for the device itself. */
-  readonly tried: readonly string[];
-  /** Why it isn't tried. */
-  readonly untried?: string;
-}
-type KnownOptions = Readonly<Record<string, KnownOption>>;
-
-const flag: KnownOption = { tail: /^$/, takes: "no value", tried: [""] };
-const flags = (names: string): KnownOptions => Object.fromEntries(names.split(" ").map((name) => [name, flag]));
-const number = (example: number, unit = ""): KnownOption => ({ tail: /^=\d+$/, takes: unit === "" ? "a number" : `a number of ${unit}`, tried: [`=${example}`] });
-const text = (example: string, takes: string, tail = /^=.+$/): KnownOption => ({ tail, takes, tried: [`=${example}`] });
-const oneOf = (...words: readonly string[]): KnownOption => ({ tail: new RegExp(`^=(${words.join("|")})$`), takes: words.join(", "), tried: words.map((word) => `=${word}`) });
-/** The name alone will do, too. */
-const orAlone = ({ tail, takes, tried }: KnownOption): KnownOption => ({ tail: new RegExp(`^$|${tail.source}`), takes: `${takes}, or no value`, tried: ["", ...tried] });
-const beside = (others: string, known: KnownOption): KnownOption => ({ ...known, tried: known.tried.map((tail) => `${tail},${others}`) });
-const untried = (reason: string, known: KnownOption): KnownOption => ({ ...known, tried: [], untried: reason });
-
-const NFS_VERSIONS = oneOf("3", "4", "4.0", "4.1", "4.2");
-const PERSISTENT_MEMORY = "needs persistent memory, or is turned off";
-const LEVELS = { tail: /^=(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no|none)$/, takes: "zlib[:1-9], lzo, zstd[:1-15] or no", tried: ["=zlib:9", "=lzo", "=no", "=zstd:15", "=zstd"] };
-
-/** mount(8), "filesystem-independent mount options". */
-const INDEPENDENT: KnownOptions = {
-  ...flags("defaults async atime noatime diratime nodiratime relatime norelatime strictatime nostrictatime nolazytime suid nosuid dev nodev exec noexec symfollow nosymfollow ro rw"),
-  ...flags("auto noauto nofail _netdev group owner user nouser users silent loud iversion noiversion nomand"),
-  ...flags("private rprivate shared rshared slave rslave unbindable runbindable"),
-};
-/** Those of mount(8) that a filesystem has, and a bind mount hasn't. */
-const OF_FILESYSTEM: KnownOptions = { ...INDEPENDENT, ...flags("sync dirsync lazytime") };
-/** mount(8), "loop-device support". */
-const OF_DEVICE: KnownOptions = {
-  ...OF_FILESYSTEM,
-  ...flags("loop"),
-  offset: number(0, "bytes"),
-  sizelimit: number(0, "bytes"),
-};
-
-/** Each in bytes, in k and, from there on, in m: 4k to 1g. */
-const ALLOCSIZE = new RegExp(`^=(1g|${Array.from({ length: 19 }, (_, power) => 4 * 2 ** power).flatMap((kib) => [kib * 1024, `${kib}k`, ...(kib < 1024 ? [] : [`${kib / 1024}m`])]).join("|")})$`, "i");
-
-/** What each type of filesystem takes, by its man page; of other types nothing is said. */
-export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; readonly options: KnownOptions }>> = {
-  ext4: {
-    manual: "ext4(5)",
-    options: {
-      ...OF_DEVICE,
-      ...flags("acl user_xattr bsddf minixdf debug grpid bsdgroups nogrpid sysvgroups nouid32 noload norecovery journal_checksum nojournal_checksum"),
-      ...flags("delalloc nodelalloc noauto_da_alloc noinit_itable discard nodiscard block_validity noblock_validity dioread_lock dioread_nolock nodioread_nolock"),
-      ...flags("nombcache no_mbcache inlinecrypt warn_on_error nowarn_on_error no_prefetch_block_bitmaps quota noquota usrquota grpquota"),
-      journal_async_commit: beside("data=writeback", flag),
-      prjquota: untried("needs `-O project,quota`", flag),
-      usrjquota: beside("jqfmt=vfsv1", text("aquota.user", "a file's name", /^=[^/]*$/)),
-      grpjquota: beside("jqfmt=vfsv1", text("aquota.group", "a file's name", /^=[^/]*$/)),
-      jqfmt: oneOf("vfsold", "vfsv0", "vfsv1"),
-      barrier: orAlone(oneOf("1")),
-      auto_da_alloc: orAlone(oneOf("0", "1")),
-      commit: number(30, "seconds"),
-      data: oneOf("writeback", "ordered", "journal"),
-      data_err: oneOf("abort", "ignore"),
-      errors: oneOf("continue", "remount-ro", "panic"),
-      init_itable: orAlone(number(10)),
-      inode_readahead_blks: text("32", "a power of 2", /^=(0|1|2|4|8|16|32|64|128|256|512|1024|2048|4096)$/),
-      stripe: number(16, "blocks"),
-      max_batch_time: number(15000, "microseconds"),
-      min_batch_time: number(0, "microseconds"),
-      journal_ioprio: oneOf("0", "1", "2", "3", "4", "5", "6", "7"),
-      max_dir_size_kb: number(1024, "KiB"),
-      mb_optimize_scan: oneOf("0", "1"),
-      debug_want_extra_isize: number(32, "bytes"),
-      resuid: number(0),
-      resgid: number(0),
-      sb: number(1),
-      dax: { ...orAlone(oneOf("always", "inode", "never")), tried: ["=inode", "=never"], untried: PERSISTENT_MEMORY },
-      journal_dev: untried("needs a journal on another device", number(0)),
-      journal_path: untried("needs a journal on another device", text("/dev/x", "a path")),
-    },
-  },
-  xfs: {
-    manual: "xfs(5)",
-    options: {
-      ...OF_DEVICE,
-      ...flags("attr2 discard nodiscard grpid bsdgroups nogrpid sysvgroups filestreams ikeep noikeep inode32 inode64 largeio nolargeio noalign nouuid swalloc wsync"),
-      ...flags("noquota quota uquota usrquota uqnoenforce qnoenforce gquota grpquota gqnoenforce pquota prjquota pqnoenforce"),
-      norecovery: beside("ro", flag),
-      allocsize: text("64m", "a size from 4k to 1g, a power of 2", ALLOCSIZE),
-      logbufs: oneOf("2", "3", "4", "5", "6", "7", "8"),
-      logbsize: oneOf("16k", "32k", "64k", "128k", "256k", "16384", "32768", "65536", "131072", "262144"),
-      sunit: beside("swidth=128", number(128, "blocks of 512 bytes")),
-      swidth: beside("sunit=128", number(128, "blocks of 512 bytes")),
-      dax: orAlone(oneOf("always", "inode", "never")),
-      logdev: untried("needs a log on another device", text("/dev/x", "a path")),
-      rtdev: untried("needs a realtime section on another device", text("/dev/x", "a path")),
-    },
-  },
-  btrfs: {
-    manual: "btrfs(5)",
-    options: {
-      ...OF_DEVICE,
-      ...flags("acl noacl autodefrag noautodefrag barrier clear_cache datacow nodatacow datasum nodatasum degraded nodiscard enospc_debug noenospc_debug flushoncommit noflushoncommit"),
-      ...flags("rescan_uuid_tree skip_balance ssd ssd_spread nossd nossd_spread treelog notreelog usebackuproot recovery user_subvol_rm_allowed"),
-      nospace_cache: beside("clear_cache", flag),
-      nologreplay: beside("ro", flag),
-      norecovery: beside("ro", flag),
-      commit: number(30, "seconds"),
-      compress: orAlone(LEVELS),
-      "compress-force": orAlone(LEVELS),
-      device: text("DEVICE", "a path"),
-      discard: orAlone(oneOf("sync", "async")),
-      fatal_errors: oneOf("bug", "panic"),
-      max_inline: text("2048", "a size", /^=\d+[kmg]?$/i),
-      metadata_ratio: number(4),
-      rescue: { ...beside("ro", text("all", "usebackuproot, nologreplay, ignorebadroots, ignoredatacsums or all, with : between", /^=(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all)(:(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all))*$/)) },
-      space_cache: { ...orAlone(oneOf("v1", "v2")), tried: [",clear_cache", "=v1,clear_cache", "=v2"] },
-      subvol: text("/", "a path"),
-      subvolid: number(5),
-      thread_pool: text("8", "a number above 0", /^=[1-9]\d*$/),
-    },
-  },
-  nfs: {
-    manual: "nfs(5)",
-    options: {
-      ...OF_FILESYSTEM,
-      ...flags("soft hard softerr softreval ac noac bg fg rdirplus nordirplus sharecache nosharecache resvport nofsc cto nocto acl noacl lock nolock migration nomigration sloppy tcp softreval posix noposix trunkdiscovery notrunkdiscovery"),
-      ...flags("v3 v4 v4.0 v4.1 v4.2"),
-      noresvport: untried("needs an export with `insecure`", flag),
-      rdma: untried("needs RDMA", flag),
-      fsc: orAlone(text("jts", "a name")),
-      vers: NFS_VERSIONS,
-      nfsvers: NFS_VERSIONS,
-      minorversion: beside("vers=4", oneOf("0", "1", "2")),
-      timeo: number(600, "tenths of a second"),
-      retrans: number(2),
-      rsize: number(65536, "bytes"),
-      wsize: number(65536, "bytes"),
-      bsize: number(4096, "bytes"),
-      acregmin: number(3, "seconds"),
-      acregmax: number(60, "seconds"),
-      acdirmin: number(30, "seconds"),
-      acdirmax: number(60, "seconds"),
-      actimeo: number(30, "seconds"),
-      retry: number(0, "minutes"),
-      nconnect: oneOf(...Array.from({ length: 16 }, (_, index) => `${index + 1}`)),
-      max_connect: oneOf(...Array.from({ length: 16 }, (_, index) => `${index + 1}`)),
-      sec: { ...oneOf("sys", "none", "krb5", "krb5i", "krb5p"), tried: ["=sys"], untried: "needs Kerberos, or an export for anyone" },
-      lookupcache: oneOf("all", "none", "pos", "positive"),
-      local_lock: oneOf("all", "flock", "posix", "none"),
-      write: oneOf("lazy", "eager", "wait"),
-      proto: { ...oneOf("tcp", "tcp6", "rdma", "rdma6"), tried: ["=tcp"], untried: "needs IPv6 or RDMA" },
-      port: number(2049),
-      mountport: untried("the server chooses it", number(0)),
-      mountproto: beside("vers=3", oneOf("tcp", "udp")),
-      mounthost: beside("vers=3", text("192.168.1.101", "a name or an address")),
-      mountaddr: beside("vers=3", text("192.168.1.101", "an address")),
-      addr: text("192.168.1.101", "an address"),
-      mountvers: beside("vers=3", oneOf("3")),
-      namlen: number(255, "bytes"),
-      clientaddr: text("192.168.1.100", "an address"),
-    },
-  },
-  none: { manual: "mount(8)", options: { ...INDEPENDENT, ...flags("bind rbind") } },
-};
 const known = (type: string) => KNOWN_OPTIONS[type === "nfs4" ? "nfs" : type];
 
 /** Why a filesystem doesn't take an option, whatever else is declared; undefined: it does, or nothing is known of its type. */
@@ -269,6 +104,20 @@ function unknownOption(type: string, option: string): string | undefined {
   return `is none of the options in ${page}${others.length === 0 ? "; correct it" : `, but one of ${others.join(", ")}; leave it out`}`;
 }
 
+/** Why mkfs doesn't get a word of a flag, whatever else is declared; undefined: it does, or nothing is known of its type. */
+function unknownFlag(type: string, { flag: name, word }: MkfsWord): string | undefined {
+  const filesystem = KNOWN_FLAGS[type];
+  if (filesystem === undefined) return undefined;
+  const { manual, flags } = filesystem;
+  if (name === "") return `is no flag of ${manual}, which would take it for a device or a size; leave it out`;
+  const found = Object.hasOwn(flags, name) ? flags[name] : undefined;
+  if (found === undefined) return `is none of the flags of ${manual} that are taken: ${Object.keys(flags).join(", ")}`;
+  const [ofWord = "", ...values] = "words" in found ? word.split("=") : [name, ...(word === "" ? [] : [word])];
+  const known = "words" in found ? (Object.hasOwn(found.words, ofWord) ? found.words[ofWord] : undefined) : found;
+  if (known === undefined) return `is none of the words that ${name} takes: ${Object.keys((found as { words: object }).words).join(", ")}`;
+  return known.tail.test(values.map((value) => `=${value}`).join("")) ? undefined : `takes ${known.takes}, see ${manual}`;
+}
+
 /** The options of a request that don't mount, don't do what they say, or lose data; empty: none is known. */
 export function refusedOptions(request: MountRequest): Refusal[] {
   const { type, options, mkfsOptions = [] } = request;
@@ -278,8 +127,9 @@ export function refusedOptions(request: MountRequest): Refusal[] {
     const reason = rules.find((rule) => rule.option?.test(option))?.reason ?? unknownOption(type, option);
     if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });
   }
-  for (const { flag: name, word, argument } of mkfsWords(type, mkfsOptions)) {
-    const reason = rules.find(({ mkfs }) => mkfs?.test(word === "" ? name : `${name} ${word}`))?.reason;
+  for (const written of mkfsWords(type, mkfsOptions)) {
+    const { flag: name, word, argument } = written;
+    const reason = rules.find(({ mkfs }) => mkfs?.test(word === "" ? name : `${name} ${word}`))?.reason ?? unknownFlag(type, written);
     const option = [word, name].find((one) => one !== "" && argument.includes(one)) ?? argument;
     if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });
   }
@@ -300,6 +150,7 @@ const MKFS_VALUES: Readonly<Record<string, RegExp>> = {
 };
 
 interface MkfsWord {
+  /** Empty: the word stands alone. */
   readonly flag: string;
   /** One of the words of its value; empty: it takes none. */
   readonly word: string;
@@ -313,7 +164,10 @@ function mkfsWords(type: string, mkfsOptions: readonly string[]): MkfsWord[] {
   const found: MkfsWord[] = [];
   const rest = [...mkfsOptions];
   for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
-    if (!argument.startsWith("-")) continue;
+    if (!argument.startsWith("-")) {
+      found.push({ flag: "", word: argument, argument });
+      continue;
+    }
     const isLong = argument.startsWith("--");
     let name = isLong ? argument.split("=", 1)[0]! : argument.slice(0, 2);
     let tail = argument.slice(name.length);

@@ -1,7 +1,9 @@
-/** What mountOptions.ts says of the kernel and of mkfs, by real attempts: on a loop device of the storage host, and on the NAS. */
+/** What mountOptions.ts and knownOptions.ts say of the kernel and of mkfs, by real attempts: on a loop device of the storage host, and on the NAS. */
 import { beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { KNOWN_OPTIONS, refusedOptions, RULES } from "../../providers/values/mountOptions.ts";
+import { KNOWN_FLAGS, KNOWN_OPTIONS } from "../../providers/values/knownOptions.ts";
+import { refusedOptions, RULES } from "../../providers/values/mountOptions.ts";
+import { everyKnown, triedFlags, triedOptions } from "../support/tried.ts";
 
 const MKFS: Readonly<Record<string, readonly string[]>> = { ext4: [], xfs: ["-d", "su=64k,sw=1"], btrfs: [] };
 
@@ -23,9 +25,6 @@ const UNKNOWN: readonly [type: string, option: string][] = [
   ["none", "noatimee"],
   ["none", "commit=30"],
 ];
-
-/** Each of a type's options with one of its values, and what it needs besides. */
-const attemptsOf = (type: string) => Object.entries(KNOWN_OPTIONS[type]!.options).flatMap(([name, { tried }]) => tried.map((tail) => `${name}${tail}`));
 
 /**
  * Answers each row, `verb|type|mkfs arguments|options`, after a line that repeats it. A list of options is tried at once,
@@ -96,7 +95,8 @@ echo "== end"
 const answers = new Map<string, string>();
 const line = (verb: string, type: string, mkfs: readonly string[] = [], options: readonly string[] = [], between = ",") => [verb, type, mkfs.join(" "), options.join(between)].join("|");
 
-const known = Object.keys(KNOWN_OPTIONS).map((type) => ({ type, line: line("accepted", type, MKFS[type], attemptsOf(type), " ") }));
+const known = Object.keys(KNOWN_OPTIONS).map((type) => ({ type, line: line("accepted", type, MKFS[type], triedOptions(type), " ") }));
+const flags = Object.keys(KNOWN_FLAGS).flatMap((type) => triedFlags(type).map((mkfsOptions) => ({ what: `mkfs.${type} ${mkfsOptions.join(" ")}`, line: line("mount", type, mkfsOptions, ["rw"]) })));
 const VERBS: Readonly<Record<string, string>> = { "makes no such filesystem": "mkfs", "mkfs refuses": "mkfs", overwrites: "overwrite", labels: "label", "repeats the UUID": "uuid", "does not grow online": "grow" };
 const rules = RULES.flatMap(({ examples, outcome, reason }) =>
   examples.map((example) => {
@@ -109,7 +109,7 @@ const unknown = UNKNOWN.map(([type, option]) => ({ type, option, line: line("mou
 
 beforeAll(async () => {
   await lab.up();
-  const rows = [...known, ...rules, ...unknown].map((one) => one.line);
+  const rows = [...known, ...flags, ...rules, ...unknown].map((one) => one.line);
   const { stdout } = await lab.run("storage-host", "bash -s", { stdin: script(rows) });
   for (const answer of stdout.split(/^== /m).slice(1)) {
     const [asked = "", ...said] = answer.split("\n");
@@ -124,7 +124,13 @@ describe("every option that is accepted is known to the kernel", () => {
   });
 
   it.each(Object.keys(KNOWN_OPTIONS))("each of %s is tried, or says why it isn't", (type) => {
-    for (const { tried, untried } of Object.values(KNOWN_OPTIONS[type]!.options)) expect(tried.length > 0 || untried !== undefined).toBe(true);
+    for (const { tried, untried } of everyKnown(type)) expect(tried.length > 0 || untried !== undefined).toBe(true);
+  });
+});
+
+describe("every flag of mkfs that is accepted makes what mounts", () => {
+  it.each(flags)("$what", ({ line: asked }) => {
+    expect(answers.get(asked)).toMatch(/^rw,/);
   });
 });
 

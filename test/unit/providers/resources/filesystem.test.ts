@@ -104,13 +104,13 @@ describe("the checked options of a filesystem", () => {
   });
 
   it.each([["ext4", 16], ["xfs", 12], ["btrfs", 255]] as const)("refuse in preview a label longer than %s takes, counted in bytes", (type, bytes) => {
-    expect(filesystem.refuse?.({ ...desired, type, label: "a".repeat(bytes) })).toEqual([]);
-    for (const label of ["a".repeat(bytes + 1), "ä".repeat(Math.ceil((bytes + 1) / 2)), "jts-making"]) expect(filesystem.refuse?.({ ...desired, type, label })).toMatchObject([{ property: "label" }]);
+    expect(filesystem.refuse?.({ ...desired, mkfsOptions: [], type, label: "a".repeat(bytes) })).toEqual([]);
+    for (const label of ["a".repeat(bytes + 1), "ä".repeat(Math.ceil((bytes + 1) / 2)), "jts-making"]) expect(filesystem.refuse?.({ ...desired, mkfsOptions: [], type, label })).toMatchObject([{ property: "label" }]);
   });
 });
 
 it("an XFS label with white space is refused in preview", () => {
-  expect(filesystem.refuse?.({ ...desired, type: "xfs", label: "my data" })).toMatchObject([{ property: "label" }]);
+  expect(filesystem.refuse?.({ ...desired, mkfsOptions: [], type: "xfs", label: "my data" })).toMatchObject([{ property: "label" }]);
   expect(filesystem.refuse?.({ ...desired, label: "my data" })).toEqual([]);
 });
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { mountAt, mounts } from "../../../../providers/facts/mounts.ts";
 import { findEntry, OURS } from "../../../../providers/values/fstabText.ts";
-import { KNOWN_OPTIONS, liveDifferences, refusedOptions, RULES, type MountRequest } from "../../../../providers/values/mountOptions.ts";
+import { KNOWN_FLAGS, KNOWN_OPTIONS } from "../../../../providers/values/knownOptions.ts";
+import { liveDifferences, refusedOptions, RULES, type MountRequest } from "../../../../providers/values/mountOptions.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
+import { triedFlags, triedOptions } from "../../../support/tried.ts";
 
 const good: MountRequest = { type: "ext4", source: "LABEL=a", options: ["noatime", "nofail"], pass: 0 };
 
@@ -56,6 +58,19 @@ describe("refusedOptions", () => {
     ["a UUID of mkfs.xfs", { type: "xfs", mkfsOptions: ["-m", "uuid=11111111-2222-4333-8444-555555555555"] }, "as the UUID"],
     ["blocks larger than a page", { type: "xfs", mkfsOptions: ["-b", "size=8192"] }, "larger than a page of memory"],
     ["copies on devices that there aren't", { type: "btrfs", mkfsOptions: ["--data", "raid1"] }, "needs more devices"],
+    ["a log on another device, which nobody proved blank", { type: "xfs", mkfsOptions: ["-l", "size=64m,logdev=/dev/sdb"] }, "is none of the words that -l takes"],
+    ["a journal on another device, which nobody proved blank", { mkfsOptions: ["-J", "device=/dev/sdb"] }, "is none of the words that -J takes"],
+    ["a realtime section", { type: "xfs", mkfsOptions: ["-r", "rtdev=/dev/sdb"] }, "is none of the flags of mkfs.xfs(8) that are taken"],
+    ["values from a file of the host", { type: "xfs", mkfsOptions: ["-c", "options=/tmp/any"] }, "is none of the flags"],
+    ["superblocks alone", { mkfsOptions: ["-S"] }, "is none of the flags of mkfs.ext4(8)"],
+    ["a second device", { type: "btrfs", mkfsOptions: ["-d", "single", "../dev/sdb"] }, "would take it for a device"],
+    ["an end of the flags", { mkfsOptions: ["--"] }, "is none of the flags"],
+    ["a long flag cut short, which getopt takes", { type: "btrfs", mkfsOptions: ["--forc"] }, "is none of the flags"],
+    ["a feature with a typo", { mkfsOptions: ["-O", "^has_jornal"] }, "is none of the words that -O takes"],
+    ["an extended option with a typo", { mkfsOptions: ["-E", "lazy_itable_init=0,discrad"] }, "is none of the words that -E takes"],
+    ["a word of mkfs with a value that there isn't", { mkfsOptions: ["-E", "lazy_itable_init=2"] }, "takes 0, 1, or no value, see mkfs.ext4(8)"],
+    ["a flag's value that there isn't", { mkfsOptions: ["-b", "3000"] }, "takes 1024, 2048, 4096"],
+    ["a flag without its value", { mkfsOptions: ["-b"] }, "takes 1024, 2048, 4096"],
     ["intr on NFS", { type: "nfs", source: "nas:/a", options: ["intr"] }, "ignored since Linux 2.6.25"],
     ["nointr on NFSv4", { type: "nfs4", source: "nas:/a", options: ["nointr"] }, "ignored since Linux 2.6.25"],
     ["fsck pass 2 on btrfs", { type: "btrfs", pass: 2 }, "write 0"],
@@ -109,11 +124,12 @@ describe("refusedOptions", () => {
     expect(refusedOptions({ ...good, type, options: [], mkfsOptions })).toEqual([]);
   });
 
-  it("takes every option and value that the kernel was seen to take", () => {
-    for (const [type, { options }] of Object.entries(KNOWN_OPTIONS)) {
-      const written = Object.entries(options).flatMap(([name, { tried }]) => tried.map((tail) => `${name}${tail}`.split(",")));
-      for (const together of written) expect(refusedOptions({ type, source: "", options: together, pass: 0 })).toEqual([]);
-    }
+  it.each(Object.keys(KNOWN_OPTIONS))("takes every option of %s that the kernel was seen to take", (type) => {
+    for (const option of triedOptions(type)) expect(refusedOptions({ type, source: "", options: option.split(","), pass: 0 })).toEqual([]);
+  });
+
+  it.each(Object.keys(KNOWN_FLAGS))("takes every flag of mkfs.%s that was seen to make what mounts", (type) => {
+    for (const mkfsOptions of triedFlags(type)) expect(refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions })).toEqual([]);
   });
 
   it("refuses the examples of each rule", () => {
