@@ -12,8 +12,6 @@ import { LOCK_AWAITED, LOCK_HELD, parseAnswers, printProgram } from "./wire.ts";
 /** sshd allows 10 sessions a connection (MaxSessions in sshd_config(5)); the rest is left to a person who looks in. */
 const SESSIONS = 8;
 const LOCK_TIMEOUT_SECONDS = 600;
-/** What only looks ends in seconds; after so many times connection.timeoutSeconds, what it looks at hangs in the kernel. */
-const TIMEOUTS_TO_LOOK = 10;
 /** Messages of ServerAliveInterval that may stay without an answer. */
 const ALIVE_COUNT = 5;
 
@@ -42,7 +40,6 @@ export class SshHost implements Host {
     await (this.#dialled ??= this.#dial());
     await this.#takeSession();
     const began = Date.now();
-    const lookSeconds = TIMEOUTS_TO_LOOK * this.#connection.timeoutSeconds;
     try {
       const calling = execa("ssh", [...this.#options(), this.#target(), ...this.#sudo(), "bash", "-s"], {
         input: printProgram(program, LOCK_TIMEOUT_SECONDS),
@@ -50,21 +47,14 @@ export class SshHost implements Host {
         stripFinalNewline: false,
         reject: false,
         maxBuffer: 64 * 1024 * 1024,
-        ...(program.steps.length === 0 ? { timeout: lookSeconds * 1000 } : {}),
       });
       calling.stderr.on("data", (said: Buffer) => {
         if (said.includes(LOCK_AWAITED)) console.log(`${this.name}: another writer is at work there; waiting for it, at most ${LOCK_TIMEOUT_SECONDS} s …`);
       });
-      const { exitCode, stdout, stderr, timedOut } = await calling;
+      const { exitCode, stdout, stderr } = await calling;
       const answers = exitCode === 0 ? parseAnswers(Buffer.from(stdout), program) : undefined;
       if (answers !== undefined) return answers;
       const said = Buffer.from(stderr).toString("utf8").trim();
-      if (timedOut) {
-        throw new CommandFailed(
-          `${this.name}: no answer within ${lookSeconds} s: a disk or server that the host looks at hangs`,
-          "on the host: ps -eo state,pid,wchan:20,args | grep ^D; dmesg | tail; once it answers, run the same Pulumi command again; nothing is forgotten.",
-        );
-      }
       if (exitCode === LOCK_HELD) {
         throw new CommandFailed(`${this.name}: ${said.split("\n").at(-1)} for ${LOCK_TIMEOUT_SECONDS} s.`, `fuser --verbose ${program.lock ?? ""} on the host names the holder; run again when it is done.`);
       }
