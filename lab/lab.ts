@@ -23,6 +23,8 @@ export { pulumiEnv } from "./stack.ts";
 
 /** An emulated boot takes half a minute; a loaded machine may need several times that. */
 const BOOT_SECONDS = 240;
+/** QEMU 7.2 dies of a segmentation fault in one emulated boot of many, and hangs in another: what came of it is started again. */
+const STARTS = 3;
 const POWEROFF_SECONDS = 60;
 
 /** Starts what doesn't run of the lab, making keys, image and disks where they are absent. True if something had to be started. */
@@ -156,14 +158,17 @@ async function powerOff(machine: Machine, hard: boolean): Promise<void> {
 /** Waits for SSH, then, unless disks are pulled, until systemd has started all that it starts at boot. */
 async function waitUntilBooted(machine: Machine, { previousBoot, pulled = [] }: { previousBoot?: string | undefined; pulled?: readonly DataDisk[] } = {}): Promise<void> {
   await step(`Waiting for the ${machine}'s SSH`, async () => {
-    let starts = 1;
-    for (const deadline = Date.now() + BOOT_SECONDS * 1000; ; await sleep(500)) {
-      if ((await processOf(machine)) === undefined) {
-        // QEMU 7.2 dies of a segmentation fault in one emulated boot of many.
-        if (starts++ > 2) throw await failedBoot(machine, "its QEMU has ended, three times");
+    let deadline = Date.now() + BOOT_SECONDS * 1000;
+    for (let starts = 1; ; await sleep(500)) {
+      const fault = (await processOf(machine)) === undefined ? "its QEMU has ended" : Date.now() > deadline ? `it did not answer within ${BOOT_SECONDS} s` : undefined;
+      if (fault !== undefined) {
+        const failed = await failedBoot(machine, fault);
+        if (starts++ >= STARTS) throw failed;
+        console.log(`${failed.message}\nIt is started again.`);
+        await powerOff(machine, true);
         await powerOn(machine, pulled);
+        deadline = Date.now() + BOOT_SECONDS * 1000;
       }
-      if (Date.now() > deadline) throw await failedBoot(machine, `it did not answer within ${BOOT_SECONDS} s`);
       if (!(await greets(machine, 3))) continue;
       if (previousBoot !== undefined && (await bootId(machine).catch(() => previousBoot)) === previousBoot) continue;
       // Those that wait for a pulled disk do so for minutes.
