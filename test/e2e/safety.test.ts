@@ -65,6 +65,32 @@ describe("a device that isn't blank is refused, with what was found, and nothing
     }
   });
 
+  it("devices of the hot tier, all of them named at once", async () => {
+    const SPARE = lab.SPARE_PATH;
+    const found: readonly (readonly [string, string])[] = [
+      ["mkfs.ext4 -q", "ext4"],
+      ["mkfs.xfs -q", "xfs"],
+      ["mkswap", "swap"],
+      ["echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file -", "crypto_LUKS"],
+      ["echo label:gpt | sfdisk --quiet", "gpt"],
+      ["vgcreate --quiet foreign", "volume group foreign"],
+    ];
+    const part = (index: number) => `${SPARE}-part${index + 1}`;
+    await on(`printf 'label: gpt\n${"size=1GiB\n".repeat(found.length)}' | sfdisk --quiet ${SPARE} && udevadm settle && ${found.map(([make], index) => `${make} ${part(index)}`).join(" && ")} && udevadm settle`);
+    try {
+      const content = () => on(`for part in ${found.map((_, index) => part(index)).join(" ")}; do head --bytes=8M $part; tail --bytes=8M $part; done | sha256sum`);
+      const before = await content();
+      await stack.configure(hotWith({ redis: { size: "1GiB" } }, { additionalDevices: found.map((_, index) => ({ path: part(index), size: 2 ** 30 })) }));
+      const said = await stack.refusal(() => stack.up());
+      for (const [index, [, what]] of found.entries()) expect(said).toMatch(new RegExp(`${part(index)}.*${what}`));
+      expect(await content()).toBe(before);
+    } finally {
+      await on(`vgremove --yes --quiet foreign; wipefs --all --quiet ${found.map((_, index) => part(index)).join(" ")}; sfdisk --quiet --delete ${SPARE}; wipefs --all --quiet ${SPARE}; udevadm settle`);
+      await stack.destroy();
+      await stack.configure(warmAlone());
+    }
+  });
+
   it("a device that can't be read is not taken for blank", async () => {
     await on(`echo "0 $(blockdev --getsz ${DISK}) error" | dmsetup create unreadable`);
     try {
@@ -110,6 +136,21 @@ END`);
     await stack.configure(warmAlone({ device: { path: DISK, ...device } }));
     expect(await stack.refusal(() => stack.up())).toMatch(found);
     expect(await on(`wipefs --no-act ${DISK}`)).toBe("");
+    await stack.configure(warmAlone());
+  });
+
+  it("a path that leads to another disk than it did", async () => {
+    const link = "/dev/jts-warm";
+    await on(`ln --symbolic ${DISK} ${link}`);
+    await stack.configure(warmAlone({ device: { path: link, serial: lab.SATA_SERIAL } }));
+    await stack.up();
+    await on(`ln --symbolic --force --no-dereference ${lab.SPARE_PATH} ${link}`);
+    expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(/serial number JTSNVME0002 instead of JTSSATA0001/);
+    expect(await on(`wipefs --no-act ${lab.SPARE_PATH}; blkid --match-tag LABEL --output value ${DISK}`)).toBe("jts-warm-storage");
+    await on(`ln --symbolic --force --no-dereference ${DISK} ${link}`);
+    await stack.up({ refresh: true });
+    await stack.destroy();
+    await on(`rm ${link}`);
     await stack.configure(warmAlone());
   });
 });
@@ -182,7 +223,10 @@ describe("a volume", () => {
       await stack.configure(hotWith({ redis: { size: "3GiB", filesystem } }));
       expect((await stack.up()).changes).toEqual({ update: 2 });
       expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(2500);
+      // By hand: shown, and never shrunk back.
       await on(`lvextend --quiet --size 4g ${redis}`);
+      expect((await stack.refresh()).said).toMatch(/lab-hot-redis-lv updated .*\[diff: [^\]]*\bsizeBytes\b/);
+      expect(await stack.refusal(() => stack.up())).toMatch(/lv_redis can't shrink from 4 GiB to 3 GiB.*shrink-a-volume\.md/);
       await stack.configure(hotWith({ redis: { size: "4GiB", filesystem } }));
       await stack.up({ refresh: true });
       expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(3400);

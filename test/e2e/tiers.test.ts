@@ -148,24 +148,25 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   });
 
   it("drift by hand is shown by a refresh and healed by the next `up`", async () => {
-    const drifts: Record<string, string> = {
-      "lab-hot-redis-folders": "chmod 777 /var/lib/redis",
-      "lab-hot-kafka-folders": "chown root /var/lib/kafka/data",
-      "lab-warm-folders": "rmdir /data/warm-storage/temp-processing",
-      "lab-hot-mongodb-mount": "mount -o remount,commit=7 /var/lib/mongodb",
-      "lab-hot-local_backup-mount": "sed -i 's/nodev,nosuid/nodev/' /etc/fstab",
-      "lab-hot-docker-tree": "umount /data/jts/hot/docker",
-      "lab-tuning-sysctl": "sysctl -q net.core.rmem_max=300000",
-      "lab-tuning-scheduler": "echo '# edited' >>/etc/udev/rules.d/60-jts-storage.rules",
-      "lab-tuning-fstrim": "systemctl disable --quiet --now fstrim-all.timer",
-      "lab-automation-tiered-storage": "sed -i 's/^Nice=19/Nice=5/' /etc/systemd/system/tiered-storage.service",
-      "lab-automation-settings": "echo TEMP_AFTER_DAYS=0 >>/etc/jts-storage/tiers.env",
+    // By the resource: what is done to it, and the property that tells it.
+    const drifts: Record<string, readonly [string, string]> = {
+      "lab-hot-redis-folders": ["chmod 777 /var/lib/redis", "mode"],
+      "lab-hot-kafka-folders": ["chown root /var/lib/kafka/data", "owner"],
+      "lab-warm-folders": ["rmdir /data/warm-storage/temp-processing", "folders"],
+      "lab-hot-mongodb-mount": ["mount -o remount,commit=7 /var/lib/mongodb", "drift"],
+      "lab-hot-local_backup-mount": ["sed -i 's/nodev,nosuid/nodev/' /etc/fstab", "options"],
+      "lab-hot-docker-tree": ["umount /data/jts/hot/docker", "drift"],
+      "lab-tuning-sysctl": ["sysctl -q net.core.rmem_max=300000", "drift"],
+      "lab-tuning-scheduler": ["echo '# edited' >>/etc/udev/rules.d/60-jts-storage.rules", "content"],
+      "lab-tuning-fstrim": ["systemctl disable --quiet --now fstrim-all.timer", "drift"],
+      "lab-automation-tiered-storage": ["sed -i 's/^Nice=19/Nice=5/' /etc/systemd/system/tiered-storage.service", "drift"],
+      "lab-automation-settings": ["echo TEMP_AFTER_DAYS=0 >>/etc/jts-storage/tiers.env", "content"],
     };
     // Of others: left alone.
     await on("lvcreate --quiet --yes --size 8m --name theirs vg_jts; mkdir /mnt/theirs; mount -t tmpfs theirs /mnt/theirs; printf '[Service]\\nExecStart=true\\n' >/etc/systemd/system/theirs.service");
-    await on(Object.values(drifts).join("; "));
+    await on(Object.values(drifts).map(([command]) => command).join("; "));
     const { changes, said } = await stack.up({ refresh: true });
-    for (const name of Object.keys(drifts)) expect(said).toMatch(new RegExp(`${name} .*updat`));
+    for (const [name, [, property]] of Object.entries(drifts)) expect(said).toMatch(new RegExp(`${name} updated .*\\[diff: [^\\]]*\\b${property}\\b`));
     expect(changes).toEqual({ update: Object.keys(drifts).length });
     expect(await on("lvs --noheadings --options lv_name vg_jts/theirs; findmnt --noheadings --output FSTYPE /mnt/theirs; cat /etc/systemd/system/theirs.service | wc -l")).toMatch(/theirs\ntmpfs\n2$/);
     await on("lvremove --quiet --yes vg_jts/theirs; umount /mnt/theirs; rmdir /mnt/theirs; rm /etc/systemd/system/theirs.service");

@@ -6,7 +6,7 @@ import { all, hotWith, LabStack, type HostSection } from "../support/labStack.ts
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const retained = (host: HostSection) => void (host.onDelete = "retain");
 const SPARE = { additionalDevices: [{ path: lab.SPARE_PATH, size: lab.SPARE_BYTES, serial: lab.SPARE_SERIAL }] };
-const redis = { redis: { size: "1GiB" } };
+const redis = { redis: { size: "1GiB", filesystem: "xfs" } };
 const both = { ...redis, mongodb: { size: "1GiB" } };
 const SENTINELS = "/var/lib/redis/data/sentinel /var/lib/mongodb/data/sentinel";
 const kept = () => on(`sha256sum ${SENTINELS}; lvs --noheadings --options lv_name,lv_uuid vg_jts; blkid --output value --match-tag UUID /dev/vg_jts/*`);
@@ -20,22 +20,22 @@ beforeAll(async () => {
 
 describe("a hot tier that other tools made", () => {
   it("that differs is refused with every difference, and stays as it is", async () => {
-    await on(`vgcreate --quiet --dataalignment 4m --physicalextentsize 8m vg_jts ${lab.NVME_PATH} && lvcreate --quiet --yes --size 2g --name lv_redis vg_jts && mkfs.xfs -q /dev/vg_jts/lv_redis`);
+    await on(`vgcreate --quiet --dataalignment 4m --physicalextentsize 8m vg_jts ${lab.NVME_PATH} && lvcreate --quiet --yes --size 2g --name lv_redis vg_jts && mkfs.ext4 -q /dev/vg_jts/lv_redis`);
     await stack.configure(hotWith(redis));
     expect(await stack.refusal(() => stack.up())).toMatch(/vg_jts has extents of 8388608 bytes instead of 4194304/);
     await stack.configure(hotWith(redis, { volumeGroup: { name: "vg_jts", extentSize: "8MiB" } }));
     const said = await stack.refusal(() => stack.up());
     expect(said).toMatch(/lv_redis has 2 GiB, more than the declared 1 GiB/);
-    await stack.configure(hotWith({ redis: { size: "2GiB" } }, { volumeGroup: { name: "vg_jts", extentSize: "8MiB" } }));
-    expect(await stack.refusal(() => stack.up())).toMatch(/\/dev\/vg_jts\/lv_redis is not blank: a signature of xfs/);
-    expect(await on("blkid --output value --match-tag TYPE /dev/vg_jts/lv_redis; grep -c vg_jts /etc/fstab || true")).toBe("xfs\n0");
+    await stack.configure(hotWith({ redis: { ...redis.redis, size: "2GiB" } }, { volumeGroup: { name: "vg_jts", extentSize: "8MiB" } }));
+    expect(await stack.refusal(() => stack.up())).toMatch(/\/dev\/vg_jts\/lv_redis is not blank: a signature of ext4/);
+    expect(await on("blkid --output value --match-tag TYPE /dev/vg_jts/lv_redis; grep -c vg_jts /etc/fstab || true")).toBe("ext4\n0");
     await on(`vgremove --yes --quiet vg_jts && pvremove --quiet ${lab.NVME_PATH}`);
     await stack.destroy();
   });
 
   it("comes under the stack with no change to data and no second line, whatever its line called it", async () => {
-    await on(`pvcreate --quiet --dataalignment 4m ${lab.NVME_PATH} && vgcreate --quiet vg_jts ${lab.NVME_PATH} && lvcreate --quiet --yes --size 1g --name lv_redis vg_jts && lvcreate --quiet --yes --size 1g --name lv_mongodb vg_jts && mkfs.ext4 -q -L cache /dev/vg_jts/lv_redis && mkfs.ext4 -q /dev/vg_jts/lv_mongodb`);
-    await on(`mkdir --parents /var/lib/redis /var/lib/mongodb && printf 'LABEL=cache\t/var/lib/redis ext4 noatime,nofail 0 2\n/dev/mapper/vg_jts-lv_mongodb /var/lib/mongodb ext4 noatime,nofail 0 2\n' >>/etc/fstab && systemctl daemon-reload && mount /var/lib/redis && mount /var/lib/mongodb && mkdir /var/lib/redis/data /var/lib/mongodb/data && for file in ${SENTINELS}; do head --bytes=1M /dev/urandom >$file; done; sync`);
+    await on(`pvcreate --quiet --dataalignment 4m ${lab.NVME_PATH} && vgcreate --quiet vg_jts ${lab.NVME_PATH} && lvcreate --quiet --yes --size 1g --name lv_redis vg_jts && lvcreate --quiet --yes --size 1g --name lv_mongodb vg_jts && mkfs.xfs -q -L cache /dev/vg_jts/lv_redis && mkfs.ext4 -q /dev/vg_jts/lv_mongodb`);
+    await on(`mkdir --parents /var/lib/redis /var/lib/mongodb && printf 'LABEL=cache\t/var/lib/redis xfs noatime,nofail 0 0\n/dev/mapper/vg_jts-lv_mongodb /var/lib/mongodb ext4 noatime,nofail 0 2\n' >>/etc/fstab && systemctl daemon-reload && mount /var/lib/redis && mount /var/lib/mongodb && mkdir /var/lib/redis/data /var/lib/mongodb/data && for file in ${SENTINELS}; do head --bytes=1M /dev/urandom >$file; done; sync`);
     const before = await kept();
     await stack.configure(hotWith(both));
     const { said } = await stack.up();
