@@ -400,6 +400,8 @@ import time; time.sleep(60)`;
     const state = join(tiers.path, "state");
     mkdirSync(state);
     const told = await tiers.must(["/usr/bin/python3", "-B", TORTURE, MOVER[3], tiers.hot, tiers.warm, state, "--kills", String(KILLS), ...options]);
+    // The figures of docs/reliability.md.
+    if (process.env.JTS_STORAGE_KILLS !== undefined) console.log(told.trim());
     const { losses, kills, killsWhileFull } = JSON.parse(told) as { losses: string[]; kills: number; killsWhileFull: number };
     expect(losses).toEqual([]);
     expect(kills).toBeGreaterThanOrEqual(KILLS);

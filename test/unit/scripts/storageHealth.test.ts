@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
@@ -68,6 +69,8 @@ function readMetrics(text: string): Map<string, number> {
   return samples;
 }
 
+const HAS_PROMTOOL = spawnSync("promtool", ["--version"]).status === 0;
+
 const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
     world.program("lsblk", "echo /dev/nvme0n1 disk; echo /dev/loop0 loop");
@@ -136,7 +139,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     ["85.00", "0", 1, "is 85 % full"],
     ["95.10", "0", 2, "is 95.1 % full"],
     ["100.00", "1", 2, "what it holds is lost"],
-  ])("a snapshot filled to %s %%, invalid: %s, exits %i", async ([fill, invalid, status, message], { world }) => {
+  ])("a snapshot filled to %s percent%, invalid: %s, exits %i", async ([fill, invalid, status, message], { world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill, invalid })}'`);
     expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status, stdout: text(message) });
@@ -226,6 +229,14 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(metrics.get('jts_storage_volume_group_free_bytes{volume_group="vg_jts"}')).toBe(135291469824);
     expect(metrics.get('jts_storage_snapshot_fill_percent{volume_group="vg_jts",snapshot="snap_a"}')).toBe(12.5);
     expect(Math.abs(metrics.get("jts_storage_checked_timestamp_seconds")! - Date.now() / 1000)).toBeLessThan(60);
+  });
+
+  // Debian's package `prometheus` has it, and a server that starts with it: nothing to install for a test.
+  test.skipIf(!HAS_PROMTOOL)("tells metrics that promtool has nothing to say against", async ({ world }) => {
+    world.program("vgs", `echo '${vgs("135291469824")}'`);
+    world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'`);
+    const { stdout } = await health(world, { VOLUME_GROUP: "vg_jts", HOT_MOUNTS: `${world.hot}:${world.hot}/a "b" \\c\nd` }, "--prometheus");
+    expect(spawnSync("promtool", ["check", "metrics"], { input: stdout, encoding: "utf8" })).toMatchObject({ status: 0, stdout: "", stderr: "" });
   });
 
   test("has words for HELP of every figure that it tells", () => {
