@@ -139,7 +139,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     ["85.00", "0", 1, "is 85 % full"],
     ["95.10", "0", 2, "is 95.1 % full"],
     ["100.00", "1", 2, "what it holds is lost"],
-  ])("a snapshot filled to %s percent%, invalid: %s, exits %i", async ([fill, invalid, status, message], { world }) => {
+  ])("a snapshot filled to %s percent, invalid: %s, exits %i", async ([fill, invalid, status, message], { world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill, invalid })}'`);
     expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status, stdout: text(message) });
