@@ -1,7 +1,7 @@
 /** Volume groups and volumes that come, grow, move and go, with what is on them kept. As a user with sudo. */
 import { beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { all, hotWith, LabStack, type HostSection } from "../support/labStack.ts";
+import { all, hotWith, LabStack, only, type HostSection } from "../support/labStack.ts";
 
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const retained = (host: HostSection) => void (host.onDelete = "retain");
@@ -73,17 +73,34 @@ describe("volumes", () => {
     expect(await sentinel()).toBe(before);
   });
 
+  it("one that somebody made anew under its name is not wiped", async () => {
+    const ours = (name: string) => on(`lvs --noheadings --options lv_uuid vg_jts/${name}; blkid --output value --match-tag UUID /dev/vg_jts/${name}`);
+    const before = await ours("lv_redis");
+    await on("umount /data/jts/hot/redis /var/lib/redis && lvrename --quiet vg_jts lv_redis ours && lvcreate --quiet --yes --size 1g --name lv_redis vg_jts && mkfs.xfs -q /dev/vg_jts/lv_redis");
+    const theirs = await ours("lv_redis");
+    expect(await stack.refusal(() => stack.destroy())).toMatch(/instead of ours/);
+    expect([await ours("ours"), await ours("lv_redis")]).toEqual([before, theirs]);
+    await on("lvremove --quiet --yes vg_jts/lv_redis && lvrename --quiet vg_jts ours lv_redis");
+    await stack.up({ refresh: true });
+    expect(await ours("lv_redis")).toBe(before);
+    expect(await on("wc --bytes </var/lib/redis/data/sentinel")).toBe("1048576");
+  });
+
   it("a physical volume that is smaller than its disk grows to it", async () => {
     await on(`pvresize --quiet --yes --setphysicalvolumesize 3000g ${lab.NVME_PATH}`);
     expect((await stack.up({ refresh: true })).changes).toEqual({ update: 1 });
     expect(Number(await on(`pvs --noheadings --nosuffix --units g --options pv_size ${lab.NVME_PATH}`))).toBeGreaterThan(3700);
   });
 
-  it("protected ones are not destroyed", async () => {
-    await stack.configure(all(hotWith(redis), (host) => void (host.onDelete = "protect")));
+  it("protected ones are neither destroyed nor taken out of the program", async () => {
+    const isProtected = (host: HostSection) => void (host.onDelete = "protect");
+    await stack.configure(all(hotWith(redis), isProtected));
     await stack.up();
     const before = await on("lvs --noheadings --options lv_uuid vg_jts/lv_redis; blkid --output value --match-tag UUID /dev/vg_jts/lv_redis");
     expect(await stack.refusal(() => stack.destroy())).toMatch(/protect/);
+    await stack.configure(all(only(), isProtected));
+    expect(await stack.refusal(() => stack.up())).toMatch(/protect/);
+    expect(await on("findmnt --noheadings --output SOURCE /var/lib/redis")).toBe("/dev/mapper/vg_jts-lv_redis");
     expect(await on("lvs --noheadings --options lv_uuid vg_jts/lv_redis; blkid --output value --match-tag UUID /dev/vg_jts/lv_redis")).toBe(before);
     await stack.configure(hotWith(redis));
     await stack.up();
