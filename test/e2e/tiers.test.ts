@@ -151,7 +151,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     // By the resource: what is done to it, and the property that tells it.
     const drifts: Record<string, readonly [string, string]> = {
       "lab-hot-redis-folders": ["chmod 777 /var/lib/redis", "mode"],
-      "lab-hot-kafka-folders": ["chown root /var/lib/kafka/data", "owner"],
+      "lab-hot-kafka-folders": ["chown root /var/lib/kafka", "owner"],
       "lab-warm-folders": ["rmdir /data/warm-storage/temp-processing", "folders"],
       "lab-hot-mongodb-mount": ["mount -o remount,commit=7 /var/lib/mongodb", "drift"],
       "lab-hot-local_backup-mount": ["sed -i 's/nodev,nosuid/nodev/' /etc/fstab", "options"],
