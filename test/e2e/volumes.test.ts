@@ -96,12 +96,14 @@ describe("volumes", () => {
     const isProtected = (host: HostSection) => void (host.onDelete = "protect");
     await stack.configure(all(hotWith(redis), isProtected));
     await stack.up();
-    const before = await on("lvs --noheadings --options lv_uuid vg_jts/lv_redis; blkid --output value --match-tag UUID /dev/vg_jts/lv_redis");
-    expect(await stack.refusal(() => stack.destroy())).toMatch(/protect/);
+    const data = () => on("lvs --noheadings --options lv_uuid vg_jts/lv_redis; blkid --output value --match-tag UUID /dev/vg_jts/lv_redis");
+    const before = await data();
     await stack.configure(all(only(), isProtected));
     expect(await stack.refusal(() => stack.up())).toMatch(/protect/);
     expect(await on("findmnt --noheadings --output SOURCE /var/lib/redis")).toBe("/dev/mapper/vg_jts-lv_redis");
-    expect(await on("lvs --noheadings --options lv_uuid vg_jts/lv_redis; blkid --output value --match-tag UUID /dev/vg_jts/lv_redis")).toBe(before);
+    // Without a preview, as here, what isn't protected may go before Pulumi comes to what is.
+    expect(await stack.refusal(() => stack.destroy())).toMatch(/protect/);
+    expect(await data()).toBe(before);
     await stack.configure(hotWith(redis));
     await stack.up();
   });
