@@ -88,4 +88,15 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
     expect(said).toContain("lab-hot-redis-mount");
     expect(said.trimEnd().split("\n").at(-1)).toMatch(/^error: /);
   });
+
+  it("refuses to destroy what is protected, before it does anything", async () => {
+    const exported = JSON.parse((await pulumi(["stack", "export"], { reject: true })).stdout) as { deployment: { resources: (PlannedResource & { protect?: boolean })[] } };
+    for (const resource of exported.deployment.resources) if (resource.type.endsWith(":Filesystem")) resource.protect = true;
+    await pulumi(["stack", "import"], { input: JSON.stringify(exported), stdin: "pipe", reject: true });
+    const { exitCode, stdout, stderr } = await pulumi(["destroy", "--yes", "--config-file", configFile]);
+    expect(exitCode).not.toBe(0);
+    expect(stderr + stdout).toMatch(/protect/);
+    expect(stdout).toContain("Previewing destroy");
+    expect(stdout).not.toContain("Destroying");
+  });
 });
