@@ -13,7 +13,8 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
   check     prints the usage of each tier
   migrate   moves old logs from hot to warm, compressed, old backups from warm to cold, and what the settings' RULES say;
             where warm is above its high mark, what is oldest there goes to cold sooner, until warm is below its low mark
-  cleanup   deletes old files of warm's temp-processing and logs; docker prune, without volumes
+  cleanup   deletes old files of warm's temp-processing and logs; docker prune, without volumes. A first run, and one after
+            a week without any or after a clock that went back, deletes nothing: the clock may be wrong
   optimize  defragments warm, trims hot
   all       all of them in this order, whatever fails
 
@@ -248,7 +249,9 @@ move() {
 cleanup() {
   local reason
   if [[ -n $WARM_MOUNT ]]; then
-    if reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL"); then
+    if ! reason=$(clock_is_steady); then
+      log warning "nothing deleted in this run: $reason"
+    elif reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL"); then
       delete_aged "$WARM_MOUNT/temp-processing" "$TEMP_AFTER_DAYS"
       delete_aged "$WARM_MOUNT/logs" "$WARM_LOGS_AFTER_DAYS"
     else
@@ -259,6 +262,23 @@ cleanup() {
     # Never with --volumes: those hold data.
     perform timeout --kill-after=10 15m docker system prune --force
   fi
+}
+
+# Whether the clock can be gone by; prints why not. What is deleted for its age is gone, so a clock that jumped must not take
+# it all: after a first run, a week without any, or one that the clock went back behind, there is a day to see it.
+clock_is_steady() {
+  local file=$STATE_FOLDER/cleanup.last now last=''
+  now=$(date +%s)
+  [[ ! -f $file || -L $file ]] || read -r last <"$file" || true
+  [[ -n $dry_run ]] || { mkdir --parents -- "$STATE_FOLDER" && write_whole "$file" <<<"$now"; } || log warning "$file cannot be written"
+  if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
+    echo "it is the first one; the next one deletes what is old by then. Do: look at tiered-storage.sh cleanup --dry-run"
+  elif ((now < last || now - last > 7 * 86400)); then
+    echo "the clock says $(date --utc --date="@$now" '+%F %R') UTC, and said $(date --utc --date="@$last" '+%F %R') in the last one; the next one goes by it. Do: timedatectl"
+  else
+    return 0
+  fi
+  return 1
 }
 
 # delete_aged FOLDER DAYS: regular files below it that were not written to for that long, then folders that have been

@@ -184,7 +184,11 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({ status: 1, stderr: text("has files in it") });
     expect(world.read(join(target, "a b/-file\nof two lines"))).toBe("content of lv_postgres");
     await world.must(["bash", "-c", `mv ${world.warm}/daily-backups/lv_kafka* ${world.cold}/jts/archives/database/`]);
-    world.put(join(target, ".jts-restore-unfinished"), "");
+    // Of another archive files would stay that this one doesn't have.
+    world.put(join(target, ".jts-restore-unfinished"), `${NAME}\n`);
+    expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({ status: 1, stderr: text(`an unfinished restore of ${NAME}`) });
+    expect(world.read(join(target, "a b/-file\nof two lines"))).toBe("content of lv_postgres");
+    world.put(join(target, ".jts-restore-unfinished"), `${KAFKA}\n`);
     expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({ status: 0 });
     expect(world.read(join(target, "a b/-file\nof two lines"))).toBe("content of lv_kafka");
     expect((await world.files()).filter((path) => path.includes("unfinished"))).toEqual([]);

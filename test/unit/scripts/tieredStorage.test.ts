@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, linkSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { IS_ROOT, SCRIPTS, test as plain, type World } from "./world.ts";
@@ -12,9 +12,18 @@ const test = plain.extend<{ readonly world: World }>({
     for (const folder of ["daily-backups", "logs", "temp-processing"]) mkdirSync(world.at(join(world.warm, folder)));
     for (const folder of ["postgresql/logs", "kafka/logs"]) mkdirSync(world.at(join(world.hot, folder)), { recursive: true });
     mkdirSync(world.at(join(world.cold, "jts/archives/database")), { recursive: true });
+    lastCleanup(world, 1);
     await use(world);
   },
 });
+
+/** Says when cleanup ran last; undefined: never. */
+function lastCleanup(world: World, daysAgo: number | undefined) {
+  rmSync(join(world.path, "state"), { recursive: true, force: true });
+  if (daysAgo === undefined) return;
+  mkdirSync(join(world.path, "state"));
+  writeFileSync(join(world.path, "state/cleanup.last"), `${Math.floor(Date.now() / 1000 - daysAgo * 86400)}\n`);
+}
 
 const tiered = (world: World, settings: string, ...options: string[]) => world.run([join(SCRIPTS, "tiered-storage.sh"), ...options, "--settings", settings, "--lock", world.lock]);
 
@@ -238,6 +247,20 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
       "warm/temp-processing", "warm/temp-processing/declared", "warm/temp-processing/declared/filled", "warm/temp-processing/declared/filled/young",
       "warm/temp-processing/job", "warm/temp-processing/job/young", "warm/temp-processing/link",
     ]);
+  });
+
+  test.for([
+    ["the first one", undefined, "it is the first one"],
+    ["one after more than a week", 8, "and said"],
+    ["one after a clock that went back", -1, "Do: timedatectl"],
+  ] as const)("cleanup deletes nothing in %s, which the next one goes by", async ([, daysAgo, why], { world }) => {
+    fill(world);
+    lastCleanup(world, daysAgo);
+    const before = await world.files();
+    expect(await tiered(world, world.settings(), "cleanup", "--dry-run")).toMatchObject({ status: 0, stderr: text(why) });
+    expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({ status: 0, stderr: text(why) });
+    expect(await world.files()).toEqual(before);
+    expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({ status: 0, stdout: text("deleted 2 files") });
   });
 
   test("cleanup does not follow a link in place of a folder that it empties", async ({ world }) => {

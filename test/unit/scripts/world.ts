@@ -185,6 +185,7 @@ export class World {
       COLD_ROOT: `${this.cold}/jts`,
       DOCKER_PRUNE: "no",
       MOVES_JOURNAL: join(this.path, "moves.jsonl"),
+      STATE_FOLDER: join(this.path, "state"),
       ...values,
     };
     const path = join(this.path, "tiers.env");
