@@ -13,7 +13,8 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all [--dry-run]
 
   configs      archives fstab, LVM's metadata, units and our settings to archives/configs
   postgresql   dumps each database, and the roles, to archives/database, and reads the dumps to their end
-  development  copies folders to development/NAME; what is gone or changed there is kept aside in development/.removed
+  development  copies folders to development/NAME; what is gone or changed there is kept aside in development/.removed.
+               A NAME that another host or folder copies to, or that has others' files, is left alone
   clickhouse   has ClickHouse move old partitions to the volume "cold" of their tables' storage policy
   all          all of them in this order, whatever fails; what the host doesn't have is left out
 
@@ -259,6 +260,7 @@ development() {
 # An empty folder, or one that its filesystem is not mounted at, would empty the copy.
 check_source() {
   local point escaped
+  [[ ${1##*/} != .removed && ${1##*/} != .copies ]] || { fail "$1 is not copied: its name is one of ours at the cold tier"; return 1; }
   [[ -d $1 && ! -L $1 ]] || { fail "there is no folder $1, so its copy stays as it is"; return 1; }
   [[ -n $(find "$1" -mindepth 1 -print -quit) ]] || { fail "$1 is empty, so its copy stays as it is. Do: take it out of automation.developmentFolders"; return 1; }
   escaped=$(escape_mount "$1")
@@ -268,10 +270,30 @@ check_source() {
   done < <(grep '^[^#]' /etc/fstab)
 }
 
+# claim SOURCE TARGET: whether TARGET is SOURCE's copy, of this host, as a file beside it says; an empty one becomes it. What
+# others put there would count as deleted.
+claim() {
+  local claims=${2%/*}/.copies ours whose='' found
+  local claim=$claims/${2##*/}
+  ours="$(uname --nodename):$(printf %q "$1")"
+  [[ ! -f $claim || -L $claim ]] || read -r whose <"$claim" || true
+  [[ $whose != "$ours" ]] || return 0
+  if [[ -n $whose ]]; then
+    log error "$2 is the copy of $whose. Do: rename one of the folders; or, where that copy is given up: rm ${claim@Q}"
+    return 1
+  fi
+  if [[ -d $2 ]] && found=$(find "$2" -mindepth 1 -print -quit) && [[ -n $found ]]; then
+    log error "$2 has what no copy of ours put there, such as $(printf %q "${found##*/}"); it would be deleted. Do: move it away; or, where it is the copy of $1: mkdir --parents ${claims@Q}; echo ${ours@Q} >${claim@Q}"
+    return 1
+  fi
+  [[ -n $dry_run ]] || { mkdir --parents -- "$claims" && write_whole "$claim" <<<"$ours"; }
+}
+
 # What is replaced or deleted is moved aside, on the same filesystem.
 copy() {
   local target=$COLD_ROOT/development/${1##*/} aside=$COLD_ROOT/development/.removed/$stamp/${1##*/} result=0
   [[ ! -L $target ]] || { log error "$target is a symbolic link"; return 1; }
+  claim "$1" "$target" || return 1
   [[ -n $dry_run ]] || mkdir --parents -- "$target"
   rsync --archive --hard-links --numeric-ids --one-file-system --delete-delay --backup --backup-dir="$aside" ${dry_run:+--dry-run --itemize-changes} -- "$1/" "$target/" >&2 || result=$?
   # 24: files that went away meanwhile, in a folder that is worked in.

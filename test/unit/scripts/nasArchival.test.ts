@@ -114,7 +114,8 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     const copy = "development/note books";
     for (const name of ["kept", "changed", "deleted", "-x\ny"]) world.put(join(source, name), `${name} at first`);
     expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source })).toMatchObject({ status: 0 });
-    expect(await cold(world)).toEqual(["-x\ny", "changed", "deleted", "kept"].map((name) => `${copy}/${name}`));
+    const claim = "development/.copies/note books";
+    expect(await cold(world)).toEqual([claim, ...["-x\ny", "changed", "deleted", "kept"].map((name) => `${copy}/${name}`)]);
     rmSync(world.at(join(source, "deleted")));
     world.put(join(source, "changed"), "changed since", 1);
     for (const days of [31, 29]) world.put(join(world.cold, `jts/development/.removed/${stampOf(NOW - days * DAY)}/old`));
@@ -123,8 +124,26 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     expect(await cold(world)).toContain(`${copy}/deleted`);
     expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source })).toMatchObject({ status: 0 });
     const aside = `development/.removed/${STAMP}/note books`;
-    expect((await cold(world)).sort()).toEqual([`${copy}/-x\ny`, `${copy}/changed`, `${copy}/kept`, `${aside}/changed`, `${aside}/deleted`, `development/.removed/${stampOf(NOW - 29 * DAY)}/old`, "development/.removed/theirs/old"].sort());
+    expect((await cold(world)).sort()).toEqual([claim, `${copy}/-x\ny`, `${copy}/changed`, `${copy}/kept`, `${aside}/changed`, `${aside}/deleted`, `development/.removed/${stampOf(NOW - 29 * DAY)}/old`, "development/.removed/theirs/old"].sort());
     expect([world.read(join(world.cold, "jts", copy, "changed")), world.read(join(world.cold, "jts", aside, "changed"))]).toEqual(["changed since", "changed at first"]);
+  });
+
+  test("development takes no folder over that others fill, or that another host or folder is copied to", async ({ world }) => {
+    const settings = { DEVELOPMENT_SOURCES: join(world.hot, "dev") };
+    world.put(join(world.hot, "dev/file"));
+    world.put(join(world.cold, "jts/development/dev/theirs"));
+    expect(await archive(world, "development", settings)).toMatchObject({ status: 1, stderr: text("what no copy of ours put there, such as theirs") });
+    expect(await archive(world, "development", settings, "--dry-run")).toMatchObject({ status: 1 });
+    expect(await cold(world)).toEqual(["development/dev/theirs"]);
+    rmSync(world.at(join(world.cold, "jts/development/dev/theirs")));
+    expect(await archive(world, "development", settings)).toMatchObject({ status: 0 });
+    world.put(join(world.hot, "else/dev/other"));
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, "else/dev") })).toMatchObject({ status: 1, stderr: text(`is the copy of trading:${world.hot}/dev`) });
+    world.program("uname", "echo another");
+    expect(await archive(world, "development", settings)).toMatchObject({ status: 1, stderr: text(`is the copy of trading:${world.hot}/dev`) });
+    expect(await cold(world)).toEqual(["development/.copies/dev", "development/dev/file"]);
+    world.put(join(world.hot, ".removed/file"));
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, ".removed") })).toMatchObject({ status: 1, stderr: text("one of ours") });
   });
 
   test.for<[string, string, (world: World) => unknown, string]>([
