@@ -22,8 +22,8 @@ and what to do. Changes nothing, and waits for nothing that hangs: each look has
 
 Levels:
   warning   usage or a snapshot's fill above USAGE_WARNING_PERCENT; too little room for snapshots; a timer that is gone or
-            stopped, or whose last run failed; a failed mount unit; a newest backup older than BACKUP_WARNING_HOURS; a
-            worn disk
+            stopped, or whose last run failed; a failed mount unit; a newest backup older than BACKUP_WARNING_HOURS, or
+            none in so long; a worn disk
   critical  usage or a snapshot's fill above USAGE_CRITICAL_PERCENT; a tier that isn't mounted, is another one, or doesn't
             answer; a lost snapshot; device errors of btrfs; a disk that says it is failing
 
@@ -389,13 +389,20 @@ look_at_timers() {
 
 # The archives that lvm-backup.sh makes. One without its checksum beside it is one that was never finished.
 look_at_backups() {
-  local found volume stamp age level
+  local found volume stamp age level since
+  local -a volumes
+  local -A archived=()
   [[ -n $WARM_MOUNT && -n $(mount_entry "$WARM_MOUNT") ]] || return 0
   # Where the folder isn't there or doesn't answer, the warm tier says so.
   found=$(bounded "$PROBE_SECONDS" find "$WARM_MOUNT/daily-backups" -xdev -type f -regextype posix-extended -regex '.*/[A-Za-z0-9+_.-]+-[0-9]{8}T[0-9]{6}Z\.tar\.zst(\.sha256)?' -printf '%f\n' 2>/dev/null) || return 0
   while read -r volume stamp; do
     age=$(($(date +%s) - $(date --utc --date="${stamp:0:4}-${stamp:4:2}-${stamp:6:2} ${stamp:9:2}:${stamp:11:2}:${stamp:13:2}" +%s))) || continue
     figure backup_age_seconds "$age" volume "$volume"
+    archived[$volume]=yes
+    if ((age < -3600)); then
+      report warning backups "the newest archive of $volume is of a time to come" "timedatectl; once the clock is right: systemctl start lvm-backup.service, and move that archive away"
+      continue
+    fi
     level=ok
     ((BACKUP_WARNING_HOURS == 0 || age <= BACKUP_WARNING_HOURS * 3600)) || level=warning
     report "$level" backups "the newest good archive of $volume is $((age / 3600)) h old" "$([[ $level == ok ]] || echo "journalctl --unit=lvm-backup.service --lines=50; systemctl start lvm-backup.service")"
@@ -409,6 +416,13 @@ look_at_backups() {
       }
       for (volume in newest) print volume, newest[volume]
     }' <<<"$found" | sort)
+  # A host that is just made has none yet; where the filesystem can't tell since when the folder is there, it is old.
+  ((BACKUP_WARNING_HOURS > 0)) && since=$(bounded "$PROBE_SECONDS" stat --format=%W -- "$WARM_MOUNT/daily-backups") || return 0
+  (($(date +%s) - since > BACKUP_WARNING_HOURS * 3600)) || return 0
+  split "$BACKUP_VOLUMES" volumes
+  for volume in "${volumes[@]%%=*}"; do
+    [[ -n ${archived[$volume]-} ]] || report warning backups "there is no good archive of $volume" "journalctl --unit=lvm-backup.service --lines=50; systemctl start lvm-backup.service"
+  done
 }
 
 # What the disks do just now; no amount of it is a fault.

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { z } from "zod";
@@ -281,6 +281,21 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     ]);
     expect(status).toBe(1);
     expect((await health(world, { BACKUP_WARNING_HOURS: "0" })).status).toBe(0);
+  });
+
+  test("warns where a volume has no good archive, once there was time for one, and of one of a time to come", async ({ world }) => {
+    world.program("vgs", `echo '${vgs("135291469824")}'`);
+    world.program("lvs", `echo '${lvs()}'`);
+    mkdirSync(world.at(join(world.warm, "daily-backups")));
+    world.put(`${world.warm}/daily-backups/lv_kafka-20990101T000000Z.tar.zst`);
+    world.put(`${world.warm}/daily-backups/lv_kafka-20990101T000000Z.tar.zst.sha256`);
+    const settings = { VOLUME_GROUP: "vg_jts", BACKUP_VOLUMES: "lv_postgres=1048576:lv_kafka=1048576" };
+    const facts = async (values = {}) => read((await health(world, { ...settings, ...values }, "--json")).stdout).findings.filter(({ subject }) => subject === "backups").map(({ level, fact }) => [level, fact]);
+    const future = ["warning", "the newest archive of lv_kafka is of a time to come"];
+    expect(await facts()).toEqual([future]);
+    world.program("date", `[[ $* == +%s ]] && exec /usr/bin/date --date='2 days' +%s; exec /usr/bin/date "$@"`);
+    expect(await facts()).toEqual([future, ["warning", "there is no good archive of lv_postgres"]]);
+    expect(await facts({ BACKUP_WARNING_HOURS: "0" })).toEqual([future]);
   });
 
   test("warns of a failed mount unit", async ({ world }) => {
