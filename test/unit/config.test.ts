@@ -164,6 +164,9 @@ describe("what can't be mounted is refused by name", () => {
     [{ pattern: "a/*" }, /rules\.0\.pattern: "a\/\*": is about a file's name/],
     [{ destination: "../up" }, /rules\.0\.destination: /],
     [{ to: "hot" }, /rules\.0\.to: "hot": must be warm or cold/],
+    [{ source: "/home/jts/models" }, /rules\.0\.source: \/home\/jts\/models is in \/home, which the sandbox/],
+    [{ source: "/var/tmp/models" }, /rules\.0\.source: .* is in \/var\/tmp/],
+    [{ source: "/etc" }, /rules\.0\.source: \/etc is in \/etc/],
     [{ source: "/mnt/synology/jts" }, /rules\.0\.source: .* is on the cold tier, which nothing leaves/],
     [{ source: "/data/warm/logs" }, /rules\.0\.source: .*write it below its mount point, \/data\/warm-storage/],
     [{ source: "/data/warm-storage" }, /rules\.0\.source: .* is all of the warm tier/],
@@ -190,6 +193,7 @@ describe("what can't be mounted is refused by name", () => {
     [{ redis: { filesystem: "btrfs" } }, { backupVolumes: { redis: "1GiB" } }, /^trading\.automation\.backupVolumes\.redis: is btrfs/],
     [{ redis: {} }, { backupVolumes: { redis: "50%VG" } }, /^trading\.automation\.backupVolumes\.redis: .*no size here/],
     [{ redis: {} }, { developmentFolders: ["/a/notes", "/b/notes"] }, /^trading\.automation\.developmentFolders\.1: \/b\/notes has the same last name as \/a\/notes/],
+    [{ redis: {} }, { developmentFolders: ["/home/jts/notes", "/tmp/notebooks"] }, /^trading\.automation\.developmentFolders\.1: \/tmp\/notebooks is in \/tmp/],
     [{ redis: {} }, { postgresDatabases: ["a:b"] }, /^trading\.automation\.postgresDatabases\.0: .*colon/],
     [{ redis: {} }, { backupsKeptDays: 0 }, /^trading\.automation\.backupsKeptDays: 0/],
   ])("backups that can't be made: %j, %j", (volumes, automation, problem) => {
