@@ -52,6 +52,7 @@ main() {
   [[ -n $action ]] || refuse "a subcommand is missing"
   read_settings "$settings" "$settings_are" || exit 2
 
+  began=$(date +%s.%N)
   status=0 moved_files=0 moved_bytes=0 deleted_files=0 deleted_bytes=0
   # For the report: JSON texts of the tiers' usage and of the mover's summaries, and by turns what was deleted, its kind and bytes.
   usages=() summaries=() deletions=() commands=() problems=()
@@ -281,8 +282,8 @@ clock_is_steady() {
   return 1
 }
 
-# delete_aged FOLDER DAYS: regular files below it that were not written to for that long, then folders that have been
-# empty for as long. The folder itself and those right in it stay: they are declared.
+# delete_aged FOLDER DAYS: regular files below it that were not written to for that long, and did not come in this run, then
+# folders that have been empty for as long. The folder itself and those right in it stay: they are declared.
 delete_aged() {
   local folder=$1 cutoff size path
   [[ -d $folder && ! -L $folder ]] || { fail "there is no folder $folder. Do: pulumi up --refresh"; return; }
@@ -297,7 +298,7 @@ delete_aged() {
       deletions+=("$path" file "$size")
       deleted_files=$((deleted_files + 1)) deleted_bytes=$((deleted_bytes + size))
     fi
-  done < <(find "$folder" -xdev -mindepth 1 -type f ! -newermt "@$cutoff" "${delete[@]}" -printf '%s\0%p\0' || printf 'failed\0\0')
+  done < <(find "$folder" -xdev -mindepth 1 -type f ! -newermt "@$cutoff" ! -newerct "@$began" "${delete[@]}" -printf '%s\0%p\0' || printf 'failed\0\0')
   while IFS= read -r -d '' path; do
     [[ -n $dry_run ]] || log info "deleted the empty folder $(printf %q "$path")"
     deletions+=("$path" folder 0)
