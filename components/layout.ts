@@ -154,15 +154,15 @@ export function findProblems({ connection, hot, warm, cold, automation }: Partia
 }
 
 /** What the services' sandbox shows empty, or nobody may write to: systemd.exec(5), ProtectHome, PrivateTmp, ProtectSystem. */
-const HIDDEN = ["/home", "/root", "/run/user"];
 const PRIVATE = ["/tmp", "/var/tmp"];
-const READ_ONLY = ["/usr", "/boot", "/efi", "/etc"];
+const CLOSED = [...PRIVATE, "/home", "/root", "/run/user", "/usr", "/boot", "/efi", "/etc"];
+
+const isBelow = (path: string, folder: string | undefined): boolean => folder !== undefined && `${path}/`.startsWith(`${folder}/`);
 
 /** Data goes one way, towards cold, and a rule of no other tier's folder is no rule that a host could follow. */
 function findRuleProblems({ source, to, destination }: RuleSettings, key: string, { warm, cold }: Partial<HostSettings>): Problem[] {
-  const isBelow = (path: string, folder: string | undefined) => folder !== undefined && `${path}/`.startsWith(`${folder}/`);
   if (to === "cold" && cold === undefined) return [{ key: `${key}.to`, message: "is cold, and there is no cold tier" }];
-  const closed = [...HIDDEN, ...PRIVATE, ...READ_ONLY].find((folder) => isBelow(source, folder));
+  const closed = CLOSED.find((folder) => isBelow(source, folder));
   if (closed !== undefined) return [{ key: `${key}.source`, message: `${source} is in ${closed}, which the sandbox of tiered-storage.service closes to it` }];
   if (isBelow(source, cold?.mountPoint)) return [{ key: `${key}.source`, message: `${source} is on the cold tier, which nothing leaves` }];
   if (warm === undefined) return [];
@@ -222,7 +222,7 @@ function findBackupProblems(hot: HotSettings | undefined, { backupVolumes: chose
   }
   const name = (folder: string) => folder.slice(folder.lastIndexOf("/") + 1);
   developmentFolders.forEach((folder, index) => {
-    const hidden = PRIVATE.find((one) => folder.startsWith(`${one}/`));
+    const hidden = PRIVATE.find((one) => isBelow(folder, one));
     if (hidden !== undefined) problems.push({ key: `automation.developmentFolders.${index}`, message: `${folder} is in ${hidden}, of which nas-archival.service has its own` });
     const first = developmentFolders.findIndex((other) => name(other) === name(folder));
     if (first < index) problems.push({ key: `automation.developmentFolders.${index}`, message: `${folder} has the same last name as ${developmentFolders[first]!}, which names the copy` });

@@ -367,12 +367,12 @@ restore() {
 }
 
 restore_to_folder() {
-  local found unfinished=''
+  local found unfinished
   [[ ! -L $folder ]] || { fail "$folder is a symbolic link"; return; }
   if [[ -e $folder ]]; then
     [[ -d $folder ]] || { fail "$folder is no folder"; return; }
     # One that we didn't finish is ours to finish, with the same archive: of another one files would stay.
-    [[ ! -f $folder/$UNFINISHED || -L $folder/$UNFINISHED ]] || read -r unfinished <"$folder/$UNFINISHED" || true
+    unfinished=$(first_line "$folder/$UNFINISHED")
     if [[ $unfinished != "${1##*/}" ]]; then
       found=$(find "$folder" -mindepth 1 ! -type d ! -name "$UNFINISHED" -print -quit) || { fail "$folder cannot be looked through"; return; }
       [[ -z $found || -z $unfinished ]] || { fail "$folder has an unfinished restore of $unfinished. Do: finish that one, or restore to another folder"; return; }
@@ -384,7 +384,7 @@ restore_to_folder() {
     return
   fi
   # On the device before anything else of it is.
-  if mkdir --parents -- "$folder" && printf '%s\n' "${1##*/}" >"$folder/$UNFINISHED" && sync -- "$folder/$UNFINISHED" "$folder" &&
+  if mkdir --parents -- "$folder" && write_whole "$folder/$UNFINISHED" <<<"${1##*/}" && sync -- "$folder" &&
     zstd --quiet --decompress --stdout <"$1" | bash -c "$UNPACK" unpack "$folder" && sync --file-system -- "$folder" &&
     rm -- "$folder/$UNFINISHED"; then
     log info "restored $1 to $folder"

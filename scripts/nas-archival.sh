@@ -273,10 +273,10 @@ check_source() {
 # claim SOURCE TARGET: whether TARGET is SOURCE's copy, of this host, as a file beside it says; an empty one becomes it. What
 # others put there would count as deleted.
 claim() {
-  local claims=${2%/*}/.copies ours whose='' found
+  local claims=${2%/*}/.copies ours whose found
   local claim=$claims/${2##*/}
   ours="$(uname --nodename):$(printf %q "$1")"
-  [[ ! -f $claim || -L $claim ]] || read -r whose <"$claim" || true
+  whose=$(first_line "$claim")
   [[ $whose != "$ours" ]] || return 0
   if [[ -n $whose ]]; then
     log error "$2 is the copy of $whose. Do: rename one of the folders; or, where that copy is given up: rm ${claim@Q}"

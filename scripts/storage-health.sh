@@ -392,6 +392,7 @@ look_at_backups() {
   local found volume stamp age level since
   local -a volumes
   local -A archived=()
+  local remedy="journalctl --unit=lvm-backup.service --lines=50; systemctl start lvm-backup.service"
   [[ -n $WARM_MOUNT && -n $(mount_entry "$WARM_MOUNT") ]] || return 0
   # Where the folder isn't there or doesn't answer, the warm tier says so.
   found=$(bounded "$PROBE_SECONDS" find "$WARM_MOUNT/daily-backups" -xdev -type f -regextype posix-extended -regex '.*/[A-Za-z0-9+_.-]+-[0-9]{8}T[0-9]{6}Z\.tar\.zst(\.sha256)?' -printf '%f\n' 2>/dev/null) || return 0
@@ -405,7 +406,7 @@ look_at_backups() {
     fi
     level=ok
     ((BACKUP_WARNING_HOURS == 0 || age <= BACKUP_WARNING_HOURS * 3600)) || level=warning
-    report "$level" backups "the newest good archive of $volume is $((age / 3600)) h old" "$([[ $level == ok ]] || echo "journalctl --unit=lvm-backup.service --lines=50; systemctl start lvm-backup.service")"
+    report "$level" backups "the newest good archive of $volume is $((age / 3600)) h old" "$([[ $level == ok ]] || echo "$remedy")"
   done < <(awk '
     /\.sha256$/ { good[substr($0, 1, length($0) - 7)] = 1; next }
     { archives[$0] = 1 }
@@ -417,11 +418,12 @@ look_at_backups() {
       for (volume in newest) print volume, newest[volume]
     }' <<<"$found" | sort)
   # A host that is just made has none yet; where the filesystem can't tell since when the folder is there, it is old.
-  ((BACKUP_WARNING_HOURS > 0)) && since=$(bounded "$PROBE_SECONDS" stat --format=%W -- "$WARM_MOUNT/daily-backups") || return 0
+  ((BACKUP_WARNING_HOURS > 0)) || return 0
+  since=$(bounded "$PROBE_SECONDS" stat --format=%W -- "$WARM_MOUNT/daily-backups") || return 0
   (($(date +%s) - since > BACKUP_WARNING_HOURS * 3600)) || return 0
   split "$BACKUP_VOLUMES" volumes
   for volume in "${volumes[@]%%=*}"; do
-    [[ -n ${archived[$volume]-} ]] || report warning backups "there is no good archive of $volume" "journalctl --unit=lvm-backup.service --lines=50; systemctl start lvm-backup.service"
+    [[ -n ${archived[$volume]-} ]] || report warning backups "there is no good archive of $volume" "$remedy"
   done
 }
 

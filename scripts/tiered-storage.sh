@@ -268,9 +268,9 @@ cleanup() {
 # Whether the clock can be gone by; prints why not. What is deleted for its age is gone, so a clock that jumped must not take
 # it all: after a first run, a week without any, or one that the clock went back behind, there is a day to see it.
 clock_is_steady() {
-  local file=$STATE_FOLDER/cleanup.last now last=''
+  local file=$STATE_FOLDER/cleanup.last now last
   now=$(date +%s)
-  [[ ! -f $file || -L $file ]] || read -r last <"$file" || true
+  last=$(first_line "$file")
   [[ -n $dry_run ]] || { mkdir --parents -- "$STATE_FOLDER" && write_whole "$file" <<<"$now"; } || log warning "$file cannot be written"
   if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
     echo "it is the first one; the next one deletes what is old by then. Do: look at tiered-storage.sh cleanup --dry-run"

@@ -241,6 +241,13 @@ human() {
   numfmt --to=iec-i --suffix=B -- "$1"
 }
 
+# first_line FILE: prints it; nothing where there is no such regular file. A link is not followed.
+first_line() {
+  local line=''
+  [[ ! -f $1 || -L $1 ]] || read -r line <"$1" || true
+  printf '%s' "$line"
+}
+
 # write_whole FILE: standard input becomes FILE, in one step, so that no reader sees half of it; its folder is there. A link
 # in its place is replaced, not followed.
 write_whole() {
