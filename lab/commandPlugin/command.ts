@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { z } from "zod";
 import { connectionSchema, environmentSchema, overSsh } from "./connection.ts";
-import { log, logged } from "./engineLog.ts";
+import { logged, logStatus } from "./engineLog.ts";
 import { isSecret, read, type Properties } from "./properties.ts";
 import { Failed, type RemoteKind } from "./remoteKind.ts";
 
@@ -65,6 +65,6 @@ function variables({ stdout, stderr }: Outputs): Record<string, string> {
 /** What the command says; what ssh itself says while it dials is in the error. */
 function logLines(urn: string, stream: Readable, isThere: () => boolean): void {
   createInterface({ input: stream }).on("line", (line) => {
-    if (isThere()) log(urn, line);
+    if (isThere()) logStatus(urn, line);
   });
 }

@@ -7,26 +7,17 @@ const engine = new EngineClient(process.argv.at(-1) ?? "", credentials.createIns
 /** Lines are sent one after the other, so that they stay in order. */
 let sent: Promise<void> = Promise.resolve();
 
-/** A line below the resource. */
-export function log(urn: string, line: string): void {
-  send(urn, line, false);
-}
-
-/** What the resource is busy with; shown while it lasts. */
+/** What the resource is busy with, or what its command says: shown while it lasts. */
 export function logStatus(urn: string, line: string): void {
-  send(urn, line, true);
+  const request = new messages.LogRequest();
+  request.setSeverity(messages.LogSeverity.INFO);
+  request.setMessage(line);
+  request.setUrn(urn);
+  request.setEphemeral(true);
+  sent = sent.then(() => new Promise((resolve) => engine.log(request, () => resolve())));
 }
 
 /** Resolves when the engine has all lines, or can't be told any. */
 export async function logged(): Promise<void> {
   await sent;
-}
-
-function send(urn: string, line: string, ephemeral: boolean): void {
-  const request = new messages.LogRequest();
-  request.setSeverity(messages.LogSeverity.INFO);
-  request.setMessage(line);
-  request.setUrn(urn);
-  request.setEphemeral(ephemeral);
-  sent = sent.then(() => new Promise((resolve) => engine.log(request, () => resolve())));
 }

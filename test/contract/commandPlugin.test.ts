@@ -231,7 +231,7 @@ exec sh -c "$command"
     ["none", []],
   ])("logs below the resource what logging %s asks for", async (logging, lines) => {
     await plugin.create(COMMAND, { connection: secret(connection), create: "echo out; echo err >&2", ...(logging === undefined ? {} : { logging }) });
-    expect(engine.take().map(({ urn, message }) => [urn, message]).sort()).toEqual(lines.map((line) => [COMMAND, line]));
+    expect(engine.take().map(({ urn, message, isEphemeral }) => [urn, message, isEphemeral]).sort()).toEqual(lines.map((line) => [COMMAND, line, true]));
   });
 });
 
