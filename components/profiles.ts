@@ -155,5 +155,5 @@ export const TUNING = {
     "net.core.rmem_max": "16777216",
     "net.core.wmem_max": "16777216",
   },
-  fstrimOnCalendar: "weekly",
+  fstrimOnCalendar: "Sun *-*-* 04:00",
 } as const;

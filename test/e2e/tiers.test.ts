@@ -114,7 +114,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   it("outputs tell the tiers, and nothing that changes by itself", async () => {
     const { hosts } = (await stack.outputs()) as { hosts: { lab: { hot: { volumes: object }; timers: object } } };
     expect(Object.keys(hosts.lab.hot.volumes).sort()).toEqual(Object.keys(SIZES));
-    expect(hosts.lab.timers).toEqual({ "fstrim-all": "weekly", "tiered-storage": "daily", "storage-health": "hourly", "lvm-backup": "*-*-* 02:00", "nas-archival": "*-*-* 05:00" });
+    expect(hosts.lab.timers).toEqual({ "fstrim-all": "Sun *-*-* 04:00", "tiered-storage": "daily", "storage-health": "hourly", "lvm-backup": "*-*-* 02:00", "nas-archival": "*-*-* 05:00" });
   });
 
   it("a second `up` changes nothing and connects nowhere", async () => {

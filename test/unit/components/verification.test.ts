@@ -27,12 +27,17 @@ describe("what a host is verified against", () => {
   it("has every service's folders, every timer, and a way through the tiers that starts in a folder of root's", () => {
     expect(declared.folders).toContainEqual({ path: "/var/lib/redis", owner: "redis", group: "redis", mode: "750", folders: ["data", "logs"] });
     expect(declared.folders.map(({ path }) => path)).toEqual(expect.arrayContaining(["/data/warm-storage", "/mnt/synology/jts"]));
-    expect(declared.timers).toMatchObject({ "fstrim-all": "weekly", "tiered-storage": "daily", "storage-health": "hourly" });
+    expect(declared.timers).toMatchObject({ "fstrim-all": "Sun *-*-* 04:00", "tiered-storage": "daily", "storage-health": "hourly" });
     expect(declared.moves).toEqual([
       { tier: "hot", path: "/data/local-backup", mount: "/data/local-backup" },
       { tier: "warm", path: "/data/warm-storage", mount: "/data/warm-storage" },
       { tier: "cold", path: "/mnt/synology/jts", mount: "/mnt/synology" },
     ]);
+  });
+
+  it("has timers that start apart, but for the hourly one", () => {
+    const hours = Object.entries(declared.timers).filter(([name]) => name !== "storage-health").map(([, calendar]) => (calendar === "daily" ? "00" : /(\d\d):\d\d$/.exec(calendar)?.[1]));
+    expect([hours.length, new Set(hours).size, hours.includes(undefined)]).toEqual([4, 4, false]);
   });
 
   it("leaves out what a host doesn't have", () => {
