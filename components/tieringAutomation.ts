@@ -31,7 +31,7 @@ const MONITOR_LINK = "/usr/local/bin/jts-storage-monitor.sh";
 const DELIVERED = ".jts-storage-delivered";
 const SETTINGS_FILE = "/etc/jts-storage/tiers.env";
 /** What the scripts write besides data, which goes with them. */
-const WRITTEN = [MOVES_JOURNAL, `${MOVES_JOURNAL}.1`, "/var/lib/jts-storage/health.json", "/var/lib/jts-storage/performance.json", "/var/lib/jts-storage/cleanup.last"];
+const WRITTEN = [MOVES_JOURNAL, `${MOVES_JOURNAL}.1`, ...["health.json", "performance.json", "cleanup.last", "snapshots.last", "removed.last"].map((name) => `/var/lib/jts-storage/${name}`)];
 
 /** What moves data between the tiers by its age, and watches them: scripts, their settings, their timers. */
 export class TieringAutomation extends pulumi.ComponentResource {

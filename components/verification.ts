@@ -14,8 +14,8 @@ export interface VerificationArgs {
 }
 
 /**
- * Verifies, once all is made and again when any of it changed, that the host is as declared and works: scripts/verify-tiers.py,
- * which `npm run verify` runs too.
+ * Verifies, once all is made and again when what is declared changed, that the host is as declared and works:
+ * scripts/verify-tiers.py, which `npm run verify` runs too. Its table shows in the course of the `up`.
  */
 export class Verification extends pulumi.ComponentResource {
   constructor(name: string, { settings }: VerificationArgs, options?: pulumi.ComponentResourceOptions) {
@@ -28,7 +28,7 @@ export class Verification extends pulumi.ComponentResource {
         create: asRoot(connection, "verify", INSTALLED),
         stdin: JSON.stringify(declarationOf(settings)),
         triggers: [createHash("sha256").update(scriptsManifest()).digest("hex")],
-        logging: "stderr",
+        logging: "stdoutAndStderr",
         addPreviousOutputInEnv: false,
       },
       { parent: this },

@@ -27,8 +27,14 @@ usage: lvm-backup.sh create [VOLUME…] | daily [VOLUME…] | cleanup | all | li
   --settings FILE  in place of /etc/jts-storage/tiers.env; root's or yours, and nobody else's to write
   --lock FILE      in place of /run/jts-storage-backup.lock; snapshots are mounted at FILE.mount, seen by this run alone
 
+Settings (those of the tiers are told by tiered-storage.sh --help):
+  BACKUP_VOLUMES     VOLUME=BYTES, separated by colons: what is backed up, and the size of its snapshot, which is what may
+                     change while it is read
+  BACKUPS_KEPT_DAYS  7
+
 An archive goes when it is older than BACKUPS_KEPT_DAYS and as many newer ones of its volume are there. Where there is a
-cold tier, the first of each week stays until tiered-storage.sh moves it there.
+cold tier, the first of each week stays until tiered-storage.sh moves it there. Snapshots go by the clock alone, so that
+none goes in a first run, after a week without any, or after a clock that went back, unless --now is given.
 
 Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
 75 another run holds the lock
@@ -73,6 +79,7 @@ main() {
   done
   [[ -n $action ]] || refuse "a subcommand is missing"
   read_settings "$settings" "$settings_are" || exit 2
+  now_is=${now:+given}
   now=$(date --date="${now:-now}" +%s) || refuse "--now takes a time as date(1) does"
   stamp=$(stamp_of "$now")
   check_arguments "$action"
@@ -263,17 +270,21 @@ archive() {
 }
 
 cleanup() {
-  local name reason path volume
+  local name reason='' path volume is_full
   local -a volumes
   split "$BACKUP_VOLUMES" volumes
   if ((${#volumes[@]})) && look_at_volumes; then
-    for name in $(jq --raw-output --arg tag "$TAG_KEPT" --argjson oldest "$((now - BACKUPS_KEPT_DAYS * 86400))" '
-      .[] | select(.tags | index($tag)) | select(.invalid or (.name | capture("_(?<stamp>[0-9]{8}T[0-9]{6}Z)$").stamp | strptime("%Y%m%dT%H%M%SZ") | mktime) < $oldest) | .name' <<<"$volumes_seen"); do
-      if [[ -z $dry_run ]]; then
+    [[ -n $now_is ]] || reason=$(clock_is_steady snapshots) && reason=''
+    while read -r name is_full; do
+      if [[ -n $reason && $is_full == false ]]; then
+        log warning "the snapshot $VOLUME_GROUP/$name stays in this run: $reason"
+        continue
+      elif [[ -z $dry_run ]]; then
         remove_volume "$name" "$TAG_KEPT" || { fail "the snapshot $VOLUME_GROUP/$name cannot be removed. Do: findmnt --source /dev/$VOLUME_GROUP/$name; fuser /dev/$VOLUME_GROUP/$name"; continue; }
       fi
       log info "${dry_run:+would have }removed the snapshot $VOLUME_GROUP/$name"
-    done
+    done < <(jq --raw-output --arg tag "$TAG_KEPT" --argjson oldest "$((now - BACKUPS_KEPT_DAYS * 86400))" '
+      .[] | select(.tags | index($tag)) | select(.invalid or (.name | capture("_(?<stamp>[0-9]{8}T[0-9]{6}Z)$").stamp | strptime("%Y%m%dT%H%M%SZ") | mktime) < $oldest) | "\(.name) \(.invalid)"' <<<"$volumes_seen")
   fi
   [[ -n $WARM_MOUNT ]] || return 0
   reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || { fail "no archives deleted: $reason. Do: mount $WARM_MOUNT"; return; }
@@ -321,26 +332,24 @@ list() {
   fi
 }
 
-# find_archive NAME: its path, on warm or cold.
-find_archive() {
-  local path
-  path=$( (archives || true) | jq --raw-output --slurp --arg name "$1" 'map(select(.name == $name)) | first // empty | "\(.folder)/\(.name)"')
-  [[ -n $path ]] && printf '%s' "$path"
+# copies_of NAME: the paths of that archive; a move that was cut off leaves it on warm and cold.
+copies_of() {
+  (archives || true) | jq --raw-output --slurp --exit-status --arg name "$1" 'map(select(.name == $name) | "\(.folder)/\(.name)") | if . == [] then empty else .[] end'
 }
 
-# check_sum PATH: whether it is what its checksum says; tells otherwise.
+# check_sum PATH: whether it is what its checksum says; prints why not.
 check_sum() {
   local wanted found
-  [[ -f $1.sha256 ]] || { fail "$1 has no checksum beside it"; return 1; }
-  read -r wanted _ <"$1.sha256" || { fail "$1.sha256 cannot be read"; return 1; }
-  found=$(sha256sum <"$1") || { fail "$1 cannot be read"; return 1; }
-  [[ ${found%% *} == "$wanted" ]] || { fail "$1 is not what its checksum says: it is damaged"; return 1; }
+  [[ -f $1.sha256 ]] || { echo "$1 has no checksum beside it"; return 1; }
+  read -r wanted _ <"$1.sha256" || { echo "$1.sha256 cannot be read"; return 1; }
+  found=$(sha256sum <"$1") || { echo "$1 cannot be read"; return 1; }
+  [[ ${found%% *} == "$wanted" ]] || { echo "$1 is not what its checksum says: it is damaged"; return 1; }
 }
 
 verify() {
-  local path found
+  local path found reason
   if ((${#arguments[@]})); then
-    found=$(for path in "${arguments[@]}"; do find_archive "$path" && echo || echo "missing $path"; done)
+    found=$(for path in "${arguments[@]}"; do copies_of "$path" || echo "missing $path"; done)
   else
     found=$(archives | jq --raw-output '"\(.folder)/\(.name)"') || status=1
   fi
@@ -349,7 +358,7 @@ verify() {
       '') ;;
       'missing '*) fail "there is no archive ${path#missing }. Do: $0 list" ;;
       *)
-        check_sum "$path" || continue
+        reason=$(check_sum "$path") || { fail "$reason"; continue; }
         if read_tar <"$path" >/dev/null; then echo "ok  $path"; else fail "$path cannot be unpacked, though it is as it was written"; fi
         ;;
     esac
@@ -360,10 +369,14 @@ verify() {
 UNPACK='cd -- "$1" && exec tar --extract --file=- --numeric-owner --same-owner --same-permissions --acls --xattrs --xattrs-include="*"'
 
 restore() {
-  local path
-  path=$(find_archive "${arguments[0]}") || { fail "there is no archive ${arguments[0]}. Do: $0 list"; return; }
-  check_sum "$path" || return 0
-  if [[ -n $folder ]]; then restore_to_folder "$path"; else restore_to_volume "$path"; fi
+  local path found reason
+  found=$(copies_of "${arguments[0]}") || { fail "there is no archive ${arguments[0]}. Do: $0 list"; return; }
+  while IFS= read -r path; do
+    reason=$(check_sum "$path") || { log warning "$reason"; continue; }
+    if [[ -n $folder ]]; then restore_to_folder "$path"; else restore_to_volume "$path"; fi
+    return
+  done <<<"$found"
+  fail "no copy of ${arguments[0]} is good. Do: $0 list, and restore another one"
 }
 
 restore_to_folder() {

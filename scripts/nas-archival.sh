@@ -23,8 +23,15 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all [--dry-run]
   --settings FILE  in place of /etc/jts-storage/tiers.env; root's or yours, and nobody else's to write
   --lock FILE      in place of /run/jts-storage-archival.lock
 
-Archives of configs and postgresql go when they are older than ARCHIVES_KEPT_DAYS and seven newer ones are there; what was
-kept aside goes after DEVELOPMENT_KEPT_DAYS. Roles are dumped with their passwords' hashes: only root reads archives.
+Settings (those of the tiers are told by tiered-storage.sh --help):
+  ARCHIVES_KEPT_DAYS             90, for configs and postgresql
+  POSTGRES_DATABASES             names, separated by colons; empty: all
+  DEVELOPMENT_SOURCES            folders, separated by colons; each is copied under its last name
+  DEVELOPMENT_KEPT_DAYS          30: what a copy replaced or deleted
+  CLICKHOUSE_TO_COLD_AFTER_DAYS  30
+
+Archives go when they are older than ARCHIVES_KEPT_DAYS and seven newer ones are there. What was kept aside goes by the clock
+alone, so that none goes in a first run, after a week without any, or after a clock that went back, unless --now is given. Roles are dumped with their passwords' hashes: only root reads archives.
 
 Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
 75 another run holds the lock
@@ -59,6 +66,7 @@ main() {
   done
   [[ -n $action ]] || refuse "a subcommand is missing"
   read_settings "$settings" "$settings_are" || exit 2
+  now_is=${now:+given}
   now=$(date --date="${now:-now}" +%s) || refuse "--now takes a time as date(1) does"
   stamp=$(stamp_of "$now")
 
@@ -301,10 +309,12 @@ copy() {
 }
 
 forget_removed() {
-  local path oldest
+  local path oldest reason=''
+  [[ -n $now_is ]] || reason=$(clock_is_steady removed) && reason=''
   oldest=$(stamp_of $((now - DEVELOPMENT_KEPT_DAYS * 86400)))
   for path in "$COLD_ROOT"/development/.removed/*; do
     [[ ${path##*/} =~ ^[0-9]{8}T[0-9]{6}Z$ && -d $path && ! -L $path && ${path##*/} < $oldest ]] || continue
+    [[ -z $reason ]] || { log warning "$path, kept aside, stays in this run: $reason"; continue; }
     [[ -n $dry_run ]] || rm --recursive --force --one-file-system -- "$path"
     log info "${dry_run:+would have }deleted $path, kept aside for $DEVELOPMENT_KEPT_DAYS days"
   done

@@ -27,13 +27,13 @@ Levels:
   critical  usage or a snapshot's fill above USAGE_CRITICAL_PERCENT; a tier that isn't mounted, is another one, or doesn't
             answer; a lost snapshot; device errors of btrfs; a disk that says it is failing
 
-Settings (others are tiered-storage.sh's):
+Settings (those of the tiers are told by tiered-storage.sh --help):
   USAGE_WARNING_PERCENT, USAGE_CRITICAL_PERCENT  80 and 90
   SNAPSHOT_RESERVE_BYTES  what must be free in VOLUME_GROUP, or be a snapshot's
   TIMERS                  names of timers, separated by colons
   BACKUP_WARNING_HOURS    36; 0: the age of backups doesn't matter
-  PROBE_SECONDS           5: how long a filesystem may take to answer
-  STATE_FOLDER            /var/lib/jts-storage
+  BUDGET_SECONDS          180: after so long no further look is made, and the report is critical
+  BACKUP_VOLUMES          VOLUME=BYTES, separated by colons: those that must have backups
   METRICS_FOLDER          /var/lib/prometheus/node-exporter
 
 Exit status: 0 ok · 1 warning · 2 critical · 3 wrong usage or settings, or --save could not write
@@ -68,6 +68,8 @@ main() {
     shift
   done
   read_settings "$settings" "$settings_are" || exit 3
+  # Well within the unit's own limit, which would leave no report.
+  BUDGET_SECONDS=${BUDGET_SECONDS:-180}
 
   look_at_tiers
   look_at_volume_group
@@ -75,6 +77,9 @@ main() {
   look_at_backups
   look_at_activity
   look_at_disks
+  if ((SECONDS >= BUDGET_SECONDS)); then
+    report critical look "the looks took $SECONDS s, so those after the first $BUDGET_SECONDS s were not made, and say that nothing answers" "mend what is above, from the first on; then: $0"
+  fi
 
   local document
   document=$(print_json)

@@ -23,6 +23,28 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
   --settings FILE  in place of /etc/jts-storage/tiers.env; root's or yours, and nobody else's to write
   --lock FILE      in place of /run/jts-storage-tiering.lock
 
+Settings are lines NAME='value'. Those of the tiers, which all our scripts read; an empty one is a tier that isn't there:
+  HOT_MOUNTS                   mount points of the hot tier, separated by colons
+  VOLUME_GROUP                 that the hot tier's volumes are in
+  LOG_SOURCES                  folders of logs on the hot tier, separated by colons
+  LOG_SOURCES_ROOT             below warm's logs they have the paths that they have below this one
+  WARM_MOUNT, WARM_LABEL       mount point, and the filesystem's label that proves which one is mounted
+  COLD_MOUNT, COLD_SOURCE      mount point, and SERVER:EXPORT that proves it
+  COLD_ROOT                    the folder below it that is ours
+  STATE_FOLDER                 /var/lib/jts-storage
+  PROBE_SECONDS                5: how long a filesystem may take to answer
+Those of this one:
+  LOGS_TO_WARM_AFTER_DAYS      7; age is that of the last write
+  BACKUPS_TO_COLD_AFTER_DAYS   30
+  TEMP_AFTER_DAYS              3: temp-processing is deleted
+  WARM_LOGS_AFTER_DAYS         30: logs on warm are deleted
+  WARM_HIGH_PERCENT, WARM_LOW_PERCENT            85 and 75: the marks
+  USAGE_WARNING_PERCENT, USAGE_CRITICAL_PERCENT  80 and 90
+  RULES                        a JSON list of {name, source, pattern, olderThanDays, to, destination, compress, keep}; to is
+                               warm or cold, destination a folder there; [] is none
+  DOCKER_PRUNE                 yes or no: docker system prune, which removes stopped containers and what no one uses
+  MOVES_JOURNAL                /var/lib/jts-storage/moves.jsonl: a line of JSON for each move
+
 Exit status: 0 all well · 1 something failed, is away or above the critical usage; the log says what and what to do ·
 2 wrong usage or settings · 75 another run holds the lock
 HELP
@@ -250,7 +272,7 @@ move() {
 cleanup() {
   local reason
   if [[ -n $WARM_MOUNT ]]; then
-    if ! reason=$(clock_is_steady); then
+    if ! reason=$(clock_is_steady cleanup); then
       log warning "nothing deleted in this run: $reason"
     elif reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL"); then
       delete_aged "$WARM_MOUNT/temp-processing" "$TEMP_AFTER_DAYS"
@@ -263,23 +285,6 @@ cleanup() {
     # Never with --volumes: those hold data.
     perform timeout --kill-after=10 15m docker system prune --force
   fi
-}
-
-# Whether the clock can be gone by; prints why not. What is deleted for its age is gone, so a clock that jumped must not take
-# it all: after a first run, a week without any, or one that the clock went back behind, there is a day to see it.
-clock_is_steady() {
-  local file=$STATE_FOLDER/cleanup.last now last
-  now=$(date +%s)
-  last=$(first_line "$file")
-  [[ -n $dry_run ]] || { mkdir --parents -- "$STATE_FOLDER" && write_whole "$file" <<<"$now"; } || log warning "$file cannot be written"
-  if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
-    echo "it is the first one; the next one deletes what is old by then. Do: look at tiered-storage.sh cleanup --dry-run"
-  elif ((now < last || now - last > 7 * 86400)); then
-    echo "the clock says $(date --utc --date="@$now" '+%F %R') UTC, and said $(date --utc --date="@$last" '+%F %R') in the last one; the next one goes by it. Do: timedatectl"
-  else
-    return 0
-  fi
-  return 1
 }
 
 # delete_aged FOLDER DAYS: regular files below it that were not written to for that long, and did not come in this run, then

@@ -46,7 +46,7 @@ read_settings() {
   HOT_MOUNTS='' LOG_SOURCES='' LOG_SOURCES_ROOT='' VOLUME_GROUP='' SNAPSHOT_RESERVE_BYTES=''
   WARM_MOUNT='' WARM_LABEL='' COLD_MOUNT='' COLD_SOURCE='' COLD_ROOT='' TIMERS='' DOCKER_PRUNE=no
   LOGS_TO_WARM_AFTER_DAYS=7 BACKUPS_TO_COLD_AFTER_DAYS=30 TEMP_AFTER_DAYS=3 WARM_LOGS_AFTER_DAYS=30
-  USAGE_WARNING_PERCENT=80 USAGE_CRITICAL_PERCENT=90 PROBE_SECONDS=5
+  USAGE_WARNING_PERCENT=80 USAGE_CRITICAL_PERCENT=90 PROBE_SECONDS=5 BUDGET_SECONDS=''
   RULES='[]' WARM_HIGH_PERCENT=85 WARM_LOW_PERCENT=75 MOVES_JOURNAL=/var/lib/jts-storage/moves.jsonl
   BACKUP_VOLUMES='' BACKUPS_KEPT_DAYS=7 POSTGRES_DATABASES='' DEVELOPMENT_SOURCES='' DEVELOPMENT_KEPT_DAYS=30
   CLICKHOUSE_TO_COLD_AFTER_DAYS=30 ARCHIVES_KEPT_DAYS=90
@@ -64,6 +64,7 @@ read_settings() {
   for name in LOGS_TO_WARM_AFTER_DAYS BACKUPS_TO_COLD_AFTER_DAYS TEMP_AFTER_DAYS WARM_LOGS_AFTER_DAYS PROBE_SECONDS; do
     [[ ${!name} =~ ^[0-9]+$ ]] || { log error "$file: $name='${!name}' is no whole number"; return 1; }
   done
+  [[ $BUDGET_SECONDS =~ ^[0-9]*$ ]] || { log error "$file: BUDGET_SECONDS='$BUDGET_SECONDS' is no whole number"; return 1; }
   [[ $BACKUP_WARNING_HOURS =~ ^[0-9]+$ ]] || { log error "$file: BACKUP_WARNING_HOURS='$BACKUP_WARNING_HOURS' is no whole number"; return 1; }
   for name in STATE_FOLDER METRICS_FOLDER; do
     [[ ${!name} == /* ]] || { log error "$file: $name='${!name}' is no absolute path"; return 1; }
@@ -116,10 +117,12 @@ take_lock() {
   flock --nonblock "$LOCK_DESCRIPTOR" || { log error "another run holds $1"; return 75; }
 }
 
-# bounded SECONDS COMMAND...: its output and status; 124 where it took too long. Standard error stays as it is.
+# bounded SECONDS COMMAND...: its output and status; 124 where it took too long, or the script all its BUDGET_SECONDS
+# (empty: none). Standard error stays as it is.
 bounded() {
   local limit=$1 descriptor output=''
   shift
+  [[ -z $BUDGET_SECONDS ]] || ((SECONDS < BUDGET_SECONDS)) || return 124
   exec {descriptor}< <(
     # What hangs must not keep the lock.
     [[ -z ${LOCK_DESCRIPTOR-} ]] || exec {LOCK_DESCRIPTOR}>&-
@@ -229,6 +232,24 @@ expired_archives() {
       printf '%s\n' "$2-$stamp$3"
     fi
   done
+}
+
+# clock_is_steady KIND: whether the clock can be gone by, by what it said in the last run of that kind; prints why not. What
+# is deleted for its age is gone, so a clock that jumped must not take it all: after a first run, a week without any, or one
+# that the clock went back behind, there is a day to see it. The runs have our lock, unless they are dry.
+clock_is_steady() {
+  local file=$STATE_FOLDER/$1.last now last
+  now=$(date +%s)
+  last=$(first_line "$file")
+  [[ -n $dry_run ]] || { mkdir --parents -- "$STATE_FOLDER" && write_whole "$file" <<<"$now"; } || log warning "$file cannot be written"
+  if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
+    echo "it is the first one; the next one deletes what is old by then. Do: look at that by --dry-run, now that this one was made"
+  elif ((now < last || now - last > 7 * 86400)); then
+    echo "the clock says $(date --utc --date="@$now" '+%F %R') UTC, and said $(date --utc --date="@$last" '+%F %R') in the last one; the next one goes by it. Do: timedatectl"
+  else
+    return 0
+  fi
+  return 1
 }
 
 # above NUMBER LIMIT: whether it is; both may have decimals.

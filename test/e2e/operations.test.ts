@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import * as lab from "../../lab/lab.ts";
 import { ROOT } from "../../setup/project.ts";
-import { LabStack } from "../support/labStack.ts";
+import { LabStack, type Outcome } from "../support/labStack.ts";
 
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const mayFail = (command: string) => lab.run("storage-host", command, { mayFail: true, timeoutSeconds: 300 });
@@ -18,18 +18,22 @@ const small = (host: Record<string, unknown>) => {
 
 describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
   let stack: LabStack;
+  let first: Outcome;
 
   beforeAll(async () => {
     await lab.reset();
     stack = await LabStack.select();
     await stack.configure(small);
-    await stack.up();
+    first = await stack.up();
   });
 
   it("an `up` has verified the host, and a second one neither verifies nor changes anything", async () => {
     const state = await stack.state();
-    expect(state.find(({ urn }) => urn.endsWith("::lab-verification-run"))?.outputs).toMatchObject({ stdout: "", stderr: "" });
-    expect(await stack.up()).toMatchObject({ changes: {}, sshConnections: 0 });
+    expect(state.find(({ urn }) => urn.endsWith("::lab-verification-run"))?.outputs).toMatchObject({ stdout: expect.stringMatching(/\nall \d+ checks passed$/) as string, stderr: "" });
+    expect(first.said).toMatch(/ok +move +a file went hot → warm → cold with SHA-256 [^]*all \d+ checks passed/);
+    const second = await stack.up();
+    expect(second).toMatchObject({ changes: {}, sshConnections: 0 });
+    expect(second.said).not.toContain("checks passed");
   });
 
   it("`npm run verify` passes, and tells what somebody changed by hand", async () => {

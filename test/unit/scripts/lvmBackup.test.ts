@@ -175,6 +175,23 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     expect(volumes(world)).toEqual(["lv_kafka", `lv_kafka_kept_${stampOf(NOW - 6 * DAY)}`, name(0), "lv_postgres", `lv_postgres_kept_${stampOf(NOW)}`]);
   });
 
+  test("snapshots that were asked for stay where the clock may be wrong, full ones don't", async ({ world }) => {
+    const now = Math.floor(Date.now() / 1000);
+    const old = `lv_kafka_kept_${stampOf(now - 8 * DAY)}`;
+    const cleanup = () => world.run([join(SCRIPTS, "lvm-backup.sh"), "cleanup", "--settings", settings(world), "--lock", join(world.path, "lock")]);
+    volume(world, old, "xfs", { origin: "lv_kafka", tags: "jts-backup.kept" });
+    volume(world, `lv_kafka_kept_${stampOf(now - DAY)}`, "xfs", { origin: "lv_kafka", tags: "jts-backup.kept", invalid: "1" });
+    expect(await cleanup()).toMatchObject({ status: 0, stderr: text(`${old} stays in this run: it is the first one`) });
+    expect(volumes(world)).toEqual(["lv_kafka", old, "lv_postgres"]);
+    for (const last of [now - 9 * DAY, now + DAY]) {
+      writeFileSync(join(world.path, "state/snapshots.last"), `${last}\n`);
+      expect(await cleanup()).toMatchObject({ status: 0, stderr: text("Do: timedatectl") });
+      expect(volumes(world)).toContain(old);
+    }
+    expect(await cleanup()).toMatchObject({ status: 0, stderr: text(`removed the snapshot vg_jts/${old}`) });
+    expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
+  });
+
   test("restores into a folder that has no files, from warm or cold, and finishes what was cut off", async ({ world }) => {
     await backup(world, ["daily"]);
     const target = join(world.hot, "back here");
@@ -217,6 +234,17 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "back")])).toMatchObject({ status: 1, stderr: text("is damaged") });
     expect(await backup(world, ["verify", `lv_kafka-${stampOf(NOW + 1)}.tar.zst`])).toMatchObject({ status: 1, stderr: text("there is no archive") });
     expect(await world.files()).not.toContain("hot/back");
+  });
+
+  test("restore takes the good one of two copies", async ({ world }) => {
+    await backup(world, ["daily"]);
+    await world.must(["bash", "-c", `cp ${world.warm}/daily-backups/lv_* ${world.cold}/jts/archives/database/`]);
+    writeFileSync(world.at(join(world.warm, "daily-backups", NAME)), "x", { flag: "r+" });
+    expect(await backup(world, ["verify", NAME])).toMatchObject({ status: 1, stdout: `ok  ${world.cold}/jts/archives/database/${NAME}\n`, stderr: text("is damaged") });
+    expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "back")])).toMatchObject({ status: 0, stderr: text(`restored ${world.cold}/jts/archives/database/${NAME}`) });
+    expect(world.read(join(world.hot, "back/a b/-file\nof two lines"))).toBe("content of lv_postgres");
+    writeFileSync(world.at(join(world.cold, "jts/archives/database", NAME)), "x", { flag: "r+" });
+    expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "again")])).toMatchObject({ status: 1, stderr: text(`no copy of ${NAME} is good`) });
   });
 
   test("list tells archives and snapshots, as text and as JSON", async ({ world }) => {

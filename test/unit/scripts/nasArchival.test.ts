@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, vi } from "vitest";
 import { IS_ROOT, SCRIPTS, test as plain, type Ended, type World } from "./world.ts";
@@ -126,6 +126,20 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     const aside = `development/.removed/${STAMP}/note books`;
     expect((await cold(world)).sort()).toEqual([claim, `${copy}/-x\ny`, `${copy}/changed`, `${copy}/kept`, `${aside}/changed`, `${aside}/deleted`, `development/.removed/${stampOf(NOW - 29 * DAY)}/old`, "development/.removed/theirs/old"].sort());
     expect([world.read(join(world.cold, "jts", copy, "changed")), world.read(join(world.cold, "jts", aside, "changed"))]).toEqual(["changed since", "changed at first"]);
+  });
+
+  test("what was kept aside stays where the clock may be wrong", async ({ world }) => {
+    world.put(join(world.hot, "dev/file"));
+    const now = Math.floor(Date.now() / 1000);
+    const old = `development/.removed/${stampOf(now - 31 * DAY)}/old`;
+    world.put(join(world.cold, "jts", old));
+    const development = () => world.run([join(SCRIPTS, "nas-archival.sh"), "development", "--settings", world.settings({ DEVELOPMENT_SOURCES: join(world.hot, "dev") }), "--lock", world.lock]);
+    expect(await development()).toMatchObject({ status: 0, stderr: text("stays in this run: it is the first one") });
+    writeFileSync(join(world.path, "state/removed.last"), `${now - 400 * DAY}\n`);
+    expect(await development()).toMatchObject({ status: 0, stderr: text("Do: timedatectl") });
+    expect(await cold(world)).toContain(old);
+    expect(await development()).toMatchObject({ status: 0, stderr: text("kept aside for 30 days") });
+    expect(await cold(world)).not.toContain(old);
   });
 
   test("development takes no folder over that others fill, or that another host or folder is copied to", async ({ world }) => {

@@ -128,6 +128,20 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(Date.now() - began).toBeLessThan(15_000);
   });
 
+  test("ends in time where all looks together take too long, and says so", async ({ world }) => {
+    world.program("stat", '[[ $* != *--file-system* ]] || exec sleep 30\nexec /usr/bin/stat "$@"');
+    world.program("vgs", "exec sleep 30");
+    const began = Date.now();
+    const { status, stdout } = await health(world, { PROBE_SECONDS: "2", BUDGET_SECONDS: "3", VOLUME_GROUP: "vg_jts", TIMERS: "a:b:c" }, "--json");
+    expect(Date.now() - began).toBeLessThan(20_000);
+    expect(status).toBe(2);
+    const { findings } = read(stdout);
+    expect(findings.at(-1)).toMatchObject({ level: "critical", subject: "look", fact: text("those after the first 3 s were not made") });
+    // After the time was over nothing was begun: this one would have taken 10 s.
+    expect(findings.map(({ fact }) => fact)).toContain("could not look at the volume group vg_jts");
+    expect(world.calls().filter((call) => call.startsWith("vgs"))).toEqual([]);
+  });
+
   test("tells the free space of the volume group and the fill of its snapshots", async ({ world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" }, { name: "snap_b", fill: "" })}'`);

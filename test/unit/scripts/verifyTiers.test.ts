@@ -63,14 +63,21 @@ describe.skipIf(!IS_ROOT).concurrent("verify-tiers.py (needs root for mounts and
     expect((await verify(world, { mounts: [bind] })).failed).toEqual([text(`${world.path}/also does not show ${world.hot}`)]);
   });
 
-  test("tells in a table, and with --quiet only what is wrong, on standard error", async ({ world }) => {
+  test("tells in a table; an `up`, whose error has what it prints, of a failure alone", async ({ world }) => {
     const run = async (declared: Partial<Declaration>, ...options: string[]) => {
       writeFileSync(join(world.path, "declaration"), JSON.stringify({ ...declarationOf(world), moves: [], folders: [], ...declared }));
       return world.run(["bash", "-c", 'file=$1; shift; exec "$@" <"$file"', "verify", join(world.path, "declaration"), join(SCRIPTS, "verify-tiers.py"), ...options]);
     };
     expect(await run({})).toMatchObject({ status: 0, stdout: expect.stringMatching(/^ok {6}mount {4}.*shows hot, rw\nok .*\nok .*\nall 3 checks passed\n$/) as string });
-    expect(await run({}, "--quiet")).toMatchObject({ status: 0, stdout: "", stderr: "" });
-    expect(await run({ timers: { "tiered-storage": "weekly" } }, "--quiet")).toMatchObject({ status: 1, stdout: "", stderr: "FAILED  timer    tiered-storage.timer does not run weekly. Do: pulumi up --refresh\n1 of 3 checks failed\n" });
+    const failure = "FAILED  timer    tiered-storage.timer does not run weekly. Do: pulumi up --refresh\n1 of 3 checks failed\n";
+    expect(await run({ timers: { "tiered-storage": "weekly" } })).toMatchObject({ status: 1, stdout: expect.stringMatching(new RegExp(`^ok .*\n(.*\n)*${failure}$`)) as string, stderr: "" });
+
+    const up = async (declared: Partial<Declaration>) => {
+      writeFileSync(join(world.path, "declaration"), JSON.stringify({ ...declarationOf(world), moves: [], folders: [], ...declared }));
+      return world.run(["bash", "-c", 'exec bash "$1" "$2" <"$3"', "verify", join(SCRIPTS, "../components/deploy/verify.sh"), SCRIPTS, join(world.path, "declaration")]);
+    };
+    expect(await up({})).toMatchObject({ status: 0, stdout: text("\nall 3 checks passed\n"), stderr: "" });
+    expect(await up({ timers: { "tiered-storage": "weekly" } })).toMatchObject({ status: 1, stdout: "", stderr: failure });
   });
 
   test("tells a mount that is missing, of another source, or without an option", async ({ world }) => {
