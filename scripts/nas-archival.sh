@@ -31,7 +31,8 @@ Settings (those of the tiers are told by tiered-storage.sh --help):
   CLICKHOUSE_TO_COLD_AFTER_DAYS  30
 
 Archives go when they are older than ARCHIVES_KEPT_DAYS and seven newer ones are there. What was kept aside goes by the clock
-alone, so that none goes in a first run, after a week without any, or after a clock that went back, unless --now is given. Roles are dumped with their passwords' hashes: only root reads archives.
+alone, so that none goes in a first run, after a week without any, or after a clock that went back, unless --now is given.
+Roles are dumped with their passwords' hashes: only root reads archives.
 
 Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
 75 another run holds the lock

@@ -183,7 +183,7 @@ last_run() {
 # keep DOCUMENT SIZE: a tier that was not measured keeps its last figures.
 keep() {
   local file=$STATE_FOLDER/performance.json all
-  [[ -d $STATE_FOLDER ]] || install --directory --mode=755 -- "$STATE_FOLDER" || return 1
+  make_state_folder || return 1
   all=$(jq --compact-output --slurp 'add // {}' "$file" 2>/dev/null) || all='{}'
   jq --arg size "$2" --argjson all "$all" '
     . as $new | ($all[$size].tiers // []) as $old

@@ -176,7 +176,7 @@ print_metrics() {
 
 # save DOCUMENT
 save() {
-  [[ -d $STATE_FOLDER ]] || install --directory --mode=755 -- "$STATE_FOLDER" || return 1
+  make_state_folder || return 1
   write_whole "$STATE_FOLDER/health.json" <<<"$1" || { log error "cannot write $STATE_FOLDER/health.json; this needs root"; return 1; }
   # Whoever has no node exporter has no such folder.
   [[ -d $METRICS_FOLDER ]] || return 0

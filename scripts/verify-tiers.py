@@ -240,7 +240,6 @@ def check_access(user: str, folders: list[dict]) -> str:
 
 def writes(folder: str) -> bool:
     """By a file without a name, which a kill doesn't leave behind; only NFS has none."""
-    path = os.path.join(folder, new_name())
     try:
         os.close(os.open(folder, os.O_WRONLY | os.O_TMPFILE, 0o600))
     except (PermissionError, FileNotFoundError):
@@ -248,6 +247,7 @@ def writes(folder: str) -> bool:
     except OSError as problem:
         if problem.errno != errno.EOPNOTSUPP:
             raise
+        path = os.path.join(folder, new_name())
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         except (PermissionError, FileNotFoundError):

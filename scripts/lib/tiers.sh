@@ -234,6 +234,11 @@ expired_archives() {
   done
 }
 
+# Whoever writes there first makes it, under whatever umask.
+make_state_folder() {
+  [[ -d $STATE_FOLDER ]] || install --directory --mode=755 -- "$STATE_FOLDER"
+}
+
 # clock_is_steady KIND: whether the clock can be gone by, by what it said in the last run of that kind; prints why not. What
 # is deleted for its age is gone, so a clock that jumped must not take it all: after a first run, a week without any, or one
 # that the clock went back behind, there is a day to see it. The runs have our lock, unless they are dry.
@@ -241,7 +246,7 @@ clock_is_steady() {
   local file=$STATE_FOLDER/$1.last now last
   now=$(date +%s)
   last=$(first_line "$file")
-  [[ -n $dry_run ]] || { mkdir --parents -- "$STATE_FOLDER" && write_whole "$file" <<<"$now"; } || log warning "$file cannot be written"
+  [[ -n $dry_run ]] || { make_state_folder && write_whole "$file" <<<"$now"; } || log warning "$file cannot be written"
   if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
     echo "it is the first one; the next one deletes what is old by then. Do: look at that by --dry-run, now that this one was made"
   elif ((now < last || now - last > 7 * 86400)); then
