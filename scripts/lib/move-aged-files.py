@@ -333,7 +333,7 @@ class Move:
             for copy in batch:
                 opened.enter_context(copy)
             flush([copy.fd for copy in batch])
-            batch = self.take(batch, self.publish)
+            batch = self.take(self.take(batch, settle), self.publish)
             folders = {copy.folder: copy.destination for copy in batch}
             flush(list(folders.values()))
             # Once for all files of a folder: a second fsync would not tell the first one's error again.
@@ -391,6 +391,7 @@ class Move:
             if not stat.S_ISREG(theirs.st_mode) or not (compress or ours.st_size == theirs.st_size):
                 raise other
             digest = self.hash(fd)
+            os.posix_fadvise(existing, 0, 0, os.POSIX_FADV_DONTNEED)
             if digest != self.hash(existing, compress):
                 raise other
             os.fsync(existing)
@@ -413,7 +414,6 @@ class Move:
 
     def publish(self, copy: "Copy"):
         """Compares a copy that is on the device, and gives it its name."""
-        os.fsync(copy.fd)
         if self.hash(copy.fd, copy.compress) != copy.told["sha256"]:
             raise Problem("the copy reads back differently from what was written: check the device of the destination")
         copy.published = there = os.fstat(copy.fd)
@@ -466,8 +466,7 @@ class Move:
         return digest.hexdigest()
 
     def hash(self, fd: int, compressed: bool = False) -> str | None:
-        """The hash of the content as the device has it, not the page cache; None where it isn't zstd's."""
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        """The hash of the content; None where it isn't zstd's."""
         digest = hashlib.sha256()
         if not compressed:
             for _, chunk in self.chunks(fd):
@@ -770,6 +769,13 @@ def flush(fds: list[int]):
         LIBC.syncfs(fds[0])
 
 
+def settle(copy: Copy):
+    """Out of the page cache, so that what is compared is what the device has, which is asked for all of a batch at once."""
+    os.fsync(copy.fd)
+    os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_WILLNEED)
+
+
 def flush_at_times(fd: int, offset: int):
     """Has the device write while we read, and keeps the last flush of a large file from looking like a stall."""
     if offset % FLUSH_BYTES == 0:
@@ -781,8 +787,8 @@ def flush_at_times(fd: int, offset: int):
 
 def mount_id(fd: int) -> int:
     """Tells mounts apart where st_dev doesn't: bind mounts have that of their source, btrfs one for each subvolume."""
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith("mnt_id:"))
+    with closing(os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY)) as info:
+        return int(os.read(info, 4096).split(b"mnt_id:", 1)[1].split(maxsplit=1)[0])
 
 
 def new_temporary_name() -> str:
