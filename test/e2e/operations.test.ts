@@ -74,7 +74,10 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
     expect(health.findings.filter(({ level }) => level !== "ok")).toEqual([]);
     expect(new Set(health.figures.map(({ name }) => name))).toEqual(new Set([...health.figures.map(({ name }) => name), "tier_used_bytes", "btrfs_device_errors", "volume_group_free_bytes", "timer_next_run_timestamp_seconds", "service_succeeded", "disk_busy_percent"]));
     expect(await on("stat --format='%U %a' /var/lib/jts-storage/health.json /var/lib/prometheus/node-exporter/jts-storage.prom; grep ^jts_storage_level /var/lib/prometheus/node-exporter/jts-storage.prom")).toBe("root 644\nroot 644\njts_storage_level 0");
-    console.log(await on(`systemd-analyze security --no-pager ${units.map((unit) => `${unit}.service`).join(" ")} 2>&1 | grep 'Overall exposure'`));
+    const told = await on(`systemd-analyze security --no-pager ${units.map((unit) => `${unit}.service`).join(" ")} 2>&1`);
+    const documented = await readFile(join(ROOT, "docs/STORAGE_SETUP.md"), "utf8");
+    const figures = (text: string, each: RegExp) => new Map([...text.matchAll(each)].map(([, unit, exposure]) => [unit, exposure]));
+    expect(figures(told, /Overall exposure level for (\S+)\.service: ([\d.]+)/g)).toEqual(figures(documented, /^\| `([a-z-]+)` \| ([\d.]+) \|/gm));
   });
 
   it("a run of ours that fails is in the health report at once", async () => {
