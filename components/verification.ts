@@ -15,7 +15,7 @@ export interface VerificationArgs {
 
 /**
  * Verifies, once all is made and again when what is declared changed, that the host is as declared and works:
- * scripts/verify-tiers.py, which `npm run verify` runs too. Its table shows in the course of the `up`.
+ * scripts/verify-tiers.py, which `npm run verify` runs too. Its table shows below the resource while the `up` runs.
  */
 export class Verification extends pulumi.ComponentResource {
   constructor(name: string, { settings }: VerificationArgs, options?: pulumi.ComponentResourceOptions) {

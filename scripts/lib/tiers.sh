@@ -61,11 +61,9 @@ read_settings() {
   # shellcheck source=/dev/null
   source "/dev/fd/$descriptor" || { log error "$file is no shell file of KEY='value' lines"; return 1; }
   exec {descriptor}<&-
-  for name in LOGS_TO_WARM_AFTER_DAYS BACKUPS_TO_COLD_AFTER_DAYS TEMP_AFTER_DAYS WARM_LOGS_AFTER_DAYS PROBE_SECONDS; do
+  for name in LOGS_TO_WARM_AFTER_DAYS BACKUPS_TO_COLD_AFTER_DAYS TEMP_AFTER_DAYS WARM_LOGS_AFTER_DAYS PROBE_SECONDS BACKUP_WARNING_HOURS ${BUDGET_SECONDS:+BUDGET_SECONDS}; do
     [[ ${!name} =~ ^[0-9]+$ ]] || { log error "$file: $name='${!name}' is no whole number"; return 1; }
   done
-  [[ $BUDGET_SECONDS =~ ^[0-9]*$ ]] || { log error "$file: BUDGET_SECONDS='$BUDGET_SECONDS' is no whole number"; return 1; }
-  [[ $BACKUP_WARNING_HOURS =~ ^[0-9]+$ ]] || { log error "$file: BACKUP_WARNING_HOURS='$BACKUP_WARNING_HOURS' is no whole number"; return 1; }
   for name in STATE_FOLDER METRICS_FOLDER; do
     [[ ${!name} == /* ]] || { log error "$file: $name='${!name}' is no absolute path"; return 1; }
   done

@@ -64,18 +64,15 @@ describe.skipIf(!IS_ROOT).concurrent("verify-tiers.py (needs root for mounts and
   });
 
   test("tells in a table; an `up`, whose error has what it prints, of a failure alone", async ({ world }) => {
-    const run = async (declared: Partial<Declaration>, ...options: string[]) => {
+    const told = (declared: Partial<Declaration>, ...command: string[]) => {
       writeFileSync(join(world.path, "declaration"), JSON.stringify({ ...declarationOf(world), moves: [], folders: [], ...declared }));
-      return world.run(["bash", "-c", 'file=$1; shift; exec "$@" <"$file"', "verify", join(world.path, "declaration"), join(SCRIPTS, "verify-tiers.py"), ...options]);
+      return world.run(["bash", "-c", 'file=$1; shift; exec "$@" <"$file"', "verify", join(world.path, "declaration"), ...command]);
     };
+    const run = (declared: Partial<Declaration>) => told(declared, join(SCRIPTS, "verify-tiers.py"));
+    const up = (declared: Partial<Declaration>) => told(declared, "bash", join(SCRIPTS, "../components/deploy/verify.sh"), SCRIPTS);
     expect(await run({})).toMatchObject({ status: 0, stdout: expect.stringMatching(/^ok {6}mount {4}.*shows hot, rw\nok .*\nok .*\nall 3 checks passed\n$/) as string });
     const failure = "FAILED  timer    tiered-storage.timer does not run weekly. Do: pulumi up --refresh\n1 of 3 checks failed\n";
     expect(await run({ timers: { "tiered-storage": "weekly" } })).toMatchObject({ status: 1, stdout: expect.stringMatching(new RegExp(`^ok .*\n(.*\n)*${failure}$`)) as string, stderr: "" });
-
-    const up = async (declared: Partial<Declaration>) => {
-      writeFileSync(join(world.path, "declaration"), JSON.stringify({ ...declarationOf(world), moves: [], folders: [], ...declared }));
-      return world.run(["bash", "-c", 'exec bash "$1" "$2" <"$3"', "verify", join(SCRIPTS, "../components/deploy/verify.sh"), SCRIPTS, join(world.path, "declaration")]);
-    };
     expect(await up({})).toMatchObject({ status: 0, stdout: text("\nall 3 checks passed\n"), stderr: "" });
     expect(await up({ timers: { "tiered-storage": "weekly" } })).toMatchObject({ status: 1, stdout: "", stderr: failure });
   });
