@@ -4,18 +4,32 @@ import { z } from "zod";
 import { findProblems } from "./components/layout.ts";
 import { COLD, HOT_TREE, TUNING, WARM } from "./components/profiles.ts";
 import { connectionSchema } from "./providers/host/connection.ts";
-import { accountName, directiveValue, line, lvmName, mkfsOption, mode, mountOption, nfsServer, path, relativePath, serial } from "./providers/resources/inputs.ts";
+import {
+  accountName,
+  directiveValue,
+  line,
+  lvmName,
+  mkfsOption,
+  mode,
+  mountOption,
+  nfsServer,
+  path,
+  relativePath,
+  serial,
+} from "./providers/resources/inputs.ts";
 import { parseSize, type Size } from "./providers/values/size.ts";
 
 /** `800GiB`, `800GB`, `1.5TiB`, bytes, or `50%VG`; a bare `800G` is GiB, as LVM has it. */
-const size = z.union([z.string(), z.number()], { error: "must be a size such as 800GiB" }).transform((text, context): Size => {
-  try {
-    return parseSize(text);
-  } catch (error) {
-    context.addIssue({ code: "custom", message: (error as Error).message });
-    return z.NEVER;
-  }
-});
+const size = z
+  .union([z.string(), z.number()], { error: "must be a size such as 800GiB" })
+  .transform((text, context): Size => {
+    try {
+      return parseSize(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: (error as Error).message });
+      return z.NEVER;
+    }
+  });
 
 /** A size that means the same on any host. */
 const byteSize = size.transform((parsed, context): number => {
@@ -25,7 +39,9 @@ const byteSize = size.transform((parsed, context): number => {
 });
 
 /** A mount point or the tree: units of systemd name it, and lists of the scripts, which colons separate. */
-const namedPath = path.regex(/^[^:"'\\%$]*$/, { error: "must not hold any of : \" ' \\ % $, which mean something else in systemd's units and in the scripts' lists" });
+const namedPath = path.regex(/^[^:"'\\%$]*$/, {
+  error: "must not hold any of : \" ' \\ % $, which mean something else in systemd's units and in the scripts' lists",
+});
 const folder = relativePath.regex(/^[^:]*$/, { error: "must not hold a colon, which separates the scripts' lists" });
 const days = z.int().min(0);
 const keptDays = z.int().min(1);
@@ -62,10 +78,19 @@ const hotLvm = z.strictObject({
   /** Further devices of the volume group. One that is taken out of this list is emptied, and leaves the group. */
   additionalDevices: z.array(device).default([]),
   volumeGroup: z
-    .strictObject({ name: lvmName.default("vg_jts"), extentSize: byteSize.default(4 * 2 ** 20), dataAlignment: byteSize.default(4 * 2 ** 20) })
+    .strictObject({
+      name: lvmName.default("vg_jts"),
+      extentSize: byteSize.default(4 * 2 ** 20),
+      dataAlignment: byteSize.default(4 * 2 ** 20),
+    })
     .prefault({}),
   /** By service. Left out: all services of the profile. Given: these alone, and what one leaves out comes from its profile. */
-  volumes: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/, { error: "is no name of a volume: lower-case letters, digits and _" }), volume.nullable().transform((one) => one ?? {})).optional(),
+  volumes: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9_]*$/, { error: "is no name of a volume: lower-case letters, digits and _" }),
+      volume.nullable().transform((one) => one ?? {}),
+    )
+    .optional(),
   /** Kept free in the volume group. Left out: what the profile's snapshots need. */
   snapshotReserve: byteSize.optional(),
   tree: namedPath.default(HOT_TREE),
@@ -73,21 +98,41 @@ const hotLvm = z.strictObject({
 
 const hotDirectories = z.strictObject({
   layout: z.literal("directories"),
-  volumes: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), volume.pick({ owner: true, group: true, mode: true, folders: true }).nullable().transform((one) => one ?? {})).optional(),
+  volumes: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9_]*$/),
+      volume
+        .pick({ owner: true, group: true, mode: true, folders: true })
+        .nullable()
+        .transform((one) => one ?? {}),
+    )
+    .optional(),
   tree: namedPath.default(HOT_TREE),
 });
 
-const hot = z.preprocess((value) => (typeof value === "object" && value !== null && !("layout" in value) ? { layout: "lvm", ...value } : value), z.discriminatedUnion("layout", [hotLvm, hotDirectories]));
+const hot = z.preprocess(
+  (value) =>
+    typeof value === "object" && value !== null && !("layout" in value) ? { layout: "lvm", ...value } : value,
+  z.discriminatedUnion("layout", [hotLvm, hotDirectories]),
+);
 
 const warm = z.strictObject({
   device,
-  label: z.string().regex(/^[\w.-]{1,255}$/, { error: "is no label: letters, digits and _ . -" }).default(WARM.label),
+  label: z
+    .string()
+    .regex(/^[\w.-]{1,255}$/, { error: "is no label: letters, digits and _ . -" })
+    .default(WARM.label),
   mountPoint: namedPath.default(WARM.mountPoint),
   mountOverFiles,
   /** Another folder that shows the same. */
   alsoAt: path.optional(),
   /** As btrfs(5) takes it for `compress=`. */
-  compression: z.string().regex(/^(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no)$/, { error: "is no compression of btrfs: zstd:1 to zstd:15, zlib:1 to zlib:9, lzo or no" }).default(WARM.compression),
+  compression: z
+    .string()
+    .regex(/^(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no)$/, {
+      error: "is no compression of btrfs: zstd:1 to zstd:15, zlib:1 to zlib:9, lzo or no",
+    })
+    .default(WARM.compression),
   mkfsOptions: z.array(mkfsOption).default([]),
   /** Besides compress= and those that every entry has. */
   options: z.array(mountOption).default(["autodefrag"]),
@@ -117,8 +162,16 @@ const cold = z.strictObject({
 });
 
 const tuning = z.strictObject({
-  scheduler: z.string().regex(/^[a-z-]+$/).default(TUNING.scheduler),
-  sysctl: z.record(z.string().regex(/^[a-z0-9_]+([./][a-z0-9_-]+)+$/i, { error: "is no kernel parameter" }), z.union([line, z.number()]).transform(String)).default(TUNING.sysctl),
+  scheduler: z
+    .string()
+    .regex(/^[a-z-]+$/)
+    .default(TUNING.scheduler),
+  sysctl: z
+    .record(
+      z.string().regex(/^[a-z0-9_]+([./][a-z0-9_-]+)+$/i, { error: "is no kernel parameter" }),
+      z.union([line, z.number()]).transform(String),
+    )
+    .default(TUNING.sysctl),
   fstrimOnCalendar: calendar.default(TUNING.fstrimOnCalendar),
 });
 
@@ -127,10 +180,15 @@ const percent = z.number().gt(0).max(100);
 /** What moves besides the logs and the backups. */
 const rule = z.strictObject({
   /** In reports and logs. */
-  name: z.string().regex(/^[a-z0-9][a-z0-9 _-]*$/i, { error: "is no name of a rule: letters, digits, spaces, _ and -" }),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9 _-]*$/i, { error: "is no name of a rule: letters, digits, spaces, _ and -" }),
   source: path,
   /** Of the file's name, as fnmatch(3) has it. */
-  pattern: z.string().regex(/^[^/\p{Cc}]+$/u, { error: "is about a file's name, so it holds no / and no control characters" }).default("*"),
+  pattern: z
+    .string()
+    .regex(/^[^/\p{Cc}]+$/u, { error: "is about a file's name, so it holds no / and no control characters" })
+    .default("*"),
   olderThanDays: days,
   to: z.enum(["warm", "cold"], { error: "must be warm or cold" }),
   /** The folder below warm's mount point, or below cold's root. */
@@ -161,7 +219,13 @@ const automation = z.strictObject({
   /** For dumps and configurations on cold. */
   archivesKeptDays: keptDays.default(90),
   /** Databases of PostgreSQL that are dumped to cold. Left out: all. */
-  postgresDatabases: z.array(z.string().regex(/^[^:\0\n]+$/, { error: "must not hold a colon, which separates the scripts' lists, or an end of line" })).default([]),
+  postgresDatabases: z
+    .array(
+      z.string().regex(/^[^:\0\n]+$/, {
+        error: "must not hold a colon, which separates the scripts' lists, or an end of line",
+      }),
+    )
+    .default([]),
   /** Folders of the host that are copied to cold's development, under their last name. */
   developmentFolders: z.array(namedPath.regex(/[^/]$/, { error: "must end in the folder's name" })).default([]),
   /** How long what a copy replaces or deletes is kept aside. */
@@ -214,16 +278,24 @@ export interface Problem {
 export function readHosts(): Record<string, HostSettings> {
   const { hosts, problems } = parseHosts(new pulumi.Config("jts-storage").requireObject("hosts"));
   if (problems.length === 0) return hosts;
-  const error = new pulumi.RunError(`The configuration of jts-storage:hosts can't be carried out:\n${problems.map(({ key, message }) => `  ${key}: ${message}`).join("\n")}`);
+  const error = new pulumi.RunError(
+    `The configuration of jts-storage:hosts can't be carried out:\n${problems.map(({ key, message }) => `  ${key}: ${message}`).join("\n")}`,
+  );
   // Nobody needs the stack, and Pulumi prints it by a function of Node.js 24.9 that takes 20 s for it (nodejs/node#64011).
   error.stack = "";
   throw error;
 }
 
 /** Reads the hosts without Pulumi; with problems, the hosts that have some are left out. */
-export function parseHosts(value: unknown): { readonly hosts: Record<string, HostSettings>; readonly problems: readonly Problem[] } {
+export function parseHosts(value: unknown): {
+  readonly hosts: Record<string, HostSettings>;
+  readonly problems: readonly Problem[];
+} {
   if (!isRecord(value) || Object.keys(value).length === 0) {
-    return { hosts: {}, problems: [{ key: "jts-storage:hosts", message: "must map at least one host's name to its storage" }] };
+    return {
+      hosts: {},
+      problems: [{ key: "jts-storage:hosts", message: "must map at least one host's name to its storage" }],
+    };
   }
   const hosts: Record<string, HostSettings> = {};
   const problems: Problem[] = [];
@@ -237,10 +309,13 @@ export function parseHosts(value: unknown): { readonly hosts: Record<string, Hos
 
 /** Each section by itself, so that a mistake in one doesn't hide those in another. */
 function parseHost(name: string, value: unknown): { readonly settings?: HostSettings; readonly problems: Problem[] } {
-  if (!/^[a-z0-9][a-z0-9-]*$/i.test(name)) return { problems: [{ key: name, message: "is no name of a host: letters, digits and -" }] };
+  if (!/^[a-z0-9][a-z0-9-]*$/i.test(name))
+    return { problems: [{ key: name, message: "is no name of a host: letters, digits and -" }] };
   if (!isRecord(value)) return { problems: [{ key: name, message: "must hold the host's connection and tiers" }] };
   const problems: Problem[] = [];
-  for (const key of Object.keys(value)) if (!(key in SECTIONS)) problems.push({ key: `${name}.${key}`, message: `is unknown; a host takes ${Object.keys(SECTIONS).join(", ")}` });
+  for (const key of Object.keys(value))
+    if (!(key in SECTIONS))
+      problems.push({ key: `${name}.${key}`, message: `is unknown; a host takes ${Object.keys(SECTIONS).join(", ")}` });
   const sections: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(SECTIONS)) {
     const parsed = (schema as z.ZodType).safeParse(value[key]);
@@ -261,7 +336,8 @@ function findSharedAddresses(hosts: Record<string, HostSettings>): Problem[] {
   return Object.entries(hosts).flatMap(([name, { connection }]) => {
     const address = `${connection.host}:${connection.port}`;
     const other = seen.get(address);
-    if (other !== undefined) return [{ key: `${name}.connection.host`, message: `${address} is already ${other}'s; one machine is one host` }];
+    if (other !== undefined)
+      return [{ key: `${name}.connection.host`, message: `${address} is already ${other}'s; one machine is one host` }];
     seen.set(address, name);
     return [];
   });
@@ -270,7 +346,10 @@ function findSharedAddresses(hosts: Record<string, HostSettings>): Problem[] {
 function problemOf(prefix: readonly string[], issue: z.core.$ZodIssue, section: unknown): Problem {
   const key = [...prefix, ...issue.path.map(String)].join(".");
   if (issue.code === "unrecognized_keys") return { key, message: `has unknown keys: ${issue.keys.join(", ")}` };
-  const value = issue.path.reduce<unknown>((at, part) => (isRecord(at) || Array.isArray(at) ? (at as Record<PropertyKey, unknown>)[part] : undefined), section);
+  const value = issue.path.reduce<unknown>(
+    (at, part) => (isRecord(at) || Array.isArray(at) ? (at as Record<PropertyKey, unknown>)[part] : undefined),
+    section,
+  );
   if (value === undefined) return { key, message: `is missing (${issue.message})` };
   return { key, message: `${JSON.stringify(value)}: ${issue.message}` };
 }

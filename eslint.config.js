@@ -3,7 +3,10 @@ import tseslint from "typescript-eslint";
 
 /** Imports point one way: components → providers/index; resources → facts, values, host/command, engine; facts → host/command. */
 const notFrom = (...groups) => ({
-  "no-restricted-imports": ["error", { patterns: [{ group: groups, message: "Imports point one way, see docs/architecture.md." }] }],
+  "no-restricted-imports": [
+    "error",
+    { patterns: [{ group: groups, message: "Imports point one way, see docs/architecture.md." }] },
+  ],
 });
 
 export default tseslint.config(
@@ -12,7 +15,10 @@ export default tseslint.config(
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: {
-      parserOptions: { projectService: { allowDefaultProject: ["eslint.config.js"] }, tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        projectService: { allowDefaultProject: ["eslint.config.js"] },
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       "@typescript-eslint/consistent-type-imports": "error",
@@ -20,9 +26,24 @@ export default tseslint.config(
       "@typescript-eslint/switch-exhaustiveness-check": "error",
     },
   },
-  { files: ["components/**", "index.ts"], rules: notFrom("**/providers/engine/**", "**/providers/host/**", "**/providers/facts/**", "**/providers/resources/**", "execa") },
+  {
+    files: ["components/**", "index.ts"],
+    rules: notFrom(
+      "**/providers/engine/**",
+      "**/providers/host/**",
+      "**/providers/facts/**",
+      "**/providers/resources/**",
+      "execa",
+    ),
+  },
   { files: ["providers/resources/**"], rules: notFrom("@pulumi/*", "execa", "**/host/sshHost.ts", "**/components/**") },
-  { files: ["providers/facts/**"], rules: notFrom("@pulumi/*", "execa", "**/engine/**", "**/resources/**", "**/host/sshHost.ts") },
-  { files: ["providers/values/**"], rules: notFrom("@pulumi/*", "execa", "../engine/**", "../host/**", "../resources/**", "../facts/**") },
+  {
+    files: ["providers/facts/**"],
+    rules: notFrom("@pulumi/*", "execa", "**/engine/**", "**/resources/**", "**/host/sshHost.ts"),
+  },
+  {
+    files: ["providers/values/**"],
+    rules: notFrom("@pulumi/*", "execa", "../engine/**", "../host/**", "../resources/**", "../facts/**"),
+  },
   { files: ["eslint.config.js"], ...tseslint.configs.disableTypeChecked },
 );

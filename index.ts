@@ -20,9 +20,28 @@ export const hosts = Object.fromEntries(
     const cold = settings.cold && new ColdTier(`${host}-cold`, { host, settings: settings.cold }, ready);
 
     const tiers = [hot, warm, cold].filter((tier) => tier !== undefined);
-    const tuning = settings.hot && hot && settings.tuning && new HostTuning(`${host}-tuning`, { host, settings: settings.tuning, hot: settings.hot, onFailure: settings.automation && HEALTH_UNIT }, { dependsOn: [hot] });
-    const automation = settings.automation && new TieringAutomation(`${host}-automation`, { host, settings, automation: settings.automation, watched: tuning ? Object.keys(tuning.timers) : [] }, { dependsOn: tiers });
-    if (settings.automation?.verify && automation) new Verification(`${host}-verification`, { settings }, { dependsOn: [...tiers, ...(tuning ? [tuning] : []), automation] });
+    const tuning =
+      settings.hot &&
+      hot &&
+      settings.tuning &&
+      new HostTuning(
+        `${host}-tuning`,
+        { host, settings: settings.tuning, hot: settings.hot, onFailure: settings.automation && HEALTH_UNIT },
+        { dependsOn: [hot] },
+      );
+    const automation =
+      settings.automation &&
+      new TieringAutomation(
+        `${host}-automation`,
+        { host, settings, automation: settings.automation, watched: tuning ? Object.keys(tuning.timers) : [] },
+        { dependsOn: tiers },
+      );
+    if (settings.automation?.verify && automation)
+      new Verification(
+        `${host}-verification`,
+        { settings },
+        { dependsOn: [...tiers, ...(tuning ? [tuning] : []), automation] },
+      );
 
     return [host, summarize(settings, { ...(tuning ? tuning.timers : {}), ...automation?.timers })];
   }),

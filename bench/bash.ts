@@ -8,12 +8,16 @@ import { quote } from "../providers/values/shellWord.ts";
  * daemon-reload, no look at what is there, nothing checked, nothing that could be run twice.
  */
 export function bashScript({ hot, warm }: HostSettings): string {
-  if (hot?.layout !== "lvm" || warm === undefined) throw new Error("The benchmark needs a hot tier on LVM, and a warm one.");
+  if (hot?.layout !== "lvm" || warm === undefined)
+    throw new Error("The benchmark needs a hot tier on LVM, and a warm one.");
   const { device, volumeGroup } = hot;
   const lines: string[] = ["set -euo pipefail"];
   const run = (...words: (string | number)[]) => lines.push(words.map((word) => quote(String(word))).join(" "));
   const fstab: string[] = [];
-  const directories = (path: string, { owner, group, mode, folders }: { owner: string; group: string; mode: string; folders: readonly string[] }) => {
+  const directories = (
+    path: string,
+    { owner, group, mode, folders }: { owner: string; group: string; mode: string; folders: readonly string[] },
+  ) => {
     const all = [path, ...folders.map((folder) => `${path}/${folder}`)];
     run("mkdir", "--parents", ...all);
     run("chown", `${owner}:${group}`, ...all);
@@ -21,21 +25,59 @@ export function bashScript({ hot, warm }: HostSettings): string {
   };
   for (const { user, group, home } of accountsOf(hot).values()) {
     lines.push(`getent group ${quote(group)} >/dev/null || groupadd --system ${quote(group)}`);
-    if (user !== undefined) run("useradd", "--system", "--gid", group, "--home-dir", home ?? "/nonexistent", "--no-create-home", "--shell", "/usr/sbin/nologin", user);
+    if (user !== undefined)
+      run(
+        "useradd",
+        "--system",
+        "--gid",
+        group,
+        "--home-dir",
+        home ?? "/nonexistent",
+        "--no-create-home",
+        "--shell",
+        "/usr/sbin/nologin",
+        user,
+      );
   }
   run("pvcreate", "--dataalignment", `${volumeGroup.dataAlignment}b`, device.path);
   run("vgcreate", "--physicalextentsize", `${volumeGroup.extentSize}b`, volumeGroup.name, device.path);
   const volumes = volumesOf(hot);
-  for (const { name, sizeBytes } of volumes) run("lvcreate", "--yes", "--wipesignatures", "y", "--name", name, "--size", `${sizeBytes}b`, volumeGroup.name);
-  for (const { filesystem, mkfsOptions, device: path } of volumes) run(`mkfs.${filesystem}`, "-q", ...mkfsOptions, path);
+  for (const { name, sizeBytes } of volumes)
+    run("lvcreate", "--yes", "--wipesignatures", "y", "--name", name, "--size", `${sizeBytes}b`, volumeGroup.name);
+  for (const { filesystem, mkfsOptions, device: path } of volumes)
+    run(`mkfs.${filesystem}`, "-q", ...mkfsOptions, path);
   run("mkfs.btrfs", "-q", "-L", warm.label, ...warm.mkfsOptions, warm.device.path);
   run("udevadm", "settle");
   for (const { device: source, mountPoint, filesystem: type, options, pass, treePath } of volumes) {
-    fstab.push(printEntry({ source, mountPoint, type, options, dump: 0, pass }), printEntry({ source: mountPoint, mountPoint: treePath, type: "none", options: ["bind", "nofail"], dump: 0, pass: 0 }));
+    fstab.push(
+      printEntry({ source, mountPoint, type, options, dump: 0, pass }),
+      printEntry({
+        source: mountPoint,
+        mountPoint: treePath,
+        type: "none",
+        options: ["bind", "nofail"],
+        dump: 0,
+        pass: 0,
+      }),
+    );
   }
   const { source, options } = warmMount(warm);
-  fstab.push(printEntry({ source, mountPoint: warm.mountPoint, type: "btrfs", options, dump: 0, pass: 0 }), printEntry({ source: warm.mountPoint, mountPoint: warmAlsoAt(warm), type: "none", options: ["bind", "nofail"], dump: 0, pass: 0 }));
-  const mountPoints = [...volumes.flatMap(({ mountPoint, treePath }) => [mountPoint, treePath]), warm.mountPoint, warmAlsoAt(warm)];
+  fstab.push(
+    printEntry({ source, mountPoint: warm.mountPoint, type: "btrfs", options, dump: 0, pass: 0 }),
+    printEntry({
+      source: warm.mountPoint,
+      mountPoint: warmAlsoAt(warm),
+      type: "none",
+      options: ["bind", "nofail"],
+      dump: 0,
+      pass: 0,
+    }),
+  );
+  const mountPoints = [
+    ...volumes.flatMap(({ mountPoint, treePath }) => [mountPoint, treePath]),
+    warm.mountPoint,
+    warmAlsoAt(warm),
+  ];
   run("mkdir", "--parents", ...mountPoints);
   run("chattr", "+i", ...mountPoints);
   lines.push(`cat >>/etc/fstab <<'END'\n${fstab.join("\n")}\nEND`);

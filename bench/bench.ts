@@ -35,7 +35,10 @@ const RATIOS = [
 ] as const;
 
 await main(async () => {
-  const { values, positionals } = parseArgs({ options: { runs: { type: "string", default: "1" } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({
+    options: { runs: { type: "string", default: "1" } },
+    allowPositionals: true,
+  });
   await installTools();
   await lab.up();
   if (positionals[0] === "mover") return measureMover(values.runs);
@@ -50,13 +53,20 @@ await main(async () => {
 async function measureOnce(): Promise<Measurement[]> {
   await lab.reset();
   const settings = await hotAndWarm();
-  const measurements = [await pulumi("fresh up", "up", "--skip-preview"), await pulumi("no-op up", "up", "--skip-preview"), await pulumi("preview", "preview"), await pulumi("up --refresh", "up", "--refresh", "--skip-preview")];
+  const measurements = [
+    await pulumi("fresh up", "up", "--skip-preview"),
+    await pulumi("no-op up", "up", "--skip-preview"),
+    await pulumi("preview", "preview"),
+    await pulumi("up --refresh", "up", "--refresh", "--skip-preview"),
+  ];
   console.log(`  state: ${await stateBytes()} bytes a resource`);
   measurements.push(await pulumi("destroy", "destroy", "--skip-preview"));
 
   await lab.reset();
   const script = bashScript(settings);
-  measurements.push(await timed("bash script", () => lab.run("storage-host", "bash -s", { stdin: script, timeoutSeconds: 1200 })));
+  measurements.push(
+    await timed("bash script", () => lab.run("storage-host", "bash -s", { stdin: script, timeoutSeconds: 1200 })),
+  );
   await requireTiers();
   measurements.push(...(await engineFloor()));
   return measurements;
@@ -68,9 +78,19 @@ async function measureMover(runs: string): Promise<void> {
   await settingsWithout("automation");
   await pulumi("up", "up", "--skip-preview");
   await lab.run("storage-host", "mkdir --parents /run/bench");
-  for (const file of ["scripts/lib/move-aged-files.py", "bench/mover.py"]) await lab.run("storage-host", `cat >/run/bench/${basename(file)}`, { stdin: await readFile(join(ROOT, file), "utf8") });
-  for (const [from, to] of [["/var/lib/clickhouse", "/data/warm-storage"], ["/data/warm-storage", "/mnt/synology"]] as const) {
-    const { stdout } = await lab.run("storage-host", `python3 -B /run/bench/mover.py /run/bench/move-aged-files.py ${from} ${to} /run/bench --runs ${Number(runs)} --large-mib 64 --small-files 500`, { timeoutSeconds: 3600 });
+  for (const file of ["scripts/lib/move-aged-files.py", "bench/mover.py"])
+    await lab.run("storage-host", `cat >/run/bench/${basename(file)}`, {
+      stdin: await readFile(join(ROOT, file), "utf8"),
+    });
+  for (const [from, to] of [
+    ["/var/lib/clickhouse", "/data/warm-storage"],
+    ["/data/warm-storage", "/mnt/synology"],
+  ] as const) {
+    const { stdout } = await lab.run(
+      "storage-host",
+      `python3 -B /run/bench/mover.py /run/bench/move-aged-files.py ${from} ${to} /run/bench --runs ${Number(runs)} --large-mib 64 --small-files 500`,
+      { timeoutSeconds: 3600 },
+    );
     console.log(`  ${from} → ${to}: ${stdout}`);
   }
   await pulumi("destroy", "destroy", "--skip-preview");
@@ -85,7 +105,9 @@ async function settingsWithout(...sections: readonly string[]) {
   for (const section of sections) config.deleteIn([...host, section]);
   config.setIn([...host, "tuning"], false);
   await writeFile(CONFIG, config.toString());
-  const { lab: settings } = parseHosts((config.toJS() as { config: Record<string, unknown> }).config["jts-storage:hosts"]).hosts;
+  const { lab: settings } = parseHosts(
+    (config.toJS() as { config: Record<string, unknown> }).config["jts-storage:hosts"],
+  ).hosts;
   if (settings === undefined) throw new Error("The bench's configuration has problems.");
   return settings;
 }
@@ -95,7 +117,11 @@ async function pulumi(what: string, ...args: readonly string[]): Promise<Measure
   const before = await lab.sshConnectionsAccepted();
   const yes = args[0] === "preview" ? [] : ["--yes"];
   const measured = await timed(what, () =>
-    execa("pulumi", [...args, ...yes, "--config-file", CONFIG, "--suppress-outputs", "--suppress-progress"], { cwd: ROOT, env: { ...lab.pulumiEnv(), JTS_STORAGE_TRACE: TRACE }, stdin: "ignore" }),
+    execa("pulumi", [...args, ...yes, "--config-file", CONFIG, "--suppress-outputs", "--suppress-progress"], {
+      cwd: ROOT,
+      env: { ...lab.pulumiEnv(), JTS_STORAGE_TRACE: TRACE },
+      stdin: "ignore",
+    }),
   );
   const trace = (await readFile(TRACE, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
   const connections = (await lab.sshConnectionsAccepted()) - before;
@@ -112,9 +138,18 @@ async function engineFloor(): Promise<Measurement[]> {
   // The stack's own settings would lie in the checkout.
   const settings = join(state, "Pulumi.floor.yaml");
   await writeFile(settings, "");
-  const options = { cwd: join(ROOT, "bench", "engineFloor"), env: { ...lab.pulumiEnv(), PULUMI_BACKEND_URL: `file://${state}`, PULUMI_STACK: "floor" }, stdin: "ignore" as const };
-  await execa("pulumi", ["stack", "init", "--no-select", "--stack", "floor", "--secrets-provider", "passphrase"], options);
-  const run = (...args: readonly string[]) => execa("pulumi", [...args, "--config-file", settings, "--suppress-progress"], options);
+  const options = {
+    cwd: join(ROOT, "bench", "engineFloor"),
+    env: { ...lab.pulumiEnv(), PULUMI_BACKEND_URL: `file://${state}`, PULUMI_STACK: "floor" },
+    stdin: "ignore" as const,
+  };
+  await execa(
+    "pulumi",
+    ["stack", "init", "--no-select", "--stack", "floor", "--secrets-provider", "passphrase"],
+    options,
+  );
+  const run = (...args: readonly string[]) =>
+    execa("pulumi", [...args, "--config-file", settings, "--suppress-progress"], options);
   await writeFile(settings, await readFile(join(options.cwd, "Pulumi.floor.yaml"), "utf8"));
   await rm(join(options.cwd, "Pulumi.floor.yaml"));
   return [
@@ -141,14 +176,22 @@ async function stateBytes(): Promise<number> {
 
 /** The script's end is ours, or the race was no race. */
 async function requireTiers(): Promise<void> {
-  await lab.run("storage-host", "test $(lvs --noheadings vg_jts | wc -l) = 7 && test $(findmnt --list --noheadings --types ext4,xfs,btrfs | wc -l) = 17 && findmnt --verify");
+  await lab.run(
+    "storage-host",
+    "test $(lvs --noheadings vg_jts | wc -l) = 7 && test $(findmnt --list --noheadings --types ext4,xfs,btrfs | wc -l) = 17 && findmnt --verify",
+  );
 }
 
 function report(runs: readonly ReadonlyMap<string, Measurement>[]): void {
-  const median = (figures: readonly number[]) => [...figures].sort((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN;
-  const range = (figures: readonly number[]) => `${median(figures).toFixed(2)} (${Math.min(...figures).toFixed(2)} to ${Math.max(...figures).toFixed(2)})`;
+  const median = (figures: readonly number[]) =>
+    [...figures].sort((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN;
+  const range = (figures: readonly number[]) =>
+    `${median(figures).toFixed(2)} (${Math.min(...figures).toFixed(2)} to ${Math.max(...figures).toFixed(2)})`;
   const seconds = (what: string) => runs.map((run) => run.get(what)?.seconds ?? Number.NaN);
   console.log(`\nMedian (least to greatest) of ${runs.length} ${runs.length === 1 ? "run" : "runs"}`);
   for (const what of runs[0]?.keys() ?? []) console.log(`${what.padEnd(20)}${range(seconds(what))} s`);
-  for (const [ours, theirs] of RATIOS) console.log(`${ours} / ${theirs}: ${range(runs.map((run) => (run.get(ours)?.seconds ?? Number.NaN) / (run.get(theirs)?.seconds ?? Number.NaN)))}`);
+  for (const [ours, theirs] of RATIOS)
+    console.log(
+      `${ours} / ${theirs}: ${range(runs.map((run) => (run.get(ours)?.seconds ?? Number.NaN) / (run.get(theirs)?.seconds ?? Number.NaN)))}`,
+    );
 }

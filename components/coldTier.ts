@@ -13,9 +13,37 @@ export interface ColdTierArgs {
 export class ColdTier extends pulumi.ComponentResource {
   constructor(name: string, { host, settings }: ColdTierArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:ColdTier", name, {}, options);
-    const { server, export: folder, mountPoint, mountOverFiles, version, options: mountOptions, owner, group, mode, folders } = settings;
-    const mount = new NfsMount(`${name}-mount`, { host, server, export: folder, mountPoint, mountOverFiles, version, options: mountOptions, configKeys: { options: `${host}.cold.options` } }, { parent: this });
-    new Directory(`${name}-folders`, { host, path: coldRoot(settings), owner, group, mode, folders }, { parent: this, dependsOn: [mount] });
+    const {
+      server,
+      export: folder,
+      mountPoint,
+      mountOverFiles,
+      version,
+      options: mountOptions,
+      owner,
+      group,
+      mode,
+      folders,
+    } = settings;
+    const mount = new NfsMount(
+      `${name}-mount`,
+      {
+        host,
+        server,
+        export: folder,
+        mountPoint,
+        mountOverFiles,
+        version,
+        options: mountOptions,
+        configKeys: { options: `${host}.cold.options` },
+      },
+      { parent: this },
+    );
+    new Directory(
+      `${name}-folders`,
+      { host, path: coldRoot(settings), owner, group, mode, folders },
+      { parent: this, dependsOn: [mount] },
+    );
     this.registerOutputs({});
   }
 }

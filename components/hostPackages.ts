@@ -15,7 +15,12 @@ export class HostPackages extends pulumi.ComponentResource {
     const { connection } = settings;
     new remote.Command(
       `${name}-install`,
-      { connection: connectionArgs(connection), create: asRoot(connection, "install-packages", ...packagesFor(settings)), logging: "stderr", addPreviousOutputInEnv: false },
+      {
+        connection: connectionArgs(connection),
+        create: asRoot(connection, "install-packages", ...packagesFor(settings)),
+        logging: "stderr",
+        addPreviousOutputInEnv: false,
+      },
       { parent: this },
     );
     this.registerOutputs({});
@@ -28,7 +33,9 @@ export function packagesFor({ hot, warm, cold, automation }: HostSettings): stri
   return [
     "psmisc",
     ...(hot?.layout === "lvm" ? ["lvm2", "xfsprogs", "e2fsprogs"] : []),
-    ...(warm !== undefined || (hot?.layout === "lvm" && volumesOf(hot).some(({ filesystem }) => filesystem === "btrfs")) ? ["btrfs-progs"] : []),
+    ...(warm !== undefined || (hot?.layout === "lvm" && volumesOf(hot).some(({ filesystem }) => filesystem === "btrfs"))
+      ? ["btrfs-progs"]
+      : []),
     ...(cold === undefined ? [] : ["nfs-common"]),
     ...(automation === undefined ? [] : ["python3", "zstd", "jq", "rsync", "smartmontools", "sysstat", "fio"]),
   ];

@@ -22,18 +22,34 @@ export class HostTuning extends pulumi.ComponentResource {
     return trimmedMountPoints(hot).length === 0 ? {} : { "fstrim-all": fstrimOnCalendar };
   }
 
-  constructor(name: string, { host, settings, hot, onFailure }: HostTuningArgs, options?: pulumi.ComponentResourceOptions) {
+  constructor(
+    name: string,
+    { host, settings, hot, onFailure }: HostTuningArgs,
+    options?: pulumi.ComponentResourceOptions,
+  ) {
     super("jts-storage:HostTuning", name, {}, options);
     const { scheduler, sysctl, fstrimOnCalendar } = settings;
     new ConfigFile(
       `${name}-sysctl`,
-      { host, path: "/etc/sysctl.d/60-jts-storage.conf", content: Object.entries(sysctl).map(([key, value]) => `${key} = ${value}\n`).join(""), activation: { kind: "sysctl" } },
+      {
+        host,
+        path: "/etc/sysctl.d/60-jts-storage.conf",
+        content: Object.entries(sysctl)
+          .map(([key, value]) => `${key} = ${value}\n`)
+          .join(""),
+        activation: { kind: "sysctl" },
+      },
       { parent: this },
     );
     if (hot.layout === "lvm") {
       new ConfigFile(
         `${name}-scheduler`,
-        { host, path: "/etc/udev/rules.d/60-jts-storage.rules", content: schedulerRule(scheduler, hot.device.serial), activation: { kind: "udev", device: hot.device.path, attribute: "queue/scheduler", value: scheduler } },
+        {
+          host,
+          path: "/etc/udev/rules.d/60-jts-storage.rules",
+          content: schedulerRule(scheduler, hot.device.serial),
+          activation: { kind: "udev", device: hot.device.path, attribute: "queue/scheduler", value: scheduler },
+        },
         { parent: this },
       );
     }

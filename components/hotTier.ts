@@ -1,7 +1,24 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { HotSettings, LvmSettings } from "../config.ts";
-import { Directory, Filesystem, FstabEntry, LogicalVolume, PhysicalVolume, SystemUser, VolumeGroup, type OnDelete } from "../providers/index.ts";
-import { accountsOf, BIND_OPTIONS, devicesOf, serviceFolders, volumesOf, type ServiceFolder, type VolumeLayout } from "./layout.ts";
+import {
+  Directory,
+  Filesystem,
+  FstabEntry,
+  LogicalVolume,
+  PhysicalVolume,
+  SystemUser,
+  VolumeGroup,
+  type OnDelete,
+} from "../providers/index.ts";
+import {
+  accountsOf,
+  BIND_OPTIONS,
+  devicesOf,
+  serviceFolders,
+  volumesOf,
+  type ServiceFolder,
+  type VolumeLayout,
+} from "./layout.ts";
 
 export interface HotTierArgs {
   /** The host's name: a key of `jts-storage:hosts`. */
@@ -22,7 +39,9 @@ export class HotTier extends pulumi.ComponentResource {
     this.#name = name;
     this.#args = args;
     if (args.settings.layout === "lvm") this.#volumes(args.settings);
-    else for (const folder of serviceFolders(args.settings)) this.#folders(folder, folder.treePath, [], this.#accountOf(folder, []));
+    else
+      for (const folder of serviceFolders(args.settings))
+        this.#folders(folder, folder.treePath, [], this.#accountOf(folder, []));
     this.registerOutputs({});
   }
 
@@ -32,8 +51,13 @@ export class HotTier extends pulumi.ComponentResource {
     const ownership = `${owner}:${group}`;
     const account = accountsOf(settings).get(ownership);
     if (account === undefined || this.#accounts.has(ownership)) return this.#accounts.get(ownership);
-    const which = account.user === undefined ? `group-${group}` : owner === group ? `user-${owner}` : `user-${owner}-${group}`;
-    const made = new SystemUser(`${this.#name}-${which}`, { host, ...account, onDelete }, { parent: this, dependsOn: [...dependsOn] });
+    const which =
+      account.user === undefined ? `group-${group}` : owner === group ? `user-${owner}` : `user-${owner}-${group}`;
+    const made = new SystemUser(
+      `${this.#name}-${which}`,
+      { host, ...account, onDelete },
+      { parent: this, dependsOn: [...dependsOn] },
+    );
     this.#accounts.set(ownership, made);
     return made;
   }
@@ -56,7 +80,13 @@ export class HotTier extends pulumi.ComponentResource {
           volumeGroup: volumeGroup.name,
           dataAlignmentBytes: volumeGroup.dataAlignment,
           onDelete,
-          configKeys: this.#keys({ device: `${at}.path`, sizeBytes: `${at}.size`, serial: `${at}.serial`, volumeGroup: "volumeGroup.name", dataAlignmentBytes: "volumeGroup.dataAlignment" }),
+          configKeys: this.#keys({
+            device: `${at}.path`,
+            sizeBytes: `${at}.size`,
+            serial: `${at}.serial`,
+            volumeGroup: "volumeGroup.name",
+            dataAlignmentBytes: "volumeGroup.dataAlignment",
+          }),
         },
         this.#holdsData(),
       );
@@ -78,27 +108,73 @@ export class HotTier extends pulumi.ComponentResource {
 
   #volume(volume: VolumeLayout, volumeGroup: VolumeGroup): void {
     const { host, onDelete } = this.#args;
-    const { service, name, device, sizeBytes, filesystem: type, mkfsOptions, mountPoint, mountOverFiles, options, pass, treePath } = volume;
+    const {
+      service,
+      name,
+      device,
+      sizeBytes,
+      filesystem: type,
+      mkfsOptions,
+      mountPoint,
+      mountOverFiles,
+      options,
+      pass,
+      treePath,
+    } = volume;
     const child = `${this.#name}-${service}`;
     const at = `volumes.${service}`;
-    const configKeys = this.#keys({ sizeBytes: `${at}.size`, volumeGroup: "volumeGroup.name", device: "volumeGroup.name", type: `${at}.filesystem`, mkfsOptions: `${at}.mkfsOptions`, options: `${at}.options` });
-    const logicalVolume = new LogicalVolume(`${child}-lv`, { host, volumeGroup: volumeGroup.name, name, sizeBytes, onDelete, configKeys }, this.#holdsData(volumeGroup));
-    const filesystem = new Filesystem(`${child}-fs`, { host, device, sizeBytes, type, mkfsOptions: [...mkfsOptions], onDelete, configKeys }, this.#holdsData(logicalVolume));
+    const configKeys = this.#keys({
+      sizeBytes: `${at}.size`,
+      volumeGroup: "volumeGroup.name",
+      device: "volumeGroup.name",
+      type: `${at}.filesystem`,
+      mkfsOptions: `${at}.mkfsOptions`,
+      options: `${at}.options`,
+    });
+    const logicalVolume = new LogicalVolume(
+      `${child}-lv`,
+      { host, volumeGroup: volumeGroup.name, name, sizeBytes, onDelete, configKeys },
+      this.#holdsData(volumeGroup),
+    );
+    const filesystem = new Filesystem(
+      `${child}-fs`,
+      { host, device, sizeBytes, type, mkfsOptions: [...mkfsOptions], onDelete, configKeys },
+      this.#holdsData(logicalVolume),
+    );
     // Not before, since filesystems take longest.
     const account = this.#accountOf(volume, [logicalVolume]);
-    const mount = new FstabEntry(`${child}-mount`, { host, source: device, mountPoint, mountOverFiles, type, options: [...options], pass, configKeys }, { parent: this, dependsOn: [filesystem] });
+    const mount = new FstabEntry(
+      `${child}-mount`,
+      { host, source: device, mountPoint, mountOverFiles, type, options: [...options], pass, configKeys },
+      { parent: this, dependsOn: [filesystem] },
+    );
     this.#folders(volume, mountPoint, [mount], account);
-    new FstabEntry(`${child}-tree`, { host, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] }, { parent: this, dependsOn: [mount] });
+    new FstabEntry(
+      `${child}-tree`,
+      { host, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] },
+      { parent: this, dependsOn: [mount] },
+    );
   }
 
-  #folders({ service, owner, group, mode, folders }: ServiceFolder, path: string, mounts: readonly FstabEntry[], account: SystemUser | undefined): void {
+  #folders(
+    { service, owner, group, mode, folders }: ServiceFolder,
+    path: string,
+    mounts: readonly FstabEntry[],
+    account: SystemUser | undefined,
+  ): void {
     const { host } = this.#args;
     const dependsOn = account === undefined ? [...mounts] : [...mounts, account];
-    new Directory(`${this.#name}-${service}-folders`, { host, path, owner, group, mode, folders: [...folders] }, { parent: this, dependsOn });
+    new Directory(
+      `${this.#name}-${service}-folders`,
+      { host, path, owner, group, mode, folders: [...folders] },
+      { parent: this, dependsOn },
+    );
   }
 
   #keys(keys: Readonly<Record<string, string>>): Record<string, string> {
-    return Object.fromEntries(Object.entries(keys).map(([property, key]) => [property, `${this.#args.host}.hot.${key}`]));
+    return Object.fromEntries(
+      Object.entries(keys).map(([property, key]) => [property, `${this.#args.host}.hot.${key}`]),
+    );
   }
 
   #holdsData(...dependsOn: pulumi.Resource[]): pulumi.CustomResourceOptions {

@@ -1,5 +1,15 @@
 /** From a host's settings to what is made on it: names, sizes, paths, options. Pure, and all that can be refused without a host is refused here. */
-import type { AutomationSettings, ColdSettings, HostSettings, HotSettings, LvmSettings, Problem, RuleSettings, VolumeSettings, WarmSettings } from "../config.ts";
+import type {
+  AutomationSettings,
+  ColdSettings,
+  HostSettings,
+  HotSettings,
+  LvmSettings,
+  Problem,
+  RuleSettings,
+  VolumeSettings,
+  WarmSettings,
+} from "../config.ts";
 import { refusedOptions, type MountRequest } from "../providers/values/mountOptions.ts";
 import { formatBytes } from "../providers/values/size.ts";
 import { COMMON_OPTIONS, SNAPSHOT_DAYS, VOLUME_PROFILES, WARM } from "./profiles.ts";
@@ -127,26 +137,60 @@ export const BIND_OPTIONS = ["bind", "nofail"] as const;
 export function findProblems({ connection, hot, warm, cold, automation }: Partial<HostSettings>): Problem[] {
   const problems: Problem[] = [];
   if (connection?.proxyJump !== undefined && connection.proxyHostKey === undefined) {
-    problems.push({ key: "connection.proxyHostKey", message: "is missing: @pulumi/command, which goes by the same jump host, doesn't read known_hosts" });
+    problems.push({
+      key: "connection.proxyHostKey",
+      message: "is missing: @pulumi/command, which goes by the same jump host, doesn't read known_hosts",
+    });
   }
   if (hot?.layout === "lvm") problems.push(...findHotProblems(hot));
   if (warm !== undefined) {
     const { source, options } = warmMount(warm);
-    problems.push(...findOptionProblems("warm", { type: "btrfs", source, options, pass: 0, mkfsOptions: warm.mkfsOptions }));
-    const disk = hot?.layout === "lvm" ? devicesOf(hot).find(({ path }) => warm.device.path.startsWith(path) && /^((-part|p)?[0-9]+)?$/.test(warm.device.path.slice(path.length))) : undefined;
-    if (disk !== undefined) problems.push({ key: "warm.device.path", message: `${warm.device.path} is already the hot tier's device${disk.path === warm.device.path ? "" : `, ${disk.path}, or a part of it`}` });
+    problems.push(
+      ...findOptionProblems("warm", { type: "btrfs", source, options, pass: 0, mkfsOptions: warm.mkfsOptions }),
+    );
+    const disk =
+      hot?.layout === "lvm"
+        ? devicesOf(hot).find(
+            ({ path }) =>
+              warm.device.path.startsWith(path) && /^((-part|p)?[0-9]+)?$/.test(warm.device.path.slice(path.length)),
+          )
+        : undefined;
+    if (disk !== undefined)
+      problems.push({
+        key: "warm.device.path",
+        message: `${warm.device.path} is already the hot tier's device${disk.path === warm.device.path ? "" : `, ${disk.path}, or a part of it`}`,
+      });
   }
-  if (cold !== undefined) problems.push(...findOptionProblems("cold", { type: "nfs", source: `${cold.server}:${cold.export}`, options: cold.options, pass: 0 }));
+  if (cold !== undefined)
+    problems.push(
+      ...findOptionProblems("cold", {
+        type: "nfs",
+        source: `${cold.server}:${cold.export}`,
+        options: cold.options,
+        pass: 0,
+      }),
+    );
   if (automation !== undefined) {
-    if (warm === undefined) problems.push({ key: "automation", message: "needs the warm tier, where data of the hot tier moves to" });
+    if (warm === undefined)
+      problems.push({ key: "automation", message: "needs the warm tier, where data of the hot tier moves to" });
     problems.push(...findBackupProblems(hot, automation));
     if (automation.usageWarningPercent >= automation.usageCriticalPercent) {
-      problems.push({ key: "automation.usageWarningPercent", message: `${automation.usageWarningPercent} must be below usageCriticalPercent, ${automation.usageCriticalPercent}` });
+      problems.push({
+        key: "automation.usageWarningPercent",
+        message: `${automation.usageWarningPercent} must be below usageCriticalPercent, ${automation.usageCriticalPercent}`,
+      });
     }
     if (automation.warmLowPercent >= automation.warmHighPercent) {
-      problems.push({ key: "automation.warmLowPercent", message: `${automation.warmLowPercent} must be below warmHighPercent, ${automation.warmHighPercent}` });
+      problems.push({
+        key: "automation.warmLowPercent",
+        message: `${automation.warmLowPercent} must be below warmHighPercent, ${automation.warmHighPercent}`,
+      });
     }
-    problems.push(...automation.rules.flatMap((rule, index) => findRuleProblems(rule, `automation.rules.${index}`, { hot, warm, cold })));
+    problems.push(
+      ...automation.rules.flatMap((rule, index) =>
+        findRuleProblems(rule, `automation.rules.${index}`, { hot, warm, cold }),
+      ),
+    );
   }
   const isResolved = hot?.layout !== "lvm" || findUnresolved(hot).length === 0;
   problems.push(...findSharedMountPoints({ ...(isResolved ? { hot } : {}), warm, cold }));
@@ -157,35 +201,70 @@ export function findProblems({ connection, hot, warm, cold, automation }: Partia
 const PRIVATE = ["/tmp", "/var/tmp"];
 const CLOSED = [...PRIVATE, "/home", "/root", "/run/user", "/usr", "/boot", "/efi", "/etc"];
 
-const isBelow = (path: string, folder: string | undefined): boolean => folder !== undefined && `${path}/`.startsWith(`${folder}/`);
+const isBelow = (path: string, folder: string | undefined): boolean =>
+  folder !== undefined && `${path}/`.startsWith(`${folder}/`);
 
 /** Data goes one way, towards cold, and a rule of no other tier's folder is no rule that a host could follow. */
-function findRuleProblems({ source, to, destination }: RuleSettings, key: string, { warm, cold }: Partial<HostSettings>): Problem[] {
+function findRuleProblems(
+  { source, to, destination }: RuleSettings,
+  key: string,
+  { warm, cold }: Partial<HostSettings>,
+): Problem[] {
   if (to === "cold" && cold === undefined) return [{ key: `${key}.to`, message: "is cold, and there is no cold tier" }];
   const closed = CLOSED.find((folder) => isBelow(source, folder));
-  if (closed !== undefined) return [{ key: `${key}.source`, message: `${source} is in ${closed}, which the sandbox of tiered-storage.service closes to it` }];
-  if (isBelow(source, cold?.mountPoint)) return [{ key: `${key}.source`, message: `${source} is on the cold tier, which nothing leaves` }];
+  if (closed !== undefined)
+    return [
+      {
+        key: `${key}.source`,
+        message: `${source} is in ${closed}, which the sandbox of tiered-storage.service closes to it`,
+      },
+    ];
+  if (isBelow(source, cold?.mountPoint))
+    return [{ key: `${key}.source`, message: `${source} is on the cold tier, which nothing leaves` }];
   if (warm === undefined) return [];
-  if (isBelow(source, warmAlsoAt(warm))) return [{ key: `${key}.source`, message: `${source} is on the warm tier; write it below its mount point, ${warm.mountPoint}` }];
-  if (source === warm.mountPoint) return [{ key: `${key}.source`, message: `${source} is all of the warm tier; name a folder of it` }];
-  if (isBelow(source, warm.mountPoint) && to === "warm") return [{ key: `${key}.to`, message: `is warm, where ${source} is already; write cold` }];
+  if (isBelow(source, warmAlsoAt(warm)))
+    return [
+      {
+        key: `${key}.source`,
+        message: `${source} is on the warm tier; write it below its mount point, ${warm.mountPoint}`,
+      },
+    ];
+  if (source === warm.mountPoint)
+    return [{ key: `${key}.source`, message: `${source} is all of the warm tier; name a folder of it` }];
+  if (isBelow(source, warm.mountPoint) && to === "warm")
+    return [{ key: `${key}.to`, message: `is warm, where ${source} is already; write cold` }];
   const target = `${to === "warm" ? warm.mountPoint : coldRoot(cold!)}/${destination}`;
-  return isBelow(target, source) ? [{ key: `${key}.source`, message: `${source} has the destination in it, ${target}` }] : [];
+  return isBelow(target, source)
+    ? [{ key: `${key}.source`, message: `${source} has the destination in it, ${target}` }]
+    : [];
 }
 
 function findHotProblems(hot: LvmSettings): Problem[] {
   const problems: Problem[] = [];
   const { extentSize } = hot.volumeGroup;
   if (extentSize < 1024 || !Number.isInteger(Math.log2(extentSize))) {
-    problems.push({ key: "hot.volumeGroup.extentSize", message: `${formatBytes(extentSize)} is no extent size: a power of 2, at least 1 KiB (vgcreate(8))` });
+    problems.push({
+      key: "hot.volumeGroup.extentSize",
+      message: `${formatBytes(extentSize)} is no extent size: a power of 2, at least 1 KiB (vgcreate(8))`,
+    });
   }
   hot.additionalDevices.forEach(({ path }, index) => {
-    if (devicesOf(hot).slice(0, index + 1).some((other) => other.path === path)) problems.push({ key: `hot.additionalDevices.${index}.path`, message: `${path} is already a device of the hot tier` });
+    if (
+      devicesOf(hot)
+        .slice(0, index + 1)
+        .some((other) => other.path === path)
+    )
+      problems.push({
+        key: `hot.additionalDevices.${index}.path`,
+        message: `${path} is already a device of the hot tier`,
+      });
   });
   const unresolved = findUnresolved(hot);
   if (unresolved.length > 0) return [...problems, ...unresolved];
   for (const { service, filesystem, device, options, pass, mkfsOptions } of volumesOf(hot)) {
-    problems.push(...findOptionProblems(`hot.volumes.${service}`, { type: filesystem, source: device, options, pass, mkfsOptions }));
+    problems.push(
+      ...findOptionProblems(`hot.volumes.${service}`, { type: filesystem, source: device, options, pass, mkfsOptions }),
+    );
   }
   // With such extents there is no sum.
   const capacity = problems.some(({ key }) => key === "hot.volumeGroup.extentSize") ? undefined : capacityOf(hot);
@@ -204,45 +283,85 @@ function findUnresolved(hot: LvmSettings): Problem[] {
     const problems: Problem[] = [];
     const key = `hot.volumes.${service}`;
     const profile = VOLUME_PROFILES[service];
-    if (size === undefined && profile === undefined) problems.push({ key: `${key}.size`, message: `is missing: there is no profile of that name (${Object.keys(VOLUME_PROFILES).join(", ")}) to take it from` });
-    else if (sizeOf(hot, service) === undefined) problems.push({ key: `${key}.size`, message: "is a share of the volume group, so hot.device.size must be there to know how much that is" });
-    if (mountPoint === undefined && profile === undefined) problems.push({ key: `${key}.mountPoint`, message: "is missing: there is no profile of that name to take it from" });
+    if (size === undefined && profile === undefined)
+      problems.push({
+        key: `${key}.size`,
+        message: `is missing: there is no profile of that name (${Object.keys(VOLUME_PROFILES).join(", ")}) to take it from`,
+      });
+    else if (sizeOf(hot, service) === undefined)
+      problems.push({
+        key: `${key}.size`,
+        message: "is a share of the volume group, so hot.device.size must be there to know how much that is",
+      });
+    if (mountPoint === undefined && profile === undefined)
+      problems.push({
+        key: `${key}.mountPoint`,
+        message: "is missing: there is no profile of that name to take it from",
+      });
     return problems;
   });
 }
 
-function findBackupProblems(hot: HotSettings | undefined, { backupVolumes: chosen = {}, developmentFolders }: AutomationSettings): Problem[] {
+function findBackupProblems(
+  hot: HotSettings | undefined,
+  { backupVolumes: chosen = {}, developmentFolders }: AutomationSettings,
+): Problem[] {
   const problems: Problem[] = [];
   const services = hot?.layout === "lvm" ? Object.keys(hot.volumes ?? VOLUME_PROFILES) : [];
   for (const service of Object.keys(chosen)) {
     const key = `automation.backupVolumes.${service}`;
-    if (!services.includes(service)) problems.push({ key, message: `is no volume of the hot tier (${services.join(", ") || "it has none"})` });
+    if (!services.includes(service))
+      problems.push({ key, message: `is no volume of the hot tier (${services.join(", ") || "it has none"})` });
     // The kernel takes a copy of its device for the device itself.
-    else if (hot?.layout === "lvm" && hot.volumes?.[service]?.filesystem === "btrfs") problems.push({ key, message: "is btrfs, of which no snapshot by LVM is safe; leave it out, and use btrfs's own" });
+    else if (hot?.layout === "lvm" && hot.volumes?.[service]?.filesystem === "btrfs")
+      problems.push({
+        key,
+        message: "is btrfs, of which no snapshot by LVM is safe; leave it out, and use btrfs's own",
+      });
   }
   const name = (folder: string) => folder.slice(folder.lastIndexOf("/") + 1);
   developmentFolders.forEach((folder, index) => {
     const hidden = PRIVATE.find((one) => isBelow(folder, one));
-    if (hidden !== undefined) problems.push({ key: `automation.developmentFolders.${index}`, message: `${folder} is in ${hidden}, of which nas-archival.service has its own` });
+    if (hidden !== undefined)
+      problems.push({
+        key: `automation.developmentFolders.${index}`,
+        message: `${folder} is in ${hidden}, of which nas-archival.service has its own`,
+      });
     const first = developmentFolders.findIndex((other) => name(other) === name(folder));
-    if (first < index) problems.push({ key: `automation.developmentFolders.${index}`, message: `${folder} has the same last name as ${developmentFolders[first]!}, which names the copy` });
+    if (first < index)
+      problems.push({
+        key: `automation.developmentFolders.${index}`,
+        message: `${folder} has the same last name as ${developmentFolders[first]!}, which names the copy`,
+      });
   });
   return problems;
 }
 
 /** Options that no kernel takes, and flags that mkfs must not have: see mountOptions.ts for each. */
 function findOptionProblems(key: string, request: MountRequest): Problem[] {
-  return refusedOptions(request).map(({ option, reason }) => ({ key: `${key}.${request.mkfsOptions?.some((argument) => argument.includes(option)) === true ? "mkfsOptions" : "options"}`, message: reason }));
+  return refusedOptions(request).map(({ option, reason }) => ({
+    key: `${key}.${request.mkfsOptions?.some((argument) => argument.includes(option)) === true ? "mkfsOptions" : "options"}`,
+    message: reason,
+  }));
 }
 
 function findSharedMountPoints({ hot, warm, cold }: Partial<HostSettings>): Problem[] {
   const claims: { readonly key: string; readonly mountPoint: string }[] = [];
   if (hot?.layout === "lvm") {
-    for (const { service, mountPoint, treePath } of volumesOf(hot)) claims.push({ key: `hot.volumes.${service}.mountPoint`, mountPoint }, { key: `hot.volumes.${service} in hot.tree`, mountPoint: treePath });
+    for (const { service, mountPoint, treePath } of volumesOf(hot))
+      claims.push(
+        { key: `hot.volumes.${service}.mountPoint`, mountPoint },
+        { key: `hot.volumes.${service} in hot.tree`, mountPoint: treePath },
+      );
   } else if (hot !== undefined) {
-    for (const { service, treePath } of serviceFolders(hot)) claims.push({ key: `hot.volumes.${service}`, mountPoint: treePath });
+    for (const { service, treePath } of serviceFolders(hot))
+      claims.push({ key: `hot.volumes.${service}`, mountPoint: treePath });
   }
-  if (warm !== undefined) claims.push({ key: "warm.mountPoint", mountPoint: warm.mountPoint }, { key: "warm.alsoAt", mountPoint: warmAlsoAt(warm) });
+  if (warm !== undefined)
+    claims.push(
+      { key: "warm.mountPoint", mountPoint: warm.mountPoint },
+      { key: "warm.alsoAt", mountPoint: warmAlsoAt(warm) },
+    );
   if (cold !== undefined) claims.push({ key: "cold.mountPoint", mountPoint: cold.mountPoint });
   return claims.flatMap(({ key, mountPoint }, index) => {
     const first = claims.findIndex((other) => other.mountPoint === mountPoint);
@@ -254,8 +373,27 @@ function findSharedMountPoints({ hot, warm, cold }: Partial<HostSettings>): Prob
 export function summarize({ hot, warm, cold }: HostSettings, timers: Readonly<Record<string, string>>) {
   return {
     ...(hot === undefined ? {} : { hot: hot.layout === "lvm" ? summarizeLvm(hot) : summarizeDirectories(hot) }),
-    ...(warm === undefined ? {} : { warm: { device: warm.device.path, filesystem: "btrfs", label: warm.label, mountPoint: warm.mountPoint, options: warmMount(warm).options.join(",") } }),
-    ...(cold === undefined ? {} : { cold: { source: `${cold.server}:${cold.export}`, filesystem: `NFS ${cold.version}`, mountPoint: cold.mountPoint, folders: coldRoot(cold) } }),
+    ...(warm === undefined
+      ? {}
+      : {
+          warm: {
+            device: warm.device.path,
+            filesystem: "btrfs",
+            label: warm.label,
+            mountPoint: warm.mountPoint,
+            options: warmMount(warm).options.join(","),
+          },
+        }),
+    ...(cold === undefined
+      ? {}
+      : {
+          cold: {
+            source: `${cold.server}:${cold.export}`,
+            filesystem: `NFS ${cold.version}`,
+            mountPoint: cold.mountPoint,
+            folders: coldRoot(cold),
+          },
+        }),
     ...(Object.keys(timers).length === 0 ? {} : { timers }),
   };
 }
@@ -266,9 +404,16 @@ function summarizeLvm(hot: LvmSettings) {
     device: hot.device.path,
     ...(hot.additionalDevices.length === 0 ? {} : { additionalDevices: hot.additionalDevices.map(({ path }) => path) }),
     volumeGroup: hot.volumeGroup.name,
-    ...(capacity === undefined ? {} : { planned: `${formatBytes(capacity.plannedBytes)} of ${formatBytes(capacity.volumeGroupBytes)}, ${formatBytes(capacity.freeBytes)} free for snapshots` }),
+    ...(capacity === undefined
+      ? {}
+      : {
+          planned: `${formatBytes(capacity.plannedBytes)} of ${formatBytes(capacity.volumeGroupBytes)}, ${formatBytes(capacity.freeBytes)} free for snapshots`,
+        }),
     volumes: Object.fromEntries(
-      volumesOf(hot).map(({ name, sizeBytes, filesystem, mountPoint, treePath, owner, group, mode }) => [name, { size: formatBytes(sizeBytes), filesystem, mountPoint, alsoAt: treePath, owner: `${owner}:${group}`, mode }]),
+      volumesOf(hot).map(({ name, sizeBytes, filesystem, mountPoint, treePath, owner, group, mode }) => [
+        name,
+        { size: formatBytes(sizeBytes), filesystem, mountPoint, alsoAt: treePath, owner: `${owner}:${group}`, mode },
+      ]),
     ),
   };
 }
@@ -276,25 +421,42 @@ function summarizeLvm(hot: LvmSettings) {
 function summarizeDirectories(hot: Exclude<HotSettings, LvmSettings>) {
   return {
     tree: hot.tree,
-    folders: Object.fromEntries(serviceFolders(hot).map(({ service, treePath, owner, group, mode }) => [service, { path: treePath, owner: `${owner}:${group}`, mode }])),
+    folders: Object.fromEntries(
+      serviceFolders(hot).map(({ service, treePath, owner, group, mode }) => [
+        service,
+        { path: treePath, owner: `${owner}:${group}`, mode },
+      ]),
+    ),
   };
 }
 
 /** The mount points of all tiers that a host has. */
 function tierMountPoints({ hot, warm, cold }: HostSettings): string[] {
-  const hotPoints = hot === undefined ? [] : hot.layout === "lvm" ? volumesOf(hot).map(({ mountPoint }) => mountPoint) : [hot.tree];
-  return [...hotPoints, ...(warm === undefined ? [] : [warm.mountPoint]), ...(cold === undefined ? [] : [cold.mountPoint])];
+  const hotPoints =
+    hot === undefined ? [] : hot.layout === "lvm" ? volumesOf(hot).map(({ mountPoint }) => mountPoint) : [hot.tree];
+  return [
+    ...hotPoints,
+    ...(warm === undefined ? [] : [warm.mountPoint]),
+    ...(cold === undefined ? [] : [cold.mountPoint]),
+  ];
 }
 
 /** Which file went from where to where, on the host: one line of JSON for each. */
 export const MOVES_JOURNAL = "/var/lib/jts-storage/moves.jsonl";
 
 /** The settings of the scripts on the host, by their names there; lists are separated by colons. */
-export function automationEnvironment(settings: HostSettings, automation: AutomationSettings, timers: readonly string[]): Record<string, string> {
+export function automationEnvironment(
+  settings: HostSettings,
+  automation: AutomationSettings,
+  timers: readonly string[],
+): Record<string, string> {
   const { hot, warm, cold } = settings;
   const hotPoints = tierMountPoints({ ...settings, warm: undefined, cold: undefined });
   // As the hot tree shows them, so that a service's logs keep its name when they move.
-  const logFolders = hot === undefined ? [] : serviceFolders(hot).flatMap(({ treePath, folders }) => (folders.includes("logs") ? [`${treePath}/logs`] : []));
+  const logFolders =
+    hot === undefined
+      ? []
+      : serviceFolders(hot).flatMap(({ treePath, folders }) => (folders.includes("logs") ? [`${treePath}/logs`] : []));
   return {
     HOT_MOUNTS: hotPoints.join(":"),
     LOG_SOURCES: logFolders.join(":"),
@@ -311,7 +473,9 @@ export function automationEnvironment(settings: HostSettings, automation: Automa
     TEMP_AFTER_DAYS: String(automation.tempAfterDays),
     WARM_LOGS_AFTER_DAYS: String(automation.warmLogsAfterDays),
     DOCKER_PRUNE: automation.dockerPrune ? "yes" : "no",
-    BACKUP_VOLUMES: backupVolumes(settings, automation).map(({ name, snapshotBytes }) => `${name}=${snapshotBytes}`).join(":"),
+    BACKUP_VOLUMES: backupVolumes(settings, automation)
+      .map(({ name, snapshotBytes }) => `${name}=${snapshotBytes}`)
+      .join(":"),
     BACKUPS_KEPT_DAYS: String(automation.backupsKeptDays),
     ARCHIVES_KEPT_DAYS: String(automation.archivesKeptDays),
     POSTGRES_DATABASES: automation.postgresDatabases.join(":"),
@@ -331,10 +495,14 @@ export function automationEnvironment(settings: HostSettings, automation: Automa
 }
 
 /** The volumes that are archived from snapshots, with the size of those. */
-export function backupVolumes({ hot }: HostSettings, { backupVolumes: chosen }: AutomationSettings): { readonly name: string; readonly snapshotBytes: number }[] {
+export function backupVolumes(
+  { hot }: HostSettings,
+  { backupVolumes: chosen }: AutomationSettings,
+): { readonly name: string; readonly snapshotBytes: number }[] {
   if (hot?.layout !== "lvm") return [];
   return volumesOf(hot).flatMap(({ service, name }) => {
-    const bytes = chosen === undefined ? (VOLUME_PROFILES[service]?.snapshotGibPerDay ?? 0) * GIB : (chosen[service] ?? 0);
+    const bytes =
+      chosen === undefined ? (VOLUME_PROFILES[service]?.snapshotGibPerDay ?? 0) * GIB : (chosen[service] ?? 0);
     // LVM takes whole sectors.
     return bytes === 0 ? [] : [{ name, snapshotBytes: Math.ceil(bytes / 512) * 512 }];
   });
@@ -351,9 +519,13 @@ export interface Account {
 export function accountsOf(hot: HotSettings): ReadonlyMap<string, Account> {
   const accounts = new Map<string, Account>();
   for (const { service, owner, group, treePath } of serviceFolders(hot)) {
-    const home = hot.layout === "lvm" ? (hot.volumes?.[service]?.mountPoint ?? VOLUME_PROFILES[service]?.mountPoint ?? treePath) : treePath;
+    const home =
+      hot.layout === "lvm"
+        ? (hot.volumes?.[service]?.mountPoint ?? VOLUME_PROFILES[service]?.mountPoint ?? treePath)
+        : treePath;
     if (group === "root" && owner === "root") continue;
-    if (!accounts.has(`${owner}:${group}`)) accounts.set(`${owner}:${group}`, owner === "root" ? { group } : { user: owner, group, home });
+    if (!accounts.has(`${owner}:${group}`))
+      accounts.set(`${owner}:${group}`, owner === "root" ? { group } : { user: owner, group, home });
   }
   return accounts;
 }
@@ -366,10 +538,13 @@ export function trimmedMountPoints(hot: HotSettings): string[] {
 /** In bytes; undefined where it is a share of a volume group whose size isn't configured. */
 function sizeOf(hot: LvmSettings, service: string): number | undefined {
   const size = hot.volumes?.[service]?.size;
-  if (size === undefined) return VOLUME_PROFILES[service]?.sizeGib === undefined ? undefined : VOLUME_PROFILES[service].sizeGib * GIB;
+  if (size === undefined)
+    return VOLUME_PROFILES[service]?.sizeGib === undefined ? undefined : VOLUME_PROFILES[service].sizeGib * GIB;
   if ("bytes" in size) return size.bytes;
   const extents = extentsOf(hot);
-  return extents === undefined ? undefined : Math.floor((extents * size.percentOfVg) / 100) * hot.volumeGroup.extentSize;
+  return extents === undefined
+    ? undefined
+    : Math.floor((extents * size.percentOfVg) / 100) * hot.volumeGroup.extentSize;
 }
 
 /** Extents of the volume group, if LVM's metadata ends where the data is aligned to; undefined where a device's size isn't configured. */
@@ -387,14 +562,19 @@ function extentsOf(hot: LvmSettings): number | undefined {
 function reserveOf(hot: LvmSettings): number {
   if (hot.snapshotReserve !== undefined) return hot.snapshotReserve;
   const services = Object.keys(hot.volumes ?? VOLUME_PROFILES);
-  return services.reduce((sum, service) => sum + (VOLUME_PROFILES[service]?.snapshotGibPerDay ?? 0), 0) * SNAPSHOT_DAYS * GIB;
+  return (
+    services.reduce((sum, service) => sum + (VOLUME_PROFILES[service]?.snapshotGibPerDay ?? 0), 0) * SNAPSHOT_DAYS * GIB
+  );
 }
 
 /** Each of the common options, unless the list has its own word on the same. */
 function withCommonOptions(options: readonly string[]): string[] {
   const says = (pattern: RegExp) => options.some((option) => pattern.test(option));
   const common = COMMON_OPTIONS.filter(
-    (option) => !options.includes(option) && !(option === "noatime" && says(/^(relatime|strictatime|atime)$/)) && !(option.startsWith("x-systemd.device-timeout") && says(/^x-systemd\.device-timeout=/)),
+    (option) =>
+      !options.includes(option) &&
+      !(option === "noatime" && says(/^(relatime|strictatime|atime)$/)) &&
+      !(option.startsWith("x-systemd.device-timeout") && says(/^x-systemd\.device-timeout=/)),
   );
   return [...common, ...options];
 }

@@ -31,7 +31,13 @@ const MONITOR_LINK = "/usr/local/bin/jts-storage-monitor.sh";
 const DELIVERED = ".jts-storage-delivered";
 const SETTINGS_FILE = "/etc/jts-storage/tiers.env";
 /** What the scripts write besides data, which goes with them. */
-const WRITTEN = [MOVES_JOURNAL, `${MOVES_JOURNAL}.1`, ...["health.json", "performance.json", "cleanup.last", "snapshots.last", "removed.last"].map((name) => `/var/lib/jts-storage/${name}`)];
+const WRITTEN = [
+  MOVES_JOURNAL,
+  `${MOVES_JOURNAL}.1`,
+  ...["health.json", "performance.json", "cleanup.last", "snapshots.last", "removed.last"].map(
+    (name) => `/var/lib/jts-storage/${name}`,
+  ),
+];
 
 /** What moves data between the tiers by its age, and watches them: scripts, their settings, their timers. */
 export class TieringAutomation extends pulumi.ComponentResource {
@@ -47,13 +53,23 @@ export class TieringAutomation extends pulumi.ComponentResource {
     };
   }
 
-  constructor(name: string, { host, settings, automation, watched = [] }: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
+  constructor(
+    name: string,
+    { host, settings, automation, watched = [] }: TieringAutomationArgs,
+    options?: pulumi.ComponentResourceOptions,
+  ) {
     super("jts-storage:TieringAutomation", name, {}, options);
     this.timers = TieringAutomation.timersOf(settings, automation);
 
     const settingsFile = new ConfigFile(
       `${name}-settings`,
-      { host, path: SETTINGS_FILE, content: printEnvironment(automationEnvironment(settings, automation, [...Object.keys(this.timers), ...watched])) },
+      {
+        host,
+        path: SETTINGS_FILE,
+        content: printEnvironment(
+          automationEnvironment(settings, automation, [...Object.keys(this.timers), ...watched]),
+        ),
+      },
       { parent: this },
     );
     const scripts = this.#deliverScripts(name, settings.connection, automation);
@@ -61,7 +77,15 @@ export class TieringAutomation extends pulumi.ComponentResource {
     const timer = (script: string, description: string, onCalendar: string, unit: Directives, service: Directives) =>
       new SystemdTimer(
         `${name}-${script}`,
-        { host, name: script, description, onCalendar, randomizedDelaySeconds: 900, unit: { ...(`${script}.service` === HEALTH_UNIT ? {} : { OnFailure: HEALTH_UNIT }), ...unit }, service: { Nice: 19, IOSchedulingClass: "idle", ...SANDBOX, ...service } },
+        {
+          host,
+          name: script,
+          description,
+          onCalendar,
+          randomizedDelaySeconds: 900,
+          unit: { ...(`${script}.service` === HEALTH_UNIT ? {} : { OnFailure: HEALTH_UNIT }), ...unit },
+          service: { Nice: 19, IOSchedulingClass: "idle", ...SANDBOX, ...service },
+        },
         { parent: this, dependsOn: [settingsFile, scripts] },
       );
     timer(
@@ -80,7 +104,14 @@ export class TieringAutomation extends pulumi.ComponentResource {
         { RequiresMountsFor: unitWord(settings.warm?.mountPoint ?? "/") },
         // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended. It may not load modules itself. A
         // snapshot is mounted in a namespace of its own, so that a kill leaves no mount.
-        { ExecStartPre: "+/usr/sbin/modprobe dm-snapshot", ExecStart: `${INSTALLED}/lvm-backup.sh all`, TimeoutStartSec: "12h", ReadWritePaths: "-/etc/lvm", RestrictNamespaces: "mnt", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_IPC_LOCK CAP_SYS_NICE CAP_MKNOD` },
+        {
+          ExecStartPre: "+/usr/sbin/modprobe dm-snapshot",
+          ExecStart: `${INSTALLED}/lvm-backup.sh all`,
+          TimeoutStartSec: "12h",
+          ReadWritePaths: "-/etc/lvm",
+          RestrictNamespaces: "mnt",
+          CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_IPC_LOCK CAP_SYS_NICE CAP_MKNOD`,
+        },
       );
     }
     if (settings.cold !== undefined) {
@@ -90,33 +121,76 @@ export class TieringAutomation extends pulumi.ComponentResource {
         automation.archivalOnCalendar,
         { RequiresMountsFor: unitWord(settings.cold.mountPoint) },
         // Dumps are made as postgres; folders to copy may be in homes.
-        { ExecStart: `${INSTALLED}/nas-archival.sh all`, TimeoutStartSec: "12h", ProtectHome: "read-only", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SETUID CAP_SETGID CAP_KILL` },
+        {
+          ExecStart: `${INSTALLED}/nas-archival.sh all`,
+          TimeoutStartSec: "12h",
+          ProtectHome: "read-only",
+          CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SETUID CAP_SETGID CAP_KILL`,
+        },
       );
     }
     // Critical findings are the run's failure, so that systemd shows them.
-    timer("storage-health", "Health of the storage tiers", automation.healthOnCalendar, {}, { ExecStart: `${INSTALLED}/storage-health.sh --save`, SuccessExitStatus: 1, TimeoutStartSec: "5min", CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO` });
+    timer(
+      "storage-health",
+      "Health of the storage tiers",
+      automation.healthOnCalendar,
+      {},
+      {
+        ExecStart: `${INSTALLED}/storage-health.sh --save`,
+        SuccessExitStatus: 1,
+        TimeoutStartSec: "5min",
+        CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_SYS_RAWIO`,
+      },
+    );
     this.registerOutputs({});
   }
 
   /** Copied by SFTP, then proved to be what was sent, and installed as root's. */
-  #deliverScripts(name: string, connection: HostSettings["connection"], { metricsFolder }: AutomationSettings): pulumi.Resource {
+  #deliverScripts(
+    name: string,
+    connection: HostSettings["connection"],
+    { metricsFolder }: AutomationSettings,
+  ): pulumi.Resource {
     const manifest = scriptsManifest();
     const create = asRoot(connection, "install-scripts", DELIVERED, INSTALLED, MONITOR_LINK);
     const copy = new remote.CopyToRemote(
       `${name}-copy`,
-      { connection: connectionArgs(connection), source: new pulumi.asset.FileArchive(SCRIPTS), remotePath: DELIVERED, triggers: [sha256(create)] },
+      {
+        connection: connectionArgs(connection),
+        source: new pulumi.asset.FileArchive(SCRIPTS),
+        remotePath: DELIVERED,
+        triggers: [sha256(create)],
+      },
       { parent: this },
     );
     return new remote.Command(
       `${name}-install`,
-      { connection: connectionArgs(connection), create, stdin: manifest, delete: asRoot(connection, "remove-scripts", INSTALLED, MONITOR_LINK, ...WRITTEN, `${metricsFolder}/jts-storage.prom`), logging: "stderr", addPreviousOutputInEnv: false },
+      {
+        connection: connectionArgs(connection),
+        create,
+        stdin: manifest,
+        delete: asRoot(
+          connection,
+          "remove-scripts",
+          INSTALLED,
+          MONITOR_LINK,
+          ...WRITTEN,
+          `${metricsFolder}/jts-storage.prom`,
+        ),
+        logging: "stderr",
+        addPreviousOutputInEnv: false,
+      },
       { parent: this, dependsOn: [copy] },
     );
   }
 }
 
 /** What no tool of storage needs of the kernel; modules are not among it, since LVM loads that of snapshots. */
-const FILTERED: Directives = { SystemCallArchitectures: "native", SystemCallFilter: "~@clock @cpu-emulation @debug @obsolete @raw-io @reboot @swap", SystemCallErrorNumber: "EPERM" };
+const FILTERED: Directives = {
+  SystemCallArchitectures: "native",
+  SystemCallFilter: "~@clock @cpu-emulation @debug @obsolete @raw-io @reboot @swap",
+  SystemCallErrorNumber: "EPERM",
+};
 
 /**
  * Tried on Debian 12. ProtectSystem=strict would look at each mount, and wait for a NAS that is away. PrivateDevices and ProtectKernelModules would break LVM's tools, and the proof of which device is
@@ -136,7 +210,8 @@ const SANDBOX: Directives = {
   ProtectKernelLogs: true,
   RestrictNamespaces: true,
   ...FILTERED,
-  CapabilityBoundingSet: "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER CAP_FSETID CAP_LEASE CAP_SYS_ADMIN CAP_SETFCAP",
+  CapabilityBoundingSet:
+    "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER CAP_FSETID CAP_LEASE CAP_SYS_ADMIN CAP_SETFCAP",
 };
 
 /** Lines as sha256sum(1) writes them, for each of the scripts. */

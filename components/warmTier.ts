@@ -16,16 +16,43 @@ export class WarmTier extends pulumi.ComponentResource {
     super("jts-storage:WarmTier", name, {}, options);
     const { device, label, mountPoint, mountOverFiles, mkfsOptions, owner, group, mode, folders } = settings;
     const key = `${host}.warm`;
-    const configKeys = { device: `${key}.device.path`, label: `${key}.label`, mkfsOptions: `${key}.mkfsOptions`, options: `${key}.options` };
+    const configKeys = {
+      device: `${key}.device.path`,
+      label: `${key}.label`,
+      mkfsOptions: `${key}.mkfsOptions`,
+      options: `${key}.options`,
+    };
     const filesystem = new Filesystem(
       `${name}-fs`,
-      { host, device: device.path, sizeBytes: device.size, serial: device.serial, type: "btrfs", label, mkfsOptions, onDelete, configKeys },
+      {
+        host,
+        device: device.path,
+        sizeBytes: device.size,
+        serial: device.serial,
+        type: "btrfs",
+        label,
+        mkfsOptions,
+        onDelete,
+        configKeys,
+      },
       { parent: this, protect: onDelete === "protect" },
     );
     const { source, options: mountOptions } = warmMount(settings);
-    const mount = new FstabEntry(`${name}-mount`, { host, source, mountPoint, mountOverFiles, type: "btrfs", options: [...mountOptions], configKeys }, { parent: this, dependsOn: [filesystem] });
-    new Directory(`${name}-folders`, { host, path: mountPoint, owner, group, mode, folders }, { parent: this, dependsOn: [mount] });
-    new FstabEntry(`${name}-also`, { host, source: mountPoint, mountPoint: warmAlsoAt(settings), type: "none", options: [...BIND_OPTIONS] }, { parent: this, dependsOn: [mount] });
+    const mount = new FstabEntry(
+      `${name}-mount`,
+      { host, source, mountPoint, mountOverFiles, type: "btrfs", options: [...mountOptions], configKeys },
+      { parent: this, dependsOn: [filesystem] },
+    );
+    new Directory(
+      `${name}-folders`,
+      { host, path: mountPoint, owner, group, mode, folders },
+      { parent: this, dependsOn: [mount] },
+    );
+    new FstabEntry(
+      `${name}-also`,
+      { host, source: mountPoint, mountPoint: warmAlsoAt(settings), type: "none", options: [...BIND_OPTIONS] },
+      { parent: this, dependsOn: [mount] },
+    );
     this.registerOutputs({});
   }
 }

@@ -14,21 +14,46 @@ const PROBE_SECONDS = 15;
 export async function accelerator(): Promise<Accelerator> {
   const remembered = join(LAB, "accelerator.json");
   const boot = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-  const known = JSON.parse(await readFile(remembered, "utf8").catch(() => "{}")) as { boot?: string; accelerator?: Accelerator };
+  const known = JSON.parse(await readFile(remembered, "utf8").catch(() => "{}")) as {
+    boot?: string;
+    accelerator?: Accelerator;
+  };
   if (known.boot === boot && known.accelerator !== undefined) return known.accelerator;
   const found = await step(`Trying whether KVM works here (at most ${PROBE_SECONDS} s)`, probe);
-  console.log(found === "kvm" ? "  KVM works." : "  KVM doesn't work here: the machines run on QEMU's emulation, some ten times slower.");
+  console.log(
+    found === "kvm"
+      ? "  KVM works."
+      : "  KVM doesn't work here: the machines run on QEMU's emulation, some ten times slower.",
+  );
   await writeFile(remembered, JSON.stringify({ boot, accelerator: found }));
   return found;
 }
 
 async function probe(): Promise<Accelerator> {
-  const args = ["-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35", "-accel", "kvm", "-m", "256", "-no-reboot", "-serial", "stdio"];
-  const { stdout, exitCode } = await execa("qemu-system-x86_64", [...args, "-kernel", KERNEL, "-append", "console=ttyS0 panic=-1"], {
-    reject: false,
-    stdin: "ignore",
-    timeout: PROBE_SECONDS * 1000,
-    forceKillAfterDelay: 1000,
-  });
+  const args = [
+    "-nodefaults",
+    "-no-user-config",
+    "-display",
+    "none",
+    "-machine",
+    "q35",
+    "-accel",
+    "kvm",
+    "-m",
+    "256",
+    "-no-reboot",
+    "-serial",
+    "stdio",
+  ];
+  const { stdout, exitCode } = await execa(
+    "qemu-system-x86_64",
+    [...args, "-kernel", KERNEL, "-append", "console=ttyS0 panic=-1"],
+    {
+      reject: false,
+      stdin: "ignore",
+      timeout: PROBE_SECONDS * 1000,
+      forceKillAfterDelay: 1000,
+    },
+  );
   return exitCode === 0 && stdout.includes("Kernel panic") ? "kvm" : "tcg";
 }

@@ -54,14 +54,21 @@ await main(async () => {
 async function printStatus(): Promise<void> {
   for (const { machine, pid, sshPort, answers } of await lab.status()) {
     if (pid === undefined) console.log(`${machine}: not running`);
-    else console.log(`${machine}: running (process ${pid}), SSH on 127.0.0.1:${sshPort} ${answers ? "answers" : "does not answer"}`);
+    else
+      console.log(
+        `${machine}: running (process ${pid}), SSH on 127.0.0.1:${sshPort} ${answers ? "answers" : "does not answer"}`,
+      );
   }
 }
 
 async function ssh(args: readonly string[]): Promise<number> {
   const machine = args[0] === "nas" ? "nas" : "storage-host";
   const command = args[0] === "nas" || args[0] === "storage-host" ? args.slice(1) : args;
-  return handOver("ssh", [...(command.length === 0 && process.stdin.isTTY ? ["-t"] : []), ...(await sshArguments(machine)), ...command], { cwd: LAB });
+  return handOver(
+    "ssh",
+    [...(command.length === 0 && process.stdin.isTTY ? ["-t"] : []), ...(await sshArguments(machine)), ...command],
+    { cwd: LAB },
+  );
 }
 
 async function pulumi(args: readonly string[]): Promise<number> {
@@ -69,7 +76,10 @@ async function pulumi(args: readonly string[]): Promise<number> {
   const file = await prepareStack(await lab.connection());
   const [subcommand = "", ...rest] = args;
   const isDev = !names(rest, "--stack") && !names(rest, "-s");
-  const words = TAKES_CONFIG_FILE.includes(subcommand) && isDev && !names(rest, "--config-file") ? [subcommand, "--config-file", file, ...rest] : args;
+  const words =
+    TAKES_CONFIG_FILE.includes(subcommand) && isDev && !names(rest, "--config-file")
+      ? [subcommand, "--config-file", file, ...rest]
+      : args;
   return handOver("pulumi", words, { cwd: ROOT, env: lab.pulumiEnv() });
 }
 
@@ -78,7 +88,11 @@ function names(args: readonly string[], option: string): boolean {
 }
 
 /** Runs a program with this terminal, and ends as it ends. Ctrl-C is the program's to act on. */
-async function handOver(program: string, args: readonly string[], options: { cwd: string; env?: Record<string, string> }): Promise<number> {
+async function handOver(
+  program: string,
+  args: readonly string[],
+  options: { cwd: string; env?: Record<string, string> },
+): Promise<number> {
   process.on("SIGINT", () => {});
   const { exitCode, code } = await execa(program, args, { ...options, stdio: "inherit", reject: false });
   if (code === "ENOENT") throw new MissingNeed(`There is no ${program} on the PATH.`);

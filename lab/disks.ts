@@ -16,9 +16,18 @@ export async function ensureDisks(machine: Machine): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   // The image's path is told relative to the overlay, so that the checkout can be moved.
-  await execa("qemu-img", ["create", "-q", "-f", "qcow2", "-b", relative(folder, ROOT_DISK), "-F", "raw", "root.qcow2"], { cwd: folder });
+  await execa(
+    "qemu-img",
+    ["create", "-q", "-f", "qcow2", "-b", relative(folder, ROOT_DISK), "-F", "raw", "root.qcow2"],
+    { cwd: folder },
+  );
   if (machine === "nas") await makeVolume1(join(folder, "volume1.img"));
-  else await Promise.all([makeSparse(join(folder, "nvme.img"), NVME_BYTES), makeSparse(join(folder, "spare.img"), SPARE_BYTES), makeSata(join(folder, "sata.img"))]);
+  else
+    await Promise.all([
+      makeSparse(join(folder, "nvme.img"), NVME_BYTES),
+      makeSparse(join(folder, "spare.img"), SPARE_BYTES),
+      makeSata(join(folder, "sata.img")),
+    ]);
   await writeFile(made, "");
 }
 
@@ -34,11 +43,23 @@ async function makeSparse(path: string, bytes: number): Promise<void> {
 
 async function makeSata(path: string): Promise<void> {
   await makeSparse(path, SATA_BYTES);
-  await execa("sfdisk", ["--quiet", path], { input: `label: gpt\nsize=${FOREIGN_PARTITION_MIB}MiB, name=foreign\nname=warm\n` });
+  await execa("sfdisk", ["--quiet", path], {
+    input: `label: gpt\nsize=${FOREIGN_PARTITION_MIB}MiB, name=foreign\nname=warm\n`,
+  });
 }
 
 async function makeVolume1(path: string): Promise<void> {
   await makeSparse(path, VOLUME1_BYTES);
   // Few inodes, all written now: else the NAS's kernel writes inode tables for minutes after each reset.
-  await execa("mkfs.ext4", ["-q", "-F", "-L", "volume1", "-T", "largefile4", "-E", "lazy_itable_init=0,lazy_journal_init=0", path]);
+  await execa("mkfs.ext4", [
+    "-q",
+    "-F",
+    "-L",
+    "volume1",
+    "-T",
+    "largefile4",
+    "-E",
+    "lazy_itable_init=0,lazy_journal_init=0",
+    path,
+  ]);
 }

@@ -21,7 +21,11 @@ export const KNOWN_HOSTS = join(KEYS, "known_hosts");
 export async function makeKeys(): Promise<void> {
   if (existsSync(KNOWN_HOSTS)) return;
   await mkdir(KEYS, { recursive: true, mode: 0o700 });
-  for (const [path, comment] of [[STACK_KEY, "jts-lab stack"], [LAB_KEY, "jts-lab"], [HOST_KEY, "jts-lab host"]] as const) {
+  for (const [path, comment] of [
+    [STACK_KEY, "jts-lab stack"],
+    [LAB_KEY, "jts-lab"],
+    [HOST_KEY, "jts-lab host"],
+  ] as const) {
     await Promise.all([rm(path, { force: true }), rm(`${path}.pub`, { force: true })]);
     await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path]);
   }

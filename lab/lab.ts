@@ -18,7 +18,19 @@ import { disconnect, greets, run } from "./ssh.ts";
 import { STATE } from "./stack.ts";
 
 export { run, type RunOptions } from "./ssh.ts";
-export { MACHINES, NVME_BYTES, NVME_PATH, NVME_SERIAL, SPARE_BYTES, SPARE_PATH, SPARE_SERIAL, SATA_BYTES, SATA_PARTITION_PATH, SATA_SERIAL, type Machine } from "./machine.ts";
+export {
+  MACHINES,
+  NVME_BYTES,
+  NVME_PATH,
+  NVME_SERIAL,
+  SPARE_BYTES,
+  SPARE_PATH,
+  SPARE_SERIAL,
+  SATA_BYTES,
+  SATA_PARTITION_PATH,
+  SATA_SERIAL,
+  type Machine,
+} from "./machine.ts";
 export { pulumiEnv } from "./stack.ts";
 
 /** An emulated boot takes half a minute; a loaded machine may need several times that. */
@@ -110,7 +122,12 @@ export async function status(): Promise<MachineStatus[]> {
   return Promise.all(
     MACHINES.map(async (machine) => {
       const pid = await processOf(machine);
-      return { machine, pid, sshPort: await sshPort(machine), answers: pid !== undefined && (await greets(machine, 5)) };
+      return {
+        machine,
+        pid,
+        sshPort: await sshPort(machine),
+        answers: pid !== undefined && (await greets(machine, 5)),
+      };
     }),
   );
 }
@@ -124,7 +141,11 @@ async function startMachines(): Promise<boolean> {
   for (const machine of MACHINES) if ((await processOf(machine)) === undefined) idle.push(machine);
   if (idle.length > 0) await accelerator();
   for (const machine of idle) await powerOn(machine);
-  await Promise.all(MACHINES.map(async (machine) => idle.includes(machine) || !(await greets(machine, 5)) ? waitUntilBooted(machine) : undefined));
+  await Promise.all(
+    MACHINES.map(async (machine) =>
+      idle.includes(machine) || !(await greets(machine, 5)) ? waitUntilBooted(machine) : undefined,
+    ),
+  );
   return idle.length > 0;
 }
 
@@ -156,11 +177,19 @@ async function powerOff(machine: Machine, hard: boolean): Promise<void> {
 }
 
 /** Waits for SSH, then, unless disks are pulled, until systemd has started all that it starts at boot. */
-async function waitUntilBooted(machine: Machine, { previousBoot, pulled = [] }: { previousBoot?: string | undefined; pulled?: readonly DataDisk[] } = {}): Promise<void> {
+async function waitUntilBooted(
+  machine: Machine,
+  { previousBoot, pulled = [] }: { previousBoot?: string | undefined; pulled?: readonly DataDisk[] } = {},
+): Promise<void> {
   await step(`Waiting for the ${machine}'s SSH`, async () => {
     let deadline = Date.now() + BOOT_SECONDS * 1000;
     for (let starts = 1; ; await sleep(500)) {
-      const fault = (await processOf(machine)) === undefined ? "its QEMU has ended" : Date.now() > deadline ? `it did not answer within ${BOOT_SECONDS} s` : undefined;
+      const fault =
+        (await processOf(machine)) === undefined
+          ? "its QEMU has ended"
+          : Date.now() > deadline
+            ? `it did not answer within ${BOOT_SECONDS} s`
+            : undefined;
       if (fault !== undefined) {
         const failed = await failedBoot(machine, fault);
         if (starts++ >= STARTS) throw failed;
@@ -172,7 +201,8 @@ async function waitUntilBooted(machine: Machine, { previousBoot, pulled = [] }: 
       if (!(await greets(machine, 3))) continue;
       if (previousBoot !== undefined && (await bootId(machine).catch(() => previousBoot)) === previousBoot) continue;
       // Those that wait for a pulled disk do so for minutes.
-      if (pulled.length === 0) await run(machine, "systemctl is-system-running --wait", { mayFail: true, timeoutSeconds: BOOT_SECONDS });
+      if (pulled.length === 0)
+        await run(machine, "systemctl is-system-running --wait", { mayFail: true, timeoutSeconds: BOOT_SECONDS });
       return;
     }
   });
@@ -185,7 +215,9 @@ async function bootId(machine: Machine): Promise<string> {
 async function failedBoot(machine: Machine, why: string): Promise<Error> {
   const log = join(folderOf(machine), "console.log");
   const lastLines = (await readFile(log, "utf8").catch(() => "")).trimEnd().split("\n").slice(-5).join("\n");
-  return new MissingNeed(`The ${machine} did not boot: ${why}. Its console's last lines (all are in ${log}):\n${lastLines}`);
+  return new MissingNeed(
+    `The ${machine} did not boot: ${why}. Its console's last lines (all are in ${log}):\n${lastLines}`,
+  );
 }
 
 async function requireRunning(machine: Machine): Promise<number> {

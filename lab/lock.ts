@@ -9,7 +9,10 @@ import { LAB } from "./folders.ts";
  */
 export async function locked<T>(work: () => Promise<T>): Promise<T> {
   await mkdir(LAB, { recursive: true });
-  const holder = execa("flock", [join(LAB, "lock"), "sh", "-c", "echo held; cat >/dev/null"], { stdin: "pipe", reject: false });
+  const holder = execa("flock", [join(LAB, "lock"), "sh", "-c", "echo held; cat >/dev/null"], {
+    stdin: "pipe",
+    reject: false,
+  });
   const notice = setTimeout(() => console.log("Another command is at work on the lab; waiting for it …"), 1000);
   await new Promise((resolve) => holder.stdout.once("data", resolve));
   clearTimeout(notice);

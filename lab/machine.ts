@@ -26,7 +26,8 @@ export const SATA_PARTITION_PATH = `/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_${S
 export const folderOf = (machine: Machine): string => join(LAB, machine);
 
 /** A sparse disk that hands zeroes and discards on as holes: mkfs of 800 GiB takes seconds and no space. */
-const blankDisk = (id: string, file: string) => `file=${file},id=${id},if=none,format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap`;
+const blankDisk = (id: string, file: string) =>
+  `file=${file},id=${id},if=none,format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap`;
 
 /** The storage host's disks besides its root. */
 export type DataDisk = "nvme" | "sata" | "spare";
@@ -34,7 +35,14 @@ export type DataDisk = "nvme" | "sata" | "spare";
 const DATA_DISKS: Record<DataDisk, readonly string[]> = {
   nvme: ["-drive", blankDisk("nvme", "storage-host/nvme.img"), "-device", `nvme,drive=nvme,serial=${NVME_SERIAL}`],
   // Debian's cloud kernel has no AHCI: the SATA disk is a SCSI one, /dev/sda all the same.
-  sata: ["-drive", blankDisk("sata", "storage-host/sata.img"), "-device", "virtio-scsi-pci", "-device", `scsi-hd,drive=sata,serial=${SATA_SERIAL},rotation_rate=1`],
+  sata: [
+    "-drive",
+    blankDisk("sata", "storage-host/sata.img"),
+    "-device",
+    "virtio-scsi-pci",
+    "-device",
+    `scsi-hd,drive=sata,serial=${SATA_SERIAL},rotation_rate=1`,
+  ],
   spare: ["-drive", blankDisk("spare", "storage-host/spare.img"), "-device", `nvme,drive=spare,serial=${SPARE_SERIAL}`],
 };
 const VOLUME1 = ["-drive", blankDisk("volume1", "nas/volume1.img"), "-device", "virtio-blk-pci,drive=volume1"];
@@ -50,27 +58,68 @@ const EMULATED_PROCESSOR = "Nehalem";
 /** Words that the machine's kernel, and systemd on it, read: the image is the same for both. */
 function kernelCommandLine(machine: Machine): string {
   const id = createHash("md5").update(`jts-lab ${machine}`).digest("hex");
-  const words = ["root=LABEL=root", "rw", "console=ttyS0", "quiet", "net.ifnames=0", "mitigations=off", `systemd.hostname=${machine}`, `systemd.machine_id=${id}`];
+  const words = [
+    "root=LABEL=root",
+    "rw",
+    "console=ttyS0",
+    "quiet",
+    "net.ifnames=0",
+    "mitigations=off",
+    `systemd.hostname=${machine}`,
+    `systemd.machine_id=${id}`,
+  ];
   if (machine === "nas") words.push("systemd.wants=nfs-server.service");
   return words.join(" ");
 }
 
 /** QEMU's arguments; paths are relative to the lab's folder, since a unix socket's path may have 108 bytes. */
-export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg", sshPort: number, pulled: readonly DataDisk[]): string[] {
+export function qemuArguments(
+  machine: Machine,
+  accelerator: "kvm" | "tcg",
+  sshPort: number,
+  pulled: readonly DataDisk[],
+): string[] {
   const link = `local.type=unix,local.path=${machine}/link,remote.type=unix,remote.path=${OTHER[machine]}/link`;
   return [
-    ...["-name", `jts-lab-${machine}`, "-pidfile", `${machine}/pid`, "-nodefaults", "-no-user-config", "-display", "none"],
+    ...[
+      "-name",
+      `jts-lab-${machine}`,
+      "-pidfile",
+      `${machine}/pid`,
+      "-nodefaults",
+      "-no-user-config",
+      "-display",
+      "none",
+    ],
     ...["-serial", `file:${machine}/console.log`],
-    ...["-machine", "q35", "-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=512", "-cpu", accelerator === "kvm" ? "host" : EMULATED_PROCESSOR],
+    ...[
+      "-machine",
+      "q35",
+      "-accel",
+      accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=512",
+      "-cpu",
+      accelerator === "kvm" ? "host" : EMULATED_PROCESSOR,
+    ],
     ...["-smp", String(PROCESSORS[machine]), "-m", String(MEMORY_MIB[machine])],
     ...["-kernel", KERNEL, "-initrd", INITRD, "-append", kernelCommandLine(machine)],
     ...["-drive", `file=${machine}/root.qcow2,if=virtio,format=qcow2,cache=unsafe,discard=unmap`],
-    ...(machine === "nas" ? VOLUME1 : Object.entries(DATA_DISKS).flatMap(([disk, words]) => (pulled.includes(disk as DataDisk) ? [] : words))),
+    ...(machine === "nas"
+      ? VOLUME1
+      : Object.entries(DATA_DISKS).flatMap(([disk, words]) => (pulled.includes(disk as DataDisk) ? [] : words))),
     // Nothing but SSH from this machine comes in, and nothing goes out.
-    ...["-netdev", `user,id=user,restrict=on,hostfwd=tcp:127.0.0.1:${sshPort}-:22`, "-device", `virtio-net-pci,netdev=user,mac=52:54:00:6a:74:0${MAC_SUFFIX[machine]}`],
+    ...[
+      "-netdev",
+      `user,id=user,restrict=on,hostfwd=tcp:127.0.0.1:${sshPort}-:22`,
+      "-device",
+      `virtio-net-pci,netdev=user,mac=52:54:00:6a:74:0${MAC_SUFFIX[machine]}`,
+    ],
     // Datagrams, since a stream would not come back when one of the two machines is started anew.
-    ...["-netdev", `dgram,id=link,${link}`, "-device", `virtio-net-pci,netdev=link,mac=52:54:00:6a:74:1${MAC_SUFFIX[machine]}`],
+    ...[
+      "-netdev",
+      `dgram,id=link,${link}`,
+      "-device",
+      `virtio-net-pci,netdev=link,mac=52:54:00:6a:74:1${MAC_SUFFIX[machine]}`,
+    ],
     ...["-device", "virtio-rng-pci"],
   ];
 }
-

@@ -48,7 +48,7 @@ export async function killQemu(machine: Machine): Promise<void> {
   if (pid !== undefined) {
     process.kill(pid, "SIGKILL");
     // Its name is gone before its hold on the disks is: what counts is its number.
-    for (const deadline = Date.now() + 30_000; isAlive(pid) && Date.now() < deadline; ) await sleep(50);
+    for (const deadline = Date.now() + 30_000; isAlive(pid) && Date.now() < deadline;) await sleep(50);
   }
   await rm(join(folderOf(machine), "pid"), { force: true });
 }

@@ -37,11 +37,20 @@ export async function sshArguments(machine: Machine, user = "root"): Promise<str
     ControlPersist: "60",
     LogLevel: "ERROR",
   };
-  return ["-F", "none", ...Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]), `${user}@127.0.0.1`];
+  return [
+    "-F",
+    "none",
+    ...Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]),
+    `${user}@127.0.0.1`,
+  ];
 }
 
 /** Runs a shell command on the machine over the lab's own connection. */
-export async function run(machine: Machine, command: string, options: RunOptions = {}): Promise<Result & { stdout: string; stderr: string }> {
+export async function run(
+  machine: Machine,
+  command: string,
+  options: RunOptions = {},
+): Promise<Result & { stdout: string; stderr: string }> {
   const { user, stdin, timeoutSeconds = 600, mayFail = false } = options;
   return (await execa("ssh", [...(await sshArguments(machine, user)), "--", command], {
     cwd: LAB,
@@ -55,7 +64,12 @@ export async function run(machine: Machine, command: string, options: RunOptions
 export async function disconnect(machine: Machine): Promise<void> {
   if ((await sshPort(machine)) === undefined) return;
   for (const user of ["root", "jts"]) {
-    await execa("ssh", ["-O", "exit", ...(await sshArguments(machine, user))], { cwd: LAB, reject: false, stdin: "ignore", timeout: 5000 });
+    await execa("ssh", ["-O", "exit", ...(await sshArguments(machine, user))], {
+      cwd: LAB,
+      reject: false,
+      stdin: "ignore",
+      timeout: 5000,
+    });
   }
 }
 

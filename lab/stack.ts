@@ -18,17 +18,26 @@ const LAB_HOST = "lab";
 /** The environment in which `pulumi` works on the lab's own backend. */
 export function pulumiEnv(stack = STACK): Record<string, string> {
   // Not a secret: nothing in the lab is, and its stacks never leave this folder.
-  return { ...pulumiEnvironment(), PULUMI_BACKEND_URL: `file://${STATE}`, PULUMI_CONFIG_PASSPHRASE: "jts-lab", PULUMI_STACK: stack };
+  return {
+    ...pulumiEnvironment(),
+    PULUMI_BACKEND_URL: `file://${STATE}`,
+    PULUMI_CONFIG_PASSPHRASE: "jts-lab",
+    PULUMI_STACK: stack,
+  };
 }
 
 /** A stack of the lab exists, its configuration that of stack `dev` with the lab's connection. Gives that file's path. */
 export async function prepareStack(connection: Connection, stack = STACK): Promise<string> {
   await mkdir(STATE, { recursive: true });
   const committed = join(ROOT, `Pulumi.${STACK}.yaml`);
-  if (!existsSync(committed)) throw new MissingNeed(`There is no Pulumi.${STACK}.yaml in ${ROOT}, so the lab has no stack to bring up.`);
+  if (!existsSync(committed))
+    throw new MissingNeed(`There is no Pulumi.${STACK}.yaml in ${ROOT}, so the lab has no stack to bring up.`);
   const config = parseDocument(await readFile(committed, "utf8"));
   const at = ["config", "jts-storage:hosts", LAB_HOST];
-  if (!config.hasIn(at)) throw new MissingNeed(`Pulumi.${STACK}.yaml has no host "${LAB_HOST}" under jts-storage:hosts, so the lab can't stand in for it.`);
+  if (!config.hasIn(at))
+    throw new MissingNeed(
+      `Pulumi.${STACK}.yaml has no host "${LAB_HOST}" under jts-storage:hosts, so the lab can't stand in for it.`,
+    );
   config.setIn([...at, "connection"], connection);
   config.set("encryptionsalt", await initStack(stack));
   const file = join(LAB, `Pulumi.${stack}.yaml`);
@@ -47,7 +56,11 @@ async function initStack(stack: string): Promise<string> {
   await copyFile(join(ROOT, "Pulumi.yaml"), join(project, "Pulumi.yaml"));
   if (!existsSync(join(STATE, ".pulumi", "stacks", "jts-storage", `${stack}.json`))) {
     await rm(settings, { force: true });
-    await execa("pulumi", ["stack", "init", "--no-select", "--stack", stack], { cwd: project, env: pulumiEnv(stack), stdin: "ignore" });
+    await execa("pulumi", ["stack", "init", "--no-select", "--stack", stack], {
+      cwd: project,
+      env: pulumiEnv(stack),
+      stdin: "ignore",
+    });
   }
   return String(parseDocument(await readFile(settings, "utf8")).get("encryptionsalt"));
 }

@@ -176,9 +176,19 @@ abstract class HostResource extends pulumi.CustomResource {
   /** In a preview alone: why this can't be. */
   declare private readonly refused: pulumi.Output<readonly { readonly property: string; readonly reason: string }[]>;
 
-  constructor(kind: string, name: string, { configKeys = {}, ...properties }: pulumi.Inputs & Pick<HostArgs, "configKeys">, options?: pulumi.CustomResourceOptions) {
+  constructor(
+    kind: string,
+    name: string,
+    { configKeys = {}, ...properties }: pulumi.Inputs & Pick<HostArgs, "configKeys">,
+    options?: pulumi.CustomResourceOptions,
+  ) {
     const preview = pulumi.runtime.isDryRun() ? { isPreview: true, refused: undefined } : {};
-    super(`pulumi-nodejs:dynamic/jts-storage:${kind}`, name, { ...properties, ...preview, drift: undefined, __provider: providerText(kind) }, options);
+    super(
+      `pulumi-nodejs:dynamic/jts-storage:${kind}`,
+      name,
+      { ...properties, ...preview, drift: undefined, __provider: providerText(kind) },
+      options,
+    );
     if (pulumi.runtime.isDryRun()) {
       this.refused.apply((refused) => {
         for (const { property, reason } of refused ?? []) {

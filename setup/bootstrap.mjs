@@ -18,7 +18,10 @@ const node = join(bin, "node");
 
 if (!packagesAreThoseOfTheLock()) {
   console.log("Installing the npm packages of package-lock.json …");
-  const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   if (status !== 0) {
     console.error("npm ci failed; its words are above. With the network there, run the same command again.");
     process.exit(1);

@@ -2,19 +2,38 @@ import { execa } from "execa";
 import { MissingNeed, step } from "./progress.ts";
 
 /** What the lab and the checks need of Debian: QEMU, what builds its images, and what the host's scripts are tested with. */
-const PACKAGES = ["qemu-system-x86", "qemu-utils", "debootstrap", "debian-archive-keyring", "fdisk", "e2fsprogs", "openssh-client", "python3", "zstd", "jq", "rsync", "shellcheck"];
+const PACKAGES = [
+  "qemu-system-x86",
+  "qemu-utils",
+  "debootstrap",
+  "debian-archive-keyring",
+  "fdisk",
+  "e2fsprogs",
+  "openssh-client",
+  "python3",
+  "zstd",
+  "jq",
+  "rsync",
+  "shellcheck",
+];
 
 /** A command as root runs it: as it is, or through sudo. */
 export async function asRoot(program: string, ...args: string[]): Promise<[string, string[]]> {
   if (process.getuid?.() === 0) return [program, args];
   const { exitCode } = await execa("sudo", ["--non-interactive", "true"], { reject: false });
   if (exitCode === 0) return ["sudo", ["--non-interactive", program, ...args]];
-  throw new MissingNeed("This needs root, or sudo without a password, to install Debian packages and to build the lab's disk image.");
+  throw new MissingNeed(
+    "This needs root, or sudo without a password, to install Debian packages and to build the lab's disk image.",
+  );
 }
 
 /** Installs the Debian packages that are absent, once it has named them. */
 export async function installDebianPackages(): Promise<void> {
-  const { stdout } = await execa("dpkg-query", ["--show", "--showformat", "${db:Status-Abbrev} ${Package}\n", ...PACKAGES], { reject: false });
+  const { stdout } = await execa(
+    "dpkg-query",
+    ["--show", "--showformat", "${db:Status-Abbrev} ${Package}\n", ...PACKAGES],
+    { reject: false },
+  );
   if (stdout === undefined) throw new MissingNeed("This needs Debian or one of its kin: there is no dpkg-query here.");
   const installed = stdout.split("\n").flatMap((line) => (line.startsWith("ii ") ? [line.slice(3).trim()] : []));
   const absent = PACKAGES.filter((name) => !installed.includes(name));

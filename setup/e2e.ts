@@ -19,7 +19,12 @@ const LAST = "survival";
 
 /** @returns vitest's exit code */
 async function vitest(words: readonly string[]): Promise<number> {
-  const { exitCode } = await execa("vitest", ["run", "--project", "e2e", "--reporter", "verbose", ...words], { cwd: ROOT, env: pulumiEnvironment(), stdio: "inherit", reject: false });
+  const { exitCode } = await execa("vitest", ["run", "--project", "e2e", "--reporter", "verbose", ...words], {
+    cwd: ROOT,
+    env: pulumiEnvironment(),
+    stdio: "inherit",
+    reject: false,
+  });
   return exitCode ?? 1;
 }
 
@@ -27,7 +32,9 @@ async function vitest(words: readonly string[]): Promise<number> {
 async function everything(): Promise<number> {
   const minutes = Number(process.env.JTS_STORAGE_E2E_MINUTES ?? Infinity);
   if (!(minutes > 0)) throw new MissingNeed("JTS_STORAGE_E2E_MINUTES must be a number of minutes.");
-  const others = readdirSync(join(ROOT, FOLDER)).flatMap((name) => (name.endsWith(".test.ts") ? [name.replace(".test.ts", "")] : [])).filter((name) => ![...FIRST, LAST].includes(name));
+  const others = readdirSync(join(ROOT, FOLDER))
+    .flatMap((name) => (name.endsWith(".test.ts") ? [name.replace(".test.ts", "")] : []))
+    .filter((name) => ![...FIRST, LAST].includes(name));
   const files = [...FIRST, ...others.sort(), LAST];
   const end = Date.now() + minutes * 60_000;
   while (files[0] !== undefined && Date.now() < end) {
@@ -35,7 +42,10 @@ async function everything(): Promise<number> {
     if (exitCode !== 0) return exitCode;
     files.shift();
   }
-  if (files.length > 0) console.log(`NOT RUN, since JTS_STORAGE_E2E_MINUTES=${minutes} were over: ${files.join(", ")}. To run them: npm run test:e2e -- ${files.join(" ")}`);
+  if (files.length > 0)
+    console.log(
+      `NOT RUN, since JTS_STORAGE_E2E_MINUTES=${minutes} were over: ${files.join(", ")}. To run them: npm run test:e2e -- ${files.join(" ")}`,
+    );
   return 0;
 }
 

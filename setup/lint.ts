@@ -1,4 +1,7 @@
-/** `npm run lint`: eslint, shellcheck on every shell file, actionlint on the workflows. All of them run, whatever fails. */
+/**
+ * `npm run lint`: prettier, eslint, shellcheck on every shell file, actionlint on the workflows. All of them run, whatever
+ * fails.
+ */
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
@@ -22,13 +25,16 @@ interface Outcome {
 
 await main(async () => {
   const checks: readonly (readonly [string, Promise<Outcome>])[] = [
+    ["prettier", prettier()],
     ["eslint", eslint()],
     ["shellcheck", shellcheck()],
     ["actionlint", actionlint()],
   ];
   let failed = false;
   for (const [name, check] of checks) {
-    const { problems, skipped } = await check.catch((error: unknown): Outcome => ({ problems: (error as Error).message }));
+    const { problems, skipped } = await check.catch((error: unknown): Outcome => ({
+      problems: (error as Error).message,
+    }));
     if (skipped !== undefined) console.log(`${name} was skipped: ${skipped}`);
     if (problems === "") continue;
     failed = true;
@@ -37,12 +43,21 @@ await main(async () => {
   return failed ? 1 : 0;
 });
 
+async function prettier(): Promise<Outcome> {
+  return { problems: await problemsOf("prettier", "--check", "--log-level=warn", ".") };
+}
+
 async function eslint(): Promise<Outcome> {
   return { problems: await problemsOf("eslint", "--max-warnings=0", ".") };
 }
 
 async function problemsOf(program: string, ...args: readonly string[]): Promise<string> {
-  const { exitCode, all, message } = await execa(program, args, { cwd: ROOT, stdin: "ignore", reject: false, all: true });
+  const { exitCode, all, message } = await execa(program, args, {
+    cwd: ROOT,
+    stdin: "ignore",
+    reject: false,
+    all: true,
+  });
   if (exitCode === 0) return "";
   return all?.trim() || (message ?? `${program} ended with exit code ${exitCode}`);
 }
@@ -66,11 +81,17 @@ async function shellcheck(): Promise<Outcome> {
     const text = await readFile(join(ROOT, file), "utf8");
     if (/^#!|^# shellcheck shell=/.test(text)) withInterpreter.push(file);
     // program.ts gives those that don't set their own options ledger.sh's functions and options.
-    else if (file.startsWith(PROGRAMS) && basename(file) !== "ledger.sh" && !/^set -/m.test(text)) ledgerPrograms.push(file);
+    else if (file.startsWith(PROGRAMS) && basename(file) !== "ledger.sh" && !/^set -/m.test(text))
+      ledgerPrograms.push(file);
     else withoutInterpreter.push(file);
   }
-  const findings = await Promise.all([runShellcheck(withInterpreter), runShellcheck(withoutInterpreter, "--shell=bash"), checkLedgerPrograms(ledgerPrograms)]);
-  const line = ({ file, line, column, level, code, message }: Finding) => `${file}:${line}:${column}: ${level}: ${message} [SC${code}]`;
+  const findings = await Promise.all([
+    runShellcheck(withInterpreter),
+    runShellcheck(withoutInterpreter, "--shell=bash"),
+    checkLedgerPrograms(ledgerPrograms),
+  ]);
+  const line = ({ file, line, column, level, code, message }: Finding) =>
+    `${file}:${line}:${column}: ${level}: ${message} [SC${code}]`;
   return { problems: findings.flat().map(line).sort().join("\n") };
 }
 
@@ -92,10 +113,15 @@ async function findShellFiles(folder = ""): Promise<string[]> {
 
 async function runShellcheck(files: readonly string[], ...options: readonly string[]): Promise<readonly Finding[]> {
   if (files.length === 0) return [];
-  const { stdout, stderr, exitCode } = await execa("shellcheck", ["--format=json1", "--external-sources", ...options, "--", ...files], { cwd: ROOT, stdin: "ignore", reject: false });
+  const { stdout, stderr, exitCode } = await execa(
+    "shellcheck",
+    ["--format=json1", "--external-sources", ...options, "--", ...files],
+    { cwd: ROOT, stdin: "ignore", reject: false },
+  );
   // 1 says that there are findings.
   if (exitCode === 0 || exitCode === 1) return (JSON.parse(stdout) as { comments: Finding[] }).comments;
-  if (exitCode === undefined) throw new Error("There is no shellcheck: `npm run setup` installs it, and so does apt-get install shellcheck.");
+  if (exitCode === undefined)
+    throw new Error("There is no shellcheck: `npm run setup` installs it, and so does apt-get install shellcheck.");
   throw new Error(stderr || `shellcheck ended with exit code ${exitCode}`);
 }
 
@@ -106,9 +132,17 @@ async function checkLedgerPrograms(files: readonly string[]): Promise<readonly F
   await mkdir(MADE, { recursive: true });
   const folder = await mkdtemp(join(MADE, "lint-"));
   try {
-    for (const file of files) await writeFile(join(folder, basename(file)), prelude + (await readFile(join(ROOT, file), "utf8")));
-    const findings = await runShellcheck(files.map((file) => relative(ROOT, join(folder, basename(file)))), "--shell=bash");
-    return findings.flatMap((finding) => (finding.line > preludeLines ? [{ ...finding, file: join(PROGRAMS, basename(finding.file)), line: finding.line - preludeLines }] : []));
+    for (const file of files)
+      await writeFile(join(folder, basename(file)), prelude + (await readFile(join(ROOT, file), "utf8")));
+    const findings = await runShellcheck(
+      files.map((file) => relative(ROOT, join(folder, basename(file)))),
+      "--shell=bash",
+    );
+    return findings.flatMap((finding) =>
+      finding.line > preludeLines
+        ? [{ ...finding, file: join(PROGRAMS, basename(finding.file)), line: finding.line - preludeLines }]
+        : [],
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -124,7 +158,9 @@ async function actionlint(): Promise<Outcome> {
     if (problems !== "") return { problems };
   }
   // Named, since it finds them by itself in a clone alone.
-  const workflows = (await readdir(join(ROOT, WORKFLOWS))).filter((name) => /\.ya?ml$/.test(name)).map((name) => join(WORKFLOWS, name));
+  const workflows = (await readdir(join(ROOT, WORKFLOWS)))
+    .filter((name) => /\.ya?ml$/.test(name))
+    .map((name) => join(WORKFLOWS, name));
   return { problems: await problemsOf(program, "-no-color", ...workflows) };
 }
 
@@ -139,12 +175,25 @@ async function missingGo(): Promise<string | undefined> {
 async function buildActionlint(program: string): Promise<string> {
   await mkdir(join(MADE, "bin"), { recursive: true });
   const built = `${program}.${process.pid}`;
-  const { exitCode, all } = await execa("go", ["build", "-mod=readonly", "-buildvcs=false", "-ldflags", "-s -w", "-o", built, "github.com/rhysd/actionlint/cmd/actionlint"], {
-    cwd: join(ROOT, "setup", "actionlint"),
-    stdin: "ignore",
-    reject: false,
-    all: true,
-  });
+  const { exitCode, all } = await execa(
+    "go",
+    [
+      "build",
+      "-mod=readonly",
+      "-buildvcs=false",
+      "-ldflags",
+      "-s -w",
+      "-o",
+      built,
+      "github.com/rhysd/actionlint/cmd/actionlint",
+    ],
+    {
+      cwd: join(ROOT, "setup", "actionlint"),
+      stdin: "ignore",
+      reject: false,
+      all: true,
+    },
+  );
   if (exitCode !== 0) return `actionlint can't be built: ${all.trim().split("\n").slice(-3).join(" ")}`;
   await rename(built, program);
   return "";

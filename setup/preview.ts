@@ -44,11 +44,20 @@ function readArguments() {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { markdown: { type: "string", multiple: true, default: [] }, backend: { type: "string" }, help: { type: "boolean", short: "h", default: false } },
+      options: {
+        markdown: { type: "string", multiple: true, default: [] },
+        backend: { type: "string" },
+        help: { type: "boolean", short: "h", default: false },
+      },
     });
     // An unset variable of a workflow arrives as an empty one.
     const backend = values.backend ?? process.env.JTS_PREVIEW_BACKEND;
-    return { stacks: positionals, markdown: values.markdown, help: values.help, backend: backend === "" ? undefined : backend };
+    return {
+      stacks: positionals,
+      markdown: values.markdown,
+      help: values.help,
+      backend: backend === "" ? undefined : backend,
+    };
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     return undefined;
@@ -59,7 +68,10 @@ async function chooseStacks(wanted: readonly string[]): Promise<string[]> {
   const all = (await readdir(ROOT)).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []).sort();
   if (all.length === 0) throw new MissingNeed(`There is no Pulumi.STACK.yaml in ${ROOT}.`);
   const absent = wanted.filter((stack) => !all.includes(stack));
-  if (absent.length > 0) throw new MissingNeed(`There is no ${absent.map((stack) => `Pulumi.${stack}.yaml`).join(", ")}; the stacks are ${all.join(", ")}.`);
+  if (absent.length > 0)
+    throw new MissingNeed(
+      `There is no ${absent.map((stack) => `Pulumi.${stack}.yaml`).join(", ")}; the stacks are ${all.join(", ")}.`,
+    );
   return wanted.length === 0 ? all : [...new Set(wanted)];
 }
 
@@ -68,7 +80,8 @@ async function previewAll(stacks: readonly string[], backend: string | undefined
   await mkdir(MADE, { recursive: true });
   const folder = await mkdtemp(join(MADE, "preview-"));
   const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort(new MissingNeed("Stopped.")));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => stop.abort(new MissingNeed("Stopped.")));
   const plans: Plan[] = [];
   let next = 0;
   let printed = 0;

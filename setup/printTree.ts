@@ -8,7 +8,9 @@ export function printTree(value: Json, indent = ""): string[] {
   if (rows !== undefined) return printTable(rows).map((line) => indent + line);
   if (isScalar(value)) return [indent + printScalar(value)];
   if (isList(value)) return value.flatMap((item) => printTree(item, indent));
-  return Object.entries(value).flatMap(([key, item]) => (isScalar(item) ? [`${indent}${key}: ${printScalar(item)}`] : [`${indent}${key}`, ...printTree(item, `${indent}  `)]));
+  return Object.entries(value).flatMap(([key, item]) =>
+    isScalar(item) ? [`${indent}${key}: ${printScalar(item)}`] : [`${indent}${key}`, ...printTree(item, `${indent}  `)],
+  );
 }
 
 /** The rows of a list of records, or of a map of records, whose keys are then the first column. */
@@ -21,16 +23,25 @@ function rowsOf(value: Json): readonly Row[] | undefined {
 
 function printTable(rows: readonly Row[]): string[] {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const cells = [columns, ...rows.map((row) => columns.map((column) => (row[column] === undefined ? "" : printScalar(row[column]))))];
+  const cells = [
+    columns,
+    ...rows.map((row) => columns.map((column) => (row[column] === undefined ? "" : printScalar(row[column])))),
+  ];
   const widths = columns.map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)));
-  return cells.map((row) => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join("  ").trimEnd());
+  return cells.map((row) =>
+    row
+      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
 }
 
 type Scalar = null | boolean | number | string | readonly (null | boolean | number | string)[];
 
 const isList = (value: Json): value is readonly Json[] => Array.isArray(value);
 const isRecord = (value: Json): value is Row => typeof value === "object" && value !== null && !isList(value);
-const isScalar = (value: Json): value is Scalar => !isRecord(value) && !(isList(value) && value.some((item) => typeof item === "object" && item !== null));
+const isScalar = (value: Json): value is Scalar =>
+  !isRecord(value) && !(isList(value) && value.some((item) => typeof item === "object" && item !== null));
 const isFlat = (value: Json): value is Row => isRecord(value) && Object.values(value).every(isScalar);
 
 function printScalar(value: Json): string {

@@ -6,7 +6,10 @@ export async function step<T>(what: string, work: () => Promise<T>): Promise<T> 
   const began = Date.now();
   const seconds = () => Math.round((Date.now() - began) / 1000);
   console.log(`${what} …`);
-  const ticker = setInterval(() => console.log(`  … ${what[0]?.toLowerCase()}${what.slice(1)}: ${seconds()} s`), 15_000);
+  const ticker = setInterval(
+    () => console.log(`  … ${what[0]?.toLowerCase()}${what.slice(1)}: ${seconds()} s`),
+    15_000,
+  );
   try {
     const result = await work();
     if (seconds() >= 5) console.log(`  done in ${seconds()} s`);

@@ -15,15 +15,21 @@ await main(async () => {
   const configFile = await prepareStack(await lab.connection());
   const pulumi = { cwd: ROOT, env: lab.pulumiEnv() };
   process.on("SIGINT", () => {});
-  const { exitCode } = await execa("pulumi", ["up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", "dev", "--config-file", configFile], {
-    ...pulumi,
-    stdio: ["ignore", "inherit", "inherit"],
-    reject: false,
-  });
+  const { exitCode } = await execa(
+    "pulumi",
+    ["up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", "dev", "--config-file", configFile],
+    {
+      ...pulumi,
+      stdio: ["ignore", "inherit", "inherit"],
+      reject: false,
+    },
+  );
   if (exitCode !== 0) return exitCode ?? 1;
   const { stdout } = await execa("pulumi", ["stack", "output", "--json", "--stack", "dev"], pulumi);
   const { hosts } = JSON.parse(stdout) as { hosts?: Json };
   console.log(`\n${printTree(hosts ?? {}).join("\n")}`);
-  console.log("\nThe lab stays up: `npm run lab -- ssh` looks at the storage host, `npm run lab -- down` shuts it down.");
+  console.log(
+    "\nThe lab stays up: `npm run lab -- ssh` looks at the storage host, `npm run lab -- down` shuts it down.",
+  );
   return 0;
 });

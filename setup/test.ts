@@ -15,7 +15,11 @@ await main(async () => {
   for (const stage of STAGES) {
     console.log(`\n── ${stage}`);
     const began = Date.now();
-    const { exitCode } = await execa("npm", ["run", "--silent", stage], { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"], reject: false });
+    const { exitCode } = await execa("npm", ["run", "--silent", stage], {
+      cwd: ROOT,
+      stdio: ["ignore", "inherit", "inherit"],
+      reject: false,
+    });
     summary.push(`${exitCode === 0 ? "passed" : "FAILED"}  ${stage}  ${((Date.now() - began) / 1000).toFixed(1)} s`);
     if (exitCode === 0) continue;
     failed = stage;

@@ -5,7 +5,10 @@ const RESOURCES = 70;
 
 class Trivial extends pulumi.CustomResource {
   constructor(name: string) {
-    super("pulumi-nodejs:dynamic/engine-floor:Trivial", name, { value: name, __provider: 'exports.handler = () => require("./trivial.ts").trivial()' });
+    super("pulumi-nodejs:dynamic/engine-floor:Trivial", name, {
+      value: name,
+      __provider: 'exports.handler = () => require("./trivial.ts").trivial()',
+    });
   }
 }
 

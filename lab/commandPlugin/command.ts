@@ -36,8 +36,20 @@ export const command: RemoteKind = {
 };
 
 /** Runs the shell line that the property holds, if it does; else the outputs stay as they were. */
-async function run(urn: string, properties: Properties, property: "create" | "update" | "delete", previous: Outputs): Promise<Properties> {
-  const { connection, environment, stdin, logging = "stdoutAndStderr", addPreviousOutputInEnv = true, [property]: line } = read(inputs, properties);
+async function run(
+  urn: string,
+  properties: Properties,
+  property: "create" | "update" | "delete",
+  previous: Outputs,
+): Promise<Properties> {
+  const {
+    connection,
+    environment,
+    stdin,
+    logging = "stdoutAndStderr",
+    addPreviousOutputInEnv = true,
+    [property]: line,
+  } = read(inputs, properties);
   if (line === undefined) return previous;
   const { exitCode, signal, all, stdout, stderr } = await overSsh(
     urn,
@@ -53,13 +65,18 @@ async function run(urn: string, properties: Properties, property: "create" | "up
   await logged();
   if (exitCode !== 0) {
     const shown = isSecret(properties[property]) ? "[secret]" : JSON.stringify(line);
-    throw new Failed(`Process exited with ${exitCode === undefined ? `signal ${signal}` : `status ${exitCode}`}: running ${shown}:\n${all}`);
+    throw new Failed(
+      `Process exited with ${exitCode === undefined ? `signal ${signal}` : `status ${exitCode}`}: running ${shown}:\n${all}`,
+    );
   }
   return { stdout: stdout.replace(/\n$/, ""), stderr: stderr.replace(/\n$/, "") };
 }
 
 function variables({ stdout, stderr }: Outputs): Record<string, string> {
-  return { ...(stdout === "" ? {} : { PULUMI_COMMAND_STDOUT: stdout }), ...(stderr === "" ? {} : { PULUMI_COMMAND_STDERR: stderr }) };
+  return {
+    ...(stdout === "" ? {} : { PULUMI_COMMAND_STDOUT: stdout }),
+    ...(stderr === "" ? {} : { PULUMI_COMMAND_STDERR: stderr }),
+  };
 }
 
 /** What the command says; what ssh itself says while it dials is in the error. */

@@ -8,19 +8,30 @@ import { Failed } from "./remoteKind.ts";
 
 export const CONNECTION_DEFAULTS = { port: 22, user: "root", perDialTimeout: 15, dialErrorLimit: 10 } as const;
 
-const refused = (why: string) => z.undefined({ error: `isn't taken by this stand-in for Pulumi's command plugin: ${why}` }).optional();
+const refused = (why: string) =>
+  z.undefined({ error: `isn't taken by this stand-in for Pulumi's command plugin: ${why}` }).optional();
 /** Stands for itself in ssh_config(5), and is no option. */
-const word = z.string().regex(/^[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]*$/, { error: "must be made of letters, digits and _ . : @ - alone" });
+const word = z
+  .string()
+  .regex(/^[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]*$/, { error: "must be made of letters, digits and _ . : @ - alone" });
 
 const endpoint = z.strictObject({
   host: word,
   port: z.int().min(1).max(65535).default(CONNECTION_DEFAULTS.port),
   user: word.default(CONNECTION_DEFAULTS.user),
   hostKey: z
-    .string({ error: "is missing: this stand-in for Pulumi's command plugin connects to no host whose key it can't check (the real one would)" })
-    .regex(/^(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{40,}={0,2}( [^\r\n]*)?\s*$/, { error: "is not a public key: ssh-ed25519 AAAA…" }),
+    .string({
+      error:
+        "is missing: this stand-in for Pulumi's command plugin connects to no host whose key it can't check (the real one would)",
+    })
+    .regex(/^(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{40,}={0,2}( [^\r\n]*)?\s*$/, {
+      error: "is not a public key: ssh-ed25519 AAAA…",
+    }),
   privateKey: z.string().optional(),
-  agentSocketPath: z.string().regex(/^[^"\\%$\r\n]+$/, { error: 'must not hold " \\ % $ and line ends' }).optional(),
+  agentSocketPath: z
+    .string()
+    .regex(/^[^"\\%$\r\n]+$/, { error: 'must not hold " \\ % $ and line ends' })
+    .optional(),
   perDialTimeout: z.int().min(0).default(CONNECTION_DEFAULTS.perDialTimeout),
   dialErrorLimit: z.int().min(-1).default(CONNECTION_DEFAULTS.dialErrorLimit),
   password: refused("use a key, or the SSH agent"),
@@ -36,7 +47,9 @@ export const environmentSchema = z.record(
   z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "is no variable's name" })
-    .regex(/^(?!(PATH|HOME|SHELL|SSH_.*|LD_.*)$)/, { error: "can't be sent by this stand-in for Pulumi's command plugin" }),
+    .regex(/^(?!(PATH|HOME|SHELL|SSH_.*|LD_.*)$)/, {
+      error: "can't be sent by this stand-in for Pulumi's command plugin",
+    }),
   z.string(),
 );
 
@@ -53,7 +66,11 @@ export interface SshOptions {
 
 /** One ssh that was started; `done` is what came of it, if it reached the host. */
 export interface SshRun<T> {
-  readonly ended: PromiseLike<{ readonly exitCode?: number | undefined; readonly originalMessage?: string | undefined; readonly stderr: string | Uint8Array }>;
+  readonly ended: PromiseLike<{
+    readonly exitCode?: number | undefined;
+    readonly originalMessage?: string | undefined;
+    readonly stderr: string | Uint8Array;
+  }>;
   readonly done: Promise<T>;
 }
 
@@ -67,7 +84,11 @@ export interface SshRun<T> {
 export async function overSsh<T>(
   urn: string,
   connection: Connection,
-  what: { readonly options?: readonly string[]; readonly command: string; readonly environment?: Readonly<Record<string, string>> },
+  what: {
+    readonly options?: readonly string[];
+    readonly command: string;
+    readonly environment?: Readonly<Record<string, string>>;
+  },
   start: (args: readonly string[], options: SshOptions, isThere: () => boolean) => SshRun<T>,
 ): Promise<T> {
   const { environment = {}, options = [], command } = what;
@@ -79,10 +100,16 @@ export async function overSsh<T>(
     const isThere = () => existsSync(join(folder, "dialled"));
     const args = ["-F", "config", "-T", ...options, "--", "target", command];
     for (let dials = 1; ; dials++) {
-      const { ended, done } = start(args, { cwd: folder, env: { ...environment, SHELL: "/bin/sh" /* for LocalCommand */ }, reject: false }, isThere);
+      const { ended, done } = start(
+        args,
+        { cwd: folder, env: { ...environment, SHELL: "/bin/sh" /* for LocalCommand */ }, reject: false },
+        isThere,
+      );
       done.catch(() => undefined); // awaited below, where the host was reached
       const { exitCode, originalMessage, stderr } = await ended;
-      const said = Buffer.from(stderr as Uint8Array).toString("utf8").trim();
+      const said = Buffer.from(stderr as Uint8Array)
+        .toString("utf8")
+        .trim();
       if (isThere()) {
         return await done.catch((error: unknown) => {
           throw said === "" ? error : new Failed(`${String(error)}: ${said}`);
@@ -90,7 +117,9 @@ export async function overSsh<T>(
       }
       if (exitCode === undefined) throw new Failed(`ssh could not run: ${originalMessage ?? "it was ended"}`);
       if (dialErrorLimit >= 0 && dials > dialErrorLimit) {
-        throw new Failed(`${user}@${host}, port ${port} could not be reached, after ${dials} failed attempts: ${said.split("\n").slice(-2).join(" ") || `ssh ended with ${exitCode}`}`);
+        throw new Failed(
+          `${user}@${host}, port ${port} could not be reached, after ${dials} failed attempts: ${said.split("\n").slice(-2).join(" ") || `ssh ended with ${exitCode}`}`,
+        );
       }
       logStatus(urn, `Dial ${dials}/${dialErrorLimit < 0 ? "inf" : dialErrorLimit} failed: retrying`);
       await setTimeout(Math.min(100 * 1.5 ** (dials - 1), 5000));
@@ -132,7 +161,10 @@ function writeConfiguration(folder: string, { proxy, ...target }: Connection, va
   );
 }
 
-function hostLines(name: string, { host, port, user, privateKey, agentSocketPath, perDialTimeout }: Endpoint): string[] {
+function hostLines(
+  name: string,
+  { host, port, user, privateKey, agentSocketPath, perDialTimeout }: Endpoint,
+): string[] {
   const agent = agentSocketPath === undefined ? "SSH_AUTH_SOCK" : `"${resolve(agentSocketPath)}"`;
   return [
     `HostName ${host}`,
@@ -141,6 +173,8 @@ function hostLines(name: string, { host, port, user, privateKey, agentSocketPath
     `HostKeyAlias ${host.toLowerCase()}`,
     `UserKnownHostsFile ${name}.known_hosts`,
     ...(perDialTimeout === 0 ? [] : [`ConnectTimeout ${perDialTimeout}`]),
-    ...(privateKey === undefined ? ["IdentityFile none", `IdentityAgent ${agent}`, "IdentitiesOnly no"] : [`IdentityFile ${name}.key`, "IdentityAgent none"]),
+    ...(privateKey === undefined
+      ? ["IdentityFile none", `IdentityAgent ${agent}`, "IdentitiesOnly no"]
+      : [`IdentityFile ${name}.key`, "IdentityAgent none"]),
   ];
 }

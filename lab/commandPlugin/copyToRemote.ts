@@ -15,7 +15,13 @@ const hash = z.string().optional();
 const source = z.union(
   [
     z.object({ [specialSigKey]: z.enum([specialAssetSig, specialArchiveSig]), path: z.string().min(1), hash }),
-    z.object({ [specialSigKey]: z.literal(specialAssetSig), text: z.string().default(""), path: z.undefined().optional(), uri: z.undefined().optional(), hash }),
+    z.object({
+      [specialSigKey]: z.literal(specialAssetSig),
+      text: z.string().default(""),
+      path: z.undefined().optional(),
+      uri: z.undefined().optional(),
+      hash,
+    }),
   ],
   { error: "must be a FileAsset, a StringAsset or a FileArchive" },
 );
@@ -73,7 +79,10 @@ async function copy(urn: string, properties: Properties): Promise<void> {
 async function copyTo(sftp: Sftp, source: Source, remotePath: string): Promise<void> {
   const kind = await sftp.kindAt(remotePath);
   if (source.path === undefined) {
-    if (kind === "directory") throw new Failed(`remote path ${remotePath} is a directory; when using a text asset, remotePath must be a file path`);
+    if (kind === "directory")
+      throw new Failed(
+        `remote path ${remotePath} is a directory; when using a text asset, remotePath must be a file path`,
+      );
     await makeDirectories(sftp, posix.dirname(remotePath));
     return sftp.write(remotePath, chunks(Buffer.from(source.text, "utf8")));
   }
@@ -83,7 +92,11 @@ async function copyTo(sftp: Sftp, source: Source, remotePath: string): Promise<v
     return sftp.write(kind === "directory" ? posix.join(remotePath, basename(path)) : remotePath, fileContent(path));
   }
   if (kind === undefined) await makeDirectories(sftp, remotePath);
-  await copyFolder(sftp, path, path.endsWith("/") ? posix.normalize(remotePath) : posix.join(remotePath, basename(path)));
+  await copyFolder(
+    sftp,
+    path,
+    path.endsWith("/") ? posix.normalize(remotePath) : posix.join(remotePath, basename(path)),
+  );
 }
 
 /** With all that is in it; symbolic links are followed to files, and none to folders. */
@@ -117,5 +130,7 @@ function fileContent(path: string): AsyncIterable<Buffer> {
 
 function chunks(bytes: Buffer): AsyncIterable<Buffer> {
   const count = Math.ceil(bytes.length / CHUNK_BYTES);
-  return Readable.from(Array.from({ length: count }, (_, index) => bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)));
+  return Readable.from(
+    Array.from({ length: count }, (_, index) => bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)),
+  );
 }

@@ -14,7 +14,10 @@ import { CONNECTION_DEFAULTS } from "./connection.ts";
 import { differ, failuresOf, isObject, plain, secret, type Properties } from "./properties.ts";
 import { Failed, type RemoteKind } from "./remoteKind.ts";
 
-const kinds: Readonly<Record<string, RemoteKind>> = { "command:remote:Command": command, "command:remote:CopyToRemote": copyToRemote };
+const kinds: Readonly<Record<string, RemoteKind>> = {
+  "command:remote:Command": command,
+  "command:remote:CopyToRemote": copyToRemote,
+};
 
 const provider: Provider = {
   version: "1.2.1+stand-in",
@@ -29,21 +32,32 @@ const provider: Provider = {
     settle(() => {
       const { inputs, defaults } = kindOf(urn);
       const known = plain(news);
-      const connection = isObject(known.connection) ? { ...CONNECTION_DEFAULTS, ...known.connection } : known.connection;
+      const connection = isObject(known.connection)
+        ? { ...CONNECTION_DEFAULTS, ...known.connection }
+        : known.connection;
       const failures = failuresOf(inputs.strict(), known);
-      return { inputs: { ...defaults, ...news, ...(connection === undefined ? {} : { connection: secret(connection) }) }, failures };
+      return {
+        inputs: { ...defaults, ...news, ...(connection === undefined ? {} : { connection: secret(connection) }) },
+        failures,
+      };
     }),
 
   // Whether there are changes at all is left to the engine, which compares the inputs and shows each property.
-  diff: (_id, _urn, olds: Properties, news: Properties) => settle(() => ({ replaces: differ(olds.triggers, news.triggers) ? ["triggers"] : [] })),
+  diff: (_id, _urn, olds: Properties, news: Properties) =>
+    settle(() => ({ replaces: differ(olds.triggers, news.triggers) ? ["triggers"] : [] })),
 
   // Never called in a preview: the server doesn't offer it, and the engine then takes the inputs for the outputs.
   async create(urn, inputs: Properties) {
     const kind = kindOf(urn);
-    return { id: `${kind.idStartsWithName ? nameOf(urn) : ""}${randomBytes(4).toString("hex")}`, outs: { ...inputs, ...(await kind.create(urn, inputs)) } };
+    return {
+      id: `${kind.idStartsWithName ? nameOf(urn) : ""}${randomBytes(4).toString("hex")}`,
+      outs: { ...inputs, ...(await kind.create(urn, inputs)) },
+    };
   },
 
-  update: async (_id, urn, olds: Properties, news: Properties) => ({ outs: { ...news, ...(await kindOf(urn).update(urn, olds, news)) } }),
+  update: async (_id, urn, olds: Properties, news: Properties) => ({
+    outs: { ...news, ...(await kindOf(urn).update(urn, olds, news)) },
+  }),
   delete: async (_id, urn, properties: Properties) => kindOf(urn).delete?.(urn, properties),
 };
 
@@ -51,7 +65,9 @@ function kindOf(urn: string): RemoteKind {
   const type = urn.split("::")[2]?.split("$").at(-1) ?? "";
   const kind = kinds[type];
   if (kind !== undefined) return kind;
-  throw new Failed(`${type}: this stand-in for Pulumi's command plugin handles ${Object.keys(kinds).join(" and ")} alone; the real plugin handles the rest.`);
+  throw new Failed(
+    `${type}: this stand-in for Pulumi's command plugin handles ${Object.keys(kinds).join(" and ")} alone; the real plugin handles the rest.`,
+  );
 }
 
 function nameOf(urn: string): string {

@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import { specialArchiveSig, specialAssetSig, specialSecretSig, specialSigKey, unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
+import {
+  specialArchiveSig,
+  specialAssetSig,
+  specialSecretSig,
+  specialSigKey,
+  unknownValue,
+} from "@pulumi/pulumi/runtime/rpc.js";
 import type { z } from "zod";
 import { Failed } from "./remoteKind.ts";
 
@@ -35,8 +41,11 @@ export function differ(one: unknown, other: unknown): boolean {
 function byContent(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(byContent);
   if (!isObject(value)) return value;
-  const isHashed = typeof value.hash === "string" && [specialAssetSig, specialArchiveSig].includes(value[specialSigKey] as string);
-  return isHashed ? { hash: value.hash } : Object.fromEntries(Object.entries(value).map(([key, one]) => [key, byContent(one)]));
+  const isHashed =
+    typeof value.hash === "string" && [specialAssetSig, specialArchiveSig].includes(value[specialSigKey] as string);
+  return isHashed
+    ? { hash: value.hash }
+    : Object.fromEntries(Object.entries(value).map(([key, one]) => [key, byContent(one)]));
 }
 
 /** What the schema finds wrong, but for values that aren't known yet. */
@@ -44,18 +53,30 @@ export function failuresOf(schema: z.ZodType, properties: Properties): { propert
   const { error } = schema.safeParse(properties);
   return (error?.issues ?? [])
     .filter(({ path }) => !leadsToUnknown(properties, path))
-    .map(({ path, message }) => ({ property: path.join("."), reason: path.length > 0 ? `${path.join(".")} ${message}` : message }));
+    .map(({ path, message }) => ({
+      property: path.join("."),
+      reason: path.length > 0 ? `${path.join(".")} ${message}` : message,
+    }));
 }
 
 function leadsToUnknown(value: unknown, path: readonly PropertyKey[]): boolean {
   if (value === unknownValue) return true;
   const [key, ...rest] = path;
-  return key !== undefined && typeof value === "object" && value !== null && leadsToUnknown((value as Record<PropertyKey, unknown>)[key], rest);
+  return (
+    key !== undefined &&
+    typeof value === "object" &&
+    value !== null &&
+    leadsToUnknown((value as Record<PropertyKey, unknown>)[key], rest)
+  );
 }
 
 /** The inputs among a resource's properties. */
 export function read<T>(schema: z.ZodType<T>, properties: Properties): T {
   const parsed = schema.safeParse(plain(properties));
   if (parsed.success) return parsed.data;
-  throw new Failed(failuresOf(schema, plain(properties)).map(({ reason }) => reason).join("; "));
+  throw new Failed(
+    failuresOf(schema, plain(properties))
+      .map(({ reason }) => reason)
+      .join("; "),
+  );
 }

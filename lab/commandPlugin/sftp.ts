@@ -2,11 +2,23 @@ import type { Readable, Writable } from "node:stream";
 import { Failed } from "./remoteKind.ts";
 
 /** Packet types and codes of the SSH File Transfer Protocol, version 3 (draft-ietf-secsh-filexfer-02). */
-const INIT = 1, VERSION = 2, OPEN = 3, CLOSE = 4, WRITE = 6, MKDIR = 14, STAT = 17, STATUS = 101, HANDLE = 102, ATTRS = 105;
-const STATUS_OK = 0, STATUS_NO_SUCH_FILE = 2;
+const INIT = 1,
+  VERSION = 2,
+  OPEN = 3,
+  CLOSE = 4,
+  WRITE = 6,
+  MKDIR = 14,
+  STAT = 17,
+  STATUS = 101,
+  HANDLE = 102,
+  ATTRS = 105;
+const STATUS_OK = 0,
+  STATUS_NO_SUCH_FILE = 2;
 /** Read, write, create, truncate: what the real plugin's library opens files with. No mode: the server's umask decides. */
 const OPEN_FLAGS = 0x01 | 0x02 | 0x08 | 0x10;
-const ATTRIBUTE_SIZE = 0x01, ATTRIBUTE_OWNER = 0x02, ATTRIBUTE_MODE = 0x04;
+const ATTRIBUTE_SIZE = 0x01,
+  ATTRIBUTE_OWNER = 0x02,
+  ATTRIBUTE_MODE = 0x04;
 const NO_ATTRIBUTES = 0;
 
 /** Servers take at least this much in one packet. */
@@ -52,7 +64,8 @@ export class Sftp {
   /** Makes the file or replaces its content, in place. */
   async write(path: string, content: AsyncIterable<Buffer>): Promise<void> {
     const opened = await this.#ask(OPEN, text(path), number(OPEN_FLAGS), number(NO_ATTRIBUTES));
-    if (opened.type !== HANDLE) throw new Failed(`failed to create remote file ${path}: ${opened.readStatus().message}`);
+    if (opened.type !== HANDLE)
+      throw new Failed(`failed to create remote file ${path}: ${opened.readStatus().message}`);
     const handle = opened.readHandle();
     const underWay = new Set<Promise<void>>();
     const check = (answer: Packet) => {
@@ -62,7 +75,9 @@ export class Sftp {
     let offset = 0;
     for await (const chunk of content) {
       if (underWay.size >= CHUNKS_UNDER_WAY) await Promise.race(underWay);
-      const written: Promise<void> = this.#ask(WRITE, lengthAnd(handle), long(offset), lengthAnd(chunk)).then(check).finally(() => underWay.delete(written));
+      const written: Promise<void> = this.#ask(WRITE, lengthAnd(handle), long(offset), lengthAnd(chunk))
+        .then(check)
+        .finally(() => underWay.delete(written));
       written.catch(() => undefined); // awaited with the others
       underWay.add(written);
       offset += chunk.length;
@@ -95,7 +110,11 @@ export class Sftp {
       let rest: Buffer = Buffer.alloc(0);
       for await (const chunk of input as AsyncIterable<Buffer>) {
         rest = Buffer.concat([rest, chunk]);
-        for (let length; rest.length >= 4 && rest.length >= 4 + (length = rest.readUInt32BE()); rest = rest.subarray(4 + length)) {
+        for (
+          let length;
+          rest.length >= 4 && rest.length >= 4 + (length = rest.readUInt32BE());
+          rest = rest.subarray(4 + length)
+        ) {
           const packet = new Packet(rest.subarray(4, 4 + length));
           this.#waiting.get(packet.id)?.resolve(packet);
           this.#waiting.delete(packet.id);

@@ -9,9 +9,46 @@ import { IMAGE, KEYS, LAB } from "../folders.ts";
 /** Debian's release, and what both machines have of it. */
 const SUITE = "bookworm";
 const PACKAGES = [
-  ...["linux-image-cloud-amd64", "systemd-sysv", "udev", "dbus", "kmod", "procps", "less", "sudo", "openssh-server", "iproute2", "iputils-ping"],
-  ...["lvm2", "thin-provisioning-tools", "xfsprogs", "btrfs-progs", "e2fsprogs", "fdisk", "gdisk", "cryptsetup-bin", "mdadm", "nfs-common", "nfs-kernel-server"],
-  ...["rsync", "zstd", "xz-utils", "jq", "fio", "smartmontools", "sysstat", "attr", "acl", "psmisc", "python3", "postgresql-15"],
+  ...[
+    "linux-image-cloud-amd64",
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "kmod",
+    "procps",
+    "less",
+    "sudo",
+    "openssh-server",
+    "iproute2",
+    "iputils-ping",
+  ],
+  ...[
+    "lvm2",
+    "thin-provisioning-tools",
+    "xfsprogs",
+    "btrfs-progs",
+    "e2fsprogs",
+    "fdisk",
+    "gdisk",
+    "cryptsetup-bin",
+    "mdadm",
+    "nfs-common",
+    "nfs-kernel-server",
+  ],
+  ...[
+    "rsync",
+    "zstd",
+    "xz-utils",
+    "jq",
+    "fio",
+    "smartmontools",
+    "sysstat",
+    "attr",
+    "acl",
+    "psmisc",
+    "python3",
+    "postgresql-15",
+  ],
 ];
 
 /** Both machines' root disk: its size is sparse. */
@@ -42,10 +79,18 @@ async function bootstrapBase(): Promise<string> {
   if (await present(base)) return base;
   for (const old of await readdir(LAB)) if (old.startsWith("base-")) await removeAsRoot(join(LAB, old));
   const unfinished = `${base}.unfinished`;
-  const [program, args] = await asRoot("debootstrap", "--variant=minbase", `--include=${PACKAGES.join(",")}`, SUITE, unfinished, ...(await mirror()));
+  const [program, args] = await asRoot(
+    "debootstrap",
+    "--variant=minbase",
+    `--include=${PACKAGES.join(",")}`,
+    SUITE,
+    unfinished,
+    ...(await mirror()),
+  );
   await step(`Installing Debian ${SUITE} for the lab's machines (1 to 3 minutes, once)`, async () => {
     const { exitCode, stdout } = await execa(program, args, { reject: false, stdin: "ignore" });
-    if (exitCode !== 0) throw new MissingNeed(`debootstrap could not install Debian for the lab: ${stdout.trim().split("\n").at(-1)}`);
+    if (exitCode !== 0)
+      throw new MissingNeed(`debootstrap could not install Debian for the lab: ${stdout.trim().split("\n").at(-1)}`);
   });
   const [move, moveArgs] = await asRoot("mv", unfinished, base);
   await execa(move, moveArgs);
@@ -54,7 +99,11 @@ async function bootstrapBase(): Promise<string> {
 
 /** The mirror that this machine's apt has for the release; none, and debootstrap takes Debian's own. */
 async function mirror(): Promise<string[]> {
-  const { stdout } = await execa("apt-get", ["indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages"], { reject: false });
+  const { stdout } = await execa(
+    "apt-get",
+    ["indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages"],
+    { reject: false },
+  );
   const line = (stdout ?? "").split("\n").find((text) => text.startsWith(`${SUITE} `));
   return line === undefined ? [] : [line.slice(SUITE.length + 1)];
 }
@@ -70,7 +119,10 @@ async function makeDisk(base: string): Promise<void> {
   await execa("truncate", ["--size", String(ROOT_BYTES), disk]);
   await runAsRoot("mkfs.ext4", "-q", "-F", "-L", "root", "-E", "lazy_itable_init=0", "-d", root, disk);
   const owner = `${process.getuid?.()}:${process.getgid?.()}`;
-  for (const [name, target] of [["vmlinuz", KERNEL], ["initrd.img", INITRD]] as const) {
+  for (const [name, target] of [
+    ["vmlinuz", KERNEL],
+    ["initrd.img", INITRD],
+  ] as const) {
     const [kernelFile] = (await readdir(join(root, "boot"))).filter((entry) => entry.startsWith(`${name}-`));
     await runAsRoot("cp", join(root, "boot", kernelFile ?? name), target);
     await runAsRoot("chown", owner, target);
@@ -82,15 +134,23 @@ async function makeDisk(base: string): Promise<void> {
 async function recipeHash(): Promise<string> {
   const folder = import.meta.dirname;
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = [...entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)), join(KEYS, "known_hosts"), join(KEYS, "authorized_keys")];
-  const texts = await Promise.all(files.sort().map(async (path) => `${path.slice(folder.length)}\n${await readFile(path, "utf8")}`));
+  const files = [
+    ...entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)),
+    join(KEYS, "known_hosts"),
+    join(KEYS, "authorized_keys"),
+  ];
+  const texts = await Promise.all(
+    files.sort().map(async (path) => `${path.slice(folder.length)}\n${await readFile(path, "utf8")}`),
+  );
   return hash(texts.join("\n"));
 }
 
 async function requireSpace(): Promise<void> {
   const { bavail, bsize } = await statfs(LAB);
   if (bavail * bsize >= NEEDED_BYTES) return;
-  throw new MissingNeed(`The lab needs ${NEEDED_BYTES / 2 ** 30} GiB of free space in ${LAB}; there are ${Math.floor((bavail * bsize) / 2 ** 30)} GiB.`);
+  throw new MissingNeed(
+    `The lab needs ${NEEDED_BYTES / 2 ** 30} GiB of free space in ${LAB}; there are ${Math.floor((bavail * bsize) / 2 ** 30)} GiB.`,
+  );
 }
 
 async function runAsRoot(command: string, ...words: string[]): Promise<void> {

@@ -15,13 +15,21 @@ const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
  * A failure would end a preview at its first resource. So a program that is only previewed says so, by `isPreview`; it
  * then gets what is wrong as the property `refused`, and tells that of all resources. None of both enters a state.
  */
-export function checkInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, olds: Properties, { isPreview, ...news }: Properties): CheckResult<Properties> {
+export function checkInputs<I extends CommonInputs, S>(
+  kind: ResourceKind<I, S>,
+  olds: Properties,
+  { isPreview, ...news }: Properties,
+): CheckResult<Properties> {
   const { inputs, failures = [] } = check(kind, olds, news);
   if (failures.length === 0) return { inputs };
   return isPreview === true ? { inputs: { ...inputs, refused: failures } } : { inputs, failures };
 }
 
-function check<I extends CommonInputs, S>(kind: ResourceKind<I, S>, olds: Properties, news: Properties): { readonly inputs: Properties; readonly failures?: InvalidInput[] } {
+function check<I extends CommonInputs, S>(
+  kind: ResourceKind<I, S>,
+  olds: Properties,
+  news: Properties,
+): { readonly inputs: Properties; readonly failures?: InvalidInput[] } {
   const { __provider: _provider, ...declared } = news;
   const unknown = Object.keys(declared).filter((key) => holdsUnknown(declared[key]));
   const known = Object.fromEntries(Object.entries(declared).filter(([key]) => !unknown.includes(key)));
@@ -29,14 +37,19 @@ function check<I extends CommonInputs, S>(kind: ResourceKind<I, S>, olds: Proper
   const schema = z.strictObject(shape);
   const parsed = schema.safeParse(known);
   if (!parsed.success) {
-    const failures = parsed.error.issues.map(({ path, message }) => ({ property: path.join("."), reason: `${path.length > 0 ? `${path.join(".")}: ` : ""}${message}` }));
+    const failures = parsed.error.issues.map(({ path, message }) => ({
+      property: path.join("."),
+      reason: `${path.length > 0 ? `${path.join(".")}: ` : ""}${message}`,
+    }));
     return { inputs: declared, failures };
   }
   if (unknown.length > 0) return { inputs: { ...declared, ...parsed.data, drift: [] } };
   const inputs = parsed.data as unknown as I;
   const failures: InvalidInput[] = [...(kind.refuse?.(inputs) ?? [])];
   const old = kind.inputs.safeParse(olds);
-  const sameResource = old.success && ["host", ...kind.identity].every((key) => JSON.stringify(old.data[key]) === JSON.stringify(parsed.data[key]));
+  const sameResource =
+    old.success &&
+    ["host", ...kind.identity].every((key) => JSON.stringify(old.data[key]) === JSON.stringify(parsed.data[key]));
   if (sameResource) failures.push(...(kind.refuseChange?.(old.data as unknown as I, inputs) ?? []));
   return { inputs: normalInputs(kind, inputs), failures };
 }
@@ -46,7 +59,10 @@ export function parseInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>,
   const parsed = kind.inputs.safeParse(properties);
   if (parsed.success) return parsed.data as unknown as I;
   const said = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
-  throw new InvalidConfig(`${kind.name}: the state holds inputs that this version doesn't take: ${said}`, "pulumi up with the version of this program that wrote the state.");
+  throw new InvalidConfig(
+    `${kind.name}: the state holds inputs that this version doesn't take: ${said}`,
+    "pulumi up with the version of this program that wrote the state.",
+  );
 }
 
 function holdsUnknown(value: unknown): boolean {

@@ -1,4 +1,11 @@
-import type { CheckResult, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult } from "@pulumi/pulumi/dynamic/index.js";
+import type {
+  CheckResult,
+  CreateResult,
+  DiffResult,
+  ReadResult,
+  ResourceProvider,
+  UpdateResult,
+} from "@pulumi/pulumi/dynamic/index.js";
 import { DataLossRefused, NotConverged } from "../errors.ts";
 import { checkInputs, normalInputs, parseInputs, type Properties } from "./check.ts";
 import type { Plan } from "./plan.ts";
@@ -6,12 +13,17 @@ import type { CommonInputs, ResourceKind } from "./resource.ts";
 import type { Session } from "./session.ts";
 
 /** The provider of a kind: create, read, update and delete, written once for all kinds. */
-export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, sessionOf: (host: string) => Session): Required<Omit<ResourceProvider<Properties, Properties>, "configure">> {
+export function lifecycle<I extends CommonInputs, S>(
+  kind: ResourceKind<I, S>,
+  sessionOf: (host: string) => Session,
+): Required<Omit<ResourceProvider<Properties, Properties>, "configure">> {
   return {
     check: (olds, news): Promise<CheckResult<Properties>> => Promise.resolve(checkInputs(kind, olds, news)),
 
     diff(_id, olds, news): Promise<DiffResult> {
-      const replaces = ["host", ...kind.identity].filter((key) => JSON.stringify(olds[key]) !== JSON.stringify(news[key]));
+      const replaces = ["host", ...kind.identity].filter(
+        (key) => JSON.stringify(olds[key]) !== JSON.stringify(news[key]),
+      );
       // `changes` is left to the engine, which then shows each property.
       return Promise.resolve({ replaces, deleteBeforeReplace: true });
     },
@@ -39,7 +51,10 @@ export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, s
       const isDeclarable = kind.inputs.safeParse({ ...declared, ...report.inputs }).success;
       const found: Properties = { ...declared, ...(isDeclarable ? report.inputs : {}) };
       const plan = kind.plan(inputs, seen);
-      const todo = [...(plan.refusals ?? []).map((refusal) => refusal.found), ...plan.steps.map((step) => step.summary)];
+      const todo = [
+        ...(plan.refusals ?? []).map((refusal) => refusal.found),
+        ...plan.steps.map((step) => step.summary),
+      ];
       // Drift that no declared property shows is still told: what the next `up` would do.
       if (JSON.stringify(found) === JSON.stringify(declared)) found.drift = todo;
       return { id, inputs: found, props: { ...found, ...report.outputs } };
@@ -55,15 +70,30 @@ export function lifecycle<I extends CommonInputs, S>(kind: ResourceKind<I, S>, s
         refuse(kind, session, inputs, planned, "onDelete" in inputs && inputs.onDelete === "wipe");
         return planned.steps;
       };
-      await session.carryOut({ observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes }, deviceOf(kind, inputs));
+      await session.carryOut(
+        { observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
+        deviceOf(kind, inputs),
+      );
       const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs)).steps;
-      if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
+      if (rest.length > 0)
+        throw notConverged(
+          kind,
+          session,
+          inputs,
+          rest.map((step) => step.summary),
+        );
     },
   };
 }
 
 /** Looks, plans, refuses, runs, looks again: afterwards the plan is empty, or it throws. */
-async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, id: string, { __provider }: Properties): Promise<{ readonly outs: Properties; readonly hadSteps: boolean }> {
+async function converge<I extends CommonInputs, S>(
+  kind: ResourceKind<I, S>,
+  session: Session,
+  inputs: I,
+  id: string,
+  { __provider }: Properties,
+): Promise<{ readonly outs: Properties; readonly hadSteps: boolean }> {
   let hadSteps = false;
   try {
     const plan = (seen: S) => {
@@ -72,10 +102,19 @@ async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, ses
       hadSteps = planned.steps.length > 0;
       return planned.steps;
     };
-    await session.carryOut({ observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes }, deviceOf(kind, inputs));
+    await session.carryOut(
+      { observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
+      deviceOf(kind, inputs),
+    );
     const after = await kind.observe(session.ask, inputs);
     const rest = kind.plan(inputs, after).steps;
-    if (rest.length > 0) throw notConverged(kind, session, inputs, rest.map((step) => step.summary));
+    if (rest.length > 0)
+      throw notConverged(
+        kind,
+        session,
+        inputs,
+        rest.map((step) => step.summary),
+      );
     return { outs: outputs(kind, inputs, after), hadSteps };
   } catch (error) {
     throw hadSteps ? await halfMade(kind, session, inputs, { id, __provider }, error) : error;
@@ -83,7 +122,13 @@ async function converge<I extends CommonInputs, S>(kind: ResourceKind<I, S>, ses
 }
 
 /** What exists, or may exist, enters the state with the error, so that the next `up` finishes it. */
-async function halfMade<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, { id, __provider }: { readonly id: string; readonly __provider: unknown }, error: unknown): Promise<unknown> {
+async function halfMade<I extends CommonInputs, S>(
+  kind: ResourceKind<I, S>,
+  session: Session,
+  inputs: I,
+  { id, __provider }: { readonly id: string; readonly __provider: unknown },
+  error: unknown,
+): Promise<unknown> {
   if (!(error instanceof Error) || error instanceof DataLossRefused) return error;
   let seen: S | undefined;
   try {
@@ -95,23 +140,47 @@ async function halfMade<I extends CommonInputs, S>(kind: ResourceKind<I, S>, ses
   // The loss of a call is one error for all who shared it, and each has properties of its own.
   const own = Object.create(Object.getPrototypeOf(error) as object, Object.getOwnPropertyDescriptors(error)) as Error;
   // The server adds the provider's text to good results alone; without it the resource could never be read again.
-  return Object.assign(own, { id, properties: { ...outputs(kind, inputs, seen), ...(__provider === undefined ? {} : { __provider }) }, reasons: [error.message] });
+  return Object.assign(own, {
+    id,
+    properties: { ...outputs(kind, inputs, seen), ...(__provider === undefined ? {} : { __provider }) },
+    reasons: [error.message],
+  });
 }
 
 /** The one place where losing data is refused. */
-function refuse<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, plan: Plan, mayDestroyData: boolean): void {
+function refuse<I extends CommonInputs, S>(
+  kind: ResourceKind<I, S>,
+  session: Session,
+  inputs: I,
+  plan: Plan,
+  mayDestroyData: boolean,
+): void {
   const where = `${session.host.name}: ${kind.name} ${kind.id(inputs)}`;
   if (plan.refusals !== undefined && plan.refusals.length > 0) {
-    throw new DataLossRefused(`${where}: ${plan.refusals.map(({ found }) => found).join("; ")}. Nothing was written.`, plan.refusals.map(({ next }) => next).join("\n  Or: "));
+    throw new DataLossRefused(
+      `${where}: ${plan.refusals.map(({ found }) => found).join("; ")}. Nothing was written.`,
+      plan.refusals.map(({ next }) => next).join("\n  Or: "),
+    );
   }
   const destroying = plan.steps.find((step) => step.risk === "destroys-data");
   if (destroying !== undefined && !mayDestroyData) {
-    throw new DataLossRefused(`${where}: to ${destroying.summary} would destroy data. Nothing was written.`, 'set "onDelete: wipe", run `pulumi up` so that the state has it, then destroy.');
+    throw new DataLossRefused(
+      `${where}: to ${destroying.summary} would destroy data. Nothing was written.`,
+      'set "onDelete: wipe", run `pulumi up` so that the state has it, then destroy.',
+    );
   }
 }
 
-function notConverged<I extends CommonInputs, S>(kind: ResourceKind<I, S>, session: Session, inputs: I, rest: readonly string[]): NotConverged {
-  return new NotConverged(`${session.host.name}: ${kind.name} ${kind.id(inputs)}: all steps ran, yet it still needs: ${rest.join("; ")}`, "pulumi up --refresh shows what the host has; something else may be changing it.");
+function notConverged<I extends CommonInputs, S>(
+  kind: ResourceKind<I, S>,
+  session: Session,
+  inputs: I,
+  rest: readonly string[],
+): NotConverged {
+  return new NotConverged(
+    `${session.host.name}: ${kind.name} ${kind.id(inputs)}: all steps ran, yet it still needs: ${rest.join("; ")}`,
+    "pulumi up --refresh shows what the host has; something else may be changing it.",
+  );
 }
 
 function outputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, inputs: I, seen: S | undefined): Properties {

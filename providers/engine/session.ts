@@ -168,7 +168,13 @@ export class Session {
         }
         turns.push(turn);
         takers.push(waiting);
-        for (const { foresees } of turn.steps) if (foresees !== undefined) this.#answers.set(keyOf(foresees.fact, undefined), { about: foresees.fact.about, value: Promise.resolve(foresees.value), settledAt: Date.now() });
+        for (const { foresees } of turn.steps)
+          if (foresees !== undefined)
+            this.#answers.set(keyOf(foresees.fact, undefined), {
+              about: foresees.fact.about,
+              value: Promise.resolve(foresees.value),
+              settledAt: Date.now(),
+            });
       } catch (error) {
         settled.push(() => waiting.reject(error));
       }
@@ -207,7 +213,12 @@ export class Session {
 
   /** @throws {StepFailure} for a turn's failure; anything else is the whole call's. */
   async #run(turns: readonly Turn<unknown>[], device: string | undefined, works = 1): Promise<void> {
-    const commands = turns.flatMap(({ steps }, turn) => steps.flatMap((step) => [...(step.guard === undefined ? [] : [{ turn, step, command: step.guard }]), { turn, step, command: step.command }]));
+    const commands = turns.flatMap(({ steps }, turn) =>
+      steps.flatMap((step) => [
+        ...(step.guard === undefined ? [] : [{ turn, step, command: step.guard }]),
+        { turn, step, command: step.command },
+      ]),
+    );
     this.#owesReload ||= turns.some(({ steps }) => steps.some((step) => step.owesReload === true));
     const reloads = device === undefined && this.#mayReload(works);
     if (reloads) this.#owesReload = false;
@@ -218,7 +229,11 @@ export class Session {
     const again = new Map(turns.flatMap(({ asked }) => [...asked]));
     const questions = [...again].flatMap(([key, open]) => (this.#answers.has(key) ? [] : [open()]));
     try {
-      const answers = await this.host.call({ steps, questions: questions.map(({ command }) => command), lock: device === undefined ? HOST_LOCK : deviceLock(device) });
+      const answers = await this.host.call({
+        steps,
+        questions: questions.map(({ command }) => command),
+        lock: device === undefined ? HOST_LOCK : deviceLock(device),
+      });
       // Others may have asked while the steps ran: their answers are of neither before nor after.
       this.#forget(stale, device, new Set(questions));
       questions.forEach((question, index) => question.settle(answers.questions[index]!));
@@ -228,7 +243,13 @@ export class Session {
       const failed = commands[last];
       if (failed === undefined) throw this.#stepFailed("let systemd read its files", RELOAD, output);
       const { turn, step, command } = failed;
-      throw new StepFailure(turn, command === step.guard ? this.#guardFailed(step.summary, output) : this.#stepFailed(step.summary, command, output), output);
+      throw new StepFailure(
+        turn,
+        command === step.guard
+          ? this.#guardFailed(step.summary, output)
+          : this.#stepFailed(step.summary, command, output),
+        output,
+      );
     } catch (error) {
       this.#owesReload ||= reloads;
       for (const question of questions) question.fail(error);
@@ -243,18 +264,25 @@ export class Session {
   }
 
   #guardFailed(summary: string, output: Output): DataLossRefused {
-    return new DataLossRefused(`${this.host.name}: refused to ${summary}: ${saidBy(output)}`, "make sure nothing there is needed, then follow the runbook docs/runbooks/clear-a-device.md.");
+    return new DataLossRefused(
+      `${this.host.name}: refused to ${summary}: ${saidBy(output)}`,
+      "make sure nothing there is needed, then follow the runbook docs/runbooks/clear-a-device.md.",
+    );
   }
 
   #stepFailed(summary: string, command: Command, output: Output): CommandFailed {
-    return new CommandFailed(`${this.host.name}: could not ${summary}: ${saidBy(output)} (exit code ${output.exitCode})`, nextAfter(command, output));
+    return new CommandFailed(
+      `${this.host.name}: could not ${summary}: ${saidBy(output)} (exit code ${output.exitCode})`,
+      nextAfter(command, output),
+    );
   }
 
   /** The known answer, or a question still to be put. */
   #open<A, T>(fact: Fact<A, T>, args: A): { readonly question?: Question; readonly value: Promise<T> } {
     const key = keyOf(fact, args);
     const known = this.#answers.get(key);
-    if (known !== undefined && (known.settledAt === undefined || Date.now() - known.settledAt < FRESH_MILLISECONDS)) return { value: known.value as Promise<T> };
+    if (known !== undefined && (known.settledAt === undefined || Date.now() - known.settledAt < FRESH_MILLISECONDS))
+      return { value: known.value as Promise<T> };
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const command = fact.command(args);
     const question: Question = {
@@ -263,11 +291,23 @@ export class Session {
       command,
       settle: (output) => {
         try {
-          if (!succeeded(command, output)) throw new Error(TIMED_OUT.includes(output.exitCode) ? "no answer in time" : `exit code ${output.exitCode}: ${output.stderr.trim()}`);
+          if (!succeeded(command, output))
+            throw new Error(
+              TIMED_OUT.includes(output.exitCode)
+                ? "no answer in time"
+                : `exit code ${output.exitCode}: ${output.stderr.trim()}`,
+            );
           resolve(fact.parse(output, args));
         } catch (error) {
-          const said = error instanceof z.ZodError ? z.prettifyError(error) : error instanceof Error ? error.message : String(error);
-          reject(new UnexpectedOutput(`${this.host.name}: could not read ${fact.name}: ${said}`, nextAfter(command, output)));
+          const said =
+            error instanceof z.ZodError
+              ? z.prettifyError(error)
+              : error instanceof Error
+                ? error.message
+                : String(error);
+          reject(
+            new UnexpectedOutput(`${this.host.name}: could not read ${fact.name}: ${said}`, nextAfter(command, output)),
+          );
         }
       },
       fail: reject,
@@ -331,9 +371,12 @@ function nextAfter(command: Command, output: Output): string {
     const [, tool = command.argv[0] ?? ""] = /(\S+): command not found/.exec(said) ?? [];
     return `install on the host what has ${tool}: apt-get install --reinstall, with the packages that this stack needs.`;
   }
-  if (said.includes("Read-only file system")) return "on the host: findmnt --output TARGET,OPTIONS; dmesg --level=err,crit; where its disk is sound: mount -o remount,rw /";
-  if (said.includes("No space left on device")) return "on the host: df --human-readable --local; make room, then: pulumi up --refresh";
-  if (TIMED_OUT.includes(output.exitCode) || said.includes("doesn't answer")) return "on the host: dmesg | tail; for a NAS, showmount --exports SERVER and docs/runbooks/nas-replaced.md; once it answers: pulumi up --refresh";
+  if (said.includes("Read-only file system"))
+    return "on the host: findmnt --output TARGET,OPTIONS; dmesg --level=err,crit; where its disk is sound: mount -o remount,rw /";
+  if (said.includes("No space left on device"))
+    return "on the host: df --human-readable --local; make room, then: pulumi up --refresh";
+  if (TIMED_OUT.includes(output.exitCode) || said.includes("doesn't answer"))
+    return "on the host: dmesg | tail; for a NAS, showmount --exports SERVER and docs/runbooks/nas-replaced.md; once it answers: pulumi up --refresh";
   return isProgram(command) ? "mend what it says, then: pulumi up --refresh" : `on the host: ${printCommand(command)}`;
 }
 

@@ -1,7 +1,8 @@
 import type { Command, Output } from "../host/command.ts";
 
 /** What a fact is about: changing one of these makes the facts about it stale. `block`: which devices there are; `contents`: what is on them. */
-export type About = "block" | "contents" | "lvm" | "mounts" | "fstab" | "files" | "accounts" | "units" | "kernel" | "ledger";
+export type About =
+  "block" | "contents" | "lvm" | "mounts" | "fstab" | "files" | "accounts" | "units" | "kernel" | "ledger";
 
 /** One question to a host, and a pure reading of the answer. */
 export interface Fact<A, T> {

@@ -11,6 +11,12 @@ export const file: Fact<string, (PathStatus & { readonly content: string }) | un
     if (exitCode === 10) return undefined;
     const endOfLine = stdout.indexOf("\n");
     const [type = "", owner = "", group = "", mode = ""] = stdout.slice(0, endOfLine).split("\t");
-    return { type: type === "regular empty file" ? "regular file" : type, owner, group, mode: mode.padStart(3, "0"), content: stdout.slice(endOfLine + 1) };
+    return {
+      type: type === "regular empty file" ? "regular file" : type,
+      owner,
+      group,
+      mode: mode.padStart(3, "0"),
+      content: stdout.slice(endOfLine + 1),
+    };
   },
 };

@@ -14,7 +14,10 @@ export const kernelValues: Fact<readonly string[], ReadonlyMap<string, string>> 
     for (const path of paths) {
       const line = stdout.split("\n").find((text) => text.startsWith(`${path}:`));
       if (line === undefined) continue;
-      const text = line.slice(path.length + 1).trim().replaceAll(/\s+/g, " ");
+      const text = line
+        .slice(path.length + 1)
+        .trim()
+        .replaceAll(/\s+/g, " ");
       values.set(path, /\[(\S+)\]/.exec(text)?.[1] ?? text);
     }
     return values;

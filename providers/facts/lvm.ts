@@ -46,9 +46,34 @@ const count = z.coerce.number().int().nonnegative();
 const report = z.object({
   report: z.array(
     z.object({
-      vg: z.array(z.object({ vg_name: z.string(), vg_uuid: z.string(), vg_extent_size: count, vg_extent_count: count, vg_free_count: count })).default([]),
-      pv: z.array(z.object({ pv_name: z.string(), pv_uuid: z.string(), dev_size: count, pv_size: count, pe_start: count, pv_used: count, pv_free: count, pv_tags: z.string() })).default([]),
-      lv: z.array(z.object({ lv_name: z.string(), lv_uuid: z.string(), lv_size: count, origin: z.string() })).default([]),
+      vg: z
+        .array(
+          z.object({
+            vg_name: z.string(),
+            vg_uuid: z.string(),
+            vg_extent_size: count,
+            vg_extent_count: count,
+            vg_free_count: count,
+          }),
+        )
+        .default([]),
+      pv: z
+        .array(
+          z.object({
+            pv_name: z.string(),
+            pv_uuid: z.string(),
+            dev_size: count,
+            pv_size: count,
+            pe_start: count,
+            pv_used: count,
+            pv_free: count,
+            pv_tags: z.string(),
+          }),
+        )
+        .default([]),
+      lv: z
+        .array(z.object({ lv_name: z.string(), lv_uuid: z.string(), lv_size: count, origin: z.string() }))
+        .default([]),
     }),
   ),
 });

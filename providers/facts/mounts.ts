@@ -36,7 +36,8 @@ const printed = z.object({
 export const mounts: Fact<undefined, readonly Mount[]> = {
   name: "the mounts",
   about: ["mounts"],
-  command: () => cmd`findmnt --kernel --json --list --nofsroot --output TARGET,SOURCE,FSTYPE,FSROOT,MAJ:MIN,VFS-OPTIONS,FS-OPTIONS`,
+  command: () =>
+    cmd`findmnt --kernel --json --list --nofsroot --output TARGET,SOURCE,FSTYPE,FSROOT,MAJ:MIN,VFS-OPTIONS,FS-OPTIONS`,
   parse: ({ stdout }) =>
     printed.parse(JSON.parse(stdout)).filesystems.map((row) => ({
       target: row.target,

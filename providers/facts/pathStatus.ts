@@ -17,7 +17,10 @@ export interface PathStatus {
 export const pathStatus: Fact<readonly string[], ReadonlyMap<string, PathStatus>> = {
   name: "the paths",
   about: ["files", "mounts"],
-  command: (paths) => ({ ...cmd`timeout --kill-after=5 20 stat ${"--printf=%F\\t%U\\t%G\\t%a\\t%n\\n"} -- ${paths}`, okExitCodes: [0, 1] }),
+  command: (paths) => ({
+    ...cmd`timeout --kill-after=5 20 stat ${"--printf=%F\\t%U\\t%G\\t%a\\t%n\\n"} -- ${paths}`,
+    okExitCodes: [0, 1],
+  }),
   parse({ stdout, stderr }, paths) {
     const found = new Map<string, PathStatus>();
     for (const line of stdout.split("\n").filter((text) => text !== "")) {
@@ -25,7 +28,9 @@ export const pathStatus: Fact<readonly string[], ReadonlyMap<string, PathStatus>
       found.set(name.join("\t"), { type, owner, group, mode: mode.padStart(3, "0") });
     }
     // stat has no exit code for "not there"; the C library's words are the only evidence.
-    const absent = stderr.split("\n").filter((line) => /: (No such file or directory|Not a directory)$/.test(line)).length;
+    const absent = stderr
+      .split("\n")
+      .filter((line) => /: (No such file or directory|Not a directory)$/.test(line)).length;
     if (found.size + absent !== new Set(paths).size) throw new Error(stderr.trim());
     return found;
   },

@@ -23,5 +23,7 @@ export const signatures: Fact<string, readonly Signature[]> = {
   parse: ({ stdout }) =>
     stdout.trim() === ""
       ? []
-      : printed.parse(JSON.parse(stdout)).signatures.map(({ type, label, uuid }) => ({ type, label: label ?? undefined, uuid: uuid ?? undefined })),
+      : printed
+          .parse(JSON.parse(stdout))
+          .signatures.map(({ type, label, uuid }) => ({ type, label: label ?? undefined, uuid: uuid ?? undefined })),
 };

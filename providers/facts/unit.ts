@@ -17,12 +17,19 @@ export const unit: Fact<string, UnitStatus> = {
   about: ["units"],
   command: (name) => cmd`systemctl show --property=LoadState,UnitFileState,ActiveState,NeedDaemonReload -- ${name}`,
   parse({ stdout }) {
-    const properties = new Map(stdout.split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+    const properties = new Map(
+      stdout.split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+    );
     const get = (name: string) => {
       const value = properties.get(name);
       if (value === undefined) throw new Error(`no ${name} among the properties`);
       return value;
     };
-    return { loadState: get("LoadState"), fileState: properties.get("UnitFileState") ?? "", activeState: get("ActiveState"), needsReload: get("NeedDaemonReload") === "yes" };
+    return {
+      loadState: get("LoadState"),
+      fileState: properties.get("UnitFileState") ?? "",
+      activeState: get("ActiveState"),
+      needsReload: get("NeedDaemonReload") === "yes",
+    };
   },
 };

@@ -1,7 +1,8 @@
 import { z } from "zod";
 
 const publicKey = z.string().regex(/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}( .*)?$/, {
-  error: 'is not a public key; write what "ssh-keyscan -t ed25519 HOST" prints after the name, once compared with the host: ssh-ed25519 AAAA…',
+  error:
+    'is not a public key; write what "ssh-keyscan -t ed25519 HOST" prints after the name, once compared with the host: ssh-ed25519 AAAA…',
 });
 
 /** How a host is reached; the key `connection` of a host in the stack's configuration. */
@@ -10,13 +11,21 @@ export const connectionSchema = z.strictObject({
   host: z.string().regex(/^[^-\s@][^\s@]*$/, { error: "is no host name or address" }),
   port: z.int().min(1).max(65535).default(22),
   /** root, or a user with passwordless sudo. */
-  user: z.string().regex(/^[A-Za-z_][\w.-]*\$?$/, { error: "is no user's name" }).default("root"),
+  user: z
+    .string()
+    .regex(/^[A-Za-z_][\w.-]*\$?$/, { error: "is no user's name" })
+    .default("root"),
   /** The host's public key, `type base64` as in known_hosts after the name. Always checked. */
   hostKey: publicKey,
   /** The private key's path, `~` allowed. Left out: the SSH agent and ~/.ssh/config decide. */
   identityFile: z.string().min(1).optional(),
   /** As ssh_config(5)'s ProxyJump, of one hop: `[user@]host[:port]`. Needs proxyHostKey. */
-  proxyJump: z.string().regex(/^(?!-)([^@,\s]+@)?(\[[^\]]+\]|[^:,\s@]+)(:\d+)?$/, { error: "must be one hop, [user@]host[:port]; more of them belong into ~/.ssh/config" }).optional(),
+  proxyJump: z
+    .string()
+    .regex(/^(?!-)([^@,\s]+@)?(\[[^\]]+\]|[^:,\s@]+)(:\d+)?$/, {
+      error: "must be one hop, [user@]host[:port]; more of them belong into ~/.ssh/config",
+    })
+    .optional(),
   /** The jump host's public key, for `@pulumi/command`, which doesn't read known_hosts; ssh(1) itself takes it from there. */
   proxyHostKey: publicKey.optional(),
   /** How long the host may say nothing, when it is dialled and later, before it counts as unreachable, in seconds. */

@@ -49,44 +49,73 @@ export class SshHost implements Host {
         maxBuffer: 64 * 1024 * 1024,
       });
       calling.stderr.on("data", (said: Buffer) => {
-        if (said.includes(LOCK_AWAITED)) console.log(`${this.name}: another writer is at work there; waiting for it, at most ${LOCK_TIMEOUT_SECONDS} s …`);
+        if (said.includes(LOCK_AWAITED))
+          console.log(
+            `${this.name}: another writer is at work there; waiting for it, at most ${LOCK_TIMEOUT_SECONDS} s …`,
+          );
       });
       const { exitCode, stdout, stderr } = await calling;
       const answers = exitCode === 0 ? parseAnswers(Buffer.from(stdout), program) : undefined;
       if (answers !== undefined) return answers;
       const said = Buffer.from(stderr).toString("utf8").trim();
       if (exitCode === LOCK_HELD) {
-        throw new CommandFailed(`${this.name}: ${said.split("\n").at(-1)} for ${LOCK_TIMEOUT_SECONDS} s.`, `fuser --verbose ${program.lock ?? ""} on the host names the holder; run again when it is done.`);
+        throw new CommandFailed(
+          `${this.name}: ${said.split("\n").at(-1)} for ${LOCK_TIMEOUT_SECONDS} s.`,
+          `fuser --verbose ${program.lock ?? ""} on the host names the holder; run again when it is done.`,
+        );
       }
       this.#dialled = undefined;
       throw this.#unreachable(said || `the session ended with ${exitCode ?? "a signal"} before all answers were in`);
     } finally {
       this.#freeSession();
-      this.#trace({ steps: program.steps.map(printCommand), questions: program.questions.map(printCommand), lock: program.lock, waitedMilliseconds: began - asked, milliseconds: Date.now() - began });
+      this.#trace({
+        steps: program.steps.map(printCommand),
+        questions: program.questions.map(printCommand),
+        lock: program.lock,
+        waitedMilliseconds: began - asked,
+        milliseconds: Date.now() - began,
+      });
     }
   }
 
   /** For those who look for lost time: each dial and remote call as a line of JSON, where JTS_STORAGE_TRACE names a file. */
   #trace(event: Readonly<Record<string, unknown>>): void {
     const file = process.env.JTS_STORAGE_TRACE;
-    if (file !== undefined && file !== "") appendFileSync(file, `${JSON.stringify({ at: new Date().toISOString(), host: this.name, ...event })}\n`);
+    if (file !== undefined && file !== "")
+      appendFileSync(file, `${JSON.stringify({ at: new Date().toISOString(), host: this.name, ...event })}\n`);
   }
 
   async #dial(): Promise<void> {
     const began = Date.now();
     try {
-      const master = await execa("ssh", [...this.#options(), "-o", "ControlMaster=auto", "-o", "ControlPersist=60", this.#target(), ...this.#sudo(), "true"], {
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: { file: join(this.#folder, "dial.log") }, // a pipe would stay open in the master and never end
-        reject: false,
-      });
+      const master = await execa(
+        "ssh",
+        [
+          ...this.#options(),
+          "-o",
+          "ControlMaster=auto",
+          "-o",
+          "ControlPersist=60",
+          this.#target(),
+          ...this.#sudo(),
+          "true",
+        ],
+        {
+          stdin: "ignore",
+          stdout: "ignore",
+          stderr: { file: join(this.#folder, "dial.log") }, // a pipe would stay open in the master and never end
+          reject: false,
+        },
+      );
       this.#trace({ dialled: master.exitCode === 0, milliseconds: Date.now() - began });
       const said = readFileSync(join(this.#folder, "dial.log"), "utf8").trim();
       const { user } = this.#connection;
       // ssh's own failures have one exit code; another one is the remote command's.
       if (master.exitCode !== undefined && master.exitCode !== 0 && master.exitCode !== 255 && user !== "root") {
-        throw new CommandFailed(`${this.name}: ${user} can't become root without a password: ${said}`, `visudo --file=/etc/sudoers.d/${user} on the host: ${user} ALL=(ALL) NOPASSWD: ALL`);
+        throw new CommandFailed(
+          `${this.name}: ${user} can't become root without a password: ${said}`,
+          `visudo --file=/etc/sudoers.d/${user} on the host: ${user} ALL=(ALL) NOPASSWD: ALL`,
+        );
       }
       if (master.exitCode !== 0) throw this.#unreachable(said);
     } catch (error) {
@@ -127,15 +156,22 @@ export class SshHost implements Host {
       LogLevel: "ERROR",
     };
     return [
-      "-p", String(port),
+      "-p",
+      String(port),
       ...Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]),
-      ...(identityFile === undefined ? [] : ["-i", identityFile.replace(/^~(?=\/)/, homedir()), "-o", "IdentitiesOnly=yes"]),
+      ...(identityFile === undefined
+        ? []
+        : ["-i", identityFile.replace(/^~(?=\/)/, homedir()), "-o", "IdentitiesOnly=yes"]),
       ...(proxyJump === undefined ? [] : ["-J", proxyJump]),
     ];
   }
 
   #hangUp(): void {
-    if (this.#dialled !== undefined) spawnSync("ssh", ["-o", `ControlPath=${join(this.#folder, "master")}`, "-O", "exit", this.#target()], { stdio: "ignore", timeout: 2000 });
+    if (this.#dialled !== undefined)
+      spawnSync("ssh", ["-o", `ControlPath=${join(this.#folder, "master")}`, "-O", "exit", this.#target()], {
+        stdio: "ignore",
+        timeout: 2000,
+      });
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

@@ -15,7 +15,7 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
     "export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "umask 077",
     "main() {",
-    'frames=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX) || exit 1',
+    "frames=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX) || exit 1",
     `trap 'rm --recursive --force -- "$frames"' EXIT`,
     "ask() {",
     '"${@:2}" >"$frames/$1.out" 2>"$frames/$1.err"',
@@ -33,14 +33,18 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
     }
     program.steps.forEach((step, index) => {
       lines.push(printCall(step, index));
-      lines.push(`case $(<"$frames/${index}.code") in ${(step.okExitCodes ?? [0]).join("|")}) ;; *) answer; return;; esac`);
+      lines.push(
+        `case $(<"$frames/${index}.code") in ${(step.okExitCodes ?? [0]).join("|")}) ;; *) answer; return;; esac`,
+      );
     });
   }
   lines.push("answer", "}");
   const total = program.steps.length + program.questions.length;
   lines.push("answer() {");
   // They only look, so a few go side by side.
-  program.questions.forEach((question, index) => lines.push(`${printCall(question, program.steps.length + index)} &${(index + 1) % AT_ONCE === 0 ? " wait" : ""}`));
+  program.questions.forEach((question, index) =>
+    lines.push(`${printCall(question, program.steps.length + index)} &${(index + 1) % AT_ONCE === 0 ? " wait" : ""}`),
+  );
   lines.push(
     "wait",
     // Few processes: on a slow host each costs as much as what it is asked for.
@@ -89,12 +93,14 @@ export function parseAnswers(bytes: Buffer, program: Program): Answers | undefin
     outputs.set(index, { exitCode, stdout: take(sizes[2 * order]?.[0]), stderr: take(sizes[2 * order + 1]?.[0]) });
   });
   if (bytes.toString("utf8", at) !== "end\n") return undefined;
-  const outputsFrom = (start: number, commands: readonly Command[]) => commands.map((_, index) => outputs.get(start + index)).filter((output) => output !== undefined);
+  const outputsFrom = (start: number, commands: readonly Command[]) =>
+    commands.map((_, index) => outputs.get(start + index)).filter((output) => output !== undefined);
   const steps = outputsFrom(0, program.steps);
   const questions = outputsFrom(program.steps.length, program.questions);
   if (questions.length < program.questions.length) return undefined;
   const lastStep = steps.at(-1);
   const failedEarly = steps.length < program.steps.length;
-  if (failedEarly && (lastStep === undefined || succeeded(program.steps[steps.length - 1]!, lastStep))) return undefined;
+  if (failedEarly && (lastStep === undefined || succeeded(program.steps[steps.length - 1]!, lastStep)))
+    return undefined;
   return { steps, questions };
 }

@@ -17,7 +17,8 @@ export function ledgerProgram(name: string, ...args: readonly string[]): Command
 function textOf(name: string): string {
   let text = texts.get(name);
   // Comments stay here: they would only travel.
-  if (text === undefined) texts.set(name, (text = readFileSync(new URL(`${name}.sh`, import.meta.url), "utf8").replaceAll(/^ *#.*\n/gm, "")));
+  if (text === undefined)
+    texts.set(name, (text = readFileSync(new URL(`${name}.sh`, import.meta.url), "utf8").replaceAll(/^ *#.*\n/gm, "")));
   return text;
 }
 

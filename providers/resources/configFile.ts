@@ -25,7 +25,9 @@ const inputs = z.object({
       z.strictObject({
         kind: z.literal("udev"),
         device: path,
-        attribute: z.string().regex(/^[a-z0-9_]+(\/[a-z0-9_]+)*$/, { error: "must be a path below the device's folder in /sys/class/block" }),
+        attribute: z.string().regex(/^[a-z0-9_]+(\/[a-z0-9_]+)*$/, {
+          error: "must be a path below the device's folder in /sys/class/block",
+        }),
         value: line,
       }),
     ])
@@ -50,41 +52,93 @@ export const configFile: ResourceKind<Inputs, Seen> = {
   id: ({ host, path }) => `${host}:${path}`,
 
   async observe(ask, desired) {
-    const [seen, made, wanted] = await Promise.all([ask(file, desired.path), ask(ledger, undefined), wantedValues(ask, desired)]);
-    const values = wanted.length === 0 ? new Map<string, string>() : await ask(kernelValues, wanted.map(([kernelFile]) => kernelFile));
-    return { file: seen, live: wanted.map(([kernelFile, value]) => ({ path: kernelFile, wanted: value, value: values.get(kernelFile) })), made };
+    const [seen, made, wanted] = await Promise.all([
+      ask(file, desired.path),
+      ask(ledger, undefined),
+      wantedValues(ask, desired),
+    ]);
+    const values =
+      wanted.length === 0
+        ? new Map<string, string>()
+        : await ask(
+            kernelValues,
+            wanted.map(([kernelFile]) => kernelFile),
+          );
+    return {
+      file: seen,
+      live: wanted.map(([kernelFile, value]) => ({ path: kernelFile, wanted: value, value: values.get(kernelFile) })),
+      made,
+    };
   },
   isAbsent: ({ path }, { file: found, made }) => found === undefined && !made.has(`file ${path}`),
 
   plan(desired, { file: found, live, made }) {
     const { path, content, owner, group, mode, activation } = desired;
     const isOurs = made.has(`file ${path}`);
-    const differs = found === undefined || found.type !== "regular file" || found.content !== content || found.owner !== owner || found.group !== group || found.mode !== mode;
+    const differs =
+      found === undefined ||
+      found.type !== "regular file" ||
+      found.content !== content ||
+      found.owner !== owner ||
+      found.group !== group ||
+      found.mode !== mode;
     if (found !== undefined && differs && !isOurs) {
-      return { steps: [], refusals: [{ found: `${path} exists already and isn't ours`, next: `compare it with what is declared, and move it away: mv ${path} ${path}.before` }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `${path} exists already and isn't ours`,
+            next: `compare it with what is declared, and move it away: mv ${path} ${path}.before`,
+          },
+        ],
+      };
     }
     const wrongLive = live.filter(({ wanted, value }) => wanted !== value);
     if (!differs && wrongLive.length === 0) return CONVERGED;
     const steps: Step[] = [];
     const dropped = activation.kind === "sysctl" ? droppedValues(found?.content ?? "", content, made) : [];
-    if (dropped.length > 0) steps.push({ summary: `put back ${dropped.join(", ")}`, risk: "safe", command: ledgerProgram("restore-kernel-values", ...dropped) });
-    if (differs) steps.push({ summary: `write ${path}`, risk: "safe", command: { ...ledgerProgram("write-file", path, owner, group, mode), stdin: content } });
+    if (dropped.length > 0)
+      steps.push({
+        summary: `put back ${dropped.join(", ")}`,
+        risk: "safe",
+        command: ledgerProgram("restore-kernel-values", ...dropped),
+      });
+    if (differs)
+      steps.push({
+        summary: `write ${path}`,
+        risk: "safe",
+        command: { ...ledgerProgram("write-file", path, owner, group, mode), stdin: content },
+      });
     if (activation.kind !== "none") steps.push(activate(desired, wrongLive));
     return { steps };
   },
 
   planDestroy({ path }, { made, live }) {
-    const remembered = live.filter((one) => [...made].some((entry) => entry.startsWith(`kernel ${one.path} `))).map((one) => one.path);
+    const remembered = live
+      .filter((one) => [...made].some((entry) => entry.startsWith(`kernel ${one.path} `)))
+      .map((one) => one.path);
     const steps: Step[] = [];
-    if (made.has(`file ${path}`)) steps.push({ summary: `remove ${path}`, risk: "safe", command: ledgerProgram("remove-file", path) });
-    if (remembered.length > 0) steps.push({ summary: `put back ${remembered.join(", ")}`, risk: "safe", command: ledgerProgram("restore-kernel-values", ...remembered) });
+    if (made.has(`file ${path}`))
+      steps.push({ summary: `remove ${path}`, risk: "safe", command: ledgerProgram("remove-file", path) });
+    if (remembered.length > 0)
+      steps.push({
+        summary: `put back ${remembered.join(", ")}`,
+        risk: "safe",
+        command: ledgerProgram("restore-kernel-values", ...remembered),
+      });
     return { steps };
   },
 
-  report: (_inputs, { file: found }) => (found === undefined ? {} : { inputs: { content: found.content, owner: found.owner, group: found.group, mode: found.mode } }),
+  report: (_inputs, { file: found }) =>
+    found === undefined
+      ? {}
+      : { inputs: { content: found.content, owner: found.owner, group: found.group, mode: found.mode } },
 };
 
-async function wantedValues(ask: Ask, { content, activation }: Inputs): Promise<readonly (readonly [string, string])[]> {
+async function wantedValues(
+  ask: Ask,
+  { content, activation }: Inputs,
+): Promise<readonly (readonly [string, string])[]> {
   switch (activation.kind) {
     case "none":
       return [];
@@ -92,7 +146,9 @@ async function wantedValues(ask: Ask, { content, activation }: Inputs): Promise<
       return sysctlFiles(content);
     case "udev": {
       const device = await ask(realPath, activation.device);
-      return device === undefined ? [] : [[`/sys/class/block/${device.slice(device.lastIndexOf("/") + 1)}/${activation.attribute}`, activation.value]];
+      return device === undefined
+        ? []
+        : [[`/sys/class/block/${device.slice(device.lastIndexOf("/") + 1)}/${activation.attribute}`, activation.value]];
     }
   }
 }
@@ -101,24 +157,44 @@ async function wantedValues(ask: Ask, { content, activation }: Inputs): Promise<
 export function sysctlFiles(text: string): readonly (readonly [string, string])[] {
   return text.split("\n").flatMap((line) => {
     const [, key, value] = /^\s*-?([^#;=\s][^=]*?)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-    return key === undefined || value === undefined ? [] : [[`/proc/sys/${/^[^./]*\//.test(key) ? key : key.replaceAll(/[./]/g, (separator) => (separator === "." ? "/" : "."))}`, value.replaceAll(/\s+/g, " ")] as const];
+    return key === undefined || value === undefined
+      ? []
+      : [
+          [
+            `/proc/sys/${/^[^./]*\//.test(key) ? key : key.replaceAll(/[./]/g, (separator) => (separator === "." ? "/" : "."))}`,
+            value.replaceAll(/\s+/g, " "),
+          ] as const,
+        ];
   });
 }
 
 /** The kernel's files that the old text set and the new one doesn't, where the value before us is known. */
 function droppedValues(oldText: string, newText: string, made: ReadonlySet<string>): string[] {
   const kept = new Set(sysctlFiles(newText).map(([kernelFile]) => kernelFile));
-  return sysctlFiles(oldText).flatMap(([kernelFile]) => (!kept.has(kernelFile) && [...made].some((entry) => entry.startsWith(`kernel ${kernelFile} `)) ? [kernelFile] : []));
+  return sysctlFiles(oldText).flatMap(([kernelFile]) =>
+    !kept.has(kernelFile) && [...made].some((entry) => entry.startsWith(`kernel ${kernelFile} `)) ? [kernelFile] : [],
+  );
 }
 
 function activate({ path, content, activation }: Inputs, wrong: Seen["live"]): Step {
-  const summary = wrong.length === 0 ? `activate ${path}` : wrong.map((one) => `set ${one.path} to ${one.wanted} (it is ${one.value ?? "absent"})`).join(", ");
+  const summary =
+    wrong.length === 0
+      ? `activate ${path}`
+      : wrong.map((one) => `set ${one.path} to ${one.wanted} (it is ${one.value ?? "absent"})`).join(", ");
   switch (activation.kind) {
     case "none":
       return { summary, risk: "safe", command: cmd`true` };
     case "sysctl":
-      return { summary, risk: "safe", command: ledgerProgram("activate-sysctl", path, ...sysctlFiles(content).map(([kernelFile]) => kernelFile)) };
+      return {
+        summary,
+        risk: "safe",
+        command: ledgerProgram("activate-sysctl", path, ...sysctlFiles(content).map(([kernelFile]) => kernelFile)),
+      };
     case "udev":
-      return { summary, risk: "safe", command: ledgerProgram("activate-udev", activation.device, activation.attribute) };
+      return {
+        summary,
+        risk: "safe",
+        command: ledgerProgram("activate-udev", activation.device, activation.attribute),
+      };
   }
 }

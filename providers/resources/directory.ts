@@ -40,20 +40,47 @@ export const directory: ResourceKind<Inputs, Seen> = {
     const wrong = tree(desired).filter((folder) => !matches(desired, paths.get(folder)));
     const notFolders = wrong.filter((folder) => (paths.get(folder)?.type ?? "directory") !== "directory");
     if (notFolders.length > 0) {
-      return { steps: [], refusals: notFolders.map((one) => ({ found: `${one} is a ${paths.get(one)?.type}`, next: "move it away, or declare another path." })) };
+      return {
+        steps: [],
+        refusals: notFolders.map((one) => ({
+          found: `${one} is a ${paths.get(one)?.type}`,
+          next: "move it away, or declare another path.",
+        })),
+      };
     }
     if (wrong.length === 0) return CONVERGED;
-    return { steps: [{ summary: `make ${wrong.join(", ")} ${desired.owner}:${desired.group} ${desired.mode}`, risk: "safe", command: ledgerProgram("make-tree", desired.owner, desired.group, desired.mode, ...wrong) }] };
+    return {
+      steps: [
+        {
+          summary: `make ${wrong.join(", ")} ${desired.owner}:${desired.group} ${desired.mode}`,
+          risk: "safe",
+          command: ledgerProgram("make-tree", desired.owner, desired.group, desired.mode, ...wrong),
+        },
+      ],
+    };
   },
 
   planDestroy(desired, { made }) {
     const folders = tree(desired);
     // One that holds another resource's folder goes with the last of them.
-    const isShared = (folder: string) => [...made].some((entry) => entry.startsWith(`directory ${folder}/`) && !folders.includes(entry.slice("directory ".length)));
+    const isShared = (folder: string) =>
+      [...made].some(
+        (entry) => entry.startsWith(`directory ${folder}/`) && !folders.includes(entry.slice("directory ".length)),
+      );
     // An immutable one is a mount point, and goes with its mount.
-    const ours = folders.filter((folder) => made.has(`directory ${folder}`) && !made.has(`immutable ${folder}`) && !isShared(folder));
+    const ours = folders.filter(
+      (folder) => made.has(`directory ${folder}`) && !made.has(`immutable ${folder}`) && !isShared(folder),
+    );
     if (ours.length === 0) return CONVERGED;
-    return { steps: [{ summary: `remove ${ours.join(", ")} where nothing is in them`, risk: "safe", command: ledgerProgram("remove-tree", ...ours) }] };
+    return {
+      steps: [
+        {
+          summary: `remove ${ours.join(", ")} where nothing is in them`,
+          risk: "safe",
+          command: ledgerProgram("remove-tree", ...ours),
+        },
+      ],
+    };
   },
 
   report(desired, { paths }) {
@@ -66,7 +93,9 @@ export const directory: ResourceKind<Inputs, Seen> = {
 
 /** The folders, each after the one that it is in. */
 function tree({ path: root, folders }: Inputs): string[] {
-  const all = folders.flatMap((folder) => folder.split("/").map((_, index, names) => names.slice(0, index + 1).join("/")));
+  const all = folders.flatMap((folder) =>
+    folder.split("/").map((_, index, names) => names.slice(0, index + 1).join("/")),
+  );
   return [root, ...[...new Set(all)].sort().map((folder) => `${root}/${folder}`)];
 }
 

@@ -50,10 +50,24 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
   id: ({ host, device }) => `${host}:${device}`,
   refuse: ({ type, label = "", mkfsOptions }) => [
     // The device is no fstab source: its name is used now, not at boot.
-    ...refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions }).map(({ reason }) => ({ property: "mkfsOptions", reason })),
-    ...(Buffer.byteLength(label) > LABEL_BYTES[type] ? [{ property: "label", reason: `the label ${label} has ${Buffer.byteLength(label)} bytes, and ${type} takes ${LABEL_BYTES[type]}` }] : []),
-    ...(type === "xfs" && /\s/.test(label) ? [{ property: "label", reason: `the label ${label} has white space, which xfs_db(8) can't set` }] : []),
-    ...(label === MAKING ? [{ property: "label", reason: `the label ${MAKING} is that of filesystems that are not made to their end yet` }] : []),
+    ...refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions }).map(({ reason }) => ({
+      property: "mkfsOptions",
+      reason,
+    })),
+    ...(Buffer.byteLength(label) > LABEL_BYTES[type]
+      ? [
+          {
+            property: "label",
+            reason: `the label ${label} has ${Buffer.byteLength(label)} bytes, and ${type} takes ${LABEL_BYTES[type]}`,
+          },
+        ]
+      : []),
+    ...(type === "xfs" && /\s/.test(label)
+      ? [{ property: "label", reason: `the label ${label} has white space, which xfs_db(8) can't set` }]
+      : []),
+    ...(label === MAKING
+      ? [{ property: "label", reason: `the label ${MAKING} is that of filesystems that are not made to their end yet` }]
+      : []),
   ],
   refuseChange: (olds, news) =>
     (["device", "type", "label"] as const)
@@ -66,33 +80,61 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
   async observe(ask, { device: path, type }) {
     // Together, so that they travel together; a path that leads nowhere has no signatures to be read.
     // And a blank device has no filesystem to be measured.
-    const [device, found, bytes] = await Promise.all([deviceAt(ask, path), orError(ask(signatures, path)), orError(ask(filesystemBytes, { type, device: path }))]);
+    const [device, found, bytes] = await Promise.all([
+      deviceAt(ask, path),
+      orError(ask(signatures, path)),
+      orError(ask(filesystemBytes, { type, device: path })),
+    ]);
     if (device === undefined) return { device, filesystem: undefined, signs: [] };
     if (found instanceof Error) throw found;
-    const match = found.every((signature) => signature.type === type && signature.label !== MAKING) ? found[0] : undefined;
+    const match = found.every((signature) => signature.type === type && signature.label !== MAKING)
+      ? found[0]
+      : undefined;
     if (match !== undefined) {
       if (bytes instanceof Error) throw bytes;
       return { device, filesystem: { ...match, bytes }, signs: [] };
     }
     return { device, filesystem: undefined, signs: await ask(signsOfUse, path) };
   },
-  isAbsent: (_inputs, { device, filesystem, signs }) => device !== undefined && filesystem === undefined && signs.length === 0,
+  isAbsent: (_inputs, { device, filesystem, signs }) =>
+    device !== undefined && filesystem === undefined && signs.length === 0,
 
   plan(desired, { device, filesystem, signs }) {
     const { device: path, type, label } = desired;
     if (device === undefined) {
-      return { steps: [], refusals: [{ found: `there is no device ${path}`, next: "lsblk --output NAME,SIZE,SERIAL and ls -l /dev/disk/by-id on the host show what is there." }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `there is no device ${path}`,
+            next: "lsblk --output NAME,SIZE,SERIAL and ls -l /dev/disk/by-id on the host show what is there.",
+          },
+        ],
+      };
     }
     const found = wrongDevice(desired, device);
     if (filesystem === undefined) found.push(...signs.map((sign) => `${path} is not blank: ${sign}`));
-    else if (label !== undefined && filesystem.label !== label) found.push(`the ${type} on ${path} has the label ${filesystem.label ?? "none"} instead of ${label}`);
+    else if (label !== undefined && filesystem.label !== label)
+      found.push(`the ${type} on ${path} has the label ${filesystem.label ?? "none"} instead of ${label}`);
     if (found.length > 0) {
-      return { steps: [], refusals: found.map((what) => ({ found: what, next: "declare what is there, or empty the device by docs/runbooks/clear-a-device.md." })) };
+      return {
+        steps: [],
+        refusals: found.map((what) => ({
+          found: what,
+          next: "declare what is there, or empty the device by docs/runbooks/clear-a-device.md.",
+        })),
+      };
     }
     if (filesystem === undefined) return { steps: makeFilesystem(desired, device) };
     if (device.sizeBytes - filesystem.bytes < SLACK_BYTES) return CONVERGED;
     return {
-      steps: [{ summary: `grow the ${type} on ${path} from ${formatBytes(filesystem.bytes)} to ${formatBytes(device.sizeBytes)}`, risk: "safe", command: program("grow-filesystem", type, path) }],
+      steps: [
+        {
+          summary: `grow the ${type} on ${path} from ${formatBytes(filesystem.bytes)} to ${formatBytes(device.sizeBytes)}`,
+          risk: "safe",
+          command: program("grow-filesystem", type, path),
+        },
+      ],
     };
   },
 
@@ -100,11 +142,26 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
   planDestroy({ device: path, type, uuid }, { filesystem }) {
     if (filesystem === undefined) return CONVERGED;
     if (uuid !== filesystem.uuid) {
-      return { steps: [], refusals: [{ found: `${path} holds the ${type} ${filesystem.uuid ?? "without UUID"} instead of ours, ${String(uuid)}`, next: `pulumi refresh, and look whose it is: blkid ${path}.` }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `${path} holds the ${type} ${filesystem.uuid ?? "without UUID"} instead of ours, ${String(uuid)}`,
+            next: `pulumi refresh, and look whose it is: blkid ${path}.`,
+          },
+        ],
+      };
     }
     // wipefs opens the device exclusively, so it refuses a mounted one.
     return {
-      steps: [{ summary: `wipe the ${type} on ${path}`, risk: "destroys-data", guard: program("is-uuid", "filesystem", path, filesystem.uuid ?? ""), command: cmd`wipefs --all -- ${path}` }],
+      steps: [
+        {
+          summary: `wipe the ${type} on ${path}`,
+          risk: "destroys-data",
+          guard: program("is-uuid", "filesystem", path, filesystem.uuid ?? ""),
+          command: cmd`wipefs --all -- ${path}`,
+        },
+      ],
     };
   },
 

@@ -33,10 +33,29 @@ export const logicalVolume: ResourceKind<Inputs, Seen> = {
   derive: ({ volumeGroup, name }) => ({ path: `/dev/${volumeGroup}/${name}` }),
   refuseChange: (olds, news) => [
     ...(news.sizeBytes < olds.sizeBytes
-      ? [{ property: "sizeBytes", reason: `${news.name} can't shrink from ${formatBytes(olds.sizeBytes)} to ${formatBytes(news.sizeBytes)}; see docs/runbooks/shrink-a-volume.md` }]
+      ? [
+          {
+            property: "sizeBytes",
+            reason: `${news.name} can't shrink from ${formatBytes(olds.sizeBytes)} to ${formatBytes(news.sizeBytes)}; see docs/runbooks/shrink-a-volume.md`,
+          },
+        ]
       : []),
-    ...(news.name !== olds.name ? [{ property: "name", reason: `${olds.name} can't become ${news.name}: declare it as a new volume and move the data` }] : []),
-    ...(news.volumeGroup !== olds.volumeGroup ? [{ property: "volumeGroup", reason: `${news.name} can't move from ${olds.volumeGroup} to ${news.volumeGroup}; see docs/runbooks/move-to-a-new-disk.md` }] : []),
+    ...(news.name !== olds.name
+      ? [
+          {
+            property: "name",
+            reason: `${olds.name} can't become ${news.name}: declare it as a new volume and move the data`,
+          },
+        ]
+      : []),
+    ...(news.volumeGroup !== olds.volumeGroup
+      ? [
+          {
+            property: "volumeGroup",
+            reason: `${news.name} can't move from ${olds.volumeGroup} to ${news.volumeGroup}; see docs/runbooks/move-to-a-new-disk.md`,
+          },
+        ]
+      : []),
   ],
 
   async observe(ask, { volumeGroup, name }) {
@@ -50,18 +69,43 @@ export const logicalVolume: ResourceKind<Inputs, Seen> = {
     if (group === undefined || volume === undefined) {
       // The extents were free, so what they still hold belongs to nobody; without --yes lvcreate would ask about it.
       return {
-        steps: [{ summary: `make ${fullName} with ${formatBytes(sizeBytes)}`, risk: "safe", command: cmd`lvcreate --yes --wipesignatures y --name ${name} --size ${sizeBytes}b -- ${volumeGroup}` }],
+        steps: [
+          {
+            summary: `make ${fullName} with ${formatBytes(sizeBytes)}`,
+            risk: "safe",
+            command: cmd`lvcreate --yes --wipesignatures y --name ${name} --size ${sizeBytes}b -- ${volumeGroup}`,
+          },
+        ],
       };
     }
     if (volume.origin !== undefined) {
-      return { steps: [], refusals: [{ found: `${fullName} is a snapshot of ${volume.origin}`, next: "choose another name." }] };
+      return {
+        steps: [],
+        refusals: [{ found: `${fullName} is a snapshot of ${volume.origin}`, next: "choose another name." }],
+      };
     }
     const wanted = roundUp(sizeBytes, group);
     if (volume.sizeBytes > wanted) {
-      return { steps: [], refusals: [{ found: `${fullName} has ${formatBytes(volume.sizeBytes)}, more than the declared ${formatBytes(sizeBytes)}`, next: `declare its size, or follow docs/runbooks/shrink-a-volume.md.` }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `${fullName} has ${formatBytes(volume.sizeBytes)}, more than the declared ${formatBytes(sizeBytes)}`,
+            next: `declare its size, or follow docs/runbooks/shrink-a-volume.md.`,
+          },
+        ],
+      };
     }
     if (volume.sizeBytes === wanted) return CONVERGED;
-    return { steps: [{ summary: `grow ${fullName} from ${formatBytes(volume.sizeBytes)} to ${formatBytes(wanted)}`, risk: "safe", command: cmd`lvextend --size ${wanted}b -- ${fullName}` }] };
+    return {
+      steps: [
+        {
+          summary: `grow ${fullName} from ${formatBytes(volume.sizeBytes)} to ${formatBytes(wanted)}`,
+          risk: "safe",
+          command: cmd`lvextend --size ${wanted}b -- ${fullName}`,
+        },
+      ],
+    };
   },
 
   leaves: ({ onDelete }) => onDelete !== "wipe",
@@ -69,21 +113,49 @@ export const logicalVolume: ResourceKind<Inputs, Seen> = {
     if (volume === undefined) return CONVERGED;
     const fullName = `${volumeGroup}/${name}`;
     if (uuid !== volume.uuid) {
-      return { steps: [], refusals: [{ found: `${fullName} is the volume ${volume.uuid} instead of ours, ${String(uuid)}`, next: "pulumi refresh, and look whose it is: lvs --options +lv_uuid." }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `${fullName} is the volume ${volume.uuid} instead of ours, ${String(uuid)}`,
+            next: "pulumi refresh, and look whose it is: lvs --options +lv_uuid.",
+          },
+        ],
+      };
     }
     const snapshots = group?.logicalVolumes.filter(({ origin }) => origin === name) ?? [];
     if (snapshots.length > 0) {
-      return { steps: [], refusals: [{ found: `${fullName} has the snapshots ${snapshots.map((one) => one.name).join(", ")}, which would go with it`, next: `look whether they are still needed, and remove them: lvremove ${snapshots.map((one) => `${volumeGroup}/${one.name}`).join(" ")}.` }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `${fullName} has the snapshots ${snapshots.map((one) => one.name).join(", ")}, which would go with it`,
+            next: `look whether they are still needed, and remove them: lvremove ${snapshots.map((one) => `${volumeGroup}/${one.name}`).join(" ")}.`,
+          },
+        ],
+      };
     }
     // A volume in use is refused by lvremove itself.
-    return { steps: [{ summary: `remove ${fullName}`, risk: "destroys-data", guard: program("is-uuid", "lv", fullName, volume.uuid), command: cmd`lvremove --yes -- ${fullName}` }] };
+    return {
+      steps: [
+        {
+          summary: `remove ${fullName}`,
+          risk: "destroys-data",
+          guard: program("is-uuid", "lv", fullName, volume.uuid),
+          command: cmd`lvremove --yes -- ${fullName}`,
+        },
+      ],
+    };
   },
 
   // A size that rounds up to the volume's is the declared one.
   report: ({ sizeBytes }, { group, volume }) =>
     group === undefined || volume === undefined
       ? {}
-      : { inputs: { sizeBytes: roundUp(sizeBytes, group) === volume.sizeBytes ? sizeBytes : volume.sizeBytes }, outputs: { uuid: volume.uuid } },
+      : {
+          inputs: { sizeBytes: roundUp(sizeBytes, group) === volume.sizeBytes ? sizeBytes : volume.sizeBytes },
+          outputs: { uuid: volume.uuid },
+        },
 };
 
 function roundUp(bytes: number, { extentBytes }: VolumeGroupReport): number {

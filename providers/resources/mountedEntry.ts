@@ -32,7 +32,9 @@ interface MountedEntry<I extends CommonInputs> {
 }
 
 /** A line of fstab and the mount that it describes: both are there, or neither. */
-export function mountedEntry<I extends CommonInputs & { readonly mountPoint: string; readonly mountOverFiles?: boolean | undefined }>({ name, inputs, entry, read }: MountedEntry<I>): ResourceKind<I, Seen> {
+export function mountedEntry<
+  I extends CommonInputs & { readonly mountPoint: string; readonly mountOverFiles?: boolean | undefined },
+>({ name, inputs, entry, read }: MountedEntry<I>): ResourceKind<I, Seen> {
   return {
     name,
     inputs,
@@ -46,37 +48,75 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
     async observe(ask, desired) {
       const wanted = entry(desired);
       // Together, so that they travel together.
-      const [text, all, made, device] = await Promise.all([ask(fstab, undefined), ask(mounts, undefined), ask(ledger, undefined), isDevice(wanted) ? ask(sourceDevice, wanted.source) : undefined]);
+      const [text, all, made, device] = await Promise.all([
+        ask(fstab, undefined),
+        ask(mounts, undefined),
+        ask(ledger, undefined),
+        isDevice(wanted) ? ask(sourceDevice, wanted.source) : undefined,
+      ]);
       const found = findEntry(text, desired.mountPoint);
       const mount = mountAt(all, desired.mountPoint);
       // A device that isn't there is the same as no other.
-      const isSameSource = found?.entry.source === wanted.source || (found !== undefined && device !== undefined && (await ask(sourceDevice, found.entry.source))?.path === device.path);
-      const isSource = mount !== undefined && (isDevice(wanted) ? await isOnDevice(ask, mount, device) : isBind(wanted) ? isBoundTo(all, wanted.source, mount) : mount.source === wanted.source);
+      const isSameSource =
+        found?.entry.source === wanted.source ||
+        (found !== undefined &&
+          device !== undefined &&
+          (await ask(sourceDevice, found.entry.source))?.path === device.path);
+      const isSource =
+        mount !== undefined &&
+        (isDevice(wanted)
+          ? await isOnDevice(ask, mount, device)
+          : isBind(wanted)
+            ? isBoundTo(all, wanted.source, mount)
+            : mount.source === wanted.source);
       return { text, found, mount, isSource, isSameSource, made };
     },
 
     // A first mount that failed leaves its mount point, which is ours to take back.
-    isAbsent: ({ mountPoint }, { found, mount, made }) => found === undefined && mount === undefined && !isMade(made, mountPoint),
+    isAbsent: ({ mountPoint }, { found, mount, made }) =>
+      found === undefined && mount === undefined && !isMade(made, mountPoint),
 
     plan(desired, { text, found, mount, isSource, isSameSource }) {
       const wanted = entry(desired);
       const { mountPoint } = wanted;
       const refusals: Refusal[] = [];
       if (found !== undefined && !found.isOurs && !isSameSource) {
-        refusals.push({ found: `/etc/fstab already has a line for ${mountPoint}: ${printEntry(found.entry)}`, next: "take that line out, or declare another mount point." });
+        refusals.push({
+          found: `/etc/fstab already has a line for ${mountPoint}: ${printEntry(found.entry)}`,
+          next: "take that line out, or declare another mount point.",
+        });
       }
       if (mount !== undefined && !isSource && found?.isOurs !== true) {
-        refusals.push({ found: `${mount.source} is mounted at ${mountPoint}`, next: `umount ${mountPoint}, or declare another mount point.` });
+        refusals.push({
+          found: `${mount.source} is mounted at ${mountPoint}`,
+          next: `umount ${mountPoint}, or declare another mount point.`,
+        });
       }
       if (refusals.length > 0) return { steps: [], refusals };
 
       const hasLine = found?.isOurs === true && printEntry(found.entry) === printEntry(wanted);
-      const differences = mount === undefined ? [] : liveDifferences(wanted.type, wanted.options, [...mount.mountOptions, ...mount.filesystemOptions]);
-      const action = mount === undefined ? "mount" : !isSource ? "replace" : differences.length === 0 ? "none" : canRemount(wanted.type, differences) ? "remount" : "replace";
+      const differences =
+        mount === undefined
+          ? []
+          : liveDifferences(wanted.type, wanted.options, [...mount.mountOptions, ...mount.filesystemOptions]);
+      const action =
+        mount === undefined
+          ? "mount"
+          : !isSource
+            ? "replace"
+            : differences.length === 0
+              ? "none"
+              : canRemount(wanted.type, differences)
+                ? "remount"
+                : "replace";
       if (hasLine && action === "none") return CONVERGED;
       const doing = [
         ...(hasLine ? [] : [`write the line of ${mountPoint} into fstab`]),
-        ...(action === "none" ? [] : [`${action === "replace" ? "unmount and mount" : action} ${mountPoint}${differences.length === 0 ? "" : ` (${differences.join(", ")})`}`]),
+        ...(action === "none"
+          ? []
+          : [
+              `${action === "replace" ? "unmount and mount" : action} ${mountPoint}${differences.length === 0 ? "" : ` (${differences.join(", ")})`}`,
+            ]),
       ];
       const newText = hasLine ? text : putEntry(text, wanted);
       return {
@@ -86,7 +126,17 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
             risk: action === "replace" ? "interrupts-service" : "safe",
             owesReload: action === "mount",
             foresees: { fact: fstab, value: newText },
-            command: { ...ledgerProgram("mount-entry", mountPoint, action, sha256(text), printEntry(wanted), ...(desired.mountOverFiles === true ? ["over-files"] : [])), stdin: newText },
+            command: {
+              ...ledgerProgram(
+                "mount-entry",
+                mountPoint,
+                action,
+                sha256(text),
+                printEntry(wanted),
+                ...(desired.mountOverFiles === true ? ["over-files"] : []),
+              ),
+              stdin: newText,
+            },
           },
         ],
       };
@@ -96,7 +146,15 @@ export function mountedEntry<I extends CommonInputs & { readonly mountPoint: str
       const isOurs = found?.isOurs === true || isMade(made, mountPoint);
       if (!isOurs && !isSource) return CONVERGED;
       if (mount !== undefined && !isSource) {
-        return { steps: [], refusals: [{ found: `${mount.source} is mounted at ${mountPoint}, which isn't what was declared`, next: `look whose it is, and umount ${mountPoint}; then destroy again.` }] };
+        return {
+          steps: [],
+          refusals: [
+            {
+              found: `${mount.source} is mounted at ${mountPoint}, which isn't what was declared`,
+              next: `look whose it is, and umount ${mountPoint}; then destroy again.`,
+            },
+          ],
+        };
       }
       const newText = removeEntry(text, mountPoint);
       return {

@@ -38,7 +38,10 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
   refuseChange: (olds, news) =>
     (["device", "dataAlignmentBytes"] as const)
       .filter((property) => olds[property] !== news[property])
-      .map((property) => ({ property, reason: `the ${property} of a physical volume can't change from ${olds[property]} to ${news[property]}; see docs/runbooks/move-to-a-new-disk.md` })),
+      .map((property) => ({
+        property,
+        reason: `the ${property} of a physical volume can't change from ${olds[property]} to ${news[property]}; see docs/runbooks/move-to-a-new-disk.md`,
+      })),
 
   async observe(ask, { device: path }) {
     const [device, report] = await Promise.all([deviceAt(ask, path), ask(lvm, undefined)]);
@@ -52,16 +55,38 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
     const { device: path, dataAlignmentBytes, volumeGroup } = desired;
     const { device, volume, signs } = seen;
     if (device === undefined) {
-      return { steps: [], refusals: [{ found: `there is no device ${path}`, next: "lsblk --output NAME,SIZE,SERIAL and ls -l /dev/disk/by-id on the host show what is there." }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `there is no device ${path}`,
+            next: "lsblk --output NAME,SIZE,SERIAL and ls -l /dev/disk/by-id on the host show what is there.",
+          },
+        ],
+      };
     }
     const found = wrongDevice(desired, device);
     if (volume === undefined) found.push(...signs.map((sign) => `${path} is not blank: ${sign}`));
-    else if (volume.dataStartBytes % dataAlignmentBytes !== 0) found.push(`the physical volume's data starts at ${volume.dataStartBytes} bytes, which is not aligned to ${dataAlignmentBytes}`);
-    if (volume !== undefined && volumeGroup !== undefined && volume.volumeGroup !== "" && volume.volumeGroup !== volumeGroup) {
+    else if (volume.dataStartBytes % dataAlignmentBytes !== 0)
+      found.push(
+        `the physical volume's data starts at ${volume.dataStartBytes} bytes, which is not aligned to ${dataAlignmentBytes}`,
+      );
+    if (
+      volume !== undefined &&
+      volumeGroup !== undefined &&
+      volume.volumeGroup !== "" &&
+      volume.volumeGroup !== volumeGroup
+    ) {
       found.push(`${path} is a physical volume of the volume group ${volume.volumeGroup}, not of ${volumeGroup}`);
     }
     if (found.length > 0) {
-      return { steps: [], refusals: found.map((what) => ({ found: what, next: "declare the right device, or empty this one by docs/runbooks/clear-a-device.md." })) };
+      return {
+        steps: [],
+        refusals: found.map((what) => ({
+          found: what,
+          next: "declare the right device, or empty this one by docs/runbooks/clear-a-device.md.",
+        })),
+      };
     }
     if (volume === undefined) {
       return {
@@ -77,7 +102,15 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
       };
     }
     if (volume.deviceBytes - volume.sizeBytes > volume.dataStartBytes + 64 * 1024 * 1024) {
-      return { steps: [{ summary: `grow the physical volume ${path} to its device's ${volume.deviceBytes} bytes`, risk: "safe", command: cmd`pvresize -- ${path}` }] };
+      return {
+        steps: [
+          {
+            summary: `grow the physical volume ${path} to its device's ${volume.deviceBytes} bytes`,
+            risk: "safe",
+            command: cmd`pvresize -- ${path}`,
+          },
+        ],
+      };
     }
     return CONVERGED;
   },
@@ -86,12 +119,37 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
   planDestroy({ device: path, uuid }, { volume }) {
     if (volume === undefined) return CONVERGED;
     if (uuid !== volume.uuid) {
-      return { steps: [], refusals: [{ found: `${path} holds the physical volume ${volume.uuid} instead of ours, ${String(uuid)}`, next: "pulumi refresh, and look whose it is: pvs --options +pv_uuid." }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `${path} holds the physical volume ${volume.uuid} instead of ours, ${String(uuid)}`,
+            next: "pulumi refresh, and look whose it is: pvs --options +pv_uuid.",
+          },
+        ],
+      };
     }
     if (volume.volumeGroup !== "") {
-      return { steps: [], refusals: [{ found: `${path} is in use by the volume group ${volume.volumeGroup}`, next: `vgs ${volume.volumeGroup} shows what is in it; what this stack doesn't own must be moved or removed by hand.` }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `${path} is in use by the volume group ${volume.volumeGroup}`,
+            next: `vgs ${volume.volumeGroup} shows what is in it; what this stack doesn't own must be moved or removed by hand.`,
+          },
+        ],
+      };
     }
-    return { steps: [{ summary: `remove the physical volume ${path}`, risk: "destroys-data", guard: program("is-uuid", "pv", path, volume.uuid), command: cmd`pvremove -- ${path}` }] };
+    return {
+      steps: [
+        {
+          summary: `remove the physical volume ${path}`,
+          risk: "destroys-data",
+          guard: program("is-uuid", "pv", path, volume.uuid),
+          command: cmd`pvremove -- ${path}`,
+        },
+      ],
+    };
   },
 
   report: (_inputs, { volume }) => ({ outputs: { ...(volume === undefined ? {} : { uuid: volume.uuid }) } }),

@@ -44,14 +44,30 @@ export const systemUser: ResourceKind<Inputs, Seen> = {
   plan({ group, user, home }, seen) {
     if (seen.group && seen.user) return CONVERGED;
     const wanted = user === undefined ? [group] : [group, user, home];
-    return { steps: [{ summary: `make the system ${user === undefined ? `group ${group}` : `user ${user}:${group}`}`, risk: "safe", command: ledgerProgram("make-account", ...wanted) }] };
+    return {
+      steps: [
+        {
+          summary: `make the system ${user === undefined ? `group ${group}` : `user ${user}:${group}`}`,
+          risk: "safe",
+          command: ledgerProgram("make-account", ...wanted),
+        },
+      ],
+    };
   },
 
   // Files that were kept bear the user's number: the next one to get it would own them.
   leaves: ({ onDelete }) => onDelete !== "wipe",
   planDestroy({ group, user }, { made }) {
     if (!made.has(`group ${group}`) && (user === undefined || !made.has(`user ${user}`))) return CONVERGED;
-    return { steps: [{ summary: `remove ${user ?? group}, which this program made`, risk: "safe", command: ledgerProgram("remove-account", group, ...(user === undefined ? [] : [user])) }] };
+    return {
+      steps: [
+        {
+          summary: `remove ${user ?? group}, which this program made`,
+          risk: "safe",
+          command: ledgerProgram("remove-account", group, ...(user === undefined ? [] : [user])),
+        },
+      ],
+    };
   },
 
   report: () => ({}),

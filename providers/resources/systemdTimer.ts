@@ -8,7 +8,10 @@ import { ledgerProgram } from "../programs/program.ts";
 import { printUnit, type Section } from "../values/unitFile.ts";
 import { directiveValue, hostName } from "./inputs.ts";
 
-const directives = z.record(z.string().regex(/^[A-Z][A-Za-z]*$/, { error: "is no directive" }), z.union([directiveValue, z.number(), z.boolean(), z.array(directiveValue)]));
+const directives = z.record(
+  z.string().regex(/^[A-Z][A-Za-z]*$/, { error: "is no directive" }),
+  z.union([directiveValue, z.number(), z.boolean(), z.array(directiveValue)]),
+);
 
 const inputs = z.object({
   host: hostName,
@@ -62,7 +65,13 @@ export const systemdTimer: ResourceKind<Inputs, Seen> = {
       return text !== undefined && text !== wantedText && !made.has(`file ${path}`);
     });
     if (foreign.length > 0) {
-      return { steps: [], refusals: foreign.map((path) => ({ found: `${path} exists already and isn't ours`, next: "move it away, or choose another name." })) };
+      return {
+        steps: [],
+        refusals: foreign.map((path) => ({
+          found: `${path} exists already and isn't ours`,
+          next: "move it away, or choose another name.",
+        })),
+      };
     }
     const reasons = [
       ...(timerText === wanted.timer ? [] : ["the timer's file differs"]),
@@ -72,12 +81,28 @@ export const systemdTimer: ResourceKind<Inputs, Seen> = {
       ...(timer.needsReload ? ["systemd has not read its file"] : []),
     ];
     if (reasons.length === 0) return CONVERGED;
-    return { steps: [{ summary: `install and start ${name}.timer (${reasons.join(", ")})`, risk: "safe", command: ledgerProgram("install-timer", name, wanted.timer, wanted.service) }] };
+    return {
+      steps: [
+        {
+          summary: `install and start ${name}.timer (${reasons.join(", ")})`,
+          risk: "safe",
+          command: ledgerProgram("install-timer", name, wanted.timer, wanted.service),
+        },
+      ],
+    };
   },
 
   planDestroy({ name }, { made }) {
     if (!made.has(`file ${FOLDER}/${name}.timer`) && !made.has(`file ${FOLDER}/${name}.service`)) return CONVERGED;
-    return { steps: [{ summary: `remove ${name}.timer and its service`, risk: "interrupts-service", command: ledgerProgram("remove-timer", name) }] };
+    return {
+      steps: [
+        {
+          summary: `remove ${name}.timer and its service`,
+          risk: "interrupts-service",
+          command: ledgerProgram("remove-timer", name),
+        },
+      ],
+    };
   },
 
   report: (desired, { timerText }) => {
@@ -92,5 +117,8 @@ function printTimer({ description, onCalendar, randomizedDelaySeconds, persisten
 }
 
 function printService({ description, unit: unitDirectives, service }: Inputs): string {
-  return printUnit({ Unit: { Description: description, ...(unitDirectives as Section) }, Service: { Type: "oneshot", ...(service as Section) } });
+  return printUnit({
+    Unit: { Description: description, ...(unitDirectives as Section) },
+    Service: { Type: "oneshot", ...(service as Section) },
+  });
 }

@@ -38,10 +38,20 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
   turn: "host",
   id: ({ host, name }) => `${host}:${name}`,
   refuseChange: (olds, news) =>
-    olds.extentSizeBytes === news.extentSizeBytes ? [] : [{ property: "extentSizeBytes", reason: "the extent size of a VG can't change in place; see docs/runbooks/move-to-a-new-disk.md" }],
+    olds.extentSizeBytes === news.extentSizeBytes
+      ? []
+      : [
+          {
+            property: "extentSizeBytes",
+            reason: "the extent size of a VG can't change in place; see docs/runbooks/move-to-a-new-disk.md",
+          },
+        ],
 
   async observe(ask, { name, physicalVolumes }) {
-    const [report, ...real] = await Promise.all([ask(lvm, undefined), ...physicalVolumes.map((one) => ask(realPath, one))]);
+    const [report, ...real] = await Promise.all([
+      ask(lvm, undefined),
+      ...physicalVolumes.map((one) => ask(realPath, one)),
+    ]);
     const group = report.volumeGroups.find((one) => one.name === name);
     return { group, names: new Map(physicalVolumes.map((one, index) => [one, real[index]])) };
   },
@@ -49,37 +59,70 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
 
   plan({ name, physicalVolumes, extentSizeBytes }, { group, names }) {
     if (group === undefined) {
-      const make: Step = { summary: `make the volume group ${name}`, risk: "safe", guard: arePhysicalVolumes(physicalVolumes), command: cmd`vgcreate --physicalextentsize ${extentSizeBytes}b -- ${name} ${physicalVolumes}` };
+      const make: Step = {
+        summary: `make the volume group ${name}`,
+        risk: "safe",
+        guard: arePhysicalVolumes(physicalVolumes),
+        command: cmd`vgcreate --physicalextentsize ${extentSizeBytes}b -- ${name} ${physicalVolumes}`,
+      };
       return { steps: [make, ...tag(physicalVolumes, physicalVolumes)] };
     }
     const refusals: Refusal[] = [];
     if (group.extentBytes !== extentSizeBytes) {
-      refusals.push({ found: `${name} has extents of ${group.extentBytes} bytes instead of ${extentSizeBytes}`, next: `declare extentSize: ${group.extentBytes}.` });
+      refusals.push({
+        found: `${name} has extents of ${group.extentBytes} bytes instead of ${extentSizeBytes}`,
+        next: `declare extentSize: ${group.extentBytes}.`,
+      });
     }
     const declared = [...names.values()];
     const staying = group.physicalVolumes.filter((pv) => declared.includes(pv.name));
     const leaving = group.physicalVolumes.filter((pv) => !declared.includes(pv.name));
     for (const pv of leaving.filter(({ tags }) => !tags.includes(OURS))) {
-      refusals.push({ found: `${name} also has the physical volume ${pv.name}`, next: `declare it too; or, if it was to be this program's to take out: pvchange --addtag ${OURS} ${pv.name}` });
+      refusals.push({
+        found: `${name} also has the physical volume ${pv.name}`,
+        next: `declare it too; or, if it was to be this program's to take out: pvchange --addtag ${OURS} ${pv.name}`,
+      });
     }
     const missing = physicalVolumes.filter((one) => !staying.some((pv) => pv.name === names.get(one)));
     // A VG that has none of ours is another machine's or another program's of the same name.
     if (staying.length === 0) {
-      refusals.push({ found: `a volume group ${name} exists already, on ${group.physicalVolumes.map((pv) => pv.name).join(", ")}`, next: "choose another name, or declare its devices." });
+      refusals.push({
+        found: `a volume group ${name} exists already, on ${group.physicalVolumes.map((pv) => pv.name).join(", ")}`,
+        next: "choose another name, or declare its devices.",
+      });
     }
     const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
     const [used, free] = [sum(leaving.map((pv) => pv.usedBytes)), sum(staying.map((pv) => pv.freeBytes))];
     // What is added now has no extents yet that could be counted.
     if (missing.length === 0 && used > free) {
-      refusals.push({ found: `${leaving.map((pv) => pv.name).join(", ")} can't leave ${name}: volumes have ${formatBytes(used)} there, and ${formatBytes(free)} is free elsewhere`, next: "make room, or add a device first: docs/runbooks/move-to-a-new-disk.md." });
+      refusals.push({
+        found: `${leaving.map((pv) => pv.name).join(", ")} can't leave ${name}: volumes have ${formatBytes(used)} there, and ${formatBytes(free)} is free elsewhere`,
+        next: "make room, or add a device first: docs/runbooks/move-to-a-new-disk.md.",
+      });
     }
     if (refusals.length > 0) return { steps: [], refusals };
 
     const steps: Step[] = [];
-    if (missing.length > 0) steps.push({ summary: `add ${missing.join(", ")} to the volume group ${name}`, risk: "safe", guard: arePhysicalVolumes(missing), command: cmd`vgextend -- ${name} ${missing}` });
-    steps.push(...tag(physicalVolumes, physicalVolumes.filter((one) => !staying.some((pv) => pv.name === names.get(one) && pv.tags.includes(OURS)))));
+    if (missing.length > 0)
+      steps.push({
+        summary: `add ${missing.join(", ")} to the volume group ${name}`,
+        risk: "safe",
+        guard: arePhysicalVolumes(missing),
+        command: cmd`vgextend -- ${name} ${missing}`,
+      });
+    steps.push(
+      ...tag(
+        physicalVolumes,
+        physicalVolumes.filter((one) => !staying.some((pv) => pv.name === names.get(one) && pv.tags.includes(OURS))),
+      ),
+    );
     for (const pv of leaving) {
-      steps.push({ summary: `move ${formatBytes(pv.usedBytes)} of volumes off ${pv.name}, and take it out of ${name}`, risk: "safe", guard: program("is-uuid", "pv", pv.name, pv.uuid), command: program("take-out-physical-volume", name, pv.name) });
+      steps.push({
+        summary: `move ${formatBytes(pv.usedBytes)} of volumes off ${pv.name}, and take it out of ${name}`,
+        risk: "safe",
+        guard: program("is-uuid", "pv", pv.name, pv.uuid),
+        command: program("take-out-physical-volume", name, pv.name),
+      });
     }
     return { steps };
   },
@@ -88,13 +131,38 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
   planDestroy({ name, uuid }, { group }) {
     if (group === undefined) return CONVERGED;
     if (uuid !== group.uuid) {
-      return { steps: [], refusals: [{ found: `${name} is the volume group ${group.uuid} instead of ours, ${String(uuid)}`, next: "pulumi refresh, and look whose it is: vgs --options +vg_uuid." }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `${name} is the volume group ${group.uuid} instead of ours, ${String(uuid)}`,
+            next: "pulumi refresh, and look whose it is: vgs --options +vg_uuid.",
+          },
+        ],
+      };
     }
     if (group.logicalVolumes.length > 0) {
-      return { steps: [], refusals: [{ found: `${name} still has ${group.logicalVolumes.map((volume) => volume.name).join(", ")}`, next: `lvs ${name} shows them; what this stack doesn't own must be removed by hand.` }] };
+      return {
+        steps: [],
+        refusals: [
+          {
+            found: `${name} still has ${group.logicalVolumes.map((volume) => volume.name).join(", ")}`,
+            next: `lvs ${name} shows them; what this stack doesn't own must be removed by hand.`,
+          },
+        ],
+      };
     }
     // Without --yes: vgremove asks before it removes volumes, and gets no answer.
-    return { steps: [{ summary: `remove the volume group ${name}`, risk: "destroys-data", guard: program("is-uuid", "vg", name, group.uuid), command: cmd`vgremove -- ${name}` }] };
+    return {
+      steps: [
+        {
+          summary: `remove the volume group ${name}`,
+          risk: "destroys-data",
+          guard: program("is-uuid", "vg", name, group.uuid),
+          command: cmd`vgremove -- ${name}`,
+        },
+      ],
+    };
   },
 
   report: ({ physicalVolumes }, { group, names }) =>
@@ -103,7 +171,9 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
       : {
           inputs: {
             extentSizeBytes: group.extentBytes,
-            physicalVolumes: physicalVolumes.filter((one) => group.physicalVolumes.some((pv) => pv.name === names.get(one))),
+            physicalVolumes: physicalVolumes.filter((one) =>
+              group.physicalVolumes.some((pv) => pv.name === names.get(one)),
+            ),
           },
           outputs: { uuid: group.uuid },
         },
@@ -112,7 +182,13 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
 /** The only one stays as long as the group, and needs no tag. */
 function tag(all: readonly string[], untagged: readonly string[]): Step[] {
   if (all.length === 1 || untagged.length === 0) return [];
-  return [{ summary: `tag ${untagged.join(", ")} as this program's`, risk: "safe", command: cmd`pvchange --quiet --addtag ${OURS} -- ${untagged}` }];
+  return [
+    {
+      summary: `tag ${untagged.join(", ")} as this program's`,
+      risk: "safe",
+      command: cmd`pvchange --quiet --addtag ${OURS} -- ${untagged}`,
+    },
+  ];
 }
 
 /** vgcreate and vgextend would make PVs of them, without our proof that they are blank. */

@@ -21,10 +21,18 @@ export interface FstabEntry {
 export const OURS = "x-jts-storage";
 
 /** The entry for a mount point, and whether the line is ours. The first one counts where several are, as for mount(8). */
-export function findEntry(text: string, mountPoint: string): { readonly entry: FstabEntry; readonly isOurs: boolean } | undefined {
+export function findEntry(
+  text: string,
+  mountPoint: string,
+): { readonly entry: FstabEntry; readonly isOurs: boolean } | undefined {
   const line = lines(text).find((one) => parseLine(one)?.mountPoint === mountPoint);
   const entry = line === undefined ? undefined : parseLine(line);
-  return entry && { entry: { ...entry, options: entry.options.filter((option) => option !== OURS) }, isOurs: entry.options.includes(OURS) };
+  return (
+    entry && {
+      entry: { ...entry, options: entry.options.filter((option) => option !== OURS) },
+      isOurs: entry.options.includes(OURS),
+    }
+  );
 }
 
 /**
@@ -61,16 +69,30 @@ function lines(text: string): string[] {
 }
 
 function parseLine(line: string): FstabEntry | undefined {
-  const fields = line.replace(/\r?\n$/, "").replaceAll(/^[ \t]+|[ \t]+$/g, "").split(/[ \t]+/);
+  const fields = line
+    .replace(/\r?\n$/, "")
+    .replaceAll(/^[ \t]+|[ \t]+$/g, "")
+    .split(/[ \t]+/);
   const [source, mountPoint, type, options = "defaults", dump = "0", pass = "0"] = fields;
-  if (source === undefined || source === "" || source.startsWith("#") || mountPoint === undefined || type === undefined) return undefined;
-  return { source: unescape(source), mountPoint: unescape(mountPoint), type, options: options.split(",").map(unescape), dump: Number.parseInt(dump) || 0, pass: Number.parseInt(pass) || 0 };
+  if (source === undefined || source === "" || source.startsWith("#") || mountPoint === undefined || type === undefined)
+    return undefined;
+  return {
+    source: unescape(source),
+    mountPoint: unescape(mountPoint),
+    type,
+    options: options.split(",").map(unescape),
+    dump: Number.parseInt(dump) || 0,
+    pass: Number.parseInt(pass) || 0,
+  };
 }
 
 /** As getmntent(3) has it: what would end a field is written in octal. */
 function escape(field: string): string {
   if (field.includes("\0")) throw new Error("A field of fstab can't hold a NUL.");
-  return field.replaceAll(/[ \t\n\r\\]|^#/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, "0")}`);
+  return field.replaceAll(
+    /[ \t\n\r\\]|^#/g,
+    (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, "0")}`,
+  );
 }
 
 function unescape(field: string): string {

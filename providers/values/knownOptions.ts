@@ -13,21 +13,42 @@ export type KnownOptions = Readonly<Record<string, KnownOption>>;
 
 const flag: KnownOption = { tail: /^$/, takes: "no value", tried: [""] };
 const flags = (names: string): KnownOptions => Object.fromEntries(names.split(" ").map((name) => [name, flag]));
-const number = (example: number, unit = ""): KnownOption => ({ tail: /^=\d+$/, takes: unit === "" ? "a number" : `a number of ${unit}`, tried: [`=${example}`] });
+const number = (example: number, unit = ""): KnownOption => ({
+  tail: /^=\d+$/,
+  takes: unit === "" ? "a number" : `a number of ${unit}`,
+  tried: [`=${example}`],
+});
 const text = (example: string, takes: string, tail = /^=.+$/): KnownOption => ({ tail, takes, tried: [`=${example}`] });
-const oneOf = (...words: readonly string[]): KnownOption => ({ tail: new RegExp(`^=(${words.join("|")})$`), takes: words.join(", "), tried: words.map((word) => `=${word}`) });
+const oneOf = (...words: readonly string[]): KnownOption => ({
+  tail: new RegExp(`^=(${words.join("|")})$`),
+  takes: words.join(", "),
+  tried: words.map((word) => `=${word}`),
+});
 /** The name alone will do, too. */
-const orAlone = ({ tail, takes, tried }: KnownOption): KnownOption => ({ tail: new RegExp(`^$|${tail.source}`), takes: `${takes}, or no value`, tried: ["", ...tried] });
-const beside = (others: string, known: KnownOption): KnownOption => ({ ...known, tried: known.tried.map((tail) => `${tail},${others}`) });
+const orAlone = ({ tail, takes, tried }: KnownOption): KnownOption => ({
+  tail: new RegExp(`^$|${tail.source}`),
+  takes: `${takes}, or no value`,
+  tried: ["", ...tried],
+});
+const beside = (others: string, known: KnownOption): KnownOption => ({
+  ...known,
+  tried: known.tried.map((tail) => `${tail},${others}`),
+});
 const untried = (reason: string, known: KnownOption): KnownOption => ({ ...known, tried: [], untried: reason });
 
 const NFS_VERSIONS = oneOf("3", "4", "4.0", "4.1", "4.2");
 const PERSISTENT_MEMORY = "needs persistent memory, or is turned off";
-const LEVELS = { tail: /^=(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no|none)$/, takes: "zlib[:1-9], lzo, zstd[:1-15] or no", tried: ["=zlib:9", "=lzo", "=no", "=zstd:15", "=zstd"] };
+const LEVELS = {
+  tail: /^=(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no|none)$/,
+  takes: "zlib[:1-9], lzo, zstd[:1-15] or no",
+  tried: ["=zlib:9", "=lzo", "=no", "=zstd:15", "=zstd"],
+};
 
 /** mount(8), "filesystem-independent mount options". */
 const INDEPENDENT: KnownOptions = {
-  ...flags("defaults async atime noatime diratime nodiratime relatime norelatime strictatime nostrictatime nolazytime suid nosuid dev nodev exec noexec symfollow nosymfollow ro rw"),
+  ...flags(
+    "defaults async atime noatime diratime nodiratime relatime norelatime strictatime nostrictatime nolazytime suid nosuid dev nodev exec noexec symfollow nosymfollow ro rw",
+  ),
   ...flags("auto noauto nofail _netdev group owner user nouser users silent loud iversion noiversion nomand"),
   ...flags("private rprivate shared rshared slave rslave unbindable runbindable"),
 };
@@ -42,7 +63,12 @@ const OF_DEVICE: KnownOptions = {
 };
 
 /** Each in bytes, in k and, from there on, in m: 4k to 1g. */
-const ALLOCSIZE = new RegExp(`^=(1g|${Array.from({ length: 19 }, (_, power) => 4 * 2 ** power).flatMap((kib) => [kib * 1024, `${kib}k`, ...(kib < 1024 ? [] : [`${kib / 1024}m`])]).join("|")})$`, "i");
+const ALLOCSIZE = new RegExp(
+  `^=(1g|${Array.from({ length: 19 }, (_, power) => 4 * 2 ** power)
+    .flatMap((kib) => [kib * 1024, `${kib}k`, ...(kib < 1024 ? [] : [`${kib / 1024}m`])])
+    .join("|")})$`,
+  "i",
+);
 
 /** What each type of filesystem takes, by its man page; of other types nothing is said. */
 export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; readonly options: KnownOptions }>> = {
@@ -50,9 +76,15 @@ export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; r
     manual: "ext4(5)",
     options: {
       ...OF_DEVICE,
-      ...flags("acl user_xattr bsddf minixdf debug grpid bsdgroups nogrpid sysvgroups nouid32 noload norecovery journal_checksum nojournal_checksum"),
-      ...flags("delalloc nodelalloc noauto_da_alloc noinit_itable discard nodiscard block_validity noblock_validity dioread_lock dioread_nolock nodioread_nolock"),
-      ...flags("nombcache no_mbcache inlinecrypt warn_on_error nowarn_on_error no_prefetch_block_bitmaps quota noquota usrquota grpquota"),
+      ...flags(
+        "acl user_xattr bsddf minixdf debug grpid bsdgroups nogrpid sysvgroups nouid32 noload norecovery journal_checksum nojournal_checksum",
+      ),
+      ...flags(
+        "delalloc nodelalloc noauto_da_alloc noinit_itable discard nodiscard block_validity noblock_validity dioread_lock dioread_nolock nodioread_nolock",
+      ),
+      ...flags(
+        "nombcache no_mbcache inlinecrypt warn_on_error nowarn_on_error no_prefetch_block_bitmaps quota noquota usrquota grpquota",
+      ),
       journal_async_commit: beside("data=writeback", flag),
       prjquota: untried("needs `-O project,quota`", flag),
       usrjquota: beside("jqfmt=vfsv1", text("aquota.user", "a file's name", /^=[^/]*$/)),
@@ -85,8 +117,12 @@ export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; r
     manual: "xfs(5)",
     options: {
       ...OF_DEVICE,
-      ...flags("attr2 discard nodiscard grpid bsdgroups nogrpid sysvgroups filestreams ikeep noikeep inode32 inode64 largeio nolargeio noalign nouuid swalloc wsync"),
-      ...flags("noquota quota uquota usrquota uqnoenforce qnoenforce gquota grpquota gqnoenforce pquota prjquota pqnoenforce"),
+      ...flags(
+        "attr2 discard nodiscard grpid bsdgroups nogrpid sysvgroups filestreams ikeep noikeep inode32 inode64 largeio nolargeio noalign nouuid swalloc wsync",
+      ),
+      ...flags(
+        "noquota quota uquota usrquota uqnoenforce qnoenforce gquota grpquota gqnoenforce pquota prjquota pqnoenforce",
+      ),
       norecovery: beside("ro", flag),
       allocsize: text("64m", "a size from 4k to 1g, a power of 2", ALLOCSIZE),
       logbufs: oneOf("2", "3", "4", "5", "6", "7", "8"),
@@ -102,8 +138,12 @@ export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; r
     manual: "btrfs(5)",
     options: {
       ...OF_DEVICE,
-      ...flags("acl noacl autodefrag noautodefrag barrier clear_cache datacow nodatacow datasum nodatasum degraded nodiscard enospc_debug noenospc_debug flushoncommit noflushoncommit"),
-      ...flags("rescan_uuid_tree skip_balance ssd ssd_spread nossd nossd_spread treelog notreelog usebackuproot recovery user_subvol_rm_allowed"),
+      ...flags(
+        "acl noacl autodefrag noautodefrag barrier clear_cache datacow nodatacow datasum nodatasum degraded nodiscard enospc_debug noenospc_debug flushoncommit noflushoncommit",
+      ),
+      ...flags(
+        "rescan_uuid_tree skip_balance ssd ssd_spread nossd nossd_spread treelog notreelog usebackuproot recovery user_subvol_rm_allowed",
+      ),
       nospace_cache: beside("clear_cache", flag),
       nologreplay: beside("ro", flag),
       norecovery: beside("ro", flag),
@@ -115,7 +155,16 @@ export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; r
       fatal_errors: oneOf("bug", "panic"),
       max_inline: text("2048", "a size", /^=\d+[kmg]?$/i),
       metadata_ratio: number(4),
-      rescue: { ...beside("ro", text("all", "usebackuproot, nologreplay, ignorebadroots, ignoredatacsums or all, with : between", /^=(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all)(:(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all))*$/)) },
+      rescue: {
+        ...beside(
+          "ro",
+          text(
+            "all",
+            "usebackuproot, nologreplay, ignorebadroots, ignoredatacsums or all, with : between",
+            /^=(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all)(:(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all))*$/,
+          ),
+        ),
+      },
       space_cache: { ...orAlone(oneOf("v1", "v2")), tried: [",clear_cache", "=v1,clear_cache", "=v2"] },
       subvol: text("/", "a path"),
       subvolid: number(5),
@@ -126,7 +175,9 @@ export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; r
     manual: "nfs(5)",
     options: {
       ...OF_FILESYSTEM,
-      ...flags("soft hard softerr softreval ac noac bg fg rdirplus nordirplus sharecache nosharecache resvport nofsc cto nocto acl noacl lock nolock migration nomigration sloppy tcp softreval posix noposix trunkdiscovery notrunkdiscovery"),
+      ...flags(
+        "soft hard softerr softreval ac noac bg fg rdirplus nordirplus sharecache nosharecache resvport nofsc cto nocto acl noacl lock nolock migration nomigration sloppy tcp softreval posix noposix trunkdiscovery notrunkdiscovery",
+      ),
       ...flags("v3 v4 v4.0 v4.1 v4.2"),
       noresvport: untried("needs an export with `insecure`", flag),
       rdma: untried("needs RDMA", flag),
@@ -147,7 +198,11 @@ export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; r
       retry: number(0, "minutes"),
       nconnect: oneOf(...Array.from({ length: 16 }, (_, index) => `${index + 1}`)),
       max_connect: oneOf(...Array.from({ length: 16 }, (_, index) => `${index + 1}`)),
-      sec: { ...oneOf("sys", "none", "krb5", "krb5i", "krb5p"), tried: ["=sys"], untried: "needs Kerberos, or an export for anyone" },
+      sec: {
+        ...oneOf("sys", "none", "krb5", "krb5i", "krb5p"),
+        tried: ["=sys"],
+        untried: "needs Kerberos, or an export for anyone",
+      },
       lookupcache: oneOf("all", "none", "pos", "positive"),
       local_lock: oneOf("all", "flock", "posix", "none"),
       write: oneOf("lazy", "eager", "wait"),
@@ -170,9 +225,22 @@ export const KNOWN_OPTIONS: Readonly<Record<string, { readonly manual: string; r
 export type KnownFlag = KnownOption | { readonly words: KnownOptions };
 
 const words = (known: KnownOptions): KnownFlag => ({ words: known });
-const size = (...tried: readonly string[]): KnownOption => ({ tail: /^=\d+[kmgt]?$/i, takes: "a size", tried: tried.map((one) => `=${one}`) });
+const size = (...tried: readonly string[]): KnownOption => ({
+  tail: /^=\d+[kmgt]?$/i,
+  takes: "a size",
+  tried: tried.map((one) => `=${one}`),
+});
 /** Features, each of which may be turned off. */
-const features = (names: string, known: KnownOptions = {}): KnownFlag => words({ ...flags(names.split(" ").flatMap((name) => [name, `^${name}`]).join(" ")), ...known });
+const features = (names: string, known: KnownOptions = {}): KnownFlag =>
+  words({
+    ...flags(
+      names
+        .split(" ")
+        .flatMap((name) => [name, `^${name}`])
+        .join(" "),
+    ),
+    ...known,
+  });
 
 const BTRFS_FLAGS = {
   byteCount: size("600m"),
@@ -185,7 +253,9 @@ const BTRFS_FLAGS = {
 };
 
 /** The flags of mkfs by type of filesystem: what isn't here is refused, since it would come to light when the disk is formatted. */
-export const KNOWN_FLAGS: Readonly<Record<string, { readonly manual: string; readonly flags: Readonly<Record<string, KnownFlag>> }>> = {
+export const KNOWN_FLAGS: Readonly<
+  Record<string, { readonly manual: string; readonly flags: Readonly<Record<string, KnownFlag>> }>
+> = {
   ext4: {
     manual: "mkfs.ext4(8)",
     flags: {
@@ -221,7 +291,10 @@ export const KNOWN_FLAGS: Readonly<Record<string, { readonly manual: string; rea
       "-M": text("/mnt", "a path"),
       "-N": number(65536),
       "-o": oneOf("Linux", "linux"),
-      "-O": features("64bit bigalloc casefold dir_index dir_nlink ea_inode encrypt ext_attr extra_isize fast_commit filetype flex_bg has_journal huge_file inline_data large_dir large_file metadata_csum metadata_csum_seed mmp project quota resize_inode stable_inodes uninit_bg verity", flags("extent extents sparse_super ^meta_bg ^sparse_super2")),
+      "-O": features(
+        "64bit bigalloc casefold dir_index dir_nlink ea_inode encrypt ext_attr extra_isize fast_commit filetype flex_bg has_journal huge_file inline_data large_dir large_file metadata_csum metadata_csum_seed mmp project quota resize_inode stable_inodes uninit_bg verity",
+        flags("extent extents sparse_super ^meta_bg ^sparse_super2"),
+      ),
       "-q": flag,
       "-r": oneOf("1"),
       "-t": oneOf("ext4"),
@@ -257,9 +330,28 @@ export const KNOWN_FLAGS: Readonly<Record<string, { readonly manual: string; rea
         sparse: oneOf("0", "1"),
       }),
       "-K": flag,
-      "-l": words({ agnum: number(0), internal: orAlone(oneOf("1")), "lazy-count": oneOf("1"), size: size("64m"), su: size("32k"), sunit: number(64, "blocks of 512 bytes"), version: oneOf("2") }),
-      "-m": words({ bigtime: oneOf("0", "1"), crc: oneOf("1"), finobt: oneOf("1"), inobtcount: oneOf("0", "1"), reflink: oneOf("0", "1"), rmapbt: oneOf("0", "1") }),
-      "-n": words({ ftype: oneOf("1"), size: oneOf("4096", "8192", "16384", "32768", "65536", "4k", "8k", "16k", "32k", "64k"), version: oneOf("2", "ci") }),
+      "-l": words({
+        agnum: number(0),
+        internal: orAlone(oneOf("1")),
+        "lazy-count": oneOf("1"),
+        size: size("64m"),
+        su: size("32k"),
+        sunit: number(64, "blocks of 512 bytes"),
+        version: oneOf("2"),
+      }),
+      "-m": words({
+        bigtime: oneOf("0", "1"),
+        crc: oneOf("1"),
+        finobt: oneOf("1"),
+        inobtcount: oneOf("0", "1"),
+        reflink: oneOf("0", "1"),
+        rmapbt: oneOf("0", "1"),
+      }),
+      "-n": words({
+        ftype: oneOf("1"),
+        size: oneOf("4096", "8192", "16384", "32768", "65536", "4k", "8k", "16k", "32k", "64k"),
+        version: oneOf("2", "ci"),
+      }),
       "-q": flag,
       "-s": words({ size: oneOf("512", "1024", "2048", "4096", "1k", "2k", "4k") }),
     },

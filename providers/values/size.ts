@@ -9,8 +9,10 @@ const UNITS = ["", "K", "M", "G", "T", "P"] as const;
  * @throws {Error} that says what would be right.
  */
 export function parseSize(text: string | number): Size {
-  const [, digits, percent, letter = "", suffix = ""] = /^(\d+(?:\.\d+)?)\s*(?:(%VG)|([KMGTP])(iB|B)?|B)?$/i.exec(String(text).trim()) ?? [];
-  const wrong = () => new Error(`"${text}" is not a size; write for example 800GiB, 800GB, 1.5TiB, 50%VG or a number of bytes`);
+  const [, digits, percent, letter = "", suffix = ""] =
+    /^(\d+(?:\.\d+)?)\s*(?:(%VG)|([KMGTP])(iB|B)?|B)?$/i.exec(String(text).trim()) ?? [];
+  const wrong = () =>
+    new Error(`"${text}" is not a size; write for example 800GiB, 800GB, 1.5TiB, 50%VG or a number of bytes`);
   if (digits === undefined) throw wrong();
   const amount = Number(digits);
   if (percent !== undefined) {
@@ -20,7 +22,8 @@ export function parseSize(text: string | number): Size {
   const base = suffix.toLowerCase() === "b" ? 1000 : 1024;
   const bytes = amount * base ** UNITS.indexOf(letter.toUpperCase() as (typeof UNITS)[number]);
   if (bytes < 1) throw wrong();
-  if (!Number.isSafeInteger(Math.round(bytes))) throw new Error(`"${text}" is more than can be counted in bytes exactly`);
+  if (!Number.isSafeInteger(Math.round(bytes)))
+    throw new Error(`"${text}" is more than can be counted in bytes exactly`);
   return { bytes: Math.round(bytes) };
 }
 

@@ -18,7 +18,8 @@ export function printUnit(sections: Readonly<Record<string, Section>>): string {
       const lines = Object.entries(directives).flatMap(([name, value]) =>
         (typeof value === "object" ? value : [value]).map((one) => {
           const text = typeof one === "boolean" ? (one ? "yes" : "no") : String(one);
-          if (/[\n\0]|\\$/.test(text)) throw new Error(`${name}= can't hold a line end or NUL, nor end with a backslash`);
+          if (/[\n\0]|\\$/.test(text))
+            throw new Error(`${name}= can't hold a line end or NUL, nor end with a backslash`);
           return `${name}=${text}\n`;
         }),
       );

@@ -21,7 +21,8 @@ const LONGEST_VALUE = 160;
 /** So much of a long text is shown around what differs in it. */
 const CONTEXT = 20;
 
-const word = (value: Json | undefined): string => (value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value));
+const word = (value: Json | undefined): string =>
+  value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value);
 const words = (value: Json | undefined): string => (Array.isArray(value) ? value.map(word).join(" ") : word(value));
 const size = (value: Json | undefined): string => (typeof value === "number" ? formatBytes(value) : "");
 const list = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join(", ");
@@ -31,15 +32,20 @@ const labelled = (label: string, text: string): string => (text === "" ? "" : `$
 const DESCRIPTIONS: { readonly [kind: string]: (properties: Properties) => string } = {
   Command: ({ create }) => programCall(word(create)),
   CopyToRemote: ({ remotePath }) => `to ${word(remotePath)}`,
-  PhysicalVolume: ({ device, sizeBytes, serial }) => list(word(device), size(sizeBytes), labelled("serial", word(serial))),
+  PhysicalVolume: ({ device, sizeBytes, serial }) =>
+    list(word(device), size(sizeBytes), labelled("serial", word(serial))),
   VolumeGroup: ({ name, physicalVolumes }) => `${word(name)} on ${words(physicalVolumes)}`,
-  SystemUser: ({ user, group }) => (user === undefined || user === null ? `group ${word(group)}` : `${word(user)}:${word(group)}`),
+  SystemUser: ({ user, group }) =>
+    user === undefined || user === null ? `group ${word(group)}` : `${word(user)}:${word(group)}`,
   LogicalVolume: ({ path, sizeBytes }) => list(word(path), size(sizeBytes)),
-  Filesystem: ({ type, device, label, mkfsOptions }) => list(`${word(type)} on ${word(device)}`, labelled("label", word(label)), words(mkfsOptions)),
+  Filesystem: ({ type, device, label, mkfsOptions }) =>
+    list(`${word(type)} on ${word(device)}`, labelled("label", word(label)), words(mkfsOptions)),
   FstabEntry: ({ fstabLine }) => word(fstabLine),
   NfsMount: ({ fstabLine }) => word(fstabLine),
-  Directory: ({ path, owner, group, mode, folders }) => list(`${word(path)} ${word(owner)}:${word(group)} ${word(mode)}`, labelled("with", words(folders))),
-  ConfigFile: ({ path, activation }) => list(word(path), word((activation as Properties | undefined)?.kind).replace("none", "")),
+  Directory: ({ path, owner, group, mode, folders }) =>
+    list(`${word(path)} ${word(owner)}:${word(group)} ${word(mode)}`, labelled("with", words(folders))),
+  ConfigFile: ({ path, activation }) =>
+    list(word(path), word((activation as Properties | undefined)?.kind).replace("none", "")),
   SystemdTimer: ({ name, onCalendar }) => list(`${word(name)}.timer`, word(onCalendar)),
 };
 
@@ -55,26 +61,41 @@ export function kindOf(type: string): string {
 }
 
 /** One line on what is made, changed or taken away, and whether data goes with it. */
-export function describeChange(kind: string, operation: string, before: State, after: State, difference: Difference): { readonly what: string; readonly destroysData: boolean } {
+export function describeChange(
+  kind: string,
+  operation: string,
+  before: State,
+  after: State,
+  difference: Difference,
+): { readonly what: string; readonly destroysData: boolean } {
   // Whether data is wiped is read from the state: an `up` must have said so.
   const { onDelete } = { ...before.inputs, ...before.outputs };
   const takesAway = operation === "delete" || operation === "replace";
   const destroysData = takesAway && HOLDS_DATA.includes(kind) && onDelete === "wipe";
   const fate = !takesAway || !HOLDS_DATA.includes(kind) ? "" : destroysData ? "DATA IS WIPED" : "data stays";
-  const text = operation === "delete" ? describe(kind, before.inputs) : operation === "create" ? describe(kind, after.inputs) : describeDifference(before, after, difference) || describe(kind, after.inputs);
+  const text =
+    operation === "delete"
+      ? describe(kind, before.inputs)
+      : operation === "create"
+        ? describe(kind, after.inputs)
+        : describeDifference(before, after, difference) || describe(kind, after.inputs);
   return { what: list(fate, oneLine(text)), destroysData };
 }
 
 function describe(kind: string, properties: Properties): string {
   const known = DESCRIPTIONS[kind];
   if (known !== undefined) return known(properties);
-  return Object.entries(properties).flatMap(([key, value]) => (key.startsWith("__") ? [] : [`${key}: ${shorten(show(value))}`])).join(", ");
+  return Object.entries(properties)
+    .flatMap(([key, value]) => (key.startsWith("__") ? [] : [`${key}: ${shorten(show(value))}`]))
+    .join(", ");
 }
 
 /** `sizeBytes: 50 GiB → 60 GiB` for each property that differs; a list is one property. */
 function describeDifference(before: State, after: State, { detailedDiff, diffs }: Difference): string {
   const detailed = Object.keys(detailedDiff ?? {});
-  const paths = new Set((detailed.length > 0 ? detailed : [...(diffs ?? [])]).map((path) => path.replace(/\[\d+\]$/, "")));
+  const paths = new Set(
+    (detailed.length > 0 ? detailed : [...(diffs ?? [])]).map((path) => path.replace(/\[\d+\]$/, "")),
+  );
   return [...paths]
     .sort()
     .map((path) => {
@@ -92,7 +113,11 @@ function contrast(old: Json | undefined, wanted: Json | undefined, isSize: boole
   if (before !== undefined && after !== undefined) {
     const gone = before.filter((part) => !after.includes(part));
     const come = after.filter((part) => !before.includes(part));
-    if (gone.length !== 1 || come.length !== 1) return shorten([...gone.map((part) => `-${part}`), ...come.map((part) => `+${part}`)].join(" ") || "other order", 2 * LONGEST_VALUE);
+    if (gone.length !== 1 || come.length !== 1)
+      return shorten(
+        [...gone.map((part) => `-${part}`), ...come.map((part) => `+${part}`)].join(" ") || "other order",
+        2 * LONGEST_VALUE,
+      );
     return contrastTexts(gone[0]!, come[0]!);
   }
   const shown = (value: Json | undefined) => (isSize && typeof value === "number" ? formatBytes(value) : show(value));
@@ -113,22 +138,31 @@ function contrastTexts(old: string, wanted: string): string {
   while (old[start] === wanted[start]) start++;
   let end = 0;
   while (end < Math.min(old.length, wanted.length) - start && old.at(-1 - end) === wanted.at(-1 - end)) end++;
-  const middle = (text: string) => shorten(`${start > 0 ? "…" : ""}${text.slice(Math.max(0, start - CONTEXT), text.length - Math.max(0, end - CONTEXT))}${end > CONTEXT ? "…" : ""}`);
+  const middle = (text: string) =>
+    shorten(
+      `${start > 0 ? "…" : ""}${text.slice(Math.max(0, start - CONTEXT), text.length - Math.max(0, end - CONTEXT))}${end > CONTEXT ? "…" : ""}`,
+    );
   return `${middle(old)} → ${middle(wanted)}`;
 }
 
 /** Of `service.ExecStart[0]` and `sysctl["net.core.rmem_max"]` the keys. */
 function splitPath(path: string): string[] {
-  return [...path.matchAll(/\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, plain]) => quoted ?? index ?? plain ?? "");
+  return [...path.matchAll(/\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(
+    ([, quoted, index, plain]) => quoted ?? index ?? plain ?? "",
+  );
 }
 
 function valueAt(value: Json, path: readonly string[]): Json | undefined {
-  return path.reduce<Json | undefined>((at, key) => (typeof at === "object" && at !== null ? (at as { readonly [key: string]: Json })[key] : undefined), value);
+  return path.reduce<Json | undefined>(
+    (at, key) => (typeof at === "object" && at !== null ? (at as { readonly [key: string]: Json })[key] : undefined),
+    value,
+  );
 }
 
 function show(value: Json | undefined): string {
   if (value === undefined || value === null) return "none";
-  if (typeof value === "object" && SECRET_MARK in value) return "ciphertext" in value ? "[secret]" : word(value.hash ?? "[asset]").slice(0, 12);
+  if (typeof value === "object" && SECRET_MARK in value)
+    return "ciphertext" in value ? "[secret]" : word(value.hash ?? "[asset]").slice(0, 12);
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 

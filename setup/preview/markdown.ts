@@ -18,15 +18,27 @@ interface Block {
 }
 
 /** The plans as the body of a comment: what failed and how much would change at once, details folded. */
-export function renderMarkdown(plans: readonly Plan[], { limit = LONGEST_COMMENT }: { readonly limit?: number } = {}): string {
+export function renderMarkdown(
+  plans: readonly Plan[],
+  { limit = LONGEST_COMMENT }: { readonly limit?: number } = {},
+): string {
   return fit([header(plans), ...plans.flatMap(renderPlan)], limit);
 }
 
 function header(plans: readonly Plan[]): Block {
   const failed = plans.filter(({ errors }) => errors.length > 0).length;
-  const rows = plans.map((plan) => `| ${cell(plan.stack)} | ${plan.errors.length > 0 ? "**failed**" : "ok"} | ${changesCell(plan)} | ${plan.unchanged} |`);
+  const rows = plans.map(
+    (plan) =>
+      `| ${cell(plan.stack)} | ${plan.errors.length > 0 ? "**failed**" : "ok"} | ${changesCell(plan)} | ${plan.unchanged} |`,
+  );
   const table = ["| stack | preview | changes | unchanged |", "|---|---|---|--:|", ...rows];
-  return { rank: 0, name: "summary", text: [MARKER, `## Storage preview${failed > 0 ? `: ${failed} of ${plans.length} failed` : ""}`, "", ...table].join("\n") };
+  return {
+    rank: 0,
+    name: "summary",
+    text: [MARKER, `## Storage preview${failed > 0 ? `: ${failed} of ${plans.length} failed` : ""}`, "", ...table].join(
+      "\n",
+    ),
+  };
 }
 
 function changesCell(plan: Plan): string {
@@ -48,18 +60,35 @@ function renderPlan(plan: Plan): Block[] {
   return [
     // Of a stack in which all is well and nothing changes, the table says it all.
     { rank: plan.errors.length > 0 || loss !== undefined ? 0 : 1, name: stack, text: said.join("\n\n") },
-    ...[...groupByTier(plan.changes)].map(([tier, changes]): Block => ({ rank: 2, name: `${stack}, ${tier}`, text: details(`${escapeHtml(tier)}: ${describeCounts(changes)}`, renderTable(changes)) })),
-    ...(outputs.length === 0 ? [] : [{ rank: 3 as const, name: `${stack}, outputs`, text: details("outputs", fence(outputs.join("\n"))) }]),
+    ...[...groupByTier(plan.changes)].map(([tier, changes]): Block => ({
+      rank: 2,
+      name: `${stack}, ${tier}`,
+      text: details(`${escapeHtml(tier)}: ${describeCounts(changes)}`, renderTable(changes)),
+    })),
+    ...(outputs.length === 0
+      ? []
+      : [{ rank: 3 as const, name: `${stack}, outputs`, text: details("outputs", fence(outputs.join("\n"))) }]),
   ];
 }
 
 function describeCounts(changes: readonly Change[]): string {
   const lost = changes.some(({ destroysData }) => destroysData) ? ", <b>wipes data</b>" : "";
-  return countOperations(changes).map(([operation, count]) => `${count} to ${operation}`).join(", ") + lost;
+  return (
+    countOperations(changes)
+      .map(([operation, count]) => `${count} to ${operation}`)
+      .join(", ") + lost
+  );
 }
 
 function renderTable(changes: readonly Change[]): string {
-  return ["| | resource | kind | |", "|---|---|---|---|", ...changes.map(({ operation, name, kind, what }) => `| ${code(symbolOf(operation))} | ${code(name)} | ${cell(kind)} | ${code(what)} |`)].join("\n");
+  return [
+    "| | resource | kind | |",
+    "|---|---|---|---|",
+    ...changes.map(
+      ({ operation, name, kind, what }) =>
+        `| ${code(symbolOf(operation))} | ${code(name)} | ${cell(kind)} | ${code(what)} |`,
+    ),
+  ].join("\n");
 }
 
 /** Leaves out whole blocks, so that what stays is whole, and says which. */
@@ -67,7 +96,10 @@ function fit([summary, ...blocks]: readonly [Block, ...Block[]], limit: number):
   const kept = new Set(blocks);
   const assemble = () => {
     const left = blocks.filter((block) => !kept.has(block)).map(({ name }) => name);
-    return [summary, ...kept].map(({ text }) => text).join("\n\n") + (left.length === 0 ? "\n" : `\n\n${noteOfOmission(left)}\n`);
+    return (
+      [summary, ...kept].map(({ text }) => text).join("\n\n") +
+      (left.length === 0 ? "\n" : `\n\n${noteOfOmission(left)}\n`)
+    );
   };
   const expendable = [3, 2, 1, 0].flatMap((rank) => blocks.filter((block) => block.rank === rank).reverse());
   let text = assemble();

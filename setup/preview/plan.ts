@@ -41,18 +41,27 @@ const STACK_TYPE = "pulumi:pulumi:Stack";
 /** Reads what the engine told of a preview. The order is the same each time, whatever ran side by side. */
 export function readPlan(stack: string, events: readonly EngineEvent[]): Plan {
   // Components are the headings of what they hold, and providers are nobody's concern.
-  const steps = events.flatMap(({ resourcePreEvent }) => (resourcePreEvent !== undefined && isOnHost(resourcePreEvent.metadata) ? [resourcePreEvent.metadata] : []));
+  const steps = events.flatMap(({ resourcePreEvent }) =>
+    resourcePreEvent !== undefined && isOnHost(resourcePreEvent.metadata) ? [resourcePreEvent.metadata] : [],
+  );
   const diagnostics = events.flatMap(({ diagnosticEvent }) => (diagnosticEvent === undefined ? [] : [diagnosticEvent]));
   const said = (severity: string) => [
     ...new Set(
       diagnostics
         .filter((one) => one.severity === severity && one.ephemeral !== true)
-        .map(({ urn, message }) => (urn === undefined || urn.includes(`::${STACK_TYPE}::`) ? message.trimEnd() : `${nameOf(urn)}: ${withoutPreamble(message.trimEnd())}`)),
+        .map(({ urn, message }) =>
+          urn === undefined || urn.includes(`::${STACK_TYPE}::`)
+            ? message.trimEnd()
+            : `${nameOf(urn)}: ${withoutPreamble(message.trimEnd())}`,
+        ),
     ),
   ];
   return {
     stack,
-    changes: steps.filter(({ op }) => op !== "same").map(readChange).sort(compareChanges),
+    changes: steps
+      .filter(({ op }) => op !== "same")
+      .map(readChange)
+      .sort(compareChanges),
     unchanged: steps.filter(({ op }) => op === "same").length,
     outputs: readOutputs(events),
     warnings: said("warning"),
@@ -89,7 +98,14 @@ function readChange(step: Step): Change {
   const dash = parent.lastIndexOf("-");
   const [host, tier] = dash === -1 ? ["", "stack"] : [parent.slice(0, dash), parent.slice(dash + 1)];
   const kind = kindOf(type);
-  return { operation, host, tier, name: name.startsWith(`${parent}-`) ? name.slice(parent.length + 1) : name, kind, ...describeChange(kind, operation, stateOf(step.old), stateOf(step.new), step) };
+  return {
+    operation,
+    host,
+    tier,
+    name: name.startsWith(`${parent}-`) ? name.slice(parent.length + 1) : name,
+    kind,
+    ...describeChange(kind, operation, stateOf(step.old), stateOf(step.new), step),
+  };
 }
 
 function stateOf(state: Step["old"]): { readonly inputs: Properties; readonly outputs: Properties } {
@@ -97,7 +113,9 @@ function stateOf(state: Step["old"]): { readonly inputs: Properties; readonly ou
 }
 
 function readOutputs(events: readonly EngineEvent[]): Plan["outputs"] {
-  const ofStack = events.flatMap(({ resOutputsEvent }) => (resOutputsEvent?.metadata.type === STACK_TYPE ? [resOutputsEvent.metadata.new?.outputs ?? {}] : []));
+  const ofStack = events.flatMap(({ resOutputsEvent }) =>
+    resOutputsEvent?.metadata.type === STACK_TYPE ? [resOutputsEvent.metadata.new?.outputs ?? {}] : [],
+  );
   return (ofStack.at(-1) ?? {}) as Plan["outputs"];
 }
 
@@ -110,19 +128,30 @@ function sortKeys({ host, tier, name, kind }: Change): readonly (number | string
   const rank = (list: readonly string[], word: string) => (list.includes(word) ? list.indexOf(word) : list.length);
   const kindRank = rank(KINDS, kind);
   const shared = kindRank < KINDS.indexOf("LogicalVolume");
-  return [host, rank(TIERS, tier), tier, shared ? kindRank : KINDS.length, name.slice(0, Math.max(0, name.lastIndexOf("-"))), kindRank, name];
+  return [
+    host,
+    rank(TIERS, tier),
+    tier,
+    shared ? kindRank : KINDS.length,
+    name.slice(0, Math.max(0, name.lastIndexOf("-"))),
+    kindRank,
+    name,
+  ];
 }
 
 function compareKeys(one: readonly (number | string)[], other: readonly (number | string)[]): number {
   const at = one.findIndex((key, index) => key !== other[index]);
   if (at === -1) return 0;
   const [first = "", second = ""] = [one[at], other[at]];
-  return typeof first === "number" && typeof second === "number" ? first - second : String(first).localeCompare(String(second), "en", { numeric: true });
+  return typeof first === "number" && typeof second === "number"
+    ? first - second
+    : String(first).localeCompare(String(second), "en", { numeric: true });
 }
 
 /** The engine says of a refused property at length which resource's it is. */
 function withoutPreamble(message: string): string {
-  const [, property, reason] = /^\S+ resource '[^']+': property (\S+) value .* has a problem: (.*)$/s.exec(message) ?? [];
+  const [, property, reason] =
+    /^\S+ resource '[^']+': property (\S+) value .* has a problem: (.*)$/s.exec(message) ?? [];
   if (property === undefined || reason === undefined) return message;
   return reason.startsWith(`${property}: `) ? reason : `${property}: ${reason}`;
 }

@@ -33,7 +33,11 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
   const { folder, backend, signal } = options;
   const committed = await readFile(join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
   const config = parseDocument(committed);
-  if (config.errors.length > 0) return failure(stack, config.errors.map(({ message }) => `Pulumi.${stack}.yaml: ${message.trimEnd()}`));
+  if (config.errors.length > 0)
+    return failure(
+      stack,
+      config.errors.map(({ message }) => `Pulumi.${stack}.yaml: ${message.trimEnd()}`),
+    );
   // A copy: `pulumi` writes into the file that it is given.
   const configFile = join(folder, `Pulumi.${stack}.yaml`);
   let env: Record<string, string> = { ...pulumiEnvironment(), PULUMI_ENABLE_STREAMING_JSON_PREVIEW: "true" };
@@ -45,21 +49,44 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
     env = { ...env, PULUMI_BACKEND_URL: backend };
     await writeFile(configFile, committed);
   }
-  const { stdout, stderr, exitCode } = await execa("pulumi", ["preview", "--json", "--non-interactive", "--color", "never", "--refresh=false", "--stack", stack, "--config-file", configFile], {
-    cwd: ROOT,
-    env,
-    stdin: "ignore",
-    reject: false,
-    lines: true,
-    cancelSignal: signal,
-  });
+  const { stdout, stderr, exitCode } = await execa(
+    "pulumi",
+    [
+      "preview",
+      "--json",
+      "--non-interactive",
+      "--color",
+      "never",
+      "--refresh=false",
+      "--stack",
+      stack,
+      "--config-file",
+      configFile,
+    ],
+    {
+      cwd: ROOT,
+      env,
+      stdin: "ignore",
+      reject: false,
+      lines: true,
+      cancelSignal: signal,
+    },
+  );
   signal.throwIfAborted();
   if (backend !== undefined && exitCode === NO_SUCH_STACK) {
-    return { ...(await runPreview(stack, { ...options, backend: undefined })), note: "The backend doesn't have this stack yet: everything shows as new." };
+    return {
+      ...(await runPreview(stack, { ...options, backend: undefined })),
+      note: "The backend doesn't have this stack yet: everything shows as new.",
+    };
   }
   const plan = readPlan(stack, stdout.flatMap(parseEvent));
-  if (exitCode === 0) return backend === undefined ? { ...plan, note: "Compared with no state: everything shows as new." } : plan;
-  const said = stderr.join("\n").trim().replace(/^error: /, "") || `pulumi preview ended with exit code ${exitCode}.`;
+  if (exitCode === 0)
+    return backend === undefined ? { ...plan, note: "Compared with no state: everything shows as new." } : plan;
+  const said =
+    stderr
+      .join("\n")
+      .trim()
+      .replace(/^error: /, "") || `pulumi preview ended with exit code ${exitCode}.`;
   const note = plan.changes.length === 0 ? {} : { note: "The plan is incomplete: it ends at what is wrong." };
   return { ...plan, ...note, errors: plan.errors.length > 0 ? plan.errors : [said] };
 }
@@ -70,12 +97,22 @@ function emptyBackend(folder: string): Record<string, string> {
 }
 
 /** `pulumi stack init` writes the salt beside the Pulumi.yaml that it finds, so it works on a copy. */
-async function initStack(stack: string, folder: string, env: Record<string, string>, signal: AbortSignal): Promise<string> {
+async function initStack(
+  stack: string,
+  folder: string,
+  env: Record<string, string>,
+  signal: AbortSignal,
+): Promise<string> {
   const project = join(folder, stack);
   await mkdir(project);
   await mkdir(join(folder, "state"), { recursive: true });
   await copyFile(join(ROOT, "Pulumi.yaml"), join(project, "Pulumi.yaml"));
-  await execa("pulumi", ["stack", "init", "--no-select", "--stack", stack], { cwd: project, env, stdin: "ignore", cancelSignal: signal });
+  await execa("pulumi", ["stack", "init", "--no-select", "--stack", stack], {
+    cwd: project,
+    env,
+    stdin: "ignore",
+    cancelSignal: signal,
+  });
   return String(parseDocument(await readFile(join(project, `Pulumi.${stack}.yaml`), "utf8")).get("encryptionsalt"));
 }
 

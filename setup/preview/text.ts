@@ -18,7 +18,9 @@ export function summarizePlan({ changes, unchanged, errors }: Plan): string {
 /** One sentence where data would be gone, else none. */
 export function warnOfLoss({ changes }: Plan): string | undefined {
   const lost = changes.filter(({ destroysData }) => destroysData).length;
-  return lost === 0 ? undefined : `Data would be wiped: ${lost} ${lost === 1 ? "resource" : "resources"} with onDelete: wipe would go.`;
+  return lost === 0
+    ? undefined
+    : `Data would be wiped: ${lost} ${lost === 1 ? "resource" : "resources"} with onDelete: wipe would go.`;
 }
 
 /** A plan for a terminal. */
@@ -42,5 +44,7 @@ export function printOutputs({ outputs }: Plan): string[] {
 
 function printChanges(changes: readonly Change[]): string[] {
   const width = (key: "name" | "kind") => Math.max(...changes.map((change) => change[key].length));
-  return changes.map(({ operation, name, kind, what }) => `  ${symbolOf(operation).padEnd(2)} ${name.padEnd(width("name"))}  ${kind.padEnd(width("kind"))}  ${what}`.trimEnd());
+  return changes.map(({ operation, name, kind, what }) =>
+    `  ${symbolOf(operation).padEnd(2)} ${name.padEnd(width("name"))}  ${kind.padEnd(width("kind"))}  ${what}`.trimEnd(),
+  );
 }

@@ -25,27 +25,60 @@ const SAMPLES: Readonly<Record<Kind, Sample>> = {
     declared: { host, path: "/etc/sysctl.d/60-jts.conf", content: "net.core.rmem_max = 16777216\n" },
     added: { owner: "root", group: "root", mode: "644", activation: { kind: "none" } },
   },
-  Directory: { declared: { host, path: "/data/jts", mode: "0750" }, added: { owner: "root", group: "root", mode: "750", folders: [] } },
-  Filesystem: { declared: { host, device: "/dev/vg_jts/lv_redis", type: "ext4" }, added: { mkfsOptions: [], onDelete: "retain" } },
+  Directory: {
+    declared: { host, path: "/data/jts", mode: "0750" },
+    added: { owner: "root", group: "root", mode: "750", folders: [] },
+  },
+  Filesystem: {
+    declared: { host, device: "/dev/vg_jts/lv_redis", type: "ext4" },
+    added: { mkfsOptions: [], onDelete: "retain" },
+  },
   FstabEntry: {
     declared: { host, source: "LABEL=jts-warm-storage", mountPoint: "/data/warm-storage", type: "btrfs" },
-    added: { options: ["defaults"], dump: 0, pass: 0, fstabLine: "LABEL=jts-warm-storage /data/warm-storage btrfs defaults 0 0" },
+    added: {
+      options: ["defaults"],
+      dump: 0,
+      pass: 0,
+      fstabLine: "LABEL=jts-warm-storage /data/warm-storage btrfs defaults 0 0",
+    },
   },
   LogicalVolume: {
     declared: { host, volumeGroup: "vg_jts", name: "lv_redis", sizeBytes: 50 * 1024 * MEBIBYTE },
     added: { onDelete: "retain", path: "/dev/vg_jts/lv_redis" },
   },
   NfsMount: {
-    declared: { host, server: "192.168.1.101", export: "/volume1/cocodev", mountPoint: "/mnt/synology", version: "3", options: ["hard"] },
+    declared: {
+      host,
+      server: "192.168.1.101",
+      export: "/volume1/cocodev",
+      mountPoint: "/mnt/synology",
+      version: "3",
+      options: ["hard"],
+    },
     added: { fstabLine: "192.168.1.101:/volume1/cocodev /mnt/synology nfs vers=3,hard 0 0" },
   },
-  PhysicalVolume: { declared: { host, device: "/dev/nvme0n1" }, added: { dataAlignmentBytes: 4 * MEBIBYTE, onDelete: "retain" } },
+  PhysicalVolume: {
+    declared: { host, device: "/dev/nvme0n1" },
+    added: { dataAlignmentBytes: 4 * MEBIBYTE, onDelete: "retain" },
+  },
   SystemdTimer: {
-    declared: { host, name: "fstrim-all", description: "Trims the hot mounts", onCalendar: "weekly", service: { ExecStart: "/sbin/fstrim --all" } },
+    declared: {
+      host,
+      name: "fstrim-all",
+      description: "Trims the hot mounts",
+      onCalendar: "weekly",
+      service: { ExecStart: "/sbin/fstrim --all" },
+    },
     added: { randomizedDelaySeconds: 0, persistent: true, unit: {} },
   },
-  SystemUser: { declared: { host, group: "kafka", user: "kafka" }, added: { home: "/nonexistent", onDelete: "retain" } },
-  VolumeGroup: { declared: { host, name: "vg_jts", physicalVolumes: ["/dev/nvme0n1"] }, added: { extentSizeBytes: 4 * MEBIBYTE, onDelete: "retain" } },
+  SystemUser: {
+    declared: { host, group: "kafka", user: "kafka" },
+    added: { home: "/nonexistent", onDelete: "retain" },
+  },
+  VolumeGroup: {
+    declared: { host, name: "vg_jts", physicalVolumes: ["/dev/nvme0n1"] },
+    added: { extentSizeBytes: 4 * MEBIBYTE, onDelete: "retain" },
+  },
 };
 const KINDS = Object.keys(SAMPLES) as Kind[];
 
@@ -69,13 +102,24 @@ const checkedOf = (kind: Kind): Values => ({ ...declaredOf(kind), ...SAMPLES[kin
 
 let server: ProviderProcess;
 beforeAll(async () => {
-  const connection = { host: "127.0.0.1", port: await refusingPort(), user: "root", hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl" };
+  const connection = {
+    host: "127.0.0.1",
+    port: await refusingPort(),
+    user: "root",
+    hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
+  };
   // As the engine starts it, with an engine that can't be reached: none of this may need one.
-  server = await ProviderProcess.start(join(ROOT, "node_modules/.bin/node"), [join(ROOT, "node_modules/@pulumi/pulumi/cmd/dynamic-provider"), "127.0.0.1:1"], {
-    cwd: ROOT,
-    env: { PULUMI_NODEJS_PROJECT: "jts-storage" },
+  server = await ProviderProcess.start(
+    join(ROOT, "node_modules/.bin/node"),
+    [join(ROOT, "node_modules/@pulumi/pulumi/cmd/dynamic-provider"), "127.0.0.1:1"],
+    {
+      cwd: ROOT,
+      env: { PULUMI_NODEJS_PROJECT: "jts-storage" },
+    },
+  );
+  await server.configure({
+    "jts-storage:hosts": JSON.stringify({ [host]: { connection, cold: { server: "192.168.1.101" } } }),
   });
-  await server.configure({ "jts-storage:hosts": JSON.stringify({ [host]: { connection, cold: { server: "192.168.1.101" } } }) });
 }, 60_000);
 afterAll(() => server[Symbol.asyncDispose]());
 
@@ -89,10 +133,18 @@ describe("what a resource puts into the state", () => {
         return { id: "an-id", state: inputs as Values };
       },
     });
-    const made = KINDS.map((kind) => new (resources[kind] as new (name: string, args: unknown) => pulumi.CustomResource)(`a-${kind}`, SAMPLES[kind].declared));
+    const made = KINDS.map(
+      (kind) =>
+        new (resources[kind] as new (name: string, args: unknown) => pulumi.CustomResource)(
+          `a-${kind}`,
+          SAMPLES[kind].declared,
+        ),
+    );
     await Promise.all(made.map((one) => new Promise((resolve) => one.urn.apply(resolve))));
 
-    expect(Object.fromEntries(registered)).toEqual(Object.fromEntries(KINDS.map((kind) => [`pulumi-nodejs:dynamic/jts-storage:${kind}`, PROVIDER_TEXTS[kind]])));
+    expect(Object.fromEntries(registered)).toEqual(
+      Object.fromEntries(KINDS.map((kind) => [`pulumi-nodejs:dynamic/jts-storage:${kind}`, PROVIDER_TEXTS[kind]])),
+    );
   });
 
   it("names nothing that entry.ts doesn't have, and entry.ts has no kind that isn't tested here", () => {
@@ -108,7 +160,11 @@ describe("Pulumi's own server of dynamic providers", () => {
   it.each(KINDS)("finds no change in %s when the same is declared again", async (kind) => {
     const checked = checkedOf(kind);
     expect(await server.check(urnOf(kind), checked, declaredOf(kind))).toEqual({ inputs: checked, failures: [] });
-    expect(await server.diff(urnOf(kind), { ...checked, uuid: "an-output" }, checked)).toEqual({ changes: "left to the engine", replaces: [], deleteBeforeReplace: true });
+    expect(await server.diff(urnOf(kind), { ...checked, uuid: "an-output" }, checked)).toEqual({
+      changes: "left to the engine",
+      replaces: [],
+      deleteBeforeReplace: true,
+    });
   });
 
   it.each([
@@ -116,19 +172,41 @@ describe("Pulumi's own server of dynamic providers", () => {
     ["FstabEntry", { mountPoint: "/data/elsewhere" }, "mountPoint"],
     ["Directory", { host: "other" }, "host"],
   ] as const)("replaces a %s that becomes another one by %j", async (kind, change, property) => {
-    expect(await server.diff(urnOf(kind), checkedOf(kind), { ...checkedOf(kind), ...change })).toMatchObject({ replaces: [property] });
+    expect(await server.diff(urnOf(kind), checkedOf(kind), { ...checkedOf(kind), ...change })).toMatchObject({
+      replaces: [property],
+    });
   });
 
   it("tells every failure at once, each with its property", async () => {
-    const { failures } = await server.check(urnOf("LogicalVolume"), {}, { host: "", volumeGroup: "a/b", name: "lv", sizeBytes: -1, onDelete: "burn", colour: "red", __provider: PROVIDER_TEXTS.LogicalVolume });
-    expect(failures.map(({ property }) => property).toSorted()).toEqual(["", "host", "onDelete", "sizeBytes", "volumeGroup"]);
+    const { failures } = await server.check(
+      urnOf("LogicalVolume"),
+      {},
+      {
+        host: "",
+        volumeGroup: "a/b",
+        name: "lv",
+        sizeBytes: -1,
+        onDelete: "burn",
+        colour: "red",
+        __provider: PROVIDER_TEXTS.LogicalVolume,
+      },
+    );
+    expect(failures.map(({ property }) => property).toSorted()).toEqual([
+      "",
+      "host",
+      "onDelete",
+      "sizeBytes",
+      "volumeGroup",
+    ]);
     expect(failures.map(({ reason }) => reason).join("\n")).toContain("colour");
   });
 
   it("refuses in Check a change that would lose data", async () => {
     const smaller = { ...declaredOf("LogicalVolume"), sizeBytes: 1024 * MEBIBYTE };
     const { failures } = await server.check(urnOf("LogicalVolume"), checkedOf("LogicalVolume"), smaller);
-    expect(failures).toEqual([{ property: "sizeBytes", reason: expect.stringContaining("docs/runbooks/shrink-a-volume.md") as string }]);
+    expect(failures).toEqual([
+      { property: "sizeBytes", reason: expect.stringContaining("docs/runbooks/shrink-a-volume.md") as string },
+    ]);
   });
 
   it.each([
@@ -143,16 +221,24 @@ describe("Pulumi's own server of dynamic providers", () => {
   });
 
   it("still checks what is known beside the unknown", async () => {
-    const { failures } = await server.check(urnOf("LogicalVolume"), {}, { ...declaredOf("LogicalVolume"), volumeGroup: UNKNOWN, sizeBytes: 0 });
+    const { failures } = await server.check(
+      urnOf("LogicalVolume"),
+      {},
+      { ...declaredOf("LogicalVolume"), volumeGroup: UNKNOWN, sizeBytes: 0 },
+    );
     expect(failures.map(({ property }) => property)).toEqual(["sizeBytes"]);
   });
 });
 
 describe("a host that can't be reached", () => {
-  const unreachable = /^trading \(root@127\.0\.0\.1, port \d+\) could not be reached: .*refused[^]*\n {2}Next: ssh -p \d+ root@127\.0\.0\.1 true/;
+  const unreachable =
+    /^trading \(root@127\.0\.0\.1, port \d+\) could not be reached: .*refused[^]*\n {2}Next: ssh -p \d+ root@127\.0\.0\.1 true/;
 
   it.each(KINDS)("fails the create of %s, which is then in no state", async (kind) => {
-    expect(await failureOf(server.create(urnOf(kind), checkedOf(kind)))).toEqual({ message: expect.stringMatching(unreachable) as string, isKept: false });
+    expect(await failureOf(server.create(urnOf(kind), checkedOf(kind)))).toEqual({
+      message: expect.stringMatching(unreachable) as string,
+      isKept: false,
+    });
   });
 
   it.each(KINDS)("fails the read of %s: it is never taken for gone", async (kind) => {
@@ -161,7 +247,9 @@ describe("a host that can't be reached", () => {
 
   it("fails an update and a delete", async () => {
     const entry = checkedOf("FstabEntry");
-    expect((await failureOf(server.update(urnOf("FstabEntry"), entry, { ...entry, pass: 2 }))).message).toMatch(unreachable);
+    expect((await failureOf(server.update(urnOf("FstabEntry"), entry, { ...entry, pass: 2 }))).message).toMatch(
+      unreachable,
+    );
     expect((await failureOf(server.delete(urnOf("FstabEntry"), entry))).message).toMatch(unreachable);
   });
 
@@ -171,6 +259,8 @@ describe("a host that can't be reached", () => {
 });
 
 it("tells a host that the configuration doesn't have from one that can't be reached", async () => {
-  const { message } = await failureOf(server.create(urnOf("Directory"), { ...checkedOf("Directory"), host: "elsewhere" }));
+  const { message } = await failureOf(
+    server.create(urnOf("Directory"), { ...checkedOf("Directory"), host: "elsewhere" }),
+  );
   expect(message).toContain('no connection for the host "elsewhere"');
 });

@@ -9,17 +9,26 @@ import { execa } from "execa";
 import { refusingPort } from "./refusingPort.ts";
 
 export interface LocalSshd {
-  readonly connection: { readonly host: string; readonly port: number; readonly user: string; readonly hostKey: string; readonly privateKey: string };
+  readonly connection: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly hostKey: string;
+    readonly privateKey: string;
+  };
   end(): Promise<void>;
 }
 
 /** An sshd of our own on 127.0.0.1 that lets the user of this process in, or the reason why there can't be one. */
 export async function startSshd(): Promise<LocalSshd | string> {
-  const sshd = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"].map((folder) => join(folder, "sshd")).find((path) => existsSync(path));
+  const sshd = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"]
+    .map((folder) => join(folder, "sshd"))
+    .find((path) => existsSync(path));
   if (sshd === undefined) return "there is no sshd on this machine";
   const folder = await mkdtemp(join(tmpdir(), "jts-sshd-"));
   const port = await refusingPort();
-  for (const key of ["host", "user"]) await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, key)]);
+  for (const key of ["host", "user"])
+    await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, key)]);
   await writeFile(
     join(folder, "config"),
     [
@@ -47,11 +56,34 @@ export async function startSshd(): Promise<LocalSshd | string> {
     await rm(folder, { recursive: true });
   };
   while (!ended && !(await greets(port))) await setTimeout(50);
-  const [hostKey, privateKey] = await Promise.all([readFile(join(folder, "host.pub"), "utf8"), readFile(join(folder, "user"), "utf8")]);
+  const [hostKey, privateKey] = await Promise.all([
+    readFile(join(folder, "host.pub"), "utf8"),
+    readFile(join(folder, "user"), "utf8"),
+  ]);
   const user = userInfo().username;
-  const options = ["-F", "none", "-i", join(folder, "user"), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes"];
-  const tried = ended ? undefined : await execa("ssh", [...options, "-p", String(port), `${user}@127.0.0.1`, "true"], { reject: false, stdin: "ignore", timeout: 10_000 });
-  if (tried?.exitCode === 0) return { connection: { host: "127.0.0.1", port, user, hostKey: hostKey.trim(), privateKey }, end };
+  const options = [
+    "-F",
+    "none",
+    "-i",
+    join(folder, "user"),
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "StrictHostKeyChecking=no",
+    "-o",
+    "UserKnownHostsFile=/dev/null",
+    "-o",
+    "IdentitiesOnly=yes",
+  ];
+  const tried = ended
+    ? undefined
+    : await execa("ssh", [...options, "-p", String(port), `${user}@127.0.0.1`, "true"], {
+        reject: false,
+        stdin: "ignore",
+        timeout: 10_000,
+      });
+  if (tried?.exitCode === 0)
+    return { connection: { host: "127.0.0.1", port, user, hostKey: hostKey.trim(), privateKey }, end };
   await end();
   return `sshd can't be used on this machine: ${(await server).stderr.trim().split("\n").at(-1)}`;
 }

@@ -22,10 +22,19 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
   let env: Record<string, string>;
   let committed: string;
 
-  const pulumi = (args: readonly string[], options = {}) => execa("pulumi", [...args, "--stack", "dev", "--non-interactive", "--color", "never"], { cwd: ROOT, env, stdin: "ignore", reject: false, ...options });
+  const pulumi = (args: readonly string[], options = {}) =>
+    execa("pulumi", [...args, "--stack", "dev", "--non-interactive", "--color", "never"], {
+      cwd: ROOT,
+      env,
+      stdin: "ignore",
+      reject: false,
+      ...options,
+    });
 
   /** What `pulumi preview` prints of the configuration with a change. */
-  async function preview(change: (config: Document) => void): Promise<{ readonly exitCode: number | undefined; readonly said: string }> {
+  async function preview(
+    change: (config: Document) => void,
+  ): Promise<{ readonly exitCode: number | undefined; readonly said: string }> {
     const config = parseDocument(committed);
     change(config);
     await writeFile(configFile, config.toString());
@@ -40,19 +49,34 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
     await copyFile(join(ROOT, "Pulumi.yaml"), join(folder, "Pulumi.yaml"));
     await pulumi(["stack", "init"], { cwd: folder, reject: true });
     const config = parseDocument(await readFile(join(ROOT, "Pulumi.dev.yaml"), "utf8"));
-    config.set("encryptionsalt", parseDocument(await readFile(join(folder, "Pulumi.dev.yaml"), "utf8")).get("encryptionsalt"));
+    config.set(
+      "encryptionsalt",
+      parseDocument(await readFile(join(folder, "Pulumi.dev.yaml"), "utf8")).get("encryptionsalt"),
+    );
     committed = config.toString();
     await writeFile(configFile, committed);
 
     const { stdout } = await pulumi(["preview", "--json", "--config-file", configFile], { reject: true });
     const { steps } = JSON.parse(stdout) as { steps: { newState: PlannedResource }[] };
     // As after an `up`: whatever is custom has an id, and what it was given.
-    const resources = steps.map(({ newState }) => ({ ...newState, ...(newState.custom ? { id: UNKNOWN, outputs: newState.inputs } : {}) }));
+    const resources = steps.map(({ newState }) => ({
+      ...newState,
+      ...(newState.custom ? { id: UNKNOWN, outputs: newState.inputs } : {}),
+    }));
     const providers = [...new Set(resources.flatMap(({ provider }) => provider ?? []))].map((provider) => {
       const urn = provider.slice(0, provider.lastIndexOf("::"));
-      return { urn, custom: true, id: UNKNOWN, type: /::(pulumi:providers:[^:]+)::/.exec(urn)?.[1], inputs: { version: /default_(.*)$/.exec(urn)?.[1]?.replaceAll("_", ".") } };
+      return {
+        urn,
+        custom: true,
+        id: UNKNOWN,
+        type: /::(pulumi:providers:[^:]+)::/.exec(urn)?.[1],
+        inputs: { version: /default_(.*)$/.exec(urn)?.[1]?.replaceAll("_", ".") },
+      };
     });
-    const deployment = JSON.stringify({ version: 3, deployment: { manifest: {}, resources: [...providers, ...resources] } }).replaceAll(UNKNOWN, "known");
+    const deployment = JSON.stringify({
+      version: 3,
+      deployment: { manifest: {}, resources: [...providers, ...resources] },
+    }).replaceAll(UNKNOWN, "known");
     await pulumi(["stack", "import"], { input: deployment, stdin: "pipe", reject: true });
   });
 
@@ -74,7 +98,9 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
     });
     expect(exitCode).not.toBe(0);
     const told = said.split("\n").filter((line) => line.startsWith("error: "));
-    expect(told.map((line) => line.replace(/^error: (\S+): .*; see (docs\/runbooks\/\S+\.md)$/, "$1 $2")).sort()).toEqual([
+    expect(
+      told.map((line) => line.replace(/^error: (\S+): .*; see (docs\/runbooks\/\S+\.md)$/, "$1 $2")).sort(),
+    ).toEqual([
       "lab.hot.device.path docs/runbooks/move-to-a-new-disk.md",
       "lab.hot.volumeGroup.name docs/runbooks/move-to-a-new-disk.md",
       "lab.hot.volumeGroup.name docs/runbooks/move-to-a-new-disk.md",
@@ -90,8 +116,11 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
   });
 
   it("refuses to destroy what is protected, before it does anything", async () => {
-    const exported = JSON.parse((await pulumi(["stack", "export"], { reject: true })).stdout) as { deployment: { resources: (PlannedResource & { protect?: boolean })[] } };
-    for (const resource of exported.deployment.resources) if (resource.type.endsWith(":Filesystem")) resource.protect = true;
+    const exported = JSON.parse((await pulumi(["stack", "export"], { reject: true })).stdout) as {
+      deployment: { resources: (PlannedResource & { protect?: boolean })[] };
+    };
+    for (const resource of exported.deployment.resources)
+      if (resource.type.endsWith(":Filesystem")) resource.protect = true;
     await pulumi(["stack", "import"], { input: JSON.stringify(exported), stdin: "pipe", reject: true });
     const { exitCode, stdout, stderr } = await pulumi(["destroy", "--yes", "--config-file", configFile]);
     expect(exitCode).not.toBe(0);

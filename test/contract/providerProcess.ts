@@ -50,24 +50,39 @@ export class ProviderProcess implements AsyncDisposable {
   }
 
   async version(): Promise<string> {
-    return (await unary<{ getVersion(): string }>((...rest) => this.#client.getPluginInfo(new empty.Empty(), ...rest))).getVersion();
+    return (
+      await unary<{ getVersion(): string }>((...rest) => this.#client.getPluginInfo(new empty.Empty(), ...rest))
+    ).getVersion();
   }
 
   async schema(): Promise<unknown> {
-    const response = await unary<messages.GetSchemaResponse>((...rest) => this.#client.getSchema(new messages.GetSchemaRequest(), ...rest));
+    const response = await unary<messages.GetSchemaResponse>((...rest) =>
+      this.#client.getSchema(new messages.GetSchemaRequest(), ...rest),
+    );
     return JSON.parse(response.getSchema());
   }
 
-  async check(urn: string, olds: Values, news: Values): Promise<{ inputs: Values; failures: { property: string; reason: string }[] }> {
+  async check(
+    urn: string,
+    olds: Values,
+    news: Values,
+  ): Promise<{ inputs: Values; failures: { property: string; reason: string }[] }> {
     const request = new messages.CheckRequest();
     request.setUrn(urn);
     request.setOlds(toStruct(olds));
     request.setNews(toStruct(news));
     const response = await unary<messages.CheckResponse>((...rest) => this.#client.check(request, ...rest));
-    return { inputs: fromStruct(response.getInputs()), failures: response.getFailuresList().map((one) => ({ property: one.getProperty(), reason: one.getReason() })) };
+    return {
+      inputs: fromStruct(response.getInputs()),
+      failures: response.getFailuresList().map((one) => ({ property: one.getProperty(), reason: one.getReason() })),
+    };
   }
 
-  async diff(urn: string, olds: Values, news: Values): Promise<{ changes: "left to the engine" | "none" | "some"; replaces: string[]; deleteBeforeReplace: boolean }> {
+  async diff(
+    urn: string,
+    olds: Values,
+    news: Values,
+  ): Promise<{ changes: "left to the engine" | "none" | "some"; replaces: string[]; deleteBeforeReplace: boolean }> {
     const request = new messages.DiffRequest();
     request.setId("an-id");
     request.setUrn(urn);
@@ -92,7 +107,9 @@ export class ProviderProcess implements AsyncDisposable {
     request.setUrn(urn);
     request.setOlds(toStruct(olds));
     request.setNews(toStruct(news));
-    return fromStruct((await unary<messages.UpdateResponse>((...rest) => this.#client.update(request, ...rest))).getProperties());
+    return fromStruct(
+      (await unary<messages.UpdateResponse>((...rest) => this.#client.update(request, ...rest))).getProperties(),
+    );
   }
 
   async read(urn: string, properties: Values): Promise<{ id: string; outputs: Values }> {
@@ -124,7 +141,11 @@ export async function failureOf(call: Promise<unknown>): Promise<{ message: stri
   return { message: error.details, isKept: error.metadata.get("grpc-status-details-bin").length > 0 };
 }
 
-type Rest<R> = [metadata: Metadata, options: Partial<CallOptions>, callback: (error: ServiceError | null, response: R) => void];
+type Rest<R> = [
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: R) => void,
+];
 
 async function unary<R>(send: (...rest: Rest<R>) => unknown): Promise<R> {
   return new Promise((resolve, reject) => {
@@ -140,5 +161,5 @@ function toStruct(values: Values): struct.Struct {
 }
 
 function fromStruct(values: struct.Struct | undefined): Values {
-  return (values?.toJavaScript() ?? {});
+  return values?.toJavaScript() ?? {};
 }

@@ -10,11 +10,22 @@ const COLD = "/mnt/synology/jts/archives";
 
 /** All that a restore must bring back, of what is below a folder. */
 const contentOf = (folder: string) =>
-  on(`cd ${folder} && find . -mindepth 1 -not -name lost+found -not -path './data/pg*' -printf '%P %y %m %U:%G %T@ %l' \\( -type f -printf ' %s\\n' -o -printf '\\n' \\) | sort; stat --format='%a %U:%G' .; find . -type f -not -path './data/pg*' -print0 | sort --zero-terminated | xargs --null sha256sum; getfattr --recursive --physical --dump --match=- . | sort`);
+  on(
+    `cd ${folder} && find . -mindepth 1 -not -name lost+found -not -path './data/pg*' -printf '%P %y %m %U:%G %T@ %l' \\( -type f -printf ' %s\\n' -o -printf '\\n' \\) | sort; stat --format='%a %U:%G' .; find . -type f -not -path './data/pg*' -print0 | sort --zero-terminated | xargs --null sha256sum; getfattr --recursive --physical --dump --match=- . | sort`,
+  );
 /** Archives of a volume that are on a tier. */
 const archives = async (volume: string, tier = "warm") =>
-  (JSON.parse(await on(`${SCRIPTS}/lvm-backup.sh list --json`)) as { archives: { name: string; volume: string; tier: string }[] }).archives.filter((one) => one.volume === volume && one.tier === tier).map(({ name }) => name);
-const leftovers = () => on(`lvs --noheadings --options lv_name,lv_tags vg_jts | grep jts-backup || true; find ${WARM} -name '.jts*'; cat /proc/mounts | grep jts-storage-backup || true`);
+  (
+    JSON.parse(await on(`${SCRIPTS}/lvm-backup.sh list --json`)) as {
+      archives: { name: string; volume: string; tier: string }[];
+    }
+  ).archives
+    .filter((one) => one.volume === volume && one.tier === tier)
+    .map(({ name }) => name);
+const leftovers = () =>
+  on(
+    `lvs --noheadings --options lv_name,lv_tags vg_jts | grep jts-backup || true; find ${WARM} -name '.jts*'; cat /proc/mounts | grep jts-storage-backup || true`,
+  );
 
 beforeAll(async () => {
   await lab.reset();
@@ -22,7 +33,10 @@ beforeAll(async () => {
   await stack.configure((host: HostSection) => {
     only("hot", "warm", "cold", "automation")(host);
     host.hot = { ...(host.hot as object), volumes: { postgres: { size: "4GiB" }, kafka: { size: "8GiB" } } };
-    host.automation = { backupVolumes: { postgres: "1GiB", kafka: "32MiB" }, developmentFolders: ["/home/jts/notebooks"] };
+    host.automation = {
+      backupVolumes: { postgres: "1GiB", kafka: "32MiB" },
+      developmentFolders: ["/home/jts/notebooks"],
+    };
   });
   await stack.up();
 });
@@ -33,7 +47,9 @@ describe("archives of volumes, ext4 and XFS", () => {
 
   it("are made by the timer's service, in its sandbox, and leave no snapshot", async () => {
     for (const folder of Object.values(VOLUMES)) {
-      await on(`cd ${folder}/data && mkdir -p 'a b/-c' && head --bytes=3M /dev/urandom >'a b/-c/random' && printf x >$'line\\nend' && truncate --size=50M sparse && printf y | dd of=sparse bs=1 seek=20M conv=notrunc status=none && ln -sf random 'a b/link' && setfattr --name=user.origin --value=jts 'a b' && chown -R 1234:4321 'a b' && touch -d '2020-02-02 02:02:02' sparse`);
+      await on(
+        `cd ${folder}/data && mkdir -p 'a b/-c' && head --bytes=3M /dev/urandom >'a b/-c/random' && printf x >$'line\\nend' && truncate --size=50M sparse && printf y | dd of=sparse bs=1 seek=20M conv=notrunc status=none && ln -sf random 'a b/link' && setfattr --name=user.origin --value=jts 'a b' && chown -R 1234:4321 'a b' && touch -d '2020-02-02 02:02:02' sparse`,
+      );
       // What is only in the page cache belongs to a snapshot too.
       await on(`cd ${folder}/data && head --bytes=1M /dev/urandom >unflushed`);
     }
@@ -43,8 +59,14 @@ describe("archives of volumes, ext4 and XFS", () => {
       expect(await archives(volume)).toHaveLength(1);
     }
     expect(await leftovers()).toBe("");
-    expect(await on("journalctl _SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value lvm-backup.service) --output=cat")).not.toMatch(/Permission denied|Read-only file system|Operation not permitted|[Ff]ailed/);
-    expect(await on(`${SCRIPTS}/lvm-backup.sh verify | grep -c ^ok; stat --format=%a ${WARM}/*.zst | sort -u`)).toBe("2\n600");
+    expect(
+      await on(
+        "journalctl _SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value lvm-backup.service) --output=cat",
+      ),
+    ).not.toMatch(/Permission denied|Read-only file system|Operation not permitted|[Ff]ailed/);
+    expect(await on(`${SCRIPTS}/lvm-backup.sh verify | grep -c ^ok; stat --format=%a ${WARM}/*.zst | sort -u`)).toBe(
+      "2\n600",
+    );
   });
 
   it("move to the cold tier with age, and come back from there onto the wiped volume, the same", async () => {
@@ -52,25 +74,46 @@ describe("archives of volumes, ext4 and XFS", () => {
     for (const [volume, folder] of Object.entries(VOLUMES)) {
       expect(await archives(volume)).toEqual([]);
       const [name = ""] = await archives(volume, "cold");
-      expect((await lab.run("storage-host", `${SCRIPTS}/lvm-backup.sh restore ${name} --to ${folder}`, { mayFail: true })).stderr).toContain("has files in it");
-      await on(`find ${folder} -mindepth 1 -not -name lost+found -delete; ${SCRIPTS}/lvm-backup.sh restore ${name} --to ${folder}`);
+      expect(
+        (await lab.run("storage-host", `${SCRIPTS}/lvm-backup.sh restore ${name} --to ${folder}`, { mayFail: true }))
+          .stderr,
+      ).toContain("has files in it");
+      await on(
+        `find ${folder} -mindepth 1 -not -name lost+found -delete; ${SCRIPTS}/lvm-backup.sh restore ${name} --to ${folder}`,
+      );
       expect(await contentOf(folder)).toBe(before[volume]);
     }
   });
 
   it("come back as a new volume, and never in place of one", async () => {
     const [name = ""] = await archives("lv_kafka", "cold");
-    expect((await lab.run("storage-host", `${SCRIPTS}/lvm-backup.sh restore ${name} --to-volume lv_postgres`, { mayFail: true })).stderr).toContain("there is a volume vg_jts/lv_postgres already");
+    expect(
+      (
+        await lab.run("storage-host", `${SCRIPTS}/lvm-backup.sh restore ${name} --to-volume lv_postgres`, {
+          mayFail: true,
+        })
+      ).stderr,
+    ).toContain("there is a volume vg_jts/lv_postgres already");
     await on(`${SCRIPTS}/lvm-backup.sh restore ${name} --to-volume back --size 2g`);
     await on("mkdir --parents /run/back && mount -o ro /dev/vg_jts/back /run/back");
     expect(await contentOf("/run/back")).toBe(before.lv_kafka);
-    expect(await on("findmnt --noheadings --output FSTYPE /run/back; lvs --noheadings --options lv_tags vg_jts/back | tr --delete ' \\n'; umount /run/back; lvremove --quiet --yes vg_jts/back >/dev/null")).toBe("xfs");
+    expect(
+      await on(
+        "findmnt --noheadings --output FSTYPE /run/back; lvs --noheadings --options lv_tags vg_jts/back | tr --delete ' \\n'; umount /run/back; lvremove --quiet --yes vg_jts/back >/dev/null",
+      ),
+    ).toBe("xfs");
   });
 
   it("from a snapshot that fills up meanwhile is thrown away", async () => {
     // Once the reading has begun, more changes than the snapshot has room for.
-    await on(`mkdir --parents /root/bin; printf '#!/bin/bash\\n[[ $* != "--quiet --stdout" ]] || { dd if=/dev/urandom of=/var/lib/kafka/data/more bs=1M count=64 conv=fsync status=none; }\\nexec /usr/bin/zstd "$@"\\n' >/root/bin/zstd; chmod 755 /root/bin/zstd`);
-    const { exitCode, stderr } = await lab.run("storage-host", `PATH=/root/bin:$PATH ${SCRIPTS}/lvm-backup.sh daily lv_kafka`, { mayFail: true });
+    await on(
+      `mkdir --parents /root/bin; printf '#!/bin/bash\\n[[ $* != "--quiet --stdout" ]] || { dd if=/dev/urandom of=/var/lib/kafka/data/more bs=1M count=64 conv=fsync status=none; }\\nexec /usr/bin/zstd "$@"\\n' >/root/bin/zstd; chmod 755 /root/bin/zstd`,
+    );
+    const { exitCode, stderr } = await lab.run(
+      "storage-host",
+      `PATH=/root/bin:$PATH ${SCRIPTS}/lvm-backup.sh daily lv_kafka`,
+      { mayFail: true },
+    );
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/lv_kafka is not archived: its snapshot of 32MiB filled up/);
     expect(await archives("lv_kafka")).toEqual([]);
@@ -79,11 +122,19 @@ describe("archives of volumes, ext4 and XFS", () => {
   });
 
   it("that were cut off by a kill are cleaned up by the next run", async () => {
-    await on(`printf '#!/bin/bash\\ncat | head --bytes=1000\\nsleep infinity\\n' >/root/bin/zstd; systemd-run --quiet --unit=cut --setenv=PATH=/root/bin:/usr/bin:/bin ${SCRIPTS}/lvm-backup.sh daily lv_kafka; until [[ -s $(echo ${WARM}/.jts-backup-lv_kafka*) ]]; do sleep 0.2; done; systemctl kill --signal=KILL cut; until ! systemctl --quiet is-active cut; do sleep 0.2; done`);
+    await on(
+      `printf '#!/bin/bash\\ncat | head --bytes=1000\\nsleep infinity\\n' >/root/bin/zstd; systemd-run --quiet --unit=cut --setenv=PATH=/root/bin:/usr/bin:/bin ${SCRIPTS}/lvm-backup.sh daily lv_kafka; until [[ -s $(echo ${WARM}/.jts-backup-lv_kafka*) ]]; do sleep 0.2; done; systemctl kill --signal=KILL cut; until ! systemctl --quiet is-active cut; do sleep 0.2; done`,
+    );
     expect(await leftovers()).toMatch(/lv_kafka_daily_.*jts-backup\.daily[^]*\.jts-backup-lv_kafka/);
-    await on(`lvcreate --quiet --yes --snapshot --size 8m --name theirs vg_jts/lv_kafka; ${SCRIPTS}/lvm-backup.sh cleanup`);
+    await on(
+      `lvcreate --quiet --yes --snapshot --size 8m --name theirs vg_jts/lv_kafka; ${SCRIPTS}/lvm-backup.sh cleanup`,
+    );
     expect(await leftovers()).toBe("");
-    expect(await on("echo $(lvs --noheadings --options lv_name vg_jts/theirs); lvremove --quiet --yes vg_jts/theirs >/dev/null; rm -r /root/bin")).toBe("theirs");
+    expect(
+      await on(
+        "echo $(lvs --noheadings --options lv_name vg_jts/theirs); lvremove --quiet --yes vg_jts/theirs >/dev/null; rm -r /root/bin",
+      ),
+    ).toBe("theirs");
   });
 
   it("snapshots that were asked for stay until they are old", async () => {
@@ -95,21 +146,33 @@ describe("archives of volumes, ext4 and XFS", () => {
 });
 
 describe("a running PostgreSQL", () => {
-  const psql = (query: string, port = 5432) => on(`psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --port=${port} --username=postgres --dbname=postgres --command="${query}"`);
-  const server = (folder: string, port = 5432) => `runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_ctl --silent --wait --timeout=120 --pgdata=${folder} --log=${folder}.log --options='-p ${port} -c listen_addresses= -c unix_socket_directories=/run/postgresql'`;
+  const psql = (query: string, port = 5432) =>
+    on(
+      `psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --port=${port} --username=postgres --dbname=postgres --command="${query}"`,
+    );
+  const server = (folder: string, port = 5432) =>
+    `runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_ctl --silent --wait --timeout=120 --pgdata=${folder} --log=${folder}.log --options='-p ${port} -c listen_addresses= -c unix_socket_directories=/run/postgresql'`;
 
   it("is archived while it writes: all that was committed before is there when a server starts on what is restored", async () => {
-    await on(`install --directory --owner=postgres --group=postgres /run/postgresql; runuser -u postgres -- /usr/lib/postgresql/15/bin/initdb --no-sync --data-checksums --auth-local=trust --pgdata=/var/lib/postgresql/data/pg >/dev/null; ${server("/var/lib/postgresql/data/pg")} start`);
+    await on(
+      `install --directory --owner=postgres --group=postgres /run/postgresql; runuser -u postgres -- /usr/lib/postgresql/15/bin/initdb --no-sync --data-checksums --auth-local=trust --pgdata=/var/lib/postgresql/data/pg >/dev/null; ${server("/var/lib/postgresql/data/pg")} start`,
+    );
     await psql("create table committed (number int primary key)");
     // Ends with its session, when the server is stopped.
-    await on(`printf '%s' 'do $$ begin for n in 1..1000000 loop insert into committed values (n); commit; end loop; end $$' >/root/write.sql; systemd-run --quiet --unit=writer psql --no-psqlrc --host=/run/postgresql --username=postgres --file=/root/write.sql postgres; until (($(psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --username=postgres --command='select count(*) from committed' postgres) > 100)); do sleep 0.2; done`);
+    await on(
+      `printf '%s' 'do $$ begin for n in 1..1000000 loop insert into committed values (n); commit; end loop; end $$' >/root/write.sql; systemd-run --quiet --unit=writer psql --no-psqlrc --host=/run/postgresql --username=postgres --file=/root/write.sql postgres; until (($(psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --username=postgres --command='select count(*) from committed' postgres) > 100)); do sleep 0.2; done`,
+    );
     const first = Number(await psql("select count(*) from committed"));
     await on(`${SCRIPTS}/lvm-backup.sh daily lv_postgres`);
     const last = Number(await psql("select count(*) from committed"));
     const [name = ""] = await archives("lv_postgres");
-    await on(`${SCRIPTS}/lvm-backup.sh restore ${name} --to /var/lib/postgresql/restored; rm /var/lib/postgresql/restored/data/pg/postmaster.pid; ${server("/var/lib/postgresql/restored/data/pg", 5433)} start`);
+    await on(
+      `${SCRIPTS}/lvm-backup.sh restore ${name} --to /var/lib/postgresql/restored; rm /var/lib/postgresql/restored/data/pg/postmaster.pid; ${server("/var/lib/postgresql/restored/data/pg", 5433)} start`,
+    );
     const [count, highest] = (await psql("select count(*), max(number) from committed", 5433)).split("|").map(Number);
-    await on(`${server("/var/lib/postgresql/restored/data/pg", 5433)} stop; runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_checksums --check --pgdata=/var/lib/postgresql/restored/data/pg`);
+    await on(
+      `${server("/var/lib/postgresql/restored/data/pg", 5433)} stop; runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_checksums --check --pgdata=/var/lib/postgresql/restored/data/pg`,
+    );
     expect(first).toBeGreaterThan(100);
     expect(last).toBeGreaterThan(first);
     expect(count).toBeGreaterThanOrEqual(first);
@@ -123,12 +186,28 @@ describe("a running PostgreSQL", () => {
     await on("until ! systemctl --quiet is-active writer; do sleep 0.2; done");
     const count = await psql("select count(*) from committed");
     await on("mkdir /home/jts/notebooks && echo 1 >/home/jts/notebooks/one && systemctl start nas-archival.service");
-    expect(await on("systemctl show --property=Result --value nas-archival.service; cat /mnt/synology/jts/development/notebooks/one")).toBe("success\n1");
-    expect(await on(`cd ${COLD}/configs && sha256sum --quiet --check *.sha256 && zstd --decompress --stdout *.zst | tar --list | grep -E '^(etc/fstab|etc/jts-storage/tiers.env|./vg_jts.vgcfg|etc/systemd/system/lvm-backup.timer)$' | sort`)).toBe("./vg_jts.vgcfg\netc/fstab\netc/jts-storage/tiers.env\netc/systemd/system/lvm-backup.timer");
-    expect(await on(`ls ${COLD}/database/*-roles-*.sql.zst | wc -l; stat --format=%a ${COLD}/database/*.dump`)).toBe("1\n600");
+    expect(
+      await on(
+        "systemctl show --property=Result --value nas-archival.service; cat /mnt/synology/jts/development/notebooks/one",
+      ),
+    ).toBe("success\n1");
+    expect(
+      await on(
+        `cd ${COLD}/configs && sha256sum --quiet --check *.sha256 && zstd --decompress --stdout *.zst | tar --list | grep -E '^(etc/fstab|etc/jts-storage/tiers.env|./vg_jts.vgcfg|etc/systemd/system/lvm-backup.timer)$' | sort`,
+      ),
+    ).toBe("./vg_jts.vgcfg\netc/fstab\netc/jts-storage/tiers.env\netc/systemd/system/lvm-backup.timer");
+    expect(await on(`ls ${COLD}/database/*-roles-*.sql.zst | wc -l; stat --format=%a ${COLD}/database/*.dump`)).toBe(
+      "1\n600",
+    );
     await psql("create database again");
-    await on(`pg_restore --host=/run/postgresql --username=postgres --dbname=again ${COLD}/database/postgresql-*-postgres-*.dump`);
-    expect(await on("psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --username=postgres --dbname=again --command='select count(*) from committed'")).toBe(count);
+    await on(
+      `pg_restore --host=/run/postgresql --username=postgres --dbname=again ${COLD}/database/postgresql-*-postgres-*.dump`,
+    );
+    expect(
+      await on(
+        "psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --username=postgres --dbname=again --command='select count(*) from committed'",
+      ),
+    ).toBe(count);
     await on(`${server("/var/lib/postgresql/data/pg")} --mode=fast stop`);
   });
 });

@@ -44,9 +44,13 @@ proc-like /mnt/no-end proc noauto 0 0`;
     await stack.up();
     const before = [await fstab(), await mountIdOf("/data/warm-storage")];
     await stack.configure(warmAlone({ options: ["subvol=there-is-none"] }));
-    expect(await stack.refusal(() => stack.up())).toMatch(/could not write the line of \/data\/warm-storage into fstab/);
+    expect(await stack.refusal(() => stack.up())).toMatch(
+      /could not write the line of \/data\/warm-storage into fstab/,
+    );
     expect(await fstab()).toBe(before[0]);
-    expect(await on("findmnt --noheadings --output FSTYPE /data/warm-storage; ls /etc/fstab*")).toBe("btrfs\n/etc/fstab");
+    expect(await on("findmnt --noheadings --output FSTYPE /data/warm-storage; ls /etc/fstab*")).toBe(
+      "btrfs\n/etc/fstab",
+    );
     await stack.configure(warmAlone());
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
   });
@@ -96,10 +100,12 @@ describe("a mount point", () => {
 });
 
 describe("a NAS", () => {
-  const cold = (settings: Record<string, unknown> = {}) => (host: HostSection) => {
-    only("cold")(host);
-    host.cold = { ...(host.cold as object), folders: ["archives"], ...settings };
-  };
+  const cold =
+    (settings: Record<string, unknown> = {}) =>
+    (host: HostSection) => {
+      only("cold")(host);
+      host.cold = { ...(host.cold as object), folders: ["archives"], ...settings };
+    };
   /** What the host remembers of the NAS would answer for it, for a while. */
   const forget = () => on("echo 2 >/proc/sys/vm/drop_caches");
   const bounded = async <T>(seconds: number, work: () => Promise<T>): Promise<T> => {
@@ -119,7 +125,9 @@ describe("a NAS", () => {
     await stack.configure(cold());
     const before = await fstab();
     await lab.freeze("nas");
-    expect(await bounded(150, () => stack.refusal(() => stack.up()))).toMatch(/could not write the line of \/mnt\/synology into fstab and mount .*192\.168\.1\.101:\/volume1\/cocodev.*\n *Next: on the host: .*showmount/s);
+    expect(await bounded(150, () => stack.refusal(() => stack.up()))).toMatch(
+      /could not write the line of \/mnt\/synology into fstab and mount .*192\.168\.1\.101:\/volume1\/cocodev.*\n *Next: on the host: .*showmount/s,
+    );
     expect(await fstab()).toBe(before);
     // What was begun is taken back while it still is away.
     await bounded(150, () => stack.destroy());
@@ -155,7 +163,9 @@ describe("a NAS", () => {
     const resources = (await stack.state()).length;
     await lab.freeze("nas");
     await forget();
-    expect(await bounded(90, () => stack.refusal(() => stack.refresh()))).toMatch(/could not read the paths: no answer in time\n *Next: on the host: .*showmount/);
+    expect(await bounded(90, () => stack.refusal(() => stack.refresh()))).toMatch(
+      /could not read the paths: no answer in time\n *Next: on the host: .*showmount/,
+    );
     expect(await bounded(60, () => stack.preview())).toMatchObject({ changes: {}, sshConnections: 0 });
     expect(await bounded(240, () => stack.refusal(() => stack.destroy()))).toMatch(/could not/);
     expect((await stack.state()).length).toBe(resources);
@@ -168,9 +178,13 @@ describe("a NAS", () => {
   it("whose export was made anew, so that handles are stale, fails with words, and is healed by a new mount", async () => {
     await stack.configure(cold());
     await stack.up();
-    await onNas("mv /volume1/cocodev /volume1/old && exportfs -f && mkdir /volume1/cocodev && exportfs -ra && rm --recursive /volume1/old");
+    await onNas(
+      "mv /volume1/cocodev /volume1/old && exportfs -f && mkdir /volume1/cocodev && exportfs -ra && rm --recursive /volume1/old",
+    );
     await forget();
-    expect(await bounded(90, () => stack.refusal(() => stack.up({ refresh: true })))).toMatch(/Stale file handle|could not read/);
+    expect(await bounded(90, () => stack.refusal(() => stack.up({ refresh: true })))).toMatch(
+      /Stale file handle|could not read/,
+    );
     await on("umount --lazy /mnt/synology");
     await stack.up({ refresh: true });
     expect(await on("stat --format=%U /mnt/synology/jts/archives")).toBe("root");
@@ -181,7 +195,9 @@ describe("a NAS", () => {
     await stack.configure(cold({ options: ["hard", "proto=tcp", "timeo=300", "_netdev", "nofail"] }));
     await stack.up();
     expect(await on("findmnt --noheadings --output OPTIONS /mnt/synology")).toContain("timeo=300");
-    await onNas("mkdir --parents /volume1/other /etc/exports.d && sed 's,/volume1/cocodev,/volume1/other,' /etc/exports >/etc/exports.d/other.exports && exportfs -ra");
+    await onNas(
+      "mkdir --parents /volume1/other /etc/exports.d && sed 's,/volume1/cocodev,/volume1/other,' /etc/exports >/etc/exports.d/other.exports && exportfs -ra",
+    );
     await stack.configure(cold({ export: "/volume1/other" }));
     await stack.up();
     expect(await on("findmnt --noheadings --output SOURCE /mnt/synology")).toBe("192.168.1.101:/volume1/other");

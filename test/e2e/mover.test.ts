@@ -12,7 +12,10 @@ const attempt = async (command: string) => lab.run("storage-host", command, { ma
 const MOVER = "/usr/local/lib/jts-storage/lib/move-aged-files.py";
 const TIERED = "/usr/local/lib/jts-storage/tiered-storage.sh";
 /** Without a number of kills, as many as come in this time. */
-const ENOUGH = process.env.JTS_STORAGE_KILLS === undefined ? "--kills 1000 --seconds 25" : `--kills ${process.env.JTS_STORAGE_KILLS}`;
+const ENOUGH =
+  process.env.JTS_STORAGE_KILLS === undefined
+    ? "--kills 1000 --seconds 25"
+    : `--kills ${process.env.JTS_STORAGE_KILLS}`;
 
 interface Figures {
   readonly kills: number;
@@ -22,7 +25,11 @@ interface Figures {
 
 /** On the host, so that a kill costs no SSH. */
 async function torture(source: string, destination: string, ...options: string[]): Promise<Figures> {
-  const figures = JSON.parse(await on(`python3 -B /run/torture/torture.py ${MOVER} ${source} ${destination} /run/torture ${ENOUGH} ${options.join(" ")}`)) as Figures;
+  const figures = JSON.parse(
+    await on(
+      `python3 -B /run/torture/torture.py ${MOVER} ${source} ${destination} /run/torture ${ENOUGH} ${options.join(" ")}`,
+    ),
+  ) as Figures;
   console.log(`${source} → ${destination}: ${JSON.stringify(figures)}`);
   return figures;
 }
@@ -36,11 +43,17 @@ beforeAll(async () => {
     const { warm, cold, automation } = host;
     hotWith({ redis: { size: "1GiB" } })(host);
     // Its timers must not come between.
-    Object.assign(host, { warm, cold, automation: { ...(automation as object), onCalendar: "yearly", healthOnCalendar: "yearly" } });
+    Object.assign(host, {
+      warm,
+      cold,
+      automation: { ...(automation as object), onCalendar: "yearly", healthOnCalendar: "yearly" },
+    });
   });
   await stack.up();
   await on("mkdir --parents /run/torture");
-  await lab.run("storage-host", "cat >/run/torture/torture.py", { stdin: await readFile(join(ROOT, "test/support/moverTorture.py"), "utf8") });
+  await lab.run("storage-host", "cat >/run/torture/torture.py", {
+    stdin: await readFile(join(ROOT, "test/support/moverTorture.py"), "utf8"),
+  });
 });
 
 afterAll(async () => {
@@ -80,7 +93,9 @@ describe("a move", () => {
   });
 
   it("to a small filesystem that runs full in between loses, doubles and changes no file", async () => {
-    await on("truncate --size=32M /run/torture/small && mkfs.ext4 -q -m 0 /run/torture/small && mount --mkdir -o loop /run/torture/small /mnt/small");
+    await on(
+      "truncate --size=32M /run/torture/small && mkfs.ext4 -q -m 0 /run/torture/small && mount --mkdir -o loop /run/torture/small /mnt/small",
+    );
     try {
       const { losses, kills } = await torture("/data/jts/hot/redis", "/mnt/small", "--full");
       expect(losses).toEqual([]);
@@ -91,7 +106,9 @@ describe("a move", () => {
   });
 
   it("ends by itself where the NAS hangs, leaves the source, and the next run finishes", async () => {
-    await on("mkdir --parents /data/warm-storage/daily-backups && echo backup >/data/warm-storage/daily-backups/a.tar && touch --date='40 days ago' /data/warm-storage/daily-backups/a.tar");
+    await on(
+      "mkdir --parents /data/warm-storage/daily-backups && echo backup >/data/warm-storage/daily-backups/a.tar && touch --date='40 days ago' /data/warm-storage/daily-backups/a.tar",
+    );
     const move = `${MOVER} --source /data/warm-storage/daily-backups --destination /mnt/synology/jts/archives/database --destination-mount /mnt/synology --older-than-days 30 --lock /run/torture/lock`;
     await lab.freeze("nas");
     try {
@@ -105,22 +122,34 @@ describe("a move", () => {
       await lab.thaw("nas");
     }
     expect((await attempt(move)).exitCode).toBe(0);
-    expect(await on("cat /mnt/synology/jts/archives/database/a.tar; ls -A /data/warm-storage/daily-backups")).toBe("backup");
+    expect(await on("cat /mnt/synology/jts/archives/database/a.tar; ls -A /data/warm-storage/daily-backups")).toBe(
+      "backup",
+    );
   });
 
   it("brings the oldest of a warm tier above its mark to cold, and tells so as JSON and in the journal", async () => {
-    await on("for days in 2 3 4; do echo $days >/data/warm-storage/daily-backups/$days.tar; touch --date=\"$days days ago\" /data/warm-storage/daily-backups/$days.tar; done; sed -e '/^WARM_.*PERCENT/d' /etc/jts-storage/tiers.env >/run/torture/tiers.env; echo WARM_HIGH_PERCENT=0.5 WARM_LOW_PERCENT=0 >>/run/torture/tiers.env");
+    await on(
+      "for days in 2 3 4; do echo $days >/data/warm-storage/daily-backups/$days.tar; touch --date=\"$days days ago\" /data/warm-storage/daily-backups/$days.tar; done; sed -e '/^WARM_.*PERCENT/d' /etc/jts-storage/tiers.env >/run/torture/tiers.env; echo WARM_HIGH_PERCENT=0.5 WARM_LOW_PERCENT=0 >>/run/torture/tiers.env",
+    );
     const { stdout } = await attempt(`${TIERED} migrate --json --settings /run/torture/tiers.env`);
     const { moves } = JSON.parse(stdout) as { moves: { from: string; to: string; sha256: string }[] };
-    expect(moves.map(({ to }) => to)).toEqual([2, 3, 4].map((days) => `/mnt/synology/jts/archives/database/${days}.tar`));
-    const journal = (await on("cat /var/lib/jts-storage/moves.jsonl")).split("\n").map((line) => JSON.parse(line) as object);
+    expect(moves.map(({ to }) => to)).toEqual(
+      [2, 3, 4].map((days) => `/mnt/synology/jts/archives/database/${days}.tar`),
+    );
+    const journal = (await on("cat /var/lib/jts-storage/moves.jsonl"))
+      .split("\n")
+      .map((line) => JSON.parse(line) as object);
     expect(journal.slice(-3)).toMatchObject(moves);
   });
 
   it("has put nothing below a mount point on the root disk", async () => {
     await on("mount --mkdir --bind / /run/torture/root");
     try {
-      expect(await on("cd /run/torture/root && find data/warm-storage data/warm mnt/synology data/jts/hot/redis var/lib/redis -mindepth 1")).toBe("");
+      expect(
+        await on(
+          "cd /run/torture/root && find data/warm-storage data/warm mnt/synology data/jts/hot/redis var/lib/redis -mindepth 1",
+        ),
+      ).toBe("");
     } finally {
       await on("umount /run/torture/root && rmdir /run/torture/root");
     }

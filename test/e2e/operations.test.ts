@@ -13,7 +13,11 @@ const BIN = "/usr/local/lib/jts-storage";
 
 /** Small volumes of two services and root's, on all three tiers: as on the real host, but quicker to make. */
 const small = (host: Record<string, unknown>) => {
-  host.hot = { ...(host.hot as object), volumes: { redis: { size: "2GiB" }, mongodb: { size: "2GiB" }, local_backup: { size: "2GiB" } }, snapshotReserve: "1GiB" };
+  host.hot = {
+    ...(host.hot as object),
+    volumes: { redis: { size: "2GiB" }, mongodb: { size: "2GiB" }, local_backup: { size: "2GiB" } },
+    snapshotReserve: "1GiB",
+  };
 };
 
 describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
@@ -29,7 +33,10 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
 
   it("an `up` has verified the host, and a second one neither verifies nor changes anything", async () => {
     const state = await stack.state();
-    expect(state.find(({ urn }) => urn.endsWith("::lab-verification-run"))?.outputs).toMatchObject({ stdout: expect.stringMatching(/\nall \d+ checks passed$/) as string, stderr: "" });
+    expect(state.find(({ urn }) => urn.endsWith("::lab-verification-run"))?.outputs).toMatchObject({
+      stdout: expect.stringMatching(/\nall \d+ checks passed$/) as string,
+      stderr: "",
+    });
     expect(first.said).toMatch(/ok +move +a file went hot → warm → cold with SHA-256 [^]*all \d+ checks passed/);
     const second = await stack.up();
     expect(second).toMatchObject({ changes: {}, sshConnections: 0 });
@@ -37,16 +44,22 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
   });
 
   it("`npm run verify` passes, and tells what somebody changed by hand", async () => {
-    const verify = () => execa("node", [join(ROOT, "setup/verify.ts"), "--config-file", stack.configFile, "--json"], { reject: false });
-    const read = (text: string) => (JSON.parse(text) as { lab: { ok: boolean; checks: { ok: boolean; subject: string; fact: string }[] } }).lab;
+    const verify = () =>
+      execa("node", [join(ROOT, "setup/verify.ts"), "--config-file", stack.configFile, "--json"], { reject: false });
+    const read = (text: string) =>
+      (JSON.parse(text) as { lab: { ok: boolean; checks: { ok: boolean; subject: string; fact: string }[] } }).lab;
     const first = await verify();
     expect(first.stderr).toBe("");
     const { checks } = read(first.stdout);
     expect([checks.filter(({ ok }) => !ok), first.exitCode]).toEqual([[], 0]);
     expect(checks.at(-1)?.fact).toMatch(/^a file went hot → warm → cold with SHA-256/);
-    expect(checks.filter(({ subject }) => subject === "timer").every(({ fact }) => /next \d{4}-/.test(fact))).toBe(true);
+    expect(checks.filter(({ subject }) => subject === "timer").every(({ fact }) => /next \d{4}-/.test(fact))).toBe(
+      true,
+    );
 
-    await on("chmod 777 /var/lib/mongodb /var/lib/mongodb/data; mount -o remount,strictatime /var/lib/redis; systemctl stop fstrim-all.timer");
+    await on(
+      "chmod 777 /var/lib/mongodb /var/lib/mongodb/data; mount -o remount,strictatime /var/lib/redis; systemctl stop fstrim-all.timer",
+    );
     const second = await verify();
     const failed = read(second.stdout).checks.filter(({ ok }) => !ok);
     expect(second.exitCode).toBe(1);
@@ -54,7 +67,9 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
       expect.stringMatching(/^\/var\/lib\/mongodb is not a folder of mongodb:mongodb with mode 750/),
       expect.stringMatching(/^\/var\/lib\/redis is mounted without noatime/),
       expect.stringMatching(/^fstrim-all.timer is enabled and inactive/),
-      expect.stringMatching(/^redis can write to \/var\/lib\/mongodb, \/var\/lib\/mongodb\/data, which belongs to others/),
+      expect.stringMatching(
+        /^redis can write to \/var\/lib\/mongodb, \/var\/lib\/mongodb\/data, which belongs to others/,
+      ),
     ]);
     await stack.up({ refresh: true });
     expect((await verify()).exitCode).toBe(0);
@@ -67,26 +82,64 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
     await on("install --directory --owner=nobody --mode=755 /var/lib/prometheus/node-exporter");
     for (const unit of units) {
       const { exitCode } = await mayFail(`systemctl start ${unit}.service`);
-      if (exitCode !== 0) throw new Error(`${unit}: ${(await mayFail(`journalctl --boot --unit=${unit}.service --output=cat --lines=30`)).stdout}`);
+      if (exitCode !== 0)
+        throw new Error(
+          `${unit}: ${(await mayFail(`journalctl --boot --unit=${unit}.service --output=cat --lines=30`)).stdout}`,
+        );
     }
-    const schema = z.fromJSONSchema(JSON.parse(await readFile(join(ROOT, "docs/storage-health.schema.json"), "utf8")) as Parameters<typeof z.fromJSONSchema>[0]);
-    const health = schema.parse(JSON.parse(await on("cat /var/lib/jts-storage/health.json"))) as { level: string; findings: { level: string; fact: string }[]; figures: { name: string; labels: Record<string, string> }[] };
+    const schema = z.fromJSONSchema(
+      JSON.parse(await readFile(join(ROOT, "docs/storage-health.schema.json"), "utf8")) as Parameters<
+        typeof z.fromJSONSchema
+      >[0],
+    );
+    const health = schema.parse(JSON.parse(await on("cat /var/lib/jts-storage/health.json"))) as {
+      level: string;
+      findings: { level: string; fact: string }[];
+      figures: { name: string; labels: Record<string, string> }[];
+    };
     expect(health.findings.filter(({ level }) => level !== "ok")).toEqual([]);
-    expect(new Set(health.figures.map(({ name }) => name))).toEqual(new Set([...health.figures.map(({ name }) => name), "tier_used_bytes", "btrfs_device_errors", "volume_group_free_bytes", "timer_next_run_timestamp_seconds", "service_succeeded", "disk_busy_percent"]));
-    expect(await on("stat --format='%U %a' /var/lib/jts-storage/health.json /var/lib/prometheus/node-exporter/jts-storage.prom; grep ^jts_storage_level /var/lib/prometheus/node-exporter/jts-storage.prom")).toBe("root 644\nroot 644\njts_storage_level 0");
-    const told = await on(`systemd-analyze security --no-pager ${units.map((unit) => `${unit}.service`).join(" ")} 2>&1`);
+    expect(new Set(health.figures.map(({ name }) => name))).toEqual(
+      new Set([
+        ...health.figures.map(({ name }) => name),
+        "tier_used_bytes",
+        "btrfs_device_errors",
+        "volume_group_free_bytes",
+        "timer_next_run_timestamp_seconds",
+        "service_succeeded",
+        "disk_busy_percent",
+      ]),
+    );
+    expect(
+      await on(
+        "stat --format='%U %a' /var/lib/jts-storage/health.json /var/lib/prometheus/node-exporter/jts-storage.prom; grep ^jts_storage_level /var/lib/prometheus/node-exporter/jts-storage.prom",
+      ),
+    ).toBe("root 644\nroot 644\njts_storage_level 0");
+    const told = await on(
+      `systemd-analyze security --no-pager ${units.map((unit) => `${unit}.service`).join(" ")} 2>&1`,
+    );
     const documented = await readFile(join(ROOT, "docs/STORAGE_SETUP.md"), "utf8");
-    const figures = (text: string, each: RegExp) => new Map([...text.matchAll(each)].map(([, unit, exposure]) => [unit, exposure]));
-    expect(figures(told, /Overall exposure level for (\S+)\.service: ([\d.]+)/g)).toEqual(figures(documented, /^\| `([a-z-]+)` \| ([\d.]+) \|/gm));
+    const figures = (text: string, each: RegExp) =>
+      new Map([...text.matchAll(each)].map(([, unit, exposure]) => [unit, exposure]));
+    expect(figures(told, /Overall exposure level for (\S+)\.service: ([\d.]+)/g)).toEqual(
+      figures(documented, /^\| `([a-z-]+)` \| ([\d.]+) \|/gm),
+    );
   });
 
   it("a run of ours that fails is in the health report at once", async () => {
     // A report that is being made already may be older than the failure; the next one tells it.
-    await on("until [[ $(systemctl show --property=ActiveState --value storage-health.service) != activating ]]; do sleep 1; done");
-    await on("mv /data/warm-storage/temp-processing /data/warm-storage/moved; systemctl start --no-block tiered-storage.service");
-    await on("timeout 300 bash -c 'until grep --quiet \"tiered-storage: its last run failed\" /var/lib/jts-storage/health.json; do sleep 1; done'");
+    await on(
+      "until [[ $(systemctl show --property=ActiveState --value storage-health.service) != activating ]]; do sleep 1; done",
+    );
+    await on(
+      "mv /data/warm-storage/temp-processing /data/warm-storage/moved; systemctl start --no-block tiered-storage.service",
+    );
+    await on(
+      "timeout 300 bash -c 'until grep --quiet \"tiered-storage: its last run failed\" /var/lib/jts-storage/health.json; do sleep 1; done'",
+    );
     // Written after the other.
-    await on("timeout 300 bash -c 'until grep --quiet \"service_succeeded{service=\\\"tiered-storage\\\"} 0\" /var/lib/prometheus/node-exporter/jts-storage.prom; do sleep 1; done'");
+    await on(
+      'timeout 300 bash -c \'until grep --quiet "service_succeeded{service=\\"tiered-storage\\"} 0" /var/lib/prometheus/node-exporter/jts-storage.prom; do sleep 1; done\'',
+    );
     await on("mv /data/warm-storage/moved /data/warm-storage/temp-processing; systemctl start tiered-storage.service");
   });
 
@@ -95,7 +148,12 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
     try {
       const began = Date.now();
       const { exitCode, stdout } = await mayFail(`${BIN}/storage-health.sh`);
-      expect([exitCode, stdout]).toEqual([2, expect.stringMatching(/critical +cold .*\/mnt\/synology does not answer within 5 s\n.*→ 192\.168\.1\.101 does not answer on port 2049/)]);
+      expect([exitCode, stdout]).toEqual([
+        2,
+        expect.stringMatching(
+          /critical +cold .*\/mnt\/synology does not answer within 5 s\n.*→ 192\.168\.1\.101 does not answer on port 2049/,
+        ),
+      ]);
       expect(Date.now() - began).toBeLessThan(120_000);
     } finally {
       await lab.thaw("nas");
@@ -105,7 +163,9 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
 
   it("the monitor tells the hot tree's folders, under the name that people know", async () => {
     await on("head --bytes=3M /dev/urandom >/var/lib/mongodb/logs/a; sync");
-    const { folders } = JSON.parse(await on("/usr/local/bin/jts-storage-monitor.sh --json")) as { folders: { name: string; folders: { name: string; bytes: number }[] }[] };
+    const { folders } = JSON.parse(await on("/usr/local/bin/jts-storage-monitor.sh --json")) as {
+      folders: { name: string; folders: { name: string; bytes: number }[] }[];
+    };
     expect(folders.map(({ name }) => name)).toEqual(["backup", "mongodb", "redis"]);
     expect(folders[1]?.folders.find(({ name }) => name === "logs")?.bytes).toBeGreaterThanOrEqual(3 * 2 ** 20);
     await on("rm /var/lib/mongodb/logs/a");
@@ -114,16 +174,23 @@ describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
   it("the performance test measures each tier with the real fio, and leaves nothing", async () => {
     const { exitCode, stdout, stderr } = await mayFail(`${BIN}/performance-test.sh --quick --json`);
     expect([exitCode, stderr]).toEqual([0, expect.stringContaining("measuring cold")]);
-    const { tiers } = JSON.parse(stdout) as { tiers: { tier: string; tests: Record<string, { bytesPerSecond: number }> }[] };
+    const { tiers } = JSON.parse(stdout) as {
+      tiers: { tier: string; tests: Record<string, { bytesPerSecond: number }> }[];
+    };
     expect(tiers.map(({ tier }) => tier)).toEqual(["hot", "warm", "cold"]);
-    for (const { tests } of tiers) for (const { bytesPerSecond } of Object.values(tests)) expect(bytesPerSecond).toBeGreaterThan(0);
+    for (const { tests } of tiers)
+      for (const { bytesPerSecond } of Object.values(tests)) expect(bytesPerSecond).toBeGreaterThan(0);
     console.log(JSON.stringify(tiers));
     expect(await on("find /var/lib/redis /var/lib/mongodb /data /mnt/synology -name '.jts-*'")).toBe("");
   });
 
   it("`destroy` takes along what the scripts wrote, and the link", async () => {
     await stack.destroy();
-    expect(await on("ls -A /var/lib/prometheus/node-exporter /usr/local/bin; ls -d /var/lib/jts-storage /usr/local/lib/jts-storage 2>/dev/null || true")).toBe("/usr/local/bin:\n\n/var/lib/prometheus/node-exporter:");
+    expect(
+      await on(
+        "ls -A /var/lib/prometheus/node-exporter /usr/local/bin; ls -d /var/lib/jts-storage /usr/local/lib/jts-storage 2>/dev/null || true",
+      ),
+    ).toBe("/usr/local/bin:\n\n/var/lib/prometheus/node-exporter:");
     await on("rmdir /var/lib/prometheus/node-exporter /var/lib/prometheus");
   });
 });

@@ -93,19 +93,49 @@ echo "== end"
 `;
 
 const answers = new Map<string, string>();
-const line = (verb: string, type: string, mkfs: readonly string[] = [], options: readonly string[] = [], between = ",") => [verb, type, mkfs.join(" "), options.join(between)].join("|");
+const line = (
+  verb: string,
+  type: string,
+  mkfs: readonly string[] = [],
+  options: readonly string[] = [],
+  between = ",",
+) => [verb, type, mkfs.join(" "), options.join(between)].join("|");
 
-const known = Object.keys(KNOWN_OPTIONS).map((type) => ({ type, line: line("accepted", type, MKFS[type], triedOptions(type), " ") }));
-const flags = Object.keys(KNOWN_FLAGS).flatMap((type) => triedFlags(type).map((mkfsOptions) => ({ what: `mkfs.${type} ${mkfsOptions.join(" ")}`, line: line("mount", type, mkfsOptions, ["rw"]) })));
-const VERBS: Readonly<Record<string, string>> = { "makes no such filesystem": "mkfs", "mkfs refuses": "mkfs", overwrites: "overwrite", labels: "label", "repeats the UUID": "uuid", "does not grow online": "grow" };
+const known = Object.keys(KNOWN_OPTIONS).map((type) => ({
+  type,
+  line: line("accepted", type, MKFS[type], triedOptions(type), " "),
+}));
+const flags = Object.keys(KNOWN_FLAGS).flatMap((type) =>
+  triedFlags(type).map((mkfsOptions) => ({
+    what: `mkfs.${type} ${mkfsOptions.join(" ")}`,
+    line: line("mount", type, mkfsOptions, ["rw"]),
+  })),
+);
+const VERBS: Readonly<Record<string, string>> = {
+  "makes no such filesystem": "mkfs",
+  "mkfs refuses": "mkfs",
+  overwrites: "overwrite",
+  labels: "label",
+  "repeats the UUID": "uuid",
+  "does not grow online": "grow",
+};
 const rules = RULES.flatMap(({ examples, outcome, reason }) =>
   examples.map((example) => {
     const { type, mkfsOptions, options = [] } = example;
     const verb = typeof outcome === "string" ? (VERBS[outcome] ?? "mount") : "mount";
-    return { what: `${[...(mkfsOptions ?? []), ...options].join(" ")} on ${type} ${reason}`, example, outcome, line: line(verb, type, mkfsOptions, options) };
+    return {
+      what: `${[...(mkfsOptions ?? []), ...options].join(" ")} on ${type} ${reason}`,
+      example,
+      outcome,
+      line: line(verb, type, mkfsOptions, options),
+    };
   }),
 );
-const unknown = UNKNOWN.map(([type, option]) => ({ type, option, line: line("mount", type, [], type === "none" ? ["bind", option] : [option]) }));
+const unknown = UNKNOWN.map(([type, option]) => ({
+  type,
+  option,
+  line: line("mount", type, [], type === "none" ? ["bind", option] : [option]),
+}));
 
 beforeAll(async () => {
   await lab.up();
@@ -136,12 +166,15 @@ describe("every flag of mkfs that is accepted makes what mounts", () => {
 
 describe("each rule's example is refused, and is as the rule says", () => {
   it.each(rules)("$what", ({ example: { type, options = [], mkfsOptions }, outcome, line: asked }) => {
-    expect(refusedOptions({ type, source: "", pass: 0, options, ...(mkfsOptions === undefined ? {} : { mkfsOptions }) })).not.toEqual([]);
+    expect(
+      refusedOptions({ type, source: "", pass: 0, options, ...(mkfsOptions === undefined ? {} : { mkfsOptions }) }),
+    ).not.toEqual([]);
     const said = answers.get(asked) ?? "";
     const shown = said.split(",");
     if (typeof outcome === "object") expect(shown).toContain(outcome.shows);
     else if (outcome === "does not mount") expect(said).toBe("no mount");
-    else if (outcome === "is ignored") expect([said.includes("relatime"), shown.includes(options.at(-1) ?? "")]).toEqual([true, false]);
+    else if (outcome === "is ignored")
+      expect([said.includes("relatime"), shown.includes(options.at(-1) ?? "")]).toEqual([true, false]);
     else if (outcome === "mkfs refuses") expect(said).toBe("mkfs failed");
     else if (outcome === "makes no such filesystem") expect(said).not.toMatch(new RegExp(`^${type}$`));
     else if (outcome === "overwrites") expect(said).toBe("overwritten");

@@ -21,26 +21,53 @@ afterAll(async () => {
 
 describe("a device that isn't blank is refused, with what was found, and nothing is written", () => {
   beforeAll(() => stack.configure(warmAlone()));
-  afterEach(() => on(`umount /mnt 2>/dev/null; swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; udevadm settle; mdadm --stop --scan 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK}; dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none; dd if=/dev/zero of=${DISK} bs=1M seek=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) conv=fsync status=none 2>/dev/null; udevadm settle`));
+  afterEach(() =>
+    on(
+      `umount /mnt 2>/dev/null; swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; udevadm settle; mdadm --stop --scan 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK}; dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none; dd if=/dev/zero of=${DISK} bs=1M seek=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) conv=fsync status=none 2>/dev/null; udevadm settle`,
+    ),
+  );
 
   it.each<[string, string, RegExp]>([
     ["ext4", `mkfs.ext4 -q -F ${DISK} 1G`, /signature of ext4/],
     ["XFS", `mkfs.xfs -q -f -d size=1g ${DISK}`, /signature of xfs/],
     ["swap", `mkswap ${DISK}`, /signature of swap/],
     ["swap in use", `mkswap ${DISK} && swapon ${DISK}`, /in use as swap/],
-    ["LUKS", `echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 ${DISK} -`, /signature of crypto_LUKS/],
+    [
+      "LUKS",
+      `echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 ${DISK} -`,
+      /signature of crypto_LUKS/,
+    ],
     ["a PV of another volume group", `vgcreate --quiet foreign ${DISK}`, /signature of LVM2_member/],
-    ["btrfs of another label, mounted elsewhere", `mkfs.btrfs -q -L theirs ${DISK} && mount --options ro ${DISK} /mnt`, /has the label theirs instead of jts-warm-storage/],
-    ["ext4, mounted elsewhere", `mkfs.ext4 -q -F ${DISK} 1G && mount --options ro,noload ${DISK} /mnt`, /mounted at \/mnt/],
-    ["a member of an md array", `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && udevadm settle && mdadm --stop --quiet /dev/md9`, /signature of linux_raid_member|raid1 .*on it/],
-    ["a member of an md array that runs", `mdadm --create /dev/md9 --quiet --run --readonly --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing`, /raid1 .*on it/],
+    [
+      "btrfs of another label, mounted elsewhere",
+      `mkfs.btrfs -q -L theirs ${DISK} && mount --options ro ${DISK} /mnt`,
+      /has the label theirs instead of jts-warm-storage/,
+    ],
+    [
+      "ext4, mounted elsewhere",
+      `mkfs.ext4 -q -F ${DISK} 1G && mount --options ro,noload ${DISK} /mnt`,
+      /mounted at \/mnt/,
+    ],
+    [
+      "a member of an md array",
+      `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && udevadm settle && mdadm --stop --quiet /dev/md9`,
+      /signature of linux_raid_member|raid1 .*on it/,
+    ],
+    [
+      "a member of an md array that runs",
+      `mdadm --create /dev/md9 --quiet --run --readonly --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing`,
+      /raid1 .*on it/,
+    ],
     ["a partition table without filesystems", `echo label:gpt | sfdisk --quiet ${DISK}`, /signature of gpt/],
     ["an MBR", `echo label:dos | sfdisk --quiet ${DISK}`, /signature of dos/],
     ["a holder", `echo "0 2048 linear ${DISK} 2048" | dmsetup create held`, /dm .*on it/],
   ])("%s", async (_what, make, found) => {
     await on(make);
     // Some signatures lie at the end.
-    const content = () => on(`{ head --bytes=8M ${DISK}; dd if=${DISK} bs=1M skip=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) status=none; } | sha256sum`);
+    const content = () =>
+      on(
+        `{ head --bytes=8M ${DISK}; dd if=${DISK} bs=1M skip=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) status=none; } | sha256sum`,
+      );
     const before = await content();
     const said = await stack.refusal(() => stack.up());
     expect(said).toMatch(found);
@@ -51,12 +78,17 @@ describe("a device that isn't blank is refused, with what was found, and nothing
   });
 
   it("a device of the hot tier that another volume group has, which isn't even grown to its disk", async () => {
-    await on(`pvcreate --quiet --dataalignment 4m ${lab.NVME_PATH} && pvresize --quiet --yes --setphysicalvolumesize 100g ${lab.NVME_PATH} && vgcreate --quiet foreign ${lab.NVME_PATH} && lvcreate --quiet --yes --size 100m --name theirs foreign && head --bytes=100M /dev/urandom >/dev/foreign/theirs; sync`);
+    await on(
+      `pvcreate --quiet --dataalignment 4m ${lab.NVME_PATH} && pvresize --quiet --yes --setphysicalvolumesize 100g ${lab.NVME_PATH} && vgcreate --quiet foreign ${lab.NVME_PATH} && lvcreate --quiet --yes --size 100m --name theirs foreign && head --bytes=100M /dev/urandom >/dev/foreign/theirs; sync`,
+    );
     try {
-      const theirs = () => on("sha256sum /dev/foreign/theirs; pvs --noheadings --options pv_uuid,pv_size,vg_name,vg_uuid");
+      const theirs = () =>
+        on("sha256sum /dev/foreign/theirs; pvs --noheadings --options pv_uuid,pv_size,vg_name,vg_uuid");
       const before = await theirs();
       await stack.configure(hotWith({ redis: { size: "1GiB" } }));
-      expect(await stack.refusal(() => stack.up())).toMatch(/is a physical volume of the volume group foreign, not of vg_jts/);
+      expect(await stack.refusal(() => stack.up())).toMatch(
+        /is a physical volume of the volume group foreign, not of vg_jts/,
+      );
       expect(await theirs()).toBe(before);
     } finally {
       await on(`vgremove --yes --quiet foreign && pvremove --quiet ${lab.NVME_PATH}`);
@@ -71,21 +103,36 @@ describe("a device that isn't blank is refused, with what was found, and nothing
       ["mkfs.ext4 -q", "ext4"],
       ["mkfs.xfs -q", "xfs"],
       ["mkswap", "swap"],
-      ["echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file -", "crypto_LUKS"],
+      [
+        "echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file -",
+        "crypto_LUKS",
+      ],
       ["echo label:gpt | sfdisk --quiet", "gpt"],
       ["vgcreate --quiet foreign", "volume group foreign"],
     ];
     const part = (index: number) => `${SPARE}-part${index + 1}`;
-    await on(`printf 'label: gpt\n${"size=1GiB\n".repeat(found.length)}' | sfdisk --quiet ${SPARE} && udevadm settle && ${found.map(([make], index) => `${make} ${part(index)}`).join(" && ")} && udevadm settle`);
+    await on(
+      `printf 'label: gpt\n${"size=1GiB\n".repeat(found.length)}' | sfdisk --quiet ${SPARE} && udevadm settle && ${found.map(([make], index) => `${make} ${part(index)}`).join(" && ")} && udevadm settle`,
+    );
     try {
-      const content = () => on(`for part in ${found.map((_, index) => part(index)).join(" ")}; do head --bytes=8M $part; tail --bytes=8M $part; done | sha256sum`);
+      const content = () =>
+        on(
+          `for part in ${found.map((_, index) => part(index)).join(" ")}; do head --bytes=8M $part; tail --bytes=8M $part; done | sha256sum`,
+        );
       const before = await content();
-      await stack.configure(hotWith({ redis: { size: "1GiB" } }, { additionalDevices: found.map((_, index) => ({ path: part(index), size: 2 ** 30 })) }));
+      await stack.configure(
+        hotWith(
+          { redis: { size: "1GiB" } },
+          { additionalDevices: found.map((_, index) => ({ path: part(index), size: 2 ** 30 })) },
+        ),
+      );
       const said = await stack.refusal(() => stack.up());
       for (const [index, [, what]] of found.entries()) expect(said).toMatch(new RegExp(`${part(index)}.*${what}`));
       expect(await content()).toBe(before);
     } finally {
-      await on(`vgremove --yes --quiet foreign; wipefs --all --quiet ${found.map((_, index) => part(index)).join(" ")}; sfdisk --quiet --delete ${SPARE}; wipefs --all --quiet ${SPARE}; udevadm settle`);
+      await on(
+        `vgremove --yes --quiet foreign; wipefs --all --quiet ${found.map((_, index) => part(index)).join(" ")}; sfdisk --quiet --delete ${SPARE}; wipefs --all --quiet ${SPARE}; udevadm settle`,
+      );
       await stack.destroy();
       await stack.configure(warmAlone());
     }
@@ -123,7 +170,9 @@ END`);
     await on(`mkfs.xfs -q -L jts-making ${DISK} && mount ${DISK} /mnt && touch /mnt/file && umount /mnt`);
     expect(await stack.refusal(() => stack.up())).toMatch(/signature of xfs, label jts-making/);
     // As a loss of power leaves it: the superblock is there, and not all that it leads to.
-    await on(`dd if=/dev/zero of=${DISK} bs=4096 seek=1 count=256 conv=fsync status=none; blkid --probe --match-tag LABEL ${DISK} && ! mount ${DISK} /mnt 2>/dev/null`);
+    await on(
+      `dd if=/dev/zero of=${DISK} bs=4096 seek=1 count=256 conv=fsync status=none; blkid --probe --match-tag LABEL ${DISK} && ! mount ${DISK} /mnt 2>/dev/null`,
+    );
     await stack.up();
     expect(await on("findmnt --noheadings --output FSTYPE /data/warm-storage")).toBe("btrfs");
     await stack.destroy();
@@ -145,8 +194,12 @@ END`);
     await stack.configure(warmAlone({ device: { path: link, serial: lab.SATA_SERIAL } }));
     await stack.up();
     await on(`ln --symbolic --force --no-dereference ${lab.SPARE_PATH} ${link}`);
-    expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(/serial number JTSNVME0002 instead of JTSSATA0001/);
-    expect(await on(`wipefs --no-act ${lab.SPARE_PATH}; blkid --match-tag LABEL --output value ${DISK}`)).toBe("jts-warm-storage");
+    expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(
+      /serial number JTSNVME0002 instead of JTSSATA0001/,
+    );
+    expect(await on(`wipefs --no-act ${lab.SPARE_PATH}; blkid --match-tag LABEL --output value ${DISK}`)).toBe(
+      "jts-warm-storage",
+    );
     await on(`ln --symbolic --force --no-dereference ${DISK} ${link}`);
     await stack.up({ refresh: true });
     await stack.destroy();
@@ -162,7 +215,9 @@ describe("a warm tier that was there before", () => {
 
   it("comes under the stack with no change to data and no second line, whatever its line called it", async () => {
     await stack.configure(warmAlone());
-    await on(`mkfs.btrfs -q -L jts-warm-storage ${DISK} && mkdir --parents /data/warm-storage && printf 'UUID=%s\\t/data/warm-storage  btrfs noatime,compress=zstd:3,autodefrag,nofail 0 0\\n' "$(blkid --match-tag UUID --output value ${DISK})" >>/etc/fstab && systemctl daemon-reload && mount /data/warm-storage && mkdir /data/warm-storage/logs && head --bytes=1M /dev/urandom >${sentinel}; sync`);
+    await on(
+      `mkfs.btrfs -q -L jts-warm-storage ${DISK} && mkdir --parents /data/warm-storage && printf 'UUID=%s\\t/data/warm-storage  btrfs noatime,compress=zstd:3,autodefrag,nofail 0 0\\n' "$(blkid --match-tag UUID --output value ${DISK})" >>/etc/fstab && systemctl daemon-reload && mount /data/warm-storage && mkdir /data/warm-storage/logs && head --bytes=1M /dev/urandom >${sentinel}; sync`,
+    );
     before = await on(`sha256sum ${sentinel}; blkid --output value --match-tag UUID ${DISK}`);
     const { said } = await stack.up();
     expect(said).toMatch(/Filesystem lab:.* was there already, just as declared/);
@@ -198,7 +253,9 @@ describe("a warm tier that was there before", () => {
     await on(`wipefs --all --quiet ${DISK}`);
     await stack.configure(warmAlone());
     await stack.up();
-    await on(`umount /data/warm /data/warm-storage && mkfs.btrfs -q -f -L jts-warm-storage ${DISK} && mount /data/warm-storage && mount /data/warm`);
+    await on(
+      `umount /data/warm /data/warm-storage && mkfs.btrfs -q -f -L jts-warm-storage ${DISK} && mount /data/warm-storage && mount /data/warm`,
+    );
     expect(await stack.refusal(() => stack.destroy())).toMatch(/instead of ours/);
     expect(await on(`blkid --match-tag TYPE --output value ${DISK}`)).toBe("btrfs");
     await stack.up({ refresh: true });
@@ -209,33 +266,47 @@ describe("a warm tier that was there before", () => {
 
 describe("a volume", () => {
   const redis = "/dev/vg_jts/lv_redis";
-  const writer = (mountPoint: string) => `systemd-run --quiet --unit=writer bash -c 'while :; do date +%N >>${mountPoint}/written; sleep 0.05; done'`;
+  const writer = (mountPoint: string) =>
+    `systemd-run --quiet --unit=writer bash -c 'while :; do date +%N >>${mountPoint}/written; sleep 0.05; done'`;
 
-  it.each(["ext4", "xfs", "btrfs"])("of %s grows in place while it is written to, and a half-done grow is finished", async (filesystem) => {
-    const mountPoint = "/var/lib/redis";
-    await stack.configure(hotWith({ redis: { size: "2GiB", filesystem } }));
-    await stack.up();
-    await on(`head --bytes=1M /dev/urandom >${mountPoint}/sentinel; sync`);
-    const content = await on(`sha256sum ${mountPoint}/sentinel`);
-    await on(writer(mountPoint));
-    try {
-      const identity = await on(`blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`);
-      await stack.configure(hotWith({ redis: { size: "3GiB", filesystem } }));
-      expect((await stack.up()).changes).toEqual({ update: 2 });
-      expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(2500);
-      // By hand: shown, and never shrunk back.
-      await on(`lvextend --quiet --size 4g ${redis}`);
-      expect((await stack.refresh()).said).toMatch(/lab-hot-redis-lv updated .*\[diff: [^\]]*\bsizeBytes\b/);
-      expect(await stack.refusal(() => stack.up())).toMatch(/lv_redis can't shrink from 4 GiB to 3 GiB.*shrink-a-volume\.md/);
-      await stack.configure(hotWith({ redis: { size: "4GiB", filesystem } }));
-      await stack.up({ refresh: true });
-      expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(3400);
-      expect(await on(`sha256sum ${mountPoint}/sentinel`)).toBe(content);
-      expect(await on(`blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`)).toBe(identity);
-      expect(await on("systemctl is-active writer.service")).toBe("active");
-    } finally {
-      await on("systemctl stop writer.service");
-    }
-    await stack.destroy();
-  });
+  it.each(["ext4", "xfs", "btrfs"])(
+    "of %s grows in place while it is written to, and a half-done grow is finished",
+    async (filesystem) => {
+      const mountPoint = "/var/lib/redis";
+      await stack.configure(hotWith({ redis: { size: "2GiB", filesystem } }));
+      await stack.up();
+      await on(`head --bytes=1M /dev/urandom >${mountPoint}/sentinel; sync`);
+      const content = await on(`sha256sum ${mountPoint}/sentinel`);
+      await on(writer(mountPoint));
+      try {
+        const identity = await on(
+          `blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`,
+        );
+        await stack.configure(hotWith({ redis: { size: "3GiB", filesystem } }));
+        expect((await stack.up()).changes).toEqual({ update: 2 });
+        expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(
+          2500,
+        );
+        // By hand: shown, and never shrunk back.
+        await on(`lvextend --quiet --size 4g ${redis}`);
+        expect((await stack.refresh()).said).toMatch(/lab-hot-redis-lv updated .*\[diff: [^\]]*\bsizeBytes\b/);
+        expect(await stack.refusal(() => stack.up())).toMatch(
+          /lv_redis can't shrink from 4 GiB to 3 GiB.*shrink-a-volume\.md/,
+        );
+        await stack.configure(hotWith({ redis: { size: "4GiB", filesystem } }));
+        await stack.up({ refresh: true });
+        expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(
+          3400,
+        );
+        expect(await on(`sha256sum ${mountPoint}/sentinel`)).toBe(content);
+        expect(
+          await on(`blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`),
+        ).toBe(identity);
+        expect(await on("systemctl is-active writer.service")).toBe("active");
+      } finally {
+        await on("systemctl stop writer.service");
+      }
+      await stack.destroy();
+    },
+  );
 });

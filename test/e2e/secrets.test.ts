@@ -23,7 +23,8 @@ describe("secrets", () => {
     let isOver = false;
     const watching = (async () => {
       while (!isOver) {
-        for (const pid of await readdir("/proc")) if (/^\d+$/.test(pid)) seen.add(await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => ""));
+        for (const pid of await readdir("/proc"))
+          if (/^\d+$/.test(pid)) seen.add(await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => ""));
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     })();
@@ -39,7 +40,9 @@ describe("secrets", () => {
       only("hot", "warm", "automation")(host);
       host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" } } };
     });
-    await on("systemd-run --quiet --unit=watcher bash -c 'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; sleep 0.1; done >/run/watched'");
+    await on(
+      "systemd-run --quiet --unit=watcher bash -c 'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; sleep 0.1; done >/run/watched'",
+    );
     const stop = watchProcesses();
     const { said } = await stack.up();
     const here = await stop();
@@ -67,7 +70,8 @@ describe("secrets", () => {
     // Here Pulumi itself has it in its environment, and an SSH alias is the same word.
     const passphrase = lab.pulumiEnv("dev").PULUMI_CONFIG_PASSPHRASE ?? "";
     for (const [where, text] of Object.entries({ there, said, refused, state })) {
-      for (const word of ["PULUMI_CONFIG_PASSPHRASE", ...(text === there || text === state ? [passphrase] : [])]) expect(text.includes(word), `${where} holds ${word}`).toBe(false);
+      for (const word of ["PULUMI_CONFIG_PASSPHRASE", ...(text === there || text === state ? [passphrase] : [])])
+        expect(text.includes(word), `${where} holds ${word}`).toBe(false);
     }
     await on("rm /run/watched");
   });
@@ -75,14 +79,20 @@ describe("secrets", () => {
 
 describe("doors", () => {
   it("files on the host are for root alone to write, and nothing temporary is left", async () => {
-    expect(await on("find /etc/jts-storage /usr/local/lib/jts-storage /var/lib/jts-storage /etc/systemd/system/tiered-storage.* /etc/fstab -perm /022 -o ! -user root | grep . || true")).toBe("");
+    expect(
+      await on(
+        "find /etc/jts-storage /usr/local/lib/jts-storage /var/lib/jts-storage /etc/systemd/system/tiered-storage.* /etc/fstab -perm /022 -o ! -user root | grep . || true",
+      ),
+    ).toBe("");
     expect(await on("find /run /tmp /var/tmp /home/jts -maxdepth 1 -name '*jts-storage*' ! -name '*.lock'")).toBe("");
   });
 
   it("a link that a service planted in place of its folder is not followed", async () => {
     await stack.configure(hotWith({ redis: { size: "1GiB" } }));
     await stack.up();
-    await on("install --directory --mode=700 /root/private && runuser --user redis -- bash -c 'rmdir /var/lib/redis/logs && ln -s /root/private /var/lib/redis/logs' 2>/dev/null || su --shell /bin/bash redis --command 'rmdir /var/lib/redis/logs && ln -s /root/private /var/lib/redis/logs'");
+    await on(
+      "install --directory --mode=700 /root/private && runuser --user redis -- bash -c 'rmdir /var/lib/redis/logs && ln -s /root/private /var/lib/redis/logs' 2>/dev/null || su --shell /bin/bash redis --command 'rmdir /var/lib/redis/logs && ln -s /root/private /var/lib/redis/logs'",
+    );
     expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(/symbolic link|leads to|File exists/);
     expect(await on("stat --format='%U %a' /root/private; ls -A /root/private")).toBe("root 700");
     await on("rm /var/lib/redis/logs");
@@ -90,9 +100,13 @@ describe("doors", () => {
   });
 
   it("names of ours that others planted in folders that all may write to change nothing outside", async () => {
-    await on("for name in jts-storage.fstab jts-storage.lock jts-storage.aaaaaaaaaa; do runuser --user nobody -- ln -s /etc/shadow /tmp/$name; done; sha256sum /etc/shadow >/root/shadow");
+    await on(
+      "for name in jts-storage.fstab jts-storage.lock jts-storage.aaaaaaaaaa; do runuser --user nobody -- ln -s /etc/shadow /tmp/$name; done; sha256sum /etc/shadow >/root/shadow",
+    );
     await on("chmod 700 /var/lib/redis");
     await stack.up({ refresh: true });
-    expect(await on("sha256sum --check /root/shadow; stat --format=%a /etc/shadow /var/lib/redis; rm /tmp/jts-storage.*")).toBe("/etc/shadow: OK\n640\n750");
+    expect(
+      await on("sha256sum --check /root/shadow; stat --format=%a /etc/shadow /var/lib/redis; rm /tmp/jts-storage.*"),
+    ).toBe("/etc/shadow: OK\n640\n750");
   });
 });

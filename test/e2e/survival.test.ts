@@ -25,7 +25,10 @@ const small = (host: HostSection) => {
 let stack: LabStack;
 /** Resources as the state has them; a provider's is the configuration itself. */
 const resources = async () =>
-  (await stack.state()).filter(({ type }) => !type.startsWith("pulumi:providers:")).map(({ urn, inputs, outputs }) => ({ urn, inputs, outputs })).sort((a, b) => a.urn.localeCompare(b.urn));
+  (await stack.state())
+    .filter(({ type }) => !type.startsWith("pulumi:providers:"))
+    .map(({ urn, inputs, outputs }) => ({ urn, inputs, outputs }))
+    .sort((a, b) => a.urn.localeCompare(b.urn));
 
 beforeAll(async () => {
   await lab.reset();
@@ -42,9 +45,25 @@ describe("an `up` that is cut again and again", () => {
   }
 
   const faults: readonly Fault[] = [
-    ...[[3, 6, 9], [8, 10], [2, 4, 12], [14, 5]].slice(0, POWER_SERIES).map((moments) => ({ what: "by losses of the machine's power", happen: () => lab.reboot("storage-host", { hard: true }), moments })),
+    ...[
+      [3, 6, 9],
+      [8, 10],
+      [2, 4, 12],
+      [14, 5],
+    ]
+      .slice(0, POWER_SERIES)
+      .map((moments) => ({
+        what: "by losses of the machine's power",
+        happen: () => lab.reboot("storage-host", { hard: true }),
+        moments,
+      })),
     { what: "by SIGKILL to its SSH connections", happen: () => stack.killConnections(), moments: [2, 3, 3] },
-    { what: "by SIGKILL to the engine", happen: () => stack.killEngine(), recover: () => stack.recover(), moments: [2, 3, 3] },
+    {
+      what: "by SIGKILL to the engine",
+      happen: () => stack.killEngine(),
+      recover: () => stack.recover(),
+      moments: [2, 3, 3],
+    },
   ];
 
   /** What an `up` without any fault makes. */
@@ -60,7 +79,9 @@ describe("an `up` that is cut again and again", () => {
   /** Scripts that a loss of power took before they were installed are delivered anew, as the error asks for. */
   const asAsked = async (error: Error | undefined): Promise<{ readonly replace?: string[] }> => {
     if (error?.message.includes("pulumi up --replace") !== true) return {};
-    return { replace: (await stack.state()).flatMap(({ urn, type }) => (type === "command:remote:CopyToRemote" ? [urn] : [])) };
+    return {
+      replace: (await stack.state()).flatMap(({ urn, type }) => (type === "command:remote:CopyToRemote" ? [urn] : [])),
+    };
   };
 
   const finished = async (error?: Error) => {
@@ -78,29 +99,40 @@ describe("an `up` that is cut again and again", () => {
     // An engine's end is its connections' end.
     await vi.waitFor(async () => expect(await stack.running()).toEqual([]), { timeout: 90_000, interval: 1000 });
     await stack.destroy();
-    expect(await on(`wipefs --no-act ${lab.NVME_PATH} ${lab.SATA_PARTITION_PATH}; test ! -e /var/lib/jts-storage; grep -c x-jts-storage /etc/fstab || true`)).toBe("0");
+    expect(
+      await on(
+        `wipefs --no-act ${lab.NVME_PATH} ${lab.SATA_PARTITION_PATH}; test ! -e /var/lib/jts-storage; grep -c x-jts-storage /etc/fstab || true`,
+      ),
+    ).toBe("0");
   };
 
-  it.each(faults)("$what after $moments resources is finished by the next one, nothing made twice, nothing forgotten", async ({ what, happen, recover, moments }) => {
-    const cuts: number[] = [];
-    let identities = new Map<string, string>();
-    let error: Error | undefined;
-    for (const moment of moments) {
-      error = await stack.upWithFault(moment, happen, await asAsked(error));
-      await recover?.();
-      // What was once in the state, with its UUID, is never made again.
-      const now = new Map((await stack.state()).flatMap(({ urn, outputs }) => (typeof outputs?.uuid === "string" ? [[urn, outputs.uuid] as const] : [])));
-      for (const [urn, uuid] of identities) expect([urn, now.get(urn)]).toEqual([urn, uuid]);
-      identities = now;
-      // Some come to their end in spite of it.
-      if (error !== undefined) cuts.push(moment);
-    }
-    await finished(error);
-    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
-    await destroyed();
-    console.log(`cut ${what} after these numbers of resources: ${cuts.join(", ")}`);
-    expect(cuts.length).toBeGreaterThanOrEqual(moments.length / 2);
-  });
+  it.each(faults)(
+    "$what after $moments resources is finished by the next one, nothing made twice, nothing forgotten",
+    async ({ what, happen, recover, moments }) => {
+      const cuts: number[] = [];
+      let identities = new Map<string, string>();
+      let error: Error | undefined;
+      for (const moment of moments) {
+        error = await stack.upWithFault(moment, happen, await asAsked(error));
+        await recover?.();
+        // What was once in the state, with its UUID, is never made again.
+        const now = new Map(
+          (await stack.state()).flatMap(({ urn, outputs }) =>
+            typeof outputs?.uuid === "string" ? [[urn, outputs.uuid] as const] : [],
+          ),
+        );
+        for (const [urn, uuid] of identities) expect([urn, now.get(urn)]).toEqual([urn, uuid]);
+        identities = now;
+        // Some come to their end in spite of it.
+        if (error !== undefined) cuts.push(moment);
+      }
+      await finished(error);
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+      await destroyed();
+      console.log(`cut ${what} after these numbers of resources: ${cuts.join(", ")}`);
+      expect(cuts.length).toBeGreaterThanOrEqual(moments.length / 2);
+    },
+  );
 });
 
 describe("two stacks that work on one host at the same time", () => {
@@ -113,7 +145,10 @@ describe("two stacks that work on one host at the same time", () => {
     const outcomes = await Promise.all([stack.up(), other.up()]);
     for (const { said } of outcomes) expect(said).toContain("another writer is at work there; waiting for it");
     expect(await on("grep --count x-jts-storage /etc/fstab; findmnt --verify >/dev/null; echo $?")).toBe("6\n0");
-    expect(await Promise.all([stack.up({ refresh: true }), other.up({ refresh: true })])).toMatchObject([{ changes: {} }, { changes: {} }]);
+    expect(await Promise.all([stack.up({ refresh: true }), other.up({ refresh: true })])).toMatchObject([
+      { changes: {} },
+      { changes: {} },
+    ]);
     await Promise.all([stack.destroy(), other.destroy()]);
     expect(await on("grep --count x-jts-storage /etc/fstab || true")).toBe("0");
   });
@@ -129,7 +164,9 @@ describe("a host that doesn't let us work", () => {
   beforeAll(async () => {
     await stack.configure(warmAlone());
     await stack.up();
-    await on("useradd --create-home asked && cp --recursive /home/jts/.ssh /home/asked/ && chown --recursive asked:asked /home/asked/.ssh");
+    await on(
+      "useradd --create-home asked && cp --recursive /home/jts/.ssh /home/asked/ && chown --recursive asked:asked /home/asked/.ssh",
+    );
   });
   afterAll(async () => {
     await stack.configure(warmAlone());
@@ -138,9 +175,17 @@ describe("a host that doesn't let us work", () => {
 
   it.each<[string, Record<string, unknown>, RegExp]>([
     ["another host key", { hostKey: OTHER_KEY }, /could not be reached: .*[Hh]ost key.*\n *Next: ssh /s],
-    ["a user that it doesn't know", { user: "nobody-here" }, /could not be reached: .*Permission denied.*\n *Next: ssh /s],
+    [
+      "a user that it doesn't know",
+      { user: "nobody-here" },
+      /could not be reached: .*Permission denied.*\n *Next: ssh /s,
+    ],
     ["a port where nobody answers", { port: 1 }, /could not be reached: .*refused.*\n *Next: ssh /s],
-    ["a user of whom sudo wants a password", { user: "asked" }, /asked can't become root without a password: .*\n *Next: visudo/s],
+    [
+      "a user of whom sudo wants a password",
+      { user: "asked" },
+      /asked can't become root without a password: .*\n *Next: visudo/s,
+    ],
   ])("%s: an error with the next command to try, and state and host as before", async (_what, change, expected) => {
     const before = [await fstab(), await resources()];
     await stack.configure(connection(change));
@@ -164,22 +209,40 @@ describe("a host that doesn't let us work", () => {
   });
 
   it.each<[string, string, string, RegExp]>([
-    ["without a tool", "mv /usr/bin/findmnt /usr/bin/findmnt.away", "mv /usr/bin/findmnt.away /usr/bin/findmnt", /could not read the mounts: exit code 127: .*findmnt: command not found.*\n *Next: install on the host what has findmnt/s],
-    ["with a read-only root", "mount --options remount,ro /", "mount --options remount,rw /", /Read-only file system.*\n *Next: on the host: findmnt/s],
-    ["with a full root", "fallocate --length $(($(stat --file-system --format='%f * %S' /) - 8 * 1048576)) /filler; dd if=/dev/zero of=/filler2 bs=64k status=none || true; df /", "rm /filler /filler2", /No space left on device.*\n *Next: on the host: df/s],
-  ])("one %s: an error that says so, fstab whole, and the next `up` finishes", async (_what, breakIt, mendIt, expected) => {
-    await stack.configure(warmAlone({ alsoAt: "/data/also" }));
-    const before = await fstab();
-    await on(breakIt);
-    try {
-      expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(expected);
-      expect(await fstab()).toBe(before);
-    } finally {
-      await on(mendIt);
-    }
-    await stack.up({ refresh: true });
-    expect(await on("findmnt --noheadings --output FSTYPE /data/also")).toBe("btrfs");
-    await stack.configure(warmAlone());
-    await stack.up();
-  });
+    [
+      "without a tool",
+      "mv /usr/bin/findmnt /usr/bin/findmnt.away",
+      "mv /usr/bin/findmnt.away /usr/bin/findmnt",
+      /could not read the mounts: exit code 127: .*findmnt: command not found.*\n *Next: install on the host what has findmnt/s,
+    ],
+    [
+      "with a read-only root",
+      "mount --options remount,ro /",
+      "mount --options remount,rw /",
+      /Read-only file system.*\n *Next: on the host: findmnt/s,
+    ],
+    [
+      "with a full root",
+      "fallocate --length $(($(stat --file-system --format='%f * %S' /) - 8 * 1048576)) /filler; dd if=/dev/zero of=/filler2 bs=64k status=none || true; df /",
+      "rm /filler /filler2",
+      /No space left on device.*\n *Next: on the host: df/s,
+    ],
+  ])(
+    "one %s: an error that says so, fstab whole, and the next `up` finishes",
+    async (_what, breakIt, mendIt, expected) => {
+      await stack.configure(warmAlone({ alsoAt: "/data/also" }));
+      const before = await fstab();
+      await on(breakIt);
+      try {
+        expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(expected);
+        expect(await fstab()).toBe(before);
+      } finally {
+        await on(mendIt);
+      }
+      await stack.up({ refresh: true });
+      expect(await on("findmnt --noheadings --output FSTYPE /data/also")).toBe("btrfs");
+      await stack.configure(warmAlone());
+      await stack.up();
+    },
+  );
 });

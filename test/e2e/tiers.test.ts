@@ -3,10 +3,23 @@ import * as lab from "../../lab/lab.ts";
 import { LabStack } from "../support/labStack.ts";
 
 /** A file in each tier, and what is expected to stay the same whatever is done to the machine. */
-const SENTINELS = ["/var/lib/postgresql/data/sentinel", "/data/jts/hot/kafka/data/sentinel", "/data/warm-storage/logs/sentinel", "/mnt/synology/jts/models/models/sentinel"];
+const SENTINELS = [
+  "/var/lib/postgresql/data/sentinel",
+  "/data/jts/hot/kafka/data/sentinel",
+  "/data/warm-storage/logs/sentinel",
+  "/mnt/synology/jts/models/models/sentinel",
+];
 
 const GIB = 2 ** 30;
-const SIZES = { lv_clickhouse: 1500, lv_docker: 300, lv_kafka: 600, lv_local_backup: 150, lv_mongodb: 200, lv_postgres: 800, lv_redis: 50 };
+const SIZES = {
+  lv_clickhouse: 1500,
+  lv_docker: 300,
+  lv_kafka: 600,
+  lv_local_backup: 150,
+  lv_mongodb: 200,
+  lv_postgres: 800,
+  lv_redis: 50,
+};
 
 /** Target → what must be among the live options. */
 const LIVE_OPTIONS: Record<string, string[]> = {
@@ -20,7 +33,12 @@ const LIVE_OPTIONS: Record<string, string[]> = {
   "/data/warm-storage": ["noatime", "compress=zstd:3", "autodefrag"],
   "/data/warm": ["noatime", "compress=zstd:3"],
   "/mnt/synology": ["vers=3", "hard", "proto=tcp", "timeo=600", "retrans=2"],
-  ...Object.fromEntries(["postgresql", "clickhouse", "kafka", "mongodb", "redis", "docker", "backup"].map((folder) => [`/data/jts/hot/${folder}`, ["noatime"]])),
+  ...Object.fromEntries(
+    ["postgresql", "clickhouse", "kafka", "mongodb", "redis", "docker", "backup"].map((folder) => [
+      `/data/jts/hot/${folder}`,
+      ["noatime"],
+    ]),
+  ),
 };
 
 const FOLDERS = `
@@ -54,17 +72,21 @@ const FOLDERS = `
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 
 async function mountOptions(): Promise<Record<string, string[]>> {
-  const { filesystems } = JSON.parse(await on("findmnt --kernel --json --list --output TARGET,OPTIONS")) as { filesystems: { target: string; options: string }[] };
+  const { filesystems } = JSON.parse(await on("findmnt --kernel --json --list --output TARGET,OPTIONS")) as {
+    filesystems: { target: string; options: string }[];
+  };
   return Object.fromEntries(filesystems.map(({ target, options }) => [target, options.split(",")]));
 }
 
 async function expectTiers(): Promise<void> {
   const live = await mountOptions();
-  for (const [target, options] of Object.entries(LIVE_OPTIONS)) expect(live[target], target).toEqual(expect.arrayContaining(options));
+  for (const [target, options] of Object.entries(LIVE_OPTIONS))
+    expect(live[target], target).toEqual(expect.arrayContaining(options));
 }
 
 /** What of the host's devices survives everything but a wipe. */
-const uuids = () => on("lvs --noheadings --options lv_name,lv_uuid vg_jts; blkid --output export /dev/vg_jts/* /dev/sda2 | grep ^UUID=");
+const uuids = () =>
+  on("lvs --noheadings --options lv_name,lv_uuid vg_jts; blkid --output export /dev/vg_jts/* /dev/sda2 | grep ^UUID=");
 
 describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   let stack: LabStack;
@@ -72,7 +94,10 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   let rootBefore: string;
 
   /** Every folder on the root disk that a tier could leave something in, and the accounts; LVM keeps what its metadata was. */
-  const rootDisk = () => on("find / -xdev -maxdepth 3 -not -path '/root*' -not -path '/tmp*' -not -path '/proc*' -not -path '/var/log*' -not -path '/var/tmp*' -not -path '/var/cache*' -not -path '/var/lib/systemd*' -not -path '/var/lib/nfs*' -not -path '/run*' -not -path '/etc/lvm/*' | sort; getent passwd; getent group");
+  const rootDisk = () =>
+    on(
+      "find / -xdev -maxdepth 3 -not -path '/root*' -not -path '/tmp*' -not -path '/proc*' -not -path '/var/log*' -not -path '/var/tmp*' -not -path '/var/cache*' -not -path '/var/lib/systemd*' -not -path '/var/lib/nfs*' -not -path '/run*' -not -path '/etc/lvm/*' | sort; getent passwd; getent group",
+    );
 
   beforeAll(async () => {
     await lab.reset();
@@ -86,9 +111,12 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     expect(Object.keys(changes)).toEqual(["create"]);
     const lvs = await on("lvs --noheadings --nosuffix --units b --options lv_name,lv_size vg_jts");
     const sizes: Record<string, number> = {};
-    for (const [name = "", bytes] of lvs.split("\n").map((line) => line.trim().split(/\s+/))) sizes[name] = Number(bytes) / GIB;
+    for (const [name = "", bytes] of lvs.split("\n").map((line) => line.trim().split(/\s+/)))
+      sizes[name] = Number(bytes) / GIB;
     expect(sizes).toEqual(SIZES);
-    expect(Number(await on("vgs --noheadings --nosuffix --units b --options vg_free vg_jts"))).toBeGreaterThanOrEqual(119 * GIB);
+    expect(Number(await on("vgs --noheadings --nosuffix --units b --options vg_free vg_jts"))).toBeGreaterThanOrEqual(
+      119 * GIB,
+    );
     expect(await on("findmnt --verify 2>&1")).toContain("Success");
     await expectTiers();
   });
@@ -96,25 +124,41 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   it("folders belong to their services and are closed to others", async () => {
     const paths = FOLDERS.map((line) => line.split(" ")[0]).join(" ");
     expect((await on(`stat --format='%n %U:%G %a' ${paths}`)).split("\n")).toEqual(FOLDERS);
-    expect(await on("getent passwd postgres clickhouse kafka mongodb redis | cut -d: -f7 | sort -u")).toBe("/usr/sbin/nologin");
+    expect(await on("getent passwd postgres clickhouse kafka mongodb redis | cut -d: -f7 | sort -u")).toBe(
+      "/usr/sbin/nologin",
+    );
   });
 
   it("the kernel is tuned at once, timers wait for their time, and the tiering service runs", async () => {
     expect(await on("cat /sys/block/nvme0n1/queue/scheduler")).toContain("[none]");
-    expect(await on("sysctl --values net.core.rmem_default net.core.wmem_default net.core.rmem_max net.core.wmem_max")).toBe("262144\n262144\n16777216\n16777216");
-    expect(await on("systemctl is-active tiered-storage.timer storage-health.timer fstrim-all.timer")).toBe("active\nactive\nactive");
+    expect(
+      await on("sysctl --values net.core.rmem_default net.core.wmem_default net.core.rmem_max net.core.wmem_max"),
+    ).toBe("262144\n262144\n16777216\n16777216");
+    expect(await on("systemctl is-active tiered-storage.timer storage-health.timer fstrim-all.timer")).toBe(
+      "active\nactive\nactive",
+    );
     await on("systemctl start tiered-storage.service");
     expect(await on("systemctl show --property=Result --value tiered-storage.service")).toBe("success");
-    expect((await lab.run("storage-host", "/usr/local/lib/jts-storage/storage-health.sh", { mayFail: true })).exitCode).toBeLessThanOrEqual(1);
+    expect(
+      (await lab.run("storage-host", "/usr/local/lib/jts-storage/storage-health.sh", { mayFail: true })).exitCode,
+    ).toBeLessThanOrEqual(1);
     // Its sandbox must let it see what it reports on.
     await on("systemctl start storage-health.service");
-    expect(await on("journalctl --boot --unit=storage-health.service --output=cat")).not.toMatch(/Permission denied|Read-only file system|Operation not permitted/);
+    expect(await on("journalctl --boot --unit=storage-health.service --output=cat")).not.toMatch(
+      /Permission denied|Read-only file system|Operation not permitted/,
+    );
   });
 
   it("outputs tell the tiers, and nothing that changes by itself", async () => {
     const { hosts } = (await stack.outputs()) as { hosts: { lab: { hot: { volumes: object }; timers: object } } };
     expect(Object.keys(hosts.lab.hot.volumes).sort()).toEqual(Object.keys(SIZES));
-    expect(hosts.lab.timers).toEqual({ "fstrim-all": "Sun *-*-* 04:00", "tiered-storage": "daily", "storage-health": "hourly", "lvm-backup": "*-*-* 02:00", "nas-archival": "*-*-* 05:00" });
+    expect(hosts.lab.timers).toEqual({
+      "fstrim-all": "Sun *-*-* 04:00",
+      "tiered-storage": "daily",
+      "storage-health": "hourly",
+      "lvm-backup": "*-*-* 02:00",
+      "nas-archival": "*-*-* 05:00",
+    });
   });
 
   it("a second `up` changes nothing and connects nowhere", async () => {
@@ -128,7 +172,9 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   it("the state is small, and holds no key and no code of ours", async () => {
     const own = (await stack.state()).filter(({ type }) => type.startsWith("pulumi-nodejs:dynamic/"));
     expect(own.length).toBeGreaterThan(50);
-    const texts = own.map((resource) => JSON.stringify({ ...resource, stackTrace: undefined, sourcePosition: undefined }));
+    const texts = own.map((resource) =>
+      JSON.stringify({ ...resource, stackTrace: undefined, sourcePosition: undefined }),
+    );
     expect(texts.reduce((sum, text) => sum + text.length, 0) / own.length).toBeLessThan(2 * 1024);
     for (const text of texts) {
       expect(text.length, text).toBeLessThan(4 * 1024);
@@ -143,7 +189,11 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     await lab.reboot();
     await expectTiers();
     expect([await on(`sha256sum ${SENTINELS.join(" ")}`), await uuids()]).toEqual(before);
-    expect(await on("cat /sys/block/nvme0n1/queue/scheduler; sysctl --values net.core.rmem_max; systemctl is-active tiered-storage.timer")).toMatch(/\[none\].*\n16777216\nactive$/);
+    expect(
+      await on(
+        "cat /sys/block/nvme0n1/queue/scheduler; sysctl --values net.core.rmem_max; systemctl is-active tiered-storage.timer",
+      ),
+    ).toMatch(/\[none\].*\n16777216\nactive$/);
     expect(await stack.refresh()).toMatchObject({ changes: {} });
   });
 
@@ -159,30 +209,56 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
       "lab-tuning-sysctl": ["sysctl -q net.core.rmem_max=300000", "drift"],
       "lab-tuning-scheduler": ["echo '# edited' >>/etc/udev/rules.d/60-jts-storage.rules", "content"],
       "lab-tuning-fstrim": ["systemctl disable --quiet --now fstrim-all.timer", "drift"],
-      "lab-automation-tiered-storage": ["sed -i 's/^Nice=19/Nice=5/' /etc/systemd/system/tiered-storage.service", "drift"],
+      "lab-automation-tiered-storage": [
+        "sed -i 's/^Nice=19/Nice=5/' /etc/systemd/system/tiered-storage.service",
+        "drift",
+      ],
       "lab-automation-settings": ["echo TEMP_AFTER_DAYS=0 >>/etc/jts-storage/tiers.env", "content"],
     };
     // Of others: left alone.
-    await on("lvcreate --quiet --yes --size 8m --name theirs vg_jts; mkdir /mnt/theirs; mount -t tmpfs theirs /mnt/theirs; printf '[Service]\\nExecStart=true\\n' >/etc/systemd/system/theirs.service");
-    await on(Object.values(drifts).map(([command]) => command).join("; "));
+    await on(
+      "lvcreate --quiet --yes --size 8m --name theirs vg_jts; mkdir /mnt/theirs; mount -t tmpfs theirs /mnt/theirs; printf '[Service]\\nExecStart=true\\n' >/etc/systemd/system/theirs.service",
+    );
+    await on(
+      Object.values(drifts)
+        .map(([command]) => command)
+        .join("; "),
+    );
     const { changes, said } = await stack.up({ refresh: true });
-    for (const [name, [, property]] of Object.entries(drifts)) expect(said).toMatch(new RegExp(`${name} updated .*\\[diff: [^\\]]*\\b${property}\\b`));
+    for (const [name, [, property]] of Object.entries(drifts))
+      expect(said).toMatch(new RegExp(`${name} updated .*\\[diff: [^\\]]*\\b${property}\\b`));
     expect(changes).toEqual({ update: Object.keys(drifts).length });
-    expect(await on("lvs --noheadings --options lv_name vg_jts/theirs; findmnt --noheadings --output FSTYPE /mnt/theirs; cat /etc/systemd/system/theirs.service | wc -l")).toMatch(/theirs\ntmpfs\n2$/);
-    await on("lvremove --quiet --yes vg_jts/theirs; umount /mnt/theirs; rmdir /mnt/theirs; rm /etc/systemd/system/theirs.service");
+    expect(
+      await on(
+        "lvs --noheadings --options lv_name vg_jts/theirs; findmnt --noheadings --output FSTYPE /mnt/theirs; cat /etc/systemd/system/theirs.service | wc -l",
+      ),
+    ).toMatch(/theirs\ntmpfs\n2$/);
+    await on(
+      "lvremove --quiet --yes vg_jts/theirs; umount /mnt/theirs; rmdir /mnt/theirs; rm /etc/systemd/system/theirs.service",
+    );
     expect((await mountOptions())["/var/lib/mongodb"]).toContain("commit=10");
-    expect(await on("stat --format=%a /var/lib/redis; sysctl --values net.core.rmem_max; systemctl is-active fstrim-all.timer; stat --format=%a /data/warm-storage/temp-processing")).toBe("750\n16777216\nactive\n755");
+    expect(
+      await on(
+        "stat --format=%a /var/lib/redis; sysctl --values net.core.rmem_max; systemctl is-active fstrim-all.timer; stat --format=%a /data/warm-storage/temp-processing",
+      ),
+    ).toBe("750\n16777216\nactive\n755");
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
   });
 
   it("`destroy` with onDelete wipe leaves blank disks, the same fstab, and nothing of ours on the root disk", async () => {
     await stack.destroy();
     expect(await on("sha256sum /etc/fstab")).toBe(fstabBefore);
-    expect(await on("wipefs --no-act /dev/nvme0n1 /dev/sda2; pvs --noheadings; lsblk --noheadings --list --output TYPE /dev/nvme0n1")).toBe("disk");
+    expect(
+      await on(
+        "wipefs --no-act /dev/nvme0n1 /dev/sda2; pvs --noheadings; lsblk --noheadings --list --output TYPE /dev/nvme0n1",
+      ),
+    ).toBe("disk");
     expect(await rootDisk()).toBe(rootBefore);
     expect(await on("cat /sys/block/nvme0n1/queue/scheduler; sysctl --values net.core.rmem_max")).toMatch(/\n212992$/);
     // What others put on the NAS is theirs.
-    expect((await lab.run("nas", "find /volume1/cocodev -type f")).stdout).toBe("/volume1/cocodev/jts/models/models/sentinel");
+    expect((await lab.run("nas", "find /volume1/cocodev -type f")).stdout).toBe(
+      "/volume1/cocodev/jts/models/models/sentinel",
+    );
   });
 
   it("`up` after `destroy` makes everything again", async () => {

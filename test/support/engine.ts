@@ -26,7 +26,10 @@ export interface Kept {
   readonly isHalfMade: boolean;
 }
 
-const of = <I extends CommonInputs, S>(kind: ResourceKind<I, S>) => (session: Session): Provider => lifecycle(kind, () => session);
+const of =
+  <I extends CommonInputs, S>(kind: ResourceKind<I, S>) =>
+  (session: Session): Provider =>
+    lifecycle(kind, () => session);
 
 const KINDS: Readonly<Record<string, (session: Session) => Provider>> = {
   ConfigFile: of(configFile),
@@ -127,7 +130,10 @@ export class StackOnHost {
   }
 
   async #checked(name: string, provider: Provider): Promise<Properties> {
-    const { inputs, failures = [] } = await provider.check(this.state.get(name)?.inputs ?? {}, this.#graph.get(name)!.inputs);
+    const { inputs, failures = [] } = await provider.check(
+      this.state.get(name)?.inputs ?? {},
+      this.#graph.get(name)!.inputs,
+    );
     if (failures.length > 0) throw new Error(`${name}: ${failures.map(({ reason }) => reason).join("\n")}`);
     return inputs as Properties;
   }
@@ -139,11 +145,15 @@ export class StackOnHost {
     const old = this.state.get(name);
     if (old !== undefined && !old.isHalfMade && JSON.stringify(old.inputs) === JSON.stringify(inputs)) return;
     try {
-      const made = old === undefined ? await provider.create(inputs) : { id: old.id, ...(await provider.update(old.id, old.outs, inputs)) };
+      const made =
+        old === undefined
+          ? await provider.create(inputs)
+          : { id: old.id, ...(await provider.update(old.id, old.outs, inputs)) };
       this.#keep(name, { id: made.id, inputs, outs: made.outs!, isHalfMade: false });
     } catch (error) {
       const { id, properties } = error as { id?: string; properties?: Properties };
-      if (id !== undefined && properties !== undefined) this.#keep(name, { id, inputs, outs: properties, isHalfMade: true });
+      if (id !== undefined && properties !== undefined)
+        this.#keep(name, { id, inputs, outs: properties, isHalfMade: true });
       throw error;
     }
   }

@@ -16,7 +16,15 @@ export interface Machine {
   /** By the kernel's path of the device; a PV's type is LVM2_member. */
   signatures: Record<string, { type: string; label: string | null; uuid: string; bytes: number }>;
   files: Record<string, { type: string; owner: string; group: string; mode: string; content?: string }>;
-  mounts: { target: string; source: string; fstype: string; fsroot: string; "maj:min": string; "vfs-options": string; "fs-options": string }[];
+  mounts: {
+    target: string;
+    source: string;
+    fstype: string;
+    fsroot: string;
+    "maj:min": string;
+    "vfs-options": string;
+    "fs-options": string;
+  }[];
   ledger: string[];
   kernel: Record<string, string>;
   accounts: string[];
@@ -39,10 +47,28 @@ export function blankMachine(): Machine {
     volumeGroups: {},
     signatures: {},
     files: {
-      ...Object.fromEntries(["/", "/etc", "/etc/systemd", "/etc/systemd/system", "/data", "/mnt"].map((path) => [path, folder])),
-      "/etc/fstab": { type: "regular file", owner: "root", group: "root", mode: "644", content: "LABEL=root / ext4 errors=remount-ro 0 1\n" },
+      ...Object.fromEntries(
+        ["/", "/etc", "/etc/systemd", "/etc/systemd/system", "/data", "/mnt"].map((path) => [path, folder]),
+      ),
+      "/etc/fstab": {
+        type: "regular file",
+        owner: "root",
+        group: "root",
+        mode: "644",
+        content: "LABEL=root / ext4 errors=remount-ro 0 1\n",
+      },
     },
-    mounts: [{ target: "/", source: "/dev/vda", fstype: "ext4", fsroot: "/", "maj:min": "254:0", "vfs-options": "rw,relatime", "fs-options": "rw,errors=remount-ro" }],
+    mounts: [
+      {
+        target: "/",
+        source: "/dev/vda",
+        fstype: "ext4",
+        fsroot: "/",
+        "maj:min": "254:0",
+        "vfs-options": "rw,relatime",
+        "fs-options": "rw,errors=remount-ro",
+      },
+    ],
     ledger: [],
     kernel: { "/proc/sys/net/core/rmem_max": "212992" },
     accounts: ["group root", "user root"],
@@ -120,7 +146,9 @@ export class FakeHost implements Host {
     const fault = this.#commandsUntilFault-- === 0 ? this.#fault : undefined;
     if (fault === "fails before") return KILLED;
     if (fault !== "lost before") {
-      const output = this.answers.get(nameOf(command)) ?? carryOut(this.machine, command, mayChange, (accident) => this.accidents.push(accident));
+      const output =
+        this.answers.get(nameOf(command)) ??
+        carryOut(this.machine, command, mayChange, (accident) => this.accidents.push(accident));
       if (fault === undefined) return output;
     }
     if (fault === "fails after") return KILLED;
@@ -147,7 +175,12 @@ class Failure extends Error {
   }
 }
 
-function carryOut(machine: Machine, command: Command, mayChange: boolean, happened: (accident: string) => void): Output {
+function carryOut(
+  machine: Machine,
+  command: Command,
+  mayChange: boolean,
+  happened: (accident: string) => void,
+): Output {
   const tool = TOOLS[nameOf(command)];
   if (tool === undefined) throw new Error(`The fake host has no ${nameOf(command)}.`);
   const args = command.argv[0] === "bash" ? command.argv.slice(4) : command.argv.slice(1);
@@ -171,7 +204,15 @@ const bytesOf = (args: readonly string[], flag: string) => Number(valueOf(args, 
 
 const TOOLS: Readonly<Record<string, Tool>> = {
   lsblk: ({ machine }) =>
-    JSON.stringify({ blockdevices: Object.entries(machine.devices).map(([kname, { type, bytes, serial, disk }]) => ({ kname, type, size: bytes, serial, pkname: disk })) }),
+    JSON.stringify({
+      blockdevices: Object.entries(machine.devices).map(([kname, { type, bytes, serial, disk }]) => ({
+        kname,
+        type,
+        size: bytes,
+        serial,
+        pkname: disk,
+      })),
+    }),
   lvm: (host) => host.lvmReport(),
   find: ({ machine }) => machine.ledger.map((line) => `${line}\n`).join(""),
   findmnt: ({ machine }) => JSON.stringify({ filesystems: machine.mounts }),
@@ -183,17 +224,33 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   stat(host, args) {
     const { files } = host.machine;
     const [found, missing] = [true, false].map((isThere) => operands(args).filter((path) => path in files === isThere));
-    const printed = found!.map((path) => `${files[path]!.type}\t${files[path]!.owner}\t${files[path]!.group}\t${files[path]!.mode}\t${path}\n`).join("");
-    if (missing!.length > 0) throw new Failure(missing!.map((path) => `stat: cannot statx '${path}': No such file or directory\n`).join(""), 1, printed);
+    const printed = found!
+      .map(
+        (path) => `${files[path]!.type}\t${files[path]!.owner}\t${files[path]!.group}\t${files[path]!.mode}\t${path}\n`,
+      )
+      .join("");
+    if (missing!.length > 0)
+      throw new Failure(
+        missing!.map((path) => `stat: cannot statx '${path}': No such file or directory\n`).join(""),
+        1,
+        printed,
+      );
     return printed;
   },
   grep({ machine }, args) {
-    return operands(args).flatMap((path) => (path in machine.kernel ? [`${path}:${machine.kernel[path]}\n`] : [])).join("");
+    return operands(args)
+      .flatMap((path) => (path in machine.kernel ? [`${path}:${machine.kernel[path]}\n`] : []))
+      .join("");
   },
   systemctl(host, [verb, ...rest]) {
     const name = rest.at(-1) ?? "";
-    if (verb === "daemon-reload") return void Object.values(host.machine.units).forEach((unit) => (unit.needsReload = false));
-    const { fileState, activeState, needsReload } = host.machine.units[name] ?? { fileState: "", activeState: "inactive", needsReload: false };
+    if (verb === "daemon-reload")
+      return void Object.values(host.machine.units).forEach((unit) => (unit.needsReload = false));
+    const { fileState, activeState, needsReload } = host.machine.units[name] ?? {
+      fileState: "",
+      activeState: "inactive",
+      needsReload: false,
+    };
     return `LoadState=${fileState === "" ? "not-found" : "loaded"}\nActiveState=${activeState}\nUnitFileState=${fileState}\nNeedDaemonReload=${needsReload ? "yes" : "no"}\n`;
   },
   wipefs(host, args) {
@@ -220,17 +277,26 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     const signs = [
       ...(signature === undefined ? [] : [`a signature of ${signature.type}`]),
       ...(bytes === undefined || Number(bytes) === realBytes ? [] : [`its size is ${realBytes}`]),
-      ...(serial === undefined || serial === "" || serial === (realSerial ?? host.machine.devices[disk ?? ""]?.serial) ? [] : ["its serial number differs"]),
+      ...(serial === undefined || serial === "" || serial === (realSerial ?? host.machine.devices[disk ?? ""]?.serial)
+        ? []
+        : ["its serial number differs"]),
     ];
     if (signs.length > 0) throw new Failure("", 10, `${signs.join("\n")}\n`);
   },
   "is-uuid"(host, [kind, name = "", uuid]) {
-    const found = kind === "vg" ? host.machine.volumeGroups[name]?.uuid : kind === "lv" ? host.machine.devices[host.device(`/dev/${name}`)]?.uuid : host.machine.signatures[host.device(name)]?.uuid;
+    const found =
+      kind === "vg"
+        ? host.machine.volumeGroups[name]?.uuid
+        : kind === "lv"
+          ? host.machine.devices[host.device(`/dev/${name}`)]?.uuid
+          : host.machine.signatures[host.device(name)]?.uuid;
     if (found !== uuid) throw new Failure(`${name} is now ${found} instead of ${uuid}`, 10);
   },
 
   pvs(host, args) {
-    for (const path of operands(args)) if (host.machine.signatures[host.device(path)]?.type !== "LVM2_member") throw new Failure(`Failed to find physical volume "${path}".`, 5);
+    for (const path of operands(args))
+      if (host.machine.signatures[host.device(path)]?.type !== "LVM2_member")
+        throw new Failure(`Failed to find physical volume "${path}".`, 5);
   },
   pvcreate: (host, args) => host.sign(operands(args)[0] ?? "", "LVM2_member", null),
   pvresize(host, args) {
@@ -239,13 +305,18 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   },
   pvremove(host, args) {
     const device = host.device(operands(args)[0] ?? "");
-    if (Object.values(host.machine.volumeGroups).some(({ devices }) => devices.includes(device))) throw new Failure("in use by a VG");
+    if (Object.values(host.machine.volumeGroups).some(({ devices }) => devices.includes(device)))
+      throw new Failure("in use by a VG");
     delete host.machine.signatures[device];
   },
   vgcreate(host, args) {
     const [name = "", ...paths] = operands(args);
     if (name in host.machine.volumeGroups) throw new Failure(`A volume group called ${name} already exists.`);
-    host.machine.volumeGroups[name] = { uuid: host.uuid(), extentBytes: bytesOf(args, "--physicalextentsize"), devices: paths.map((path) => host.device(path)) };
+    host.machine.volumeGroups[name] = {
+      uuid: host.uuid(),
+      extentBytes: bytesOf(args, "--physicalextentsize"),
+      devices: paths.map((path) => host.device(path)),
+    };
   },
   vgextend(host, args) {
     const [name = "", ...paths] = operands(args);
@@ -260,7 +331,8 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   },
   "take-out-physical-volume"(host, [name = "", device = ""]) {
     const group = host.machine.volumeGroups[name]!;
-    for (const list of [group.devices, group.tagged ?? []]) list.splice(0, list.length, ...list.filter((one) => one !== device));
+    for (const list of [group.devices, group.tagged ?? []])
+      list.splice(0, list.length, ...list.filter((one) => one !== device));
   },
   vgremove(host, args) {
     const [name = ""] = operands(args);
@@ -275,7 +347,13 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     let number = 0;
     while (`/dev/dm-${number}` in host.machine.devices) number++;
     const device = `/dev/dm-${number}`;
-    host.machine.devices[device] = { type: "lvm", bytes: host.extents(group, bytesOf(args, "--size")), serial: null, disk: null, uuid: host.uuid() };
+    host.machine.devices[device] = {
+      type: "lvm",
+      bytes: host.extents(group, bytesOf(args, "--size")),
+      serial: null,
+      disk: null,
+      uuid: host.uuid(),
+    };
     host.machine.links[path] = device;
   },
   lvextend(host, args) {
@@ -289,7 +367,12 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     const path = `/dev/${operands(args)[0]}`;
     const device = host.device(path);
     host.mustBeFree(device);
-    for (const [kind, key] of [["links", path], ["devices", device], ["signatures", device]] as const) delete host.machine[kind][key];
+    for (const [kind, key] of [
+      ["links", path],
+      ["devices", device],
+      ["signatures", device],
+    ] as const)
+      delete host.machine[kind][key];
   },
   "make-filesystem"(host, [type = "", label = "", device = ""]) {
     host.sign(device, type, label === "" ? null : label);
@@ -301,7 +384,9 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   },
 
   "make-account"(host, [group, user]) {
-    for (const account of [`group ${group}`, ...(user === undefined ? [] : [`user ${user}`])].filter((one) => !host.machine.accounts.includes(one))) {
+    for (const account of [`group ${group}`, ...(user === undefined ? [] : [`user ${user}`])].filter(
+      (one) => !host.machine.accounts.includes(one),
+    )) {
       host.machine.accounts.push(account);
       host.remember(account);
     }
@@ -319,17 +404,22 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     }
   },
   "remove-tree": (host, paths) => paths.toReversed().forEach((path) => host.removeFolder(path)),
-  "write-file": (host, [path = "", owner = "", group = "", mode = ""], content) => host.write(path, content, { owner, group, mode }),
+  "write-file": (host, [path = "", owner = "", group = "", mode = ""], content) =>
+    host.write(path, content, { owner, group, mode }),
   "remove-file": (host, [path = ""]) => host.remove(path),
   "activate-sysctl"(host, [path = "", ...kernelFiles]) {
     kernelFiles.forEach((file) => host.rememberKernel(file));
-    for (const [, key = "", value = ""] of host.contentOf(path).matchAll(/^(\S+) *= *(.*)$/gm)) host.machine.kernel[`/proc/sys/${key.replaceAll(".", "/")}`] = value;
+    for (const [, key = "", value = ""] of host.contentOf(path).matchAll(/^(\S+) *= *(.*)$/gm))
+      host.machine.kernel[`/proc/sys/${key.replaceAll(".", "/")}`] = value;
   },
   "activate-udev"(host, [device = "", attribute = ""]) {
     const file = `/sys/class/block/${host.device(device).slice("/dev/".length)}/${attribute}`;
     host.rememberKernel(file);
-    const assigned = Object.entries(host.machine.files).flatMap(([path, { content = "" }]) => (path.startsWith("/etc/udev/rules.d/") ? [...content.matchAll(/ATTR\{([^}]+)\}="([^"]*)"/g)] : []));
-    host.machine.kernel[file] = assigned.findLast(([, name]) => name === attribute)?.[2] ?? host.machine.kernel[file] ?? "";
+    const assigned = Object.entries(host.machine.files).flatMap(([path, { content = "" }]) =>
+      path.startsWith("/etc/udev/rules.d/") ? [...content.matchAll(/ATTR\{([^}]+)\}="([^"]*)"/g)] : [],
+    );
+    host.machine.kernel[file] =
+      assigned.findLast(([, name]) => name === attribute)?.[2] ?? host.machine.kernel[file] ?? "";
   },
   "restore-kernel-values"({ machine }, kernelFiles) {
     for (const file of kernelFiles) {
@@ -340,17 +430,20 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     }
   },
   "mount-entry"(host, [target = "", action, expected], text) {
-    if (host.fstabHash() !== expected) throw new Failure("/etc/fstab was changed by someone else just now; run again", 75);
+    if (host.fstabHash() !== expected)
+      throw new Failure("/etc/fstab was changed by someone else just now; run again", 75);
     if (!host.isMounted(target)) {
       host.makeFolder(target);
-      if (Object.keys(host.machine.files).some((path) => path.startsWith(`${target}/`))) throw new Failure(`${target} is not empty`, 1);
+      if (Object.keys(host.machine.files).some((path) => path.startsWith(`${target}/`)))
+        throw new Failure(`${target} is not empty`, 1);
       host.remember(`immutable ${target}`);
     }
     host.machine.files["/etc/fstab"]!.content = text;
     if (action !== "none") host.mount(target);
   },
   "unmount-entry"(host, [target = "", expected], text) {
-    if (host.fstabHash() !== expected) throw new Failure("/etc/fstab was changed by someone else just now; run again", 75);
+    if (host.fstabHash() !== expected)
+      throw new Failure("/etc/fstab was changed by someone else just now; run again", 75);
     host.machine.mounts = host.machine.mounts.filter((mount) => mount.target !== target);
     host.machine.files["/etc/fstab"]!.content = text;
     host.machine.ledger = host.machine.ledger.filter((line) => line !== `immutable ${target}`);
@@ -395,7 +488,9 @@ class Commands {
   source(source: string): string {
     const [, key, value] = /^(LABEL|UUID)=(.*)$/.exec(source) ?? [];
     if (value === undefined) return this.device(source);
-    const found = Object.entries(this.machine.signatures).find(([, signature]) => (key === "LABEL" ? signature.label : signature.uuid) === value);
+    const found = Object.entries(this.machine.signatures).find(
+      ([, signature]) => (key === "LABEL" ? signature.label : signature.uuid) === value,
+    );
     if (found === undefined) throw new Failure("", 1);
     return found[0];
   }
@@ -403,19 +498,39 @@ class Commands {
   volumesOf(group: string) {
     return Object.entries(this.machine.links)
       .filter(([path]) => path.startsWith(`/dev/${group}/`))
-      .map(([path, device]) => ({ lv_name: path.slice(`/dev/${group}/`.length), lv_uuid: this.machine.devices[device]?.uuid, lv_size: this.machine.devices[device]?.bytes, origin: "" }));
+      .map(([path, device]) => ({
+        lv_name: path.slice(`/dev/${group}/`.length),
+        lv_uuid: this.machine.devices[device]?.uuid,
+        lv_size: this.machine.devices[device]?.bytes,
+        origin: "",
+      }));
   }
 
   lvmReport(): string {
     const pvs = (devices: string[]) =>
-      devices.map((name) => ({ pv_name: name, pv_uuid: this.machine.signatures[name]?.uuid, dev_size: this.machine.devices[name]?.bytes, pv_size: this.machine.signatures[name]?.bytes, pe_start: 4_194_304, pv_used: 0, pv_free: 0, pv_tags: Object.values(this.machine.volumeGroups).some(({ tagged = [] }) => tagged.includes(name)) ? "jts-storage" : "" }));
+      devices.map((name) => ({
+        pv_name: name,
+        pv_uuid: this.machine.signatures[name]?.uuid,
+        dev_size: this.machine.devices[name]?.bytes,
+        pv_size: this.machine.signatures[name]?.bytes,
+        pe_start: 4_194_304,
+        pv_used: 0,
+        pv_free: 0,
+        pv_tags: Object.values(this.machine.volumeGroups).some(({ tagged = [] }) => tagged.includes(name))
+          ? "jts-storage"
+          : "",
+      }));
     const groups = Object.entries(this.machine.volumeGroups);
     const used = groups.flatMap(([, { devices }]) => devices);
-    const unused = Object.keys(this.machine.signatures).filter((device) => this.machine.signatures[device]?.type === "LVM2_member" && !used.includes(device));
+    const unused = Object.keys(this.machine.signatures).filter(
+      (device) => this.machine.signatures[device]?.type === "LVM2_member" && !used.includes(device),
+    );
     return JSON.stringify({
       report: [
         ...groups.map(([name, { uuid, extentBytes, devices }]) => ({
-          vg: [{ vg_name: name, vg_uuid: uuid, vg_extent_size: extentBytes, vg_extent_count: 953_860, vg_free_count: 0 }],
+          vg: [
+            { vg_name: name, vg_uuid: uuid, vg_extent_size: extentBytes, vg_extent_count: 953_860, vg_free_count: 0 },
+          ],
           pv: pvs(devices),
           lv: this.volumesOf(name),
         })),
@@ -441,7 +556,9 @@ class Commands {
   }
 
   numberOf(device: string): string {
-    return device.startsWith("/dev/dm-") ? `253:${device.slice("/dev/dm-".length)}` : `8:${Object.keys(this.machine.devices).indexOf(device)}`;
+    return device.startsWith("/dev/dm-")
+      ? `253:${device.slice("/dev/dm-".length)}`
+      : `8:${Object.keys(this.machine.devices).indexOf(device)}`;
   }
 
   isMounted(target: string): boolean {
@@ -456,11 +573,25 @@ class Commands {
     const { source, type, options } = findEntry(this.contentOf("/etc/fstab"), target)!.entry;
     const others = this.machine.mounts.filter((mount) => mount.target !== target);
     const flags = options.filter((option) => /^(ro|noatime|nosuid|nodev|noexec)$/.test(option));
-    const own = options.filter((option) => !flags.includes(option) && !/^(defaults|bind|rw|nofail|_netdev|x-.*)$/.test(option)).map((option) => option.replace(/^rsize=.*/, "rsize=65536"));
-    const row = { target, fstype: type, fsroot: "/", "vfs-options": ["rw", ...flags].join(), "fs-options": ["rw", ...own].join() };
+    const own = options
+      .filter((option) => !flags.includes(option) && !/^(defaults|bind|rw|nofail|_netdev|x-.*)$/.test(option))
+      .map((option) => option.replace(/^rsize=.*/, "rsize=65536"));
+    const row = {
+      target,
+      fstype: type,
+      fsroot: "/",
+      "vfs-options": ["rw", ...flags].join(),
+      "fs-options": ["rw", ...own].join(),
+    };
     if (options.includes("bind")) {
-      const holder = others.filter((mount) => mount.target === "/" || `${source}/`.startsWith(`${mount.target}/`)).at(-1)!;
-      others.push({ ...holder, target, fsroot: source.slice(holder.target.length - (holder.target === "/" ? 1 : 0)) || "/" });
+      const holder = others
+        .filter((mount) => mount.target === "/" || `${source}/`.startsWith(`${mount.target}/`))
+        .at(-1)!;
+      others.push({
+        ...holder,
+        target,
+        fsroot: source.slice(holder.target.length - (holder.target === "/" ? 1 : 0)) || "/",
+      });
     } else if (type === "nfs") {
       others.push({ ...row, source, "maj:min": "0:40" });
     } else {
@@ -471,7 +602,8 @@ class Commands {
   }
 
   rememberKernel(file: string): void {
-    if (!this.machine.ledger.some((line) => line.startsWith(`kernel ${file} `))) this.remember(`kernel ${file} ${this.machine.kernel[file]}`);
+    if (!this.machine.ledger.some((line) => line.startsWith(`kernel ${file} `)))
+      this.remember(`kernel ${file} ${this.machine.kernel[file]}`);
   }
 
   makeFolder(path: string): void {
@@ -485,7 +617,8 @@ class Commands {
     if (this.machine.ledger.includes(`immutable ${path}`)) return;
     if (this.machine.ledger.includes(`directory ${path}`)) {
       if (Object.keys(this.machine.files).some((other) => other.startsWith(`${path}/`))) {
-        if (!this.machine.ledger.some((line) => line.startsWith(`directory ${path}/`))) this.#forget(`directory ${path}`);
+        if (!this.machine.ledger.some((line) => line.startsWith(`directory ${path}/`)))
+          this.#forget(`directory ${path}`);
         return;
       }
       delete this.machine.files[path];

@@ -22,7 +22,10 @@ interface Request {
  * Runs a program on Pulumi's mocks, and gives what it registered, by name. Mocks keep no dependencies, so that the
  * monitor's own call is listened to.
  */
-export async function graphOf(config: Record<string, unknown>, program: () => Promise<unknown>): Promise<ReadonlyMap<string, Registered>> {
+export async function graphOf(
+  config: Record<string, unknown>,
+  program: () => Promise<unknown>,
+): Promise<ReadonlyMap<string, Registered>> {
   const inputs = new Map<string, Record<string, unknown>>();
   const registered = new Map<string, Registered>();
   await pulumi.runtime.setMocks(
@@ -37,8 +40,12 @@ export async function graphOf(config: Record<string, unknown>, program: () => Pr
     "test",
     false,
   );
-  pulumi.runtime.setAllConfig(Object.fromEntries(Object.entries(config).map(([key, value]) => [`jts-storage:${key}`, JSON.stringify(value)])));
-  const monitor = pulumi.runtime.getMonitor() as unknown as { registerResource(request: Request, callback: unknown): void };
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(Object.entries(config).map(([key, value]) => [`jts-storage:${key}`, JSON.stringify(value)])),
+  );
+  const monitor = pulumi.runtime.getMonitor() as unknown as {
+    registerResource(request: Request, callback: unknown): void;
+  };
   const register = monitor.registerResource.bind(monitor);
   monitor.registerResource = (request, callback) => {
     const nameOf = (urn: string) => urn.slice(urn.lastIndexOf("::") + 2);

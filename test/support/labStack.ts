@@ -41,7 +41,10 @@ export function warmAlone(warm: Record<string, unknown> = {}): (host: HostSectio
 }
 
 /** The hot tier with these volumes alone. */
-export function hotWith(volumes: Record<string, unknown>, hot: Record<string, unknown> = {}): (host: HostSection) => void {
+export function hotWith(
+  volumes: Record<string, unknown>,
+  hot: Record<string, unknown> = {},
+): (host: HostSection) => void {
   return (host) => {
     only("hot")(host);
     host.hot = { ...(host.hot as object), volumes, ...hot };
@@ -80,7 +83,10 @@ export class LabStack {
     await prepareStack(await lab.connection(), name);
     const temporary = mkdtempSync(join(tmpdir(), "jts-lab-"));
     process.once("exit", () => rmSync(temporary, { recursive: true, force: true }));
-    const stack = await LocalWorkspace.selectStack({ stackName: name, workDir: ROOT }, { envVars: { ...lab.pulumiEnv(name), TMPDIR: temporary } });
+    const stack = await LocalWorkspace.selectStack(
+      { stackName: name, workDir: ROOT },
+      { envVars: { ...lab.pulumiEnv(name), TMPDIR: temporary } },
+    );
     const made = new LabStack(name, process.env.JTS_STORAGE_LAB_USER ?? user, stack, temporary);
     await made.configure();
     return made;
@@ -89,7 +95,9 @@ export class LabStack {
   /** Changes the host's settings for the operations to come; without a change they are the committed ones. */
   async configure(change: (host: HostSection) => void = () => undefined): Promise<void> {
     this.#configFile = await prepareStack(await lab.connection("storage-host", this.#user), this.#name);
-    const committed = parse(await readFile(this.#configFile, "utf8")) as { config: { "jts-storage:hosts": { lab: HostSection } } };
+    const committed = parse(await readFile(this.#configFile, "utf8")) as {
+      config: { "jts-storage:hosts": { lab: HostSection } };
+    };
     change(committed.config["jts-storage:hosts"].lab);
     await writeFile(this.#configFile, stringify(committed));
   }
@@ -110,7 +118,9 @@ export class LabStack {
   }
 
   preview(): Promise<Outcome> {
-    return this.#run(async (common) => ({ summary: { resourceChanges: (await this.#stack.preview(common)).changeSummary } }));
+    return this.#run(async (common) => ({
+      summary: { resourceChanges: (await this.#stack.preview(common)).changeSummary },
+    }));
   }
 
   up(options: UpOptions = {}): Promise<Outcome> {
@@ -133,7 +143,10 @@ export class LabStack {
   async upWithFault(made: number, fault: () => Promise<unknown>, options: UpOptions = {}): Promise<Error | undefined> {
     let happening: Promise<unknown> | undefined;
     this.#saying = (said) => {
-      if (happening === undefined && said.split("\n").filter((line) => / created \(/.test(line) && !line.includes(" jts-storage:")).length >= made) {
+      if (
+        happening === undefined &&
+        said.split("\n").filter((line) => / created \(/.test(line) && !line.includes(" jts-storage:")).length >= made
+      ) {
         happening = fault();
         // Told below.
         happening.catch(() => undefined);
@@ -188,8 +201,12 @@ export class LabStack {
     const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
     const found = await Promise.all(
       pids.map(async (pid) => {
-        const [environment, words] = await Promise.all(["environ", "cmdline"].map((file) => readFile(`/proc/${pid}/${file}`, "latin1").catch(() => "")));
-        const isOurs = environment?.split("\0").includes(`TMPDIR=${this.#temporary}`) === true || words?.includes(this.#temporary) === true;
+        const [environment, words] = await Promise.all(
+          ["environ", "cmdline"].map((file) => readFile(`/proc/${pid}/${file}`, "latin1").catch(() => "")),
+        );
+        const isOurs =
+          environment?.split("\0").includes(`TMPDIR=${this.#temporary}`) === true ||
+          words?.includes(this.#temporary) === true;
         return isOurs ? [{ pid: Number(pid), words: (words ?? "").split("\0") }] : [];
       }),
     );
@@ -202,7 +219,9 @@ export class LabStack {
 
   /** What the state holds of each resource. */
   async state(): Promise<readonly StateResource[]> {
-    const exported = (await this.#stack.exportStack()) as { readonly deployment: { readonly resources?: readonly StateResource[] } };
+    const exported = (await this.#stack.exportStack()) as {
+      readonly deployment: { readonly resources?: readonly StateResource[] };
+    };
     return exported.deployment.resources ?? [];
   }
 
@@ -215,7 +234,9 @@ export class LabStack {
     return join(STATE, ".pulumi", "stacks", "jts-storage", `${this.#name}.json`);
   }
 
-  async #run(operation: (common: Common) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>): Promise<Outcome> {
+  async #run(
+    operation: (common: Common) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>,
+  ): Promise<Outcome> {
     const before = await lab.sshConnectionsAccepted();
     const said: string[] = [];
     const { summary } = await operation(this.#common(said));

@@ -1,7 +1,8 @@
 import { KNOWN_FLAGS, KNOWN_OPTIONS, type KnownOption } from "../../providers/values/knownOptions.ts";
 
 /** Each of a type's mount options with each value that is tried, and what it needs besides. */
-export const triedOptions = (type: string): string[] => Object.entries(KNOWN_OPTIONS[type]!.options).flatMap(([name, { tried }]) => tried.map((tail) => `${name}${tail}`));
+export const triedOptions = (type: string): string[] =>
+  Object.entries(KNOWN_OPTIONS[type]!.options).flatMap(([name, { tried }]) => tried.map((tail) => `${name}${tail}`));
 
 /** Arguments of mkfs: each of a type's flags with each word and value that is tried, and what that needs besides. */
 export const triedFlags = (type: string): string[][] =>
@@ -14,5 +15,7 @@ export const triedFlags = (type: string): string[][] =>
 /** All that is known of a type, to be tried or to say why it isn't. */
 export const everyKnown = (type: string): KnownOption[] => [
   ...Object.values(KNOWN_OPTIONS[type]?.options ?? {}),
-  ...Object.values(KNOWN_FLAGS[type]?.flags ?? {}).flatMap((known) => ("words" in known ? Object.values(known.words) : [known])),
+  ...Object.values(KNOWN_FLAGS[type]?.flags ?? {}).flatMap((known) =>
+    "words" in known ? Object.values(known.words) : [known],
+  ),
 ];

@@ -13,16 +13,22 @@ function problemsOf(host: Record<string, unknown>): string[] {
   return parseHosts({ trading: { connection, ...host } }).problems.map(({ key, message }) => `${key}: ${message}`);
 }
 
-const hotWith = (volumes: Record<string, unknown>, more: Record<string, unknown> = {}) => ({ hot: { device: NVME, volumes, ...more } });
+const hotWith = (volumes: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
+  hot: { device: NVME, volumes, ...more },
+});
 
 describe("the configuration", () => {
   it.each(["dev", "prod"])("of stack %s has no problem", (stack) => {
-    const file = parse(readFileSync(new URL(`../../Pulumi.${stack}.yaml`, import.meta.url), "utf8")) as { config: Record<string, unknown> };
+    const file = parse(readFileSync(new URL(`../../Pulumi.${stack}.yaml`, import.meta.url), "utf8")) as {
+      config: Record<string, unknown>;
+    };
     expect(parseHosts(file.config["jts-storage:hosts"]).problems).toEqual([]);
   });
 
   it("fills in what a host leaves out", () => {
-    const { hosts } = parseHosts({ trading: { connection, warm: { device: { path: "/dev/sda2" } }, cold: { server: "nas", export: "/v" } } });
+    const { hosts } = parseHosts({
+      trading: { connection, warm: { device: { path: "/dev/sda2" } }, cold: { server: "nas", export: "/v" } },
+    });
     expect(hosts.trading).toMatchObject({
       onDelete: "retain",
       connection: { port: 22, user: "root" },
@@ -65,7 +71,9 @@ describe("the configuration", () => {
   });
 
   it("wants each machine under one name", () => {
-    expect(parseHosts({ one: { connection }, two: { connection } }).problems).toEqual([{ key: "two.connection.host", message: "192.168.1.100:22 is already one's; one machine is one host" }]);
+    expect(parseHosts({ one: { connection }, two: { connection } }).problems).toEqual([
+      { key: "two.connection.host", message: "192.168.1.100:22 is already one's; one machine is one host" },
+    ]);
   });
 
   it.each([
@@ -87,27 +95,47 @@ describe("capacity", () => {
   });
 
   it("takes the same volumes when the reserve is set smaller", () => {
-    expect(problemsOf(hotWith({ postgres: {}, clickhouse: { size: "2900GiB" } }, { snapshotReserve: "20GiB" }))).toEqual([]);
+    expect(
+      problemsOf(hotWith({ postgres: {}, clickhouse: { size: "2900GiB" } }, { snapshotReserve: "20GiB" })),
+    ).toEqual([]);
   });
 
   it("refuses the first draft's 4000 GiB of volumes", () => {
-    const volumes = { postgres: {}, clickhouse: {}, kafka: {}, mongodb: {}, redis: {}, docker: { size: "500GiB" }, local_backup: { size: "350GiB" } };
-    expect(problemsOf(hotWith(volumes))).toEqual([expect.stringMatching(/^trading\.hot\.volumes: 4000 GiB of volumes .* don't fit/)]);
+    const volumes = {
+      postgres: {},
+      clickhouse: {},
+      kafka: {},
+      mongodb: {},
+      redis: {},
+      docker: { size: "500GiB" },
+      local_backup: { size: "350GiB" },
+    };
+    expect(problemsOf(hotWith(volumes))).toEqual([
+      expect.stringMatching(/^trading\.hot\.volumes: 4000 GiB of volumes .* don't fit/),
+    ]);
   });
 
   it("refuses shares over 100 %, alone and together", () => {
-    expect(problemsOf(hotWith({ redis: { size: "101%VG" } }))).toEqual([expect.stringMatching(/size: "101%VG": .*between 0 and 100/)]);
-    expect(problemsOf(hotWith({ redis: { size: "60%VG" }, kafka: { size: "60%VG" } }))).toEqual([expect.stringMatching(/^trading\.hot\.volumes: .*don't fit/)]);
+    expect(problemsOf(hotWith({ redis: { size: "101%VG" } }))).toEqual([
+      expect.stringMatching(/size: "101%VG": .*between 0 and 100/),
+    ]);
+    expect(problemsOf(hotWith({ redis: { size: "60%VG" }, kafka: { size: "60%VG" } }))).toEqual([
+      expect.stringMatching(/^trading\.hot\.volumes: .*don't fit/),
+    ]);
   });
 
   it("refuses a share of a volume group whose size nobody knows", () => {
-    expect(problemsOf({ hot: { device: { path: "/dev/nvme0n1" }, volumes: { redis: { size: "10%VG" } } } })).toEqual([expect.stringContaining("hot.device.size must be there")]);
+    expect(problemsOf({ hot: { device: { path: "/dev/nvme0n1" }, volumes: { redis: { size: "10%VG" } } } })).toEqual([
+      expect.stringContaining("hot.device.size must be there"),
+    ]);
   });
 
   it("is never passed by volumes that preview accepts", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 8 }), (gibs) => {
-        const volumes = Object.fromEntries(gibs.map((gib, index) => [`v${index}`, { size: `${gib}GiB`, mountPoint: `/v${index}` }]));
+        const volumes = Object.fromEntries(
+          gibs.map((gib, index) => [`v${index}`, { size: `${gib}GiB`, mountPoint: `/v${index}` }]),
+        );
         const fits = gibs.reduce((sum, gib) => sum + gib, 0) * 2 ** 30 <= 4_000_787_030_016 - 4 * 2 ** 20;
         return (problemsOf(hotWith(volumes)).length === 0) === fits;
       }),
@@ -116,17 +144,31 @@ describe("capacity", () => {
 });
 
 describe("what can't be mounted is refused by name", () => {
-  const warm = (more: Record<string, unknown>) => ({ warm: { device: { path: "/dev/disk/by-id/sata-part2" }, ...more } });
+  const warm = (more: Record<string, unknown>) => ({
+    warm: { device: { path: "/dev/disk/by-id/sata-part2" }, ...more },
+  });
   const cold = (options: string[]) => ({ cold: { server: "nas", export: "/v", options } });
   const noJournal = ["-O", "^has_journal"];
 
   it.each<[string, Record<string, unknown>, RegExp]>([
-    ["commit= without a journal", hotWith({ postgres: { mkfsOptions: noJournal } }), /^trading\.hot\.volumes\.postgres\.options: commit=30 on ext4 .*journal/],
-    ["data= without a journal", hotWith({ redis: { mkfsOptions: noJournal } }), /^trading\.hot\.volumes\.redis\.options: data=writeback on ext4 .*journal/],
+    [
+      "commit= without a journal",
+      hotWith({ postgres: { mkfsOptions: noJournal } }),
+      /^trading\.hot\.volumes\.postgres\.options: commit=30 on ext4 .*journal/,
+    ],
+    [
+      "data= without a journal",
+      hotWith({ redis: { mkfsOptions: noJournal } }),
+      /^trading\.hot\.volumes\.redis\.options: data=writeback on ext4 .*journal/,
+    ],
     ["barrier=0", hotWith({ redis: { options: ["barrier=0"] } }), /options: barrier=0 on ext4/],
     ["nobarrier on ext4", hotWith({ redis: { options: ["nobarrier"] } }), /options: nobarrier on ext4/],
     ["nobarrier on XFS", hotWith({ kafka: { options: ["nobarrier"] } }), /options: nobarrier on xfs .*4\.19/],
-    ["sparse_super2", hotWith({ redis: { mkfsOptions: ["-O", "sparse_super2"] } }), /mkfsOptions: sparse_super2 on ext4 .*growing online/],
+    [
+      "sparse_super2",
+      hotWith({ redis: { mkfsOptions: ["-O", "sparse_super2"] } }),
+      /mkfsOptions: sparse_super2 on ext4 .*growing online/,
+    ],
     ["intr on NFS", cold(["intr"]), /^trading\.cold\.options: intr on nfs/],
     ["a comma in an option", warm({ options: ["a,b"] }), /^trading\.warm\.options\.0: "a,b"/],
   ])("%s", (_what, host, expected) => {
@@ -134,29 +176,48 @@ describe("what can't be mounted is refused by name", () => {
   });
 
   it("two volumes on one mount point", () => {
-    expect(problemsOf(hotWith({ redis: {}, kafka: { mountPoint: "/var/lib/redis" } }))).toEqual(["trading.hot.volumes.kafka.mountPoint: /var/lib/redis is already the mount point of hot.volumes.redis.mountPoint"]);
+    expect(problemsOf(hotWith({ redis: {}, kafka: { mountPoint: "/var/lib/redis" } }))).toEqual([
+      "trading.hot.volumes.kafka.mountPoint: /var/lib/redis is already the mount point of hot.volumes.redis.mountPoint",
+    ]);
   });
 
   it("one device twice in a volume group, and a part of it for another tier", () => {
     const additionalDevices = [{ path: "/dev/sdx" }, { path: "/dev/sdx" }];
-    expect(problemsOf({ ...hotWith({ redis: {} }, { additionalDevices }), warm: { device: { path: "/dev/sdx3" } } })).toEqual([
+    expect(
+      problemsOf({ ...hotWith({ redis: {} }, { additionalDevices }), warm: { device: { path: "/dev/sdx3" } } }),
+    ).toEqual([
       "trading.hot.additionalDevices.1.path: /dev/sdx is already a device of the hot tier",
       "trading.warm.device.path: /dev/sdx3 is already the hot tier's device, /dev/sdx, or a part of it",
     ]);
-    expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: `${NVME.path}-part2` } } })).toEqual([expect.stringContaining("or a part of it")]);
+    expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: `${NVME.path}-part2` } } })).toEqual([
+      expect.stringContaining("or a part of it"),
+    ]);
     expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: `${NVME.path}-other` } } })).toEqual([]);
   });
 
   it("all of it at once: a mount point taken twice, a device taken twice, no room, an option", () => {
     const volumes = { redis: { options: ["nosuch"] }, kafka: { mountPoint: "/var/lib/redis", size: "9000GiB" } };
     const additionalDevices = [{ ...NVME }];
-    expect(problemsOf({ ...hotWith(volumes, { additionalDevices }), warm: { device: { path: "/dev/sdy" }, alsoAt: "/var/lib/redis" } })).toEqual(
-      [/hot\.additionalDevices\.0\.path: .*already a device/, /hot\.volumes\.redis\.options/, /hot\.volumes: .*don't fit/, /kafka\.mountPoint: .*already the mount point/, /warm\.alsoAt: .*already the mount point/].map((message) => expect.stringMatching(message) as string),
+    expect(
+      problemsOf({
+        ...hotWith(volumes, { additionalDevices }),
+        warm: { device: { path: "/dev/sdy" }, alsoAt: "/var/lib/redis" },
+      }),
+    ).toEqual(
+      [
+        /hot\.additionalDevices\.0\.path: .*already a device/,
+        /hot\.volumes\.redis\.options/,
+        /hot\.volumes: .*don't fit/,
+        /kafka\.mountPoint: .*already the mount point/,
+        /warm\.alsoAt: .*already the mount point/,
+      ].map((message) => expect.stringMatching(message) as string),
     );
   });
 
   it("one device for two tiers", () => {
-    expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: NVME.path } } })).toEqual([expect.stringContaining("is already the hot tier's device")]);
+    expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: NVME.path } } })).toEqual([
+      expect.stringContaining("is already the hot tier's device"),
+    ]);
   });
 
   it.each<[Record<string, unknown>, RegExp]>([
@@ -171,17 +232,29 @@ describe("what can't be mounted is refused by name", () => {
     [{ source: "/data/warm/logs" }, /rules\.0\.source: .*write it below its mount point, \/data\/warm-storage/],
     [{ source: "/data/warm-storage" }, /rules\.0\.source: .* is all of the warm tier/],
     [{ source: "/data/warm-storage/a", to: "warm" }, /rules\.0\.to: is warm, where \/data\/warm-storage\/a is already/],
-    [{ source: "/data", to: "warm" }, /rules\.0\.source: \/data has the destination in it, \/data\/warm-storage\/models/],
+    [
+      { source: "/data", to: "warm" },
+      /rules\.0\.source: \/data has the destination in it, \/data\/warm-storage\/models/,
+    ],
   ])("a rule with %j", (wrong, expected) => {
     const rule = { name: "models", source: "/models", olderThanDays: 2, to: "cold", destination: "models" };
-    const host = (one: object) => ({ warm: { device: { path: "/dev/sda2" } }, cold: { server: "nas", export: "/v" }, automation: { rules: [one] } });
+    const host = (one: object) => ({
+      warm: { device: { path: "/dev/sda2" } },
+      cold: { server: "nas", export: "/v" },
+      automation: { rules: [one] },
+    });
     expect(problemsOf(host(rule))).toEqual([]);
     expect(problemsOf(host({ ...rule, ...wrong }))).toEqual([expect.stringMatching(expected)]);
   });
 
   it("a rule to a cold tier that is not there, and marks the wrong way round", () => {
     const rules = [{ name: "models", source: "/models", olderThanDays: 2, to: "cold", destination: "models" }];
-    expect(problemsOf({ warm: { device: { path: "/dev/sda2" } }, automation: { rules, warmHighPercent: 70 } })).toEqual([expect.stringMatching(/warmLowPercent: 75 must be below warmHighPercent, 70/), expect.stringMatching(/rules\.0\.to: is cold, and there is no cold tier/)]);
+    expect(problemsOf({ warm: { device: { path: "/dev/sda2" } }, automation: { rules, warmHighPercent: 70 } })).toEqual(
+      [
+        expect.stringMatching(/warmLowPercent: 75 must be below warmHighPercent, 70/),
+        expect.stringMatching(/rules\.0\.to: is cold, and there is no cold tier/),
+      ],
+    );
   });
 
   it("automation without a warm tier", () => {
@@ -189,15 +262,37 @@ describe("what can't be mounted is refused by name", () => {
   });
 
   it.each<[Record<string, unknown>, Record<string, unknown>, RegExp]>([
-    [{ redis: {} }, { backupVolumes: { kafka: "1GiB" } }, /^trading\.automation\.backupVolumes\.kafka: is no volume of the hot tier \(redis\)/],
-    [{ redis: { filesystem: "btrfs" } }, { backupVolumes: { redis: "1GiB" } }, /^trading\.automation\.backupVolumes\.redis: is btrfs/],
-    [{ redis: {} }, { backupVolumes: { redis: "50%VG" } }, /^trading\.automation\.backupVolumes\.redis: .*no size here/],
-    [{ redis: {} }, { developmentFolders: ["/a/notes", "/b/notes"] }, /^trading\.automation\.developmentFolders\.1: \/b\/notes has the same last name as \/a\/notes/],
-    [{ redis: {} }, { developmentFolders: ["/home/jts/notes", "/tmp/notebooks"] }, /^trading\.automation\.developmentFolders\.1: \/tmp\/notebooks is in \/tmp/],
+    [
+      { redis: {} },
+      { backupVolumes: { kafka: "1GiB" } },
+      /^trading\.automation\.backupVolumes\.kafka: is no volume of the hot tier \(redis\)/,
+    ],
+    [
+      { redis: { filesystem: "btrfs" } },
+      { backupVolumes: { redis: "1GiB" } },
+      /^trading\.automation\.backupVolumes\.redis: is btrfs/,
+    ],
+    [
+      { redis: {} },
+      { backupVolumes: { redis: "50%VG" } },
+      /^trading\.automation\.backupVolumes\.redis: .*no size here/,
+    ],
+    [
+      { redis: {} },
+      { developmentFolders: ["/a/notes", "/b/notes"] },
+      /^trading\.automation\.developmentFolders\.1: \/b\/notes has the same last name as \/a\/notes/,
+    ],
+    [
+      { redis: {} },
+      { developmentFolders: ["/home/jts/notes", "/tmp/notebooks"] },
+      /^trading\.automation\.developmentFolders\.1: \/tmp\/notebooks is in \/tmp/,
+    ],
     [{ redis: {} }, { postgresDatabases: ["a:b"] }, /^trading\.automation\.postgresDatabases\.0: .*colon/],
     [{ redis: {} }, { backupsKeptDays: 0 }, /^trading\.automation\.backupsKeptDays: 0/],
   ])("backups that can't be made: %j, %j", (volumes, automation, problem) => {
-    expect(problemsOf({ ...hotWith(volumes), warm: { device: { path: "/dev/sda2" } }, automation })).toEqual([expect.stringMatching(problem)]);
+    expect(problemsOf({ ...hotWith(volumes), warm: { device: { path: "/dev/sda2" } }, automation })).toEqual([
+      expect.stringMatching(problem),
+    ]);
   });
 
   it.each(["../up", "a/../b", "/abs", "a\0b", "a:b", "a\nb", "a\u007fb"])("the folder %j", (folder) => {
@@ -209,33 +304,57 @@ describe("what would mean something else where it is written is refused by name"
   const sda2 = { path: "/dev/sda2" };
   const nas = { server: "nas", export: "/v" };
 
-  it.each(["/a:b", '/a"b', "/a'b", "/a\\b", "/a%b", "/a$b"])("the mount point or tree %j, in units of systemd and in lists that colons separate", (path) => {
-    const all = { hot: { device: NVME, volumes: { redis: { mountPoint: path } }, tree: path }, warm: { device: sda2, mountPoint: path }, cold: { ...nas, mountPoint: path } };
-    const expected = ["hot.volumes.redis.mountPoint", "hot.tree", "warm.mountPoint", "cold.mountPoint"].map((key) => `trading.${key}: ${JSON.stringify(path)}: must not hold any of : " ' \\ % $`);
-    expect(problemsOf(all).map((problem) => problem.slice(0, problem.indexOf(" $") + 2))).toEqual(expected);
-  });
+  it.each(["/a:b", '/a"b', "/a'b", "/a\\b", "/a%b", "/a$b"])(
+    "the mount point or tree %j, in units of systemd and in lists that colons separate",
+    (path) => {
+      const all = {
+        hot: { device: NVME, volumes: { redis: { mountPoint: path } }, tree: path },
+        warm: { device: sda2, mountPoint: path },
+        cold: { ...nas, mountPoint: path },
+      };
+      const expected = ["hot.volumes.redis.mountPoint", "hot.tree", "warm.mountPoint", "cold.mountPoint"].map(
+        (key) => `trading.${key}: ${JSON.stringify(path)}: must not hold any of : " ' \\ % $`,
+      );
+      expect(problemsOf(all).map((problem) => problem.slice(0, problem.indexOf(" $") + 2))).toEqual(expected);
+    },
+  );
 
   it.each(["/a\tb", "/a\rb", "/a\u0001b"])("a control character in the path %j", (path) => {
-    expect(problemsOf({ warm: { device: sda2, alsoAt: path } })).toEqual([expect.stringMatching(/^trading\.warm\.alsoAt: .*control characters/)]);
+    expect(problemsOf({ warm: { device: sda2, alsoAt: path } })).toEqual([
+      expect.stringMatching(/^trading\.warm\.alsoAt: .*control characters/),
+    ]);
   });
 
   it.each(['S1", RUN+="/bin/sh', "S*", "S|T", "[S]", "S\n1"])("the serial number %j, in a rule of udev", (serial) => {
-    expect(problemsOf({ hot: { device: { ...NVME, serial }, volumes: { redis: {} } } })).toEqual([expect.stringMatching(/^trading\.hot\.device\.serial: .*no serial number/)]);
+    expect(problemsOf({ hot: { device: { ...NVME, serial }, volumes: { redis: {} } } })).toEqual([
+      expect.stringMatching(/^trading\.hot\.device\.serial: .*no serial number/),
+    ]);
   });
 
   it("a kernel parameter of two lines, of which the second would be another one", () => {
-    expect(problemsOf({ tuning: { sysctl: { "vm.swappiness": "1\nkernel.core_pattern=|/bin/sh" } } })).toEqual([expect.stringMatching(/^trading\.tuning\.sysctl\.vm\.swappiness: .*line ends/)]);
+    expect(problemsOf({ tuning: { sysctl: { "vm.swappiness": "1\nkernel.core_pattern=|/bin/sh" } } })).toEqual([
+      expect.stringMatching(/^trading\.tuning\.sysctl\.vm\.swappiness: .*line ends/),
+    ]);
   });
 
   it.each(["daily\nUnit=other.service", "daily\\"])("the calendar %j, in a unit", (onCalendar) => {
-    expect(problemsOf({ warm: { device: sda2 }, automation: { onCalendar } })).toEqual([expect.stringMatching(/^trading\.automation\.onCalendar: /)]);
+    expect(problemsOf({ warm: { device: sda2 }, automation: { onCalendar } })).toEqual([
+      expect.stringMatching(/^trading\.automation\.onCalendar: /),
+    ]);
   });
 
   it("a server that mount.nfs would take for an option", () => {
-    expect(problemsOf({ cold: { ...nas, server: "-oproto" } })).toEqual([expect.stringMatching(/^trading\.cold\.server: .*no host name/)]);
+    expect(problemsOf({ cold: { ...nas, server: "-oproto" } })).toEqual([
+      expect.stringMatching(/^trading\.cold\.server: .*no host name/),
+    ]);
   });
 
-  it.each(["/dev/sdb", "//dev/sdb"])("the device %j among mkfs's options, which would be formatted in the declared one's place", (device) => {
-    expect(problemsOf({ warm: { device: sda2, mkfsOptions: [device] } })).toEqual([expect.stringMatching(/^trading\.warm\.mkfsOptions\.0: .*mkfs gets the declared one alone/)]);
-  });
+  it.each(["/dev/sdb", "//dev/sdb"])(
+    "the device %j among mkfs's options, which would be formatted in the declared one's place",
+    (device) => {
+      expect(problemsOf({ warm: { device: sda2, mkfsOptions: [device] } })).toEqual([
+        expect.stringMatching(/^trading\.warm\.mkfsOptions\.0: .*mkfs gets the declared one alone/),
+      ]);
+    },
+  );
 });

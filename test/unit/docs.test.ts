@@ -6,7 +6,9 @@ import { ROOT } from "../../setup/project.ts";
 /** File → names of tests in it, as docs/safety.md has them. */
 function citedTests(): readonly (readonly [string, readonly string[]])[] {
   const cited: [string, string[]][] = [];
-  for (const [, file, quoted] of readFileSync(join(ROOT, "docs/safety.md"), "utf8").matchAll(/`(test\/[^`]+\.test\.ts)`|"([^"]+)"/g)) {
+  for (const [, file, quoted] of readFileSync(join(ROOT, "docs/safety.md"), "utf8").matchAll(
+    /`(test\/[^`]+\.test\.ts)`|"([^"]+)"/g,
+  )) {
     if (file !== undefined) cited.push([file, []]);
     else if (quoted !== undefined) cited.at(-1)?.[1].push(quoted);
   }
@@ -25,16 +27,32 @@ describe("docs/safety.md", () => {
 });
 
 describe("the documentation", () => {
-  const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".md")).map((name) => join("docs", name))];
+  const pages = [
+    "README.md",
+    "CONTRIBUTING.md",
+    ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => join("docs", name)),
+  ];
 
   it("links to files and headings that there are", () => {
     // As GitHub makes them of headings.
-    const anchors = (page: string) => [...readFileSync(join(ROOT, page), "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => heading.toLowerCase().replaceAll(/[^\w -]/g, "").replaceAll(" ", "-"));
+    const anchors = (page: string) =>
+      [...readFileSync(join(ROOT, page), "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+        heading
+          .toLowerCase()
+          .replaceAll(/[^\w -]/g, "")
+          .replaceAll(" ", "-"),
+      );
     const broken = pages.flatMap((page) =>
-      [...readFileSync(join(ROOT, page), "utf8").matchAll(/\]\((?!https?:)([^)\s#]*)(?:#([^)\s]*))?\)/g)].flatMap(([link, path = "", anchor]) => {
-        const target = path === "" ? page : join(dirname(page), path);
-        return existsSync(join(ROOT, target)) && (anchor === undefined || anchors(target).includes(anchor)) ? [] : [`${page}: ${link}`];
-      }),
+      [...readFileSync(join(ROOT, page), "utf8").matchAll(/\]\((?!https?:)([^)\s#]*)(?:#([^)\s]*))?\)/g)].flatMap(
+        ([link, path = "", anchor]) => {
+          const target = path === "" ? page : join(dirname(page), path);
+          return existsSync(join(ROOT, target)) && (anchor === undefined || anchors(target).includes(anchor))
+            ? []
+            : [`${page}: ${link}`];
+        },
+      ),
     );
     expect(pages.length).toBeGreaterThan(20);
     expect(broken).toEqual([]);

@@ -8,7 +8,9 @@ import { blankMachine, FakeHost, type Fault, type Machine } from "../support/fak
 import { graphOf } from "../support/graph.ts";
 
 /** The real program, as stack `dev` configures it: all three tiers, tuning and automation. */
-const { config } = parse(readFileSync(new URL("../../Pulumi.dev.yaml", import.meta.url), "utf8")) as { config: Record<string, unknown> };
+const { config } = parse(readFileSync(new URL("../../Pulumi.dev.yaml", import.meta.url), "utf8")) as {
+  config: Record<string, unknown>;
+};
 const graph = await graphOf({ hosts: config["jts-storage:hosts"] }, () => import("../../index.ts"));
 
 /** What that stack's host has before it. */
@@ -16,8 +18,12 @@ function devMachine(): Machine {
   const machine = blankMachine();
   machine.devices["/dev/nvme0n1"]!.serial = "JTSNVME0001";
   machine.devices["/dev/sda"]!.serial = "JTSSATA0001";
-  machine.links = { "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_JTSNVME0001": "/dev/nvme0n1", "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2": "/dev/sda2" };
-  for (const name of ["rmem_default", "wmem_default", "rmem_max", "wmem_max"]) machine.kernel[`/proc/sys/net/core/${name}`] = "212992";
+  machine.links = {
+    "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_JTSNVME0001": "/dev/nvme0n1",
+    "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2": "/dev/sda2",
+  };
+  for (const name of ["rmem_default", "wmem_default", "rmem_max", "wmem_max"])
+    machine.kernel[`/proc/sys/net/core/${name}`] = "212992";
   machine.kernel["/sys/class/block/nvme0n1/queue/scheduler"] = "mq-deadline";
   return machine;
 }
@@ -30,16 +36,24 @@ function comparable(machine: Machine): unknown {
   const ordered = {
     ...rest,
     files: { ...files, "/etc/fstab": { ...fstab, lines: content.split("\n").sort() } },
-    mounts: mounts.map((mount) => ({ ...mount, "maj:min": "" })).sort((one, other) => one.target.localeCompare(other.target)),
+    mounts: mounts
+      .map((mount) => ({ ...mount, "maj:min": "" }))
+      .sort((one, other) => one.target.localeCompare(other.target)),
     ledger: [...ledger].sort(),
     accounts: [...accounts].sort(),
   };
-  return JSON.parse(JSON.stringify(ordered).replaceAll(/uuid-\d+/g, "uuid").replaceAll(/\/dev\/dm-\d+/g, (device) => paths.get(device) ?? device));
+  return JSON.parse(
+    JSON.stringify(ordered)
+      .replaceAll(/uuid-\d+/g, "uuid")
+      .replaceAll(/\/dev\/dm-\d+/g, (device) => paths.get(device) ?? device),
+  );
 }
 
 const outputsOf = ({ state }: StackOnHost) => Object.fromEntries([...state].map(([name, { outs }]) => [name, outs]));
-const withoutUuids = (state: ReadonlyMap<string, Kept>) => JSON.parse(JSON.stringify(Object.fromEntries(state)).replaceAll(/uuid-\d+/g, "uuid")) as unknown;
-const commandsOf = (host: FakeHost) => host.calls.reduce((sum, { steps, questions }) => sum + steps.length + questions.length, 0);
+const withoutUuids = (state: ReadonlyMap<string, Kept>) =>
+  JSON.parse(JSON.stringify(Object.fromEntries(state)).replaceAll(/uuid-\d+/g, "uuid")) as unknown;
+const commandsOf = (host: FakeHost) =>
+  host.calls.reduce((sum, { steps, questions }) => sum + steps.length + questions.length, 0);
 
 function hostOf(machine: Machine): FakeHost {
   const host = new FakeHost(machine);
@@ -53,8 +67,11 @@ function hostOf(machine: Machine): FakeHost {
  * device is gone can't be proved absent: only one that is seen has a UUID.
  */
 async function forgotten(stack: StackOnHost): Promise<string[]> {
-  const isThere = (kind: string | undefined, found: Properties | undefined) => found !== undefined && kind !== "Directory" && (kind !== "Filesystem" || found.uuid !== undefined);
-  return [...(await stack.look())].filter(([name, found]) => isThere(graph.get(name)?.type.split(":").at(-1), found) && !stack.state.has(name)).map(([name]) => name);
+  const isThere = (kind: string | undefined, found: Properties | undefined) =>
+    found !== undefined && kind !== "Directory" && (kind !== "Filesystem" || found.uuid !== undefined);
+  return [...(await stack.look())]
+    .filter(([name, found]) => isThere(graph.get(name)?.type.split(":").at(-1), found) && !stack.state.has(name))
+    .map(([name]) => name);
 }
 
 /** When all goes well. */
@@ -67,7 +84,9 @@ const destroyErrors = await new StackOnHost(graph, destroyHost, up.state).destro
 const destroy = { commands: commandsOf(destroyHost), machine: destroyHost.machine };
 
 const faults: readonly Fault[] = ["fails before", "fails after", "lost before", "lost after"];
-const everyFault = faults.flatMap((fault) => (fault.startsWith("lost") ? [false, true] : [false]).map((staysDown) => ({ fault, staysDown }))).map((one, index) => ({ ...one, index }));
+const everyFault = faults
+  .flatMap((fault) => (fault.startsWith("lost") ? [false, true] : [false]).map((staysDown) => ({ fault, staysDown })))
+  .map((one, index) => ({ ...one, index }));
 
 /** At so many commands each fault is tried: JTS_STORAGE_FAULTS=1000 is all of them, and takes minutes. */
 const SAMPLE = Number(process.env.JTS_STORAGE_FAULTS ?? 16);
@@ -78,7 +97,9 @@ const SAMPLE = Number(process.env.JTS_STORAGE_FAULTS ?? 16);
  */
 async function atSome(commands: number, fault: number, work: (command: number) => Promise<boolean>): Promise<void> {
   const size = Math.min(SAMPLE, commands);
-  const sample = Array.from({ length: size }, (_, n) => Math.floor(((n + fault / everyFault.length) * commands) / size));
+  const sample = Array.from({ length: size }, (_, n) =>
+    Math.floor(((n + fault / everyFault.length) * commands) / size),
+  );
   const reached: boolean[] = [];
   while (sample.length > 0) reached.push(...(await Promise.all(sample.splice(0, 40).map(work))));
   expect(reached.filter((one) => one).length).toBeGreaterThan(size * 0.9);
@@ -108,51 +129,65 @@ describe("the program of stack dev", () => {
 const howMany = (commands: number) => `${Math.min(SAMPLE, commands)} of its ${commands} commands`;
 
 describe.concurrent(`an up of the whole program that meets a fault at ${howMany(up.commands)}`, () => {
-  it.each(everyFault)("($fault, host down after: $staysDown) is finished by the next up: nothing is made twice, and the state holds what exists", { timeout: 600_000 }, async ({ fault, staysDown, index }) => {
-    await atSome(up.commands, index, async (command) => {
-      const host = hostOf(devMachine());
-      const stack = new StackOnHost(graph, host);
-      host.failAt(command, fault, staysDown);
-      const errors = await stack.up({ continueOnError: command % 2 === 0 });
-      for (const error of errors) expect(error).toBeInstanceOf(StorageError);
-      if (host.isDown) expect(errors).toContainEqual(expect.any(HostUnreachable));
-      const isReached = host.hasFailed;
-      host.recover();
-      expect({ command, forgotten: await forgotten(stack) }).toEqual({ command, forgotten: [] });
+  it.each(everyFault)(
+    "($fault, host down after: $staysDown) is finished by the next up: nothing is made twice, and the state holds what exists",
+    { timeout: 600_000 },
+    async ({ fault, staysDown, index }) => {
+      await atSome(up.commands, index, async (command) => {
+        const host = hostOf(devMachine());
+        const stack = new StackOnHost(graph, host);
+        host.failAt(command, fault, staysDown);
+        const errors = await stack.up({ continueOnError: command % 2 === 0 });
+        for (const error of errors) expect(error).toBeInstanceOf(StorageError);
+        if (host.isDown) expect(errors).toContainEqual(expect.any(HostUnreachable));
+        const isReached = host.hasFailed;
+        host.recover();
+        expect({ command, forgotten: await forgotten(stack) }).toEqual({ command, forgotten: [] });
 
-      expect({ command, errors: await stack.up() }).toEqual({ command, errors: [] });
-      expect({ command, machine: comparable(host.machine) }).toEqual({ command, machine: comparable(up.machine) });
-      expect(host.accidents).toEqual([]);
-      expect({ command, state: withoutUuids(stack.state) }).toEqual({ command, state: withoutUuids(up.state) });
+        expect({ command, errors: await stack.up() }).toEqual({ command, errors: [] });
+        expect({ command, machine: comparable(host.machine) }).toEqual({ command, machine: comparable(up.machine) });
+        expect(host.accidents).toEqual([]);
+        expect({ command, state: withoutUuids(stack.state) }).toEqual({ command, state: withoutUuids(up.state) });
 
-      const calls = host.calls.length;
-      expect(await stack.up()).toEqual([]);
-      expect(host.calls).toHaveLength(calls);
-      // Nor would a refresh find anything to do.
-      expect(Object.fromEntries(await stack.look())).toEqual(outputsOf(stack));
+        const calls = host.calls.length;
+        expect(await stack.up()).toEqual([]);
+        expect(host.calls).toHaveLength(calls);
+        // Nor would a refresh find anything to do.
+        expect(Object.fromEntries(await stack.look())).toEqual(outputsOf(stack));
 
-      expect({ command, errors: await stack.destroy() }).toEqual({ command, errors: [] });
-      expect({ command, machine: comparable(host.machine) }).toEqual({ command, machine: comparable(destroy.machine) });
-      return isReached;
-    });
-  });
+        expect({ command, errors: await stack.destroy() }).toEqual({ command, errors: [] });
+        expect({ command, machine: comparable(host.machine) }).toEqual({
+          command,
+          machine: comparable(destroy.machine),
+        });
+        return isReached;
+      });
+    },
+  );
 });
 
 describe.concurrent(`a destroy of the whole program that meets a fault at ${howMany(destroy.commands)}`, () => {
-  it.each(everyFault)("($fault, host down after: $staysDown) is finished by the next destroy, and the state holds what exists", { timeout: 600_000 }, async ({ fault, staysDown, index }) => {
-    await atSome(destroy.commands, index, async (command) => {
-      const host = hostOf(structuredClone(up.machine));
-      const stack = new StackOnHost(graph, host, up.state);
-      host.failAt(command, fault, staysDown);
-      for (const error of await stack.destroy()) expect(error).toBeInstanceOf(StorageError);
-      const isReached = host.hasFailed;
-      host.recover();
-      expect({ command, forgotten: await forgotten(stack) }).toEqual({ command, forgotten: [] });
+  it.each(everyFault)(
+    "($fault, host down after: $staysDown) is finished by the next destroy, and the state holds what exists",
+    { timeout: 600_000 },
+    async ({ fault, staysDown, index }) => {
+      await atSome(destroy.commands, index, async (command) => {
+        const host = hostOf(structuredClone(up.machine));
+        const stack = new StackOnHost(graph, host, up.state);
+        host.failAt(command, fault, staysDown);
+        for (const error of await stack.destroy()) expect(error).toBeInstanceOf(StorageError);
+        const isReached = host.hasFailed;
+        host.recover();
+        expect({ command, forgotten: await forgotten(stack) }).toEqual({ command, forgotten: [] });
 
-      expect({ command, errors: await stack.destroy() }).toEqual({ command, errors: [] });
-      expect(stack.state).toEqual(new Map());
-      expect({ command, machine: comparable(host.machine) }).toEqual({ command, machine: comparable(destroy.machine) });
-      return isReached;
-    });
-  });
+        expect({ command, errors: await stack.destroy() }).toEqual({ command, errors: [] });
+        expect(stack.state).toEqual(new Map());
+        expect({ command, machine: comparable(host.machine) }).toEqual({
+          command,
+          machine: comparable(destroy.machine),
+        });
+        return isReached;
+      });
+    },
+  );
 });

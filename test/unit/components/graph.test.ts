@@ -38,24 +38,33 @@ describe("the graph of a host with all tiers", () => {
     expect(get("trading-hot-postgres-lv").dependencies).toContain("trading-hot-vg");
     expect(get("trading-hot-postgres-fs").dependencies).toContain("trading-hot-postgres-lv");
     expect(get("trading-hot-postgres-mount").dependencies).toContain("trading-hot-postgres-fs");
-    expect(get("trading-hot-postgres-folders").dependencies).toEqual(expect.arrayContaining(["trading-hot-postgres-mount", "trading-hot-user-postgres"]));
+    expect(get("trading-hot-postgres-folders").dependencies).toEqual(
+      expect.arrayContaining(["trading-hot-postgres-mount", "trading-hot-user-postgres"]),
+    );
     expect(get("trading-hot-postgres-tree").dependencies).toContain("trading-hot-postgres-mount");
   });
 
   it("one volume waits for no other", () => {
-    expect([...before("trading-hot-postgres-mount")].filter((name) => /-(kafka|redis|clickhouse)-/.test(name))).toEqual([]);
+    expect([...before("trading-hot-postgres-mount")].filter((name) => /-(kafka|redis|clickhouse)-/.test(name))).toEqual(
+      [],
+    );
   });
 
   it("hot, warm and cold don't wait for each other", () => {
     const tierOf = (name: string) => /^trading-(hot|warm|cold)/.exec(name)?.[1];
     for (const name of graph.keys()) {
       const tier = tierOf(name);
-      if (tier !== undefined) expect([...before(name)].filter((other) => tierOf(other) !== undefined && tierOf(other) !== tier), name).toEqual([]);
+      if (tier !== undefined)
+        expect(
+          [...before(name)].filter((other) => tierOf(other) !== undefined && tierOf(other) !== tier),
+          name,
+        ).toEqual([]);
     }
   });
 
   it("every resource on the host waits for the host's packages", () => {
-    for (const { name, type } of graph.values()) if (type.startsWith("pulumi-nodejs:")) expect([...before(name)], name).toContain("trading-packages-install");
+    for (const { name, type } of graph.values())
+      if (type.startsWith("pulumi-nodejs:")) expect([...before(name)], name).toContain("trading-packages-install");
   });
 
   it("tuning waits for the hot tier alone", () => {
@@ -64,26 +73,47 @@ describe("the graph of a host with all tiers", () => {
   });
 
   it("automation waits for all tiers, and its timers for the installed scripts and their settings", () => {
-    expect([...before("trading-automation-settings")]).toEqual(expect.arrayContaining(["trading-hot-kafka-folders", "trading-warm-folders", "trading-cold-folders"]));
-    for (const timer of ["tiered-storage", "lvm-backup", "nas-archival", "storage-health"]) expect(get(`trading-automation-${timer}`).dependencies).toEqual(expect.arrayContaining(["trading-automation-install", "trading-automation-settings"]));
+    expect([...before("trading-automation-settings")]).toEqual(
+      expect.arrayContaining(["trading-hot-kafka-folders", "trading-warm-folders", "trading-cold-folders"]),
+    );
+    for (const timer of ["tiered-storage", "lvm-backup", "nas-archival", "storage-health"])
+      expect(get(`trading-automation-${timer}`).dependencies).toEqual(
+        expect.arrayContaining(["trading-automation-install", "trading-automation-settings"]),
+      );
     expect(get("trading-automation-install").dependencies).toContain("trading-automation-copy");
   });
 
   it("verification waits for all that it looks at", () => {
-    expect([...before("trading-verification-run")]).toEqual(expect.arrayContaining(["trading-hot-kafka-tree", "trading-warm-also", "trading-cold-folders", "trading-tuning-fstrim", "trading-automation-install", "trading-automation-storage-health"]));
+    expect([...before("trading-verification-run")]).toEqual(
+      expect.arrayContaining([
+        "trading-hot-kafka-tree",
+        "trading-warm-also",
+        "trading-cold-folders",
+        "trading-tuning-fstrim",
+        "trading-automation-install",
+        "trading-automation-storage-health",
+      ]),
+    );
   });
 
   it("a run of ours that fails has health look at once, and health itself starts nothing", () => {
     const onFailure = (name: string) => (get(name).inputs.unit as Record<string, string> | undefined)?.OnFailure;
-    expect([onFailure("trading-automation-tiered-storage"), onFailure("trading-tuning-fstrim"), onFailure("trading-automation-storage-health")]).toEqual(["storage-health.service", "storage-health.service", undefined]);
+    expect([
+      onFailure("trading-automation-tiered-storage"),
+      onFailure("trading-tuning-fstrim"),
+      onFailure("trading-automation-storage-health"),
+    ]).toEqual(["storage-health.service", "storage-health.service", undefined]);
   });
 
   it("children are named after their parent", () => {
-    for (const { name, parent } of graph.values()) if (parent !== undefined && parent.startsWith("trading-")) expect(name.startsWith(`${parent}-`), name).toBe(true);
+    for (const { name, parent } of graph.values())
+      if (parent !== undefined && parent.startsWith("trading-")) expect(name.startsWith(`${parent}-`), name).toBe(true);
   });
 
   it("onDelete protect is Pulumi's protect too, for what holds data and for nothing else", () => {
-    const kinds = new Set([...graph.values()].filter(({ protect }) => protect).map(({ type }) => type.slice(type.lastIndexOf(":") + 1)));
+    const kinds = new Set(
+      [...graph.values()].filter(({ protect }) => protect).map(({ type }) => type.slice(type.lastIndexOf(":") + 1)),
+    );
     expect([...kinds].sort()).toEqual(["Filesystem", "LogicalVolume", "PhysicalVolume", "VolumeGroup"]);
   });
 
@@ -98,6 +128,7 @@ describe("the graph of a host with all tiers", () => {
   it("commands check the host's key, and their connection is a secret", () => {
     const commands = [...graph.values()].filter(({ type }) => type.startsWith("command:"));
     expect(commands.length).toBe(4);
-    for (const { inputs } of commands) expect(inputs.connection).toMatchObject({ value: { hostKey: host.connection.hostKey } });
+    for (const { inputs } of commands)
+      expect(inputs.connection).toMatchObject({ value: { hostKey: host.connection.hostKey } });
   });
 });

@@ -4,26 +4,46 @@ import { describe, expect, it } from "vitest";
 import { asRoot } from "../../../components/remote.ts";
 import { connectionSchema } from "../../../providers/host/connection.ts";
 
-const connection = (user: string) => connectionSchema.parse({ host: "h", user, hostKey: `ssh-ed25519 ${"A".repeat(68)}` });
-const hostile = fc.string({ unit: fc.constantFrom(..."'\"\\$`!*?[]{}()<>|&;~#=% \t\n\r\u0001é🗄", "$(touch canary)", "--", "..", "-n"), maxLength: 12 });
+const connection = (user: string) =>
+  connectionSchema.parse({ host: "h", user, hostKey: `ssh-ed25519 ${"A".repeat(68)}` });
+const hostile = fc.string({
+  unit: fc.constantFrom(..."'\"\\$`!*?[]{}()<>|&;~#=% \t\n\r\u0001é🗄", "$(touch canary)", "--", "..", "-n"),
+  maxLength: 12,
+});
 
 describe("asRoot", () => {
-  it.each(["bash", "dash"])("gives a program its arguments byte for byte, whatever they hold, where the user's shell is %s", (shell) => {
-    const calls = fc.sample(fc.array(hostile, { maxLength: 4 }), { numRuns: 150, seed: 3 });
-    const record = "bash() { printf '%s\\0' bash \"$#\" \"$@\"; }; sudo() { printf '%s\\0' sudo \"$#\" \"$@\"; }\n";
-    const lines = calls.flatMap((args) => [asRoot(connection("root"), "remove-scripts", ...args), asRoot(connection("dave"), "remove-scripts", ...args)]);
-    const { stdout, stderr, status } = spawnSync(shell, ["-s"], { input: record + lines.join("\n") + "\n", encoding: "utf8", maxBuffer: 2 ** 26 });
-    expect([stderr, status]).toEqual(["", 0]);
-    const words = stdout.split("\0");
-    for (const args of calls) {
-      for (const tools of [["bash"], ["sudo", "--non-interactive", "--", "bash"]]) {
-        const [name, count] = words.splice(0, 2);
-        const got = words.splice(0, Number(count));
-        expect([name, ...got]).toEqual([...tools, "-c", expect.stringContaining("set -euo pipefail"), "remove-scripts", ...args]);
+  it.each(["bash", "dash"])(
+    "gives a program its arguments byte for byte, whatever they hold, where the user's shell is %s",
+    (shell) => {
+      const calls = fc.sample(fc.array(hostile, { maxLength: 4 }), { numRuns: 150, seed: 3 });
+      const record = 'bash() { printf \'%s\\0\' bash "$#" "$@"; }; sudo() { printf \'%s\\0\' sudo "$#" "$@"; }\n';
+      const lines = calls.flatMap((args) => [
+        asRoot(connection("root"), "remove-scripts", ...args),
+        asRoot(connection("dave"), "remove-scripts", ...args),
+      ]);
+      const { stdout, stderr, status } = spawnSync(shell, ["-s"], {
+        input: record + lines.join("\n") + "\n",
+        encoding: "utf8",
+        maxBuffer: 2 ** 26,
+      });
+      expect([stderr, status]).toEqual(["", 0]);
+      const words = stdout.split("\0");
+      for (const args of calls) {
+        for (const tools of [["bash"], ["sudo", "--non-interactive", "--", "bash"]]) {
+          const [name, count] = words.splice(0, 2);
+          const got = words.splice(0, Number(count));
+          expect([name, ...got]).toEqual([
+            ...tools,
+            "-c",
+            expect.stringContaining("set -euo pipefail"),
+            "remove-scripts",
+            ...args,
+          ]);
+        }
       }
-    }
-    expect(words).toEqual([""]);
-  });
+      expect(words).toEqual([""]);
+    },
+  );
 
   it("refuses a NUL, which no argument can hold", () => {
     expect(() => asRoot(connection("root"), "remove-scripts", "a\0b")).toThrow(TypeError);

@@ -14,7 +14,10 @@ const stampOf = (seconds: number) => new Date(seconds * 1000).toISOString().repl
 const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
     for (const name of ["lvs", "lvcreate", "lvremove", "lvchange", "blkid", "mkfs.ext4", "mkfs.xfs", "mount"]) {
-      world.program(name, `exec /usr/bin/python3 -I -B ${join(import.meta.dirname, "fakeLvm.py")} ${world.path}/vg "\${0##*/}" "$@"`);
+      world.program(
+        name,
+        `exec /usr/bin/python3 -I -B ${join(import.meta.dirname, "fakeLvm.py")} ${world.path}/vg "\${0##*/}" "$@"`,
+      );
     }
     volume(world, "lv_postgres", "ext4");
     volume(world, "lv_kafka", "xfs");
@@ -26,15 +29,31 @@ const test = plain.extend<{ readonly world: World }>({
 
 function volume(world: World, name: string, type: string, facts: Readonly<Record<string, unknown>> = {}) {
   mkdirSync(join(world.path, "vg", name, "data/a b"), { recursive: true });
-  writeFileSync(join(world.path, "vg", name, "known.json"), JSON.stringify({ origin: "", bytes: GIB, tags: "", type, ...facts }));
+  writeFileSync(
+    join(world.path, "vg", name, "known.json"),
+    JSON.stringify({ origin: "", bytes: GIB, tags: "", type, ...facts }),
+  );
   writeFileSync(join(world.path, "vg", name, "data/a b/-file\nof two lines"), `content of ${name}`, { mode: 0o640 });
 }
 
-const settings = (world: World, values: Readonly<Record<string, string>> = {}) => world.settings({ VOLUME_GROUP: "vg_jts", BACKUP_VOLUMES: "lv_postgres=1048576:lv_kafka=2097152", ...values });
-const argumentsOf = (world: World, options: readonly string[], values?: Readonly<Record<string, string>>) => [join(SCRIPTS, "lvm-backup.sh"), ...options, "--settings", settings(world, values), "--lock", join(world.path, "lock"), ...(options.includes("--now") ? [] : ["--now", `@${NOW}`])];
-const backup = (world: World, options: readonly string[], values?: Readonly<Record<string, string>>): Promise<Ended> => world.run(argumentsOf(world, options, values));
+const settings = (world: World, values: Readonly<Record<string, string>> = {}) =>
+  world.settings({ VOLUME_GROUP: "vg_jts", BACKUP_VOLUMES: "lv_postgres=1048576:lv_kafka=2097152", ...values });
+const argumentsOf = (world: World, options: readonly string[], values?: Readonly<Record<string, string>>) => [
+  join(SCRIPTS, "lvm-backup.sh"),
+  ...options,
+  "--settings",
+  settings(world, values),
+  "--lock",
+  join(world.path, "lock"),
+  ...(options.includes("--now") ? [] : ["--now", `@${NOW}`]),
+];
+const backup = (world: World, options: readonly string[], values?: Readonly<Record<string, string>>): Promise<Ended> =>
+  world.run(argumentsOf(world, options, values));
 const volumes = (world: World) => readdirSync(join(world.path, "vg")).sort();
-const archived = async (world: World) => (await world.files()).filter((path) => path.startsWith("warm/")).map((path) => path.slice("warm/daily-backups/".length));
+const archived = async (world: World) =>
+  (await world.files())
+    .filter((path) => path.startsWith("warm/"))
+    .map((path) => path.slice("warm/daily-backups/".length));
 const NAME = `lv_postgres-${stampOf(NOW)}.tar.zst`;
 const KAFKA = `lv_kafka-${stampOf(NOW)}.tar.zst`;
 
@@ -45,17 +64,26 @@ function putArchive(world: World, name: string, folder = join(world.warm, "daily
 }
 
 describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { timeout: 180_000 }, () => {
-  test.for([[], ["dialy"], ["create", "lv_redis"], ["cleanup", "lv_postgres"], ["restore", NAME], ["restore", NAME, "--to", "relative"], ["restore", NAME, "--to", "/a", "--to-volume", "b"], ["restore", `../${NAME}`, "--to", "/a"], ["restore", "notes.tar.zst", "--to", "/a"], ["restore", NAME, "--to-volume", "-b"], ["cleanup", "--now", "never"]])(
-    "refuses the arguments %j, exit 2",
-    async (options, { world }) => {
-      expect(await backup(world, options)).toMatchObject({ status: 2 });
-      expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
-    },
-  );
+  test.for([
+    [],
+    ["dialy"],
+    ["create", "lv_redis"],
+    ["cleanup", "lv_postgres"],
+    ["restore", NAME],
+    ["restore", NAME, "--to", "relative"],
+    ["restore", NAME, "--to", "/a", "--to-volume", "b"],
+    ["restore", `../${NAME}`, "--to", "/a"],
+    ["restore", "notes.tar.zst", "--to", "/a"],
+    ["restore", NAME, "--to-volume", "-b"],
+    ["cleanup", "--now", "never"],
+  ])("refuses the arguments %j, exit 2", async (options, { world }) => {
+    expect(await backup(world, options)).toMatchObject({ status: 2 });
+    expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
+  });
 
   test.for<[Record<string, string>, string]>([
     [{ BACKUP_VOLUMES: "lv_postgres" }, "no list of VOLUME=BYTES"],
-    [{ BACKUP_VOLUMES: "-x=1" , VOLUME_GROUP: "" }, "needs VOLUME_GROUP"],
+    [{ BACKUP_VOLUMES: "-x=1", VOLUME_GROUP: "" }, "needs VOLUME_GROUP"],
     [{ BACKUPS_KEPT_DAYS: "0" }, "no number of days"],
   ])("refuses the settings %j, exit 2", async ([values, message], { world }) => {
     expect(await backup(world, ["cleanup"], values)).toMatchObject({ status: 2, stderr: text(message) });
@@ -64,23 +92,43 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   test("daily archives each volume from a snapshot of its own, and only root reads it", async ({ world }) => {
     expect(await backup(world, ["daily"])).toMatchObject({ status: 0 });
     expect(await archived(world)).toEqual([KAFKA, `${KAFKA}.sha256`, NAME, `${NAME}.sha256`]);
-    for (const path of Object.entries(await world.describe()).filter(([path, { type }]) => path.startsWith("warm/") && type === "file")) expect(path[1].mode).toBe(0o600);
+    for (const path of Object.entries(await world.describe()).filter(
+      ([path, { type }]) => path.startsWith("warm/") && type === "file",
+    ))
+      expect(path[1].mode).toBe(0o600);
     await world.must(["bash", "-c", `cd ${world.warm}/daily-backups && sha256sum --check --strict *.sha256`]);
-    expect(await world.must(["bash", "-c", `zstd --decompress --stdout ${world.warm}/daily-backups/${NAME} | tar --extract --to-stdout`])).toBe("content of lv_postgres");
+    expect(
+      await world.must([
+        "bash",
+        "-c",
+        `zstd --decompress --stdout ${world.warm}/daily-backups/${NAME} | tar --extract --to-stdout`,
+      ]),
+    ).toBe("content of lv_postgres");
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
     // Replays the log; XFS wouldn't be mounted beside its original.
-    expect(world.calls()).toEqual(expect.arrayContaining([text("mount --types ext4 --options ro -- /dev/vg_jts/lv_postgres_daily"), text("mount --types xfs --options ro,nouuid -- /dev/vg_jts/lv_kafka_daily")]));
+    expect(world.calls()).toEqual(
+      expect.arrayContaining([
+        text("mount --types ext4 --options ro -- /dev/vg_jts/lv_postgres_daily"),
+        text("mount --types xfs --options ro,nouuid -- /dev/vg_jts/lv_kafka_daily"),
+      ]),
+    );
   });
 
   test("a volume that cannot be archived doesn't keep the others from it", async ({ world }) => {
     rmSync(join(world.path, "vg/lv_postgres"), { recursive: true });
-    expect(await backup(world, ["daily"])).toMatchObject({ status: 1, stderr: text("there is no volume vg_jts/lv_postgres") });
+    expect(await backup(world, ["daily"])).toMatchObject({
+      status: 1,
+      stderr: text("there is no volume vg_jts/lv_postgres"),
+    });
     expect(await archived(world)).toEqual([KAFKA, `${KAFKA}.sha256`]);
   });
 
   test("refuses btrfs before there is a second device of the same identity", async ({ world }) => {
     volume(world, "lv_postgres", "btrfs");
-    expect(await backup(world, ["create", "lv_postgres"])).toMatchObject({ status: 1, stderr: text("of which no snapshot by LVM is safe") });
+    expect(await backup(world, ["create", "lv_postgres"])).toMatchObject({
+      status: 1,
+      stderr: text("of which no snapshot by LVM is safe"),
+    });
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
   });
 
@@ -90,21 +138,41 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   ])("archives nothing where %s at the warm tier", async ([, change, message], { world }) => {
     await change(world);
     const before = await world.describe();
-    expect(await backup(world, ["daily"], { WARM_LABEL: "jts-warm-storage" })).toMatchObject({ status: 1, stderr: text(message) });
+    expect(await backup(world, ["daily"], { WARM_LABEL: "jts-warm-storage" })).toMatchObject({
+      status: 1,
+      stderr: text(message),
+    });
     expect(await world.describe()).toEqual(before);
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
   });
 
-  test.for([{ invalid: "1" }, { fill: "100.00" }])("throws the archive of a snapshot away that filled up while it was read: %j", async (facts, { world }) => {
-    world.program("zstd", `[[ $* != "--quiet --stdout" ]] || { cd ${world.path}/vg/lv_postgres_daily_*; /usr/bin/python3 -c 'import json, sys; f = json.load(open("known.json")) | json.loads(sys.argv[1]); json.dump(f, open("known.json", "w"))' '${JSON.stringify(facts)}'; }\nexec /usr/bin/zstd "$@"`);
-    expect(await backup(world, ["daily", "lv_postgres"])).toMatchObject({ status: 1, stderr: text("its snapshot of 1.0MiB filled up meanwhile") });
-    expect(await archived(world)).toEqual([]);
-    expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
-  });
+  test.for([{ invalid: "1" }, { fill: "100.00" }])(
+    "throws the archive of a snapshot away that filled up while it was read: %j",
+    async (facts, { world }) => {
+      world.program(
+        "zstd",
+        `[[ $* != "--quiet --stdout" ]] || { cd ${world.path}/vg/lv_postgres_daily_*; /usr/bin/python3 -c 'import json, sys; f = json.load(open("known.json")) | json.loads(sys.argv[1]); json.dump(f, open("known.json", "w"))' '${JSON.stringify(facts)}'; }\nexec /usr/bin/zstd "$@"`,
+      );
+      expect(await backup(world, ["daily", "lv_postgres"])).toMatchObject({
+        status: 1,
+        stderr: text("its snapshot of 1.0MiB filled up meanwhile"),
+      });
+      expect(await archived(world)).toEqual([]);
+      expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
+    },
+  );
 
   test.for<[string, string, string]>([
-    ["reads back differently", "dd", `/usr/bin/dd "$@"; for word; do [[ $word != of=* ]] || printf x >>"\${word#of=}"; done`],
-    ["is not archived", "tar", `[[ $* != *--create* ]] || { /usr/bin/tar "$@" | head --bytes=100; exit 2; }; exec /usr/bin/tar "$@"`],
+    [
+      "reads back differently",
+      "dd",
+      `/usr/bin/dd "$@"; for word; do [[ $word != of=* ]] || printf x >>"\${word#of=}"; done`,
+    ],
+    [
+      "is not archived",
+      "tar",
+      `[[ $* != *--create* ]] || { /usr/bin/tar "$@" | head --bytes=100; exit 2; }; exec /usr/bin/tar "$@"`,
+    ],
     ["is not archived", "tee", `head --bytes=100 | /usr/bin/tee "$@"; exit 1`],
   ])("an archive that %s gets no name (%s fails)", async ([message, program, body], { world }) => {
     world.program(program, body);
@@ -122,44 +190,75 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     ["ln", "after", ".zst "],
     ["lvremove", "before", "_daily_"],
     ["lvremove", "after", "_daily_"],
-  ])("killed at %s (%s it, %s), the next run cleans up and makes whole archives", async ([program, when, argument], { world }) => {
-    const run = program.startsWith("lv") ? `/usr/bin/python3 -I -B ${join(import.meta.dirname, "fakeLvm.py")} ${world.path}/vg ${program} "$@"` : `PATH=\${PATH#*:} command ${program} "$@"`;
-    world.program(program, `[[ "$* " == *"${argument}"* ]] || { ${run}; exit; }\n${when === "after" ? run : ":"}\nkill -KILL "$VICTIM"`);
-    const killed = await world.run(["bash", "-c", 'export VICTIM=$$; exec "$@"', "run", ...argumentsOf(world, ["daily", "lv_postgres"])]);
-    expect(killed.signal).toBe("SIGKILL");
-    world.program(program, `${run}`);
-    // What it had started may have the lock still.
-    let next: Ended;
-    do next = await backup(world, ["daily", "lv_postgres", "--now", `@${NOW + 5}`]);
-    while (next.status === 75);
-    expect(next).toMatchObject({ status: 0 });
-    expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
-    const files = await archived(world);
-    expect(files).toContain(`lv_postgres-${stampOf(NOW + 5)}.tar.zst`);
-    expect(files.filter((name) => !/^lv_postgres-\w+\.tar\.zst(\.sha256)?$/.test(name))).toEqual([]);
-    expect(files.filter((name) => name.endsWith(".zst")).map((name) => `${name}.sha256`)).toEqual(files.filter((name) => name.endsWith(".sha256")));
-    expect(await backup(world, ["verify"])).toMatchObject({ status: 0 });
-  });
+  ])(
+    "killed at %s (%s it, %s), the next run cleans up and makes whole archives",
+    async ([program, when, argument], { world }) => {
+      const run = program.startsWith("lv")
+        ? `/usr/bin/python3 -I -B ${join(import.meta.dirname, "fakeLvm.py")} ${world.path}/vg ${program} "$@"`
+        : `PATH=\${PATH#*:} command ${program} "$@"`;
+      world.program(
+        program,
+        `[[ "$* " == *"${argument}"* ]] || { ${run}; exit; }\n${when === "after" ? run : ":"}\nkill -KILL "$VICTIM"`,
+      );
+      const killed = await world.run([
+        "bash",
+        "-c",
+        'export VICTIM=$$; exec "$@"',
+        "run",
+        ...argumentsOf(world, ["daily", "lv_postgres"]),
+      ]);
+      expect(killed.signal).toBe("SIGKILL");
+      world.program(program, `${run}`);
+      // What it had started may have the lock still.
+      let next: Ended;
+      do next = await backup(world, ["daily", "lv_postgres", "--now", `@${NOW + 5}`]);
+      while (next.status === 75);
+      expect(next).toMatchObject({ status: 0 });
+      expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
+      const files = await archived(world);
+      expect(files).toContain(`lv_postgres-${stampOf(NOW + 5)}.tar.zst`);
+      expect(files.filter((name) => !/^lv_postgres-\w+\.tar\.zst(\.sha256)?$/.test(name))).toEqual([]);
+      expect(files.filter((name) => name.endsWith(".zst")).map((name) => `${name}.sha256`)).toEqual(
+        files.filter((name) => name.endsWith(".sha256")),
+      );
+      expect(await backup(world, ["verify"])).toMatchObject({ status: 0 });
+    },
+  );
 
   test("takes nothing that is not its own, however it is called", async ({ world }) => {
     volume(world, "lv_postgres_kept_20200101T000000Z", "ext4", { origin: "lv_postgres", tags: "theirs" });
     volume(world, "lv_postgres_daily_20200101T000000Z", "ext4", { origin: "lv_postgres" });
     for (let day = 0; day < 20; day++) putArchive(world, `lv_postgres-${stampOf(NOW - (100 + day) * DAY)}.tar.zst`);
-    const theirs = ["lv_postgres-20200101T000000Z.tar.zst", "lv_postgres-old.tar.zst", "lv_postgres-20200101T000000Z.tar.gz", "notes", "lv_redis-20200101T000000Z.tar.zst"];
+    const theirs = [
+      "lv_postgres-20200101T000000Z.tar.zst",
+      "lv_postgres-old.tar.zst",
+      "lv_postgres-20200101T000000Z.tar.gz",
+      "notes",
+      "lv_redis-20200101T000000Z.tar.zst",
+    ];
     for (const name of theirs) world.put(join(world.warm, "daily-backups", name));
     world.put(join(world.warm, "daily-backups/lv_redis-20200101T000000Z.tar.zst.sha256"));
     expect(await backup(world, ["cleanup"], { COLD_MOUNT: "", COLD_ROOT: "" })).toMatchObject({ status: 0 });
     expect(volumes(world)).toHaveLength(4);
     expect(await archived(world)).toEqual(expect.arrayContaining(theirs));
-    expect((await archived(world)).filter((name) => name.startsWith("lv_postgres-2026") && name.endsWith(".zst"))).toHaveLength(7);
+    expect(
+      (await archived(world)).filter((name) => name.startsWith("lv_postgres-2026") && name.endsWith(".zst")),
+    ).toHaveLength(7);
   });
 
   test("cleanup keeps the first archive of each week for the cold tier, where there is one", async ({ world }) => {
     for (let day = 0; day < 28; day++) putArchive(world, `lv_kafka-${stampOf(NOW - day * DAY)}.tar.zst`);
-    expect(await backup(world, ["cleanup", "--dry-run"])).toMatchObject({ status: 0, stdout: text("would have deleted") });
+    expect(await backup(world, ["cleanup", "--dry-run"])).toMatchObject({
+      status: 0,
+      stdout: text("would have deleted"),
+    });
     expect(await archived(world)).toHaveLength(56);
     expect(await backup(world, ["cleanup"])).toMatchObject({ status: 0 });
-    const kept = (await archived(world)).filter((name) => name.endsWith(".zst")).map((name) => Math.round((NOW - Date.parse(name.replace(/^.*-(\d{4})(\d\d)(\d\d)T.*$/, "$1-$2-$3T12:00:00Z")) / 1000) / DAY));
+    const kept = (await archived(world))
+      .filter((name) => name.endsWith(".zst"))
+      .map((name) =>
+        Math.round((NOW - Date.parse(name.replace(/^.*-(\d{4})(\d\d)(\d\d)T.*$/, "$1-$2-$3T12:00:00Z")) / 1000) / DAY),
+      );
     expect(kept.filter((day) => day <= 7).sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     const older = kept.filter((day) => day > 7).sort((a, b) => a - b);
     expect(older.length).toBeGreaterThanOrEqual(3);
@@ -172,15 +271,33 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     volume(world, name(1), "xfs", { origin: "lv_kafka", tags: "jts-backup.kept", invalid: "1" });
     expect(await backup(world, ["create"])).toMatchObject({ status: 0 });
     expect(await backup(world, ["cleanup"])).toMatchObject({ status: 0 });
-    expect(volumes(world)).toEqual(["lv_kafka", `lv_kafka_kept_${stampOf(NOW - 6 * DAY)}`, name(0), "lv_postgres", `lv_postgres_kept_${stampOf(NOW)}`]);
+    expect(volumes(world)).toEqual([
+      "lv_kafka",
+      `lv_kafka_kept_${stampOf(NOW - 6 * DAY)}`,
+      name(0),
+      "lv_postgres",
+      `lv_postgres_kept_${stampOf(NOW)}`,
+    ]);
   });
 
   test("snapshots that were asked for stay where the clock may be wrong, full ones don't", async ({ world }) => {
     const now = Math.floor(Date.now() / 1000);
     const old = `lv_kafka_kept_${stampOf(now - 8 * DAY)}`;
-    const cleanup = () => world.run([join(SCRIPTS, "lvm-backup.sh"), "cleanup", "--settings", settings(world), "--lock", join(world.path, "lock")]);
+    const cleanup = () =>
+      world.run([
+        join(SCRIPTS, "lvm-backup.sh"),
+        "cleanup",
+        "--settings",
+        settings(world),
+        "--lock",
+        join(world.path, "lock"),
+      ]);
     volume(world, old, "xfs", { origin: "lv_kafka", tags: "jts-backup.kept" });
-    volume(world, `lv_kafka_kept_${stampOf(now - DAY)}`, "xfs", { origin: "lv_kafka", tags: "jts-backup.kept", invalid: "1" });
+    volume(world, `lv_kafka_kept_${stampOf(now - DAY)}`, "xfs", {
+      origin: "lv_kafka",
+      tags: "jts-backup.kept",
+      invalid: "1",
+    });
     expect(await cleanup()).toMatchObject({ status: 0, stderr: text(`${old} stays in this run: it is the first one`) });
     expect(volumes(world)).toEqual(["lv_kafka", old, "lv_postgres"]);
     for (const last of [now - 9 * DAY, now + DAY]) {
@@ -192,18 +309,26 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
   });
 
-  test("restores into a folder that has no files, from warm or cold, and finishes what was cut off", async ({ world }) => {
+  test("restores into a folder that has no files, from warm or cold, and finishes what was cut off", async ({
+    world,
+  }) => {
     await backup(world, ["daily"]);
     const target = join(world.hot, "back here");
     expect(await backup(world, ["restore", NAME, "--to", target])).toMatchObject({ status: 0 });
     expect(world.read(join(target, "a b/-file\nof two lines"))).toBe("content of lv_postgres");
     expect(await world.files()).toContain("hot/back here/a b/-file\nof two lines");
-    expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({ status: 1, stderr: text("has files in it") });
+    expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({
+      status: 1,
+      stderr: text("has files in it"),
+    });
     expect(world.read(join(target, "a b/-file\nof two lines"))).toBe("content of lv_postgres");
     await world.must(["bash", "-c", `mv ${world.warm}/daily-backups/lv_kafka* ${world.cold}/jts/archives/database/`]);
     // Of another archive files would stay that this one doesn't have.
     world.put(join(target, ".jts-restore-unfinished"), `${NAME}\n`);
-    expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({ status: 1, stderr: text(`an unfinished restore of ${NAME}`) });
+    expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({
+      status: 1,
+      stderr: text(`an unfinished restore of ${NAME}`),
+    });
     expect(world.read(join(target, "a b/-file\nof two lines"))).toBe("content of lv_postgres");
     world.put(join(target, ".jts-restore-unfinished"), `${KAFKA}\n`);
     expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({ status: 0 });
@@ -213,10 +338,20 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
 
   test("restores into a new volume, and never over one", async ({ world }) => {
     await backup(world, ["daily"]);
-    expect(await backup(world, ["restore", NAME, "--to-volume", "lv_kafka"])).toMatchObject({ status: 1, stderr: text("already") });
+    expect(await backup(world, ["restore", NAME, "--to-volume", "lv_kafka"])).toMatchObject({
+      status: 1,
+      stderr: text("already"),
+    });
     expect(await backup(world, ["restore", NAME, "--to-volume", "back"])).toMatchObject({ status: 0 });
-    expect(await world.must(["cat", `${world.path}/vg/back/data/a b/-file\nof two lines`])).toBe("content of lv_postgres");
-    expect(JSON.parse(await world.must(["cat", `${world.path}/vg/back/known.json`]))).toEqual({ origin: "", bytes: GIB, tags: "", type: "ext4" });
+    expect(await world.must(["cat", `${world.path}/vg/back/data/a b/-file\nof two lines`])).toBe(
+      "content of lv_postgres",
+    );
+    expect(JSON.parse(await world.must(["cat", `${world.path}/vg/back/known.json`]))).toEqual({
+      origin: "",
+      bytes: GIB,
+      tags: "",
+      type: "ext4",
+    });
     world.program("mkfs.ext4", "exit 1");
     expect(await backup(world, ["restore", NAME, "--to-volume", "again"])).toMatchObject({ status: 1 });
     expect(volumes(world)).toEqual(["back", "lv_kafka", "lv_postgres"]);
@@ -224,15 +359,24 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
 
   test("verify and restore find a damaged archive, and one without its checksum", async ({ world }) => {
     await backup(world, ["daily"]);
-    expect(await backup(world, ["verify"])).toMatchObject({ status: 0, stdout: text(`ok  ${world.warm}/daily-backups/${NAME}`) });
+    expect(await backup(world, ["verify"])).toMatchObject({
+      status: 0,
+      stdout: text(`ok  ${world.warm}/daily-backups/${NAME}`),
+    });
     writeFileSync(world.at(join(world.warm, "daily-backups", NAME)), "x", { flag: "r+" });
     rmSync(world.at(join(world.warm, "daily-backups", `${KAFKA}.sha256`)));
     const { status, stderr } = await backup(world, ["verify"]);
     expect(status).toBe(1);
     expect(stderr).toContain(`${NAME} is not what its checksum says`);
     expect(stderr).toContain(`${KAFKA} has no checksum`);
-    expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "back")])).toMatchObject({ status: 1, stderr: text("is damaged") });
-    expect(await backup(world, ["verify", `lv_kafka-${stampOf(NOW + 1)}.tar.zst`])).toMatchObject({ status: 1, stderr: text("there is no archive") });
+    expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "back")])).toMatchObject({
+      status: 1,
+      stderr: text("is damaged"),
+    });
+    expect(await backup(world, ["verify", `lv_kafka-${stampOf(NOW + 1)}.tar.zst`])).toMatchObject({
+      status: 1,
+      stderr: text("there is no archive"),
+    });
     expect(await world.files()).not.toContain("hot/back");
   });
 
@@ -240,11 +384,21 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     await backup(world, ["daily"]);
     await world.must(["bash", "-c", `cp ${world.warm}/daily-backups/lv_* ${world.cold}/jts/archives/database/`]);
     writeFileSync(world.at(join(world.warm, "daily-backups", NAME)), "x", { flag: "r+" });
-    expect(await backup(world, ["verify", NAME])).toMatchObject({ status: 1, stdout: `ok  ${world.cold}/jts/archives/database/${NAME}\n`, stderr: text("is damaged") });
-    expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "back")])).toMatchObject({ status: 0, stderr: text(`restored ${world.cold}/jts/archives/database/${NAME}`) });
+    expect(await backup(world, ["verify", NAME])).toMatchObject({
+      status: 1,
+      stdout: `ok  ${world.cold}/jts/archives/database/${NAME}\n`,
+      stderr: text("is damaged"),
+    });
+    expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "back")])).toMatchObject({
+      status: 0,
+      stderr: text(`restored ${world.cold}/jts/archives/database/${NAME}`),
+    });
     expect(world.read(join(world.hot, "back/a b/-file\nof two lines"))).toBe("content of lv_postgres");
     writeFileSync(world.at(join(world.cold, "jts/archives/database", NAME)), "x", { flag: "r+" });
-    expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "again")])).toMatchObject({ status: 1, stderr: text(`no copy of ${NAME} is good`) });
+    expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "again")])).toMatchObject({
+      status: 1,
+      stderr: text(`no copy of ${NAME} is good`),
+    });
   });
 
   test("list tells archives and snapshots, as text and as JSON", async ({ world }) => {
@@ -253,18 +407,41 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     putArchive(world, "lv_kafka-20260101T000000Z.tar.zst", join(world.cold, "jts/archives/database"));
     const { status, stdout } = await backup(world, ["list", "--json"]);
     expect(status).toBe(0);
-    const { archives, snapshots } = JSON.parse(stdout) as { archives: { name: string; tier: string; volume: string; hasChecksum: boolean }[]; snapshots: unknown[] };
-    expect(archives.map(({ name, tier, volume, hasChecksum }) => [name, tier, volume, hasChecksum])).toEqual([["lv_kafka-20260101T000000Z.tar.zst", "cold", "lv_kafka", true], [KAFKA, "warm", "lv_kafka", true], [NAME, "warm", "lv_postgres", true]]);
-    expect(snapshots).toEqual([{ name: `lv_kafka_kept_${stampOf(NOW)}`, volume: "lv_kafka", bytes: 2 * 2 ** 20, fillPercent: 0.01, invalid: false }]);
+    const { archives, snapshots } = JSON.parse(stdout) as {
+      archives: { name: string; tier: string; volume: string; hasChecksum: boolean }[];
+      snapshots: unknown[];
+    };
+    expect(archives.map(({ name, tier, volume, hasChecksum }) => [name, tier, volume, hasChecksum])).toEqual([
+      ["lv_kafka-20260101T000000Z.tar.zst", "cold", "lv_kafka", true],
+      [KAFKA, "warm", "lv_kafka", true],
+      [NAME, "warm", "lv_postgres", true],
+    ]);
+    expect(snapshots).toEqual([
+      {
+        name: `lv_kafka_kept_${stampOf(NOW)}`,
+        volume: "lv_kafka",
+        bytes: 2 * 2 ** 20,
+        fillPercent: 0.01,
+        invalid: false,
+      },
+    ]);
     expect((await backup(world, ["list"])).stdout).toContain(`archive   warm  ${NAME}`);
     await world.must(["umount", world.cold]);
-    expect(await backup(world, ["list"])).toMatchObject({ status: 1, stderr: text("cold is not looked at: nothing is mounted") });
+    expect(await backup(world, ["list"])).toMatchObject({
+      status: 1,
+      stderr: text("cold is not looked at: nothing is mounted"),
+    });
   });
 
   test("a dry run says what it would do, and changes nothing", async ({ world }) => {
     await backup(world, ["create"]);
     const before = [await world.describe(), volumes(world)];
-    expect(await backup(world, ["all", "--dry-run", "--now", `@${NOW + 9 * DAY}`])).toMatchObject({ status: 0, stdout: expect.stringMatching(/would make the snapshot[^]*would archive[^]*would have removed the snapshot/) as string });
+    expect(await backup(world, ["all", "--dry-run", "--now", `@${NOW + 9 * DAY}`])).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(
+        /would make the snapshot[^]*would archive[^]*would have removed the snapshot/,
+      ) as string,
+    });
     expect([await world.describe(), volumes(world)]).toEqual(before);
   });
 
@@ -288,9 +465,16 @@ describe("retention over a year", { timeout: 180_000 }, () => {
           set -- "$1" "$2" "$3" *.zst; shift 0; echo $(($# - 3))
         done`;
       const days = Array.from({ length: 365 }, (_, day) => Math.round(clock(day)));
-      const { status, stdout, stderr } = spawnSync("bash", ["-c", program, "year", join(SCRIPTS, "lib/tiers.sh"), folder, weekly ? "weekly" : ""], { input: `${days.join("\n")}\n`, encoding: "utf8" });
+      const { status, stdout, stderr } = spawnSync(
+        "bash",
+        ["-c", program, "year", join(SCRIPTS, "lib/tiers.sh"), folder, weekly ? "weekly" : ""],
+        { input: `${days.join("\n")}\n`, encoding: "utf8" },
+      );
       expect([stderr, status], stdout).toEqual(["", 0]);
-      return { counts: stdout.trim().split("\n").map(Number), left: readdirSync(folder).filter((name) => name.endsWith(".zst")) };
+      return {
+        counts: stdout.trim().split("\n").map(Number),
+        left: readdirSync(folder).filter((name) => name.endsWith(".zst")),
+      };
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -304,7 +488,11 @@ describe("retention over a year", { timeout: 180_000 }, () => {
   });
 
   it("never falls below seven when the clock jumps far ahead, or back, and never deletes the newest", () => {
-    const { counts } = liveThrough((day) => NOW + day * DAY + (day >= 100 && day < 103 ? 3650 * DAY : 0) - (day >= 200 ? 40 * DAY : 0) + (day % 7) * 60, false);
+    const { counts } = liveThrough(
+      (day) =>
+        NOW + day * DAY + (day >= 100 && day < 103 ? 3650 * DAY : 0) - (day >= 200 ? 40 * DAY : 0) + (day % 7) * 60,
+      false,
+    );
     expect(Math.min(...counts.slice(7))).toBeGreaterThanOrEqual(7);
     // Those of the years to come stay until then; the rest goes.
     expect(counts.at(-1)).toBeLessThan(20);

@@ -39,9 +39,14 @@ os.symlink("large", os.path.join(root, b"link")); os.symlink("/etc", os.path.joi
 `;
 
 describe.skipIf(!IS_ROOT).concurrent("move-aged-files (needs root for mounts)", { timeout: 120_000 }, () => {
-  test("moves an old file with its folders, owners, modes, times, extended attributes and ACLs, and leaves a young one", async ({ world }) => {
+  test("moves an old file with its folders, owners, modes, times, extended attributes and ACLs, and leaves a young one", async ({
+    world,
+  }) => {
     await world.python(NASTY_TREE, join(world.hot, "service"));
-    await world.python("import os, sys; os.chown(sys.argv[1], 70, 71); os.chmod(sys.argv[1], 0o2750)", join(world.hot, "service/many"));
+    await world.python(
+      "import os, sys; os.chown(sys.argv[1], 70, 71); os.chmod(sys.argv[1], 0o2750)",
+      join(world.hot, "service/many"),
+    );
     const before = await world.describe();
     expect(await world.move()).toMatchObject({ status: 0 });
     const after = await world.describe();
@@ -50,7 +55,9 @@ describe.skipIf(!IS_ROOT).concurrent("move-aged-files (needs root for mounts)", 
       expect(after[`warm/logs/${path}`]).toMatchObject(was);
       expect(after[`hot/${path}`]).toBeUndefined();
     }
-    expect(Object.keys(after["warm/logs/service/marked"]!.xattrs)).toEqual(expect.arrayContaining(["trusted.note", "system.posix_acl_access"]));
+    expect(Object.keys(after["warm/logs/service/marked"]!.xattrs)).toEqual(
+      expect.arrayContaining(["trusted.note", "system.posix_acl_access"]),
+    );
     expect(after["warm/logs/service/many"]).toMatchObject({ uid: 70, gid: 71, mode: 0o2750 });
     expect(after["hot/service/young"]).toEqual(before["hot/service/young"]);
   });
@@ -64,7 +71,9 @@ describe.skipIf(!IS_ROOT).concurrent("move-aged-files (needs root for mounts)", 
     expect(moved!.allocatedBytes).toBeLessThan(100_000);
   });
 
-  test("moves names with spaces, newlines, leading dashes, quotes and bytes that are no UTF-8, up to the longest", async ({ world }) => {
+  test("moves names with spaces, newlines, leading dashes, quotes and bytes that are no UTF-8, up to the longest", async ({
+    world,
+  }) => {
     await world.python(NASTY_TREE, world.hot);
     const before = await world.describe();
     expect(await world.move("--compress", "--pattern", "*")).toMatchObject({ status: 0 });
@@ -79,7 +88,9 @@ describe.skipIf(!IS_ROOT).concurrent("move-aged-files (needs root for mounts)", 
     }
   });
 
-  test("compresses with --compress, except what is compressed already, and the content comes back the same", async ({ world }) => {
+  test("compresses with --compress, except what is compressed already, and the content comes back the same", async ({
+    world,
+  }) => {
     const text = "the same line again and again\n".repeat(50_000);
     world.put(join(world.hot, "app.log"), text);
     world.put(join(world.hot, "app.log.1.gz"), "as it is");
@@ -93,12 +104,20 @@ describe.skipIf(!IS_ROOT).concurrent("move-aged-files (needs root for mounts)", 
     const sources = ["postgresql/logs", "kafka/logs"].map((source) => join(world.hot, source));
     for (const source of sources) world.put(join(source, "app.log"));
     world.put(join(world.hot, "elsewhere/app.log"));
-    expect(await world.move(...sources.flatMap((source) => ["--source", source]), "--relative-to", world.hot)).toMatchObject({ status: 0 });
-    expect(await world.files()).toEqual(["hot/elsewhere/app.log", "warm/logs/kafka/logs/app.log", "warm/logs/postgresql/logs/app.log"]);
+    expect(
+      await world.move(...sources.flatMap((source) => ["--source", source]), "--relative-to", world.hot),
+    ).toMatchObject({ status: 0 });
+    expect(await world.files()).toEqual([
+      "hot/elsewhere/app.log",
+      "warm/logs/kafka/logs/app.log",
+      "warm/logs/postgresql/logs/app.log",
+    ]);
     expect(world.read(join(world.warm, "logs/kafka/logs/app.log"))).toBe(join(world.hot, "kafka/logs/app.log"));
   });
 
-  test("leaves and counts what is open, for writing, for reading or mapped, and links, pipes and hard-linked files", async ({ world }) => {
+  test("leaves and counts what is open, for writing, for reading or mapped, and links, pipes and hard-linked files", async ({
+    world,
+  }) => {
     await world.python(NASTY_TREE, world.hot);
     for (const name of ["written", "read", "mapped"]) world.put(join(world.hot, name));
     const holder = `import mmap, os, sys
@@ -115,7 +134,17 @@ import time; time.sleep(60)`;
     expect(skipped).toEqual({ open: 3, "hard-linked": 2, "symbolic links": 2, "special files": 1, "too young": 1 });
     expect(failed).toEqual([]);
     const left = (await world.files()).filter((path) => path.startsWith("hot/"));
-    expect(left).toEqual(["hot/hard-linked", "hot/hard-linked again", "hot/link", "hot/link to a folder", "hot/mapped", "hot/pipe", "hot/read", "hot/written", "hot/young"]);
+    expect(left).toEqual([
+      "hot/hard-linked",
+      "hot/hard-linked again",
+      "hot/link",
+      "hot/link to a folder",
+      "hot/mapped",
+      "hot/pipe",
+      "hot/read",
+      "hot/written",
+      "hot/young",
+    ]);
   });
 
   test("moves only files that --pattern matches", async ({ world }) => {
@@ -125,26 +154,34 @@ import time; time.sleep(60)`;
     expect(await world.files()).toEqual(["hot/a.db", "warm/logs/a.log"]);
   });
 
-  test.for([[], ["--compress"]])("finishes a move that got as far as the copy's name %j", async (options, { world }) => {
-    const source = world.put(join(world.hot, "app.log"), "the same");
-    await world.move(...options);
-    const moved = await world.describe();
-    world.put(source, "the same");
-    expect(await world.move(...options)).toMatchObject({ status: 0 });
-    expect(await world.describe()).toEqual(moved);
-  });
+  test.for([[], ["--compress"]])(
+    "finishes a move that got as far as the copy's name %j",
+    async (options, { world }) => {
+      const source = world.put(join(world.hot, "app.log"), "the same");
+      await world.move(...options);
+      const moved = await world.describe();
+      world.put(source, "the same");
+      expect(await world.move(...options)).toMatchObject({ status: 0 });
+      expect(await world.describe()).toEqual(moved);
+    },
+  );
 
-  test.for([[], ["--compress"]])("keeps both where the destination has a different file of that name, and tells so %j", async (options, { world }) => {
-    world.put(join(world.hot, "app.log"), "new content");
-    world.put(join(world.warm, `logs/app.log${options.length > 0 ? ".zst" : ""}`), "old content");
-    const before = await world.describe();
-    const { status, stderr } = await world.move(...options);
-    expect(status).toBe(1);
-    expect(stderr).toContain("the destination has a different file of this name");
-    expect(await world.describe()).toEqual(before);
-  });
+  test.for([[], ["--compress"]])(
+    "keeps both where the destination has a different file of that name, and tells so %j",
+    async (options, { world }) => {
+      world.put(join(world.hot, "app.log"), "new content");
+      world.put(join(world.warm, `logs/app.log${options.length > 0 ? ".zst" : ""}`), "old content");
+      const before = await world.describe();
+      const { status, stderr } = await world.move(...options);
+      expect(status).toBe(1);
+      expect(stderr).toContain("the destination has a different file of this name");
+      expect(await world.describe()).toEqual(before);
+    },
+  );
 
-  test("never takes a link at the destination for the file, nor writes through a linked folder there", async ({ world }) => {
+  test("never takes a link at the destination for the file, nor writes through a linked folder there", async ({
+    world,
+  }) => {
     world.put(join(world.hot, "app.log"), "content");
     world.put(join(world.hot, "folder/app.log"), "content");
     world.put(join(world.cold, "target/app.log"), "content");
@@ -159,30 +196,44 @@ import time; time.sleep(60)`;
   test("follows no linked folder at the source", async ({ world }) => {
     world.put(join(world.cold, "secret/file"));
     symlinkSync(join(world.cold, "secret"), world.at(join(world.hot, "logs")));
-    expect(await world.move("--source", join(world.hot, "logs"), "--relative-to", world.hot)).toMatchObject({ status: 1 });
+    expect(await world.move("--source", join(world.hot, "logs"), "--relative-to", world.hot)).toMatchObject({
+      status: 1,
+    });
     expect(await world.move()).toMatchObject({ status: 0 });
     expect(await world.files()).toEqual(["cold/secret/file", "hot/logs"]);
   });
 
-  test("refuses a destination that is no mount, shows the root disk, or is hidden by another mount", async ({ world }) => {
+  test("refuses a destination that is no mount, shows the root disk, or is hidden by another mount", async ({
+    world,
+  }) => {
     world.put(join(world.hot, "app.log"));
     const before = await world.describe();
     const plain = join(world.path, "plain");
     mkdirSync(plain);
     const destination = ["--destination", plain, "--destination-mount", plain];
-    expect(await world.move(...destination)).toMatchObject({ status: 1, stderr: expect.stringContaining(`nothing is mounted at ${plain}`) as string });
+    expect(await world.move(...destination)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`nothing is mounted at ${plain}`) as string,
+    });
     await world.must(["mount", "--bind", plain, plain]);
-    expect(await world.move(...destination)).toMatchObject({ status: 1, stderr: expect.stringContaining(`nothing is mounted at ${plain}`) as string });
+    expect(await world.move(...destination)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`nothing is mounted at ${plain}`) as string,
+    });
     await world.must(["umount", plain]);
     await world.must(["mount", "-t", "tmpfs", "around", plain]);
     await world.must(["mount", "--mkdir", "--bind", world.programs, join(plain, "disk")]);
-    expect(await world.move("--destination", join(plain, "disk"), "--destination-mount", join(plain, "disk"))).toMatchObject({ status: 1, stderr: expect.stringContaining("shows the root filesystem") as string });
+    expect(
+      await world.move("--destination", join(plain, "disk"), "--destination-mount", join(plain, "disk")),
+    ).toMatchObject({ status: 1, stderr: expect.stringContaining("shows the root filesystem") as string });
     await world.must(["umount", join(plain, "disk"), plain]);
     mkdirSync(join(plain, "mount"));
     await world.must(["mount", "-t", "tmpfs", "below", join(plain, "mount")]);
     await world.must(["mount", "-t", "tmpfs", "above", plain]);
     mkdirSync(world.at(join(plain, "mount")));
-    expect(await world.move("--destination", join(plain, "mount"), "--destination-mount", join(plain, "mount"))).toMatchObject({ status: 1, stderr: expect.stringContaining("hidden by another mount") as string });
+    expect(
+      await world.move("--destination", join(plain, "mount"), "--destination-mount", join(plain, "mount")),
+    ).toMatchObject({ status: 1, stderr: expect.stringContaining("hidden by another mount") as string });
     expect(readdirSync(world.at(join(plain, "mount")))).toEqual([]);
     expect(await world.describe()).toEqual(before);
   });
@@ -206,7 +257,10 @@ import time; time.sleep(60)`;
   test("refuses a source that is not on --source-mount, as when its filesystem is not mounted", async ({ world }) => {
     world.put(join(world.hot, "folder/file"));
     expect(await world.move("--source-mount", join(world.hot, "folder"))).toMatchObject({ status: 1 });
-    expect(await world.move("--source-mount", world.cold)).toMatchObject({ status: 1, stderr: expect.stringContaining("is not on the filesystem") as string });
+    expect(await world.move("--source-mount", world.cold)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("is not on the filesystem") as string,
+    });
     expect(await world.files()).toEqual(["hot/folder/file"]);
     expect(await world.move("--source-mount", world.hot)).toMatchObject({ status: 0 });
   });
@@ -217,15 +271,26 @@ import time; time.sleep(60)`;
     const before = await world.describe();
     expect(await world.move()).toMatchObject({ status: 0 });
     const { status, stderr } = await world.move("--source", join(world.hot, "service"), "--relative-to", world.hot);
-    expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining("is its filesystem mounted?") as string });
+    expect({ status, stderr }).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("is its filesystem mounted?") as string,
+    });
     expect(await world.describe()).toEqual(before);
   });
 
   test("never takes a file for its own copy, where source and destination show the same folder", async ({ world }) => {
     world.put(join(world.warm, "data/file"));
     await world.must(["mount", "--bind", join(world.warm, "data"), world.hot]);
-    const { status, stderr } = await world.move("--destination", join(world.warm, "data"), "--destination-mount", world.warm);
-    expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining("are the same file") as string });
+    const { status, stderr } = await world.move(
+      "--destination",
+      join(world.warm, "data"),
+      "--destination-mount",
+      world.warm,
+    );
+    expect({ status, stderr }).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("are the same file") as string,
+    });
     expect(await world.files()).toContain("warm/data/file");
   });
 
@@ -234,9 +299,15 @@ import time; time.sleep(60)`;
     small.put(join(small.hot, "a"), randomBytes(3 * 2 ** 20));
     small.put(join(small.hot, "compressible"), "x".repeat(3 * 2 ** 20));
     const before = await small.describe();
-    expect(await small.move()).toMatchObject({ status: 1, stderr: expect.stringContaining("there is no room for it") as string });
+    expect(await small.move()).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("there is no room for it") as string,
+    });
     expect(await small.files()).toEqual(["hot/a", "hot/compressible"]);
-    expect(await small.move("--compress")).toMatchObject({ status: 1, stderr: expect.stringContaining("is the destination full?") as string });
+    expect(await small.move("--compress")).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("is the destination full?") as string,
+    });
     expect(await small.files()).toEqual(["hot/a", "warm/logs/compressible.zst"]);
     expect((await small.describe())["hot/a"]).toEqual(before["hot/a"]);
   });
@@ -252,19 +323,28 @@ import time; time.sleep(60)`;
   });
 
   test("moves many small files together, and leaves those alone that something is in the way of", async ({ world }) => {
-    for (let number = 0; number < 400; number++) world.put(join(world.hot, `folder ${number % 3}/${number}.log`), `log ${number}`);
+    for (let number = 0; number < 400; number++)
+      world.put(join(world.hot, `folder ${number % 3}/${number}.log`), `log ${number}`);
     world.put(join(world.warm, "logs/folder 0/0.log"), "another");
     // Both would be 1.log.zst; neither is overwritten.
     world.put(join(world.hot, "folder 1/1.log.zst"), "no zstd");
     const { status, stdout } = await world.move("--json", "--compress");
     expect(status).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({ moved: { files: 400 }, failed: [{ path: join(world.hot, "folder 1/1.log.zst"), reason: text("another file of this name came up") }] });
+    expect(JSON.parse(stdout)).toMatchObject({
+      moved: { files: 400 },
+      failed: [{ path: join(world.hot, "folder 1/1.log.zst"), reason: text("another file of this name came up") }],
+    });
     const after = await world.describe();
-    for (let number = 0; number < 400; number++) expect(after[`warm/logs/folder ${number % 3}/${number}.log.zst`]).toMatchObject({ contentSha256: createHash("sha256").update(`log ${number}`).digest("hex") });
+    for (let number = 0; number < 400; number++)
+      expect(after[`warm/logs/folder ${number % 3}/${number}.log.zst`]).toMatchObject({
+        contentSha256: createHash("sha256").update(`log ${number}`).digest("hex"),
+      });
     expect((await world.files()).filter((path) => path.startsWith("hot/"))).toEqual(["hot/folder 1/1.log.zst"]);
   });
 
-  test("keeps the source where something else is mounted at the destination meanwhile, and writes nothing there", async ({ world }) => {
+  test("keeps the source where something else is mounted at the destination meanwhile, and writes nothing there", async ({
+    world,
+  }) => {
     world.put(join(world.hot, "app.log"), "content");
     world.program("zstd", `[[ $* == *--decompress* ]] || mount -t tmpfs other ${world.warm}\nexec /usr/bin/zstd "$@"`);
     expect(await world.move("--compress")).toMatchObject({ status: 1, stderr: text("something else was mounted") });
@@ -275,7 +355,11 @@ import time; time.sleep(60)`;
 
   test("takes its copy back where the file changes after the copy got its name", async ({ world }) => {
     const result = await world.must(["/usr/bin/python3", "-B", HARNESS, "change-after-link", world.path]);
-    expect(JSON.parse(result.trimEnd().split("\n").at(-1)!)).toEqual({ status: 0, files: ["hot/service/app.log"], intact: true });
+    expect(JSON.parse(result.trimEnd().split("\n").at(-1)!)).toEqual({
+      status: 0,
+      files: ["hot/service/app.log"],
+      intact: true,
+    });
   });
 
   test("keeps the source where the copy reads back differently", async ({ world }) => {
@@ -291,19 +375,31 @@ import time; time.sleep(60)`;
     const before = await world.describe();
     const { status, stdout, stderr } = await world.move("--dry-run");
     expect(status).toBe(1);
-    expect(stderr).toContain(`would move '${world.hot}/service/app.log' to '${world.warm}/logs/service/app.log' (7 bytes)`);
+    expect(stderr).toContain(
+      `would move '${world.hot}/service/app.log' to '${world.warm}/logs/service/app.log' (7 bytes)`,
+    );
     expect(stderr).toContain("the destination has a different file of this name");
     expect(stdout).toContain("would move 1 files of 7 bytes");
     expect(await world.describe()).toEqual(before);
   });
 
   test("removes what killed runs left at the destination, and nothing that only looks like it", async ({ world }) => {
-    for (const name of [".jts-moving-0123456789abcdef", "deep/.jts-moving-fedcba9876543210", ".jts-moving-notes", ".jts-moving-0123456789abcdef.txt"]) world.put(join(world.warm, "logs", name));
+    for (const name of [
+      ".jts-moving-0123456789abcdef",
+      "deep/.jts-moving-fedcba9876543210",
+      ".jts-moving-notes",
+      ".jts-moving-0123456789abcdef.txt",
+    ])
+      world.put(join(world.warm, "logs", name));
     mkdirSync(world.at(join(world.warm, "logs/.jts-moving-00000000000000aa")));
     world.put(join(world.warm, ".jts-moving-0123456789abcdef"));
     const { stdout } = await world.move("--json");
     expect(JSON.parse(stdout)).toMatchObject({ unfinishedCopiesRemoved: 3 });
-    expect(await world.files()).toEqual(["warm/.jts-moving-0123456789abcdef", "warm/logs/.jts-moving-0123456789abcdef.txt", "warm/logs/.jts-moving-notes"]);
+    expect(await world.files()).toEqual([
+      "warm/.jts-moving-0123456789abcdef",
+      "warm/logs/.jts-moving-0123456789abcdef.txt",
+      "warm/logs/.jts-moving-notes",
+    ]);
     expect(await world.describe()).not.toHaveProperty(["warm/logs/.jts-moving-00000000000000aa"]);
   });
 
@@ -312,7 +408,10 @@ import time; time.sleep(60)`;
     const before = await world.describe();
     expect(await world.move("--keep")).toMatchObject({ status: 0, stdout: text("moved 1 files") });
     const after = await world.describe();
-    expect(after).toMatchObject({ "hot/a/model": before["hot/a/model"], "warm/logs/a/model": { sha256: before["hot/a/model"]!.sha256, mtime: before["hot/a/model"]!.mtime } });
+    expect(after).toMatchObject({
+      "hot/a/model": before["hot/a/model"],
+      "warm/logs/a/model": { sha256: before["hot/a/model"]!.sha256, mtime: before["hot/a/model"]!.mtime },
+    });
     const { stdout } = await world.move("--keep", "--json");
     expect(JSON.parse(stdout)).toMatchObject({ moved: { files: 0 }, skipped: { "copied already": 1 } });
   });
@@ -331,7 +430,10 @@ import time; time.sleep(60)`;
     const move = async (name: string) => {
       world.put(join(world.hot, name));
       expect(await world.move("--journal", journal)).toMatchObject({ status: 0 });
-      return readFileSync(journal, "utf8").split("\n").slice(0, -1).map((line) => (JSON.parse(line) as { from: string }).from.slice(world.hot.length + 1));
+      return readFileSync(journal, "utf8")
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => (JSON.parse(line) as { from: string }).from.slice(world.hot.length + 1));
     };
     expect(await move("first")).toEqual(["first"]);
     expect(statSync(journal).mode & 0o777).toBe(0o600);
@@ -351,12 +453,18 @@ import time; time.sleep(60)`;
     writeFileSync(join(world.path, "theirs"), "theirs");
     symlinkSync(join(world.path, "theirs"), join(world.path, "state/moves.jsonl"));
     const { status, stderr } = await world.move("--journal", join(world.path, "state/moves.jsonl"));
-    expect({ status, told: stderr.match(/moves go on without the journal/g) }).toEqual({ status: 0, told: ["moves go on without the journal"] });
+    expect({ status, told: stderr.match(/moves go on without the journal/g) }).toEqual({
+      status: 0,
+      told: ["moves go on without the journal"],
+    });
     expect(readFileSync(join(world.path, "theirs"), "utf8")).toBe("theirs");
     world.put(join(world.hot, "c"));
     await world.must(["mount", "--mkdir", "-t", "tmpfs", "-o", "size=4k", "tiny", join(world.path, "tiny")]);
     await world.must(["dd", "status=none", "if=/dev/zero", `of=${world.path}/tiny/filler`, "bs=4096", "count=1"]);
-    expect(await world.move("--journal", join(world.path, "tiny/moves.jsonl"))).toMatchObject({ status: 0, stderr: text("moves go on without the journal") });
+    expect(await world.move("--journal", join(world.path, "tiny/moves.jsonl"))).toMatchObject({
+      status: 0,
+      stderr: text("moves go on without the journal"),
+    });
     expect(await world.files()).toEqual(["warm/logs/a", "warm/logs/b", "warm/logs/c"]);
   });
 
@@ -365,7 +473,9 @@ import time; time.sleep(60)`;
     expect(await world.run(["flock", world.lock, ...world.moveArguments()])).toMatchObject({ status: 75 });
     expect(await world.files()).toEqual(["hot/app.log"]);
     const inherited = `exec 9<>"$1"; flock 9; shift; exec "$@" --lock-descriptor 9`;
-    expect(await world.run(["bash", "-c", inherited, "locked", world.lock, ...world.moveArguments()])).toMatchObject({ status: 0 });
+    expect(await world.run(["bash", "-c", inherited, "locked", world.lock, ...world.moveArguments()])).toMatchObject({
+      status: 0,
+    });
   });
 
   test("ends as killed when nothing moves on for --stall-seconds, and the next run finishes", async ({ world }) => {
@@ -384,29 +494,53 @@ import time; time.sleep(60)`;
     ["a negative age", ["--older-than-days", "-1"]],
     ["an age that is no number", ["--older-than-days", "nan"]],
     ["a destination outside its mount", ["--destination", "/tmp/x", "--destination-mount", "/tmp/y"]],
-    ["a source inside the destination", ["--source", "/tmp/y/z", "--destination", "/tmp/y", "--destination-mount", "/tmp/y"]],
+    [
+      "a source inside the destination",
+      ["--source", "/tmp/y/z", "--destination", "/tmp/y", "--destination-mount", "/tmp/y"],
+    ],
     ["several sources whose files could collide", ["--source", "/tmp/a", "--source", "/tmp/b"]],
     ["an unknown option", ["--delete"]],
   ])("refuses %s, exit 2", async ([, options], { world }) => {
     expect(await world.move(...options)).toMatchObject({ status: 2 });
   });
 
-  test("killed at any line that it executes, the next run has the file on one tier, once and whole", async ({ world }) => {
+  test("killed at any line that it executes, the next run has the file on one tier, once and whole", async ({
+    world,
+  }) => {
     await world.must(["/usr/bin/python3", "-B", HARNESS, "kill-at-lines", world.path, "17"]);
   });
 
-  test.for([[], ["--full"]])("killed at seeded moments over a nasty tree %j, every original is on exactly one tier or untouched, and none on the root disk", { timeout: 60_000 + KILLS * 2000 }, async (options) => {
-    await using tiers = await World.make({ warmBytes: 32 * 2 ** 20 });
-    const state = join(tiers.path, "state");
-    mkdirSync(state);
-    const told = await tiers.must(["/usr/bin/python3", "-B", TORTURE, MOVER[3], tiers.hot, tiers.warm, state, "--kills", String(KILLS), ...options]);
-    // The figures of docs/reliability.md.
-    if (process.env.JTS_STORAGE_KILLS !== undefined) console.log(told.trim());
-    const { losses, kills, killsWhileFull } = JSON.parse(told) as { losses: string[]; kills: number; killsWhileFull: number };
-    expect(losses).toEqual([]);
-    expect(kills).toBeGreaterThanOrEqual(KILLS);
-    if (options.length > 0) expect(killsWhileFull).toBeGreaterThan(0);
-    // Outside of the world's namespace its mount points show the disk below them.
-    for (const point of [tiers.hot, tiers.warm]) expect(readdirSync(point)).toEqual([]);
-  });
+  test.for([[], ["--full"]])(
+    "killed at seeded moments over a nasty tree %j, every original is on exactly one tier or untouched, and none on the root disk",
+    { timeout: 60_000 + KILLS * 2000 },
+    async (options) => {
+      await using tiers = await World.make({ warmBytes: 32 * 2 ** 20 });
+      const state = join(tiers.path, "state");
+      mkdirSync(state);
+      const told = await tiers.must([
+        "/usr/bin/python3",
+        "-B",
+        TORTURE,
+        MOVER[3],
+        tiers.hot,
+        tiers.warm,
+        state,
+        "--kills",
+        String(KILLS),
+        ...options,
+      ]);
+      // The figures of docs/reliability.md.
+      if (process.env.JTS_STORAGE_KILLS !== undefined) console.log(told.trim());
+      const { losses, kills, killsWhileFull } = JSON.parse(told) as {
+        losses: string[];
+        kills: number;
+        killsWhileFull: number;
+      };
+      expect(losses).toEqual([]);
+      expect(kills).toBeGreaterThanOrEqual(KILLS);
+      if (options.length > 0) expect(killsWhileFull).toBeGreaterThan(0);
+      // Outside of the world's namespace its mount points show the disk below them.
+      for (const point of [tiers.hot, tiers.warm]) expect(readdirSync(point)).toEqual([]);
+    },
+  );
 });

@@ -11,7 +11,8 @@ const STAMP = stampOf(NOW);
 
 const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
-    for (const folder of ["archives/configs", "archives/database", "development/notebooks"]) mkdirSync(world.at(join(world.cold, "jts", folder)), { recursive: true });
+    for (const folder of ["archives/configs", "archives/database", "development/notebooks"])
+      mkdirSync(world.at(join(world.cold, "jts", folder)), { recursive: true });
     world.program("uname", "echo trading");
     // The fstab of this world, instead of this machine's.
     world.put(join(world.path, "fstab"), `# comment\n/dev/vg_jts/lv_x ${world.hot}/not\\040mounted ext4 noatime 0 2\n`);
@@ -20,9 +21,25 @@ const test = plain.extend<{ readonly world: World }>({
   },
 });
 
-const archive = (world: World, action: string, values: Readonly<Record<string, string>> = {}, ...options: string[]): Promise<Ended> =>
-  world.run([join(SCRIPTS, "nas-archival.sh"), action, "--settings", world.settings(values), "--lock", world.lock, "--now", `@${NOW}`, ...options]);
-const cold = async (world: World) => (await world.files()).filter((path) => path.startsWith("cold/jts/")).map((path) => path.slice("cold/jts/".length));
+const archive = (
+  world: World,
+  action: string,
+  values: Readonly<Record<string, string>> = {},
+  ...options: string[]
+): Promise<Ended> =>
+  world.run([
+    join(SCRIPTS, "nas-archival.sh"),
+    action,
+    "--settings",
+    world.settings(values),
+    "--lock",
+    world.lock,
+    "--now",
+    `@${NOW}`,
+    ...options,
+  ]);
+const cold = async (world: World) =>
+  (await world.files()).filter((path) => path.startsWith("cold/jts/")).map((path) => path.slice("cold/jts/".length));
 
 /** PostgreSQL's tools, as far as they are called: each dump is the name of its database. */
 function postgres(world: World, ...databases: string[]) {
@@ -38,11 +55,18 @@ function postgres(world: World, ...databases: string[]) {
 const RECORDED = ['{"database":"od d","table":"dt","id":"202608"}', '{"database":"od d","table":"t`1","id":"202609"}'];
 
 describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", { timeout: 180_000 }, () => {
-  test.for([[], ["config"], ["configs", "postgresql"], ["configs", "--force"], ["configs", "--now", "never"]])("refuses the arguments %j, exit 2", async (options, { world }) => {
-    expect(await world.run([join(SCRIPTS, "nas-archival.sh"), ...options, "--settings", world.settings()])).toMatchObject({ status: 2 });
-  });
+  test.for([[], ["config"], ["configs", "postgresql"], ["configs", "--force"], ["configs", "--now", "never"]])(
+    "refuses the arguments %j, exit 2",
+    async (options, { world }) => {
+      expect(
+        await world.run([join(SCRIPTS, "nas-archival.sh"), ...options, "--settings", world.settings()]),
+      ).toMatchObject({ status: 2 });
+    },
+  );
 
-  test("configs archives fstab, LVM's metadata and what the disks are, with a checksum, for root alone", async ({ world }) => {
+  test("configs archives fstab, LVM's metadata and what the disks are, with a checksum, for root alone", async ({
+    world,
+  }) => {
     world.program("vgcfgbackup", 'echo metadata >"$3"');
     world.program("lsblk", "echo '{}'");
     expect(await archive(world, "configs", { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status: 0 });
@@ -50,29 +74,49 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     expect(await cold(world)).toEqual([name, `${name}.sha256`]);
     const path = join(world.cold, "jts", name);
     await world.must(["bash", "-c", `cd ${world.cold}/jts/archives/configs && sha256sum --check --strict *.sha256`]);
-    expect(await world.must(["bash", "-c", `zstd --decompress --stdout ${path} | tar --extract --to-stdout ./vg_jts.vgcfg ./lsblk.json etc/fstab`])).toBe(`metadata\n{}\n${world.read(join(world.path, "fstab"))}`);
+    expect(
+      await world.must([
+        "bash",
+        "-c",
+        `zstd --decompress --stdout ${path} | tar --extract --to-stdout ./vg_jts.vgcfg ./lsblk.json etc/fstab`,
+      ]),
+    ).toBe(`metadata\n{}\n${world.read(join(world.path, "fstab"))}`);
     expect((await world.describe())[`cold/jts/${name}`]?.mode).toBe(0o600);
   });
 
-  test("postgresql dumps each database and the roles; one that fails doesn't keep the others from it", async ({ world }) => {
+  test("postgresql dumps each database and the roles; one that fails doesn't keep the others from it", async ({
+    world,
+  }) => {
     postgres(world, "jts", "x=1 y/../ü", "broken");
     world.program("pg_dump", `[[ $PGDATABASE != broken ]] || exit 1; printf 'dump of %s' "$PGDATABASE"`);
-    expect(await archive(world, "postgresql")).toMatchObject({ status: 1, stderr: text("no archive of postgresql-trading-broken") });
+    expect(await archive(world, "postgresql")).toMatchObject({
+      status: 1,
+      stderr: text("no archive of postgresql-trading-broken"),
+    });
     const names = (await cold(world)).filter((name) => !name.endsWith(".sha256"));
-    expect(names).toEqual([`archives/database/postgresql-trading-jts-${STAMP}.dump`, `archives/database/postgresql-trading-roles-${STAMP}.sql.zst`, `archives/database/postgresql-trading-x%3D1%20y%2F..%2F%C3%BC-${STAMP}.dump`]);
+    expect(names).toEqual([
+      `archives/database/postgresql-trading-jts-${STAMP}.dump`,
+      `archives/database/postgresql-trading-roles-${STAMP}.sql.zst`,
+      `archives/database/postgresql-trading-x%3D1%20y%2F..%2F%C3%BC-${STAMP}.dump`,
+    ]);
     expect(world.read(join(world.cold, "jts", names[2]!))).toBe("dump of x=1 y/../ü");
   });
 
   test("postgresql leaves a host out that has its tools alone", async ({ world }) => {
     postgres(world, "jts");
     world.program("getent", "exit 2");
-    expect(await archive(world, "postgresql")).toMatchObject({ status: 0, stderr: text("there is no account postgres, so no server: left out") });
+    expect(await archive(world, "postgresql")).toMatchObject({
+      status: 0,
+      stderr: text("there is no account postgres, so no server: left out"),
+    });
   });
 
   test("postgresql dumps the databases of the settings alone", async ({ world }) => {
     postgres(world, "jts", "other");
     expect(await archive(world, "postgresql", { POSTGRES_DATABASES: "jts" })).toMatchObject({ status: 0 });
-    expect((await cold(world)).filter((name) => name.endsWith(".dump"))).toEqual([`archives/database/postgresql-trading-jts-${STAMP}.dump`]);
+    expect((await cold(world)).filter((name) => name.endsWith(".dump"))).toEqual([
+      `archives/database/postgresql-trading-jts-${STAMP}.dump`,
+    ]);
   });
 
   test.for<[string, string, string]>([
@@ -80,7 +124,11 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     ["pg_restore", "exit 1", "cannot be read as what it should be"],
     ["pg_dumpall", "echo CREATE ROLE", "no archive of postgresql-trading-roles"],
     ["psql", "exit 2", "PostgreSQL doesn't answer"],
-    ["dd", `/usr/bin/dd "$@"; for word; do [[ $word != of=* ]] || printf x >>"\${word#of=}"; done`, "reads back differently"],
+    [
+      "dd",
+      `/usr/bin/dd "$@"; for word; do [[ $word != of=* ]] || printf x >>"\${word#of=}"; done`,
+      "reads back differently",
+    ],
   ])("a dump that is not whole gets no name: %s fails", async ([program, body, message], { world }) => {
     postgres(world, "jts");
     world.program(program, body);
@@ -115,17 +163,38 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     for (const name of ["kept", "changed", "deleted", "-x\ny"]) world.put(join(source, name), `${name} at first`);
     expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source })).toMatchObject({ status: 0 });
     const claim = "development/.copies/note books";
-    expect(await cold(world)).toEqual([claim, ...["-x\ny", "changed", "deleted", "kept"].map((name) => `${copy}/${name}`)]);
+    expect(await cold(world)).toEqual([
+      claim,
+      ...["-x\ny", "changed", "deleted", "kept"].map((name) => `${copy}/${name}`),
+    ]);
     rmSync(world.at(join(source, "deleted")));
     world.put(join(source, "changed"), "changed since", 1);
-    for (const days of [31, 29]) world.put(join(world.cold, `jts/development/.removed/${stampOf(NOW - days * DAY)}/old`));
+    for (const days of [31, 29])
+      world.put(join(world.cold, `jts/development/.removed/${stampOf(NOW - days * DAY)}/old`));
     world.put(join(world.cold, "jts/development/.removed/theirs/old"));
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source }, "--dry-run")).toMatchObject({ status: 0, stdout: expect.stringMatching(/deleting +deleted/) as string });
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source }, "--dry-run")).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/deleting +deleted/) as string,
+    });
     expect(await cold(world)).toContain(`${copy}/deleted`);
     expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source })).toMatchObject({ status: 0 });
     const aside = `development/.removed/${STAMP}/note books`;
-    expect((await cold(world)).sort()).toEqual([claim, `${copy}/-x\ny`, `${copy}/changed`, `${copy}/kept`, `${aside}/changed`, `${aside}/deleted`, `development/.removed/${stampOf(NOW - 29 * DAY)}/old`, "development/.removed/theirs/old"].sort());
-    expect([world.read(join(world.cold, "jts", copy, "changed")), world.read(join(world.cold, "jts", aside, "changed"))]).toEqual(["changed since", "changed at first"]);
+    expect((await cold(world)).sort()).toEqual(
+      [
+        claim,
+        `${copy}/-x\ny`,
+        `${copy}/changed`,
+        `${copy}/kept`,
+        `${aside}/changed`,
+        `${aside}/deleted`,
+        `development/.removed/${stampOf(NOW - 29 * DAY)}/old`,
+        "development/.removed/theirs/old",
+      ].sort(),
+    );
+    expect([
+      world.read(join(world.cold, "jts", copy, "changed")),
+      world.read(join(world.cold, "jts", aside, "changed")),
+    ]).toEqual(["changed since", "changed at first"]);
   });
 
   test("what was kept aside stays where the clock may be wrong", async ({ world }) => {
@@ -133,7 +202,15 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     const now = Math.floor(Date.now() / 1000);
     const old = `development/.removed/${stampOf(now - 31 * DAY)}/old`;
     world.put(join(world.cold, "jts", old));
-    const development = () => world.run([join(SCRIPTS, "nas-archival.sh"), "development", "--settings", world.settings({ DEVELOPMENT_SOURCES: join(world.hot, "dev") }), "--lock", world.lock]);
+    const development = () =>
+      world.run([
+        join(SCRIPTS, "nas-archival.sh"),
+        "development",
+        "--settings",
+        world.settings({ DEVELOPMENT_SOURCES: join(world.hot, "dev") }),
+        "--lock",
+        world.lock,
+      ]);
     expect(await development()).toMatchObject({ status: 0, stderr: text("stays in this run: it is the first one") });
     writeFileSync(join(world.path, "state/removed.last"), `${now - 400 * DAY}\n`);
     expect(await development()).toMatchObject({ status: 0, stderr: text("Do: timedatectl") });
@@ -142,40 +219,71 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     expect(await cold(world)).not.toContain(old);
   });
 
-  test("development takes no folder over that others fill, or that another host or folder is copied to", async ({ world }) => {
+  test("development takes no folder over that others fill, or that another host or folder is copied to", async ({
+    world,
+  }) => {
     const settings = { DEVELOPMENT_SOURCES: join(world.hot, "dev") };
     world.put(join(world.hot, "dev/file"));
     world.put(join(world.cold, "jts/development/dev/theirs"));
-    expect(await archive(world, "development", settings)).toMatchObject({ status: 1, stderr: text("what no copy of ours put there, such as theirs") });
+    expect(await archive(world, "development", settings)).toMatchObject({
+      status: 1,
+      stderr: text("what no copy of ours put there, such as theirs"),
+    });
     expect(await archive(world, "development", settings, "--dry-run")).toMatchObject({ status: 1 });
     expect(await cold(world)).toEqual(["development/dev/theirs"]);
     rmSync(world.at(join(world.cold, "jts/development/dev/theirs")));
     expect(await archive(world, "development", settings)).toMatchObject({ status: 0 });
     world.put(join(world.hot, "else/dev/other"));
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, "else/dev") })).toMatchObject({ status: 1, stderr: text(`is the copy of trading:${world.hot}/dev`) });
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, "else/dev") })).toMatchObject({
+      status: 1,
+      stderr: text(`is the copy of trading:${world.hot}/dev`),
+    });
     world.program("uname", "echo another");
-    expect(await archive(world, "development", settings)).toMatchObject({ status: 1, stderr: text(`is the copy of trading:${world.hot}/dev`) });
+    expect(await archive(world, "development", settings)).toMatchObject({
+      status: 1,
+      stderr: text(`is the copy of trading:${world.hot}/dev`),
+    });
     expect(await cold(world)).toEqual(["development/.copies/dev", "development/dev/file"]);
     world.put(join(world.hot, ".removed/file"));
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, ".removed") })).toMatchObject({ status: 1, stderr: text("one of ours") });
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, ".removed") })).toMatchObject({
+      status: 1,
+      stderr: text("one of ours"),
+    });
   });
 
   test.for<[string, string, (world: World) => unknown, string]>([
     ["is empty", "dev", (world) => rmSync(world.at(join(world.hot, "dev/file"))), "is empty"],
     ["is gone", "dev", (world) => rmSync(world.at(join(world.hot, "dev")), { recursive: true }), "there is no folder"],
-    ["is a link", "dev", (world) => (rmSync(world.at(join(world.hot, "dev")), { recursive: true }), symlinkSync("/etc", world.at(join(world.hot, "dev")))), "there is no folder"],
+    [
+      "is a link",
+      "dev",
+      (world) => (
+        rmSync(world.at(join(world.hot, "dev")), { recursive: true }),
+        symlinkSync("/etc", world.at(join(world.hot, "dev")))
+      ),
+      "there is no folder",
+    ],
     ["is not mounted", "not mounted/dev", () => undefined, "is not mounted"],
   ])("a source that %s empties no copy (%s)", async ([, name, change, message], { world }) => {
     world.put(join(world.hot, name, "file"));
     world.put(join(world.cold, "jts/development/dev/precious"), "here", 1);
     await change(world);
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, name) })).toMatchObject({ status: 1, stderr: text(message) });
+    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, name) })).toMatchObject({
+      status: 1,
+      stderr: text(message),
+    });
     expect(await cold(world)).toEqual(["development/dev/precious"]);
   });
 
   test("clickhouse moves the partitions that ClickHouse names, each by itself, names quoted", async ({ world }) => {
-    world.program("clickhouse-client", `case $2 in SELECT*|*"SELECT DISTINCT"*) printf '%s\\n' ${RECORDED.map((line) => `'${line}'`).join(" ")} ;; *202608*) exit 1 ;; esac`);
-    expect(await archive(world, "clickhouse", { CLICKHOUSE_TO_COLD_AFTER_DAYS: "45" })).toMatchObject({ status: 1, stderr: text(`moved the partition ${RECORDED[1]}`) });
+    world.program(
+      "clickhouse-client",
+      `case $2 in SELECT*|*"SELECT DISTINCT"*) printf '%s\\n' ${RECORDED.map((line) => `'${line}'`).join(" ")} ;; *202608*) exit 1 ;; esac`,
+    );
+    expect(await archive(world, "clickhouse", { CLICKHOUSE_TO_COLD_AFTER_DAYS: "45" })).toMatchObject({
+      status: 1,
+      stderr: text(`moved the partition ${RECORDED[1]}`),
+    });
     const calls = world.calls().join("\n");
     expect(calls).toContain("now() - toIntervalDay(45)");
     expect(calls).toContain("--query ALTER TABLE `od d`.`dt` MOVE PARTITION ID '202608' TO VOLUME 'cold'");
@@ -184,27 +292,64 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
 
   test("all leaves out what the host doesn't have; asked for by itself, that fails", async ({ world }) => {
     const few = join(world.path, "few");
-    await world.must(["bash", "-c", `mkdir ${few}; for name in bash readlink dirname date stat awk timeout flock mktemp lsblk tar zstd tee sha256sum dd sync ln rm find jq sleep; do ln -s "$(command -v $name)" ${few}/; done; cp ${world.programs}/uname ${few}`]);
+    await world.must([
+      "bash",
+      "-c",
+      `mkdir ${few}; for name in bash readlink dirname date stat awk timeout flock mktemp lsblk tar zstd tee sha256sum dd sync ln rm find jq sleep; do ln -s "$(command -v $name)" ${few}/; done; cp ${world.programs}/uname ${few}`,
+    ]);
     const settings = world.settings();
     // Where the library adds to the path, there is nothing of these on a host without them.
-    const run = (action: string) => world.run(["bash", "-c", 'PATH=$1; shift; exec "$@"', "few", few, join(few, "bash"), join(SCRIPTS, "nas-archival.sh"), action, "--settings", settings, "--lock", world.lock]);
-    expect(await run("all")).toMatchObject({ stderr: expect.stringMatching(/no pg_dump: left out[^]*no folders to copy[^]*no clickhouse-client: left out/) as string });
+    const run = (action: string) =>
+      world.run([
+        "bash",
+        "-c",
+        'PATH=$1; shift; exec "$@"',
+        "few",
+        few,
+        join(few, "bash"),
+        join(SCRIPTS, "nas-archival.sh"),
+        action,
+        "--settings",
+        settings,
+        "--lock",
+        world.lock,
+      ]);
+    expect(await run("all")).toMatchObject({
+      stderr: expect.stringMatching(
+        /no pg_dump: left out[^]*no folders to copy[^]*no clickhouse-client: left out/,
+      ) as string,
+    });
     expect(await run("postgresql")).toMatchObject({ status: 1, stderr: text("there is no pg_dump") });
   });
 
   test.for<[string, string, (world: World) => unknown, string]>([
-    ...["configs", "postgresql", "development", "clickhouse"].flatMap((action): [string, string, (world: World) => unknown, string][] => [
-      [action, "nothing is mounted", (world) => world.must(["umount", world.cold]), "nothing is mounted"],
-      [action, "another export is mounted", (world) => world.must(["mount", "-t", "tmpfs", "other:/volume", world.cold]), "other:/volume is mounted"],
-      [action, "the NAS does not answer", (world) => world.program("stat", `[[ $* != *--file-system*${world.cold} ]] || exec sleep 5\nexec /usr/bin/stat "$@"`), "does not answer"],
-    ]),
+    ...["configs", "postgresql", "development", "clickhouse"].flatMap(
+      (action): [string, string, (world: World) => unknown, string][] => [
+        [action, "nothing is mounted", (world) => world.must(["umount", world.cold]), "nothing is mounted"],
+        [
+          action,
+          "another export is mounted",
+          (world) => world.must(["mount", "-t", "tmpfs", "other:/volume", world.cold]),
+          "other:/volume is mounted",
+        ],
+        [
+          action,
+          "the NAS does not answer",
+          (world) =>
+            world.program("stat", `[[ $* != *--file-system*${world.cold} ]] || exec sleep 5\nexec /usr/bin/stat "$@"`),
+          "does not answer",
+        ],
+      ],
+    ),
   ])("%s writes nothing where %s at the cold tier", async ([action, , away, message], { world }) => {
     postgres(world, "jts");
     world.program("clickhouse-client", "exit 0");
     world.put(join(world.hot, "dev/file"));
     await away(world);
     const before = await world.describe();
-    expect(await archive(world, action, { PROBE_SECONDS: "1", DEVELOPMENT_SOURCES: join(world.hot, "dev") })).toMatchObject({ status: 1, stderr: text(message) });
+    expect(
+      await archive(world, action, { PROBE_SECONDS: "1", DEVELOPMENT_SOURCES: join(world.hot, "dev") }),
+    ).toMatchObject({ status: 1, stderr: text(message) });
     expect(await world.describe()).toEqual(before);
     expect(world.calls().join("\n")).not.toMatch(/pg_dump|clickhouse-client/);
   });
@@ -212,12 +357,24 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
   test("a NAS that stops to answer in the middle ends the run, with what hangs killed", async ({ world }) => {
     postgres(world, "jts");
     world.program("pg_dump", `echo $$ >${world.path}/away; exec sleep 1000`);
-    world.program("stat", `[[ $* != *--file-system*${world.cold} || ! -e ${world.path}/away ]] || exec sleep 5\nexec /usr/bin/stat "$@"`);
+    world.program(
+      "stat",
+      `[[ $* != *--file-system*${world.cold} || ! -e ${world.path}/away ]] || exec sleep 5\nexec /usr/bin/stat "$@"`,
+    );
     const began = Date.now();
-    expect(await archive(world, "postgresql", { PROBE_SECONDS: "1" })).toMatchObject({ status: 1, stderr: text("stopped to answer") });
+    expect(await archive(world, "postgresql", { PROBE_SECONDS: "1" })).toMatchObject({
+      status: 1,
+      stderr: text("stopped to answer"),
+    });
     expect(Date.now() - began).toBeLessThan(55_000);
     // What was killed may wait for somebody to take note of it.
-    await vi.waitFor(async () => expect(await world.run(["bash", "-c", `grep --no-messages '^State:.[^Z]' /proc/$(<${world.path}/away)/status`])).toMatchObject({ stdout: "" }), { timeout: 30_000 });
+    await vi.waitFor(
+      async () =>
+        expect(
+          await world.run(["bash", "-c", `grep --no-messages '^State:.[^Z]' /proc/$(<${world.path}/away)/status`]),
+        ).toMatchObject({ stdout: "" }),
+      { timeout: 30_000 },
+    );
   });
 
   test("while another run holds the lock it exits 75", async ({ world }) => {

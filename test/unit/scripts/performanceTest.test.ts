@@ -7,12 +7,24 @@ const text = (part: string) => expect.stringContaining(part) as string;
 
 /** What fio 3.33 prints of four jobs, without what is not read. */
 const fio = (bytesPerSecond: number) => {
-  const figures = { bw_bytes: bytesPerSecond, iops: bytesPerSecond / 4096, clat_ns: { percentile: { "99.000000": 5_000_000 } } };
-  return JSON.stringify({ jobs: ["sequentialWrite", "sequentialRead", "randomWrite", "randomRead"].map((jobname) => ({ jobname, error: 0, read: figures, write: figures })) });
+  const figures = {
+    bw_bytes: bytesPerSecond,
+    iops: bytesPerSecond / 4096,
+    clat_ns: { percentile: { "99.000000": 5_000_000 } },
+  };
+  return JSON.stringify({
+    jobs: ["sequentialWrite", "sequentialRead", "randomWrite", "randomRead"].map((jobname) => ({
+      jobname,
+      error: 0,
+      read: figures,
+      write: figures,
+    })),
+  });
 };
 
 /** Writes its file as fio does, and says where. */
-const FIO = (said: string) => `pwd -P >>"\${0%/programs/*}/places"; for word; do case $word in --filename=*) echo data >"\${word#*=}" ;; esac; done; echo '${said}'`;
+const FIO = (said: string) =>
+  `pwd -P >>"\${0%/programs/*}/places"; for word; do case $word in --filename=*) echo data >"\${word#*=}" ;; esac; done; echo '${said}'`;
 
 const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
@@ -23,30 +35,59 @@ const test = plain.extend<{ readonly world: World }>({
   },
 });
 
-const options = (world: World, values: Readonly<Record<string, string>> = {}) => ["--settings", world.settings({ STATE_FOLDER: join(world.path, "state"), ...values }), "--lock", world.lock, "--quick"];
-const measure = (world: World, ...more: readonly string[]) => world.run([join(SCRIPTS, "performance-test.sh"), ...options(world), ...more]);
+const options = (world: World, values: Readonly<Record<string, string>> = {}) => [
+  "--settings",
+  world.settings({ STATE_FOLDER: join(world.path, "state"), ...values }),
+  "--lock",
+  world.lock,
+  "--quick",
+];
+const measure = (world: World, ...more: readonly string[]) =>
+  world.run([join(SCRIPTS, "performance-test.sh"), ...options(world), ...more]);
 /** All that is left in the tiers. */
-const left = async (world: World) => (await world.must(["find", world.hot, world.warm, world.cold, "-mindepth", "1"])).trim().split("\n");
+const left = async (world: World) =>
+  (await world.must(["find", world.hot, world.warm, world.cold, "-mindepth", "1"])).trim().split("\n");
 
 interface Measured {
   readonly size: string;
-  readonly tiers: readonly { readonly tier: string; readonly path: string; readonly problem: string | null; readonly tests: Readonly<Record<string, { readonly bytesPerSecond: number; readonly changePercent: number | null }>> | null }[];
+  readonly tiers: readonly {
+    readonly tier: string;
+    readonly path: string;
+    readonly problem: string | null;
+    readonly tests: Readonly<
+      Record<string, { readonly bytesPerSecond: number; readonly changePercent: number | null }>
+    > | null;
+  }[];
 }
 
 describe.skipIf(!IS_ROOT).concurrent("performance-test.sh (needs root for mounts)", { timeout: 60_000 }, () => {
-  test("measures each tier in a folder of its own, which is gone afterwards, and compares with the last run", async ({ world }) => {
-    expect(await measure(world)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^cold +randomRead +1\.0MiB\/s +256\/s +5000 us +-$/m) as string });
+  test("measures each tier in a folder of its own, which is gone afterwards, and compares with the last run", async ({
+    world,
+  }) => {
+    expect(await measure(world)).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^cold +randomRead +1\.0MiB\/s +256\/s +5000 us +-$/m) as string,
+    });
     world.program("fio", FIO(fio(2 ** 20 * 1.5)));
     const { status, stdout } = await measure(world, "--json");
     const { size, tiers } = JSON.parse(stdout) as Measured;
     expect([status, size]).toEqual([0, "quick"]);
-    expect(tiers.map(({ tier, path }) => [tier, path])).toEqual([["hot", world.hot], ["warm", world.warm], ["cold", `${world.cold}/jts`]]);
+    expect(tiers.map(({ tier, path }) => [tier, path])).toEqual([
+      ["hot", world.hot],
+      ["warm", world.warm],
+      ["cold", `${world.cold}/jts`],
+    ]);
     for (const { tests } of tiers) {
       expect(Object.keys(tests!)).toEqual(["sequentialWrite", "sequentialRead", "randomWrite", "randomRead"]);
-      for (const one of Object.values(tests!)) expect([one.bytesPerSecond, one.changePercent]).toEqual([2 ** 20 * 1.5, 50]);
+      for (const one of Object.values(tests!))
+        expect([one.bytesPerSecond, one.changePercent]).toEqual([2 ** 20 * 1.5, 50]);
     }
     const places = readFileSync(join(world.path, "places"), "utf8").trim().split("\n");
-    expect(places.map((place) => place.replace(/\.jts-performance-\w+$/, "…"))).toEqual([...[world.hot, world.warm, `${world.cold}/jts`], ...[world.hot, world.warm, `${world.cold}/jts`]].map((path) => `${path}/…`));
+    expect(places.map((place) => place.replace(/\.jts-performance-\w+$/, "…"))).toEqual(
+      [...[world.hot, world.warm, `${world.cold}/jts`], ...[world.hot, world.warm, `${world.cold}/jts`]].map(
+        (path) => `${path}/…`,
+      ),
+    );
     expect(await left(world)).toEqual([`${world.cold}/jts`]);
   });
 
@@ -54,10 +95,17 @@ describe.skipIf(!IS_ROOT).concurrent("performance-test.sh (needs root for mounts
     await measure(world);
     await world.must(["umount", world.cold]);
     const { status, stdout, stderr } = await measure(world, "--json");
-    expect([status, (JSON.parse(stdout) as Measured).tiers.map(({ tests }) => tests === null)]).toEqual([1, [false, false, true]]);
+    expect([status, (JSON.parse(stdout) as Measured).tiers.map(({ tests }) => tests === null)]).toEqual([
+      1,
+      [false, false, true],
+    ]);
     expect(stderr).toContain(`cold is not measured: nothing is mounted at ${world.cold}`);
     const kept = JSON.parse(readFileSync(join(world.path, "state/performance.json"), "utf8")) as { quick: Measured };
-    expect(kept.quick.tiers.map(({ tier, tests }) => [tier, tests === null]).sort()).toEqual([["cold", false], ["hot", false], ["warm", false]]);
+    expect(kept.quick.tiers.map(({ tier, tests }) => [tier, tests === null]).sort()).toEqual([
+      ["cold", false],
+      ["hot", false],
+      ["warm", false],
+    ]);
   });
 
   test("refuses a tier where space is short, before it writes anything", async ({ world }) => {
@@ -69,15 +117,23 @@ describe.skipIf(!IS_ROOT).concurrent("performance-test.sh (needs root for mounts
 
   test("refuses a mount that is not the declared one", async ({ world }) => {
     await world.must(["mount", "--bind", world.programs, world.warm]);
-    expect(await measure(world, "--tier", "warm")).toMatchObject({ status: 1, stderr: text("shows the root filesystem") });
+    expect(await measure(world, "--tier", "warm")).toMatchObject({
+      status: 1,
+      stderr: text("shows the root filesystem"),
+    });
     expect(world.calls()).toEqual([]);
   });
 
   test("a fio that fails is told, keeps no figures, and leaves nothing", async ({ world }) => {
     world.program("fio", `${FIO("fio: broken")}; exit 1`);
-    expect(await measure(world, "--tier", "hot")).toMatchObject({ status: 1, stderr: text("hot is not measured: fio failed") });
+    expect(await measure(world, "--tier", "hot")).toMatchObject({
+      status: 1,
+      stderr: text("hot is not measured: fio failed"),
+    });
     expect(await left(world)).toEqual([`${world.cold}/jts`]);
-    expect(JSON.parse(readFileSync(join(world.path, "state/performance.json"), "utf8"))).toMatchObject({ quick: { tiers: [] } });
+    expect(JSON.parse(readFileSync(join(world.path, "state/performance.json"), "utf8"))).toMatchObject({
+      quick: { tiers: [] },
+    });
   });
 
   test("ended by a signal in the middle, it removes its file at once; killed, the next run does", async ({ world }) => {
@@ -86,17 +142,25 @@ describe.skipIf(!IS_ROOT).concurrent("performance-test.sh (needs root for mounts
       while (!existsSync(join(world.path, "running"))) await new Promise((resolve) => setTimeout(resolve, 20));
       await world.must(["rm", join(world.path, "running")]);
     };
-    for (const [signal, status] of [["SIGTERM", 143], ["SIGKILL", null]] as const) {
+    for (const [signal, status] of [
+      ["SIGTERM", 143],
+      ["SIGKILL", null],
+    ] as const) {
       const { child, ended } = world.start([join(SCRIPTS, "performance-test.sh"), ...options(world), "--tier", "hot"]);
       await running();
       child.kill(signal);
       expect((await ended).status).toBe(status);
-      expect((await left(world)).filter((path) => path.includes("jts-performance")).length).toBe(signal === "SIGTERM" ? 0 : 2);
+      expect((await left(world)).filter((path) => path.includes("jts-performance")).length).toBe(
+        signal === "SIGTERM" ? 0 : 2,
+      );
     }
     world.put(join(world.hot, ".jts-performance-theirs/precious"), "theirs");
     world.program("fio", FIO(fio(1)));
     expect((await measure(world, "--tier", "hot")).status).toBe(0);
-    expect((await left(world)).filter((path) => path.includes("jts-performance"))).toEqual([`${world.hot}/.jts-performance-theirs`, `${world.hot}/.jts-performance-theirs/precious`]);
+    expect((await left(world)).filter((path) => path.includes("jts-performance"))).toEqual([
+      `${world.hot}/.jts-performance-theirs`,
+      `${world.hot}/.jts-performance-theirs/precious`,
+    ]);
   });
 
   test("--dry-run says where it would measure, and writes nothing", async ({ world }) => {
@@ -107,10 +171,15 @@ describe.skipIf(!IS_ROOT).concurrent("performance-test.sh (needs root for mounts
   });
 
   test("a second run ends with 75 while one holds the lock", async ({ world }) => {
-    expect(await world.run(["flock", world.lock, join(SCRIPTS, "performance-test.sh"), ...options(world)])).toMatchObject({ status: 75, stderr: text("another run holds") });
+    expect(
+      await world.run(["flock", world.lock, join(SCRIPTS, "performance-test.sh"), ...options(world)]),
+    ).toMatchObject({ status: 75, stderr: text("another run holds") });
   });
 
-  test.for([["--fix"], ["--tier", "lukewarm"], ["--settings"]])("refuses the arguments %j, exit 2", async (arguments_, { world }) => {
-    expect(await world.run([join(SCRIPTS, "performance-test.sh"), ...arguments_])).toMatchObject({ status: 2 });
-  });
+  test.for([["--fix"], ["--tier", "lukewarm"], ["--settings"]])(
+    "refuses the arguments %j, exit 2",
+    async (arguments_, { world }) => {
+      expect(await world.run([join(SCRIPTS, "performance-test.sh"), ...arguments_])).toMatchObject({ status: 2 });
+    },
+  );
 });

@@ -14,7 +14,13 @@ const lvs = (...snapshots: { name: string; fill: string; invalid?: string }[]) =
       {
         lv: [
           { lv_name: "lv_postgres", origin: "", lv_size: "858993459200", snap_percent: "", lv_snapshot_invalid: "-1" },
-          ...snapshots.map(({ name, fill, invalid = "0" }) => ({ lv_name: name, origin: "lv_postgres", lv_size: "5368709120", snap_percent: fill, lv_snapshot_invalid: invalid })),
+          ...snapshots.map(({ name, fill, invalid = "0" }) => ({
+            lv_name: name,
+            origin: "lv_postgres",
+            lv_size: "5368709120",
+            snap_percent: fill,
+            lv_snapshot_invalid: invalid,
+          })),
         ],
       },
     ],
@@ -24,16 +30,41 @@ const vgs = (free: string) => JSON.stringify({ report: [{ vg: [{ vg_size: "40007
 /** iostat -y -d -x -k -o JSON 1 1 of sysstat 12.6.1, without what is not read. */
 const iostat = {
   sysstat: {
-    hosts: [{ nodename: "h", statistics: [{ disk: [{ disk_device: "dm-0", "r/s": 1, "w/s": 1, "rkB/s": 1, "wkB/s": 1, util: 1 }, { disk_device: "nvme0n1", "r/s": 12.5, "w/s": 3, "rkB/s": 2048, "wkB/s": 0.5, util: 40.2 }] }] }],
+    hosts: [
+      {
+        nodename: "h",
+        statistics: [
+          {
+            disk: [
+              { disk_device: "dm-0", "r/s": 1, "w/s": 1, "rkB/s": 1, "wkB/s": 1, util: 1 },
+              { disk_device: "nvme0n1", "r/s": 12.5, "w/s": 3, "rkB/s": 2048, "wkB/s": 0.5, util: 40.2 },
+            ],
+          },
+        ],
+      },
+    ],
   },
 };
 
 interface Health {
   readonly level: string;
-  readonly findings: readonly { readonly level: string; readonly subject: string; readonly fact: string; readonly remedy?: string }[];
-  readonly figures: readonly { readonly name: string; readonly value: number; readonly labels: Readonly<Record<string, string>> }[];
+  readonly findings: readonly {
+    readonly level: string;
+    readonly subject: string;
+    readonly fact: string;
+    readonly remedy?: string;
+  }[];
+  readonly figures: readonly {
+    readonly name: string;
+    readonly value: number;
+    readonly labels: Readonly<Record<string, string>>;
+  }[];
 }
-const SCHEMA = z.fromJSONSchema(JSON.parse(readFileSync(join(SCRIPTS, "../docs/storage-health.schema.json"), "utf8")) as Parameters<typeof z.fromJSONSchema>[0]);
+const SCHEMA = z.fromJSONSchema(
+  JSON.parse(readFileSync(join(SCRIPTS, "../docs/storage-health.schema.json"), "utf8")) as Parameters<
+    typeof z.fromJSONSchema
+  >[0],
+);
 
 /** A document of storage-health.sh, held to its schema. */
 function read(document: string): Health {
@@ -59,7 +90,10 @@ function readMetrics(text: string): Map<string, number> {
       expect(type[1], line).toBe(family);
       typed = true;
     } else {
-      const sample = /^([a-z_]+)((?:\{[a-z_]+="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z_]+="(?:[^"\\\n]|\\[\\"n])*")*\})?) (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i.exec(line);
+      const sample =
+        /^([a-z_]+)((?:\{[a-z_]+="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z_]+="(?:[^"\\\n]|\\[\\"n])*")*\})?) (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i.exec(
+          line,
+        );
       expect(sample, line).not.toBeNull();
       expect([sample![1], typed], line).toEqual([family, true]);
       expect(samples.has(sample![1]! + sample![2]!), line).toBe(false);
@@ -81,13 +115,19 @@ const test = plain.extend<{ readonly world: World }>({
 });
 
 const health = (world: World, values: Readonly<Record<string, string>> = {}, ...options: readonly string[]) =>
-  world.run([join(SCRIPTS, "storage-health.sh"), "--settings", world.settings({ STATE_FOLDER: join(world.path, "state"), METRICS_FOLDER: join(world.path, "metrics"), ...values }), ...options]);
+  world.run([
+    join(SCRIPTS, "storage-health.sh"),
+    "--settings",
+    world.settings({ STATE_FOLDER: join(world.path, "state"), METRICS_FOLDER: join(world.path, "metrics"), ...values }),
+    ...options,
+  ]);
 
 describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)", { timeout: 20_000 }, () => {
   test("is ok, exit 0, where all tiers are there and have room", async ({ world }) => {
     const { status, stdout } = await health(world);
     expect(status).toBe(0);
-    for (const tier of ["hot", "warm", "cold"] as const) expect(stdout).toMatch(new RegExp(`^ok +${tier} +${world[tier]}: \\d+ %`, "m"));
+    for (const tier of ["hot", "warm", "cold"] as const)
+      expect(stdout).toMatch(new RegExp(`^ok +${tier} +${world[tier]}: \\d+ %`, "m"));
     expect(stdout).toMatch(/storage is ok\n$/);
   });
 
@@ -99,7 +139,8 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     world.put(join(world.warm, "big"), Buffer.alloc(mebibytes * 2 ** 20, 1));
     const result = await health(world);
     expect(result).toMatchObject({ status, stdout: text(`storage is ${level}`) });
-    if (level !== "ok") expect(result.stdout).toMatch(new RegExp(`${level} +warm .*\\n +→ .*tiered-storage.sh cleanup`));
+    if (level !== "ok")
+      expect(result.stdout).toMatch(new RegExp(`${level} +warm .*\\n +→ .*tiered-storage.sh cleanup`));
   });
 
   test("finds inodes that run out while there is room", async ({ world }) => {
@@ -108,7 +149,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(await health(world)).toMatchObject({ status: 2, stdout: text("of its inodes") });
   });
 
-  test("is critical where a tier is not mounted, is another one, or shows the root disk, and says what to do", async ({ world }) => {
+  test("is critical where a tier is not mounted, is another one, or shows the root disk, and says what to do", async ({
+    world,
+  }) => {
     await world.must(["umount", world.cold]);
     await world.must(["umount", world.hot]);
     await world.must(["mount", "--bind", world.programs, world.warm]);
@@ -124,7 +167,10 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   test("never waits for a NAS that hangs, not even where its process can't be killed", async ({ world }) => {
     world.program("timeout", `[[ $* != *${world.cold} ]] || sleep 60\nexec /usr/bin/timeout "$@"`);
     const began = Date.now();
-    expect(await health(world, { PROBE_SECONDS: "1" })).toMatchObject({ status: 2, stdout: text(`${world.cold} does not answer within 1 s`) });
+    expect(await health(world, { PROBE_SECONDS: "1" })).toMatchObject({
+      status: 2,
+      stdout: text(`${world.cold} does not answer within 1 s`),
+    });
     expect(Date.now() - began).toBeLessThan(15_000);
   });
 
@@ -132,11 +178,19 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     world.program("stat", '[[ $* != *--file-system* ]] || exec sleep 30\nexec /usr/bin/stat "$@"');
     world.program("vgs", "exec sleep 30");
     const began = Date.now();
-    const { status, stdout } = await health(world, { PROBE_SECONDS: "2", BUDGET_SECONDS: "3", VOLUME_GROUP: "vg_jts", TIMERS: "a:b:c" }, "--json");
+    const { status, stdout } = await health(
+      world,
+      { PROBE_SECONDS: "2", BUDGET_SECONDS: "3", VOLUME_GROUP: "vg_jts", TIMERS: "a:b:c" },
+      "--json",
+    );
     expect(Date.now() - began).toBeLessThan(20_000);
     expect(status).toBe(2);
     const { findings } = read(stdout);
-    expect(findings.at(-1)).toMatchObject({ level: "critical", subject: "look", fact: text("those after the first 3 s were not made") });
+    expect(findings.at(-1)).toMatchObject({
+      level: "critical",
+      subject: "look",
+      fact: text("those after the first 3 s were not made"),
+    });
     // After the time was over nothing was begun: this one would have taken 10 s.
     expect(findings.map(({ fact }) => fact)).toContain("could not look at the volume group vg_jts");
     expect(world.calls().filter((call) => call.startsWith("vgs"))).toEqual([]);
@@ -145,7 +199,10 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   test("tells the free space of the volume group and the fill of its snapshots", async ({ world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" }, { name: "snap_b", fill: "" })}'`);
-    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status: 0, stdout: text("vg_jts: 126GiB of 3.7TiB free, 10GiB in snapshots") });
+    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({
+      status: 0,
+      stdout: text("vg_jts: 126GiB of 3.7TiB free, 10GiB in snapshots"),
+    });
     expect(world.calls()).toContain("vgs --reportformat json --units b --nosuffix --options vg_size,vg_free -- vg_jts");
   });
 
@@ -162,19 +219,31 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   test("warns where the volume group has less for snapshots than their reserve, or nothing", async ({ world }) => {
     world.program("vgs", `echo '${vgs("0")}'`);
     world.program("lvs", `echo '${lvs()}'`);
-    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status: 1, stdout: text("too little for snapshots") });
+    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({
+      status: 1,
+      stdout: text("too little for snapshots"),
+    });
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "1" })}'`);
     expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status: 0 });
-    expect(await health(world, { VOLUME_GROUP: "vg_jts", SNAPSHOT_RESERVE_BYTES: "127775277056" })).toMatchObject({ status: 1 });
+    expect(await health(world, { VOLUME_GROUP: "vg_jts", SNAPSHOT_RESERVE_BYTES: "127775277056" })).toMatchObject({
+      status: 1,
+    });
   });
 
   test("is critical where it could not look at the volume group", async ({ world }) => {
     world.program("vgs", "exit 5");
-    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status: 2, stdout: text("could not look at the volume group vg_jts") });
+    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({
+      status: 2,
+      stdout: text("could not look at the volume group vg_jts"),
+    });
   });
 
-  test("warns of a timer that is gone, stopped, or whose last run failed, and not of its own last findings", async ({ world }) => {
-    world.program("systemctl", `case $* in
+  test("warns of a timer that is gone, stopped, or whose last run failed, and not of its own last findings", async ({
+    world,
+  }) => {
+    world.program(
+      "systemctl",
+      `case $* in
       *tiered-storage.timer) printf 'LoadState=loaded\\nActiveState=active\\n' ;;
       *tiered-storage.service) printf 'Result=exit-code\\nExecMainStatus=1\\n' ;;
       *lvm-backup.timer) printf 'LoadState=not-found\\nActiveState=inactive\\n' ;;
@@ -182,8 +251,11 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       *storage-health.timer | *good.timer) printf 'LoadState=loaded\\nActiveState=active\\n' ;;
       *storage-health.service) printf 'Result=exit-code\\nExecMainStatus=2\\n' ;;
       *good.service) printf 'Result=success\\nExecMainStatus=0\\n' ;;
-    esac`);
-    const { status, stdout } = await health(world, { TIMERS: "tiered-storage:lvm-backup:fstrim-all:storage-health:good" });
+    esac`,
+    );
+    const { status, stdout } = await health(world, {
+      TIMERS: "tiered-storage:lvm-backup:fstrim-all:storage-health:good",
+    });
     expect(status).toBe(1);
     expect(stdout).toContain("tiered-storage: its last run failed (exit-code, status 1)");
     expect(stdout).toContain("→ journalctl --unit=tiered-storage.service");
@@ -195,8 +267,16 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
 
   test.for<[string, number, string]>([
     ['{"smart_status": {"passed": false}}', 2, "says that it is failing"],
-    ['{"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"critical_warning": 4}}', 2, "says that it is failing"],
-    ['{"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"critical_warning": 0, "percentage_used": 97}}', 1, "has used more than 90 % of its rated writes"],
+    [
+      '{"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"critical_warning": 4}}',
+      2,
+      "says that it is failing",
+    ],
+    [
+      '{"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"critical_warning": 0, "percentage_used": 97}}',
+      1,
+      "has used more than 90 % of its rated writes",
+    ],
     ['{"smartctl": {"exit_status": 2}}', 0, "tells nothing"],
     ["", 0, "tells nothing"],
   ])("judges a disk by what smartctl says: %s, exit %i", async ([said, status, message], { world }) => {
@@ -211,12 +291,18 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(stdout).not.toMatch(/warm|cold|lvm/);
   });
 
-  test.for([["--fix"], ["--json", "--prometheus"], ["--settings"], ["--settings", "/does/not/exist"]])("refuses the arguments %j, exit 3", async (options, { world }) => {
-    expect(await world.run([join(SCRIPTS, "storage-health.sh"), ...options])).toMatchObject({ status: 3 });
-  });
+  test.for([["--fix"], ["--json", "--prometheus"], ["--settings"], ["--settings", "/does/not/exist"]])(
+    "refuses the arguments %j, exit 3",
+    async (options, { world }) => {
+      expect(await world.run([join(SCRIPTS, "storage-health.sh"), ...options])).toMatchObject({ status: 3 });
+    },
+  );
 
   test("--help tells each exit status", async ({ world }) => {
-    expect(await world.run([join(SCRIPTS, "storage-health.sh"), "--help"])).toMatchObject({ status: 0, stdout: text("0 ok · 1 warning · 2 critical · 3 wrong usage") });
+    expect(await world.run([join(SCRIPTS, "storage-health.sh"), "--help"])).toMatchObject({
+      status: 0,
+      stdout: text("0 ok · 1 warning · 2 critical · 3 wrong usage"),
+    });
   });
 
   test("tells the same as JSON, of the published form, with the same exit status", async ({ world }) => {
@@ -224,8 +310,19 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     const { status, stdout } = await health(world, {}, "--json");
     const { level, findings, figures } = read(stdout);
     expect([status, level]).toEqual([1, "warning"]);
-    expect(findings.filter((one) => one.level !== "ok")).toEqual([{ level: "warning", subject: "warm", fact: text(`${world.warm}: 83 % of 64MiB used`), remedy: text("tiered-storage.sh cleanup") }]);
-    expect(figures).toContainEqual({ name: "tier_used_bytes", value: 53 * 2 ** 20, labels: { tier: "warm", mount_point: world.warm } });
+    expect(findings.filter((one) => one.level !== "ok")).toEqual([
+      {
+        level: "warning",
+        subject: "warm",
+        fact: text(`${world.warm}: 83 % of 64MiB used`),
+        remedy: text("tiered-storage.sh cleanup"),
+      },
+    ]);
+    expect(figures).toContainEqual({
+      name: "tier_used_bytes",
+      value: 53 * 2 ** 20,
+      labels: { tier: "warm", mount_point: world.warm },
+    });
     expect(figures).toContainEqual({ name: "disk_read_bytes_per_second", value: 2 ** 21, labels: { disk: "nvme0n1" } });
     expect(figures.filter(({ labels }) => labels.disk === "dm-0")).toEqual([]);
   });
@@ -234,7 +331,11 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     const odd = `${world.hot}/a "b" \\c\nd`;
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'`);
-    const { status, stdout } = await health(world, { VOLUME_GROUP: "vg_jts", HOT_MOUNTS: `${world.hot}:${odd}` }, "--prometheus");
+    const { status, stdout } = await health(
+      world,
+      { VOLUME_GROUP: "vg_jts", HOT_MOUNTS: `${world.hot}:${odd}` },
+      "--prometheus",
+    );
     const metrics = readMetrics(stdout);
     expect([status, metrics.get("jts_storage_level")]).toEqual([2, 2]);
     expect(metrics.get('jts_storage_findings{level="critical"}')).toBe(1);
@@ -249,18 +350,30 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   test.skipIf(!HAS_PROMTOOL)("tells metrics that promtool has nothing to say against", async ({ world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'`);
-    const { stdout } = await health(world, { VOLUME_GROUP: "vg_jts", HOT_MOUNTS: `${world.hot}:${world.hot}/a "b" \\c\nd` }, "--prometheus");
-    expect(spawnSync("promtool", ["check", "metrics"], { input: stdout, encoding: "utf8" })).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    const { stdout } = await health(
+      world,
+      { VOLUME_GROUP: "vg_jts", HOT_MOUNTS: `${world.hot}:${world.hot}/a "b" \\c\nd` },
+      "--prometheus",
+    );
+    expect(spawnSync("promtool", ["check", "metrics"], { input: stdout, encoding: "utf8" })).toMatchObject({
+      status: 0,
+      stdout: "",
+      stderr: "",
+    });
   });
 
   test("has words for HELP of every figure that it tells", () => {
     const script = readFileSync(join(SCRIPTS, "storage-health.sh"), "utf8");
     const told = [...script.matchAll(/\bfigure ([a-z_]+) /g)].map(([, name = ""]) => name);
     const explained = [...script.matchAll(/^ {2}"([a-z_]+)": "/gm)].map(([, name = ""]) => name);
-    expect([...new Set(told)].sort()).toEqual(explained.filter((name) => !["level", "checked_timestamp_seconds", "findings"].includes(name)).sort());
+    expect([...new Set(told)].sort()).toEqual(
+      explained.filter((name) => !["level", "checked_timestamp_seconds", "findings"].includes(name)).sort(),
+    );
   });
 
-  test("--save writes both, each whole, and metrics only where their folder is; a link in the place of one is replaced", async ({ world }) => {
+  test("--save writes both, each whole, and metrics only where their folder is; a link in the place of one is replaced", async ({
+    world,
+  }) => {
     expect(await health(world, {}, "--save")).toMatchObject({ status: 0, stdout: text("storage is ok") });
     expect(readdirSync(join(world.path, "state"))).toEqual(["health.json"]);
     expect(read(readFileSync(join(world.path, "state/health.json"), "utf8")).level).toBe("ok");
@@ -270,7 +383,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     await world.must(["ln", "-s", join(world.path, "theirs"), join(world.path, "metrics/jts-storage.prom")]);
     await health(world, {}, "--save");
     expect(readdirSync(join(world.path, "metrics"))).toEqual(["jts-storage.prom"]);
-    expect(readMetrics(readFileSync(join(world.path, "metrics/jts-storage.prom"), "utf8")).get("jts_storage_level")).toBe(0);
+    expect(
+      readMetrics(readFileSync(join(world.path, "metrics/jts-storage.prom"), "utf8")).get("jts_storage_level"),
+    ).toBe(0);
     expect(existsSync(join(world.path, "theirs"))).toBe(false);
   });
 
@@ -279,9 +394,16 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(await health(world, {}, "--save")).toMatchObject({ status: 3, stderr: text("state") });
   });
 
-  test("tells the age of the newest backup of each volume that has its checksum, and warns of an old one", async ({ world }) => {
-    const stamp = (hours: number) => new Date(Date.now() - hours * 3600_000).toISOString().replaceAll(/[-:]|\.\d+/g, "");
-    for (const [name, hours] of [["lv_postgres", 100], ["lv_postgres", 30], ["lv_click-house", 50]] as const) {
+  test("tells the age of the newest backup of each volume that has its checksum, and warns of an old one", async ({
+    world,
+  }) => {
+    const stamp = (hours: number) =>
+      new Date(Date.now() - hours * 3600_000).toISOString().replaceAll(/[-:]|\.\d+/g, "");
+    for (const [name, hours] of [
+      ["lv_postgres", 100],
+      ["lv_postgres", 30],
+      ["lv_click-house", 50],
+    ] as const) {
       world.put(`${world.warm}/daily-backups/sub/${name}-${stamp(hours)}.tar.zst`);
       world.put(`${world.warm}/daily-backups/sub/${name}-${stamp(hours)}.tar.zst.sha256`);
     }
@@ -297,14 +419,19 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect((await health(world, { BACKUP_WARNING_HOURS: "0" })).status).toBe(0);
   });
 
-  test("warns where a volume has no good archive, once there was time for one, and of one of a time to come", async ({ world }) => {
+  test("warns where a volume has no good archive, once there was time for one, and of one of a time to come", async ({
+    world,
+  }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs()}'`);
     mkdirSync(world.at(join(world.warm, "daily-backups")));
     world.put(`${world.warm}/daily-backups/lv_kafka-20990101T000000Z.tar.zst`);
     world.put(`${world.warm}/daily-backups/lv_kafka-20990101T000000Z.tar.zst.sha256`);
     const settings = { VOLUME_GROUP: "vg_jts", BACKUP_VOLUMES: "lv_postgres=1048576:lv_kafka=1048576" };
-    const facts = async (values = {}) => read((await health(world, { ...settings, ...values }, "--json")).stdout).findings.filter(({ subject }) => subject === "backups").map(({ level, fact }) => [level, fact]);
+    const facts = async (values = {}) =>
+      read((await health(world, { ...settings, ...values }, "--json")).stdout)
+        .findings.filter(({ subject }) => subject === "backups")
+        .map(({ level, fact }) => [level, fact]);
     const future = ["warning", "the newest archive of lv_kafka is of a time to come"];
     expect(await facts()).toEqual([future]);
     world.program("date", `[[ $* == +%s ]] && exec /usr/bin/date --date='2 days' +%s; exec /usr/bin/date "$@"`);
@@ -313,20 +440,34 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   });
 
   test("warns of a failed mount unit", async ({ world }) => {
-    world.program("systemctl", `case $* in
+    world.program(
+      "systemctl",
+      `case $* in
       list-timers*) echo '[{"next":1700003600000000,"left":1,"last":0,"passed":0,"unit":"good.timer","activates":"good.service"}]' ;;
       *list-units*) echo 'data-warm.mount loaded failed failed /data/warm' ;;
       *.timer) printf 'LoadState=loaded\\nActiveState=active\\n' ;;
       *.service) printf 'Result=success\\nExecMainStatus=0\\n' ;;
-    esac`);
+    esac`,
+    );
     const { status, stdout } = await health(world, { TIMERS: "good" }, "--json");
     const { findings, figures } = read(stdout);
     expect(status).toBe(1);
-    expect(findings).toContainEqual({ level: "warning", subject: "units", fact: "data-warm.mount has failed", remedy: text("systemctl status") });
+    expect(findings).toContainEqual({
+      level: "warning",
+      subject: "units",
+      fact: "data-warm.mount has failed",
+      remedy: text("systemctl status"),
+    });
     // What is others' isn't asked for.
     const unitOf = (path: string) => `${path.slice(1).replaceAll("-", "\\\\x2d").replaceAll("/", "-")}`;
-    expect(world.calls()).toContain(`systemctl list-units --state=failed --plain --no-legend --full -- ${unitOf(world.hot)}.mount ${unitOf(world.warm)}.mount ${unitOf(world.cold)}.mount ${unitOf(world.hot)}-*.mount systemd-fsck@* lvm2-*`);
-    expect(figures).toContainEqual({ name: "timer_next_run_timestamp_seconds", value: 1700003600, labels: { timer: "good" } });
+    expect(world.calls()).toContain(
+      `systemctl list-units --state=failed --plain --no-legend --full -- ${unitOf(world.hot)}.mount ${unitOf(world.warm)}.mount ${unitOf(world.cold)}.mount ${unitOf(world.hot)}-*.mount systemd-fsck@* lvm2-*`,
+    );
+    expect(figures).toContainEqual({
+      name: "timer_next_run_timestamp_seconds",
+      value: 1700003600,
+      labels: { timer: "good" },
+    });
     expect(figures).toContainEqual({ name: "service_succeeded", value: 1, labels: { service: "good" } });
   });
 

@@ -16,14 +16,26 @@ function put(path: string, bytes: number): void {
   writeFileSync(join(root, "hot", path), Buffer.alloc(bytes, 1));
 }
 
-function monitor(options: readonly string[] = [], { script = join(SCRIPTS, "jts-storage-monitor.sh"), tree = join(root, "hot") } = {}) {
+function monitor(
+  options: readonly string[] = [],
+  { script = join(SCRIPTS, "jts-storage-monitor.sh"), tree = join(root, "hot") } = {},
+) {
   writeFileSync(join(root, "tiers.env"), `LOG_SOURCES_ROOT='${tree}'\n`, { mode: 0o600 });
-  return spawnSync(script, ["--settings", join(root, "tiers.env"), ...options], { encoding: "utf8", env: { ...process.env, PATH: `${join(root, "programs")}:${process.env.PATH}` } });
+  return spawnSync(script, ["--settings", join(root, "tiers.env"), ...options], {
+    encoding: "utf8",
+    env: { ...process.env, PATH: `${join(root, "programs")}:${process.env.PATH}` },
+  });
 }
 
 interface Monitored {
   readonly tree: string;
-  readonly folders: readonly { readonly name: string; readonly usedBytes: number | null; readonly totalBytes: number; readonly usedPercent: number; readonly folders: readonly { readonly name: string; readonly bytes: number }[] | null }[];
+  readonly folders: readonly {
+    readonly name: string;
+    readonly usedBytes: number | null;
+    readonly totalBytes: number;
+    readonly usedPercent: number;
+    readonly folders: readonly { readonly name: string; readonly bytes: number }[] | null;
+  }[];
 }
 
 describe("jts-storage-monitor.sh", () => {
@@ -34,10 +46,20 @@ describe("jts-storage-monitor.sh", () => {
     mkdirSync(join(root, "hot/redis"));
     const { status, stdout } = monitor(["--json"]);
     const { tree, folders } = JSON.parse(stdout) as Monitored;
-    expect([status, tree, folders.map(({ name }) => name)]).toEqual([0, join(root, "hot"), ["kaf ka", "postgresql", "redis"]]);
-    const sizes = Object.fromEntries(folders.flatMap((one) => one.folders!.map(({ name, bytes }) => [`${one.name}/${name}`, bytes])));
+    expect([status, tree, folders.map(({ name }) => name)]).toEqual([
+      0,
+      join(root, "hot"),
+      ["kaf ka", "postgresql", "redis"],
+    ]);
+    const sizes = Object.fromEntries(
+      folders.flatMap((one) => one.folders!.map(({ name, bytes }) => [`${one.name}/${name}`, bytes])),
+    );
     expect(Object.keys(sizes)).toEqual(["kaf ka/two\nlines", "postgresql/-logs", "postgresql/data"]);
-    for (const [name, bytes] of Object.entries({ "kaf ka/two\nlines": 100_000, "postgresql/-logs": 70_000, "postgresql/data": 300_000 })) {
+    for (const [name, bytes] of Object.entries({
+      "kaf ka/two\nlines": 100_000,
+      "postgresql/-logs": 70_000,
+      "postgresql/data": 300_000,
+    })) {
       expect(sizes[name], name).toBeGreaterThanOrEqual(bytes);
       expect(sizes[name], name).toBeLessThan(bytes + 40_000);
     }
@@ -45,20 +67,28 @@ describe("jts-storage-monitor.sh", () => {
 
     const text = monitor();
     expect(text.status).toBe(0);
-    expect(text.stdout).toMatch(/^kaf ka +\S+iB of \S+iB, \d+ %\n {2}two\\nlines +\S+KiB\npostgresql .*\n {2}-logs .*\n {2}data .*\nredis .*\n$/);
+    expect(text.stdout).toMatch(
+      /^kaf ka +\S+iB of \S+iB, \d+ %\n {2}two\\nlines +\S+KiB\npostgresql .*\n {2}-logs .*\n {2}data .*\nredis .*\n$/,
+    );
   });
 
   it("finds its library when it is called by a link, as in /usr/local/bin", () => {
     put("redis/data/a", 1);
     symlinkSync(join(SCRIPTS, "jts-storage-monitor.sh"), join(root, "jts-storage-monitor.sh"));
-    expect(monitor([], { script: join(root, "jts-storage-monitor.sh") })).toMatchObject({ status: 0, stdout: expect.stringContaining("redis") as string });
+    expect(monitor([], { script: join(root, "jts-storage-monitor.sh") })).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining("redis") as string,
+    });
   });
 
   it("says what it could not add up in time, with exit 1, and tells the rest", () => {
     put("kafka/data/a", 1);
     put("redis/data/a", 1);
     mkdirSync(join(root, "programs"));
-    writeFileSync(join(root, "programs/du"), '#!/bin/bash\n[[ $* != *kafka ]] || exec sleep 60\nexec /usr/bin/du "$@"\n');
+    writeFileSync(
+      join(root, "programs/du"),
+      '#!/bin/bash\n[[ $* != *kafka ]] || exec sleep 60\nexec /usr/bin/du "$@"\n',
+    );
     chmodSync(join(root, "programs/du"), 0o755);
     const { status, stdout, stderr } = monitor(["--json", "--seconds", "1"]);
     const { folders } = JSON.parse(stdout) as Monitored;
@@ -77,7 +107,10 @@ describe("jts-storage-monitor.sh", () => {
   });
 
   it("refuses a host without a hot tree, and one whose tree is gone", () => {
-    expect(monitor([], { tree: "" })).toMatchObject({ status: 2, stderr: expect.stringContaining("name no hot tree") as string });
+    expect(monitor([], { tree: "" })).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("name no hot tree") as string,
+    });
     expect(monitor()).toMatchObject({ status: 2, stderr: expect.stringContaining("pulumi up --refresh") as string });
   });
 });

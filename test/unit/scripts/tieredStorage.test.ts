@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { IS_ROOT, SCRIPTS, test as plain, type World } from "./world.ts";
@@ -10,7 +20,8 @@ const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
     for (const name of ["docker", "fstrim", "btrfs"]) world.program(name, "exit 0");
     for (const folder of ["daily-backups", "logs", "temp-processing"]) mkdirSync(world.at(join(world.warm, folder)));
-    for (const folder of ["postgresql/logs", "kafka/logs"]) mkdirSync(world.at(join(world.hot, folder)), { recursive: true });
+    for (const folder of ["postgresql/logs", "kafka/logs"])
+      mkdirSync(world.at(join(world.hot, folder)), { recursive: true });
     mkdirSync(world.at(join(world.cold, "jts/archives/database")), { recursive: true });
     lastCleanup(world, 1);
     await use(world);
@@ -25,43 +36,84 @@ function lastCleanup(world: World, daysAgo: number | undefined) {
   writeFileSync(join(world.path, "state/cleanup.last"), `${Math.floor(Date.now() / 1000 - daysAgo * 86400)}\n`);
 }
 
-const tiered = (world: World, settings: string, ...options: string[]) => world.run([join(SCRIPTS, "tiered-storage.sh"), ...options, "--settings", settings, "--lock", world.lock]);
+const tiered = (world: World, settings: string, ...options: string[]) =>
+  world.run([join(SCRIPTS, "tiered-storage.sh"), ...options, "--settings", settings, "--lock", world.lock]);
 
-const RULE = { name: "models", source: "/models", pattern: "*", olderThanDays: 2, to: "cold", destination: "models", compress: false, keep: false };
+const RULE = {
+  name: "models",
+  source: "/models",
+  pattern: "*",
+  olderThanDays: 2,
+  to: "cold",
+  destination: "models",
+  compress: false,
+  keep: false,
+};
 
 /** One file a day of its age, of 8 MiB: 6 of them are 75 % of warm, 7 are 88 %. */
 function fillWarm(world: World, ages: readonly number[]) {
-  for (const days of ages) world.put(join(world.warm, `${days % 2 === 0 ? "daily-backups" : "logs"}/${days}.tar`), Buffer.alloc(8 * 2 ** 20, days), days);
+  for (const days of ages)
+    world.put(
+      join(world.warm, `${days % 2 === 0 ? "daily-backups" : "logs"}/${days}.tar`),
+      Buffer.alloc(8 * 2 ** 20, days),
+      days,
+    );
 }
 
 /** Data of each kind, old and young. */
 function fill(world: World) {
-  for (const [name, days] of [["old", 8], ["young", 6]] as const) world.put(join(world.hot, `postgresql/logs/${name}.log`), name, days);
-  for (const [name, days] of [["old", 31], ["young", 29]] as const) world.put(join(world.warm, `daily-backups/${name}.tar`), name, days);
-  for (const [name, days] of [["old", 4], ["young", 2]] as const) world.put(join(world.warm, `temp-processing/job/${name}`), name, days);
-  for (const [name, days] of [["old", 31], ["young", 29]] as const) world.put(join(world.warm, `logs/kafka/logs/${name}.log.zst`), name, days);
+  for (const [name, days] of [
+    ["old", 8],
+    ["young", 6],
+  ] as const)
+    world.put(join(world.hot, `postgresql/logs/${name}.log`), name, days);
+  for (const [name, days] of [
+    ["old", 31],
+    ["young", 29],
+  ] as const)
+    world.put(join(world.warm, `daily-backups/${name}.tar`), name, days);
+  for (const [name, days] of [
+    ["old", 4],
+    ["young", 2],
+  ] as const)
+    world.put(join(world.warm, `temp-processing/job/${name}`), name, days);
+  for (const [name, days] of [
+    ["old", 31],
+    ["young", 29],
+  ] as const)
+    world.put(join(world.warm, `logs/kafka/logs/${name}.log.zst`), name, days);
 }
 
 describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)", { timeout: 90_000 }, () => {
   test("--help tells each subcommand and exit status", async ({ world }) => {
     const { status, stdout } = await world.run([join(SCRIPTS, "tiered-storage.sh"), "--help"]);
     expect(status).toBe(0);
-    for (const word of ["check", "migrate", "cleanup", "optimize", "all", "--dry-run", "--settings", "Exit status"]) expect(stdout).toContain(word);
+    for (const word of ["check", "migrate", "cleanup", "optimize", "all", "--dry-run", "--settings", "Exit status"])
+      expect(stdout).toContain(word);
   });
 
-  test.for([[], ["chekc"], ["check", "migrate"], ["check", "--force"]])("refuses the arguments %j, exit 2", async (options, { world }) => {
-    expect(await tiered(world, world.settings(), ...options)).toMatchObject({ status: 2 });
-  });
+  test.for([[], ["chekc"], ["check", "migrate"], ["check", "--force"]])(
+    "refuses the arguments %j, exit 2",
+    async (options, { world }) => {
+      expect(await tiered(world, world.settings(), ...options)).toMatchObject({ status: 2 });
+    },
+  );
 
   test("runs nothing of a settings file that others can write, or that is somebody else's", async ({ world }) => {
     const settings = world.settings();
     const evidence = join(world.path, "evidence");
     writeFileSync(settings, `touch ${evidence}\n`, { flag: "a" });
     chmodSync(settings, 0o664);
-    expect(await tiered(world, settings, "check")).toMatchObject({ status: 2, stderr: text("could be written by others") });
+    expect(await tiered(world, settings, "check")).toMatchObject({
+      status: 2,
+      stderr: text("could be written by others"),
+    });
     chmodSync(settings, 0o644);
     chownSync(settings, 1234, 0);
-    expect(await tiered(world, settings, "check")).toMatchObject({ status: 2, stderr: text("could be written by others") });
+    expect(await tiered(world, settings, "check")).toMatchObject({
+      status: 2,
+      stderr: text("could be written by others"),
+    });
     expect(await world.run(["test", "-e", evidence])).toMatchObject({ status: 1 });
     chownSync(settings, 0, 0);
     await tiered(world, settings, "check");
@@ -79,7 +131,18 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     [{ WARM_LOW_PERCENT: "90" }, "is above WARM_HIGH_PERCENT"],
     [{ MOVES_JOURNAL: "moves" }, "no absolute path"],
     [{ RULES: "" }, "RULES is no JSON list"],
-    ...[{ source: "relative" }, { destination: "../up" }, { destination: "/root" }, { to: "hot" }, { olderThanDays: "7" }, { keep: "no" }, { compres: true }].map((wrong): [Record<string, string>, string] => [{ RULES: JSON.stringify([{ ...RULE, ...wrong }]) }, "RULES is no JSON list"]),
+    ...[
+      { source: "relative" },
+      { destination: "../up" },
+      { destination: "/root" },
+      { to: "hot" },
+      { olderThanDays: "7" },
+      { keep: "no" },
+      { compres: true },
+    ].map((wrong): [Record<string, string>, string] => [
+      { RULES: JSON.stringify([{ ...RULE, ...wrong }]) },
+      "RULES is no JSON list",
+    ]),
   ])("refuses the settings %j, exit 2", async ([values, message], { world }) => {
     fill(world);
     const before = await world.describe();
@@ -90,35 +153,69 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
   test("check prints the usage of each tier, and fails above the critical usage", async ({ world }) => {
     const { status, stdout } = await tiered(world, world.settings(), "check");
     expect(status).toBe(0);
-    for (const point of [world.hot, world.warm, world.cold]) expect(stdout).toMatch(new RegExp(`${point}: \\d+ % of \\S+ used`));
+    for (const point of [world.hot, world.warm, world.cold])
+      expect(stdout).toMatch(new RegExp(`${point}: \\d+ % of \\S+ used`));
     world.put(join(world.warm, "big"), Buffer.alloc(60 * 2 ** 20, 1));
-    expect(await tiered(world, world.settings(), "check")).toMatchObject({ status: 1, stderr: text("above the critical 90 %") });
+    expect(await tiered(world, world.settings(), "check")).toMatchObject({
+      status: 1,
+      stderr: text("above the critical 90 %"),
+    });
   });
 
-  test("migrate moves logs older than 7 days to warm, compressed, and backups older than 30 days to the archives", async ({ world }) => {
+  test("migrate moves logs older than 7 days to warm, compressed, and backups older than 30 days to the archives", async ({
+    world,
+  }) => {
     fill(world);
     const { status, stdout } = await tiered(world, world.settings(), "migrate");
     expect(status).toBe(0);
     expect(stdout).toContain("moved 2 files, 6 bytes");
     const files = await world.files();
-    expect(files).toEqual(expect.arrayContaining(["hot/postgresql/logs/young.log", "warm/logs/postgresql/logs/old.log.zst", "warm/daily-backups/young.tar", "cold/jts/archives/database/old.tar"]));
-    expect(files.filter((path) => path.startsWith("hot/") || path.startsWith("warm/daily") || path.startsWith("cold/"))).toHaveLength(3);
+    expect(files).toEqual(
+      expect.arrayContaining([
+        "hot/postgresql/logs/young.log",
+        "warm/logs/postgresql/logs/old.log.zst",
+        "warm/daily-backups/young.tar",
+        "cold/jts/archives/database/old.tar",
+      ]),
+    );
+    expect(
+      files.filter((path) => path.startsWith("hot/") || path.startsWith("warm/daily") || path.startsWith("cold/")),
+    ).toHaveLength(3);
   });
 
   test.for<[string, (world: World) => unknown, string]>([
     ["is not mounted", (world) => world.must(["umount", world.cold]), "nothing is mounted"],
-    ["is another one", (world) => world.must(["mount", "-t", "tmpfs", "other:/volume", world.cold]), "other:/volume is mounted"],
-    ["does not answer", (world) => world.program("stat", `[[ $* != *--file-system*${world.cold} ]] || exec sleep 5\nexec /usr/bin/stat "$@"`), "does not answer"],
-  ])("migrate still moves logs to warm where the NAS %s, writes nothing in its place, and fails", async ([, away, message], { world }) => {
-    fill(world);
-    await away(world);
-    expect(await tiered(world, world.settings({ PROBE_SECONDS: "1" }), "migrate")).toMatchObject({ status: 1, stderr: text(message) });
-    const files = await world.files();
-    expect(files).toEqual(expect.arrayContaining(["warm/logs/postgresql/logs/old.log.zst", "warm/daily-backups/old.tar"]));
-    expect(files.filter((path) => path.startsWith("cold/"))).toEqual([]);
-  });
+    [
+      "is another one",
+      (world) => world.must(["mount", "-t", "tmpfs", "other:/volume", world.cold]),
+      "other:/volume is mounted",
+    ],
+    [
+      "does not answer",
+      (world) =>
+        world.program("stat", `[[ $* != *--file-system*${world.cold} ]] || exec sleep 5\nexec /usr/bin/stat "$@"`),
+      "does not answer",
+    ],
+  ])(
+    "migrate still moves logs to warm where the NAS %s, writes nothing in its place, and fails",
+    async ([, away, message], { world }) => {
+      fill(world);
+      await away(world);
+      expect(await tiered(world, world.settings({ PROBE_SECONDS: "1" }), "migrate")).toMatchObject({
+        status: 1,
+        stderr: text(message),
+      });
+      const files = await world.files();
+      expect(files).toEqual(
+        expect.arrayContaining(["warm/logs/postgresql/logs/old.log.zst", "warm/daily-backups/old.tar"]),
+      );
+      expect(files.filter((path) => path.startsWith("cold/"))).toEqual([]);
+    },
+  );
 
-  test("migrate follows the settings' rules: their pattern, age, destination, compressed or not, and what is kept is copied once", async ({ world }) => {
+  test("migrate follows the settings' rules: their pattern, age, destination, compressed or not, and what is kept is copied once", async ({
+    world,
+  }) => {
     const source = join(world.hot, "models of 'today'");
     for (const name of ["a.bin", "b\n.bin", "-c.txt"]) world.put(join(source, name), name, 3);
     world.put(join(source, "young.bin"), "young", 1);
@@ -129,103 +226,184 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     const settings = world.settings({ RULES: JSON.stringify(rules).replaceAll("'", "'\\''") });
     expect(await tiered(world, settings, "migrate")).toMatchObject({ status: 0, stdout: text("moved 3 files") });
     const after = await world.describe();
-    expect(await world.files()).toEqual(["cold/jts/models/of old/a.bin.zst", "cold/jts/models/of old/b\n.bin.zst", "hot/models of 'today'/-c.txt", "hot/models of 'today'/young.bin", "warm/texts/-c.txt"]);
+    expect(await world.files()).toEqual([
+      "cold/jts/models/of old/a.bin.zst",
+      "cold/jts/models/of old/b\n.bin.zst",
+      "hot/models of 'today'/-c.txt",
+      "hot/models of 'today'/young.bin",
+      "warm/texts/-c.txt",
+    ]);
     expect(await tiered(world, settings, "migrate")).toMatchObject({ status: 0, stdout: text("moved 0 files") });
     expect(await world.describe()).toEqual(after);
     // Written anew, it is another file of that name: neither goes.
     world.put(join(source, "-c.txt"), "changed", 2.5);
-    expect(await tiered(world, settings, "migrate")).toMatchObject({ status: 1, stderr: text("a different file of this name") });
-    expect([world.read(join(world.warm, "texts/-c.txt")), world.read(join(source, "-c.txt"))]).toEqual(["-c.txt", "changed"]);
+    expect(await tiered(world, settings, "migrate")).toMatchObject({
+      status: 1,
+      stderr: text("a different file of this name"),
+    });
+    expect([world.read(join(world.warm, "texts/-c.txt")), world.read(join(source, "-c.txt"))]).toEqual([
+      "-c.txt",
+      "changed",
+    ]);
   });
 
-  test("migrate brings the oldest of warm to cold, above the high mark, until warm is below the low one", async ({ world }) => {
+  test("migrate brings the oldest of warm to cold, above the high mark, until warm is below the low one", async ({
+    world,
+  }) => {
     fillWarm(world, [0, 2, 3, 6, 7, 20, 25]);
-    expect(await tiered(world, world.settings({ WARM_LOW_PERCENT: "70" }), "migrate")).toMatchObject({ status: 0, stdout: text("moved 2 files") });
+    expect(await tiered(world, world.settings({ WARM_LOW_PERCENT: "70" }), "migrate")).toMatchObject({
+      status: 0,
+      stdout: text("moved 2 files"),
+    });
     const moved = (await world.files()).filter((path) => path.startsWith("cold/"));
     expect(moved).toEqual(["cold/jts/archives/database/20.tar", "cold/jts/archives/logs/25.tar"]);
   });
 
   test("migrate leaves on warm what is younger than a day, however full it is, and says so", async ({ world }) => {
     fillWarm(world, [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]);
-    expect(await tiered(world, world.settings(), "migrate")).toMatchObject({ status: 1, stdout: text("moved 0 files"), stderr: text("nothing more of it goes to cold") });
+    expect(await tiered(world, world.settings(), "migrate")).toMatchObject({
+      status: 1,
+      stdout: text("moved 0 files"),
+      stderr: text("nothing more of it goes to cold"),
+    });
   });
 
   test("migrate leaves warm as it is between its marks", async ({ world }) => {
     fillWarm(world, [1, 2, 3, 4, 5, 6]);
-    expect(await tiered(world, world.settings({ WARM_LOW_PERCENT: "50" }), "migrate")).toMatchObject({ status: 0, stdout: text("moved 0 files") });
+    expect(await tiered(world, world.settings({ WARM_LOW_PERCENT: "50" }), "migrate")).toMatchObject({
+      status: 0,
+      stdout: text("moved 0 files"),
+    });
   });
 
   test.for<[string, (world: World) => unknown, string]>([
     ["away", (world) => world.must(["umount", world.cold]), "nothing is mounted"],
     ["full", (world) => world.must(["mount", "-o", "remount,size=4m", world.cold]), "there is no room for it"],
-  ])("migrate loses nothing of a warm tier that is too full while cold is %s, says so, and fails", async ([, happens, message], { world }) => {
-    fillWarm(world, [2, 3, 4, 5, 6, 7, 8]);
-    const before = await world.describe();
-    await happens(world);
-    const { status, stderr } = await tiered(world, world.settings(), "migrate");
-    expect({ status, stderr }).toEqual({ status: 1, stderr: text(message) });
-    expect(stderr).toContain("warm is above 85 %, and nothing more of it goes to cold. Do: ");
-    const after = await world.describe();
-    for (const path of Object.keys(before).filter((path) => /^warm.*tar$/.test(path))) expect(after[path]).toEqual(before[path]);
-  });
+  ])(
+    "migrate loses nothing of a warm tier that is too full while cold is %s, says so, and fails",
+    async ([, happens, message], { world }) => {
+      fillWarm(world, [2, 3, 4, 5, 6, 7, 8]);
+      const before = await world.describe();
+      await happens(world);
+      const { status, stderr } = await tiered(world, world.settings(), "migrate");
+      expect({ status, stderr }).toEqual({ status: 1, stderr: text(message) });
+      expect(stderr).toContain("warm is above 85 %, and nothing more of it goes to cold. Do: ");
+      const after = await world.describe();
+      for (const path of Object.keys(before).filter((path) => /^warm.*tar$/.test(path)))
+        expect(after[path]).toEqual(before[path]);
+    },
+  );
 
-  test.for([["--dry-run"], []])("--json %j tells moves, deletions, commands, totals and problems in one document", async (options, { world }) => {
-    fill(world);
-    world.put(join(world.hot, "kafka/logs/in\nthe way.log"), "x", 9);
-    world.put(join(world.warm, "logs/kafka/logs/in\nthe way.log.zst"), "another", 9);
-    const { status, stdout } = await tiered(world, world.settings({ DOCKER_PRUNE: "yes" }), "all", "--json", ...options);
-    expect(status).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({
-      subcommand: "all",
-      dryRun: options.length > 0,
-      status: 1,
-      usage: [{ tier: "hot", mountPoint: world.hot }, { tier: "warm" }, { tier: "cold", usedPercent: 0 }],
-      moves: [
-        { action: "move", from: join(world.hot, "postgresql/logs/old.log"), to: join(world.warm, "logs/postgresql/logs/old.log.zst"), bytes: 3 },
-        { action: "move", from: join(world.warm, "daily-backups/old.tar"), to: join(world.cold, "jts/archives/database/old.tar"), bytes: 3 },
-      ],
-      skipped: { "too young": 2 },
-      deletions: [{ path: join(world.warm, "temp-processing/job/old"), kind: "file", bytes: 3 }, { path: join(world.warm, "logs/kafka/logs/old.log.zst"), kind: "file", bytes: 3 }],
-      commands: [text("docker system prune --force"), text("fstrim")],
-      totals: { moved: { files: 2, bytes: 6 }, deleted: { files: 2, bytes: 6 } },
-      problems: [text("some files of the rule logs were not moved"), text("in\\nthe way.log\" was not moved: the destination has a different file")],
-    });
-  });
+  test.for([["--dry-run"], []])(
+    "--json %j tells moves, deletions, commands, totals and problems in one document",
+    async (options, { world }) => {
+      fill(world);
+      world.put(join(world.hot, "kafka/logs/in\nthe way.log"), "x", 9);
+      world.put(join(world.warm, "logs/kafka/logs/in\nthe way.log.zst"), "another", 9);
+      const { status, stdout } = await tiered(
+        world,
+        world.settings({ DOCKER_PRUNE: "yes" }),
+        "all",
+        "--json",
+        ...options,
+      );
+      expect(status).toBe(1);
+      expect(JSON.parse(stdout)).toMatchObject({
+        subcommand: "all",
+        dryRun: options.length > 0,
+        status: 1,
+        usage: [{ tier: "hot", mountPoint: world.hot }, { tier: "warm" }, { tier: "cold", usedPercent: 0 }],
+        moves: [
+          {
+            action: "move",
+            from: join(world.hot, "postgresql/logs/old.log"),
+            to: join(world.warm, "logs/postgresql/logs/old.log.zst"),
+            bytes: 3,
+          },
+          {
+            action: "move",
+            from: join(world.warm, "daily-backups/old.tar"),
+            to: join(world.cold, "jts/archives/database/old.tar"),
+            bytes: 3,
+          },
+        ],
+        skipped: { "too young": 2 },
+        deletions: [
+          { path: join(world.warm, "temp-processing/job/old"), kind: "file", bytes: 3 },
+          { path: join(world.warm, "logs/kafka/logs/old.log.zst"), kind: "file", bytes: 3 },
+        ],
+        commands: [text("docker system prune --force"), text("fstrim")],
+        totals: { moved: { files: 2, bytes: 6 }, deleted: { files: 2, bytes: 6 } },
+        problems: [
+          text("some files of the rule logs were not moved"),
+          text('in\\nthe way.log" was not moved: the destination has a different file'),
+        ],
+      });
+    },
+  );
 
   test("each move is in the journal, with its hash", async ({ world }) => {
     fill(world);
     await tiered(world, world.settings(), "migrate");
-    const lines = readFileSync(join(world.path, "moves.jsonl"), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line) as unknown);
+    const lines = readFileSync(join(world.path, "moves.jsonl"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown);
     const sha256 = createHash("sha256").update("old").digest("hex");
     expect(lines).toEqual([
-      { time: text("Z"), action: "move", from: join(world.hot, "postgresql/logs/old.log"), to: join(world.warm, "logs/postgresql/logs/old.log.zst"), bytes: 3, sha256 },
-      { time: text("Z"), action: "move", from: join(world.warm, "daily-backups/old.tar"), to: join(world.cold, "jts/archives/database/old.tar"), bytes: 3, sha256 },
+      {
+        time: text("Z"),
+        action: "move",
+        from: join(world.hot, "postgresql/logs/old.log"),
+        to: join(world.warm, "logs/postgresql/logs/old.log.zst"),
+        bytes: 3,
+        sha256,
+      },
+      {
+        time: text("Z"),
+        action: "move",
+        from: join(world.warm, "daily-backups/old.tar"),
+        to: join(world.cold, "jts/archives/database/old.tar"),
+        bytes: 3,
+        sha256,
+      },
     ]);
   });
 
   test("migrate without a cold tier is content with warm", async ({ world }) => {
     fill(world);
-    expect(await tiered(world, world.settings({ COLD_MOUNT: "", COLD_SOURCE: "", COLD_ROOT: "" }), "migrate")).toMatchObject({ status: 0 });
+    expect(
+      await tiered(world, world.settings({ COLD_MOUNT: "", COLD_SOURCE: "", COLD_ROOT: "" }), "migrate"),
+    ).toMatchObject({ status: 0 });
     expect(await world.files()).toContain("warm/daily-backups/old.tar");
   });
 
   test("all changes nothing under the mount point of a warm tier that is not mounted", async ({ world }) => {
     fill(world);
     await world.must(["umount", world.warm]);
-    for (const path of ["temp-processing/file", "logs/service/file", "daily-backups/file"]) world.put(join(world.warm, path));
+    for (const path of ["temp-processing/file", "logs/service/file", "daily-backups/file"])
+      world.put(join(world.warm, path));
     const before = await world.describe();
-    expect(await tiered(world, world.settings(), "all")).toMatchObject({ status: 1, stderr: text("nothing is mounted") });
+    expect(await tiered(world, world.settings(), "all")).toMatchObject({
+      status: 1,
+      stderr: text("nothing is mounted"),
+    });
     expect(await world.describe()).toEqual(before);
   });
 
   test("a source that is gone is told, and does not stop the others", async ({ world }) => {
     fill(world);
     await world.must(["rm", "--recursive", join(world.hot, "kafka")]);
-    expect(await tiered(world, world.settings(), "migrate")).toMatchObject({ status: 1, stderr: text("is its filesystem mounted?") });
+    expect(await tiered(world, world.settings(), "migrate")).toMatchObject({
+      status: 1,
+      stderr: text("is its filesystem mounted?"),
+    });
     expect(await world.files()).toContain("warm/logs/postgresql/logs/old.log.zst");
   });
 
-  test("cleanup deletes old regular files and folders long empty, and keeps declared folders, links and what is young", async ({ world }) => {
+  test("cleanup deletes old regular files and folders long empty, and keeps declared folders, links and what is young", async ({
+    world,
+  }) => {
     fill(world);
     const temp = join(world.warm, "temp-processing");
     world.put(join(world.cold, "precious"), "old and linked to", 100);
@@ -233,7 +411,8 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     linkSync(world.at(world.put(join(temp, "name\nwith newline"), "x", 100)), world.at(join(temp, "second name")));
     for (const folder of ["declared", "declared/empty", "declared/filled"]) mkdirSync(world.at(join(temp, folder)));
     world.put(join(temp, "declared/filled/young"), "x", 1);
-    for (const folder of ["declared/empty", "declared/filled", "declared"]) utimesSync(world.at(join(temp, folder)), 10 ** 9, 10 ** 9);
+    for (const folder of ["declared/empty", "declared/filled", "declared"])
+      utimesSync(world.at(join(temp, folder)), 10 ** 9, 10 ** 9);
     await world.must(["mount", "--mkdir", "-t", "tmpfs", "other", join(world.warm, "logs/other")]);
     world.put(join(world.warm, "logs/other/file"), "x", 100);
 
@@ -242,12 +421,24 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     expect(stdout).toContain("deleted 3 files, 7 bytes");
     // The end of a name changes the file, so that its other name goes in the next run.
     expect((await tiered(world, world.settings(), "cleanup")).stdout).toContain("deleted 1 files, 1 bytes");
-    const left = Object.keys(await world.describe()).filter((path) => /^(cold|warm\/(temp|logs))/.test(path) && !path.startsWith("cold/jts"));
+    const left = Object.keys(await world.describe()).filter(
+      (path) => /^(cold|warm\/(temp|logs))/.test(path) && !path.startsWith("cold/jts"),
+    );
     expect(left.sort()).toEqual([
       "cold/precious",
-      "warm/logs", "warm/logs/kafka", "warm/logs/kafka/logs", "warm/logs/kafka/logs/young.log.zst", "warm/logs/other", "warm/logs/other/file",
-      "warm/temp-processing", "warm/temp-processing/declared", "warm/temp-processing/declared/filled", "warm/temp-processing/declared/filled/young",
-      "warm/temp-processing/job", "warm/temp-processing/job/young", "warm/temp-processing/link",
+      "warm/logs",
+      "warm/logs/kafka",
+      "warm/logs/kafka/logs",
+      "warm/logs/kafka/logs/young.log.zst",
+      "warm/logs/other",
+      "warm/logs/other/file",
+      "warm/temp-processing",
+      "warm/temp-processing/declared",
+      "warm/temp-processing/declared/filled",
+      "warm/temp-processing/declared/filled/young",
+      "warm/temp-processing/job",
+      "warm/temp-processing/job/young",
+      "warm/temp-processing/link",
     ]);
   });
 
@@ -259,10 +450,16 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     fill(world);
     lastCleanup(world, daysAgo);
     const before = await world.files();
-    expect(await tiered(world, world.settings(), "cleanup", "--dry-run")).toMatchObject({ status: 0, stderr: text(why) });
+    expect(await tiered(world, world.settings(), "cleanup", "--dry-run")).toMatchObject({
+      status: 0,
+      stderr: text(why),
+    });
     expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({ status: 0, stderr: text(why) });
     expect(await world.files()).toEqual(before);
-    expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({ status: 0, stdout: text("deleted 2 files") });
+    expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({
+      status: 0,
+      stdout: text("deleted 2 files"),
+    });
   });
 
   test("what a run moved to warm is not deleted in the same run, however old", async ({ world }) => {
@@ -277,7 +474,10 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     world.put(join(world.cold, "precious"), "x", 100);
     await world.must(["rmdir", join(world.warm, "temp-processing")]);
     symlinkSync(world.cold, world.at(join(world.warm, "temp-processing")));
-    expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({ status: 1, stderr: text("there is no folder") });
+    expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({
+      status: 1,
+      stderr: text("there is no folder"),
+    });
     expect(await world.files()).toContain("cold/precious");
   });
 
@@ -307,7 +507,10 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     fill(world);
     expect(await tiered(world, world.settings(), "all")).toMatchObject({ status: 0 });
     const after = await world.describe();
-    expect(await tiered(world, world.settings(), "all")).toMatchObject({ status: 0, stdout: text("moved 0 files, 0 bytes; deleted 0 files, 0 bytes") });
+    expect(await tiered(world, world.settings(), "all")).toMatchObject({
+      status: 0,
+      stdout: text("moved 0 files, 0 bytes; deleted 0 files, 0 bytes"),
+    });
     expect(await world.describe()).toEqual(after);
   });
 
@@ -317,7 +520,16 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     const settings = world.settings({ DOCKER_PRUNE: "yes" });
     const { status, stdout } = await tiered(world, settings, "all", "--dry-run");
     expect(status).toBe(0);
-    for (const told of ["move", "old.log.zst", "old.tar", "delete", "temp-processing/job/old", "run                       timeout --kill-after=10 15m docker", "fstrim"]) expect(stdout).toContain(told);
+    for (const told of [
+      "move",
+      "old.log.zst",
+      "old.tar",
+      "delete",
+      "temp-processing/job/old",
+      "run                       timeout --kill-after=10 15m docker",
+      "fstrim",
+    ])
+      expect(stdout).toContain(told);
     expect(world.calls()).toEqual([]);
     expect(await world.describe()).toEqual(before);
     const [, planned] = stdout.match(/a run would have (moved .*)/)!;
@@ -336,7 +548,16 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     fill(world);
     const flat = join(world.path, "flat");
     await world.must(["bash", "-c", 'mkdir "$1" && cp "$2"/*.sh "$2"/lib/* "$1"', "copy", flat, SCRIPTS]);
-    const result = await world.run(["env", "--unset=HOME", join(flat, "tiered-storage.sh"), "migrate", "--settings", world.settings(), "--lock", world.lock]);
+    const result = await world.run([
+      "env",
+      "--unset=HOME",
+      join(flat, "tiered-storage.sh"),
+      "migrate",
+      "--settings",
+      world.settings(),
+      "--lock",
+      world.lock,
+    ]);
     expect(result).toMatchObject({ status: 0, stdout: text("moved 2 files") });
   });
 });

@@ -78,7 +78,9 @@ export class World {
     for (const folder of [world.hot, world.warm, world.cold, world.programs]) mkdirSync(folder);
     // It ends with its standard input, so that even a killed test leaves no mounts.
     const program = `mount -t tmpfs hot "$1/hot" && mount -t tmpfs -o size=${warmBytes} warm "$1/warm" && mount -t tmpfs nas:/volume "$1/cold" && echo mounted && read -r _`;
-    const namespace = spawn("unshare", ["--mount", "bash", "-c", program, "namespace", world.path], { stdio: ["pipe", "pipe", "inherit"] });
+    const namespace = spawn("unshare", ["--mount", "bash", "-c", program, "namespace", world.path], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     world.#namespace = namespace;
     await once(namespace.stdout, "data");
     return world;
@@ -102,7 +104,10 @@ export class World {
   start(argv: readonly string[], environment: NodeJS.ProcessEnv = {}): { child: ChildProcess; ended: Promise<Ended> } {
     const path = `${this.programs}:${process.env.PATH}`;
     const env = { PATH: path, ...environment };
-    const child = spawn("nsenter", [`--mount=/proc/${this.#namespace?.pid}/ns/mnt`, "--", ...argv], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn("nsenter", [`--mount=/proc/${this.#namespace?.pid}/ns/mnt`, "--", ...argv], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#children.add(child);
     let stdout = "";
     let stderr = "";
@@ -142,7 +147,9 @@ export class World {
 
   moveArguments(...options: string[]): string[] {
     const source = options.includes("--source") ? [] : ["--source", this.hot];
-    const destination = options.includes("--destination") ? [] : ["--destination", join(this.warm, "logs"), "--destination-mount", this.warm];
+    const destination = options.includes("--destination")
+      ? []
+      : ["--destination", join(this.warm, "logs"), "--destination-mount", this.warm];
     return [...MOVER, ...source, ...destination, "--older-than-days", "1", "--lock", this.lock, ...options];
   }
 
@@ -161,7 +168,10 @@ export class World {
 
   /** Stands in for a program; what it was called with is in {@link calls}. */
   program(name: string, body: string) {
-    writeFileSync(join(this.programs, name), `#!/bin/bash\nprintf '%s\\n' "\${0##*/} $*" >>"${this.path}/calls"\n${body}\n`);
+    writeFileSync(
+      join(this.programs, name),
+      `#!/bin/bash\nprintf '%s\\n' "\${0##*/} $*" >>"${this.path}/calls"\n${body}\n`,
+    );
     chmodSync(join(this.programs, name), 0o755);
   }
 
@@ -189,7 +199,12 @@ export class World {
       ...values,
     };
     const path = join(this.path, "tiers.env");
-    writeFileSync(path, Object.entries(settings).map(([name, value]) => `${name}='${value}'\n`).join(""));
+    writeFileSync(
+      path,
+      Object.entries(settings)
+        .map(([name, value]) => `${name}='${value}'\n`)
+        .join(""),
+    );
     return path;
   }
 
@@ -201,7 +216,10 @@ export class World {
 
   /** The paths of all that is no folder. */
   async files(): Promise<string[]> {
-    return Object.entries(await this.describe()).filter(([, { type }]) => type !== "folder").map(([path]) => path).sort();
+    return Object.entries(await this.describe())
+      .filter(([, { type }]) => type !== "folder")
+      .map(([path]) => path)
+      .sort();
   }
 }
 

@@ -16,21 +16,35 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs the script with a gh that notes how it is called, and whose `pr view` prints the URL of the comment that is there. */
 async function comment(body: string, { number = "7", url = "" } = {}) {
-  await writeFile(join(folder, "gh"), `#!/bin/sh\necho "$1 $2 $3 $4 $5 $6" >>'${folder}/calls'\n[ "$2" != view ] || echo '${url}'\n`, { mode: 0o755 });
+  await writeFile(
+    join(folder, "gh"),
+    `#!/bin/sh\necho "$1 $2 $3 $4 $5 $6" >>'${folder}/calls'\n[ "$2" != view ] || echo '${url}'\n`,
+    { mode: 0o755 },
+  );
   await writeFile(join(folder, "calls"), "");
   await writeFile(join(folder, "preview.md"), body);
-  const { exitCode, stderr } = await execa(SCRIPT, ["preview.md", number], { cwd: folder, env: { PATH: `${folder}${delimiter}${process.env.PATH}` }, reject: false });
+  const { exitCode, stderr } = await execa(SCRIPT, ["preview.md", number], {
+    cwd: folder,
+    env: { PATH: `${folder}${delimiter}${process.env.PATH}` },
+    reject: false,
+  });
   return { exitCode, stderr, calls: (await readFile(join(folder, "calls"), "utf8")).trimEnd().split("\n").slice(1) };
 }
 
 describe("comment.sh", () => {
   it("writes a comment where there is none", async () => {
-    expect(await comment(`${MARKER}\nnew\n`)).toMatchObject({ exitCode: 0, calls: ["pr comment 7 --body-file preview.md"] });
+    expect(await comment(`${MARKER}\nnew\n`)).toMatchObject({
+      exitCode: 0,
+      calls: ["pr comment 7 --body-file preview.md"],
+    });
   });
 
   it("changes the comment that it wrote before", async () => {
     const url = "https://github.com/jts/storage/pull/7#issuecomment-1234";
-    expect(await comment(`${MARKER}\nnew\n`, { url })).toMatchObject({ exitCode: 0, calls: ["api --method PATCH repos/{owner}/{repo}/issues/comments/1234 --field body=@preview.md"] });
+    expect(await comment(`${MARKER}\nnew\n`, { url })).toMatchObject({
+      exitCode: 0,
+      calls: ["api --method PATCH repos/{owner}/{repo}/issues/comments/1234 --field body=@preview.md"],
+    });
   });
 
   it.each([

@@ -11,12 +11,26 @@ interface StepOptions {
 }
 
 /** An event as `pulumi preview --json` writes it before each step. `component` is the parent's name, `trading-hot`. */
-export function stepEvent(component: string, name: string, kind: string, { op = "create", old, new: wanted, oldOutputs, detailedDiff }: StepOptions = {}): EngineEvent {
+export function stepEvent(
+  component: string,
+  name: string,
+  kind: string,
+  { op = "create", old, new: wanted, oldOutputs, detailedDiff }: StepOptions = {},
+): EngineEvent {
   const type = kind.includes(":") ? kind : `${DYNAMIC}:${kind}`;
   const urn = `urn:pulumi:prod::jts-storage::jts-storage:Tier$${type}::${component}-${name}`;
   const parent = `urn:pulumi:prod::jts-storage::jts-storage:Tier::${component}`;
-  const state = (inputs: Record<string, unknown> | undefined, outputs = {}) => (inputs === undefined ? null : { type, urn, id: "", parent, inputs, outputs, provider: "" });
-  const metadata = { op, urn, type, old: state(old, oldOutputs), new: state(wanted), detailedDiff: detailedDiff ?? null, provider: "" };
+  const state = (inputs: Record<string, unknown> | undefined, outputs = {}) =>
+    inputs === undefined ? null : { type, urn, id: "", parent, inputs, outputs, provider: "" };
+  const metadata = {
+    op,
+    urn,
+    type,
+    old: state(old, oldOutputs),
+    new: state(wanted),
+    detailedDiff: detailedDiff ?? null,
+    provider: "",
+  };
   return { sequence: 0, timestamp: 0, resourcePreEvent: { metadata, planning: true } } as unknown as EngineEvent;
 }
 
@@ -24,7 +38,19 @@ export function stepEvent(component: string, name: string, kind: string, { op = 
 export function outputsEvent(outputs: Record<string, unknown>): EngineEvent {
   const urn = "urn:pulumi:prod::jts-storage::pulumi:pulumi:Stack::jts-storage-prod";
   const type = "pulumi:pulumi:Stack";
-  return { sequence: 0, timestamp: 0, resOutputsEvent: { metadata: { op: "create", urn, type, new: { type, urn, id: "", parent: "", inputs: {}, outputs, provider: "" }, provider: "" } } } as unknown as EngineEvent;
+  return {
+    sequence: 0,
+    timestamp: 0,
+    resOutputsEvent: {
+      metadata: {
+        op: "create",
+        urn,
+        type,
+        new: { type, urn, id: "", parent: "", inputs: {}, outputs, provider: "" },
+        provider: "",
+      },
+    },
+  } as unknown as EngineEvent;
 }
 
 export function diagnosticEvent(severity: string, message: string, urn?: string): EngineEvent {

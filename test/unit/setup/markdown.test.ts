@@ -4,34 +4,70 @@ import { describe, expect, it } from "vitest";
 import { LONGEST_COMMENT, MARKER, renderMarkdown } from "../../../setup/preview/markdown.ts";
 import type { Change, Plan } from "../../../setup/preview/plan.ts";
 
-const change = (more: Partial<Change> = {}): Change => ({ operation: "create", host: "trading", tier: "hot", name: "pv", kind: "PhysicalVolume", what: "/dev/nvme0n1", destroysData: false, ...more });
-const plan = (more: Partial<Plan> = {}): Plan => ({ stack: "prod", changes: [change()], unchanged: 0, outputs: {}, warnings: [], errors: [], ...more });
+const change = (more: Partial<Change> = {}): Change => ({
+  operation: "create",
+  host: "trading",
+  tier: "hot",
+  name: "pv",
+  kind: "PhysicalVolume",
+  what: "/dev/nvme0n1",
+  destroysData: false,
+  ...more,
+});
+const plan = (more: Partial<Plan> = {}): Plan => ({
+  stack: "prod",
+  changes: [change()],
+  unchanged: 0,
+  outputs: {},
+  warnings: [],
+  errors: [],
+  ...more,
+});
 
-const many = (count: number, what: string) => Array.from({ length: count }, (_, index) => change({ name: `lv-${index}`, what, tier: index % 2 === 0 ? "hot" : "warm" }));
+const many = (count: number, what: string) =>
+  Array.from({ length: count }, (_, index) =>
+    change({ name: `lv-${index}`, what, tier: index % 2 === 0 ? "hot" : "warm" }),
+  );
 
 describe("a comment", () => {
   it("starts with the marker that comment.sh looks for", () => {
     expect(renderMarkdown([plan()]).split("\n")[0]).toBe(MARKER);
-    expect(readFileSync(new URL("../../../setup/preview/comment.sh", import.meta.url), "utf8")).toContain(`marker='${MARKER}'\nlongest=${LONGEST_COMMENT}\n`);
+    expect(readFileSync(new URL("../../../setup/preview/comment.sh", import.meta.url), "utf8")).toContain(
+      `marker='${MARKER}'\nlongest=${LONGEST_COMMENT}\n`,
+    );
   });
 
   it("tells each stack in a table, and folds the details", () => {
-    const markdown = renderMarkdown([plan({ outputs: { hosts: { trading: "x" } } }), plan({ stack: "dev", changes: [], unchanged: 60 })]);
+    const markdown = renderMarkdown([
+      plan({ outputs: { hosts: { trading: "x" } } }),
+      plan({ stack: "dev", changes: [], unchanged: 60 }),
+    ]);
     expect(markdown).toContain("| prod | ok | 1 to create | 0 |\n| dev | ok | none | 60 |\n");
-    expect(markdown).toContain("<details><summary>trading: hot: 1 to create</summary>\n\n| | resource | kind | |\n|---|---|---|---|\n| `+` | `pv` | PhysicalVolume | `/dev/nvme0n1` |\n\n</details>");
+    expect(markdown).toContain(
+      "<details><summary>trading: hot: 1 to create</summary>\n\n| | resource | kind | |\n|---|---|---|---|\n| `+` | `pv` | PhysicalVolume | `/dev/nvme0n1` |\n\n</details>",
+    );
     expect(markdown).toContain("<details><summary>outputs</summary>\n\n```text\nhosts\n  trading: x\n```");
   });
 
   it("shows what fails and what would be lost unfolded", () => {
-    const markdown = renderMarkdown([plan({ errors: ["The configuration can't be carried out:\n  trading.hot.volumes: too large"], changes: [change({ operation: "delete", destroysData: true })] })]);
+    const markdown = renderMarkdown([
+      plan({
+        errors: ["The configuration can't be carried out:\n  trading.hot.volumes: too large"],
+        changes: [change({ operation: "delete", destroysData: true })],
+      }),
+    ]);
     expect(markdown).toContain("## Storage preview: 1 of 1 failed");
     expect(markdown).toContain("| prod | **failed** | 1 to delete, **wipes data** | 0 |");
-    expect(markdown).toContain("```text\nThe configuration can't be carried out:\n  trading.hot.volumes: too large\n```");
+    expect(markdown).toContain(
+      "```text\nThe configuration can't be carried out:\n  trading.hot.volumes: too large\n```",
+    );
     expect(markdown).toContain("> [!CAUTION]\n> Data would be wiped");
   });
 
   it("takes texts as they are: none ends a cell, a code block or the folding, or mentions anybody", () => {
-    const markdown = renderMarkdown([plan({ changes: [change({ what: "a|b `c` </details>\n@everyone", host: "<b>" })], errors: ["```\n</details>"] })]);
+    const markdown = renderMarkdown([
+      plan({ changes: [change({ what: "a|b `c` </details>\n@everyone", host: "<b>" })], errors: ["```\n</details>"] }),
+    ]);
     expect(markdown).toContain("| `a\\|b 'c' </details> @everyone` |");
     expect(markdown).toContain("<summary>&lt;b&gt;: hot: 1 to create</summary>");
     expect(markdown).toContain("````text\n```\n</details>\n````");
@@ -44,7 +80,10 @@ describe("a comment", () => {
 
 describe("a comment that would be too long", () => {
   it("leaves out outputs first, then tables from the end, and says which; the summary and the errors stay", () => {
-    const plans = [plan({ stack: "dev", changes: many(300, "x".repeat(100)), outputs: { hosts: "y".repeat(100) } }), plan({ changes: many(300, "x".repeat(100)), errors: ["wrong"] })];
+    const plans = [
+      plan({ stack: "dev", changes: many(300, "x".repeat(100)), outputs: { hosts: "y".repeat(100) } }),
+      plan({ changes: many(300, "x".repeat(100)), errors: ["wrong"] }),
+    ];
     const markdown = renderMarkdown(plans);
     expect(markdown.length).toBeLessThanOrEqual(LONGEST_COMMENT);
     expect(markdown).toContain("Left out, since a comment can hold no more: dev, outputs; prod, trading: warm");
@@ -55,15 +94,32 @@ describe("a comment that would be too long", () => {
   });
 
   it("cuts a flood of errors at the end of a line", () => {
-    const markdown = renderMarkdown([plan({ errors: [Array.from({ length: 5000 }, (_, index) => `error number ${index}`).join("\n")] })]);
+    const markdown = renderMarkdown([
+      plan({ errors: [Array.from({ length: 5000 }, (_, index) => `error number ${index}`).join("\n")] }),
+    ]);
     expect(markdown.length).toBeLessThan(12_000);
     expect(markdown).toMatch(/\nerror number \d+\n… and \d+ more lines\n```\n/);
   });
 
   it("never passes the limit, whatever the plans hold, and never leaves a folding open", () => {
     const text = fc.string({ unit: "grapheme", maxLength: 300 });
-    const anyChange = fc.record({ operation: fc.constantFrom("create", "update", "replace", "delete", "read"), host: text, tier: text, name: text, kind: text, what: text, destroysData: fc.boolean() });
-    const anyPlan = fc.record({ stack: text, changes: fc.array(anyChange, { maxLength: 8 }), unchanged: fc.nat(), outputs: fc.dictionary(text, text, { maxKeys: 3 }), warnings: fc.array(text, { maxLength: 2 }), errors: fc.array(text, { maxLength: 2 }) });
+    const anyChange = fc.record({
+      operation: fc.constantFrom("create", "update", "replace", "delete", "read"),
+      host: text,
+      tier: text,
+      name: text,
+      kind: text,
+      what: text,
+      destroysData: fc.boolean(),
+    });
+    const anyPlan = fc.record({
+      stack: text,
+      changes: fc.array(anyChange, { maxLength: 8 }),
+      unchanged: fc.nat(),
+      outputs: fc.dictionary(text, text, { maxKeys: 3 }),
+      warnings: fc.array(text, { maxLength: 2 }),
+      errors: fc.array(text, { maxLength: 2 }),
+    });
     fc.assert(
       fc.property(fc.array(anyPlan, { maxLength: 4 }), fc.integer({ min: 1500, max: 5000 }), (plans, limit) => {
         const markdown = renderMarkdown(plans, { limit });

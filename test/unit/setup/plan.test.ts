@@ -40,19 +40,39 @@ describe("a plan", () => {
       stepEvent("a-hot", "pv", "PhysicalVolume", { new: {} }),
     ];
     const names = (list: typeof events) => readPlan("prod", list).changes.map(({ name }) => name);
-    expect(names(events)).toEqual(["pv", "user-redis", "kafka-lv", "kafka-mount", "redis-lv", "redis-fs", "redis-folders"]);
+    expect(names(events)).toEqual([
+      "pv",
+      "user-redis",
+      "kafka-lv",
+      "kafka-mount",
+      "redis-lv",
+      "redis-fs",
+      "redis-folders",
+    ]);
     expect(names(events.toReversed())).toEqual(names(events));
   });
 
   it("counts a replacement once", () => {
     const timer = { old: { name: "a" }, new: { name: "b" } };
-    const { changes } = readPlan("prod", ["create-replacement", "replace", "delete-replaced"].map((op) => stepEvent("a-tuning", "fstrim", "SystemdTimer", { op, ...timer })));
+    const { changes } = readPlan(
+      "prod",
+      ["create-replacement", "replace", "delete-replaced"].map((op) =>
+        stepEvent("a-tuning", "fstrim", "SystemdTimer", { op, ...timer }),
+      ),
+    );
     expect(countOperations(changes)).toEqual([["replace", 1]]);
   });
 
   it("shortens what the engine says of a refused property", () => {
     const urn = "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-lv";
-    const said = (reason: string) => readPlan("prod", [diagnosticEvent("error", `pulumi-nodejs:dynamic/jts-storage:LogicalVolume resource 'a-hot-redis-lv': property sizeBytes value {5.3e+10} has a problem: ${reason}\n`, urn)]).errors;
+    const said = (reason: string) =>
+      readPlan("prod", [
+        diagnosticEvent(
+          "error",
+          `pulumi-nodejs:dynamic/jts-storage:LogicalVolume resource 'a-hot-redis-lv': property sizeBytes value {5.3e+10} has a problem: ${reason}\n`,
+          urn,
+        ),
+      ]).errors;
     expect(said("lv_redis can't shrink")).toEqual(["a-hot-redis-lv: sizeBytes: lv_redis can't shrink"]);
     expect(said("sizeBytes: must be positive")).toEqual(["a-hot-redis-lv: sizeBytes: must be positive"]);
   });
@@ -62,47 +82,98 @@ describe("a plan", () => {
     const { errors, warnings } = readPlan("prod", [
       diagnosticEvent("debug", "registering"),
       diagnosticEvent("error", "The configuration can't be carried out:\n  a.hot: x\n", stack),
-      diagnosticEvent("error", "options: nobarrier is gone\n", "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-mount"),
-      diagnosticEvent("error", "options: nobarrier is gone\n", "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-mount"),
+      diagnosticEvent(
+        "error",
+        "options: nobarrier is gone\n",
+        "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-mount",
+      ),
+      diagnosticEvent(
+        "error",
+        "options: nobarrier is gone\n",
+        "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-mount",
+      ),
       diagnosticEvent("warning", "old\n"),
     ]);
-    expect(errors).toEqual(["The configuration can't be carried out:\n  a.hot: x", "a-hot-redis-mount: options: nobarrier is gone"]);
+    expect(errors).toEqual([
+      "The configuration can't be carried out:\n  a.hot: x",
+      "a-hot-redis-mount: options: nobarrier is gone",
+    ]);
     expect(warnings).toEqual(["old"]);
   });
 });
 
 describe("what is said of a change", () => {
   it("is the one line that matters of what is made", () => {
-    expect(whatOf("a-hot", "redis-lv", "LogicalVolume", { new: { path: "/dev/vg/lv_redis", sizeBytes: 50 * GIB } })).toBe("/dev/vg/lv_redis, 50 GiB");
-    expect(whatOf("a-hot", "redis-folders", "Directory", { new: { path: "/r", owner: "redis", group: "redis", mode: "750", folders: ["data", "logs"] } })).toBe("/r redis:redis 750, with data logs");
-    expect(whatOf("a-packages", "install", "command:remote:Command", { new: { create: `sudo -- bash -c 'echo '\\''x'\\''\n' install-packages lvm2 xfsprogs` } })).toBe("install-packages lvm2 xfsprogs");
+    expect(
+      whatOf("a-hot", "redis-lv", "LogicalVolume", { new: { path: "/dev/vg/lv_redis", sizeBytes: 50 * GIB } }),
+    ).toBe("/dev/vg/lv_redis, 50 GiB");
+    expect(
+      whatOf("a-hot", "redis-folders", "Directory", {
+        new: { path: "/r", owner: "redis", group: "redis", mode: "750", folders: ["data", "logs"] },
+      }),
+    ).toBe("/r redis:redis 750, with data logs");
+    expect(
+      whatOf("a-packages", "install", "command:remote:Command", {
+        new: { create: `sudo -- bash -c 'echo '\\''x'\\''\n' install-packages lvm2 xfsprogs` },
+      }),
+    ).toBe("install-packages lvm2 xfsprogs");
     expect(whatOf("a-hot", "x", "Unheard", { new: { __provider: "code", size: 3 } })).toBe("size: 3");
   });
 
   it("is what differs: sizes as sizes, of lists and texts the items and lines", () => {
     const differs = (path: string) => ({ detailedDiff: { [path]: { diffKind: "update", inputDiff: true } } });
-    const update = (before: Record<string, unknown>, after: Record<string, unknown>, path: string) => whatOf("a-hot", "x", "FstabEntry", { op: "update", old: before, new: after, ...differs(path) });
+    const update = (before: Record<string, unknown>, after: Record<string, unknown>, path: string) =>
+      whatOf("a-hot", "x", "FstabEntry", { op: "update", old: before, new: after, ...differs(path) });
     expect(update({ sizeBytes: 50 * GIB }, { sizeBytes: 60 * GIB }, "sizeBytes")).toBe("sizeBytes: 50 GiB → 60 GiB");
-    expect(update({ options: ["ro", "hard"] }, { options: ["hard", "rw", "nofail"] }, "options[0]")).toBe("options: -ro +rw +nofail");
+    expect(update({ options: ["ro", "hard"] }, { options: ["hard", "rw", "nofail"] }, "options[0]")).toBe(
+      "options: -ro +rw +nofail",
+    );
     expect(update({ options: ["a", "b"] }, { options: ["b", "a"] }, "options[0]")).toBe("options: other order");
     expect(update({ content: "a\nb\nc\n" }, { content: "a\nB\nc\n" }, "content")).toBe("content: b → B");
     expect(update({ service: { Nice: 1 } }, { service: {} }, "service.Nice")).toBe("service.Nice: 1 → none");
     const long = "x".repeat(200);
-    expect(update({ line: `${long}1${long}` }, { line: `${long}2${long}` }, "line")).toBe(`line: …${"x".repeat(20)}1${"x".repeat(20)}… → …${"x".repeat(20)}2${"x".repeat(20)}…`);
+    expect(update({ line: `${long}1${long}` }, { line: `${long}2${long}` }, "line")).toBe(
+      `line: …${"x".repeat(20)}1${"x".repeat(20)}… → …${"x".repeat(20)}2${"x".repeat(20)}…`,
+    );
   });
 
   it("hides secrets, and says that they differ", () => {
-    const connection = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", ciphertext: "[secret]" };
-    expect(whatOf("a-packages", "install", "command:remote:Command", { op: "update", old: { connection }, new: { connection }, detailedDiff: { connection: { diffKind: "update", inputDiff: true } } })).toBe("connection: differs");
+    const connection = {
+      "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+      ciphertext: "[secret]",
+    };
+    expect(
+      whatOf("a-packages", "install", "command:remote:Command", {
+        op: "update",
+        old: { connection },
+        new: { connection },
+        detailedDiff: { connection: { diffKind: "update", inputDiff: true } },
+      }),
+    ).toBe("connection: differs");
   });
 
   it("shows drift from what the host has, where the state was refreshed", () => {
     const detailedDiff = { mode: { diffKind: "update", inputDiff: false } };
-    expect(whatOf("a-hot", "x", "Directory", { op: "update", old: { mode: "750" }, oldOutputs: { mode: "777" }, new: { mode: "750" }, detailedDiff })).toBe("mode: 777 → 750");
+    expect(
+      whatOf("a-hot", "x", "Directory", {
+        op: "update",
+        old: { mode: "750" },
+        oldOutputs: { mode: "777" },
+        new: { mode: "750" },
+        detailedDiff,
+      }),
+    ).toBe("mode: 777 → 750");
   });
 
   it("tells whether data stays, from the state alone", () => {
-    const change = (op: string, onDelete: string, kind = "LogicalVolume") => readPlan("prod", [stepEvent("a-hot", "x", kind, { op, old: { path: "/dev/vg/x", onDelete }, ...(op === "delete" ? {} : { new: { path: "/dev/vg/x", onDelete: "retain" } }) })]).changes[0];
+    const change = (op: string, onDelete: string, kind = "LogicalVolume") =>
+      readPlan("prod", [
+        stepEvent("a-hot", "x", kind, {
+          op,
+          old: { path: "/dev/vg/x", onDelete },
+          ...(op === "delete" ? {} : { new: { path: "/dev/vg/x", onDelete: "retain" } }),
+        }),
+      ]).changes[0];
     expect(change("delete", "wipe")).toMatchObject({ what: "DATA IS WIPED, /dev/vg/x", destroysData: true });
     expect(change("replace", "wipe")).toMatchObject({ destroysData: true });
     expect(change("delete", "retain")).toMatchObject({ what: "data stays, /dev/vg/x", destroysData: false });
@@ -115,7 +186,10 @@ describe("a plan for a terminal", () => {
   it("has a heading, the resources of each tier in columns, the outputs, and the errors last", () => {
     const plan = readPlan("prod", [
       stepEvent("trading-hot", "redis-lv", "LogicalVolume", { new: { path: "/dev/vg/lv_redis", sizeBytes: GIB } }),
-      stepEvent("trading-hot", "vg", "VolumeGroup", { op: "delete", old: { name: "vg", physicalVolumes: ["/dev/a"], onDelete: "wipe" } }),
+      stepEvent("trading-hot", "vg", "VolumeGroup", {
+        op: "delete",
+        old: { name: "vg", physicalVolumes: ["/dev/a"], onDelete: "wipe" },
+      }),
       outputsEvent({ hosts: { trading: { timers: { a: "daily" } } } }),
       diagnosticEvent("error", "no"),
     ]);

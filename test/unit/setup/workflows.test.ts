@@ -25,7 +25,9 @@ interface Workflow {
 }
 
 const FOLDER = join(ROOT, ".github", "workflows");
-const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { readonly scripts: Record<string, string> };
+const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+  readonly scripts: Record<string, string>;
+};
 
 describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
   const text = readFileSync(join(FOLDER, name), "utf8");
@@ -37,7 +39,8 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
   it("pins every action by the full hash of a commit, names its version, and uses one version of each", () => {
     const versions = new Map<string, string>();
     for (const line of text.split("\n").filter((one) => one.includes("uses:"))) {
-      const [, action = "", hash = "", version = ""] = /uses: ([\w.-]+\/[\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$/.exec(line) ?? [];
+      const [, action = "", hash = "", version = ""] =
+        /uses: ([\w.-]+\/[\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)$/.exec(line) ?? [];
       expect(action, line).not.toBe("");
       expect(versions.get(action) ?? `${hash} ${version}`).toBe(`${hash} ${version}`);
       versions.set(action, `${hash} ${version}`);
@@ -73,7 +76,9 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
       expect(permissions, job).toEqual({ contents: "read" });
       expect(JSON.stringify(steps), job).not.toMatch(/secrets\.|github\.token/);
     }
-    for (const { uses, with: inputs } of steps) if (uses?.startsWith("actions/checkout@") === true) expect(inputs).toMatchObject({ "persist-credentials": false });
+    for (const { uses, with: inputs } of steps)
+      if (uses?.startsWith("actions/checkout@") === true)
+        expect(inputs).toMatchObject({ "persist-credentials": false });
   });
 
   it("lets jobs whose token writes comments run the base branch's code alone, and never for a fork", () => {
@@ -83,7 +88,8 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
       expect(condition, job).toContain("github.event.pull_request.head.repo.full_name == github.repository");
       for (const { uses, run, with: inputs } of steps) {
         expect(uses ?? "", job).toMatch(/^(actions\/(checkout|download-artifact)@.*)?$/);
-        if (uses?.startsWith("actions/checkout@") === true) expect(inputs).toMatchObject({ ref: "${{ github.event.pull_request.base.sha }}" });
+        if (uses?.startsWith("actions/checkout@") === true)
+          expect(inputs).toMatchObject({ ref: "${{ github.event.pull_request.base.sha }}" });
         // npm would run what the packages bring along.
         expect(run ?? "", job).not.toMatch(/^(npm|npx|node) /);
       }

@@ -19,7 +19,17 @@ const declaredOf = (name: string, changes: Properties = {}) => ({ ...situationOf
 describe.each(situations)("checking a $name", (situation) => {
   it("changes nothing the second time", async () => {
     const inputs = await checked(situation, host);
-    expect(await checked({ ...situation, declared: {} }, host, Object.fromEntries(Object.entries(inputs).filter(([key]) => !["drift", "path", "fstabLine"].includes(key) || key in situation.declared)))).toEqual(inputs);
+    expect(
+      await checked(
+        { ...situation, declared: {} },
+        host,
+        Object.fromEntries(
+          Object.entries(inputs).filter(
+            ([key]) => !["drift", "path", "fstabLine"].includes(key) || key in situation.declared,
+          ),
+        ),
+      ),
+    ).toEqual(inputs);
   });
 
   it("passes on what a preview can't know yet, and still checks the rest", async () => {
@@ -42,7 +52,10 @@ describe.each(situations)("checking a $name", (situation) => {
   });
 
   it("leaves the provider's name, which every state has, out of the inputs", async () => {
-    const { inputs, failures } = await check(situation.name, { ...situation.declared, __provider: "exports.handler = …" });
+    const { inputs, failures } = await check(situation.name, {
+      ...situation.declared,
+      __provider: "exports.handler = …",
+    });
     expect(failures).toEqual([]);
     expect(inputs).not.toHaveProperty("__provider");
   });
@@ -50,13 +63,22 @@ describe.each(situations)("checking a $name", (situation) => {
 
 describe("checkInputs", () => {
   it("passes on an unknown value inside a list", async () => {
-    const { inputs, failures } = await check("VolumeGroup", declaredOf("VolumeGroup", { physicalVolumes: ["/dev/sda2", UNKNOWN] }));
+    const { inputs, failures } = await check(
+      "VolumeGroup",
+      declaredOf("VolumeGroup", { physicalVolumes: ["/dev/sda2", UNKNOWN] }),
+    );
     expect(failures).toEqual([]);
     expect(inputs.physicalVolumes).toEqual(["/dev/sda2", UNKNOWN]);
   });
 
   it("tells everything that is wrong at once, each with its property", async () => {
-    const { failures } = await check("LogicalVolume", { host: "fake", volumeGroup: "-vg", name: "..", sizeBytes: 1.5, onDelete: "erase" });
+    const { failures } = await check("LogicalVolume", {
+      host: "fake",
+      volumeGroup: "-vg",
+      name: "..",
+      sizeBytes: 1.5,
+      onDelete: "erase",
+    });
     expect(failures.map(({ property }) => property)).toEqual(["volumeGroup", "name", "sizeBytes", "onDelete"]);
     for (const { property, reason } of failures) expect(reason).toMatch(new RegExp(`^${property}: .`));
   });
@@ -67,14 +89,25 @@ describe("checkInputs", () => {
   });
 
   it("tells every option that doesn't mount, in preview", async () => {
-    const { failures } = await check("FstabEntry", declaredOf("FstabEntry", { type: "xfs", source: "/dev/sda2", options: ["nobarrier"], pass: 2 }));
-    expect(failures.map(({ reason }) => reason)).toEqual([expect.stringContaining("nobarrier on xfs"), expect.stringContaining("fsck pass 2"), expect.stringContaining("/dev/sda2 may name another device")]);
+    const { failures } = await check(
+      "FstabEntry",
+      declaredOf("FstabEntry", { type: "xfs", source: "/dev/sda2", options: ["nobarrier"], pass: 2 }),
+    );
+    expect(failures.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining("nobarrier on xfs"),
+      expect.stringContaining("fsck pass 2"),
+      expect.stringContaining("/dev/sda2 may name another device"),
+    ]);
   });
 
   it("adds what follows from the inputs, so that a preview knows it", async () => {
     expect((await check("LogicalVolume", declaredOf("LogicalVolume"))).inputs.path).toBe("/dev/vg_jts/lv_redis");
-    expect((await check("FstabEntry", declaredOf("FstabEntry"))).inputs.fstabLine).toBe("LABEL=jts-warm-storage /data/warm-storage btrfs noatime,nofail,compress=zstd:3 0 0");
-    expect((await check("NfsMount", declaredOf("NfsMount"))).inputs.fstabLine).toBe("192.168.1.101:/volume1/cocodev /mnt/synology nfs vers=3,rsize=1048576,_netdev,nofail 0 0");
+    expect((await check("FstabEntry", declaredOf("FstabEntry"))).inputs.fstabLine).toBe(
+      "LABEL=jts-warm-storage /data/warm-storage btrfs noatime,nofail,compress=zstd:3 0 0",
+    );
+    expect((await check("NfsMount", declaredOf("NfsMount"))).inputs.fstabLine).toBe(
+      "192.168.1.101:/volume1/cocodev /mnt/synology nfs vers=3,rsize=1048576,_netdev,nofail 0 0",
+    );
   });
 
   it.each<[string, Properties, string]>([
@@ -109,10 +142,18 @@ describe("checkInputs", () => {
 
   it("tells a program that is only previewed what is refused, and lets the preview go on", async () => {
     const olds = await checked(situationOf("LogicalVolume"), host);
-    const { inputs, failures } = await check("LogicalVolume", declaredOf("LogicalVolume", { sizeBytes: 1024 ** 3, isPreview: true }), olds);
+    const { inputs, failures } = await check(
+      "LogicalVolume",
+      declaredOf("LogicalVolume", { sizeBytes: 1024 ** 3, isPreview: true }),
+      olds,
+    );
     expect(failures).toEqual([]);
-    expect(inputs.refused).toEqual([{ property: "sizeBytes", reason: expect.stringContaining("can't shrink") as string }]);
-    expect(await check("LogicalVolume", declaredOf("LogicalVolume", { isPreview: true }), olds)).toEqual(await check("LogicalVolume", declaredOf("LogicalVolume"), olds));
+    expect(inputs.refused).toEqual([
+      { property: "sizeBytes", reason: expect.stringContaining("can't shrink") as string },
+    ]);
+    expect(await check("LogicalVolume", declaredOf("LogicalVolume", { isPreview: true }), olds)).toEqual(
+      await check("LogicalVolume", declaredOf("LogicalVolume"), olds),
+    );
   });
 
   it("asks no host", () => {

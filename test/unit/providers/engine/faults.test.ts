@@ -11,7 +11,12 @@ interface State {
 }
 
 /** One `pulumi up`, as the engine does it: what enters the state, and whether there was an error. */
-async function up({ run }: Situation, host: FakeHost, inputs: Properties, state: State | undefined): Promise<{ readonly state: State | undefined; readonly error?: unknown }> {
+async function up(
+  { run }: Situation,
+  host: FakeHost,
+  inputs: Properties,
+  state: State | undefined,
+): Promise<{ readonly state: State | undefined; readonly error?: unknown }> {
   try {
     const provider = run(host);
     if (state === undefined) {
@@ -22,12 +27,20 @@ async function up({ run }: Situation, host: FakeHost, inputs: Properties, state:
     return { state: { id: state.id, outs: outs! } };
   } catch (error) {
     const { id, properties } = error as { id?: string; properties?: Properties };
-    return { error, state: id === undefined || properties === undefined ? state : { id, outs: JSON.parse(JSON.stringify(properties)) as Properties } };
+    return {
+      error,
+      state:
+        id === undefined || properties === undefined
+          ? state
+          : { id, outs: JSON.parse(JSON.stringify(properties)) as Properties },
+    };
   }
 }
 
 const faults: readonly Fault[] = ["fails before", "fails after", "lost before", "lost after"];
-const everyFault = faults.flatMap((fault) => (fault.startsWith("lost") ? [false, true] : [false]).map((staysDown) => ({ fault, staysDown })));
+const everyFault = faults.flatMap((fault) =>
+  (fault.startsWith("lost") ? [false, true] : [false]).map((staysDown) => ({ fault, staysDown })),
+);
 
 /** Each has a host of its own, so they go side by side. */
 async function atEach(commands: number, work: (command: number) => Promise<void>): Promise<void> {
@@ -39,49 +52,63 @@ async function cleanRun(situation: Situation) {
   const host = new FakeHost(situation.machine());
   const inputs = await checked(situation, host);
   const { state } = await up(situation, host, inputs, undefined);
-  return { inputs, made: host.machine, state: state!, commands: host.calls.reduce((sum, { steps, questions }) => sum + steps.length + questions.length, 0) };
+  return {
+    inputs,
+    made: host.machine,
+    state: state!,
+    commands: host.calls.reduce((sum, { steps, questions }) => sum + steps.length + questions.length, 0),
+  };
 }
 
 describe.concurrent.each(situations)("a $name", (situation) => {
-  it.each(everyFault)("whose making $fault any command (host down after: $staysDown) is finished by the next up, and made once", async ({ fault, staysDown }) => {
-    const { inputs, made, commands, state: wanted } = await cleanRun(situation);
-    await atEach(commands, async (command) => {
-      const host = new FakeHost(situation.machine());
-      host.failAt(command, fault, staysDown);
-      const first = await up(situation, host, inputs, undefined);
-      if (first.error !== undefined) {
-        expect(first.error).toBeInstanceOf(StorageError);
-        expect(first.error).not.toHaveProperty("code");
-      }
-      if (staysDown) expect(first.error).toBeInstanceOf(HostUnreachable);
-      host.isDown = false;
-      const second = await up(situation, host, inputs, first.state);
-      expect({ command, ...second }).toEqual({ command, state: wanted });
-      // Equal to the last UUID that was handed out: nothing was made twice.
-      expect(host.machine).toEqual(made);
-      expect(host.accidents).toEqual([]);
-      const steps = host.steps.length;
-      expect((await situation.run(host).read(wanted.id, wanted.outs)).props).toEqual(wanted.outs);
-      await up(situation, host, inputs, second.state);
-      expect(host.steps).toHaveLength(steps);
-    });
-  });
+  it.each(everyFault)(
+    "whose making $fault any command (host down after: $staysDown) is finished by the next up, and made once",
+    async ({ fault, staysDown }) => {
+      const { inputs, made, commands, state: wanted } = await cleanRun(situation);
+      await atEach(commands, async (command) => {
+        const host = new FakeHost(situation.machine());
+        host.failAt(command, fault, staysDown);
+        const first = await up(situation, host, inputs, undefined);
+        if (first.error !== undefined) {
+          expect(first.error).toBeInstanceOf(StorageError);
+          expect(first.error).not.toHaveProperty("code");
+        }
+        if (staysDown) expect(first.error).toBeInstanceOf(HostUnreachable);
+        host.isDown = false;
+        const second = await up(situation, host, inputs, first.state);
+        expect({ command, ...second }).toEqual({ command, state: wanted });
+        // Equal to the last UUID that was handed out: nothing was made twice.
+        expect(host.machine).toEqual(made);
+        expect(host.accidents).toEqual([]);
+        const steps = host.steps.length;
+        expect((await situation.run(host).read(wanted.id, wanted.outs)).props).toEqual(wanted.outs);
+        await up(situation, host, inputs, second.state);
+        expect(host.steps).toHaveLength(steps);
+      });
+    },
+  );
 
-  it.each(everyFault)("whose removal $fault any command (host down after: $staysDown) is gone after the next destroy", async ({ fault, staysDown }) => {
-    const { made, state } = await cleanRun(situation);
-    const clean = new FakeHost(structuredClone(made));
-    await situation.run(clean).delete(state.id, state.outs);
-    const commands = clean.calls.reduce((sum, { steps, questions }) => sum + steps.length + questions.length, 0);
-    await atEach(commands, async (command) => {
-      const host = new FakeHost(structuredClone(made));
-      host.failAt(command, fault, staysDown);
-      const failed = await situation.run(host).delete(state.id, state.outs).catch((error: unknown) => error);
-      if (failed !== undefined) expect(failed).toBeInstanceOf(StorageError);
-      host.isDown = false;
-      await situation.run(host).delete(state.id, state.outs);
-      expect({ command, machine: host.machine }).toEqual({ command, machine: clean.machine });
-    });
-  });
+  it.each(everyFault)(
+    "whose removal $fault any command (host down after: $staysDown) is gone after the next destroy",
+    async ({ fault, staysDown }) => {
+      const { made, state } = await cleanRun(situation);
+      const clean = new FakeHost(structuredClone(made));
+      await situation.run(clean).delete(state.id, state.outs);
+      const commands = clean.calls.reduce((sum, { steps, questions }) => sum + steps.length + questions.length, 0);
+      await atEach(commands, async (command) => {
+        const host = new FakeHost(structuredClone(made));
+        host.failAt(command, fault, staysDown);
+        const failed = await situation
+          .run(host)
+          .delete(state.id, state.outs)
+          .catch((error: unknown) => error);
+        if (failed !== undefined) expect(failed).toBeInstanceOf(StorageError);
+        host.isDown = false;
+        await situation.run(host).delete(state.id, state.outs);
+        expect({ command, machine: host.machine }).toEqual({ command, machine: clean.machine });
+      });
+    },
+  );
 });
 
 describe.concurrent("the sweep", () => {

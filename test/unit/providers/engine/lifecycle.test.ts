@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { CommandFailed, DataLossRefused, HostUnreachable, NotConverged, UnexpectedOutput } from "../../../../providers/errors.ts";
+import {
+  CommandFailed,
+  DataLossRefused,
+  HostUnreachable,
+  NotConverged,
+  UnexpectedOutput,
+} from "../../../../providers/errors.ts";
 import { deviceLock, HOST_LOCK } from "../../../../providers/host/host.ts";
 import { FakeHost, type Machine } from "../../../support/fakeHost.ts";
 import { checked, situationOf, situations } from "./situations.ts";
@@ -40,7 +46,9 @@ describe.concurrent.each(situations)("$name", (situation) => {
     const inputs = await checked(situation, host);
     const { id, outs } = await run(host).create(inputs);
     const changing = host.calls.filter(({ steps }) => steps.length > 0);
-    expect(changing.map(({ lock }) => lock)).toEqual([situation.name === "Filesystem" ? deviceLock(declared.device as string) : HOST_LOCK]);
+    expect(changing.map(({ lock }) => lock)).toEqual([
+      situation.name === "Filesystem" ? deviceLock(declared.device as string) : HOST_LOCK,
+    ]);
     host.calls.length = 0;
     await run(host).read(id, outs);
     expect(host.calls.length).toBeLessThanOrEqual(3);
@@ -96,7 +104,10 @@ describe.concurrent.each(situations)("$name", (situation) => {
     const inputs = await checked(situation, host);
     const provider = run(host);
     expect(await provider.diff("id", inputs, inputs)).toEqual({ replaces: [], deleteBeforeReplace: true });
-    expect(await provider.diff("id", inputs, { ...inputs, host: "other" })).toEqual({ replaces: ["host"], deleteBeforeReplace: true });
+    expect(await provider.diff("id", inputs, { ...inputs, host: "other" })).toEqual({
+      replaces: ["host"],
+      deleteBeforeReplace: true,
+    });
     expect(host.calls).toEqual([]);
   });
 
@@ -135,7 +146,9 @@ describe.concurrent.each(["PhysicalVolume", "VolumeGroup", "LogicalVolume", "Fil
     const { id, outs } = await situation.run(host).create(await checked(situation, host));
     host.answers.set("is-uuid", { stdout: "", stderr: "it is now uuid-2 instead of uuid-1", exitCode: 10 });
     const before = structuredClone(host.machine);
-    await expect(situation.run(host).delete(id, outs!)).rejects.toThrow(/refused to .*: it is now uuid-2 instead of uuid-1/);
+    await expect(situation.run(host).delete(id, outs!)).rejects.toThrow(
+      /refused to .*: it is now uuid-2 instead of uuid-1/,
+    );
     expect(host.machine).toEqual(before);
   });
 });
@@ -145,7 +158,8 @@ describe.concurrent("data", () => {
     for (const name of ["PhysicalVolume", "Filesystem"]) {
       const situation = situationOf(name);
       const host = new FakeHost(situation.machine());
-      for (const device of ["/dev/nvme0n1", "/dev/sda2"]) host.machine.signatures[device] = { type: "xfs", label: null, uuid: "theirs", bytes: 1 };
+      for (const device of ["/dev/nvme0n1", "/dev/sda2"])
+        host.machine.signatures[device] = { type: "xfs", label: null, uuid: "theirs", bytes: 1 };
       const created = situation.run(host).create(await checked(situation, host));
       await expect(created).rejects.toThrow(DataLossRefused);
       await expect(created).rejects.toThrow(/is not blank: a signature of xfs.*Nothing was written/s);
@@ -162,7 +176,9 @@ describe.concurrent("data", () => {
       const inputs = await checked(situation, host);
       const sign = host.call.bind(host);
       host.call = (program) => {
-        if (program.steps.length > 0) for (const device of ["/dev/nvme0n1", "/dev/sda2"]) host.machine.signatures[device] = { type: "xfs", label: null, uuid: "theirs", bytes: 1 };
+        if (program.steps.length > 0)
+          for (const device of ["/dev/nvme0n1", "/dev/sda2"])
+            host.machine.signatures[device] = { type: "xfs", label: null, uuid: "theirs", bytes: 1 };
         return sign(program);
       };
       const created = provider.create(inputs);
@@ -175,10 +191,16 @@ describe.concurrent("data", () => {
   it("on a device that can't be probed is not taken for blank", async () => {
     const situation = situationOf("Filesystem");
     const host = new FakeHost(situation.machine());
-    host.answers.set("wipefs", { stdout: "", stderr: "wipefs: error: /dev/sda2: probing initialization failed: Input/output error", exitCode: 1 });
+    host.answers.set("wipefs", {
+      stdout: "",
+      stderr: "wipefs: error: /dev/sda2: probing initialization failed: Input/output error",
+      exitCode: 1,
+    });
     const created = situation.run(host).create(await checked(situation, host));
     await expect(created).rejects.toThrow(UnexpectedOutput);
-    await expect(created).rejects.toThrow("could not read the signatures: exit code 1: wipefs: error: /dev/sda2: probing initialization failed");
+    await expect(created).rejects.toThrow(
+      "could not read the signatures: exit code 1: wipefs: error: /dev/sda2: probing initialization failed",
+    );
     expect(host.steps).toEqual([]);
   });
 });
@@ -189,11 +211,20 @@ describe.concurrent("half-made work", () => {
     const host = new FakeHost(situation.machine());
     host.answers.set("udevadm", { stdout: "", stderr: "timed out", exitCode: 1 });
     const inputs = await checked(situation, host);
-    const error: unknown = await situation.run(host).create(inputs).catch((reason: unknown) => reason);
+    const error: unknown = await situation
+      .run(host)
+      .create(inputs)
+      .catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(CommandFailed);
-    expect(error).toMatchObject({ id: "fake:/dev/sda2", properties: { ...inputs, uuid: "uuid-1" }, reasons: [expect.stringContaining("let udev see it: timed out (exit code 1)")] });
+    expect(error).toMatchObject({
+      id: "fake:/dev/sda2",
+      properties: { ...inputs, uuid: "uuid-1" },
+      reasons: [expect.stringContaining("let udev see it: timed out (exit code 1)")],
+    });
     expect(error).not.toHaveProperty("code");
-    expect(throughJson((error as { properties: unknown }).properties)).toStrictEqual((error as { properties: unknown }).properties);
+    expect(throughJson((error as { properties: unknown }).properties)).toStrictEqual(
+      (error as { properties: unknown }).properties,
+    );
   });
 
   it("enters the state with the provider's text, without which it could never be read, updated or deleted again", async () => {
@@ -205,15 +236,23 @@ describe.concurrent("half-made work", () => {
     await expect(made).rejects.toMatchObject({ properties: { __provider: "the text" } });
     host.machine.signatures["/dev/sda2"]!.bytes /= 2;
     host.answers.set("grow-filesystem", { stdout: "", stderr: "cut", exitCode: 1 });
-    await expect(situation.run(host).update("id", inputs, inputs)).rejects.toMatchObject({ properties: { __provider: "the text" } });
+    await expect(situation.run(host).update("id", inputs, inputs)).rejects.toMatchObject({
+      properties: { __provider: "the text" },
+    });
   });
 
   it("stays out of the state when the first step failed and nothing is there", async () => {
     const situation = situationOf("LogicalVolume");
     const host = new FakeHost(situation.machine());
-    host.answers.set("lvcreate", { stdout: "", stderr: 'Volume group "vg_jts" has insufficient free space', exitCode: 5 });
+    host.answers.set("lvcreate", {
+      stdout: "",
+      stderr: 'Volume group "vg_jts" has insufficient free space',
+      exitCode: 5,
+    });
     const created = situation.run(host).create(await checked(situation, host));
-    await expect(created).rejects.toThrow(/could not make vg_jts\/lv_redis with 50 GiB: Volume group "vg_jts" has insufficient free space \(exit code 5\)\n {2}Next: on the host: lvcreate /);
+    await expect(created).rejects.toThrow(
+      /could not make vg_jts\/lv_redis with 50 GiB: Volume group "vg_jts" has insufficient free space \(exit code 5\)\n {2}Next: on the host: lvcreate /,
+    );
     await expect(created).rejects.not.toHaveProperty("id");
   });
 
@@ -255,13 +294,29 @@ describe.concurrent("half-made work", () => {
 describe.concurrent("drift to what nobody could declare", () => {
   it.each<[string, string, (machine: Machine) => void]>([
     ["a folder of a deleted user", "Directory", ({ files }) => void (files["/data/jts/hot"]!.owner = "UNKNOWN")],
-    ["a filesystem that lost its label", "Filesystem", ({ signatures }) => void (signatures["/dev/sda2"]!.label = null)],
-    ["an NFS version of another spelling", "NfsMount", ({ files }) => void (files["/etc/fstab"]!.content = files["/etc/fstab"]!.content!.replace("vers=3", "vers=4.0"))],
-    ["a volume group whose devices were all swapped", "VolumeGroup", ({ volumeGroups, signatures }) => {
-      signatures["/dev/sda"] = { ...signatures["/dev/sda2"]!, uuid: "pv-3" };
-      volumeGroups.vg_jts!.devices = ["/dev/sda"];
-    }],
-    ["an fstab line of another pass", "FstabEntry", ({ files }) => void (files["/etc/fstab"]!.content = files["/etc/fstab"]!.content!.replace(/0 0$/m, "0 12"))],
+    [
+      "a filesystem that lost its label",
+      "Filesystem",
+      ({ signatures }) => void (signatures["/dev/sda2"]!.label = null),
+    ],
+    [
+      "an NFS version of another spelling",
+      "NfsMount",
+      ({ files }) => void (files["/etc/fstab"]!.content = files["/etc/fstab"]!.content!.replace("vers=3", "vers=4.0")),
+    ],
+    [
+      "a volume group whose devices were all swapped",
+      "VolumeGroup",
+      ({ volumeGroups, signatures }) => {
+        signatures["/dev/sda"] = { ...signatures["/dev/sda2"]!, uuid: "pv-3" };
+        volumeGroups.vg_jts!.devices = ["/dev/sda"];
+      },
+    ],
+    [
+      "an fstab line of another pass",
+      "FstabEntry",
+      ({ files }) => void (files["/etc/fstab"]!.content = files["/etc/fstab"]!.content!.replace(/0 0$/m, "0 12")),
+    ],
   ])("leaves a state that can be read and deleted again: %s", async (_what, name, drift) => {
     const situation = situationOf(name);
     const host = new FakeHost(situation.machine());
@@ -270,7 +325,10 @@ describe.concurrent("drift to what nobody could declare", () => {
     const first = await situation.run(host).read(id, outs);
     expect(first.props).not.toEqual(outs);
     expect(await situation.run(host).read(id, first.props)).toMatchObject({ id });
-    await situation.run(host).delete(id, first.props!).catch((error: unknown) => expect(error).toBeInstanceOf(DataLossRefused));
+    await situation
+      .run(host)
+      .delete(id, first.props!)
+      .catch((error: unknown) => expect(error).toBeInstanceOf(DataLossRefused));
   });
 });
 
@@ -281,7 +339,9 @@ describe.concurrent("resources of one run", () => {
     const situation = situationOf("LogicalVolume");
     const host = new FakeHost(situation.machine());
     const provider = situation.run(host);
-    const inputs = await Promise.all(volumes([1, 2, 3, 4, 5].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)));
+    const inputs = await Promise.all(
+      volumes([1, 2, 3, 4, 5].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)),
+    );
     const made = await Promise.all(inputs.map((one) => provider.create(one)));
     expect(made.map(({ outs }) => outs?.sizeBytes)).toEqual(inputs.map(({ sizeBytes }) => sizeBytes));
     expect(new Set(made.map(({ outs }) => outs?.uuid as string)).size).toBe(5);
@@ -292,7 +352,9 @@ describe.concurrent("resources of one run", () => {
     const host = new FakeHost(situation.machine());
     host.machine.files["/data/file"] = { type: "regular file", owner: "root", group: "root", mode: "644" };
     const provider = situation.run(host);
-    const inputs = await Promise.all(["/data/a", "/data/file", "/data/c"].map((path) => checked(situation, host, { path, folders: [] })));
+    const inputs = await Promise.all(
+      ["/data/a", "/data/file", "/data/c"].map((path) => checked(situation, host, { path, folders: [] })),
+    );
     const made = await Promise.allSettled(inputs.map((one) => provider.create(one)));
     expect(made.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
     expect(Object.keys(host.machine.files)).toEqual(expect.arrayContaining(["/data/a", "/data/c"]));
@@ -308,11 +370,23 @@ describe.concurrent("resources of one run", () => {
     // LVM's report doesn't show it, as a volume that another host has just made.
     host.call = async (program) => {
       const { steps, questions } = await listed(program);
-      return { steps, questions: questions.map((output) => ({ ...output, stdout: output.stdout.replace(/\{"lv_name":"lv_1"[^}]*\},?/, "").replace(/,\]/, "]") })) };
+      return {
+        steps,
+        questions: questions.map((output) => ({
+          ...output,
+          stdout: output.stdout.replace(/\{"lv_name":"lv_1"[^}]*\},?/, "").replace(/,\]/, "]"),
+        })),
+      };
     };
-    const inputs = await Promise.all(volumes([1, 2, 3].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)));
+    const inputs = await Promise.all(
+      volumes([1, 2, 3].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)),
+    );
     const made = await Promise.allSettled(inputs.map((one) => provider.create(one)));
-    expect(made.map((one) => (one.status === "fulfilled" ? one.value.id : (one.reason as Error).message))).toEqual(["fake:vg_jts/lv_0", expect.stringContaining("already exists"), "fake:vg_jts/lv_2"]);
+    expect(made.map((one) => (one.status === "fulfilled" ? one.value.id : (one.reason as Error).message))).toEqual([
+      "fake:vg_jts/lv_0",
+      expect.stringContaining("already exists"),
+      "fake:vg_jts/lv_2",
+    ]);
   });
 
   it("whose shared call is lost enter the state each under its own id, and those that are proved absent don't", async () => {
@@ -325,7 +399,9 @@ describe.concurrent("resources of one run", () => {
       if (program.steps.length > 0) throw new HostUnreachable("the connection was lost", "nothing");
       return answers;
     };
-    const inputs = await Promise.all(volumes([1, 2, 3].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)));
+    const inputs = await Promise.all(
+      volumes([1, 2, 3].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)),
+    );
     const made = await Promise.all(inputs.map((one) => provider.create(one).catch((error: unknown) => error)));
     expect(made).toEqual([expect.any(HostUnreachable), expect.any(HostUnreachable), expect.any(HostUnreachable)]);
     expect(made).toMatchObject([
@@ -339,9 +415,15 @@ describe.concurrent("resources of one run", () => {
     const situation = situationOf("NfsMount");
     const host = new FakeHost(situation.machine());
     const provider = situation.run(host);
-    const inputs = await Promise.all(["/mnt/a", "/mnt/b", "/mnt/c"].map((mountPoint) => checked(situation, host, { mountPoint })));
+    const inputs = await Promise.all(
+      ["/mnt/a", "/mnt/b", "/mnt/c"].map((mountPoint) => checked(situation, host, { mountPoint })),
+    );
     const made = await Promise.all(inputs.map((one) => provider.create(one)));
-    expect(host.machine.files["/etc/fstab"]?.content?.match(/ \/mnt\/\w /g)).toEqual([" /mnt/a ", " /mnt/b ", " /mnt/c "]);
+    expect(host.machine.files["/etc/fstab"]?.content?.match(/ \/mnt\/\w /g)).toEqual([
+      " /mnt/a ",
+      " /mnt/b ",
+      " /mnt/c ",
+    ]);
     expect(host.machine.mounts.map(({ target }) => target)).toEqual(["/", "/mnt/a", "/mnt/b", "/mnt/c"]);
     await Promise.all(made.map(({ id, outs }) => provider.delete(id, outs!)));
     expect(contents(host.machine)).toEqual(contents(situation.machine()));
@@ -351,8 +433,18 @@ describe.concurrent("resources of one run", () => {
     const mount = situationOf("NfsMount");
     const host = new FakeHost(mount.machine());
     const provider = mount.run(host);
-    host.machine.mounts.push({ target: "/mnt/c", source: "192.168.1.101:/volume1/cocodev", fstype: "nfs", fsroot: "/", "maj:min": "0:40", "vfs-options": "rw", "fs-options": "rw,vers=3,rsize=65536" });
-    const inputs = await Promise.all(["/mnt/a", "/mnt/b", "/mnt/c"].map((mountPoint) => checked(mount, host, { mountPoint })));
+    host.machine.mounts.push({
+      target: "/mnt/c",
+      source: "192.168.1.101:/volume1/cocodev",
+      fstype: "nfs",
+      fsroot: "/",
+      "maj:min": "0:40",
+      "vfs-options": "rw",
+      "fs-options": "rw,vers=3,rsize=65536",
+    });
+    const inputs = await Promise.all(
+      ["/mnt/a", "/mnt/b", "/mnt/c"].map((mountPoint) => checked(mount, host, { mountPoint })),
+    );
     await Promise.all(inputs.map((one) => provider.create(one)));
     expect(host.steps).toEqual(["mount-entry", "mount-entry", "mount-entry", "systemctl"]);
   });
@@ -373,20 +465,28 @@ describe.concurrent("resources of one run", () => {
     const situation = situationOf("NfsMount");
     const host = new FakeHost(situation.machine());
     const provider = situation.run(host);
-    const inputs = await Promise.all(["/mnt/a", "/mnt/b"].map((mountPoint) => checked(situation, host, { mountPoint })));
+    const inputs = await Promise.all(
+      ["/mnt/a", "/mnt/b"].map((mountPoint) => checked(situation, host, { mountPoint })),
+    );
     const fstab = () => host.machine.files["/etc/fstab"]!;
     let others = 2;
     host.meanwhile = () => {
       if (others-- > 0) fstab().content += `/dev/theirs${others} /theirs${others} ext4 noauto 0 0\n`;
     };
     const made = await Promise.all(inputs.map((one) => provider.create(one)));
-    expect(fstab().content?.match(/ \/(mnt|theirs)\S+ /g)?.sort()).toEqual([" /mnt/a ", " /mnt/b ", " /theirs0 ", " /theirs1 "]);
+    expect(
+      fstab()
+        .content?.match(/ \/(mnt|theirs)\S+ /g)
+        ?.sort(),
+    ).toEqual([" /mnt/a ", " /mnt/b ", " /theirs0 ", " /theirs1 "]);
     others = 1;
     await provider.delete(made[0]!.id, made[0]!.outs!);
     expect(fstab().content).not.toContain("/mnt/a");
 
     others = Number.POSITIVE_INFINITY;
-    await expect(provider.delete(made[1]!.id, made[1]!.outs!)).rejects.toThrow("/etc/fstab was changed by someone else just now");
+    await expect(provider.delete(made[1]!.id, made[1]!.outs!)).rejects.toThrow(
+      "/etc/fstab was changed by someone else just now",
+    );
     expect(fstab().content).toContain("/mnt/b");
   });
 });

@@ -32,13 +32,20 @@ describe("asking a session", () => {
     const first = ask(fstab, undefined);
     await vi.waitFor(() => expect(host.calls).toHaveLength(1));
     await Promise.all([first, ask(mounts, undefined), ask(realPath, "/dev/sda")]);
-    expect(questions(host)).toEqual([["cat", ...hostWide], ["findmnt", "readlink"]]);
+    expect(questions(host)).toEqual([
+      ["cat", ...hostWide],
+      ["findmnt", "readlink"],
+    ]);
   });
 
   it("asks the same question once, though many want to know", async () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
-    const [one, two] = await Promise.all([ask(signatures, "/dev/sda"), ask(signatures, "/dev/sda"), ask(signatures, "/dev/sda2")]);
+    const [one, two] = await Promise.all([
+      ask(signatures, "/dev/sda"),
+      ask(signatures, "/dev/sda"),
+      ask(signatures, "/dev/sda2"),
+    ]);
     expect(await ask(signatures, "/dev/sda")).toBe(one);
     expect(two).toBe(one);
     expect(questions(host)).toEqual([["wipefs", "wipefs", ...hostWide]]);
@@ -62,7 +69,10 @@ describe("asking a session", () => {
     const { ask } = new Session(host);
     host.isDown = true;
     const answers = await Promise.allSettled([ask(fstab, undefined), ask(mounts, undefined)]);
-    expect(answers.map((answer) => answer.status === "rejected" && answer.reason instanceof HostUnreachable)).toEqual([true, true]);
+    expect(answers.map((answer) => answer.status === "rejected" && answer.reason instanceof HostUnreachable)).toEqual([
+      true,
+      true,
+    ]);
     host.isDown = false;
     expect(await ask(fstab, undefined)).toContain("LABEL=root");
   });
@@ -72,19 +82,37 @@ describe("asking a session", () => {
     host.answers.set("findmnt", { stdout: '{"filesystems": [{"target": 7}]}', stderr: "", exitCode: 0 });
     host.answers.set("wipefs", { stdout: "", stderr: "Input/output error", exitCode: 1 });
     const { ask } = new Session(host);
-    const [found, mounted, signed] = await Promise.allSettled([ask(fstab, undefined), ask(mounts, undefined), ask(signatures, "/dev/sda")]);
+    const [found, mounted, signed] = await Promise.allSettled([
+      ask(fstab, undefined),
+      ask(mounts, undefined),
+      ask(signatures, "/dev/sda"),
+    ]);
     expect(found.status).toBe("fulfilled");
     expect(mounted).toMatchObject({ reason: expect.any(UnexpectedOutput) as unknown });
-    expect((mounted as PromiseRejectedResult).reason).toHaveProperty("message", expect.stringMatching(/could not read the mounts:[^]*target[^]*on the host: findmnt/));
-    expect((signed as PromiseRejectedResult).reason).toHaveProperty("message", expect.stringContaining("exit code 1: Input/output error"));
+    expect((mounted as PromiseRejectedResult).reason).toHaveProperty(
+      "message",
+      expect.stringMatching(/could not read the mounts:[^]*target[^]*on the host: findmnt/),
+    );
+    expect((signed as PromiseRejectedResult).reason).toHaveProperty(
+      "message",
+      expect.stringContaining("exit code 1: Input/output error"),
+    );
     host.answers.clear();
     expect(await ask(mounts, undefined)).toHaveLength(1);
   });
 
   it.each<[string, Partial<Output>, RegExp]>([
     ["didn't answer in time", { exitCode: 124 }, /no answer in time\n {2}Next: on the host: dmesg.*showmount/],
-    ["isn't installed", { exitCode: 127, stderr: "bash: line 1: stat: command not found" }, /\n {2}Next: install on the host what has stat: /],
-    ["couldn't write to a root that is read-only", { exitCode: 1, stderr: "mktemp: Read-only file system" }, /\n {2}Next: on the host: findmnt .*mount -o remount,rw/],
+    [
+      "isn't installed",
+      { exitCode: 127, stderr: "bash: line 1: stat: command not found" },
+      /\n {2}Next: install on the host what has stat: /,
+    ],
+    [
+      "couldn't write to a root that is read-only",
+      { exitCode: 1, stderr: "mktemp: Read-only file system" },
+      /\n {2}Next: on the host: findmnt .*mount -o remount,rw/,
+    ],
     ["found no room", { exitCode: 1, stderr: "mktemp: No space left on device" }, /\n {2}Next: on the host: df /],
     ["ended otherwise", { exitCode: 9, stderr: "no" }, /exit code 9: no\n {2}Next: on the host: timeout /],
   ])("tells the next command to try, by what a tool said that %s", async (_what, output, expected) => {
@@ -96,8 +124,17 @@ describe("asking a session", () => {
   it("keeps apart facts of the same arguments, and arguments of the same fact", async () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
-    const length: Fact<string, number> = { name: "a length", about: ["files"], command: (text) => ({ argv: ["cat", text] }), parse: (_output, text) => text.length };
-    expect(await Promise.all([ask(length, "a"), ask(length, "ab"), ask(realPath, "/dev/sda")])).toEqual([1, 2, "/dev/sda"]);
+    const length: Fact<string, number> = {
+      name: "a length",
+      about: ["files"],
+      command: (text) => ({ argv: ["cat", text] }),
+      parse: (_output, text) => text.length,
+    };
+    expect(await Promise.all([ask(length, "a"), ask(length, "ab"), ask(realPath, "/dev/sda")])).toEqual([
+      1,
+      2,
+      "/dev/sda",
+    ]);
   });
 });
 

@@ -36,7 +36,17 @@ const bare = () => undefined;
 
 function situation<I extends CommonInputs, S>(
   kind: ResourceKind<I, S>,
-  { declared, before = bare, drift, drifted }: { declared: Properties; before?: (machine: Machine) => void; drift: (machine: Machine) => void; drifted: Properties },
+  {
+    declared,
+    before = bare,
+    drift,
+    drifted,
+  }: {
+    declared: Properties;
+    before?: (machine: Machine) => void;
+    drift: (machine: Machine) => void;
+    drifted: Properties;
+  },
 ): Situation {
   return {
     name: kind.name,
@@ -69,7 +79,13 @@ export const situations: readonly Situation[] = [
   situation(volumeGroup, {
     declared: { name: "vg_jts", physicalVolumes: ["/dev/disk/by-id/nvme-1", "/dev/sda2"], onDelete: "wipe" },
     before(machine) {
-      for (const device of ["/dev/nvme0n1", "/dev/sda2"]) machine.signatures[device] = { type: "LVM2_member", label: null, uuid: `pv ${device}`, bytes: machine.devices[device]!.bytes };
+      for (const device of ["/dev/nvme0n1", "/dev/sda2"])
+        machine.signatures[device] = {
+          type: "LVM2_member",
+          label: null,
+          uuid: `pv ${device}`,
+          bytes: machine.devices[device]!.bytes,
+        };
     },
     drift: ({ volumeGroups }) => void volumeGroups.vg_jts!.devices.pop(),
     drifted: { physicalVolumes: ["/dev/disk/by-id/nvme-1"] },
@@ -86,18 +102,41 @@ export const situations: readonly Situation[] = [
     drifted: { drift: ["grow the btrfs on /dev/sda2 from 900 GiB to 930.51 GiB"] },
   }),
   situation(fstabEntry, {
-    declared: { source: "LABEL=jts-warm-storage", mountPoint: "/data/warm-storage", type: "btrfs", options: ["noatime", "nofail", "compress=zstd:3"] },
-    before: ({ signatures }) => void (signatures["/dev/sda2"] = { type: "btrfs", label: "jts-warm-storage", uuid: "fs-1", bytes: 999_129_350_144 }),
-    drift: ({ files }) => void (files["/etc/fstab"]!.content = files["/etc/fstab"]!.content!.replace("compress=zstd:3", "compress=lzo")),
+    declared: {
+      source: "LABEL=jts-warm-storage",
+      mountPoint: "/data/warm-storage",
+      type: "btrfs",
+      options: ["noatime", "nofail", "compress=zstd:3"],
+    },
+    before: ({ signatures }) =>
+      void (signatures["/dev/sda2"] = {
+        type: "btrfs",
+        label: "jts-warm-storage",
+        uuid: "fs-1",
+        bytes: 999_129_350_144,
+      }),
+    drift: ({ files }) =>
+      void (files["/etc/fstab"]!.content = files["/etc/fstab"]!.content!.replace("compress=zstd:3", "compress=lzo")),
     drifted: { options: ["noatime", "nofail", "compress=lzo"] },
   }),
   situation(nfsMount, {
-    declared: { server: "192.168.1.101", export: "/volume1/cocodev", mountPoint: "/mnt/synology", version: "3", options: ["rsize=1048576", "_netdev", "nofail"] },
+    declared: {
+      server: "192.168.1.101",
+      export: "/volume1/cocodev",
+      mountPoint: "/mnt/synology",
+      version: "3",
+      options: ["rsize=1048576", "_netdev", "nofail"],
+    },
     drift: (machine) => void machine.mounts.pop(),
     drifted: { drift: ["mount /mnt/synology"] },
   }),
   situation(systemdTimer, {
-    declared: { name: "fstrim-all", description: "Trim", onCalendar: "weekly", service: { ExecStart: "/usr/sbin/fstrim -a" } },
+    declared: {
+      name: "fstrim-all",
+      description: "Trim",
+      onCalendar: "weekly",
+      service: { ExecStart: "/usr/sbin/fstrim -a" },
+    },
     drift(machine) {
       const timer = machine.files["/etc/systemd/system/fstrim-all.timer"]!;
       timer.content = timer.content!.replace("weekly", "daily");
@@ -115,7 +154,11 @@ export const situations: readonly Situation[] = [
     drifted: { drift: ["make the system user redis:redis"] },
   }),
   situation(configFile, {
-    declared: { path: "/etc/sysctl.d/60-jts.conf", content: "net.core.rmem_max = 16777216\n", activation: { kind: "sysctl" } },
+    declared: {
+      path: "/etc/sysctl.d/60-jts.conf",
+      content: "net.core.rmem_max = 16777216\n",
+      activation: { kind: "sysctl" },
+    },
     drift: ({ kernel }) => void (kernel["/proc/sys/net/core/rmem_max"] = "1"),
     drifted: { drift: ["set /proc/sys/net/core/rmem_max to 16777216 (it is 1)"] },
   }),
@@ -127,7 +170,10 @@ export function situationOf(name: string): Situation {
 
 /** What check makes of what is declared, as a preview would; it must have nothing against it. */
 export async function checked({ run, declared }: Situation, host: Host, changes: Properties = {}): Promise<Properties> {
-  const { inputs, failures = [] } = await run(host).check({}, { ...declared, ...changes }) as { inputs: Properties; failures?: readonly { reason: string }[] };
+  const { inputs, failures = [] } = (await run(host).check({}, { ...declared, ...changes })) as {
+    inputs: Properties;
+    failures?: readonly { reason: string }[];
+  };
   if (failures.length > 0) throw new Error(failures.map(({ reason }) => reason).join("\n"));
   return inputs;
 }

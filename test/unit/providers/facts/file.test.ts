@@ -10,15 +10,20 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const read = (path: string) => file.parse(runLocally(file.command(path)), path);
 
 describe("file", () => {
-  it.each(["", "\n", "one line\n", "no final line end", "\n\ntabs\tand ünïcode\r\n\n"])("reads the content %j byte for byte, with owner and mode", (content) => {
-    const path = join(folder, "a file");
-    writeFileSync(path, content);
-    chmodSync(path, 0o640);
-    expect(read(path)).toMatchObject({ type: "regular file", owner: userInfo().username, mode: "640", content });
-  });
+  it.each(["", "\n", "one line\n", "no final line end", "\n\ntabs\tand ünïcode\r\n\n"])(
+    "reads the content %j byte for byte, with owner and mode",
+    (content) => {
+      const path = join(folder, "a file");
+      writeFileSync(path, content);
+      chmodSync(path, 0o640);
+      expect(read(path)).toMatchObject({ type: "regular file", owner: userInfo().username, mode: "640", content });
+    },
+  );
 
   it("reads a mode without bits as three digits, as they are declared", () => {
-    expect(file.parse({ stdout: "regular empty file\troot\troot\t0\n", stderr: "", exitCode: 0 }, "/a")?.mode).toBe("000");
+    expect(file.parse({ stdout: "regular empty file\troot\troot\t0\n", stderr: "", exitCode: 0 }, "/a")?.mode).toBe(
+      "000",
+    );
   });
 
   it("reads a folder and a link as what they are, without content", () => {

@@ -15,7 +15,10 @@ function sizeBy(tool: string, type: string, output: string) {
   writeFileSync(join(folder, tool), `#!/bin/sh\ncat '${folder}/output'\n`);
   chmodSync(join(folder, tool), 0o755);
   const args = { type, device: "/dev/a" };
-  return filesystemBytes.parse(runLocally(filesystemBytes.command(args), { PATH: `${folder}:${process.env.PATH}` }), args);
+  return filesystemBytes.parse(
+    runLocally(filesystemBytes.command(args), { PATH: `${folder}:${process.env.PATH}` }),
+    args,
+  );
 }
 
 describe("filesystemBytes", () => {

@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import { kernelValues } from "../../../../providers/facts/kernelValues.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 
-const paths = ["/proc/sys/net/core/rmem_max", "/proc/sys/net/ipv4/tcp_rmem", "/sys/class/block/nvme0n1/queue/scheduler", "/proc/sys/net/core/no_such"];
+const paths = [
+  "/proc/sys/net/core/rmem_max",
+  "/proc/sys/net/ipv4/tcp_rmem",
+  "/sys/class/block/nvme0n1/queue/scheduler",
+  "/proc/sys/net/core/no_such",
+];
 const values = kernelValues.parse(fixture("grep-kernel-values.txt", { exitCode: 2 }), paths);
 
 describe("kernelValues", () => {
@@ -20,6 +25,8 @@ describe("kernelValues", () => {
   });
 
   it("takes no path for another that begins with it", () => {
-    expect(kernelValues.parse({ stdout: "/proc/a/bc:1\n", stderr: "", exitCode: 2 }, ["/proc/a/b", "/proc/a/bc"])).toEqual(new Map([["/proc/a/bc", "1"]]));
+    expect(
+      kernelValues.parse({ stdout: "/proc/a/bc:1\n", stderr: "", exitCode: 2 }, ["/proc/a/b", "/proc/a/bc"]),
+    ).toEqual(new Map([["/proc/a/bc", "1"]]));
   });
 });

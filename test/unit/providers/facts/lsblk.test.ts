@@ -14,7 +14,12 @@ describe("blockDevices", () => {
   });
 
   it("gives a logical volume no serial number, since its disk may change", () => {
-    expect(blockDevices.parse(fixture("lsblk-jts.json"), undefined).get("/dev/dm-5")).toEqual({ path: "/dev/dm-5", type: "lvm", sizeBytes: 858_993_459_200, serial: undefined });
+    expect(blockDevices.parse(fixture("lsblk-jts.json"), undefined).get("/dev/dm-5")).toEqual({
+      path: "/dev/dm-5",
+      type: "lvm",
+      sizeBytes: 858_993_459_200,
+      serial: undefined,
+    });
   });
 
   it("takes a serial number without the spaces that some disks pad it with", () => {
@@ -23,7 +28,12 @@ describe("blockDevices", () => {
     expect([devices.get("/dev/sda")?.serial, devices.get("/dev/sda2")?.serial]).toEqual(["JTSSATA0001", "JTSSATA0001"]);
   });
 
-  it.each(["", "lsblk: failed", '{"blockdevices": [{"kname": "/dev/sda"}]}', '{"blockdevices": [{"kname":"/dev/sda","type":"disk","size":"931G","serial":null,"pkname":null}]}'])("takes the output %j for no answer", (stdout) => {
+  it.each([
+    "",
+    "lsblk: failed",
+    '{"blockdevices": [{"kname": "/dev/sda"}]}',
+    '{"blockdevices": [{"kname":"/dev/sda","type":"disk","size":"931G","serial":null,"pkname":null}]}',
+  ])("takes the output %j for no answer", (stdout) => {
     expect(() => blockDevices.parse({ stdout, stderr: "", exitCode: 0 }, undefined)).toThrow();
   });
 });

@@ -4,7 +4,10 @@ import { fixture } from "../../../fixtures/fixture.ts";
 
 describe("lvm", () => {
   it("reads a host without LVM as one without PVs and VGs", () => {
-    expect(lvm.parse(fixture("lvm-fullreport-no-volume-group.json"), undefined)).toEqual({ physicalVolumes: [], volumeGroups: [] });
+    expect(lvm.parse(fixture("lvm-fullreport-no-volume-group.json"), undefined)).toEqual({
+      physicalVolumes: [],
+      volumeGroups: [],
+    });
   });
 
   it("reads a PV that is in no volume group", () => {
@@ -28,10 +31,20 @@ describe("lvm", () => {
 
   it("reads the PV, the VG and the seven volumes of the hot tier", () => {
     const report = lvm.parse(fixture("lvm-fullreport-jts.json"), undefined);
-    expect(report.physicalVolumes).toMatchObject([{ name: "/dev/nvme0n1", volumeGroup: "vg_jts", sizeBytes: 4_000_778_813_440 }]);
+    expect(report.physicalVolumes).toMatchObject([
+      { name: "/dev/nvme0n1", volumeGroup: "vg_jts", sizeBytes: 4_000_778_813_440 },
+    ]);
     expect(report.volumeGroups).toHaveLength(1);
-    expect(report.volumeGroups[0]).toMatchObject({ name: "vg_jts", extentBytes: 4_194_304, extents: 953_860, freeExtents: 32_260, physicalVolumes: report.physicalVolumes });
-    expect(report.physicalVolumes).toMatchObject([{ usedBytes: 3_865_470_566_400, freeBytes: 135_308_247_040, tags: [] }]);
+    expect(report.volumeGroups[0]).toMatchObject({
+      name: "vg_jts",
+      extentBytes: 4_194_304,
+      extents: 953_860,
+      freeExtents: 32_260,
+      physicalVolumes: report.physicalVolumes,
+    });
+    expect(report.physicalVolumes).toMatchObject([
+      { usedBytes: 3_865_470_566_400, freeBytes: 135_308_247_040, tags: [] },
+    ]);
     const gib = 1024 ** 3;
     expect(report.volumeGroups[0]?.logicalVolumes.map(({ name, sizeBytes }) => [name, sizeBytes / gib])).toEqual([
       ["lv_clickhouse", 1500],
@@ -42,13 +55,18 @@ describe("lvm", () => {
       ["lv_postgres", 800],
       ["lv_redis", 50],
     ]);
-    expect(report.volumeGroups[0]?.logicalVolumes.at(-1)).toMatchObject({ uuid: "u1rfMB-tsgh-iXzS-4uDJ-vJyH-ToIi-dd7YHD", origin: undefined });
+    expect(report.volumeGroups[0]?.logicalVolumes.at(-1)).toMatchObject({
+      uuid: "u1rfMB-tsgh-iXzS-4uDJ-vJyH-ToIi-dd7YHD",
+      origin: undefined,
+    });
   });
 
   it("tells a snapshot by its origin", () => {
     const stdout = fixture("lvm-fullreport-jts.json").stdout.replace('"origin":""', '"origin":"lv_postgres"');
     const [group] = lvm.parse({ stdout, stderr: "", exitCode: 0 }, undefined).volumeGroups;
-    expect(group?.logicalVolumes.map(({ origin }) => origin).filter((origin) => origin !== undefined)).toEqual(["lv_postgres"]);
+    expect(group?.logicalVolumes.map(({ origin }) => origin).filter((origin) => origin !== undefined)).toEqual([
+      "lv_postgres",
+    ]);
   });
 
   it("takes sizes that aren't in bytes for no answer", () => {

@@ -26,7 +26,19 @@ describe("mounts", () => {
   });
 
   it("reads a mount without a source", () => {
-    const stdout = JSON.stringify({ filesystems: [{ target: "/a", source: null, fstype: "tmpfs", fsroot: "/", "maj:min": "0:1", "vfs-options": "rw", "fs-options": "rw" }] });
+    const stdout = JSON.stringify({
+      filesystems: [
+        {
+          target: "/a",
+          source: null,
+          fstype: "tmpfs",
+          fsroot: "/",
+          "maj:min": "0:1",
+          "vfs-options": "rw",
+          "fs-options": "rw",
+        },
+      ],
+    });
     expect(mounts.parse({ stdout, stderr: "", exitCode: 0 }, undefined)).toMatchObject([{ source: "none" }]);
   });
 });
@@ -38,7 +50,10 @@ describe("mountAt", () => {
   });
 
   it("finds the later of two mounts on one folder, which hides the earlier", () => {
-    expect(all.filter(({ target }) => target === "/proc/sys/fs/binfmt_misc").map(({ type }) => type)).toEqual(["autofs", "binfmt_misc"]);
+    expect(all.filter(({ target }) => target === "/proc/sys/fs/binfmt_misc").map(({ type }) => type)).toEqual([
+      "autofs",
+      "binfmt_misc",
+    ]);
     expect(mountAt(all, "/proc/sys/fs/binfmt_misc")?.type).toBe("binfmt_misc");
   });
 });
@@ -56,7 +71,15 @@ describe("mountOf", () => {
   });
 
   it("finds the later of two mounts on one folder", () => {
-    const mount: Mount = { target: "/a", source: "x", type: "ext4", root: "/", number: "1:1", mountOptions: [], filesystemOptions: [] };
+    const mount: Mount = {
+      target: "/a",
+      source: "x",
+      type: "ext4",
+      root: "/",
+      number: "1:1",
+      mountOptions: [],
+      filesystemOptions: [],
+    };
     expect(mountOf([mount, { ...mount, source: "y" }], "/a/b")?.source).toBe("y");
   });
 });

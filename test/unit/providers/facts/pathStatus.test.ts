@@ -13,13 +13,27 @@ describe("pathStatus", () => {
   it("reads owner, group and mode of a service's folders", () => {
     const paths = ["/var/lib/postgresql", "/var/lib/postgresql/data", "/var/lib/postgresql/logs"];
     const status = { type: "directory", owner: "postgres", group: "postgres", mode: "750" };
-    expect(pathStatus.parse(fixture("stat-service-folders.txt"), paths)).toEqual(new Map(paths.map((path) => [path, status])));
+    expect(pathStatus.parse(fixture("stat-service-folders.txt"), paths)).toEqual(
+      new Map(paths.map((path) => [path, status])),
+    );
   });
 
   it("tells absent paths from those that are there, as a real stat(1) prints them", () => {
-    const [stdout, stderr] = [/^(?!stat:).*\n/gm, /^stat:.*\n/gm].map((lines) => fixture("stat-root-and-absent.txt").stdout.match(lines)?.join("") ?? "");
-    const found = pathStatus.parse({ stdout: stdout!, stderr: stderr!, exitCode: 1 }, ["/", "/etc/fstab", "/etc/mtab", "/no/such", "/etc/fstab/below"]);
-    expect([...found].map(([path, { type }]) => [path, type])).toEqual([["/", "directory"], ["/etc/fstab", "regular file"], ["/etc/mtab", "symbolic link"]]);
+    const [stdout, stderr] = [/^(?!stat:).*\n/gm, /^stat:.*\n/gm].map(
+      (lines) => fixture("stat-root-and-absent.txt").stdout.match(lines)?.join("") ?? "",
+    );
+    const found = pathStatus.parse({ stdout: stdout!, stderr: stderr!, exitCode: 1 }, [
+      "/",
+      "/etc/fstab",
+      "/etc/mtab",
+      "/no/such",
+      "/etc/fstab/below",
+    ]);
+    expect([...found].map(([path, { type }]) => [path, type])).toEqual([
+      ["/", "directory"],
+      ["/etc/fstab", "regular file"],
+      ["/etc/mtab", "symbolic link"],
+    ]);
   });
 
   it("reads names with spaces, tabs, quotes and backslashes, and follows no link", () => {
@@ -27,7 +41,11 @@ describe("pathStatus", () => {
     for (const name of names) mkdirSync(name);
     chmodSync(names[0]!, 0o1770);
     chmodSync(names[1]!, 0o040);
-    const [file, link, absent] = [join(folder, "file"), join(folder, "link"), join(folder, "it's gone: No such file or directory")];
+    const [file, link, absent] = [
+      join(folder, "file"),
+      join(folder, "link"),
+      join(folder, "it's gone: No such file or directory"),
+    ];
     writeFileSync(file, "");
     symlinkSync("a b", link);
     const paths = [...names, file, link, absent, join(file, "below")];
@@ -41,7 +59,9 @@ describe("pathStatus", () => {
   it("takes a path that could not be looked at for no answer, not for an absent one", () => {
     const output = { stdout: "", stderr: "stat: cannot statx '/mnt/nas/a': Permission denied\n", exitCode: 1 };
     expect(() => pathStatus.parse(output, ["/mnt/nas/a"])).toThrow("Permission denied");
-    expect(() => pathStatus.parse({ ...output, stderr: "stat: cannot statx '/mnt/nas/a': Stale file handle\n" }, ["/mnt/nas/a"])).toThrow("Stale");
+    expect(() =>
+      pathStatus.parse({ ...output, stderr: "stat: cannot statx '/mnt/nas/a': Stale file handle\n" }, ["/mnt/nas/a"]),
+    ).toThrow("Stale");
     expect(pathStatus.command(["/a"]).okExitCodes, "124 is timeout(1)'s own").toEqual([0, 1]);
   });
 });

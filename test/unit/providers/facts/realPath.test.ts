@@ -26,12 +26,16 @@ describe("realPath", () => {
 
 describe("deviceAt", () => {
   const ask = (real: string | undefined): Ask => {
-    const answer = <A, T>(fact: Fact<A, T>): unknown => (fact === blockDevices ? blockDevices.parse(fixture("lsblk-blank-host.json"), undefined) : real);
+    const answer = <A, T>(fact: Fact<A, T>): unknown =>
+      fact === blockDevices ? blockDevices.parse(fixture("lsblk-blank-host.json"), undefined) : real;
     return <A, T>(fact: Fact<A, T>) => Promise.resolve(answer(fact) as T);
   };
 
   it("finds the device that a link leads to", async () => {
-    expect(await deviceAt(ask("/dev/nvme0n1"), "/dev/disk/by-id/nvme-x")).toMatchObject({ path: "/dev/nvme0n1", serial: "JTSNVME0001" });
+    expect(await deviceAt(ask("/dev/nvme0n1"), "/dev/disk/by-id/nvme-x")).toMatchObject({
+      path: "/dev/nvme0n1",
+      serial: "JTSNVME0001",
+    });
   });
 
   it("finds none for a link that leads nowhere, or to a file that is no block device", async () => {

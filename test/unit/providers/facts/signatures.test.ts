@@ -7,13 +7,20 @@ describe("signatures", () => {
     ["wipefs-ext4.json", [{ type: "ext4", label: "root", uuid: "00f48d8a-fa1c-4123-bdd2-79ac19142a25" }]],
     ["wipefs-xfs.json", [{ type: "xfs", label: undefined, uuid: "aa3dcce4-8b91-4408-b19f-835c05401174" }]],
     ["wipefs-btrfs.json", [{ type: "btrfs", label: "jts-warm-storage", uuid: "df6a9ed0-d1ee-47cf-9d94-f49dc6fedb68" }]],
-    ["wipefs-lvm-member.json", [{ type: "LVM2_member", label: undefined, uuid: "9xqKsi-WkXd-m2qf-2Ma9-933T-fb42-perGY5" }]],
+    [
+      "wipefs-lvm-member.json",
+      [{ type: "LVM2_member", label: undefined, uuid: "9xqKsi-WkXd-m2qf-2Ma9-933T-fb42-perGY5" }],
+    ],
   ])("reads %s", (name, expected) => {
     expect(signatures.parse(fixture(name), "/dev/a")).toEqual(expected);
   });
 
   it("reads every signature of a partition table, which has no label and no UUID", () => {
-    expect(signatures.parse(fixture("wipefs-partition-table.json"), "/dev/a").map(({ type }) => type)).toEqual(["gpt", "gpt", "PMBR"]);
+    expect(signatures.parse(fixture("wipefs-partition-table.json"), "/dev/a").map(({ type }) => type)).toEqual([
+      "gpt",
+      "gpt",
+      "PMBR",
+    ]);
   });
 
   it("reads no signature where a probe that succeeded has none, or prints nothing", () => {

@@ -4,11 +4,21 @@ import { fixture } from "../../../fixtures/fixture.ts";
 
 describe("unit", () => {
   it("reads a timer that runs", () => {
-    expect(unit.parse(fixture("systemctl-running-timer.txt"), "fstrim.timer")).toEqual({ loadState: "loaded", fileState: "enabled", activeState: "active", needsReload: false });
+    expect(unit.parse(fixture("systemctl-running-timer.txt"), "fstrim.timer")).toEqual({
+      loadState: "loaded",
+      fileState: "enabled",
+      activeState: "active",
+      needsReload: false,
+    });
   });
 
   it("reads a unit that systemd doesn't know", () => {
-    expect(unit.parse(fixture("systemctl-no-such-unit.txt"), "tiered-storage.timer")).toEqual({ loadState: "not-found", fileState: "", activeState: "inactive", needsReload: false });
+    expect(unit.parse(fixture("systemctl-no-such-unit.txt"), "tiered-storage.timer")).toEqual({
+      loadState: "not-found",
+      fileState: "",
+      activeState: "inactive",
+      needsReload: false,
+    });
   });
 
   it("reads that the unit's file has changed since systemd read it", () => {
@@ -17,6 +27,8 @@ describe("unit", () => {
   });
 
   it("takes an output without the unit's state for no answer", () => {
-    expect(() => unit.parse({ stdout: "LoadState=loaded\nNeedDaemonReload=no\n", stderr: "", exitCode: 0 }, "a.timer")).toThrow("ActiveState");
+    expect(() =>
+      unit.parse({ stdout: "LoadState=loaded\nNeedDaemonReload=no\n", stderr: "", exitCode: 0 }, "a.timer"),
+    ).toThrow("ActiveState");
   });
 });

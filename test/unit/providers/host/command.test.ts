@@ -9,12 +9,24 @@ describe("cmd", () => {
   });
 
   it("makes one argument each of a list, and none of an empty one", () => {
-    expect(cmd`vgextend -- ${"vg"} ${["/dev/a b", "/dev/c"]}`.argv).toEqual(["vgextend", "--", "vg", "/dev/a b", "/dev/c"]);
+    expect(cmd`vgextend -- ${"vg"} ${["/dev/a b", "/dev/c"]}`.argv).toEqual([
+      "vgextend",
+      "--",
+      "vg",
+      "/dev/a b",
+      "/dev/c",
+    ]);
     expect(cmd`mkfs.ext4 -q ${[]} ${"/dev/a"}`.argv).toEqual(["mkfs.ext4", "-q", "/dev/a"]);
   });
 
   it("joins a value to the letters that it touches", () => {
-    expect(cmd`lvcreate --size ${4096}b --name=${"lv a"} ${"a"}${"b"}`.argv).toEqual(["lvcreate", "--size", "4096b", "--name=lv a", "ab"]);
+    expect(cmd`lvcreate --size ${4096}b --name=${"lv a"} ${"a"}${"b"}`.argv).toEqual([
+      "lvcreate",
+      "--size",
+      "4096b",
+      "--name=lv a",
+      "ab",
+    ]);
   });
 
   it("keeps an empty value as an argument", () => {
@@ -22,8 +34,10 @@ describe("cmd", () => {
   });
 
   it("takes line ends and doubled spaces in the text for one space", () => {
-    expect(cmd`  lsblk   --json
-      --bytes  `.argv).toEqual(["lsblk", "--json", "--bytes"]);
+    expect(
+      cmd`  lsblk   --json
+      --bytes  `.argv,
+    ).toEqual(["lsblk", "--json", "--bytes"]);
   });
 
   it("refuses a list that touches other letters", () => {

@@ -5,7 +5,13 @@ const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAA
 
 describe("connectionSchema", () => {
   it("needs a host and its key alone", () => {
-    expect(connectionSchema.parse({ host: "10.0.0.1", hostKey })).toEqual({ host: "10.0.0.1", hostKey, port: 22, timeoutSeconds: 30, user: "root" });
+    expect(connectionSchema.parse({ host: "10.0.0.1", hostKey })).toEqual({
+      host: "10.0.0.1",
+      hostKey,
+      port: 22,
+      timeoutSeconds: 30,
+      user: "root",
+    });
   });
 
   it.each([

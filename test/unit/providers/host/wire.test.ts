@@ -36,20 +36,36 @@ describe("a printed program, run by bash", () => {
     });
     expect(status).toBe(0);
     expect(answers).toEqual({
-      steps: [{ stdout: "", stderr: "", exitCode: 0 }, { stdout: "out\n", stderr: "err\n", exitCode: 0 }],
-      questions: [{ stdout: "more\n", stderr: "", exitCode: 0 }, { stdout: "", stderr: "", exitCode: 7 }, { stdout: "no final line end", stderr: "", exitCode: 0 }],
+      steps: [
+        { stdout: "", stderr: "", exitCode: 0 },
+        { stdout: "out\n", stderr: "err\n", exitCode: 0 },
+      ],
+      questions: [
+        { stdout: "more\n", stderr: "", exitCode: 0 },
+        { stdout: "", stderr: "", exitCode: 7 },
+        { stdout: "no final line end", stderr: "", exitCode: 0 },
+      ],
     });
   });
 
   it("runs no step after one that failed, and still answers the questions", () => {
     const file = join(folder, "file");
-    const { answers } = run({ steps: [cmd`true`, cmd`bash -c ${"echo why >&2; exit 3"}`, cmd`touch ${file}`], questions: [cmd`ls ${folder}`] });
-    expect(answers?.steps.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual([[0, ""], [3, "why\n"]]);
+    const { answers } = run({
+      steps: [cmd`true`, cmd`bash -c ${"echo why >&2; exit 3"}`, cmd`touch ${file}`],
+      questions: [cmd`ls ${folder}`],
+    });
+    expect(answers?.steps.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual([
+      [0, ""],
+      [3, "why\n"],
+    ]);
     expect(answers?.questions[0]?.stdout).not.toContain("file");
   });
 
   it("goes on after an exit code that the step declares as an answer", () => {
-    const { answers } = run({ steps: [{ ...cmd`bash -c ${"exit 3"}`, okExitCodes: [0, 3] }, cmd`true`], questions: [] });
+    const { answers } = run({
+      steps: [{ ...cmd`bash -c ${"exit 3"}`, okExitCodes: [0, 3] }, cmd`true`],
+      questions: [],
+    });
     expect(answers?.steps.map(({ exitCode }) => exitCode)).toEqual([3, 0]);
   });
 
@@ -58,8 +74,16 @@ describe("a printed program, run by bash", () => {
   });
 
   it("hands over arguments and standard input byte for byte", () => {
-    const texts = fc.sample(fc.oneof(fc.string({ unit: "grapheme" }), fc.string({ unit: fc.constantFrom(..."'\"\\$`!\n\r\t %") })).filter((text) => !text.includes("\0")), { numRuns: 60, seed: 2 });
-    const { answers } = run({ steps: [], questions: texts.flatMap((text) => [{ ...cmd`cat`, stdin: text }, cmd`printf %s ${text}`]) });
+    const texts = fc.sample(
+      fc
+        .oneof(fc.string({ unit: "grapheme" }), fc.string({ unit: fc.constantFrom(..."'\"\\$`!\n\r\t %") }))
+        .filter((text) => !text.includes("\0")),
+      { numRuns: 60, seed: 2 },
+    );
+    const { answers } = run({
+      steps: [],
+      questions: texts.flatMap((text) => [{ ...cmd`cat`, stdin: text }, cmd`printf %s ${text}`]),
+    });
     expect(answers?.questions.map(({ stdout }) => stdout)).toEqual(texts.flatMap((text) => [text, text]));
   });
 
@@ -74,7 +98,10 @@ describe("a printed program, run by bash", () => {
   });
 
   it("lets tools speak in machine's words, without LVM's complaints of the lock", () => {
-    const { answers } = run({ steps: [], questions: [cmd`printenv LC_ALL LVM_SUPPRESS_FD_WARNINGS`, cmd`bash -c umask`] });
+    const { answers } = run({
+      steps: [],
+      questions: [cmd`printenv LC_ALL LVM_SUPPRESS_FD_WARNINGS`, cmd`bash -c umask`],
+    });
     expect(answers?.questions.map(({ stdout }) => stdout)).toEqual(["C\n1\n", "0077\n"]);
   });
 
@@ -99,7 +126,12 @@ describe("a printed program, run by bash", () => {
   it("carries out its steps when the connection is lost meanwhile", async () => {
     const [begun, file] = [join(folder, "begun"), join(folder, "file")];
     const session = spawn("bash", ["-s"]);
-    session.stdin.end(textOf({ steps: [cmd`touch ${begun}`, cmd`bash -c ${"echo out; sleep 0.2; echo more"}`, cmd`touch ${file}`], questions: [] }));
+    session.stdin.end(
+      textOf({
+        steps: [cmd`touch ${begun}`, cmd`bash -c ${"echo out; sleep 0.2; echo more"}`, cmd`touch ${file}`],
+        questions: [],
+      }),
+    );
     while (!existsSync(begun)) await new Promise((resolve) => setTimeout(resolve, 5));
     session.stdout.destroy();
     session.kill("SIGHUP");
@@ -121,7 +153,9 @@ describe("the lock of a program", () => {
 
   it("isn't waited for by questions alone", () => {
     const lock = join(folder, "lock");
-    const { status } = spawnSync("flock", [lock, "bash", "-s"], { input: textOf({ steps: [], questions: [cmd`true`], lock }) });
+    const { status } = spawnSync("flock", [lock, "bash", "-s"], {
+      input: textOf({ steps: [], questions: [cmd`true`], lock }),
+    });
     expect(status).toBe(0);
   });
 
@@ -139,7 +173,8 @@ describe("parseAnswers", () => {
   it("takes no part of the answers for the whole", () => {
     const { bytes, answers } = run(program);
     expect(answers?.questions).toEqual([{ stdout: "end\n", stderr: "", exitCode: 0 }]);
-    for (let length = 0; length < bytes.length; length++) expect(parseAnswers(bytes.subarray(0, length), program)).toBeUndefined();
+    for (let length = 0; length < bytes.length; length++)
+      expect(parseAnswers(bytes.subarray(0, length), program)).toBeUndefined();
   });
 
   const sizes = (count: number) => "0\n".repeat(count);

@@ -23,13 +23,23 @@ const blank = {
 /** Runs the program on a file that stands for a device, with tools that answer as told. */
 function look(tools: Partial<Record<keyof typeof blank | "unshare", string>>, ...expected: string[]) {
   const { wipefs, dd, unshare, ...lsblk } = { ...blank, unshare: "exit 1", ...tools };
-  const scripts = { wipefs, dd, unshare, lsblk: `case "$*" in ${Object.entries(lsblk).map(([words, answer]) => `${words.replace(" ", "\\ ")}) ${answer};;`).join("\n")}\nesac` };
+  const scripts = {
+    wipefs,
+    dd,
+    unshare,
+    lsblk: `case "$*" in ${Object.entries(lsblk)
+      .map(([words, answer]) => `${words.replace(" ", "\\ ")}) ${answer};;`)
+      .join("\n")}\nesac`,
+  };
   for (const [name, text] of Object.entries(scripts)) {
     writeFileSync(join(folder, name), `#!/bin/bash\n${text}\n`);
     chmodSync(join(folder, name), 0o755);
   }
   const { argv } = program("find-signs-of-use", device, ...expected);
-  return runLocally({ argv: argv.map((text) => text.replace("[[ -b ", "[[ -f ")) }, { PATH: `${folder}:${process.env.PATH}` });
+  return runLocally(
+    { argv: argv.map((text) => text.replace("[[ -b ", "[[ -f ")) },
+    { PATH: `${folder}:${process.env.PATH}` },
+  );
 }
 
 describe("find-signs-of-use", () => {
@@ -38,20 +48,37 @@ describe("find-signs-of-use", () => {
   });
 
   it.each<[string, Parameters<typeof look>[0], string]>([
-    ["a filesystem's signature, with its label and UUID", { wipefs: "echo 'btrfs df6a9ed0-d1ee my data'" }, "a signature of btrfs, label my data, UUID df6a9ed0-d1ee"],
+    [
+      "a filesystem's signature, with its label and UUID",
+      { wipefs: "echo 'btrfs df6a9ed0-d1ee my data'" },
+      "a signature of btrfs, label my data, UUID df6a9ed0-d1ee",
+    ],
     ["a signature without a label", { wipefs: "echo 'xfs  aa3dcce4'" }, "a signature of xfs, UUID aa3dcce4"],
     ["a partition table", { wipefs: "echo gpt" }, "a signature of gpt"],
     ["a partition", { "*--output NAME,TYPE*": "printf '/dev/sda disk\\n/dev/sda1 part\\n'" }, "part /dev/sda1 on it"],
-    ["a holder", { "*--output NAME,TYPE*": "printf '/dev/sda disk\\n/dev/mapper/vg-lv lvm\\n'" }, "lvm /dev/mapper/vg-lv on it"],
-    ["another size", { "*--output SIZE*": "echo 1000204886016" }, "its size is 1000204886016 bytes instead of 4000787030016"],
-    ["another serial number", { "*--output SERIAL*": "echo OTHER" }, "its serial number is OTHER instead of JTSNVME0001"],
+    [
+      "a holder",
+      { "*--output NAME,TYPE*": "printf '/dev/sda disk\\n/dev/mapper/vg-lv lvm\\n'" },
+      "lvm /dev/mapper/vg-lv on it",
+    ],
+    [
+      "another size",
+      { "*--output SIZE*": "echo 1000204886016" },
+      "its size is 1000204886016 bytes instead of 4000787030016",
+    ],
+    [
+      "another serial number",
+      { "*--output SERIAL*": "echo OTHER" },
+      "its serial number is OTHER instead of JTSNVME0001",
+    ],
     ["no serial number", { "*--output SERIAL*": "echo" }, "its serial number is unknown instead of JTSNVME0001"],
   ])("tells %s", (_what, tools, sign) => {
     expect(look(tools, "4000787030016", "JTSNVME0001")).toEqual({ stdout: `${sign}\n`, stderr: "", exitCode: 10 });
   });
 
   it("takes a filesystem whose making was cut short for blank, and only where a look into it finds it so", () => {
-    const of = (type: string, unshare: string) => look({ wipefs: `echo '${type} df6a9ed0-d1ee jts-making'`, unshare }, "4000787030016").exitCode;
+    const of = (type: string, unshare: string) =>
+      look({ wipefs: `echo '${type} df6a9ed0-d1ee jts-making'`, unshare }, "4000787030016").exitCode;
     for (const type of ["ext4", "xfs", "btrfs"]) expect([of(type, "exit 0"), of(type, "exit 1")]).toEqual([0, 10]);
     expect(of("swap", "exit 0")).toBe(10);
   });

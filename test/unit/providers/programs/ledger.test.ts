@@ -1,4 +1,16 @@
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -15,12 +27,26 @@ const group = runLocally({ argv: ["id", "--group", "--name"] }).stdout.trim();
 /** Runs a program as on a host, with its ledger below our folder. */
 function run(name: string, args: readonly string[], stdin = "") {
   const { argv } = ledgerProgram(name, ...args);
-  return runLocally({ argv: argv.map((text, index) => (index === 2 ? text.replaceAll("/var/lib/jts-storage", join(root, "ledger")) : text)), stdin });
+  return runLocally({
+    argv: argv.map((text, index) =>
+      index === 2 ? text.replaceAll("/var/lib/jts-storage", join(root, "ledger")) : text,
+    ),
+    stdin,
+  });
 }
-const makeTree = (...folders: string[]) => run("make-tree", [owner, group, "750", ...folders.map((folder) => join(root, folder))]);
-const removeTree = (...folders: string[]) => run("remove-tree", folders.map((folder) => join(root, folder)));
-const writeFile = (path: string, content: string, mode = "640") => run("write-file", [join(root, path), owner, group, mode], content);
-const made = () => (existsSync(join(root, "ledger/made")) ? readFileSync(join(root, "ledger/made"), "utf8").replaceAll(`${root}/`, "").split("\n").slice(0, -1) : []);
+const makeTree = (...folders: string[]) =>
+  run("make-tree", [owner, group, "750", ...folders.map((folder) => join(root, folder))]);
+const removeTree = (...folders: string[]) =>
+  run(
+    "remove-tree",
+    folders.map((folder) => join(root, folder)),
+  );
+const writeFile = (path: string, content: string, mode = "640") =>
+  run("write-file", [join(root, path), owner, group, mode], content);
+const made = () =>
+  existsSync(join(root, "ledger/made"))
+    ? readFileSync(join(root, "ledger/made"), "utf8").replaceAll(`${root}/`, "").split("\n").slice(0, -1)
+    : [];
 
 describe("make-tree and remove-tree", () => {
   it("make folders of the mode, twice alike, and take back all that they made", () => {
@@ -59,7 +85,10 @@ describe("make-tree and remove-tree", () => {
 
   it("leave a mount point to its mount, also when the last folder in it goes", () => {
     makeTree("data", "data/a");
-    writeFileSync(join(root, "ledger/made"), readFileSync(join(root, "ledger/made"), "utf8") + `immutable ${root}/data\n`);
+    writeFileSync(
+      join(root, "ledger/made"),
+      readFileSync(join(root, "ledger/made"), "utf8") + `immutable ${root}/data\n`,
+    );
     removeTree("data", "data/a");
     expect(readdirSync(root)).toEqual(["data", "ledger"]);
     expect(made()).toEqual(["directory data", "immutable data"]);
@@ -123,7 +152,9 @@ describe("restore-kernel-values", () => {
     writeFileSync(scheduler, "none [mq-deadline]\n");
     const remember = (file: string) => {
       const { argv } = ledgerProgram("remove-tree");
-      const text = argv[2]!.slice(0, argv[2]!.lastIndexOf("cd /")).replaceAll("/var/lib/jts-storage", join(root, "ledger"));
+      const text = argv[2]!
+        .slice(0, argv[2]!.lastIndexOf("cd /"))
+        .replaceAll("/var/lib/jts-storage", join(root, "ledger"));
       return runLocally({ argv: ["bash", "-c", `${text}remember_kernel_value "$1"`, "remember", file] });
     };
     expect(remember(scheduler)).toMatchObject({ exitCode: 0, stderr: "" });

@@ -1,5 +1,17 @@
 import { createHash } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -24,10 +36,11 @@ const owner = isRoot ? "nobody" : userInfo().username;
 const group = isRoot ? "nogroup" : runLocally({ argv: ["id", "--group", "--name"] }).stdout.trim();
 
 /** All that a link could change: owners, modes, names and contents of what lies elsewhere. */
-const traces = () => [".", ...readdirSync(elsewhere, { recursive: true, encoding: "utf8" }).sort()].map((name) => {
-  const { uid, gid, mode } = lstatSync(join(elsewhere, name));
-  return [name, uid, gid, mode.toString(8), name === "theirs" ? readFileSync(join(elsewhere, name), "utf8") : ""];
-});
+const traces = () =>
+  [".", ...readdirSync(elsewhere, { recursive: true, encoding: "utf8" }).sort()].map((name) => {
+    const { uid, gid, mode } = lstatSync(join(elsewhere, name));
+    return [name, uid, gid, mode.toString(8), name === "theirs" ? readFileSync(join(elsewhere, name), "utf8") : ""];
+  });
 
 interface Run {
   readonly args: readonly string[];
@@ -44,7 +57,10 @@ function run(name: string, { args, stdin = "", before = "", umask = "077", tools
   const bin = join(root, "bin");
   mkdirSync(bin, { recursive: true });
   for (const [tool, text] of Object.entries(tools)) {
-    writeFileSync(join(bin, tool), `#!/bin/bash\nreal=${runLocally({ argv: ["which", tool] }).stdout.trim() || "true"}\n${text}\n`);
+    writeFileSync(
+      join(bin, tool),
+      `#!/bin/bash\nreal=${runLocally({ argv: ["which", tool] }).stdout.trim() || "true"}\n${text}\n`,
+    );
     chmodSync(join(bin, tool), 0o755);
   }
   const [bash = "", c = "", text = "", ...rest] = ledgerProgram(name, ...args).argv;
@@ -54,34 +70,52 @@ function run(name: string, { args, stdin = "", before = "", umask = "077", tools
     .replaceAll("/etc/fstab", join(root, "fstab"))
     .replaceAll("--tmpdir=/run", `--tmpdir=${root}`)
     .replaceAll("sync -- /etc\n", "");
-  return runLocally({ argv: ["bash", "-c", `umask ${umask}; exec "$@"`, "wire", bash, c, before + here, ...rest], stdin }, { PATH: `${bin}:${process.env.PATH}` });
+  return runLocally(
+    { argv: ["bash", "-c", `umask ${umask}; exec "$@"`, "wire", bash, c, before + here, ...rest], stdin },
+    { PATH: `${bin}:${process.env.PATH}` },
+  );
 }
 
 /** Runs a tool, and writes down what temporary files have as their modes before and after. */
 function watched(tools: readonly string[], pattern: string) {
   const log = join(root, "log");
   const look = `stat --format="$(basename "$0") %a %U %n" -- ${join(root, pattern)} >>${log} 2>/dev/null`;
-  const lines = () => readFileSync(log, "utf8").trimEnd().split("\n").map((line) => line.split(" "));
-  return { tools: Object.fromEntries(tools.map((tool) => [tool, `${look}\n"$real" "$@"; code=$?\n${look}\nexit $code`])), lines };
+  const lines = () =>
+    readFileSync(log, "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(" "));
+  return {
+    tools: Object.fromEntries(tools.map((tool) => [tool, `${look}\n"$real" "$@"; code=$?\n${look}\nexit $code`])),
+    lines,
+  };
 }
 
 describe("write-file", () => {
-  const write = (path: string, more: Partial<Run> = {}) => run("write-file", { args: [join(root, path), owner, group, "640"], stdin: "secret", ...more });
+  const write = (path: string, more: Partial<Run> = {}) =>
+    run("write-file", { args: [join(root, path), owner, group, "640"], stdin: "secret", ...more });
 
-  it.each(["077", "000"])("has its file open to nobody else until it is whole and its owner's, under umask %s", (umask) => {
-    const { tools, lines } = watched(["mktemp", "cat", "chown", "chmod", "sync", "mv"], ".jts-storage.*");
-    expect(write("file", { umask, tools })).toMatchObject({ exitCode: 0, stderr: "" });
-    const me = userInfo().username;
-    expect(lines().map(([tool, mode, whose]) => [tool, mode, whose])).toEqual([
-      ["mktemp", "600", me],
-      ["cat", "600", me], ["cat", "600", me],
-      ["chown", "600", me], ["chown", "600", owner],
-      ["chmod", "600", owner], ["chmod", "640", owner],
-      ["sync", "640", owner], ["sync", "640", owner],
-      ["mv", "640", owner],
-    ]);
-    expect(new Set(lines().map((line) => line[3])).size).toBe(1);
-  });
+  it.each(["077", "000"])(
+    "has its file open to nobody else until it is whole and its owner's, under umask %s",
+    (umask) => {
+      const { tools, lines } = watched(["mktemp", "cat", "chown", "chmod", "sync", "mv"], ".jts-storage.*");
+      expect(write("file", { umask, tools })).toMatchObject({ exitCode: 0, stderr: "" });
+      const me = userInfo().username;
+      expect(lines().map(([tool, mode, whose]) => [tool, mode, whose])).toEqual([
+        ["mktemp", "600", me],
+        ["cat", "600", me],
+        ["cat", "600", me],
+        ["chown", "600", me],
+        ["chown", "600", owner],
+        ["chmod", "600", owner],
+        ["chmod", "640", owner],
+        ["sync", "640", owner],
+        ["sync", "640", owner],
+        ["mv", "640", owner],
+      ]);
+      expect(new Set(lines().map((line) => line[3])).size).toBe(1);
+    },
+  );
 
   it("gives its temporary file a name that nobody can foresee", () => {
     const { tools, lines } = watched(["mktemp"], ".jts-storage.*");
@@ -102,18 +136,25 @@ describe("write-file", () => {
     expect(traces()).toEqual(before);
   });
 
-  it.each(["link/file", "link/new/file", "link/below/file", "link/below/new/file"])("refuses a path that goes by a link, %s, and makes nothing where it leads", (path) => {
-    const before = traces();
-    symlinkSync("elsewhere", join(root, "link"));
-    const { exitCode, stderr } = write(path);
-    expect([exitCode, stderr]).toEqual([1, `${root}/link is a symbolic link; declare the path that it leads to, or take it away\n`]);
-    expect(traces()).toEqual(before);
-    expect(readdirSync(root).sort()).toEqual(["bin", "elsewhere", "link"]);
-  });
+  it.each(["link/file", "link/new/file", "link/below/file", "link/below/new/file"])(
+    "refuses a path that goes by a link, %s, and makes nothing where it leads",
+    (path) => {
+      const before = traces();
+      symlinkSync("elsewhere", join(root, "link"));
+      const { exitCode, stderr } = write(path);
+      expect([exitCode, stderr]).toEqual([
+        1,
+        `${root}/link is a symbolic link; declare the path that it leads to, or take it away\n`,
+      ]);
+      expect(traces()).toEqual(before);
+      expect(readdirSync(root).sort()).toEqual(["bin", "elsewhere", "link"]);
+    },
+  );
 });
 
 describe("make-tree", () => {
-  const make = (folders: readonly string[], before = "") => run("make-tree", { args: [owner, group, "750", ...folders.map((folder) => join(root, folder))], before });
+  const make = (folders: readonly string[], before = "") =>
+    run("make-tree", { args: [owner, group, "750", ...folders.map((folder) => join(root, folder))], before });
 
   it.each<[string, readonly string[]]>([
     ["in a folder's place", ["service", "service/logs"]],
@@ -141,7 +182,9 @@ describe("make-tree", () => {
 
   it("makes folders of the declared mode whatever the umask", () => {
     expect(make(["service", "service/logs"])).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(["service", "service/logs"].map((folder) => statSync(join(root, folder)).mode & 0o7777)).toEqual([0o750, 0o750]);
+    expect(["service", "service/logs"].map((folder) => statSync(join(root, folder)).mode & 0o7777)).toEqual([
+      0o750, 0o750,
+    ]);
   });
 });
 
@@ -154,18 +197,31 @@ describe("mount-entry", () => {
     chmodSync(join(root, "fstab"), mode);
     const { tools, lines } = watched(["cp", "sync", "mv"], "fstab.jts-*");
     const findmnt = `cat -- "\${@: -1}" >${join(root, "verified")}\necho wrong\nexit ${verifies ? 0 : 1}`;
-    const output = run("mount-entry", { args: ["/", "none", createHash("sha256").update(OLD).digest("hex"), LINE], stdin: `${OLD}${LINE}\n`, tools: { ...tools, findmnt, systemctl: "true" } });
+    const output = run("mount-entry", {
+      args: ["/", "none", createHash("sha256").update(OLD).digest("hex"), LINE],
+      stdin: `${OLD}${LINE}\n`,
+      tools: { ...tools, findmnt, systemctl: "true" },
+    });
     return { ...output, lines };
   }
 
-  it.each(["600", "644"])("replaces a fstab of mode %s by one that never is open wider, of a name that nobody can foresee", (mode) => {
-    const { exitCode, stderr, lines } = change({ mode: Number.parseInt(mode, 8) });
-    expect([exitCode, stderr]).toEqual([0, ""]);
-    expect(lines().map(([tool, seen]) => [tool, seen])).toEqual([["cp", "600"], ["cp", mode], ["sync", mode], ["sync", mode], ["mv", mode]]);
-    for (const line of lines()) expect(line[3]).toMatch(/fstab\.jts-[A-Za-z0-9]{10}$/);
-    expect(readFileSync(join(root, "fstab"), "utf8")).toBe(`${OLD}${LINE}\n`);
-    expect((statSync(join(root, "fstab")).mode & 0o777).toString(8)).toBe(mode);
-  });
+  it.each(["600", "644"])(
+    "replaces a fstab of mode %s by one that never is open wider, of a name that nobody can foresee",
+    (mode) => {
+      const { exitCode, stderr, lines } = change({ mode: Number.parseInt(mode, 8) });
+      expect([exitCode, stderr]).toEqual([0, ""]);
+      expect(lines().map(([tool, seen]) => [tool, seen])).toEqual([
+        ["cp", "600"],
+        ["cp", mode],
+        ["sync", mode],
+        ["sync", mode],
+        ["mv", mode],
+      ]);
+      for (const line of lines()) expect(line[3]).toMatch(/fstab\.jts-[A-Za-z0-9]{10}$/);
+      expect(readFileSync(join(root, "fstab"), "utf8")).toBe(`${OLD}${LINE}\n`);
+      expect((statSync(join(root, "fstab")).mode & 0o777).toString(8)).toBe(mode);
+    },
+  );
 
   it("has our line alone verified, and leaves fstab as it is, and no other file, where it is no good", () => {
     const { exitCode, stderr } = change({ mode: 0o644, verifies: false });
@@ -177,7 +233,11 @@ describe("mount-entry", () => {
 });
 
 describe("install-timer", () => {
-  const install = () => run("install-timer", { args: ["x", "[Timer]\n", "[Service]\n"], tools: { systemctl: "true", "systemd-analyze": "true" } });
+  const install = () =>
+    run("install-timer", {
+      args: ["x", "[Timer]\n", "[Service]\n"],
+      tools: { systemctl: "true", "systemd-analyze": "true" },
+    });
   beforeEach(() => mkdirSync(join(root, "units")));
 
   it.each([
@@ -185,10 +245,19 @@ describe("install-timer", () => {
     ["a folder", "../elsewhere"],
   ])("writes through no link to %s that lies at a unit's path or at its temporary file's", (_what, target) => {
     const before = traces();
-    for (const name of [".x.timer.jts-new", ".x.service.jts-new", "x.timer", "x.service"]) symlinkSync(target, join(root, "units", name));
+    for (const name of [".x.timer.jts-new", ".x.service.jts-new", "x.timer", "x.service"])
+      symlinkSync(target, join(root, "units", name));
     expect(install()).toMatchObject({ exitCode: 0, stderr: "" });
     expect(traces()).toEqual(before);
     expect(readdirSync(join(root, "units")).sort()).toEqual(["x.service", "x.timer"]);
-    expect(["x.timer", "x.service"].map((name) => [readFileSync(join(root, "units", name), "utf8"), lstatSync(join(root, "units", name)).mode & 0o7777])).toEqual([["[Timer]\n", 0o644], ["[Service]\n", 0o644]]);
+    expect(
+      ["x.timer", "x.service"].map((name) => [
+        readFileSync(join(root, "units", name), "utf8"),
+        lstatSync(join(root, "units", name)).mode & 0o7777,
+      ]),
+    ).toEqual([
+      ["[Timer]\n", 0o644],
+      ["[Service]\n", 0o644],
+    ]);
   });
 });

@@ -7,7 +7,15 @@ type Seen = Parameters<typeof configFile.plan>[1];
 
 const path = "/etc/sysctl.d/60-jts.conf";
 const kernelFile = "/proc/sys/net/core/rmem_max";
-const desired: Inputs = { host: "h", path, content: "net.core.rmem_max = 16777216\n", owner: "root", group: "root", mode: "644", activation: { kind: "sysctl" } };
+const desired: Inputs = {
+  host: "h",
+  path,
+  content: "net.core.rmem_max = 16777216\n",
+  owner: "root",
+  group: "root",
+  mode: "644",
+  activation: { kind: "sysctl" },
+};
 const file = { type: "regular file", owner: "root", group: "root", mode: "644", content: desired.content };
 const live = (value: string | undefined) => [{ path: kernelFile, wanted: "16777216", value }];
 const absent: Seen = { file: undefined, live: live("212992"), made: new Set() };
@@ -23,7 +31,9 @@ describe("the plan of a file", () => {
   });
 
   it("writes alone what has no effect in the kernel", () => {
-    expect(read(configFile.plan({ ...desired, activation: { kind: "none" } }, { ...absent, live: [] }))).toEqual([write]);
+    expect(read(configFile.plan({ ...desired, activation: { kind: "none" } }, { ...absent, live: [] }))).toEqual([
+      write,
+    ]);
   });
 
   it("has no step where file and kernel are as declared, be it ours or not", () => {
@@ -43,25 +53,46 @@ describe("the plan of a file", () => {
   });
 
   it("refuses a file that differs and isn't ours", () => {
-    expect(read(configFile.plan(desired, { ...made, file: { ...file, content: "# theirs\n" }, made: new Set() }))).toEqual([`refused: ${path} exists already and isn't ours`]);
+    expect(
+      read(configFile.plan(desired, { ...made, file: { ...file, content: "# theirs\n" }, made: new Set() })),
+    ).toEqual([`refused: ${path} exists already and isn't ours`]);
   });
 
   it("lets udev apply a rule to its device", () => {
-    const udev: Inputs = { ...desired, path: "/etc/udev/rules.d/60-jts.rules", activation: { kind: "udev", device: "/dev/disk/by-id/nvme-1", attribute: "queue/scheduler", value: "none" } };
-    const seen = { ...absent, live: [{ path: "/sys/class/block/nvme0n1/queue/scheduler", wanted: "none", value: "mq-deadline" }] };
+    const udev: Inputs = {
+      ...desired,
+      path: "/etc/udev/rules.d/60-jts.rules",
+      activation: { kind: "udev", device: "/dev/disk/by-id/nvme-1", attribute: "queue/scheduler", value: "none" },
+    };
+    const seen = {
+      ...absent,
+      live: [{ path: "/sys/class/block/nvme0n1/queue/scheduler", wanted: "none", value: "mq-deadline" }],
+    };
     expect(read(configFile.plan(udev, seen))[1]).toBe("safe: activate-udev /dev/disk/by-id/nvme-1 queue/scheduler");
-    expect(configFile.plan(udev, seen).steps[1]?.summary).toBe("set /sys/class/block/nvme0n1/queue/scheduler to none (it is mq-deadline)");
+    expect(configFile.plan(udev, seen).steps[1]?.summary).toBe(
+      "set /sys/class/block/nvme0n1/queue/scheduler to none (it is mq-deadline)",
+    );
   });
 });
 
 describe("the removal of a file", () => {
   it("removes it and puts back the kernel's values", () => {
-    expect(read(configFile.planDestroy(desired, made))).toEqual([`safe: remove-file ${path}`, `safe: restore-kernel-values ${kernelFile}`]);
+    expect(read(configFile.planDestroy(desired, made))).toEqual([
+      `safe: remove-file ${path}`,
+      `safe: restore-kernel-values ${kernelFile}`,
+    ]);
   });
 
   it("leaves a file, and values, that were there before", () => {
     expect(read(configFile.planDestroy(desired, { ...made, made: new Set() }))).toEqual([]);
-    expect(read(configFile.planDestroy(desired, { ...made, made: new Set([`kernel ${kernelFile}_other 1`, `file ${path}.other`]) }))).toEqual([]);
+    expect(
+      read(
+        configFile.planDestroy(desired, {
+          ...made,
+          made: new Set([`kernel ${kernelFile}_other 1`, `file ${path}.other`]),
+        }),
+      ),
+    ).toEqual([]);
   });
 });
 
@@ -76,17 +107,27 @@ describe("what is absent", () => {
 describe("the look at a file", () => {
   const look = (activation: Inputs["activation"], device?: string) => {
     const asked: unknown[] = [];
-    const seen = configFile.observe((fact, args) => {
-      asked.push(fact.name === "the kernel's values" ? args : fact.name);
-      const answers: Record<string, unknown> = { "the file": file, "the ledger of what was made": new Set(), "the path": device, "the kernel's values": new Map([["/sys/class/block/nvme0n1/queue/scheduler", "none"]]) };
-      return Promise.resolve(answers[fact.name] as never);
-    }, { ...desired, activation });
+    const seen = configFile.observe(
+      (fact, args) => {
+        asked.push(fact.name === "the kernel's values" ? args : fact.name);
+        const answers: Record<string, unknown> = {
+          "the file": file,
+          "the ledger of what was made": new Set(),
+          "the path": device,
+          "the kernel's values": new Map([["/sys/class/block/nvme0n1/queue/scheduler", "none"]]),
+        };
+        return Promise.resolve(answers[fact.name] as never);
+      },
+      { ...desired, activation },
+    );
     return { asked, seen };
   };
   const udev = { kind: "udev", device: "/dev/disk/by-id/nvme-1", attribute: "queue/scheduler", value: "none" } as const;
 
   it("compares the attribute of the device that the rule is for", async () => {
-    expect((await look(udev, "/dev/nvme0n1").seen).live).toEqual([{ path: "/sys/class/block/nvme0n1/queue/scheduler", wanted: "none", value: "none" }]);
+    expect((await look(udev, "/dev/nvme0n1").seen).live).toEqual([
+      { path: "/sys/class/block/nvme0n1/queue/scheduler", wanted: "none", value: "none" },
+    ]);
   });
 
   it("compares nothing live for a device that isn't there, or a file without effect", async () => {
@@ -99,7 +140,8 @@ describe("the look at a file", () => {
 
 describe("sysctlFiles", () => {
   it("reads keys and values as sysctl.d(5) has them", () => {
-    const text = "# comment\n; comment\n\nnet.core.rmem_max=1\n -vm.swappiness = 10 \nnet.ipv4.tcp_rmem = 4096\t131072   6291456\nnonsense\nkernel/domainname=a=b\nnet/ipv4/conf/eth0.100/forwarding=1\nnet.ipv4.conf.eth0/200.forwarding=1\n";
+    const text =
+      "# comment\n; comment\n\nnet.core.rmem_max=1\n -vm.swappiness = 10 \nnet.ipv4.tcp_rmem = 4096\t131072   6291456\nnonsense\nkernel/domainname=a=b\nnet/ipv4/conf/eth0.100/forwarding=1\nnet.ipv4.conf.eth0/200.forwarding=1\n";
     expect(sysctlFiles(text)).toEqual([
       ["/proc/sys/net/core/rmem_max", "1"],
       ["/proc/sys/vm/swappiness", "10"],

@@ -6,11 +6,22 @@ import { read } from "./steps.ts";
 type Inputs = Parameters<typeof directory.plan>[0];
 type Seen = Parameters<typeof directory.plan>[1];
 
-const desired: Inputs = { host: "h", path: "/data/hot", owner: "redis", group: "redis", mode: "750", folders: ["redis/logs", "redis/data"] };
+const desired: Inputs = {
+  host: "h",
+  path: "/data/hot",
+  owner: "redis",
+  group: "redis",
+  mode: "750",
+  folders: ["redis/logs", "redis/data"],
+};
 const all = ["/data/hot", "/data/hot/redis", "/data/hot/redis/data", "/data/hot/redis/logs"];
 const good: PathStatus = { type: "directory", owner: "redis", group: "redis", mode: "750" };
 const seen = (changes: Record<string, Partial<PathStatus> | undefined> = {}, made: string[] = []): Seen => ({
-  paths: new Map(all.flatMap((path) => (path in changes && changes[path] === undefined ? [] : [[path, { ...good, ...changes[path] }] as const]))),
+  paths: new Map(
+    all.flatMap((path) =>
+      path in changes && changes[path] === undefined ? [] : [[path, { ...good, ...changes[path] }] as const],
+    ),
+  ),
   made: new Set(made),
 });
 const nothing: Seen = { paths: new Map(), made: new Set() };
@@ -30,33 +41,62 @@ describe("the plan of a folder tree", () => {
     ["another group's", { group: "root" }],
     ["open to others", { mode: "755" }],
   ])("touches the one alone that is %s", (_what, change) => {
-    expect(read(directory.plan(desired, seen({ "/data/hot/redis/data": change })))).toEqual(["safe: make-tree redis redis 750 /data/hot/redis/data"]);
+    expect(read(directory.plan(desired, seen({ "/data/hot/redis/data": change })))).toEqual([
+      "safe: make-tree redis redis 750 /data/hot/redis/data",
+    ]);
   });
 
   it.each(["regular file", "symbolic link"])("refuses a %s in a folder's place, and touches no other", (type) => {
-    expect(read(directory.plan(desired, seen({ "/data/hot/redis": { type }, "/data/hot": { mode: "700" } })))).toEqual([`refused: /data/hot/redis is a ${type}`]);
+    expect(read(directory.plan(desired, seen({ "/data/hot/redis": { type }, "/data/hot": { mode: "700" } })))).toEqual([
+      `refused: /data/hot/redis is a ${type}`,
+    ]);
   });
 });
 
 describe("the removal of a folder tree", () => {
   it("removes those alone that were made here", () => {
-    expect(read(directory.planDestroy(desired, seen({}, ["directory /data/hot/redis", "directory /data/hot/redis/data", "directory /data"])))).toEqual(["safe: remove-tree /data/hot/redis /data/hot/redis/data"]);
+    expect(
+      read(
+        directory.planDestroy(
+          desired,
+          seen({}, ["directory /data/hot/redis", "directory /data/hot/redis/data", "directory /data"]),
+        ),
+      ),
+    ).toEqual(["safe: remove-tree /data/hot/redis /data/hot/redis/data"]);
     expect(read(directory.planDestroy(desired, seen()))).toEqual([]);
   });
 
   it("leaves a folder that holds another resource's, to go with the last of them", () => {
-    expect(read(directory.planDestroy({ ...desired, folders: [] }, seen({}, ["directory /data/hot", "directory /data/hot/other"])))).toEqual([]);
-    expect(read(directory.planDestroy({ ...desired, folders: [] }, seen({}, ["directory /data/hot", "directory /data/hotter"])))).toEqual(["safe: remove-tree /data/hot"]);
+    expect(
+      read(
+        directory.planDestroy(
+          { ...desired, folders: [] },
+          seen({}, ["directory /data/hot", "directory /data/hot/other"]),
+        ),
+      ),
+    ).toEqual([]);
+    expect(
+      read(
+        directory.planDestroy({ ...desired, folders: [] }, seen({}, ["directory /data/hot", "directory /data/hotter"])),
+      ),
+    ).toEqual(["safe: remove-tree /data/hot"]);
   });
 
   it("leaves a mount point to its mount", () => {
-    expect(read(directory.planDestroy({ ...desired, folders: [] }, seen({}, ["directory /data/hot", "immutable /data/hot"])))).toEqual([]);
+    expect(
+      read(
+        directory.planDestroy({ ...desired, folders: [] }, seen({}, ["directory /data/hot", "immutable /data/hot"])),
+      ),
+    ).toEqual([]);
   });
 });
 
 describe("the report of a folder tree", () => {
   it("has the topmost folder's owner and mode, and the folders below that are as declared", () => {
-    const report = directory.report(desired, seen({ "/data/hot": { owner: "root", mode: "700" }, "/data/hot/redis/logs": { mode: "777" } }));
+    const report = directory.report(
+      desired,
+      seen({ "/data/hot": { owner: "root", mode: "700" }, "/data/hot/redis/logs": { mode: "777" } }),
+    );
     expect(report.inputs).toEqual({ owner: "root", group: "redis", mode: "700", folders: ["redis/data"] });
   });
 });
@@ -75,7 +115,9 @@ describe("the inputs of a folder tree", () => {
   });
 
   it("take a folder that begins with dots, and a mode without its leading zero", () => {
-    expect(directory.inputs.parse({ ...desired, mode: "0750", folders: [".cache", "..a", "a b"] })).toMatchObject({ mode: "750" });
+    expect(directory.inputs.parse({ ...desired, mode: "0750", folders: [".cache", "..a", "a b"] })).toMatchObject({
+      mode: "750",
+    });
     expect(directory.inputs.parse({ ...desired, mode: "2775" })).toMatchObject({ mode: "2775" });
   });
 });

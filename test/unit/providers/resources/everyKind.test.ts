@@ -62,7 +62,8 @@ describe("no plan", () => {
       const { volume } = any.seen as SeenOf<typeof logicalVolume>;
       for (const { command } of any.plan.steps) {
         expect(command.argv[0]).toMatch(/^(lvcreate|lvextend)$/);
-        if (command.argv[0] === "lvextend") expect(Number(command.argv[2]?.replace(/b$/, ""))).toBeGreaterThan(volume?.sizeBytes ?? 0);
+        if (command.argv[0] === "lvextend")
+          expect(Number(command.argv[2]?.replace(/b$/, ""))).toBeGreaterThan(volume?.sizeBytes ?? 0);
       }
     });
   });
@@ -70,19 +71,38 @@ describe("no plan", () => {
   it("makes a volume where one is seen", () => {
     lv.check(({ any }) => {
       const { group, volume } = any.seen as SeenOf<typeof logicalVolume>;
-      if (group !== undefined && volume !== undefined) expect(any.plan.steps.map(({ command }) => command.argv[0])).not.toContain("lvcreate");
+      if (group !== undefined && volume !== undefined)
+        expect(any.plan.steps.map(({ command }) => command.argv[0])).not.toContain("lvcreate");
     });
   });
 
   it("makes a filesystem or a PV where one, or a sign of use, or another device is seen, and never without a guard", () => {
     for (const kind of [fs, pv]) {
       kind.check(({ inputs, any }) => {
-        const seen = any.seen as { device?: { sizeBytes: number; serial?: string }; signs: string[]; filesystem?: unknown; volume?: unknown };
-        const isRight = [undefined, seen.device?.sizeBytes].includes(inputs.sizeBytes as number | undefined) && [undefined, seen.device?.serial].includes(inputs.serial as string | undefined);
-        for (const { command, guard } of any.plan.steps.filter(({ command }) => command.argv[0] === "pvcreate" || command.argv[3] === "make-filesystem")) {
+        const seen = any.seen as {
+          device?: { sizeBytes: number; serial?: string };
+          signs: string[];
+          filesystem?: unknown;
+          volume?: unknown;
+        };
+        const isRight =
+          [undefined, seen.device?.sizeBytes].includes(inputs.sizeBytes as number | undefined) &&
+          [undefined, seen.device?.serial].includes(inputs.serial as string | undefined);
+        for (const { command, guard } of any.plan.steps.filter(
+          ({ command }) => command.argv[0] === "pvcreate" || command.argv[3] === "make-filesystem",
+        )) {
           expect(command.argv).not.toContain("-f");
-          expect(guard?.argv.slice(3)).toEqual(["find-signs-of-use", inputs.device, String(seen.device?.sizeBytes), seen.device?.serial ?? ""]);
-          expect({ isRight, signs: seen.signs, there: seen.filesystem ?? seen.volume }).toEqual({ isRight: true, signs: [], there: undefined });
+          expect(guard?.argv.slice(3)).toEqual([
+            "find-signs-of-use",
+            inputs.device,
+            String(seen.device?.sizeBytes),
+            seen.device?.serial ?? "",
+          ]);
+          expect({ isRight, signs: seen.signs, there: seen.filesystem ?? seen.volume }).toEqual({
+            isRight: true,
+            signs: [],
+            there: undefined,
+          });
         }
       });
     }
@@ -91,17 +111,25 @@ describe("no plan", () => {
   it("resizes a filesystem or a PV but to a device that is larger", () => {
     fs.check(({ any }) => {
       const { device: seenDevice, filesystem: made } = any.seen as SeenOf<typeof filesystem>;
-      if (any.plan.steps.some(({ command }) => command.argv[3] === "grow-filesystem")) expect(seenDevice?.sizeBytes).toBeGreaterThan(made?.bytes ?? Number.NaN);
+      if (any.plan.steps.some(({ command }) => command.argv[3] === "grow-filesystem"))
+        expect(seenDevice?.sizeBytes).toBeGreaterThan(made?.bytes ?? Number.NaN);
     });
     pv.check(({ any }) => {
       const { volume } = any.seen as SeenOf<typeof physicalVolume>;
-      if (any.plan.steps.some(({ command }) => command.argv[0] === "pvresize")) expect(volume?.deviceBytes).toBeGreaterThan(volume?.sizeBytes ?? Number.NaN);
+      if (any.plan.steps.some(({ command }) => command.argv[0] === "pvresize"))
+        expect(volume?.deviceBytes).toBeGreaterThan(volume?.sizeBytes ?? Number.NaN);
     });
   });
 });
 
 describe("a change of a logical volume", () => {
-  const volume = fc.record({ host: fc.constant("h"), volumeGroup: fc.constantFrom("vg", "vg2"), name: fc.constantFrom("a", "b"), sizeBytes: bytes, onDelete });
+  const volume = fc.record({
+    host: fc.constant("h"),
+    volumeGroup: fc.constantFrom("vg", "vg2"),
+    name: fc.constantFrom("a", "b"),
+    sizeBytes: bytes,
+    onDelete,
+  });
   it("is refused exactly where it shrinks, renames or moves it", () => {
     fc.assert(
       fc.property(volume, volume, (olds, news) => {

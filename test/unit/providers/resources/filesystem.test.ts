@@ -8,10 +8,19 @@ type Seen = Parameters<typeof filesystem.plan>[1];
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
 const path = "/dev/vg_jts/lv_redis";
-const desired: Inputs = { host: "h", device: path, type: "ext4", mkfsOptions: ["-E", "lazy_itable_init=0,discard"], onDelete: "retain" };
+const desired: Inputs = {
+  host: "h",
+  device: path,
+  type: "ext4",
+  mkfsOptions: ["-E", "lazy_itable_init=0,discard"],
+  onDelete: "retain",
+};
 const device: NonNullable<Seen["device"]> = { path: "/dev/dm-3", type: "lvm", sizeBytes: 50 * GIB, serial: undefined };
 const blank: Seen = { device, filesystem: undefined, signs: [] };
-const made = (bytes = 50 * GIB, label?: string): Seen => ({ ...blank, filesystem: { type: "ext4", uuid: "u1", label, bytes } });
+const made = (bytes = 50 * GIB, label?: string): Seen => ({
+  ...blank,
+  filesystem: { type: "ext4", uuid: "u1", label, bytes },
+});
 
 describe("the plan of a filesystem", () => {
   it("makes one on a blank device, proved blank and of this size in the same breath", () => {
@@ -24,8 +33,14 @@ describe("the plan of a filesystem", () => {
 
   it("makes one with its label, on the disk of the declared serial number", () => {
     const part = { path: "/dev/sda2", type: "part", sizeBytes: 100 * GIB, serial: "S1" };
-    const plan = filesystem.plan({ ...desired, device: "/dev/sda2", serial: "S1", type: "btrfs", label: "my data", mkfsOptions: [] }, { ...blank, device: part });
-    expect(read(plan).slice(0, 2)).toEqual(["guard: find-signs-of-use /dev/sda2 107374182400 S1", "safe: make-filesystem btrfs 'my data' /dev/sda2"]);
+    const plan = filesystem.plan(
+      { ...desired, device: "/dev/sda2", serial: "S1", type: "btrfs", label: "my data", mkfsOptions: [] },
+      { ...blank, device: part },
+    );
+    expect(read(plan).slice(0, 2)).toEqual([
+      "guard: find-signs-of-use /dev/sda2 107374182400 S1",
+      "safe: make-filesystem btrfs 'my data' /dev/sda2",
+    ]);
   });
 
   it("has no step where it is, though some bytes at the device's end stay unused", () => {
@@ -44,11 +59,36 @@ describe("the plan of a filesystem", () => {
 
   it.each<[string, Partial<Inputs>, Seen, string[]]>([
     ["a missing device", {}, { ...blank, device: undefined }, [`refused: there is no device ${path}`]],
-    ["a device that holds something, sign by sign", {}, { ...blank, signs: ["a signature of xfs", "mounted at /data"] }, [`refused: ${path} is not blank: a signature of xfs`, `refused: ${path} is not blank: mounted at /data`]],
-    ["a device of another size", { sizeBytes: 1 }, blank, [`refused: ${path} (/dev/dm-3) has 53687091200 bytes instead of 1`]],
-    ["a device of another serial number, the filesystem on it too", { serial: "S1" }, made(), [`refused: ${path} (/dev/dm-3) has the serial number unknown instead of S1`]],
-    ["the right filesystem of another label", { label: "ours" }, made(50 * GIB, "theirs"), [`refused: the ext4 on ${path} has the label theirs instead of ours`]],
-    ["the right filesystem without the label", { label: "ours" }, made(), [`refused: the ext4 on ${path} has the label none instead of ours`]],
+    [
+      "a device that holds something, sign by sign",
+      {},
+      { ...blank, signs: ["a signature of xfs", "mounted at /data"] },
+      [`refused: ${path} is not blank: a signature of xfs`, `refused: ${path} is not blank: mounted at /data`],
+    ],
+    [
+      "a device of another size",
+      { sizeBytes: 1 },
+      blank,
+      [`refused: ${path} (/dev/dm-3) has 53687091200 bytes instead of 1`],
+    ],
+    [
+      "a device of another serial number, the filesystem on it too",
+      { serial: "S1" },
+      made(),
+      [`refused: ${path} (/dev/dm-3) has the serial number unknown instead of S1`],
+    ],
+    [
+      "the right filesystem of another label",
+      { label: "ours" },
+      made(50 * GIB, "theirs"),
+      [`refused: the ext4 on ${path} has the label theirs instead of ours`],
+    ],
+    [
+      "the right filesystem without the label",
+      { label: "ours" },
+      made(),
+      [`refused: the ext4 on ${path} has the label none instead of ours`],
+    ],
   ])("refuses %s", (_what, changes, seen, expected) => {
     expect(read(filesystem.plan({ ...desired, ...changes }, seen))).toEqual(expected);
   });
@@ -72,9 +112,15 @@ describe("the look at a filesystem", () => {
     expect((await look(["ext4"])).filesystem).toMatchObject({ type: "ext4", bytes: 50 * GIB });
   });
 
-  it.each([[["xfs"]], [["ext4", "gpt"]], [["gpt", "ext4"]], [["LVM2_member"]]])("finds in %j signs of use, not the declared filesystem", async (types) => {
-    expect(await look(types)).toMatchObject({ filesystem: undefined, signs: types.map((type) => `a signature of ${type}`) });
-  });
+  it.each([[["xfs"]], [["ext4", "gpt"]], [["gpt", "ext4"]], [["LVM2_member"]]])(
+    "finds in %j signs of use, not the declared filesystem",
+    async (types) => {
+      expect(await look(types)).toMatchObject({
+        filesystem: undefined,
+        signs: types.map((type) => `a signature of ${type}`),
+      });
+    },
+  );
 
   it("finds nothing on a blank device", async () => {
     expect(filesystem.isAbsent(desired, await look([]))).toBe(true);
@@ -83,8 +129,12 @@ describe("the look at a filesystem", () => {
   it("finds nothing where the making was cut short, and signs of use where there are files after all", async () => {
     const seen = await look(["ext4"], "jts-making", []);
     expect(filesystem.isAbsent(desired, seen)).toBe(true);
-    expect(read(filesystem.plan(desired, seen))[1]).toBe(`safe: make-filesystem ext4 '' ${path} -E lazy_itable_init=0,discard`);
-    expect(read(filesystem.plan(desired, await look(["ext4"], "jts-making")))).toEqual([`refused: ${path} is not blank: a signature of ext4`]);
+    expect(read(filesystem.plan(desired, seen))[1]).toBe(
+      `safe: make-filesystem ext4 '' ${path} -E lazy_itable_init=0,discard`,
+    );
+    expect(read(filesystem.plan(desired, await look(["ext4"], "jts-making")))).toEqual([
+      `refused: ${path} is not blank: a signature of ext4`,
+    ]);
   });
 });
 
@@ -99,28 +149,45 @@ describe("what is absent", () => {
 
 describe("the checked options of a filesystem", () => {
   it("refuse in preview what forbids growing online", () => {
-    expect(filesystem.refuse?.({ ...desired, mkfsOptions: ["-O", "sparse_super2"] })).toEqual([{ property: "mkfsOptions", reason: expect.stringContaining("sparse_super2 on ext4 forbids growing online") as string }]);
+    expect(filesystem.refuse?.({ ...desired, mkfsOptions: ["-O", "sparse_super2"] })).toEqual([
+      {
+        property: "mkfsOptions",
+        reason: expect.stringContaining("sparse_super2 on ext4 forbids growing online") as string,
+      },
+    ]);
     expect(filesystem.refuse?.({ ...desired, device: "/dev/sda2" })).toEqual([]);
   });
 
-  it.each([["ext4", 16], ["xfs", 12], ["btrfs", 255]] as const)("refuse in preview a label longer than %s takes, counted in bytes", (type, bytes) => {
+  it.each([
+    ["ext4", 16],
+    ["xfs", 12],
+    ["btrfs", 255],
+  ] as const)("refuse in preview a label longer than %s takes, counted in bytes", (type, bytes) => {
     expect(filesystem.refuse?.({ ...desired, mkfsOptions: [], type, label: "a".repeat(bytes) })).toEqual([]);
-    for (const label of ["a".repeat(bytes + 1), "ä".repeat(Math.ceil((bytes + 1) / 2)), "jts-making"]) expect(filesystem.refuse?.({ ...desired, mkfsOptions: [], type, label })).toMatchObject([{ property: "label" }]);
+    for (const label of ["a".repeat(bytes + 1), "ä".repeat(Math.ceil((bytes + 1) / 2)), "jts-making"])
+      expect(filesystem.refuse?.({ ...desired, mkfsOptions: [], type, label })).toMatchObject([{ property: "label" }]);
   });
 });
 
 it("an XFS label with white space is refused in preview", () => {
-  expect(filesystem.refuse?.({ ...desired, mkfsOptions: [], type: "xfs", label: "my data" })).toMatchObject([{ property: "label" }]);
+  expect(filesystem.refuse?.({ ...desired, mkfsOptions: [], type: "xfs", label: "my data" })).toMatchObject([
+    { property: "label" },
+  ]);
   expect(filesystem.refuse?.({ ...desired, label: "my data" })).toEqual([]);
 });
 
 describe("the removal of a filesystem", () => {
   it("proves its UUID in the same breath, and never forces wipefs onto a mounted one", () => {
-    expect(read(filesystem.planDestroy({ ...desired, uuid: "u1" }, made()))).toEqual([`guard: is-uuid filesystem ${path} u1`, `destroys-data: wipefs --all -- ${path}`]);
+    expect(read(filesystem.planDestroy({ ...desired, uuid: "u1" }, made()))).toEqual([
+      `guard: is-uuid filesystem ${path} u1`,
+      `destroys-data: wipefs --all -- ${path}`,
+    ]);
   });
 
   it("has no step where it isn't, and refuses another one", () => {
     expect(read(filesystem.planDestroy({ ...desired, uuid: "u1" }, blank))).toEqual([]);
-    expect(read(filesystem.planDestroy({ ...desired, uuid: "u2" }, made()))).toEqual([`refused: ${path} holds the ext4 u1 instead of ours, u2`]);
+    expect(read(filesystem.planDestroy({ ...desired, uuid: "u2" }, made()))).toEqual([
+      `refused: ${path} holds the ext4 u1 instead of ours, u2`,
+    ]);
   });
 });

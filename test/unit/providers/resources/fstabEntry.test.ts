@@ -12,19 +12,53 @@ type Seen = Parameters<typeof fstabEntry.plan>[1];
 
 const before = "LABEL=root / ext4 errors=remount-ro 0 1\n";
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-const desired: Inputs = { host: "h", source: "/dev/vg_jts/lv_redis", mountPoint: "/var/lib/redis", type: "ext4", options: ["noatime", "nofail", "data=writeback"], dump: 0, pass: 2 };
-const mount: Mount = { target: "/var/lib/redis", source: "/dev/mapper/vg_jts-lv_redis", type: "ext4", root: "/", number: "253:6", mountOptions: ["rw", "noatime"], filesystemOptions: ["rw", "data=writeback"] };
-const absent: Seen = { text: before, found: undefined, mount: undefined, isSource: false, isSameSource: false, made: new Set() };
+const desired: Inputs = {
+  host: "h",
+  source: "/dev/vg_jts/lv_redis",
+  mountPoint: "/var/lib/redis",
+  type: "ext4",
+  options: ["noatime", "nofail", "data=writeback"],
+  dump: 0,
+  pass: 2,
+};
+const mount: Mount = {
+  target: "/var/lib/redis",
+  source: "/dev/mapper/vg_jts-lv_redis",
+  type: "ext4",
+  root: "/",
+  number: "253:6",
+  mountOptions: ["rw", "noatime"],
+  filesystemOptions: ["rw", "data=writeback"],
+};
+const absent: Seen = {
+  text: before,
+  found: undefined,
+  mount: undefined,
+  isSource: false,
+  isSameSource: false,
+  made: new Set(),
+};
 /** What mount-entry checks: our line, as one argument. */
 const line = `'${printEntry(desired)}'`;
 const ours = { entry: desired, isOurs: true };
-const made: Seen = { text: putEntry(before, desired), found: ours, mount, isSource: true, isSameSource: true, made: new Set(["immutable /var/lib/redis"]) };
+const made: Seen = {
+  text: putEntry(before, desired),
+  found: ours,
+  mount,
+  isSource: true,
+  isSameSource: true,
+  made: new Set(["immutable /var/lib/redis"]),
+};
 
 describe("the plan of an fstab entry", () => {
   it("writes the line and mounts in one step, on the very text that was looked at", () => {
     const plan = fstabEntry.plan(desired, absent);
     expect(read(plan)).toEqual([`safe: mount-entry /var/lib/redis mount ${sha256(before)} ${line}`]);
-    expect(plan.steps[0]).toMatchObject({ command: { stdin: made.text }, owesReload: true, summary: "write the line of /var/lib/redis into fstab and mount /var/lib/redis" });
+    expect(plan.steps[0]).toMatchObject({
+      command: { stdin: made.text },
+      owesReload: true,
+      summary: "write the line of /var/lib/redis into fstab and mount /var/lib/redis",
+    });
   });
 
   it("is not gone while its mount point is there, which a first mount that failed leaves, and which goes with it", () => {
@@ -32,7 +66,9 @@ describe("the plan of an fstab entry", () => {
     for (const left of ["immutable /var/lib/redis", "directory /var/lib/redis"]) {
       const half = { ...absent, made: new Set([left]) };
       expect(fstabEntry.isAbsent(desired, half)).toBe(false);
-      expect(read(fstabEntry.planDestroy({ ...desired, id: "h:/var/lib/redis" }, half))).toEqual([`interrupts-service: unmount-entry /var/lib/redis ${sha256(before)}`]);
+      expect(read(fstabEntry.planDestroy({ ...desired, id: "h:/var/lib/redis" }, half))).toEqual([
+        `interrupts-service: unmount-entry /var/lib/redis ${sha256(before)}`,
+      ]);
     }
   });
 
@@ -42,12 +78,36 @@ describe("the plan of an fstab entry", () => {
 
   it.each<[string, Partial<Seen>, string]>([
     ["mounts what isn't mounted", { mount: undefined }, "safe: mount-entry /var/lib/redis mount"],
-    ["writes the line of what is mounted already", { text: before, found: undefined }, "safe: mount-entry /var/lib/redis none"],
-    ["remounts for a flag", { mount: { ...mount, mountOptions: ["rw", "relatime"] } }, "safe: mount-entry /var/lib/redis remount"],
-    ["remounts what fell back to read-only", { mount: { ...mount, mountOptions: ["ro", "noatime"] } }, "safe: mount-entry /var/lib/redis remount"],
-    ["unmounts and mounts for data=, which can't be remounted", { mount: { ...mount, filesystemOptions: ["rw"] } }, "interrupts-service: mount-entry /var/lib/redis replace"],
-    ["unmounts another source than the one that our line has now", { isSource: false }, "interrupts-service: mount-entry /var/lib/redis replace"],
-    ["takes over a foreign line of the same source", { found: { entry: { ...desired, options: ["defaults"] }, isOurs: false } }, "safe: mount-entry /var/lib/redis none"],
+    [
+      "writes the line of what is mounted already",
+      { text: before, found: undefined },
+      "safe: mount-entry /var/lib/redis none",
+    ],
+    [
+      "remounts for a flag",
+      { mount: { ...mount, mountOptions: ["rw", "relatime"] } },
+      "safe: mount-entry /var/lib/redis remount",
+    ],
+    [
+      "remounts what fell back to read-only",
+      { mount: { ...mount, mountOptions: ["ro", "noatime"] } },
+      "safe: mount-entry /var/lib/redis remount",
+    ],
+    [
+      "unmounts and mounts for data=, which can't be remounted",
+      { mount: { ...mount, filesystemOptions: ["rw"] } },
+      "interrupts-service: mount-entry /var/lib/redis replace",
+    ],
+    [
+      "unmounts another source than the one that our line has now",
+      { isSource: false },
+      "interrupts-service: mount-entry /var/lib/redis replace",
+    ],
+    [
+      "takes over a foreign line of the same source",
+      { found: { entry: { ...desired, options: ["defaults"] }, isOurs: false } },
+      "safe: mount-entry /var/lib/redis none",
+    ],
   ])("%s", (_what, seen, expected) => {
     const [step] = read(fstabEntry.plan(desired, { ...made, ...seen }));
     expect(step).toBe(`${expected} ${sha256(seen.text ?? made.text)} ${line}`);
@@ -55,15 +115,27 @@ describe("the plan of an fstab entry", () => {
 
   it("unmounts and mounts an XFS for its log buffers, and remounts it for flags alone", () => {
     const xfs: Inputs = { ...desired, type: "xfs", options: ["noatime", "logbufs=8", "largeio"], pass: 0 };
-    const seen = (mountOptions: string[], filesystemOptions: string[]): Seen => ({ ...made, found: { entry: xfs, isOurs: true }, mount: { ...mount, type: "xfs", mountOptions, filesystemOptions } });
-    expect(read(fstabEntry.plan(xfs, seen(["rw", "noatime"], ["rw", "logbufs=8"])))[0]).toContain("mount-entry /var/lib/redis replace");
-    expect(read(fstabEntry.plan(xfs, seen(["rw"], ["rw", "logbufs=8", "largeio"])))[0]).toContain("mount-entry /var/lib/redis remount");
+    const seen = (mountOptions: string[], filesystemOptions: string[]): Seen => ({
+      ...made,
+      found: { entry: xfs, isOurs: true },
+      mount: { ...mount, type: "xfs", mountOptions, filesystemOptions },
+    });
+    expect(read(fstabEntry.plan(xfs, seen(["rw", "noatime"], ["rw", "logbufs=8"])))[0]).toContain(
+      "mount-entry /var/lib/redis replace",
+    );
+    expect(read(fstabEntry.plan(xfs, seen(["rw"], ["rw", "logbufs=8", "largeio"])))[0]).toContain(
+      "mount-entry /var/lib/redis remount",
+    );
   });
 
   it("refuses a foreign line of another source, and a foreign mount", () => {
     const theirs = { ...desired, source: "LABEL=theirs", options: ["defaults"] };
-    expect(read(fstabEntry.plan(desired, { ...absent, found: { entry: theirs, isOurs: false } }))).toEqual([`refused: /etc/fstab already has a line for /var/lib/redis: ${printEntry(theirs)}`]);
-    expect(read(fstabEntry.plan(desired, { ...absent, mount: { ...mount, source: "/dev/sdc" } }))).toEqual(["refused: /dev/sdc is mounted at /var/lib/redis"]);
+    expect(read(fstabEntry.plan(desired, { ...absent, found: { entry: theirs, isOurs: false } }))).toEqual([
+      `refused: /etc/fstab already has a line for /var/lib/redis: ${printEntry(theirs)}`,
+    ]);
+    expect(read(fstabEntry.plan(desired, { ...absent, mount: { ...mount, source: "/dev/sdc" } }))).toEqual([
+      "refused: /dev/sdc is mounted at /var/lib/redis",
+    ]);
   });
 });
 
@@ -101,16 +173,34 @@ describe("the look at an fstab entry", () => {
     "/dev/mapper/vg_jts-lv_redis": redis,
   };
   const ask = (changes: Record<string, unknown> = {}): Ask => {
-    const answers: Record<string, unknown> = { "/etc/fstab": text, "the mounts": all, "the ledger of what was made": new Set(), ...changes };
-    return ((fact: { name: string }, args: string) => Promise.resolve(fact.name in answers ? answers[fact.name] : fact.name === "the path" ? devices[args]?.path : devices[args])) as Ask;
+    const answers: Record<string, unknown> = {
+      "/etc/fstab": text,
+      "the mounts": all,
+      "the ledger of what was made": new Set(),
+      ...changes,
+    };
+    return ((fact: { name: string }, args: string) =>
+      Promise.resolve(
+        fact.name in answers ? answers[fact.name] : fact.name === "the path" ? devices[args]?.path : devices[args],
+      )) as Ask;
   };
-  const look = (changes: Partial<Inputs>, answers?: Record<string, unknown>) => fstabEntry.observe(ask(answers), { ...desired, ...changes });
+  const look = (changes: Partial<Inputs>, answers?: Record<string, unknown>) =>
+    fstabEntry.observe(ask(answers), { ...desired, ...changes });
 
   it.each<[string, Partial<Inputs>]>([
     ["a volume, mounted by its other name", {}],
-    ["a label, mounted by the name of its device", { source: "LABEL=jts-warm-storage", mountPoint: "/data/warm-storage", type: "btrfs" }],
-    ["a bind mount of a filesystem's root", { source: "/var/lib/redis", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind", "nofail"] }],
-    ["a bind mount of a btrfs", { source: "/data/warm-storage", mountPoint: "/data/warm", type: "none", options: ["bind", "nofail"] }],
+    [
+      "a label, mounted by the name of its device",
+      { source: "LABEL=jts-warm-storage", mountPoint: "/data/warm-storage", type: "btrfs" },
+    ],
+    [
+      "a bind mount of a filesystem's root",
+      { source: "/var/lib/redis", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind", "nofail"] },
+    ],
+    [
+      "a bind mount of a btrfs",
+      { source: "/data/warm-storage", mountPoint: "/data/warm", type: "none", options: ["bind", "nofail"] },
+    ],
   ])("knows %s for the declared source", async (_what, changes) => {
     expect(await look(changes)).toMatchObject({ isSource: true, isSameSource: true, found: { isOurs: true } });
   });
@@ -118,15 +208,25 @@ describe("the look at an fstab entry", () => {
   it.each<[string, Partial<Inputs>]>([
     ["another volume", { mountPoint: "/var/lib/mongodb" }],
     ["a source that isn't there now", { source: "LABEL=gone" }],
-    ["a bind mount of another folder of the same filesystem", { source: "/var/lib/redis/data", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind"] }],
-    ["a bind mount of another filesystem", { source: "/var/lib/mongodb", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind"] }],
+    [
+      "a bind mount of another folder of the same filesystem",
+      { source: "/var/lib/redis/data", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind"] },
+    ],
+    [
+      "a bind mount of another filesystem",
+      { source: "/var/lib/mongodb", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind"] },
+    ],
   ])("knows %s for another source", async (_what, changes) => {
     expect(await look(changes)).toMatchObject({ isSource: false });
   });
 
   it("knows a bind mount of a folder below a mount, and below the root", async () => {
     const bind = { ...mount, target: "/data/b", mountOptions: [], filesystemOptions: [] };
-    const bound = (source: string, shown: Partial<Mount>) => look({ source, mountPoint: "/data/b", type: "none", options: ["bind"] }, { "the mounts": [...all, { ...bind, ...shown }] });
+    const bound = (source: string, shown: Partial<Mount>) =>
+      look(
+        { source, mountPoint: "/data/b", type: "none", options: ["bind"] },
+        { "the mounts": [...all, { ...bind, ...shown }] },
+      );
     expect(await bound("/var/lib/redis/data", { root: "/data" })).toMatchObject({ isSource: true });
     expect(await bound("/srv/x", { root: "/srv/x", number: "254:0" })).toMatchObject({ isSource: true });
     expect(await bound("/srv", { root: "/srv/x", number: "254:0" })).toMatchObject({ isSource: false });
@@ -134,9 +234,15 @@ describe("the look at an fstab entry", () => {
 
   it("takes two sources that are both missing for different ones", async () => {
     const foreign = `${before}UUID=dead /var/lib/redis ext4 defaults 0 2\n`;
-    const seen = await look({ source: "LABEL=gone" }, { "/etc/fstab": foreign, "the mounts": [{ ...mount, source: "/dev/sdz" }] });
+    const seen = await look(
+      { source: "LABEL=gone" },
+      { "/etc/fstab": foreign, "the mounts": [{ ...mount, source: "/dev/sdz" }] },
+    );
     expect(seen).toMatchObject({ isSameSource: false, isSource: false });
-    expect(read(fstabEntry.plan({ ...desired, source: "LABEL=gone" }, seen))).toEqual([expect.stringContaining("refused: /etc/fstab already has a line"), "refused: /dev/sdz is mounted at /var/lib/redis"]);
+    expect(read(fstabEntry.plan({ ...desired, source: "LABEL=gone" }, seen))).toEqual([
+      expect.stringContaining("refused: /etc/fstab already has a line"),
+      "refused: /dev/sdz is mounted at /var/lib/redis",
+    ]);
   });
 });
 

@@ -24,17 +24,62 @@ import { everyKind } from "./kinds.ts";
 const RUNS = 20;
 const SEED = 7;
 
-const pieces = [" ", "'", '"', "\n", "\r", "\t", "$(touch canary)", "`touch canary`", "${HOME}", ";", "&&", "|", ">canary", "<", "*", "?", "[a]", "{a,b}", "~", "#", "!", "ü", "🗄", "\u00a0", "-", "--", "/", "..", "\\", "\u0001", "\u007f", "%s", "=", ",", "a"];
+const pieces = [
+  " ",
+  "'",
+  '"',
+  "\n",
+  "\r",
+  "\t",
+  "$(touch canary)",
+  "`touch canary`",
+  "${HOME}",
+  ";",
+  "&&",
+  "|",
+  ">canary",
+  "<",
+  "*",
+  "?",
+  "[a]",
+  "{a,b}",
+  "~",
+  "#",
+  "!",
+  "ü",
+  "🗄",
+  "\u00a0",
+  "-",
+  "--",
+  "/",
+  "..",
+  "\\",
+  "\u0001",
+  "\u007f",
+  "%s",
+  "=",
+  ",",
+  "a",
+];
 /** So that an option that nobody meant is told apart from those that are. */
 const DASHED = "--hostile";
-const hostile = fc.tuple(fc.constantFrom("", "n", "/", "/dev/n", "LABEL=", DASHED, "-"), fc.array(fc.constantFrom(...pieces), { minLength: 1, maxLength: 4 })).map(([start, rest]) => start + rest.join(""));
+const hostile = fc
+  .tuple(
+    fc.constantFrom("", "n", "/", "/dev/n", "LABEL=", DASHED, "-"),
+    fc.array(fc.constantFrom(...pieces), { minLength: 1, maxLength: 4 }),
+  )
+  .map(([start, rest]) => start + rest.join(""));
 
 type Path = readonly (string | number)[];
 
 /** Where strings are in a declaration. */
 function stringsIn(value: unknown, path: Path = []): Path[] {
   if (typeof value === "string") return [path];
-  return typeof value !== "object" || value === null ? [] : Object.entries(value).flatMap(([key, one]) => stringsIn(one, [...path, Array.isArray(value) ? Number(key) : key]));
+  return typeof value !== "object" || value === null
+    ? []
+    : Object.entries(value).flatMap(([key, one]) =>
+        stringsIn(one, [...path, Array.isArray(value) ? Number(key) : key]),
+      );
 }
 
 function withString<T>(value: T, [key, ...rest]: Path, text: string): T {
@@ -63,17 +108,28 @@ beforeAll(async () => {
       let desired = kind.inputs.parse(tame) as unknown as CommonInputs;
       // Each string input becomes the first hostile value that the schema takes.
       stringsIn(desired).forEach((path, index) => {
-        const found = texts[index % texts.length]!.map((text) => [text, kind.inputs.safeParse(withString(desired, path, text))] as const).find(([, { success }]) => success);
+        const found = texts[index % texts.length]!.map(
+          (text) => [text, kind.inputs.safeParse(withString(desired, path, text))] as const,
+        ).find(([, { success }]) => success);
         if (found === undefined || found[1].data === undefined) return;
         desired = found[1].data as unknown as CommonInputs;
         const name = `${kind.name}.${nameOf(path)}`;
         taken.set(name, (taken.get(name) ?? new Set()).add(found[0]));
       });
       const commands: Command[] = [];
-      const absent = { ...(converged(desired) as object), group: undefined, volume: undefined, filesystem: undefined, found: undefined, mount: undefined, file: undefined };
+      const absent = {
+        ...(converged(desired) as object),
+        group: undefined,
+        volume: undefined,
+        filesystem: undefined,
+        found: undefined,
+        mount: undefined,
+        file: undefined,
+      };
       for (const seen of [converged(desired), absent, ...fc.sample(any(desired), { numRuns: 4, seed: SEED })]) {
         const plans = [kind.plan(desired, seen), kind.planDestroy({ ...desired, uuid: "uuid-1" }, seen)];
-        for (const { command, guard } of plans.flatMap(({ steps }) => steps)) commands.push(command, ...(guard === undefined ? [] : [guard]));
+        for (const { command, guard } of plans.flatMap(({ steps }) => steps))
+          commands.push(command, ...(guard === undefined ? [] : [guard]));
       }
       await kind.observe(askOf(commands), desired);
       declared.push({ inputs: desired, commands });
@@ -111,17 +167,26 @@ async function runRecorded(commands: readonly Command[]): Promise<readonly strin
   expect(text.split(tool)).toHaveLength(2);
   const record = `record() { local input; IFS= read -r -d '' input; printf '%s\\0' "$@"; printf %s "$input"; }\n`;
   const input = record + text.replace(tool, `record ${tool}`).replace("--tmpdir=/run", `--tmpdir=${tmpdir()}`);
-  const { stdout, stderr } = await execa("bash", ["-s"], { input, encoding: "buffer", stripFinalNewline: false, maxBuffer: 2 ** 28 });
+  const { stdout, stderr } = await execa("bash", ["-s"], {
+    input,
+    encoding: "buffer",
+    stripFinalNewline: false,
+    maxBuffer: 2 ** 28,
+  });
   expect(Buffer.from(stderr).toString()).toBe("");
   return parseAnswers(Buffer.from(stdout), program)?.steps.map((step) => step.stdout) ?? [];
 }
 
-const distinct = (commands: readonly Command[]) => [...new Map(commands.map((command) => [JSON.stringify([command.argv, command.stdin]), command])).values()];
+const distinct = (commands: readonly Command[]) => [
+  ...new Map(commands.map((command) => [JSON.stringify([command.argv, command.stdin]), command])).values(),
+];
 const isOurProgram = ({ argv }: Command) => argv[0] === "bash" && argv[1] === "-c";
 
 describe("values from the configuration", () => {
   it("are hostile ones in every input that takes more than a name", () => {
-    const free = [...taken].filter(([, texts]) => [...texts].some((text) => /[^\w@%+=:,./[\]-]/.test(text))).map(([name]) => name);
+    const free = [...taken]
+      .filter(([, texts]) => [...texts].some((text) => /[^\w@%+=:,./[\]-]/.test(text)))
+      .map(([name]) => name);
     expect(free.sort()).toEqual(
       [
         ...["PhysicalVolume", "Filesystem"].flatMap((kind) => [`${kind}.device`, `${kind}.serial`]),
@@ -129,7 +194,9 @@ describe("values from the configuration", () => {
         ...["FstabEntry", "NfsMount"].flatMap((kind) => [`${kind}.mountPoint`, `${kind}.options`]),
         ...["FstabEntry.source", "NfsMount.export", "Directory.path", "Directory.folders", "SystemUser.home"],
         ...["path", "content", "activation.device", "activation.value"].map((name) => `ConfigFile.${name}`),
-        ...["description", "onCalendar", "service.ExecStart", "service.Type", "name"].map((name) => `SystemdTimer.${name}`),
+        ...["description", "onCalendar", "service.ExecStart", "service.Type", "name"].map(
+          (name) => `SystemdTimer.${name}`,
+        ),
         ...everyKind.map(({ name }) => `${name}.host`),
       ].sort(),
     );
@@ -150,7 +217,11 @@ describe("values from the configuration", () => {
 
   it("come out of a shell that a person pastes a message's command into", () => {
     const commands = distinct(declared.flatMap((one) => one.commands)).filter((command) => !isOurProgram(command));
-    const { stdout, stderr } = spawnSync("bash", ["-s"], { input: commands.map((command) => `printf '%s\\0' ${printCommand(command)} $'\\n'\n`).join(""), encoding: "utf8", maxBuffer: 2 ** 28 });
+    const { stdout, stderr } = spawnSync("bash", ["-s"], {
+      input: commands.map((command) => `printf '%s\\0' ${printCommand(command)} $'\\n'\n`).join(""),
+      encoding: "utf8",
+      maxBuffer: 2 ** 28,
+    });
     expect(stderr).toBe("");
     expect(stdout).toBe(commands.map(({ argv }) => [...argv, "\n", ""].join("\0")).join(""));
   });
@@ -159,7 +230,9 @@ describe("values from the configuration", () => {
     const dashed = declared.flatMap(({ inputs, commands }) =>
       commands
         .filter((command) => !isOurProgram(command))
-        .flatMap(({ argv }) => argv.flatMap((word, index) => (word.startsWith(DASHED) ? [{ argv, index, inputs }] : []))),
+        .flatMap(({ argv }) =>
+          argv.flatMap((word, index) => (word.startsWith(DASHED) ? [{ argv, index, inputs }] : [])),
+        ),
     );
     expect(new Set(dashed.map(({ argv }) => argv[0]))).toEqual(new Set(["systemctl"]));
     for (const { argv, index, inputs } of dashed) {
@@ -174,7 +247,11 @@ describe("values from the configuration", () => {
     for (const { kind, inputs } of everyKind) {
       for (const tame of fc.sample(inputs, { numRuns: RUNS, seed: SEED })) {
         for (const path of stringsIn(tame)) {
-          for (const text of ["\0", "/a\0", "a\0b"]) expect({ path, taken: kind.inputs.safeParse(withString(tame, path, text)).success }).toEqual({ path, taken: false });
+          for (const text of ["\0", "/a\0", "a\0b"])
+            expect({ path, taken: kind.inputs.safeParse(withString(tame, path, text)).success }).toEqual({
+              path,
+              taken: false,
+            });
         }
       }
     }

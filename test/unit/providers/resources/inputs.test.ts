@@ -3,9 +3,24 @@ import { accountName, lvmName, mode, path, wrongDevice } from "../../../../provi
 
 describe("the inputs", () => {
   it.each([
-    ["path", path, ["/", "/data", "/data/a b", "/dev/disk/by-id/nvme-1", "/..a"], ["", "data", "/data/", "//data", "/data//a", "/data/./a", "/data/../a", "/a\nb", "/a\0b"]],
-    ["lvmName", lvmName, ["vg_jts", "lv-0", "a".repeat(127), "+a", "..."], ["", ".", "..", "-a", "a/b", "a b", "a".repeat(128), "ä"]],
-    ["accountName", accountName, ["root", "_chrony", "redis-1", "host$"], ["", "Root", "1a", "a:b", "a b", "-a", "a".repeat(33)]],
+    [
+      "path",
+      path,
+      ["/", "/data", "/data/a b", "/dev/disk/by-id/nvme-1", "/..a"],
+      ["", "data", "/data/", "//data", "/data//a", "/data/./a", "/data/../a", "/a\nb", "/a\0b"],
+    ],
+    [
+      "lvmName",
+      lvmName,
+      ["vg_jts", "lv-0", "a".repeat(127), "+a", "..."],
+      ["", ".", "..", "-a", "a/b", "a b", "a".repeat(128), "ä"],
+    ],
+    [
+      "accountName",
+      accountName,
+      ["root", "_chrony", "redis-1", "host$"],
+      ["", "Root", "1a", "a:b", "a b", "-a", "a".repeat(33)],
+    ],
     ["mode", mode, ["750", "0750", "2775", "000"], ["", "75", "888", "rwx", "07500"]],
   ])("of the form %s are told apart from others", (_name, schema, good, bad) => {
     expect(good.filter((text) => !schema.safeParse(text).success)).toEqual([]);
@@ -22,6 +37,9 @@ describe("wrongDevice", () => {
   it("asks for nothing that isn't declared, and tells all that differs", () => {
     expect(wrongDevice({ device: "/dev/a" }, seen)).toEqual([]);
     expect(wrongDevice({ device: "/dev/a", sizeBytes: 10, serial: "S1" }, seen)).toEqual([]);
-    expect(wrongDevice({ device: "/dev/a", sizeBytes: 11, serial: "S2" }, seen)).toEqual(["/dev/a (/dev/sda) has 10 bytes instead of 11", "/dev/a (/dev/sda) has the serial number S1 instead of S2"]);
+    expect(wrongDevice({ device: "/dev/a", sizeBytes: 11, serial: "S2" }, seen)).toEqual([
+      "/dev/a (/dev/sda) has 10 bytes instead of 11",
+      "/dev/a (/dev/sda) has the serial number S1 instead of S2",
+    ]);
   });
 });

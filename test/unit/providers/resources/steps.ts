@@ -5,6 +5,9 @@ import { printCommand } from "../../../../providers/host/command.ts";
 export function read({ steps, refusals = [] }: Plan): string[] {
   return [
     ...refusals.map(({ found }) => `refused: ${found}`),
-    ...steps.flatMap(({ risk, command, guard }) => [...(guard === undefined ? [] : [`guard: ${printCommand(guard)}`]), `${risk}: ${printCommand(command)}`]),
+    ...steps.flatMap(({ risk, command, guard }) => [
+      ...(guard === undefined ? [] : [`guard: ${printCommand(guard)}`]),
+      `${risk}: ${printCommand(command)}`,
+    ]),
   ];
 }

@@ -18,14 +18,21 @@ describe("the plan of an account", () => {
   it("has no step for those that exist, and makes the one that is missing", () => {
     expect(read(systemUser.plan(desired, there))).toEqual([]);
     expect(read(systemUser.plan(groupAlone, there))).toEqual([]);
-    expect(read(systemUser.plan(desired, { ...there, user: false }))).toEqual(["safe: make-account redis redis /var/lib/redis"]);
+    expect(read(systemUser.plan(desired, { ...there, user: false }))).toEqual([
+      "safe: make-account redis redis /var/lib/redis",
+    ]);
   });
 });
 
 describe("what is absent", () => {
   it("is an account of which neither user nor group is there", () => {
-    const absent = (inputs: Inputs, group: boolean, user: boolean) => systemUser.isAbsent(inputs, { ...nothing, group, user });
-    expect([absent(desired, false, false), absent(desired, true, false), absent(desired, false, true)]).toEqual([true, false, false]);
+    const absent = (inputs: Inputs, group: boolean, user: boolean) =>
+      systemUser.isAbsent(inputs, { ...nothing, group, user });
+    expect([absent(desired, false, false), absent(desired, true, false), absent(desired, false, true)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
     expect([absent(groupAlone, false, true), absent(groupAlone, true, true)]).toEqual([true, false]);
   });
 });
@@ -33,12 +40,17 @@ describe("what is absent", () => {
 describe("the removal of an account", () => {
   it("removes what was made here, and leaves what was there before", () => {
     expect(read(systemUser.planDestroy(desired, there))).toEqual(["safe: remove-account redis redis"]);
-    for (const left of there.made) expect(read(systemUser.planDestroy(desired, { ...there, made: new Set([left]) }))).toEqual(["safe: remove-account redis redis"]);
+    for (const left of there.made)
+      expect(read(systemUser.planDestroy(desired, { ...there, made: new Set([left]) }))).toEqual([
+        "safe: remove-account redis redis",
+      ]);
     expect(read(systemUser.planDestroy(desired, { ...there, made: new Set(["user other"]) }))).toEqual([]);
     expect(read(systemUser.planDestroy(groupAlone, { ...there, made: new Set(["user redis"]) }))).toEqual([]);
   });
 
   it("leaves accounts whose files are kept, since a later account could get their numbers", () => {
-    expect((["retain", "protect", "wipe"] as const).map((onDelete) => systemUser.leaves?.({ ...desired, onDelete }))).toEqual([true, true, false]);
+    expect(
+      (["retain", "protect", "wipe"] as const).map((onDelete) => systemUser.leaves?.({ ...desired, onDelete })),
+    ).toEqual([true, true, false]);
   });
 });

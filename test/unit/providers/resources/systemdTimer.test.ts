@@ -15,19 +15,29 @@ const desired: Inputs = {
   unit: { RequiresMountsFor: ["/data/warm-storage"] },
   service: { ExecStart: "/usr/local/lib/jts-storage/tiered-storage.sh all", Nice: 19 },
 };
-const timerText = "[Unit]\nDescription=Move data between tiers\n\n[Timer]\nOnCalendar=daily\nRandomizedDelaySec=1800\nPersistent=yes\n\n[Install]\nWantedBy=timers.target\n";
+const timerText =
+  "[Unit]\nDescription=Move data between tiers\n\n[Timer]\nOnCalendar=daily\nRandomizedDelaySec=1800\nPersistent=yes\n\n[Install]\nWantedBy=timers.target\n";
 const serviceText =
   "[Unit]\nDescription=Move data between tiers\nRequiresMountsFor=/data/warm-storage\n\n[Service]\nType=oneshot\nExecStart=/usr/local/lib/jts-storage/tiered-storage.sh all\nNice=19\n";
 const files = ["file /etc/systemd/system/tiered-storage.timer", "file /etc/systemd/system/tiered-storage.service"];
 const running = { loadState: "loaded", fileState: "enabled", activeState: "active", needsReload: false };
 const made: Seen = { timerText, serviceText, timer: running, made: new Set(files) };
-const absent: Seen = { timerText: undefined, serviceText: undefined, timer: { loadState: "not-found", fileState: "", activeState: "inactive", needsReload: false }, made: new Set() };
+const absent: Seen = {
+  timerText: undefined,
+  serviceText: undefined,
+  timer: { loadState: "not-found", fileState: "", activeState: "inactive", needsReload: false },
+  made: new Set(),
+};
 
 describe("the plan of a timer", () => {
   it("installs the timer and its oneshot service", () => {
     const plan = systemdTimer.plan(desired, absent);
-    expect(plan.steps.map(({ risk, command }) => [risk, ...command.argv.slice(3)])).toEqual([["safe", "install-timer", "tiered-storage", timerText, serviceText]]);
-    expect(plan.steps[0]?.summary).toBe("install and start tiered-storage.timer (the timer's file differs, the service's file differs, it is not installed, it is inactive)");
+    expect(plan.steps.map(({ risk, command }) => [risk, ...command.argv.slice(3)])).toEqual([
+      ["safe", "install-timer", "tiered-storage", timerText, serviceText],
+    ]);
+    expect(plan.steps[0]?.summary).toBe(
+      "install and start tiered-storage.timer (the timer's file differs, the service's file differs, it is not installed, it is inactive)",
+    );
   });
 
   it("has no step where both are as declared and the timer runs", () => {
@@ -41,22 +51,33 @@ describe("the plan of a timer", () => {
     ["a stopped timer", { timer: { ...running, activeState: "inactive" } }, "it is inactive"],
     ["a file that systemd has not read", { timer: { ...running, needsReload: true } }, "systemd has not read its file"],
   ])("heals %s, with the reason", (_what, seen, reason) => {
-    expect(systemdTimer.plan(desired, { ...made, ...seen }).steps.map(({ summary }) => summary)).toEqual([`install and start tiered-storage.timer (${reason})`]);
+    expect(systemdTimer.plan(desired, { ...made, ...seen }).steps.map(({ summary }) => summary)).toEqual([
+      `install and start tiered-storage.timer (${reason})`,
+    ]);
   });
 
   it("refuses units of this name that aren't ours, and takes over equal ones", () => {
-    expect(read(systemdTimer.plan(desired, { ...made, timerText: "theirs", serviceText: "theirs", made: new Set() }))).toEqual(files.map((file) => `refused: ${file.slice("file ".length)} exists already and isn't ours`));
+    expect(
+      read(systemdTimer.plan(desired, { ...made, timerText: "theirs", serviceText: "theirs", made: new Set() })),
+    ).toEqual(files.map((file) => `refused: ${file.slice("file ".length)} exists already and isn't ours`));
     expect(read(systemdTimer.plan(desired, { ...made, made: new Set() }))).toEqual([]);
   });
 
   it("lets the service say another type than oneshot", () => {
-    expect(systemdTimer.plan({ ...desired, service: { Type: "exec", ExecStart: "/bin/true" } }, absent).steps[0]?.command.argv.at(-1)).toContain("[Service]\nType=exec\nExecStart=/bin/true\n");
+    expect(
+      systemdTimer
+        .plan({ ...desired, service: { Type: "exec", ExecStart: "/bin/true" } }, absent)
+        .steps[0]?.command.argv.at(-1),
+    ).toContain("[Service]\nType=exec\nExecStart=/bin/true\n");
   });
 });
 
 describe("the removal of a timer", () => {
   it("takes out what was made here, a half-made one too, and leaves foreign units", () => {
-    for (const left of files) expect(read(systemdTimer.planDestroy(desired, { ...made, made: new Set([left]) }))).toEqual(["interrupts-service: remove-timer tiered-storage"]);
+    for (const left of files)
+      expect(read(systemdTimer.planDestroy(desired, { ...made, made: new Set([left]) }))).toEqual([
+        "interrupts-service: remove-timer tiered-storage",
+      ]);
     expect(read(systemdTimer.planDestroy(desired, { ...made, made: new Set() }))).toEqual([]);
   });
 });

@@ -1,8 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { findEntry, OURS, printEntry, putEntry, removeEntry, type FstabEntry } from "../../../../providers/values/fstabText.ts";
+import {
+  findEntry,
+  OURS,
+  printEntry,
+  putEntry,
+  removeEntry,
+  type FstabEntry,
+} from "../../../../providers/values/fstabText.ts";
 
-const warm: FstabEntry = { source: "LABEL=jts-warm-storage", mountPoint: "/data/warm-storage", type: "btrfs", options: ["noatime", "nofail"], dump: 0, pass: 0 };
+const warm: FstabEntry = {
+  source: "LABEL=jts-warm-storage",
+  mountPoint: "/data/warm-storage",
+  type: "btrfs",
+  options: ["noatime", "nofail"],
+  dump: 0,
+  pass: 0,
+};
 
 /** Characters that fstab(5) has to escape, or that editors leave behind. */
 const character = fc.constantFrom(..." \t\n\r\\#,=:/aZ09ä€🗄\u00a0\u2028\v\f".split(""), "🗄");
@@ -12,7 +26,10 @@ const entry: fc.Arbitrary<FstabEntry> = fc.record({
   source: text(1),
   mountPoint: text().map((name) => `/mnt/${name}`),
   type: fc.constantFrom("ext4", "xfs", "btrfs", "nfs", "none"),
-  options: fc.array(option.filter((one) => one !== OURS), { minLength: 1, maxLength: 4 }),
+  options: fc.array(
+    option.filter((one) => one !== OURS),
+    { minLength: 1, maxLength: 4 },
+  ),
   dump: fc.constantFrom(0, 1),
   pass: fc.constantFrom(0, 1, 2),
 });
@@ -34,7 +51,10 @@ const foreignLine = fc.oneof(
   text().map((junk) => junk.replaceAll("\n", "")),
 );
 const foreignText = fc
-  .tuple(fc.array(fc.tuple(foreignLine, fc.constantFrom("\n", "\r\n")), { maxLength: 6 }), fc.option(foreignLine, { nil: "" }))
+  .tuple(
+    fc.array(fc.tuple(foreignLine, fc.constantFrom("\n", "\r\n")), { maxLength: 6 }),
+    fc.option(foreignLine, { nil: "" }),
+  )
   .map(([lines, last]) => lines.map((line) => line.join("")).join("") + last);
 
 describe("putEntry and removeEntry", () => {
@@ -53,7 +73,10 @@ describe("putEntry and removeEntry", () => {
   it("leave the lines of other mount points byte for byte as they are", () => {
     fc.assert(
       fc.property(foreignText, entry, entry, (original, one, other) => {
-        fc.pre(one.mountPoint !== other.mountPoint && [one, other].every(({ mountPoint }) => findEntry(original, mountPoint) === undefined));
+        fc.pre(
+          one.mountPoint !== other.mountPoint &&
+            [one, other].every(({ mountPoint }) => findEntry(original, mountPoint) === undefined),
+        );
         const both = putEntry(putEntry(original, one), other);
         expect(removeEntry(removeEntry(both, one.mountPoint), other.mountPoint)).toBe(original);
         expect(removeEntry(both, one.mountPoint)).toBe(putEntry(original, other));
@@ -73,11 +96,15 @@ describe("putEntry and removeEntry", () => {
   it("replace our line in its place when an option changes", () => {
     const before = putEntry("LABEL=root / ext4 defaults 0 1\n", warm);
     const after = putEntry(`${before}tmpfs /tmp tmpfs defaults 0 0`, { ...warm, options: ["noatime"] });
-    expect(after).toBe(`LABEL=root / ext4 defaults 0 1\nLABEL=jts-warm-storage /data/warm-storage btrfs noatime,${OURS} 0 0\ntmpfs /tmp tmpfs defaults 0 0`);
+    expect(after).toBe(
+      `LABEL=root / ext4 defaults 0 1\nLABEL=jts-warm-storage /data/warm-storage btrfs noatime,${OURS} 0 0\ntmpfs /tmp tmpfs defaults 0 0`,
+    );
   });
 
   it("keep a last line without a line end the last", () => {
-    expect(putEntry("proc /proc proc", warm)).toBe(`${printEntry({ ...warm, options: [...warm.options, OURS] })}\nproc /proc proc`);
+    expect(putEntry("proc /proc proc", warm)).toBe(
+      `${printEntry({ ...warm, options: [...warm.options, OURS] })}\nproc /proc proc`,
+    );
   });
 
   it("never remove a foreign line of the same mount point", () => {
@@ -98,7 +125,17 @@ describe("findEntry", () => {
 
   it("takes a line of three or four fields, tabs, an escaped space and a carriage return", () => {
     const found = findEntry("\tUUID=3c1f\t/mnt/my\\040disk \text4\tro,noauto\r\n", "/mnt/my disk");
-    expect(found).toEqual({ entry: { source: "UUID=3c1f", mountPoint: "/mnt/my disk", type: "ext4", options: ["ro", "noauto"], dump: 0, pass: 0 }, isOurs: false });
+    expect(found).toEqual({
+      entry: {
+        source: "UUID=3c1f",
+        mountPoint: "/mnt/my disk",
+        type: "ext4",
+        options: ["ro", "noauto"],
+        dump: 0,
+        pass: 0,
+      },
+      isOurs: false,
+    });
     expect(findEntry("proc /proc proc", "/proc")?.entry.options).toEqual(["defaults"]);
   });
 
@@ -109,7 +146,16 @@ describe("findEntry", () => {
 
 describe("printEntry", () => {
   it("escapes what would end a field as getmntent(3) reads it", () => {
-    expect(printEntry({ source: "#1\\a", mountPoint: "/mnt/a b\tc\nd\re", type: "none", options: ["bind"], dump: 0, pass: 0 })).toBe(String.raw`\0431\134a /mnt/a\040b\011c\012d\015e none bind 0 0`);
+    expect(
+      printEntry({
+        source: "#1\\a",
+        mountPoint: "/mnt/a b\tc\nd\re",
+        type: "none",
+        options: ["bind"],
+        dump: 0,
+        pass: 0,
+      }),
+    ).toBe(String.raw`\0431\134a /mnt/a\040b\011c\012d\015e none bind 0 0`);
   });
 
   it("refuses a NUL, which no file name can hold", () => {

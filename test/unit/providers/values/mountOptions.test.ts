@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import { mountAt, mounts } from "../../../../providers/facts/mounts.ts";
 import { findEntry, OURS } from "../../../../providers/values/fstabText.ts";
 import { KNOWN_FLAGS, KNOWN_OPTIONS } from "../../../../providers/values/knownOptions.ts";
-import { liveDifferences, refusedOptions, RULES, type MountRequest } from "../../../../providers/values/mountOptions.ts";
+import {
+  liveDifferences,
+  refusedOptions,
+  RULES,
+  type MountRequest,
+} from "../../../../providers/values/mountOptions.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 import { triedFlags, triedOptions } from "../../../support/tried.ts";
 
@@ -11,28 +16,56 @@ const good: MountRequest = { type: "ext4", source: "LABEL=a", options: ["noatime
 describe("refusedOptions", () => {
   const withoutJournal = ["-O", "^has_journal"];
   it.each<[string, Partial<MountRequest>, string]>([
-    ["commit= on an ext4 without journal", { options: ["commit=30"], mkfsOptions: withoutJournal }, "commit=30 on ext4 does not mount"],
-    ["data= on an ext4 without journal", { options: ["data=writeback"], mkfsOptions: withoutJournal }, "data=writeback on ext4 does not mount"],
-    ["data= on an ext4 without journal, written as one argument", { options: ["data=writeback"], mkfsOptions: ["-Oextent,^has_journal"] }, "does not mount"],
+    [
+      "commit= on an ext4 without journal",
+      { options: ["commit=30"], mkfsOptions: withoutJournal },
+      "commit=30 on ext4 does not mount",
+    ],
+    [
+      "data= on an ext4 without journal",
+      { options: ["data=writeback"], mkfsOptions: withoutJournal },
+      "data=writeback on ext4 does not mount",
+    ],
+    [
+      "data= on an ext4 without journal, written as one argument",
+      { options: ["data=writeback"], mkfsOptions: ["-Oextent,^has_journal"] },
+      "does not mount",
+    ],
     ["barrier=0 on ext4", { options: ["barrier=0"] }, "loses committed data"],
     ["nobarrier on ext4", { options: ["nobarrier"] }, "loses committed data"],
     ["nobarrier on ext3", { type: "ext3", options: ["nobarrier"] }, "loses committed data"],
     ["nobarrier on btrfs", { type: "btrfs", options: ["nobarrier"] }, "loses committed data"],
     ["sparse_super2", { mkfsOptions: ["-O", "sparse_super2"] }, "forbids growing online"],
-    ["sparse_super2 among others", { mkfsOptions: ["-E", "lazy_itable_init=0", "-O", "extent,sparse_super2"] }, "forbids growing online"],
+    [
+      "sparse_super2 among others",
+      { mkfsOptions: ["-E", "lazy_itable_init=0", "-O", "extent,sparse_super2"] },
+      "forbids growing online",
+    ],
     ["sparse_super2 with a value", { mkfsOptions: ["-Esparse_super2=1"] }, "forbids growing online"],
     ["nobarrier on XFS", { type: "xfs", options: ["nobarrier"] }, "unknown to XFS since Linux 4.19"],
     ["barrier on XFS", { type: "xfs", options: ["barrier"] }, "unknown to XFS since Linux 4.19"],
     ["an option that XFS lost in Linux 4.0", { type: "xfs", options: ["delaylog"] }, "unknown to XFS since Linux 4.0"],
     ["noacl on ext4", { options: ["noacl"] }, "does not mount"],
     ["an option that ext4 dropped", { options: ["nobh"] }, "is ignored by Linux 6.1"],
-    ["a log buffer below the log's stripe unit", { type: "xfs", options: ["logbsize=32k"], mkfsOptions: ["-l", "size=128m,su=64k"] }, "smaller than the log's stripe unit"],
+    [
+      "a log buffer below the log's stripe unit",
+      { type: "xfs", options: ["logbsize=32k"], mkfsOptions: ["-l", "size=128m,su=64k"] },
+      "smaller than the log's stripe unit",
+    ],
     ["norecovery on a writable XFS", { type: "xfs", options: ["norecovery"] }, "does not mount unless read-only"],
-    ["nospace_cache on a btrfs that is made here", { type: "btrfs", options: ["nospace_cache"], mkfsOptions: [] }, "free space tree"],
+    [
+      "nospace_cache on a btrfs that is made here",
+      { type: "btrfs", options: ["nospace_cache"], mkfsOptions: [] },
+      "free space tree",
+    ],
     ["inode_cache on btrfs", { type: "btrfs", options: ["inode_cache"] }, "ignored since Linux 5.11"],
     ["check_int on btrfs", { type: "btrfs", options: ["check_int"] }, "Debian builds the kernel without it"],
     ["NFS over UDP", { type: "nfs", source: "nas:/a", options: ["proto=udp"] }, "write proto=tcp"],
-    ["lazytime on a bind mount", { type: "none", source: "/a", options: ["bind", "lazytime"] }, "ignored by a bind mount"],
+    [
+      "lazytime on a bind mount",
+      { type: "none", source: "/a", options: ["bind", "lazytime"] },
+      "ignored by a bind mount",
+    ],
     ["a typo", { options: ["noatimee"] }, "is none of the options in ext4(5) and mount(8)"],
     ["a value that is no number", { options: ["commit=abc"] }, "takes a number of seconds, see ext4(5)"],
     ["a value where there must be none", { options: ["noatime=1"] }, "takes no value"],
@@ -40,12 +73,24 @@ describe("refusedOptions", () => {
     ["a name that every object has", { options: ["constructor"] }, "is none of the options"],
     ["a compression level that btrfs cuts down", { type: "btrfs", options: ["compress=zstd:16"] }, "zstd[:1-15]"],
     ["too many log buffers", { type: "xfs", options: ["logbufs=9"] }, "takes 2, 3, 4, 5, 6, 7, 8, see xfs(5)"],
-    ["a preallocation that is no power of 2", { type: "xfs", options: ["allocsize=100m"] }, "a size from 4k to 1g, a power of 2"],
+    [
+      "a preallocation that is no power of 2",
+      { type: "xfs", options: ["allocsize=100m"] },
+      "a size from 4k to 1g, a power of 2",
+    ],
     ["a log buffer of a size that there isn't", { type: "xfs", options: ["logbsize=48k"] }, "takes 16k, 32k"],
     ["an option of ext4 on XFS", { type: "xfs", options: ["data=writeback"] }, "but one of ext4; leave it out"],
     ["an NFS version that there isn't", { type: "nfs", source: "nas:/a", options: ["vers=5"] }, "see nfs(5)"],
-    ["an NFS version that there isn't, of type nfs4", { type: "nfs4", source: "nas:/a", options: ["vers=5"] }, "see nfs(5)"],
-    ["an option of ext4 on a bind mount", { type: "none", source: "/a", options: ["bind", "commit=30"] }, "is none of the options in mount(8), but one of ext4, btrfs"],
+    [
+      "an NFS version that there isn't, of type nfs4",
+      { type: "nfs4", source: "nas:/a", options: ["vers=5"] },
+      "see nfs(5)",
+    ],
+    [
+      "an option of ext4 on a bind mount",
+      { type: "none", source: "/a", options: ["bind", "commit=30"] },
+      "is none of the options in mount(8), but one of ext4, btrfs",
+    ],
     ["-F of mkfs.ext4", { mkfsOptions: ["-F"] }, "proved without it"],
     ["-F among other flags", { mkfsOptions: ["-qF"] }, "proved without it"],
     ["-f of mkfs.xfs", { type: "xfs", mkfsOptions: ["-f"] }, "overwrite what it finds"],
@@ -55,20 +100,48 @@ describe("refusedOptions", () => {
     ["another type by mkfs.ext4", { mkfsOptions: ["-t", "ext2"] }, "something else than ext4"],
     ["a label", { mkfsOptions: ["-L", "theirs"] }, "as the label"],
     ["a UUID", { type: "btrfs", mkfsOptions: ["--uuid=11111111-2222-4333-8444-555555555555"] }, "as the UUID"],
-    ["a UUID of mkfs.xfs", { type: "xfs", mkfsOptions: ["-m", "uuid=11111111-2222-4333-8444-555555555555"] }, "as the UUID"],
+    [
+      "a UUID of mkfs.xfs",
+      { type: "xfs", mkfsOptions: ["-m", "uuid=11111111-2222-4333-8444-555555555555"] },
+      "as the UUID",
+    ],
     ["blocks larger than a page", { type: "xfs", mkfsOptions: ["-b", "size=8192"] }, "larger than a page of memory"],
     ["copies on devices that there aren't", { type: "btrfs", mkfsOptions: ["--data", "raid1"] }, "needs more devices"],
-    ["a log on another device, which nobody proved blank", { type: "xfs", mkfsOptions: ["-l", "size=64m,logdev=/dev/sdb"] }, "is none of the words that -l takes"],
-    ["a journal on another device, which nobody proved blank", { mkfsOptions: ["-J", "device=/dev/sdb"] }, "is none of the words that -J takes"],
-    ["a realtime section", { type: "xfs", mkfsOptions: ["-r", "rtdev=/dev/sdb"] }, "is none of the flags of mkfs.xfs(8) that are taken"],
-    ["values from a file of the host", { type: "xfs", mkfsOptions: ["-c", "options=/tmp/any"] }, "is none of the flags"],
+    [
+      "a log on another device, which nobody proved blank",
+      { type: "xfs", mkfsOptions: ["-l", "size=64m,logdev=/dev/sdb"] },
+      "is none of the words that -l takes",
+    ],
+    [
+      "a journal on another device, which nobody proved blank",
+      { mkfsOptions: ["-J", "device=/dev/sdb"] },
+      "is none of the words that -J takes",
+    ],
+    [
+      "a realtime section",
+      { type: "xfs", mkfsOptions: ["-r", "rtdev=/dev/sdb"] },
+      "is none of the flags of mkfs.xfs(8) that are taken",
+    ],
+    [
+      "values from a file of the host",
+      { type: "xfs", mkfsOptions: ["-c", "options=/tmp/any"] },
+      "is none of the flags",
+    ],
     ["superblocks alone", { mkfsOptions: ["-S"] }, "is none of the flags of mkfs.ext4(8)"],
     ["a second device", { type: "btrfs", mkfsOptions: ["-d", "single", "../dev/sdb"] }, "would take it for a device"],
     ["an end of the flags", { mkfsOptions: ["--"] }, "is none of the flags"],
     ["a long flag cut short, which getopt takes", { type: "btrfs", mkfsOptions: ["--forc"] }, "is none of the flags"],
     ["a feature with a typo", { mkfsOptions: ["-O", "^has_jornal"] }, "is none of the words that -O takes"],
-    ["an extended option with a typo", { mkfsOptions: ["-E", "lazy_itable_init=0,discrad"] }, "is none of the words that -E takes"],
-    ["a word of mkfs with a value that there isn't", { mkfsOptions: ["-E", "lazy_itable_init=2"] }, "takes 0, 1, or no value, see mkfs.ext4(8)"],
+    [
+      "an extended option with a typo",
+      { mkfsOptions: ["-E", "lazy_itable_init=0,discrad"] },
+      "is none of the words that -E takes",
+    ],
+    [
+      "a word of mkfs with a value that there isn't",
+      { mkfsOptions: ["-E", "lazy_itable_init=2"] },
+      "takes 0, 1, or no value, see mkfs.ext4(8)",
+    ],
     ["a flag's value that there isn't", { mkfsOptions: ["-b", "3000"] }, "takes 1024, 2048, 4096"],
     ["a flag without its value", { mkfsOptions: ["-b"] }, "takes 1024, 2048, 4096"],
     ["intr on NFS", { type: "nfs", source: "nas:/a", options: ["intr"] }, "ignored since Linux 2.6.25"],
@@ -96,18 +169,60 @@ describe("refusedOptions", () => {
   it.each<[string, MountRequest]>([
     ["postgres", { ...ext4, source: "/dev/vg_jts/lv_postgres", options: [...common, "data=writeback", "commit=30"] }],
     ["clickhouse", { ...ext4, source: "/dev/vg_jts/lv_clickhouse", options: [...common, "data=ordered", "commit=5"] }],
-    ["kafka", { type: "xfs", source: "/dev/vg_jts/lv_kafka", options: [...common, "logbufs=8", "logbsize=256k", "largeio", "swalloc"], pass: 0, mkfsOptions: ["-d", "agcount=32,su=64k,sw=1", "-l", "size=128m,su=64k"] }],
+    [
+      "kafka",
+      {
+        type: "xfs",
+        source: "/dev/vg_jts/lv_kafka",
+        options: [...common, "logbufs=8", "logbsize=256k", "largeio", "swalloc"],
+        pass: 0,
+        mkfsOptions: ["-d", "agcount=32,su=64k,sw=1", "-l", "size=128m,su=64k"],
+      },
+    ],
     ["local backup", { ...ext4, source: "/dev/vg_jts/lv_local_backup", options: [...common, "nodev", "nosuid"] }],
     ["a bind mount", { type: "none", source: "/var/lib/kafka", options: ["bind", "nofail"], pass: 0 }],
-    ["warm", { type: "btrfs", source: "LABEL=jts-warm-storage", options: ["compress=zstd:3", "autodefrag", "noatime", "nofail"], pass: 0 }],
-    ["cold", { type: "nfs", source: "192.168.1.101:/volume1/cocodev", options: ["vers=3", "rw", "hard", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2", "_netdev", "nofail"], pass: 0 }],
-    ["an ext4 that keeps its journal explicitly", { ...ext4, source: "UUID=1", options: ["commit=30"], mkfsOptions: ["-O", "has_journal,^sparse_super2"] }],
+    [
+      "warm",
+      {
+        type: "btrfs",
+        source: "LABEL=jts-warm-storage",
+        options: ["compress=zstd:3", "autodefrag", "noatime", "nofail"],
+        pass: 0,
+      },
+    ],
+    [
+      "cold",
+      {
+        type: "nfs",
+        source: "192.168.1.101:/volume1/cocodev",
+        options: [
+          "vers=3",
+          "rw",
+          "hard",
+          "rsize=1048576",
+          "wsize=1048576",
+          "timeo=600",
+          "retrans=2",
+          "_netdev",
+          "nofail",
+        ],
+        pass: 0,
+      },
+    ],
+    [
+      "an ext4 that keeps its journal explicitly",
+      { ...ext4, source: "UUID=1", options: ["commit=30"], mkfsOptions: ["-O", "has_journal,^sparse_super2"] },
+    ],
   ])("takes the options of %s", (_what, request) => {
     expect(refusedOptions(request)).toEqual([]);
   });
 
   it.each<[string, string, string[]]>([
-    ["options for systemd, programs and people, of any type", "xfs", ["x-systemd.requires=a.mount", "X-mount.mkdir=0755", "comment=theirs"]],
+    [
+      "options for systemd, programs and people, of any type",
+      "xfs",
+      ["x-systemd.requires=a.mount", "X-mount.mkdir=0755", "comment=theirs"],
+    ],
     ["any option of a type that isn't judged", "vfat", ["noatimee", "uid=0"]],
     ["ro beside norecovery", "xfs", ["norecovery", "ro"]],
     ["space_cache=v1 on a btrfs that may be an old one", "btrfs", ["space_cache=v1"]],
@@ -125,15 +240,19 @@ describe("refusedOptions", () => {
   });
 
   it.each(Object.keys(KNOWN_OPTIONS))("takes every option of %s that the kernel was seen to take", (type) => {
-    for (const option of triedOptions(type)) expect(refusedOptions({ type, source: "", options: option.split(","), pass: 0 })).toEqual([]);
+    for (const option of triedOptions(type))
+      expect(refusedOptions({ type, source: "", options: option.split(","), pass: 0 })).toEqual([]);
   });
 
   it.each(Object.keys(KNOWN_FLAGS))("takes every flag of mkfs.%s that was seen to make what mounts", (type) => {
-    for (const mkfsOptions of triedFlags(type)) expect(refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions })).toEqual([]);
+    for (const mkfsOptions of triedFlags(type))
+      expect(refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions })).toEqual([]);
   });
 
   it("refuses the examples of each rule", () => {
-    for (const { example, reason } of RULES.flatMap(({ examples, reason }) => examples.map((example) => ({ example, reason })))) {
+    for (const { example, reason } of RULES.flatMap(({ examples, reason }) =>
+      examples.map((example) => ({ example, reason })),
+    )) {
       const reasons = refusedOptions({ source: "", options: [], pass: 0, ...example }).map((refusal) => refusal.reason);
       expect(reasons).toContainEqual(expect.stringContaining(reason));
     }
@@ -147,16 +266,27 @@ describe("liveDifferences", () => {
     return mount === undefined ? [] : [...mount.mountOptions, ...mount.filesystemOptions];
   };
   const fstab = fixture("fstab-jts.txt").stdout;
-  const ours = fstab.split("\n").filter((line) => line.includes(OURS)).map((line) => line.split(" ")[1] ?? "");
+  const ours = fstab
+    .split("\n")
+    .filter((line) => line.includes(OURS))
+    .map((line) => line.split(" ")[1] ?? "");
 
-  it.each(ours)("finds the captured mount of %s as its line of fstab declares it, the NFS sizes negotiated down", (target) => {
-    const { type, options } = findEntry(fstab, target)!.entry;
-    expect(liveDifferences(type, options, live(target))).toEqual([]);
-  });
+  it.each(ours)(
+    "finds the captured mount of %s as its line of fstab declares it, the NFS sizes negotiated down",
+    (target) => {
+      const { type, options } = findEntry(fstab, target)!.entry;
+      expect(liveDifferences(type, options, live(target))).toEqual([]);
+    },
+  );
 
   it.each<[string, string, string[], string]>([
     ["a changed value", "/var/lib/postgresql", ["noatime", "commit=60", "data=writeback"], "commit=60 is missing"],
-    ["an option that the kernel would show", "/var/lib/redis", ["noatime", "data=writeback", "commit=30"], "commit=30 is missing"],
+    [
+      "an option that the kernel would show",
+      "/var/lib/redis",
+      ["noatime", "data=writeback", "commit=30"],
+      "commit=30 is missing",
+    ],
     ["another default", "/var/lib/redis", ["noatime", "data=ordered"], "data=ordered is missing"],
     ["a missing flag", "/var/lib/docker-jts", ["noatime", "nosuid"], "nosuid is missing"],
     ["a flag that nobody asked for", "/data/local-backup", ["noatime", "nodev"], "nosuid was not asked for"],
@@ -171,18 +301,30 @@ describe("liveDifferences", () => {
   });
 
   it("tells that a mount fell back to read-only", () => {
-    expect(liveDifferences("ext4", ["rw", "noatime"], ["ro", "noatime", "rw", "commit=30"])).toEqual(["ro was not asked for"]);
+    expect(liveDifferences("ext4", ["rw", "noatime"], ["ro", "noatime", "rw", "commit=30"])).toEqual([
+      "ro was not asked for",
+    ]);
   });
 
   it.each<[string, string, string[], string[]]>([
-    ["words for mount(8) and systemd alone", "ext4", ["defaults", "nofail", "_netdev", "noauto", "x-systemd.device-timeout=5min", "X-mount.mkdir"], ["rw"]],
+    [
+      "words for mount(8) and systemd alone",
+      "ext4",
+      ["defaults", "nofail", "_netdev", "noauto", "x-systemd.device-timeout=5min", "X-mount.mkdir"],
+      ["rw"],
+    ],
     ["flags that are so anyway", "ext4", ["rw", "suid", "dev", "exec", "async"], ["rw", "relatime"]],
     ["values that are the kernel's default", "ext4", ["commit=5", "data=ordered", "acl", "user_xattr"], ["rw"]],
     ["a size in another unit", "xfs", ["allocsize=64m"], ["rw", "allocsize=65536k"]],
     ["a compression level left to the kernel", "btrfs", ["compress=zstd"], ["rw", "compress=zstd:3"]],
     ["a subvolume without its slash", "btrfs", ["subvol=data"], ["rw", "subvolid=256", "subvol=/data"]],
     ["NFS 4 of the minor version that both speak", "nfs", ["vers=4"], ["rw", "vers=4.2", "rsize=65536"]],
-    ["other words for NFS", "nfs", ["nfsvers=3", "tcp", "bg", "retry=2", "actimeo=30"], ["rw", "vers=3", "proto=tcp", "acregmin=30"]],
+    [
+      "other words for NFS",
+      "nfs",
+      ["nfsvers=3", "tcp", "bg", "retry=2", "actimeo=30"],
+      ["rw", "vers=3", "proto=tcp", "acregmin=30"],
+    ],
     ["the flags that a bind mount takes over", "none", ["bind"], ["rw", "nosuid", "nodev", "noatime"]],
   ])("tells no difference for %s", (_what, type, declared, shown) => {
     expect(liveDifferences(type, declared, shown)).toEqual([]);

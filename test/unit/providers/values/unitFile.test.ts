@@ -8,21 +8,28 @@ describe("printUnit", () => {
         Unit: { Description: "Trim the hot tier", RequiresMountsFor: ["/data/a", "/data/b"] },
         Service: { Type: "oneshot", Nice: 19, PrivateTmp: true, RemainAfterExit: false },
       }),
-    ).toBe("[Unit]\nDescription=Trim the hot tier\nRequiresMountsFor=/data/a\nRequiresMountsFor=/data/b\n\n[Service]\nType=oneshot\nNice=19\nPrivateTmp=yes\nRemainAfterExit=no\n");
+    ).toBe(
+      "[Unit]\nDescription=Trim the hot tier\nRequiresMountsFor=/data/a\nRequiresMountsFor=/data/b\n\n[Service]\nType=oneshot\nNice=19\nPrivateTmp=yes\nRemainAfterExit=no\n",
+    );
   });
 
   it("prints an empty value, which resets a directive that is a list", () => {
-    expect(printUnit({ Service: { ExecStart: ["", "/bin/true"] } })).toBe("[Service]\nExecStart=\nExecStart=/bin/true\n");
+    expect(printUnit({ Service: { ExecStart: ["", "/bin/true"] } })).toBe(
+      "[Service]\nExecStart=\nExecStart=/bin/true\n",
+    );
   });
 
   it("leaves out a section without directives", () => {
     expect(printUnit({ Unit: {}, Timer: { OnCalendar: "daily" } })).toBe("[Timer]\nOnCalendar=daily\n");
   });
 
-  it.each(["a\nExecStart=/bin/evil", "a\0b", "joins the next line \\"])("refuses the value %j, which would change other directives", (value) => {
-    expect(() => printUnit({ Unit: { Description: value } })).toThrow("Description= can't");
-    expect(() => printUnit({ Unit: { Wants: ["a.service", value] } })).toThrow("Wants= can't");
-  });
+  it.each(["a\nExecStart=/bin/evil", "a\0b", "joins the next line \\"])(
+    "refuses the value %j, which would change other directives",
+    (value) => {
+      expect(() => printUnit({ Unit: { Description: value } })).toThrow("Description= can't");
+      expect(() => printUnit({ Unit: { Wants: ["a.service", value] } })).toThrow("Wants= can't");
+    },
+  );
 });
 
 describe("unitWord", () => {
