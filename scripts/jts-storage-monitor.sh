@@ -30,7 +30,10 @@ main() {
   local settings=/etc/jts-storage/tiers.env settings_are=default json='' seconds=60
   while (($#)); do
     case $1 in
-      --help) print_help; exit ;;
+      --help)
+        print_help
+        exit
+        ;;
       --json) json=yes ;;
       --seconds)
         [[ ${2-} =~ ^[1-9][0-9]{0,5}$ ]] || refuse "$1 needs a whole number of seconds"
@@ -90,7 +93,7 @@ print_text() {
     else
       printf '%-24s %8s of %s, %s %%\n' "$name" "$(human "$used")" "$(human "$total")" "$percent"
     fi
-  # An empty field would be lost between tabs; @tsv keeps each name on its line.
+    # An empty field would be lost between tabs; @tsv keeps each name on its line.
   done < <(jq --raw-output '.folders[] | [.name, (.usedBytes | tostring), (.totalBytes | tostring), (.usedPercent | tostring), ""], (.folders // [] | .[] | [.name, "-", "-", "-", .bytes]) | @tsv')
 }
 

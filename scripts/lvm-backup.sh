@@ -53,7 +53,10 @@ main() {
   arguments=()
   while (($#)); do
     case $1 in
-      --help) print_help; exit ;;
+      --help)
+        print_help
+        exit
+        ;;
       --dry-run) dry_run=yes ;;
       --json) json=yes ;;
       --settings | --lock | --now | --to | --to-volume | --size | --filesystem)
@@ -203,25 +206,46 @@ make_snapshot() {
   local bytes=:$BACKUP_VOLUMES: origin name=$1_$2_$stamp
   bytes=${bytes#*":$1="} bytes=${bytes%%:*}
   look_at_volumes || return
-  origin=$(seen "$1" .origin) || { fail "there is no volume $VOLUME_GROUP/$1. Do: pulumi up --refresh"; return 1; }
-  [[ -z $origin ]] || { fail "$VOLUME_GROUP/$1 is a snapshot itself"; return 1; }
-  filesystem_seen=$(bounded 60 blkid --probe --match-tag TYPE --output value -- "/dev/$VOLUME_GROUP/$1") || { fail "the filesystem of $VOLUME_GROUP/$1 cannot be told"; return 1; }
+  origin=$(seen "$1" .origin) || {
+    fail "there is no volume $VOLUME_GROUP/$1. Do: pulumi up --refresh"
+    return 1
+  }
+  [[ -z $origin ]] || {
+    fail "$VOLUME_GROUP/$1 is a snapshot itself"
+    return 1
+  }
+  filesystem_seen=$(bounded 60 blkid --probe --match-tag TYPE --output value -- "/dev/$VOLUME_GROUP/$1") || {
+    fail "the filesystem of $VOLUME_GROUP/$1 cannot be told"
+    return 1
+  }
   # btrfs takes a copy of a device for the device itself.
-  [[ $filesystem_seen == ext4 || $filesystem_seen == xfs ]] || { fail "$VOLUME_GROUP/$1 has $filesystem_seen, of which no snapshot by LVM is safe. Do: leave it out of automation.backupVolumes"; return 1; }
+  [[ $filesystem_seen == ext4 || $filesystem_seen == xfs ]] || {
+    fail "$VOLUME_GROUP/$1 has $filesystem_seen, of which no snapshot by LVM is safe. Do: leave it out of automation.backupVolumes"
+    return 1
+  }
   if [[ -n $dry_run ]]; then
     log info "would make the snapshot $VOLUME_GROUP/$name of $(human "$bytes")"
     return
   fi
   # Not bounded: killed halfway, the volume would stay suspended.
   lvcreate --quiet --yes --snapshot --permission rw --size "${bytes}b" --name "$name" --addtag "$3" -- "$VOLUME_GROUP/$1" </dev/null >&2 ||
-    { fail "no snapshot of $VOLUME_GROUP/$1. Do: $0 cleanup; vgs $VOLUME_GROUP"; return 1; }
+    {
+      fail "no snapshot of $VOLUME_GROUP/$1. Do: $0 cleanup; vgs $VOLUME_GROUP"
+      return 1
+    }
 }
 
 daily() {
   local name reason
   if [[ -n $BACKUP_VOLUMES ]]; then
-    reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || { fail "nothing archived: $reason. Do: mount $WARM_MOUNT"; return; }
-    [[ -d $backups && ! -L $backups ]] || { fail "there is no folder $backups. Do: pulumi up --refresh"; return; }
+    reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || {
+      fail "nothing archived: $reason. Do: mount $WARM_MOUNT"
+      return
+    }
+    [[ -d $backups && ! -L $backups ]] || {
+      fail "there is no folder $backups. Do: pulumi up --refresh"
+      return
+    }
   fi
   for name in $(chosen_volumes); do archive "$name"; done
 }
@@ -280,19 +304,28 @@ cleanup() {
         log warning "the snapshot $VOLUME_GROUP/$name stays in this run: $reason"
         continue
       elif [[ -z $dry_run ]]; then
-        remove_volume "$name" "$TAG_KEPT" || { fail "the snapshot $VOLUME_GROUP/$name cannot be removed. Do: findmnt --source /dev/$VOLUME_GROUP/$name; fuser /dev/$VOLUME_GROUP/$name"; continue; }
+        remove_volume "$name" "$TAG_KEPT" || {
+          fail "the snapshot $VOLUME_GROUP/$name cannot be removed. Do: findmnt --source /dev/$VOLUME_GROUP/$name; fuser /dev/$VOLUME_GROUP/$name"
+          continue
+        }
       fi
       log info "${dry_run:+would have }removed the snapshot $VOLUME_GROUP/$name"
     done < <(jq --raw-output --arg tag "$TAG_KEPT" --argjson oldest "$((now - BACKUPS_KEPT_DAYS * 86400))" '
       .[] | select(.tags | index($tag)) | select(.invalid or (.name | capture("_(?<stamp>[0-9]{8}T[0-9]{6}Z)$").stamp | strptime("%Y%m%dT%H%M%SZ") | mktime) < $oldest) | "\(.name) \(.invalid)"' <<<"$volumes_seen")
   fi
   [[ -n $WARM_MOUNT ]] || return 0
-  reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || { fail "no archives deleted: $reason. Do: mount $WARM_MOUNT"; return; }
+  reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || {
+    fail "no archives deleted: $reason. Do: mount $WARM_MOUNT"
+    return
+  }
   for volume in "${volumes[@]%%=*}"; do
     # They have no spaces in their names.
     for path in $(expired_archives "$backups" "$volume" .tar.zst "$BACKUPS_KEPT_DAYS" "$BACKUPS_KEPT_DAYS" "$now" "${COLD_MOUNT:+weekly}"); do
       # The archive first: a checksum alone is a leftover.
-      [[ -n $dry_run ]] || rm --force -- "$backups/$path" "$backups/$path.sha256" || { fail "$backups/$path cannot be deleted"; continue; }
+      [[ -n $dry_run ]] || rm --force -- "$backups/$path" "$backups/$path.sha256" || {
+        fail "$backups/$path cannot be deleted"
+        continue
+      }
       log info "${dry_run:+would have }deleted $backups/$path"
     done
   done
@@ -340,10 +373,22 @@ copies_of() {
 # check_sum PATH: whether it is what its checksum says; prints why not.
 check_sum() {
   local wanted found
-  [[ -f $1.sha256 ]] || { echo "$1 has no checksum beside it"; return 1; }
-  read -r wanted _ <"$1.sha256" || { echo "$1.sha256 cannot be read"; return 1; }
-  found=$(sha256sum <"$1") || { echo "$1 cannot be read"; return 1; }
-  [[ ${found%% *} == "$wanted" ]] || { echo "$1 is not what its checksum says: it is damaged"; return 1; }
+  [[ -f $1.sha256 ]] || {
+    echo "$1 has no checksum beside it"
+    return 1
+  }
+  read -r wanted _ <"$1.sha256" || {
+    echo "$1.sha256 cannot be read"
+    return 1
+  }
+  found=$(sha256sum <"$1") || {
+    echo "$1 cannot be read"
+    return 1
+  }
+  [[ ${found%% *} == "$wanted" ]] || {
+    echo "$1 is not what its checksum says: it is damaged"
+    return 1
+  }
 }
 
 verify() {
@@ -358,7 +403,10 @@ verify() {
       '') ;;
       'missing '*) fail "there is no archive ${path#missing }. Do: $0 list" ;;
       *)
-        reason=$(check_sum "$path") || { fail "$reason"; continue; }
+        reason=$(check_sum "$path") || {
+          fail "$reason"
+          continue
+        }
         if read_tar <"$path" >/dev/null; then echo "ok  $path"; else fail "$path cannot be unpacked, though it is as it was written"; fi
         ;;
     esac
@@ -370,9 +418,15 @@ UNPACK='cd -- "$1" && exec tar --extract --file=- --numeric-owner --same-owner -
 
 restore() {
   local path found reason
-  found=$(copies_of "${arguments[0]}") || { fail "there is no archive ${arguments[0]}. Do: $0 list"; return; }
+  found=$(copies_of "${arguments[0]}") || {
+    fail "there is no archive ${arguments[0]}. Do: $0 list"
+    return
+  }
   while IFS= read -r path; do
-    reason=$(check_sum "$path") || { log warning "$reason"; continue; }
+    reason=$(check_sum "$path") || {
+      log warning "$reason"
+      continue
+    }
     if [[ -n $folder ]]; then restore_to_folder "$path"; else restore_to_volume "$path"; fi
     return
   done <<<"$found"
@@ -381,15 +435,30 @@ restore() {
 
 restore_to_folder() {
   local found unfinished
-  [[ ! -L $folder ]] || { fail "$folder is a symbolic link"; return; }
+  [[ ! -L $folder ]] || {
+    fail "$folder is a symbolic link"
+    return
+  }
   if [[ -e $folder ]]; then
-    [[ -d $folder ]] || { fail "$folder is no folder"; return; }
+    [[ -d $folder ]] || {
+      fail "$folder is no folder"
+      return
+    }
     # One that we didn't finish is ours to finish, with the same archive: of another one files would stay.
     unfinished=$(first_line "$folder/$UNFINISHED")
     if [[ $unfinished != "${1##*/}" ]]; then
-      found=$(find "$folder" -mindepth 1 ! -type d ! -name "$UNFINISHED" -print -quit) || { fail "$folder cannot be looked through"; return; }
-      [[ -z $found || -z $unfinished ]] || { fail "$folder has an unfinished restore of $unfinished. Do: finish that one, or restore to another folder"; return; }
-      [[ -z $found ]] || { fail "$folder has files in it, such as $(printf %q "$found"). Do: move them away, or restore to another folder"; return; }
+      found=$(find "$folder" -mindepth 1 ! -type d ! -name "$UNFINISHED" -print -quit) || {
+        fail "$folder cannot be looked through"
+        return
+      }
+      [[ -z $found || -z $unfinished ]] || {
+        fail "$folder has an unfinished restore of $unfinished. Do: finish that one, or restore to another folder"
+        return
+      }
+      [[ -z $found ]] || {
+        fail "$folder has files in it, such as $(printf %q "$found"). Do: move them away, or restore to another folder"
+        return
+      }
     fi
   fi
   if [[ -n $dry_run ]]; then
@@ -409,15 +478,24 @@ restore_to_folder() {
 restore_to_volume() {
   local bytes original device=/dev/$VOLUME_GROUP/$volume
   look_at_volumes || return 0
-  ! seen "$volume" .name >/dev/null || { fail "there is a volume $VOLUME_GROUP/$volume already. Do: choose another name"; return; }
+  ! seen "$volume" .name >/dev/null || {
+    fail "there is a volume $VOLUME_GROUP/$volume already. Do: choose another name"
+    return
+  }
   [[ ${arguments[0]} =~ $ARCHIVE ]]
   original=${BASH_REMATCH[1]}
   if [[ -z $size ]]; then
-    bytes=$(seen "$original" .bytes) || { fail "there is no $VOLUME_GROUP/$original to take the size from. Do: give --size"; return; }
+    bytes=$(seen "$original" .bytes) || {
+      fail "there is no $VOLUME_GROUP/$original to take the size from. Do: give --size"
+      return
+    }
     size=${bytes}b
   fi
   [[ -n $filesystem ]] || filesystem=$(bounded 60 blkid --probe --match-tag TYPE --output value -- "/dev/$VOLUME_GROUP/$original") || true
-  [[ $filesystem == ext4 || $filesystem == xfs ]] || { fail "there is no filesystem of $VOLUME_GROUP/$original to take the type from. Do: give --filesystem"; return; }
+  [[ $filesystem == ext4 || $filesystem == xfs ]] || {
+    fail "there is no filesystem of $VOLUME_GROUP/$original to take the type from. Do: give --filesystem"
+    return
+  }
   if [[ -n $dry_run ]]; then
     log info "would restore $1 to a new volume $VOLUME_GROUP/$volume of $size, $filesystem"
     return

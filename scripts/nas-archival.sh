@@ -46,7 +46,10 @@ main() {
   dry_run=''
   while (($#)); do
     case $1 in
-      --help) print_help; exit ;;
+      --help)
+        print_help
+        exit
+        ;;
       --dry-run) dry_run=yes ;;
       --settings | --lock | --now)
         [[ -n ${2-} ]] || refuse "$1 needs a value"
@@ -104,8 +107,14 @@ undo() {
 # ready FOLDER: whether the cold tier is the right one, answers, and has that folder of ours; tells otherwise.
 ready() {
   local reason
-  reason=$(cold_answers) || { fail "nothing archived in $1: $reason. Do: $here/storage-health.sh"; return 1; }
-  bounded "$PROBE_SECONDS" test -d "$COLD_ROOT/$1" || { fail "there is no folder $COLD_ROOT/$1. Do: pulumi up --refresh"; return 1; }
+  reason=$(cold_answers) || {
+    fail "nothing archived in $1: $reason. Do: $here/storage-health.sh"
+    return 1
+  }
+  bounded "$PROBE_SECONDS" test -d "$COLD_ROOT/$1" || {
+    fail "there is no folder $COLD_ROOT/$1. Do: pulumi up --refresh"
+    return 1
+  }
 }
 
 # absent PROGRAM: whether it is not on this host; that is a failure only where it was asked for.
@@ -205,13 +214,19 @@ postgresql() {
   local name names
   ! absent pg_dump || return 0
   # Tools alone make no server.
-  getent passwd postgres >/dev/null || { log info "there is no account postgres, so no server: left out"; return 0; }
+  getent passwd postgres >/dev/null || {
+    log info "there is no account postgres, so no server: left out"
+    return 0
+  }
   ready archives/database || return 0
   local -a databases
   split "$POSTGRES_DATABASES" databases
   if ((${#databases[@]} == 0)); then
     names=$(as_postgres psql --no-psqlrc --no-password --tuples-only --no-align --dbname=postgres --command="select replace(encode(convert_to(datname, 'utf8'), 'base64'), E'\n', '') from pg_database where datallowconn and not datistemplate order by 1") ||
-      { fail "PostgreSQL doesn't answer. Do: systemctl status postgresql"; return; }
+      {
+        fail "PostgreSQL doesn't answer. Do: systemctl status postgresql"
+        return
+      }
     while read -r name; do databases+=("$(base64 --decode <<<"$name")"); done <<<"$names"
   fi
   archive archives/database "postgresql-$(uname --nodename)-roles" .sql.zst read_roles dump_roles
@@ -269,13 +284,25 @@ development() {
 # An empty folder, or one that its filesystem is not mounted at, would empty the copy.
 check_source() {
   local point escaped
-  [[ ${1##*/} != .removed && ${1##*/} != .copies ]] || { fail "$1 is not copied: its name is one of ours at the cold tier"; return 1; }
-  [[ -d $1 && ! -L $1 ]] || { fail "there is no folder $1, so its copy stays as it is"; return 1; }
-  [[ -n $(find "$1" -mindepth 1 -print -quit) ]] || { fail "$1 is empty, so its copy stays as it is. Do: take it out of automation.developmentFolders"; return 1; }
+  [[ ${1##*/} != .removed && ${1##*/} != .copies ]] || {
+    fail "$1 is not copied: its name is one of ours at the cold tier"
+    return 1
+  }
+  [[ -d $1 && ! -L $1 ]] || {
+    fail "there is no folder $1, so its copy stays as it is"
+    return 1
+  }
+  [[ -n $(find "$1" -mindepth 1 -print -quit) ]] || {
+    fail "$1 is empty, so its copy stays as it is. Do: take it out of automation.developmentFolders"
+    return 1
+  }
   escaped=$(escape_mount "$1")
   while read -r _ point _; do
     [[ $point != / && $escaped/ == "$point"/* ]] || continue
-    [[ -n $(mount_entry "$(printf %b "$point")") ]] || { fail "$point is not mounted, so the copy of $1 stays as it is. Do: mount $point"; return 1; }
+    [[ -n $(mount_entry "$(printf %b "$point")") ]] || {
+      fail "$point is not mounted, so the copy of $1 stays as it is. Do: mount $point"
+      return 1
+    }
   done < <(grep '^[^#]' /etc/fstab)
 }
 
@@ -301,7 +328,10 @@ claim() {
 # What is replaced or deleted is moved aside, on the same filesystem.
 copy() {
   local target=$COLD_ROOT/development/${1##*/} aside=$COLD_ROOT/development/.removed/$stamp/${1##*/} result=0
-  [[ ! -L $target ]] || { log error "$target is a symbolic link"; return 1; }
+  [[ ! -L $target ]] || {
+    log error "$target is a symbolic link"
+    return 1
+  }
   claim "$1" "$target" || return 1
   [[ -n $dry_run ]] || mkdir --parents -- "$target"
   rsync --archive --hard-links --numeric-ids --one-file-system --delete-delay --backup --backup-dir="$aside" ${dry_run:+--dry-run --itemize-changes} -- "$1/" "$target/" >&2 || result=$?
@@ -315,7 +345,10 @@ forget_removed() {
   oldest=$(stamp_of $((now - DEVELOPMENT_KEPT_DAYS * 86400)))
   for path in "$COLD_ROOT"/development/.removed/*; do
     [[ ${path##*/} =~ ^[0-9]{8}T[0-9]{6}Z$ && -d $path && ! -L $path && ${path##*/} < $oldest ]] || continue
-    [[ -z $reason ]] || { log warning "$path, kept aside, stays in this run: $reason"; continue; }
+    [[ -z $reason ]] || {
+      log warning "$path, kept aside, stays in this run: $reason"
+      continue
+    }
     [[ -n $dry_run ]] || rm --recursive --force --one-file-system -- "$path"
     log info "${dry_run:+would have }deleted $path, kept aside for $DEVELOPMENT_KEPT_DAYS days"
   done
@@ -340,9 +373,15 @@ clickhouse() {
   ! absent clickhouse-client || return 0
   # ClickHouse writes there, not we; a disk on an unmounted point would fill the root disk.
   local reason
-  reason=$(cold_answers) || { fail "ClickHouse moves nothing: $reason. Do: $here/storage-health.sh"; return; }
+  reason=$(cold_answers) || {
+    fail "ClickHouse moves nothing: $reason. Do: $here/storage-health.sh"
+    return
+  }
   found=$(bounded 300 clickhouse-client --query "${OLD_PARTITIONS/DAYS/$CLICKHOUSE_TO_COLD_AFTER_DAYS}") ||
-    { fail "ClickHouse doesn't answer. Do: systemctl status clickhouse-server; clickhouse-client --query 'SELECT 1'"; return; }
+    {
+      fail "ClickHouse doesn't answer. Do: systemctl status clickhouse-server; clickhouse-client --query 'SELECT 1'"
+      return
+    }
   while IFS= read -r partition; do
     [[ -n $partition ]] || continue
     if [[ -n $dry_run ]]; then

@@ -45,7 +45,10 @@ main() {
   local settings=/etc/jts-storage/tiers.env settings_are=default lock=/run/jts-storage-performance.lock size=full json='' dry_run='' tiers=''
   while (($#)); do
     case $1 in
-      --help) print_help; exit ;;
+      --help)
+        print_help
+        exit
+        ;;
       --quick) size=quick ;;
       --json) json=yes ;;
       --dry-run) dry_run=yes ;;
@@ -92,7 +95,10 @@ main() {
         .jobs | if length == 4 and all(.error == 0) then . else error("failed") end
         | map({key: .jobname, value: (if .jobname | endswith("Write") then .write else .read end
             | {bytesPerSecond: .bw_bytes, operationsPerSecond: .iops, p99Microseconds: ((.clat_ns.percentile["99.000000"] // 0) / 1000)})}) | from_entries' "$answer" 2>/dev/null) ||
-        { tests=null problem="fio failed or did not end within $limit s. Do: $here/storage-health.sh"; log warning "$tier is not measured: $problem"; }
+        {
+          tests=null problem="fio failed or did not end within $limit s. Do: $here/storage-health.sh"
+          log warning "$tier is not measured: $problem"
+        }
       clean_up
     fi
     result=$(jq --null-input --arg tier "$tier" --arg path "$path" --arg problem "$problem" --argjson tests "$tests" '{tier: $tier, path: $path, problem: (if $problem == "" then null else $problem end), tests: $tests}')
@@ -138,11 +144,23 @@ place_of() {
 reason_against() {
   local reason used total percent
   case $1 in
-    hot) [[ -n $(mount_entry "$2") ]] || { echo "nothing is mounted at $2. Do: mount $2"; return; } ;;
-    warm) reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || { echo "$reason. Do: mount $WARM_MOUNT"; return; } ;;
-    cold) reason=$(prove_mount "$COLD_MOUNT" "$COLD_SOURCE" '') || { echo "$reason. Do: mount $COLD_MOUNT"; return; } ;;
+    hot) [[ -n $(mount_entry "$2") ]] || {
+      echo "nothing is mounted at $2. Do: mount $2"
+      return
+    } ;;
+    warm) reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || {
+      echo "$reason. Do: mount $WARM_MOUNT"
+      return
+    } ;;
+    cold) reason=$(prove_mount "$COLD_MOUNT" "$COLD_SOURCE" '') || {
+      echo "$reason. Do: mount $COLD_MOUNT"
+      return
+    } ;;
   esac
-  read -r used total percent _ < <(usage_of "$2") || { echo "$2 does not answer. Do: $here/storage-health.sh"; return; }
+  read -r used total percent _ < <(usage_of "$2") || {
+    echo "$2 does not answer. Do: $here/storage-health.sh"
+    return
+  }
   if ((total - used < 2 * $3)) || above "$percent" "$USAGE_WARNING_PERCENT" || above "$(((used + $3) * 100 / total))" "$USAGE_WARNING_PERCENT"; then
     echo "$2 has too little room for $(human "$3"): $percent % of $(human "$total") used. Do: $0 --quick, or make room"
     return
@@ -163,7 +181,10 @@ make_scratch() {
   answer=$(mktemp)
   scratch=$(mktemp --directory -- "$1/.jts-performance-XXXXXXXXXX")
   cd -P -- "$scratch"
-  [[ -O . && $(stat --format=%a .) == 700 ]] || { log error "$scratch was replaced while it was made"; exit 1; }
+  [[ -O . && $(stat --format=%a .) == 700 ]] || {
+    log error "$scratch was replaced while it was made"
+    exit 1
+  }
 }
 
 # Bounded: on a NAS that hangs, the next run removes it.
@@ -189,7 +210,10 @@ keep() {
     . as $new | ($all[$size].tiers // []) as $old
     | [.tiers[] | select(.tests != null) | .tier] as $measured
     | $all + {($size): ($new + {tiers: ([$old[] | select(.tier as $tier | $measured | index($tier) | not)] + [.tiers[] | select(.tests != null)])})}' <<<"$1" |
-    write_whole "$file" || { log error "cannot write $file"; return 1; }
+    write_whole "$file" || {
+    log error "cannot write $file"
+    return 1
+  }
 }
 
 print_text() {

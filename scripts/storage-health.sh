@@ -52,7 +52,10 @@ main() {
   local settings=/etc/jts-storage/tiers.env settings_are=default form='' save=''
   while (($#)); do
     case $1 in
-      --help) print_help; exit ;;
+      --help)
+        print_help
+        exit
+        ;;
       --json | --prometheus)
         [[ -z $form || $form == "$1" ]] || refuse "one form at a time, not $form and $1"
         form=$1
@@ -177,10 +180,16 @@ print_metrics() {
 # save DOCUMENT
 save() {
   make_state_folder || return 1
-  write_whole "$STATE_FOLDER/health.json" <<<"$1" || { log error "cannot write $STATE_FOLDER/health.json; this needs root"; return 1; }
+  write_whole "$STATE_FOLDER/health.json" <<<"$1" || {
+    log error "cannot write $STATE_FOLDER/health.json; this needs root"
+    return 1
+  }
   # Whoever has no node exporter has no such folder.
   [[ -d $METRICS_FOLDER ]] || return 0
-  print_metrics <<<"$1" | write_whole "$METRICS_FOLDER/jts-storage.prom" || { log error "cannot write $METRICS_FOLDER/jts-storage.prom"; return 1; }
+  print_metrics <<<"$1" | write_whole "$METRICS_FOLDER/jts-storage.prom" || {
+    log error "cannot write $METRICS_FOLDER/jts-storage.prom"
+    return 1
+  }
 }
 
 look_at_tiers() {
@@ -264,7 +273,10 @@ look_at_btrfs() {
     return
   fi
   for counters in "$folder"devinfo/*/error_stats; do
-    [[ -r $counters ]] || { errors+=" unreadable"; continue; }
+    [[ -r $counters ]] || {
+      errors+=" unreadable"
+      continue
+    }
     while read -r name count; do
       ((count == 0)) || errors+=" $name=$count" sum=$((sum + count))
     done <"$counters"
@@ -435,8 +447,14 @@ look_at_backups() {
 # What the disks do just now; no amount of it is a fault.
 look_at_activity() {
   local answer disk reads writes read_bytes written_bytes busy
-  command -v iostat >/dev/null || { report ok disks "not looked at: there is no iostat (package sysstat)"; return; }
-  answer=$(bounded 10 iostat -y -d -x -k -o JSON 1 1) || { report warning disks "iostat does not answer within 10 s" "iostat -x 1 2"; return; }
+  command -v iostat >/dev/null || {
+    report ok disks "not looked at: there is no iostat (package sysstat)"
+    return
+  }
+  answer=$(bounded 10 iostat -y -d -x -k -o JSON 1 1) || {
+    report warning disks "iostat does not answer within 10 s" "iostat -x 1 2"
+    return
+  }
   while IFS=$'\t' read -r disk reads writes read_bytes written_bytes busy; do
     figure disk_reads_per_second "$reads" disk "$disk"
     figure disk_writes_per_second "$writes" disk "$disk"
@@ -455,7 +473,10 @@ look_at_disks() {
     report ok smart "not looked at: there is no smartctl (package smartmontools)"
     return
   fi
-  disks=$(bounded 10 lsblk --nodeps --noheadings --raw --paths --output NAME,TYPE) || { report warning smart "the disks cannot be listed" "lsblk"; return; }
+  disks=$(bounded 10 lsblk --nodeps --noheadings --raw --paths --output NAME,TYPE) || {
+    report warning smart "the disks cannot be listed" "lsblk"
+    return
+  }
   while read -r disk type; do
     [[ $type == disk && $disk != /dev/zram* ]] || continue
     # Its exit status is a set of bits that is rarely 0; what it says counts. A sleeping disk is not woken.

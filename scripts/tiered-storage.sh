@@ -55,7 +55,10 @@ main() {
   dry_run='' json=''
   while (($#)); do
     case $1 in
-      --help) print_help; exit ;;
+      --help)
+        print_help
+        exit
+        ;;
       --dry-run) dry_run=yes ;;
       --json) json=yes ;;
       --settings | --lock)
@@ -124,7 +127,10 @@ report() {
 # strings TEXT...: a JSON list of them.
 strings() {
   # Ended by a line end, since jq 1.6 loses a NUL that nothing follows.
-  { (($# == 0)) || printf '%s\0' "$@"; echo; } | jq --raw-input --slurp 'split("\u0000")[:-1]'
+  {
+    (($# == 0)) || printf '%s\0' "$@"
+    echo
+  } | jq --raw-input --slurp 'split("\u0000")[:-1]'
 }
 
 print_table() {
@@ -175,8 +181,14 @@ migrate() {
     log info "no warm tier: nothing to migrate to or from"
     return
   fi
-  reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || { fail "nothing migrated: $reason. Do: mount $WARM_MOUNT"; return; }
-  lines=$(print_rules) || { fail "nothing migrated: the rules cannot be read. Do: look at RULES in the settings"; return; }
+  reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL") || {
+    fail "nothing migrated: $reason. Do: mount $WARM_MOUNT"
+    return
+  }
+  lines=$(print_rules) || {
+    fail "nothing migrated: the rules cannot be read. Do: look at RULES in the settings"
+    return
+  }
   mapfile -t rules <<<"$lines"
   for rule in "${rules[@]}"; do
     eval "$rule"
@@ -244,7 +256,10 @@ is_warm_above() {
 cutoff_for_low_mark() {
   local used total name to where folder rule
   local -a arguments sources=()
-  read -r used total _ < <(usage_of "$WARM_MOUNT") || { echo 0; return; }
+  read -r used total _ < <(usage_of "$WARM_MOUNT") || {
+    echo 0
+    return
+  }
   for rule in "${rules[@]}"; do
     eval "$rule"
     [[ $to == warm || $where == elsewhere ]] || sources+=("$folder")
@@ -291,7 +306,10 @@ cleanup() {
 # folders that have been empty for as long. The folder itself and those right in it stay: they are declared.
 delete_aged() {
   local folder=$1 cutoff size path
-  [[ -d $folder && ! -L $folder ]] || { fail "there is no folder $folder. Do: pulumi up --refresh"; return; }
+  [[ -d $folder && ! -L $folder ]] || {
+    fail "there is no folder $folder. Do: pulumi up --refresh"
+    return
+  }
   cutoff=$(($(date +%s) - $2 * 86400))
   local -a delete=(-delete)
   [[ -z $dry_run ]] || delete=()

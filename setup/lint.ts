@@ -1,7 +1,8 @@
 /**
- * `npm run lint`: prettier, eslint, shellcheck on every shell file, actionlint on the workflows. All of them run, whatever
- * fails.
+ * `npm run lint`: prettier, eslint, shfmt and shellcheck on every shell file, actionlint on the workflows. All of them run,
+ * whatever fails. `npm run format`: the formatters of these write what they ask for.
  */
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
@@ -9,12 +10,16 @@ import { execa } from "execa";
 import { main } from "./progress.ts";
 import { MADE, ROOT } from "./project.ts";
 
-const ACTIONLINT_VERSION = "1.7.12";
-/** What actionlint's go.mod asks for. */
-const NEEDED_GO = [1, 25] as const;
+/** What setup/linters/go.mod asks for. */
+const NEEDED_GO = [1, 26] as const;
+const LINTERS = join(ROOT, "setup", "linters");
 const WORKFLOWS = join(".github", "workflows");
 const PROGRAMS = join("providers", "programs");
+/** `--fix`: formatters write instead of telling. */
+const FIXES = process.argv.includes("--fix");
 const NOT_OURS = ["node_modules", ".jts", ".git"];
+
+type Check = readonly [string, Promise<Outcome>];
 
 interface Outcome {
   /** What is wrong, as the tool says it; empty where all is well. */
@@ -24,8 +29,14 @@ interface Outcome {
 }
 
 await main(async () => {
-  const checks: readonly (readonly [string, Promise<Outcome>])[] = [
+  const formatters: readonly Check[] = [
     ["prettier", prettier()],
+    ["shfmt", shfmt()],
+  ];
+  // They would read what the formatters write.
+  if (FIXES) await Promise.allSettled(formatters.map(([, check]) => check));
+  const checks: readonly Check[] = [
+    ...formatters,
     ["eslint", eslint()],
     ["shellcheck", shellcheck()],
     ["actionlint", actionlint()],
@@ -44,7 +55,7 @@ await main(async () => {
 });
 
 async function prettier(): Promise<Outcome> {
-  return { problems: await problemsOf("prettier", "--check", "--log-level=warn", ".") };
+  return { problems: await problemsOf("prettier", FIXES ? "--write" : "--check", "--log-level=warn", ".", "!.jts/**") };
 }
 
 async function eslint(): Promise<Outcome> {
@@ -148,15 +159,18 @@ async function checkLedgerPrograms(files: readonly string[]): Promise<readonly F
   }
 }
 
+/** As .editorconfig says. */
+async function shfmt(): Promise<Outcome> {
+  const { program, ...instead } = await goProgram("mvdan.cc/sh/v3/cmd/shfmt");
+  return program === undefined
+    ? instead
+    : { problems: await problemsOf(program, FIXES ? "--write" : "--diff", ...(await findShellFiles())) };
+}
+
 async function actionlint(): Promise<Outcome> {
   if (!existsSync(join(ROOT, WORKFLOWS))) return { problems: "" };
-  const program = join(MADE, "bin", `actionlint-${ACTIONLINT_VERSION}`);
-  if (!existsSync(program)) {
-    const missing = await missingGo();
-    if (missing !== undefined) return { problems: "", skipped: missing };
-    const problems = await buildActionlint(program);
-    if (problems !== "") return { problems };
-  }
+  const { program, ...instead } = await goProgram("github.com/rhysd/actionlint/cmd/actionlint");
+  if (program === undefined) return instead;
   // Named, since it finds them by itself in a clone alone.
   const workflows = (await readdir(join(ROOT, WORKFLOWS)))
     .filter((name) => /\.ya?ml$/.test(name))
@@ -164,37 +178,31 @@ async function actionlint(): Promise<Outcome> {
   return { problems: await problemsOf(program, "-no-color", ...workflows) };
 }
 
+/** A linter that is a Go program, built from the Go module proxy as setup/linters/go.sum pins it, or why there is none. */
+async function goProgram(target: string): Promise<Outcome & { readonly program?: string }> {
+  const pins = createHash("sha256")
+    .update(await readFile(join(LINTERS, "go.sum")))
+    .digest("hex")
+    .slice(0, 12);
+  const program = join(MADE, "bin", `${basename(target)}-${pins}`);
+  if (existsSync(program)) return { problems: "", program };
+  const missing = await missingGo();
+  if (missing !== undefined) return { problems: "", skipped: missing };
+  await mkdir(join(MADE, "bin"), { recursive: true });
+  const built = `${program}.${process.pid}`;
+  const { exitCode, all } = await execa(
+    "go",
+    ["build", "-mod=readonly", "-buildvcs=false", "-ldflags", "-s -w", "-o", built, target],
+    { cwd: LINTERS, stdin: "ignore", reject: false, all: true },
+  );
+  if (exitCode !== 0) return { problems: `it can't be built: ${all.trim().split("\n").slice(-3).join(" ")}` };
+  await rename(built, program);
+  return { problems: "", program };
+}
+
 async function missingGo(): Promise<string | undefined> {
   const { stdout = "" } = await execa("go", ["env", "GOVERSION"], { reject: false, cwd: ROOT });
   const [major = 0, minor = 0] = (/^go(\d+)\.(\d+)/.exec(stdout)?.slice(1) ?? []).map(Number);
   if (major > NEEDED_GO[0] || (major === NEEDED_GO[0] && minor >= NEEDED_GO[1])) return undefined;
   return `it is built with Go ${NEEDED_GO.join(".")} or newer (found: ${stdout === "" ? "none" : stdout}).`;
-}
-
-/** From the Go module proxy, as setup/actionlint/go.sum pins it. */
-async function buildActionlint(program: string): Promise<string> {
-  await mkdir(join(MADE, "bin"), { recursive: true });
-  const built = `${program}.${process.pid}`;
-  const { exitCode, all } = await execa(
-    "go",
-    [
-      "build",
-      "-mod=readonly",
-      "-buildvcs=false",
-      "-ldflags",
-      "-s -w",
-      "-o",
-      built,
-      "github.com/rhysd/actionlint/cmd/actionlint",
-    ],
-    {
-      cwd: join(ROOT, "setup", "actionlint"),
-      stdin: "ignore",
-      reject: false,
-      all: true,
-    },
-  );
-  if (exitCode !== 0) return `actionlint can't be built: ${all.trim().split("\n").slice(-3).join(" ")}`;
-  await rename(built, program);
-  return "";
 }

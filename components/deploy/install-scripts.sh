@@ -5,7 +5,10 @@ set -euo pipefail
 delivered=$1 target=$2 link=${3-}
 manifest=$(cat)
 # What is installed is root's: a link would have it written elsewhere.
-refuse_link() { [[ ! -L $1 ]] || { echo "$1 is a symbolic link; look whose it is, and take it away" >&2; exit 1; }; }
+refuse_link() { [[ ! -L $1 ]] || {
+  echo "$1 is a symbolic link; look whose it is, and take it away" >&2
+  exit 1
+}; }
 refuse_link "$target"
 if [[ -n $link && -e $link || -L $link ]] && [[ $(readlink -- "$link") != "$target/${link##*/}" ]]; then
   echo "$link exists already and isn't ours; move it away" >&2
@@ -13,7 +16,10 @@ if [[ -n $link && -e $link || -L $link ]] && [[ $(readlink -- "$link") != "$targ
 fi
 make_link() { [[ -z $link ]] || ln --symbolic --force --no-target-directory -- "$target/${link##*/}" "$link"; }
 # The state has the delivery, which a loss of power can take before it is on the disk.
-ask_for_delivery() { echo "$1: run pulumi up --replace on the CopyToRemote resource" >&2; exit 1; }
+ask_for_delivery() {
+  echo "$1: run pulumi up --replace on the CopyToRemote resource" >&2
+  exit 1
+}
 paths() { sed 's/^[0-9a-f]\{64\}  //'; }
 if [[ ! -d $delivered ]]; then
   # Nothing was delivered because nothing changed.

@@ -4,8 +4,14 @@
 # or holds no file.
 # Exit: 0 blank, 10 signs were found, anything else: could not look, which is never "blank".
 set -euo pipefail
-device=$(readlink --canonicalize-existing -- "$1") || { echo "there is no $1" >&2; exit 2; }
-[[ -b $device ]] || { echo "$1 is not a block device" >&2; exit 2; }
+device=$(readlink --canonicalize-existing -- "$1") || {
+  echo "there is no $1" >&2
+  exit 2
+}
+[[ -b $device ]] || {
+  echo "$1 is not a block device" >&2
+  exit 2
+}
 
 # By a mount that writes nothing, and that nobody else sees.
 is_cut_short() {
@@ -43,7 +49,10 @@ fi
 
 devices=$(lsblk --noheadings --raw --paths --output NAME,TYPE -- "$device")
 # The first is the device itself.
-{ read -r _; while read -r name type; do signs+=("$type $name on it"); done; } <<<"$devices"
+{
+  read -r _
+  while read -r name type; do signs+=("$type $name on it"); done
+} <<<"$devices"
 
 number=$(lsblk --noheadings --nodeps --raw --output MAJ:MIN -- "$device")
 while read -r _ _ of _ point _; do [[ $of != "$number" ]] || signs+=("mounted at $point"); done </proc/self/mountinfo

@@ -16,5 +16,8 @@ fi
 case $type in
   xfs) xfs_growfs -d "$mountpoint" ;;
   btrfs) btrfs filesystem resize max "$mountpoint" ;;
-  *) echo "$type can't be grown" >&2; exit 64 ;;
+  *)
+    echo "$type can't be grown" >&2
+    exit 64
+    ;;
 esac

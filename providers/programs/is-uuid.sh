@@ -6,7 +6,13 @@ case $1 in
   vg) found=$(vgs --noheadings --options vg_uuid -- "$2") ;;
   lv) found=$(lvs --noheadings --options lv_uuid -- "$2") ;;
   filesystem) found=$(blkid --probe --match-tag UUID --output value -- "$2") ;;
-  *) echo "unknown kind: $1" >&2; exit 64 ;;
+  *)
+    echo "unknown kind: $1" >&2
+    exit 64
+    ;;
 esac
 found=${found// /}
-[[ $found == "$3" ]] || { echo "$2 is now $found instead of $3" >&2; exit 10; }
+[[ $found == "$3" ]] || {
+  echo "$2 is now $found instead of $3" >&2
+  exit 10
+}

@@ -36,7 +36,10 @@ ledger_drop() {
 refuse_links() {
   local path=$1
   while [[ -n $path ]]; do
-    if [[ -L $path ]]; then echo "$path is a symbolic link; declare the path that it leads to, or take it away" >&2; exit 1; fi
+    if [[ -L $path ]]; then
+      echo "$path is a symbolic link; declare the path that it leads to, or take it away" >&2
+      exit 1
+    fi
     path=${path%/*}
   done
 }

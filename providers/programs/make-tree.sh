@@ -15,7 +15,10 @@ if ((${#missing[@]})); then
 fi
 # Inside a folder `.` can't be swapped for a link by whoever owns the folder above. Which folder it is, the kernel says:
 # cd looks at the path before it goes there, and a link can come in between. A new one has its mode already.
-enter() { if ! cd -P -- "$1" || ! cd -P /proc/self/cwd || [[ $PWD != "$1" ]]; then echo "$1 leads to $PWD" >&2; exit 1; fi; }
+enter() { if ! cd -P -- "$1" || ! cd -P /proc/self/cwd || [[ $PWD != "$1" ]]; then
+  echo "$1 leads to $PWD" >&2
+  exit 1
+fi; }
 for folder in "${existing[@]}"; do
   enter "$folder"
   chown -- "$owner:$group" .

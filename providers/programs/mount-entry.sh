@@ -7,7 +7,10 @@ text='' old=''
 read_all() { IFS= read -r -d '' "$1" || true; }
 read_all text
 read_all old <"$fstab"
-[[ $(printf %s "$old" | sha256sum) == "$expected  -" ]] || { echo "$fstab was changed by someone else just now; run again" >&2; exit 75; }
+[[ $(printf %s "$old" | sha256sum) == "$expected  -" ]] || {
+  echo "$fstab was changed by someone else just now; run again" >&2
+  exit 75
+}
 
 # Spaces and the like are in octal there, see proc(5).
 shown=${target//\\/\\134} shown=${shown// /\\040} shown=${shown//$'\t'/\\011}
@@ -47,7 +50,10 @@ put_fstab() {
   if (($# > 1)); then
     # Our line alone: what was wrong before us isn't ours to judge.
     printf '%s\n' "$2" >"$new"
-    said=$(findmnt --verify --tab-file "$new" 2>&1) || { echo "findmnt --verify: $said" >&2; exit 1; }
+    said=$(findmnt --verify --tab-file "$new" 2>&1) || {
+      echo "findmnt --verify: $said" >&2
+      exit 1
+    }
   fi
   cp --preserve=all -- "$fstab" "$new"
   printf %s "$1" >"$new"
@@ -74,25 +80,48 @@ if [[ $text != "$old" ]]; then
 fi
 case $action in
   none) ;;
-  mount) in_time mount -- "$target" || { restore; exit 1; } ;;
-  remount) in_time mount --options remount -- "$target" || { restore; exit 1; } ;;
+  mount) in_time mount -- "$target" || {
+    restore
+    exit 1
+  } ;;
+  remount) in_time mount --options remount -- "$target" || {
+    restore
+    exit 1
+  } ;;
   replace)
     # While it is mounted elsewhere too, a new mount would have the old options: what shows it goes and comes with it.
     also=()
-    number=$(while read -r _ _ of _ point _; do [[ $point != "$shown" ]] || last=$of; done </proc/self/mountinfo; echo "$last")
+    number=$(
+      while read -r _ _ of _ point _; do [[ $point != "$shown" ]] || last=$of; done </proc/self/mountinfo
+      echo "$last"
+    )
     while read -r _ _ of _ point _; do
       [[ $of != "$number" || $point == "$shown" ]] || also=("$(printf %b "$point")" ${also[@]+"${also[@]}"})
     done </proc/self/mountinfo
     for other in ${also[@]+"${also[@]}"}; do
-      findmnt --fstab --noheadings --target "$other" --output OPTIONS | grep --quiet x-jts-storage || { echo "$target is mounted at $other too, which isn't ours; umount it first" >&2; restore; exit 1; }
+      findmnt --fstab --noheadings --target "$other" --output OPTIONS | grep --quiet x-jts-storage || {
+        echo "$target is mounted at $other too, which isn't ours; umount it first" >&2
+        restore
+        exit 1
+      }
     done
     again=()
     mount_again() { for other in ${again[@]+"${again[@]}"}; do in_time mount -- "$other"; done; }
     for other in ${also[@]+"${also[@]}"} "$target"; do
-      in_time umount -- "$other" || { timeout 20 fuser --verbose --mount "$other" >&2 || true; restore; mount_again; exit 1; }
+      in_time umount -- "$other" || {
+        timeout 20 fuser --verbose --mount "$other" >&2 || true
+        restore
+        mount_again
+        exit 1
+      }
       [[ $other == "$target" ]] || again=("$other" ${again[@]+"${again[@]}"})
     done
-    in_time mount -- "$target" || { restore; in_time mount -- "$target"; mount_again; exit 1; }
+    in_time mount -- "$target" || {
+      restore
+      in_time mount -- "$target"
+      mount_again
+      exit 1
+    }
     mount_again
     ;;
 esac

@@ -6,5 +6,8 @@ case $1 in
   # xfs_info asks the kernel where the filesystem is mounted: the superblock on the disk lags behind a grow.
   xfs) xfs_info "$2" | sed -n 's/^data .* bsize=\([0-9]*\) *blocks=\([0-9]*\),.*/\1 \2/p' | awk '{ printf "%.0f\n", $1 * $2 }' ;;
   btrfs) btrfs inspect-internal dump-super -- "$2" | awk '$1 == "dev_item.total_bytes" { print $2 }' ;;
-  *) echo "no size is known for $1" >&2; exit 64 ;;
+  *)
+    echo "no size is known for $1" >&2
+    exit 64
+    ;;
 esac

@@ -5,7 +5,10 @@ fstab=/etc/fstab
 new=$(mktemp -- "$fstab.jts-XXXXXXXXXX")
 trap 'rm --force -- "$new"' EXIT
 cat >"$new"
-[[ $(sha256sum <"$fstab") == "$expected  -" ]] || { echo "$fstab was changed by someone else just now; run again" >&2; exit 75; }
+[[ $(sha256sum <"$fstab") == "$expected  -" ]] || {
+  echo "$fstab was changed by someone else just now; run again" >&2
+  exit 75
+}
 if findmnt --kernel --mountpoint "$target" >/dev/null; then
   status=0
   timeout --kill-after=10 90 umount -- "$target" || status=$?

@@ -51,7 +51,10 @@ read_settings() {
   BACKUP_VOLUMES='' BACKUPS_KEPT_DAYS=7 POSTGRES_DATABASES='' DEVELOPMENT_SOURCES='' DEVELOPMENT_KEPT_DAYS=30
   CLICKHOUSE_TO_COLD_AFTER_DAYS=30 ARCHIVES_KEPT_DAYS=90
   STATE_FOLDER=/var/lib/jts-storage METRICS_FOLDER=/var/lib/prometheus/node-exporter BACKUP_WARNING_HOURS=36
-  { exec {descriptor}<"$file"; } 2>/dev/null || { log error "cannot read the settings, $file"; return 1; }
+  { exec {descriptor}<"$file"; } 2>/dev/null || {
+    log error "cannot read the settings, $file"
+    return 1
+  }
   # The open file is judged and then run, so that none can be put in its place between.
   read -r owner mode < <(stat --dereference --format='%u %a' "/dev/fd/$descriptor")
   if [[ $owner != 0 && ! ($2 == given && $owner == "$EUID") ]] || ((8#$mode & 8#22)); then
@@ -59,34 +62,73 @@ read_settings() {
     return 1
   fi
   # shellcheck source=/dev/null
-  source "/dev/fd/$descriptor" || { log error "$file is no shell file of KEY='value' lines"; return 1; }
+  source "/dev/fd/$descriptor" || {
+    log error "$file is no shell file of KEY='value' lines"
+    return 1
+  }
   exec {descriptor}<&-
   for name in LOGS_TO_WARM_AFTER_DAYS BACKUPS_TO_COLD_AFTER_DAYS TEMP_AFTER_DAYS WARM_LOGS_AFTER_DAYS PROBE_SECONDS BACKUP_WARNING_HOURS ${BUDGET_SECONDS:+BUDGET_SECONDS}; do
-    [[ ${!name} =~ ^[0-9]+$ ]] || { log error "$file: $name='${!name}' is no whole number"; return 1; }
+    [[ ${!name} =~ ^[0-9]+$ ]] || {
+      log error "$file: $name='${!name}' is no whole number"
+      return 1
+    }
   done
   for name in STATE_FOLDER METRICS_FOLDER; do
-    [[ ${!name} == /* ]] || { log error "$file: $name='${!name}' is no absolute path"; return 1; }
+    [[ ${!name} == /* ]] || {
+      log error "$file: $name='${!name}' is no absolute path"
+      return 1
+    }
   done
   for name in USAGE_WARNING_PERCENT USAGE_CRITICAL_PERCENT WARM_HIGH_PERCENT WARM_LOW_PERCENT; do
-    [[ ${!name} =~ ^[0-9]+(\.[0-9]+)?$ ]] || { log error "$file: $name='${!name}' is no percentage"; return 1; }
+    [[ ${!name} =~ ^[0-9]+(\.[0-9]+)?$ ]] || {
+      log error "$file: $name='${!name}' is no percentage"
+      return 1
+    }
   done
   for name in BACKUPS_KEPT_DAYS DEVELOPMENT_KEPT_DAYS CLICKHOUSE_TO_COLD_AFTER_DAYS ARCHIVES_KEPT_DAYS; do
-    [[ ${!name} =~ ^[1-9][0-9]*$ ]] || { log error "$file: $name='${!name}' is no number of days, at least 1"; return 1; }
+    [[ ${!name} =~ ^[1-9][0-9]*$ ]] || {
+      log error "$file: $name='${!name}' is no number of days, at least 1"
+      return 1
+    }
   done
-  [[ $BACKUP_VOLUMES =~ ^([A-Za-z0-9_+.-]+=[0-9]+(:|$))*$ ]] || { log error "$file: BACKUP_VOLUMES='$BACKUP_VOLUMES' is no list of VOLUME=BYTES"; return 1; }
-  [[ -z $BACKUP_VOLUMES || -n $VOLUME_GROUP ]] || { log error "$file: BACKUP_VOLUMES needs VOLUME_GROUP, which they are in"; return 1; }
+  [[ $BACKUP_VOLUMES =~ ^([A-Za-z0-9_+.-]+=[0-9]+(:|$))*$ ]] || {
+    log error "$file: BACKUP_VOLUMES='$BACKUP_VOLUMES' is no list of VOLUME=BYTES"
+    return 1
+  }
+  [[ -z $BACKUP_VOLUMES || -n $VOLUME_GROUP ]] || {
+    log error "$file: BACKUP_VOLUMES needs VOLUME_GROUP, which they are in"
+    return 1
+  }
   local -a folders
   split "$DEVELOPMENT_SOURCES" folders
   for name in "${folders[@]}"; do
-    [[ $name == /*[^/] ]] || { log error "$file: DEVELOPMENT_SOURCES: '$name' is no absolute path of a folder"; return 1; }
+    [[ $name == /*[^/] ]] || {
+      log error "$file: DEVELOPMENT_SOURCES: '$name' is no absolute path of a folder"
+      return 1
+    }
   done
   for name in WARM_MOUNT COLD_MOUNT COLD_ROOT LOG_SOURCES_ROOT MOVES_JOURNAL; do
-    [[ -z ${!name} || ${!name} == /* ]] || { log error "$file: $name='${!name}' is no absolute path"; return 1; }
+    [[ -z ${!name} || ${!name} == /* ]] || {
+      log error "$file: $name='${!name}' is no absolute path"
+      return 1
+    }
   done
-  [[ -z $LOG_SOURCES || -n $LOG_SOURCES_ROOT ]] || { log error "$file: LOG_SOURCES needs LOG_SOURCES_ROOT, which keeps their logs apart"; return 1; }
-  [[ -z $COLD_MOUNT || $COLD_ROOT/ == "$COLD_MOUNT"/* ]] || { log error "$file: COLD_ROOT='$COLD_ROOT' is not on COLD_MOUNT='$COLD_MOUNT'"; return 1; }
-  ! above "$WARM_LOW_PERCENT" "$WARM_HIGH_PERCENT" || { log error "$file: WARM_LOW_PERCENT='$WARM_LOW_PERCENT' is above WARM_HIGH_PERCENT='$WARM_HIGH_PERCENT'"; return 1; }
-  rules_are_well_formed || { log error "$file: RULES is no JSON list of rules {name, source, pattern, olderThanDays, to, destination, compress, keep}"; return 1; }
+  [[ -z $LOG_SOURCES || -n $LOG_SOURCES_ROOT ]] || {
+    log error "$file: LOG_SOURCES needs LOG_SOURCES_ROOT, which keeps their logs apart"
+    return 1
+  }
+  [[ -z $COLD_MOUNT || $COLD_ROOT/ == "$COLD_MOUNT"/* ]] || {
+    log error "$file: COLD_ROOT='$COLD_ROOT' is not on COLD_MOUNT='$COLD_MOUNT'"
+    return 1
+  }
+  ! above "$WARM_LOW_PERCENT" "$WARM_HIGH_PERCENT" || {
+    log error "$file: WARM_LOW_PERCENT='$WARM_LOW_PERCENT' is above WARM_HIGH_PERCENT='$WARM_HIGH_PERCENT'"
+    return 1
+  }
+  rules_are_well_formed || {
+    log error "$file: RULES is no JSON list of rules {name, source, pattern, olderThanDays, to, destination, compress, keep}"
+    return 1
+  }
 }
 
 # The configuration refuses more, and with better words; this is about what a hand may have written.
@@ -111,8 +153,14 @@ split() {
 
 # take_lock FILE: holds the lock until this process and its children end; status 1 where another run has it.
 take_lock() {
-  { exec {LOCK_DESCRIPTOR}<>"$1"; } 2>/dev/null || { log error "cannot open the lock, $1; this needs root"; return 1; }
-  flock --nonblock "$LOCK_DESCRIPTOR" || { log error "another run holds $1"; return 75; }
+  { exec {LOCK_DESCRIPTOR}<>"$1"; } 2>/dev/null || {
+    log error "cannot open the lock, $1; this needs root"
+    return 1
+  }
+  flock --nonblock "$LOCK_DESCRIPTOR" || {
+    log error "another run holds $1"
+    return 75
+  }
 }
 
 # bounded SECONDS COMMAND...: its output and status; 124 where it took too long, or the script all its BUDGET_SECONDS
@@ -155,20 +203,44 @@ escape_mount() {
 # prove_mount POINT SOURCE LABEL: prints why POINT is not the mount of that source and label (empty: any), status 1.
 prove_mount() {
   local device type source root label
-  read -r _ device type source < <(mount_entry "$1") || { echo "nothing is mounted at $1"; return 1; }
-  read -r _ root _ < <(mount_entry /) || { echo "the mounts cannot be read"; return 1; }
-  [[ $device != "$root" ]] || { echo "$1 shows the root filesystem"; return 1; }
-  [[ -z $2 || $source == "$(escape_mount "$2")" ]] || { echo "$source is mounted at $1 instead of $2"; return 1; }
+  read -r _ device type source < <(mount_entry "$1") || {
+    echo "nothing is mounted at $1"
+    return 1
+  }
+  read -r _ root _ < <(mount_entry /) || {
+    echo "the mounts cannot be read"
+    return 1
+  }
+  [[ $device != "$root" ]] || {
+    echo "$1 shows the root filesystem"
+    return 1
+  }
+  [[ -z $2 || $source == "$(escape_mount "$2")" ]] || {
+    echo "$source is mounted at $1 instead of $2"
+    return 1
+  }
   [[ -n $3 ]] || return 0
-  label=$(bounded 10 blkid --probe --match-tag LABEL --output value -- "$source") || { echo "the label of $source, mounted at $1 as $type, cannot be read"; return 1; }
-  [[ $label == "$3" ]] || { echo "$source, mounted at $1, has the label '$label' instead of '$3'"; return 1; }
+  label=$(bounded 10 blkid --probe --match-tag LABEL --output value -- "$source") || {
+    echo "the label of $source, mounted at $1 as $type, cannot be read"
+    return 1
+  }
+  [[ $label == "$3" ]] || {
+    echo "$source, mounted at $1, has the label '$label' instead of '$3'"
+    return 1
+  }
 }
 
 # cold_answers: whether the cold tier is mounted and answers; prints why not.
 cold_answers() {
-  [[ -n $COLD_MOUNT ]] || { echo "this host has no cold tier"; return 1; }
+  [[ -n $COLD_MOUNT ]] || {
+    echo "this host has no cold tier"
+    return 1
+  }
   prove_mount "$COLD_MOUNT" "$COLD_SOURCE" '' || return
-  usage_of "$COLD_MOUNT" >/dev/null || { echo "$COLD_MOUNT does not answer"; return 1; }
+  usage_of "$COLD_MOUNT" >/dev/null || {
+    echo "$COLD_MOUNT does not answer"
+    return 1
+  }
 }
 
 # usage_of POINT: used and total bytes of its filesystem, its used space and used inodes in percent, rounded up as df does.
@@ -186,15 +258,27 @@ publish_archive() {
   local temporary=$1 target=$2 sum=$3 found
   shift 3
   # Out of the page cache, which would only give back what we gave it.
-  dd of="$temporary" oflag=nocache conv=notrunc,fdatasync count=0 status=none || { log error "$target cannot be flushed to its device"; return 1; }
+  dd of="$temporary" oflag=nocache conv=notrunc,fdatasync count=0 status=none || {
+    log error "$target cannot be flushed to its device"
+    return 1
+  }
   found=$(sha256sum <"$temporary") || return
-  [[ ${found%% *} == "$sum" ]] || { log error "$target reads back differently from what was written: check its device"; return 1; }
-  "$@" <"$temporary" >/dev/null || { log error "$target cannot be read as what it should be"; return 1; }
+  [[ ${found%% *} == "$sum" ]] || {
+    log error "$target reads back differently from what was written: check its device"
+    return 1
+  }
+  "$@" <"$temporary" >/dev/null || {
+    log error "$target cannot be read as what it should be"
+    return 1
+  }
   # The archive last: one that has its name is whole, and has its checksum.
   printf '%s  %s\n' "$sum" "${target##*/}" >"$temporary.sha256" || return
   sync -- "$temporary.sha256" || return
   ln --no-target-directory -- "$temporary.sha256" "$target.sha256" || return
-  ln --no-target-directory -- "$temporary" "$target" || { rm --force -- "$target.sha256"; return 1; }
+  ln --no-target-directory -- "$temporary" "$target" || {
+    rm --force -- "$target.sha256"
+    return 1
+  }
   rm --force -- "$temporary" "$temporary.sha256"
   sync -- "${target%/*}"
 }
