@@ -15,6 +15,8 @@ const NEEDED_GO = [1, 26] as const;
 const LINTERS = join(ROOT, "setup", "linters");
 const WORKFLOWS = join(".github", "workflows");
 const PROGRAMS = join("providers", "programs");
+/** What program.ts puts before others. */
+const PRELUDES = ["ledger.sh", "records.sh"];
 /** `--fix`: formatters write instead of telling. */
 const FIXES = process.argv.includes("--fix");
 const NOT_OURS = ["node_modules", ".jts", ".git"];
@@ -92,7 +94,7 @@ async function shellcheck(): Promise<Outcome> {
     const text = await readFile(join(ROOT, file), "utf8");
     if (/^#!|^# shellcheck shell=/.test(text)) withInterpreter.push(file);
     // program.ts gives those that don't set their own options ledger.sh's functions and options.
-    else if (file.startsWith(PROGRAMS) && basename(file) !== "ledger.sh" && !/^set -/m.test(text))
+    else if (file.startsWith(PROGRAMS) && !PRELUDES.includes(basename(file)) && !/^set -/m.test(text))
       ledgerPrograms.push(file);
     else withoutInterpreter.push(file);
   }
@@ -136,24 +138,30 @@ async function runShellcheck(files: readonly string[], ...options: readonly stri
   throw new Error(stderr || `shellcheck ended with exit code ${exitCode}`);
 }
 
-/** Checks programs with ledger.sh before them, as they run; what is found in ledger.sh itself is said of it alone. */
+/** Checks programs with what program.ts puts before them, as they run; what is found in that itself is said of it alone. */
 async function checkLedgerPrograms(files: readonly string[]): Promise<readonly Finding[]> {
-  const prelude = `set -euo pipefail\n${await readFile(join(ROOT, PROGRAMS, "ledger.sh"), "utf8")}`;
-  const preludeLines = prelude.split("\n").length - 1;
+  const textOf = (name: string) => readFile(join(ROOT, PROGRAMS, name), "utf8");
+  const ledger = `set -euo pipefail\n${await textOf("ledger.sh")}`;
+  const records = ledger + (await textOf("records.sh"));
+  const linesBefore = new Map<string, number>();
   await mkdir(MADE, { recursive: true });
   const folder = await mkdtemp(join(MADE, "lint-"));
   try {
-    for (const file of files)
-      await writeFile(join(folder, basename(file)), prelude + (await readFile(join(ROOT, file), "utf8")));
+    for (const file of files) {
+      const text = await readFile(join(ROOT, file), "utf8");
+      const prelude = text.includes("record_done") ? records : ledger;
+      linesBefore.set(basename(file), prelude.split("\n").length - 1);
+      await writeFile(join(folder, basename(file)), prelude + text);
+    }
     const findings = await runShellcheck(
       files.map((file) => relative(ROOT, join(folder, basename(file)))),
       "--shell=bash",
     );
-    return findings.flatMap((finding) =>
-      finding.line > preludeLines
-        ? [{ ...finding, file: join(PROGRAMS, basename(finding.file)), line: finding.line - preludeLines }]
-        : [],
-    );
+    return findings.flatMap((finding) => {
+      const name = basename(finding.file);
+      const line = finding.line - (linesBefore.get(name) ?? 0);
+      return line > 0 ? [{ ...finding, file: join(PROGRAMS, name), line }] : [];
+    });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -71,7 +71,7 @@ export function lifecycle<I extends CommonInputs, S>(
         return planned.steps;
       };
       await session.carryOut(
-        { observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
+        { kind: kind.name, observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
         deviceOf(kind, inputs),
       );
       const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs)).steps;
@@ -103,7 +103,7 @@ async function converge<I extends CommonInputs, S>(
       return planned.steps;
     };
     await session.carryOut(
-      { observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
+      { kind: kind.name, observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
       deviceOf(kind, inputs),
     );
     const after = await kind.observe(session.ask, inputs);

@@ -12,8 +12,8 @@ export interface Step {
   /** Proves on the host, in the same breath, what the step relies on; when it fails, its words are the refusal. */
   readonly guard?: Command;
   /**
-   * systemd must read its files again afterwards, but not at once: it takes seconds on a slow host, so that once is
-   * enough for all who wait for their turn.
+   * systemd must read its files again afterwards, but nothing waits for it: it takes seconds on a slow host, so that it
+   * is done once, when nothing more comes.
    */
   readonly owesReload?: boolean;
   /** What a fact will be after the step, for plans that are made before it has run, in the same call. */

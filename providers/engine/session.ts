@@ -2,17 +2,37 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { About, Ask, Fact } from "../facts/fact.ts";
 import { HOST_WIDE } from "../facts/hostWide.ts";
-import { cmd, isProgram, printCommand, succeeded, type Command, type Output } from "../host/command.ts";
+import {
+  cmd,
+  isProgram,
+  isSameProgram,
+  joinPrograms,
+  printCommand,
+  recordsDone,
+  saidBy,
+  succeeded,
+  type Command,
+  type Output,
+} from "../host/command.ts";
 import { deviceLock, HOST_LOCK, type Host } from "../host/host.ts";
 import { CommandFailed, DataLossRefused, UnexpectedOutput } from "../errors.ts";
 import type { Step } from "./plan.ts";
 
 interface Question {
   readonly key: string;
-  readonly about: readonly About[];
+  readonly fact: Fact<unknown, unknown>;
+  readonly args: unknown;
   readonly command: Command;
   settle(output: Output): void;
   fail(error: unknown): void;
+  /** A command that it shared with others failed: it is asked by itself. */
+  isAlone: boolean;
+}
+
+/** A command that answers questions, one or several. */
+interface Inquiry {
+  readonly command: Command;
+  readonly questions: readonly Question[];
 }
 
 interface Answer {
@@ -26,6 +46,8 @@ interface Answer {
 
 /** What a resource wants done on the host. */
 export interface Work<S> {
+  /** The resource's kind. */
+  readonly kind: string;
   observe(ask: Ask): Promise<S>;
   /** The steps from what was seen to what is wanted. @throws {DataLossRefused} */
   plan(seen: S): readonly Step[];
@@ -47,23 +69,41 @@ interface Turn<S> {
   readonly asked: ReadonlyMap<string, () => Question>;
 }
 
-/** A step or guard of the turn with this number failed; those before it are done, those after it are not. */
+/** A step, and whose it is. */
+interface Owner {
+  readonly turn: number;
+  readonly step: Step;
+}
+
+/** A command of a call: a step's, or of several steps that are one program's, each of which is a record to it. */
+interface Part {
+  readonly command: Command;
+  readonly isGuard: boolean;
+  readonly owners: readonly [Owner, ...Owner[]];
+}
+
+/** A step or guard of the turn with this number failed. */
 class StepFailure extends Error {
   readonly turn: number;
+  /** The turns before this one are done, those after it are not. */
+  readonly done: number;
   /** What the step was planned on was changed meanwhile: it did nothing, and another look may do. */
   readonly isOvertaken: boolean;
-  constructor(turn: number, cause: Error, { exitCode }: Output) {
+  constructor(turn: number, done: number, cause: Error, { exitCode }: Output) {
     super(cause.message, { cause });
     this.turn = turn;
+    this.done = done;
     this.isOvertaken = exitCode === OVERTAKEN;
   }
 }
 
-/** The engine sends what may go side by side one after another, some milliseconds apart. */
+/** The engine sends what may go side by side one after another, some milliseconds apart: a pause as long as this ends it. */
 const GATHER_MILLISECONDS = 40;
+/** An engine that never pauses. */
+const GATHER_AT_MOST_MILLISECONDS = 400;
 
-/** Time for the engine to send what waited for the last to end: less than systemd's reading takes on any host. */
-const SETTLE_MILLISECONDS = 200;
+/** A pause in which the engine would have sent what waited for the last to end. */
+const IDLE_MILLISECONDS = 1000;
 
 /** The shell's exit code for a command that isn't there. */
 const NOT_FOUND = 127;
@@ -95,10 +135,14 @@ export class Session {
   #serving = false;
   /** Works that came and have not ended. */
   #underWay = 0;
+  /** systemd must still read its files. */
   #owesReload = false;
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(host: Host) {
     this.host = host;
+    // The engine ends its providers as soon as it needs them no more.
+    host.beforeEnd?.(() => (this.#owesReload ? { steps: [RELOAD], questions: [], lock: HOST_LOCK } : undefined));
   }
 
   readonly ask: Ask = (fact, args) => {
@@ -120,6 +164,7 @@ export class Session {
    */
   async carryOut<S>(work: Work<S>, device: string | undefined): Promise<S> {
     this.#underWay++;
+    clearTimeout(this.#idle);
     try {
       if (device === undefined) {
         const { promise, resolve, reject } = Promise.withResolvers<S>();
@@ -131,13 +176,34 @@ export class Session {
       }
       const turn = await this.#prepare(work);
       if (turn.steps.length > 0) await this.#run([turn], device);
-      // The last to end pays what others owe.
-      if (this.#mayReload(1)) await this.#run([], undefined);
       return turn.seen;
     } catch (error) {
       throw error instanceof StepFailure ? error.cause : error;
     } finally {
       this.#underWay--;
+      this.#payWhenIdle();
+    }
+  }
+
+  /** systemd's reading takes seconds on a slow host: it is paid once for all, when nothing more comes. */
+  #payWhenIdle(): void {
+    if (!this.#owesReload || this.#underWay > 0) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => {
+      if (this.#owesReload && this.#underWay === 0) void this.#reload();
+    }, IDLE_MILLISECONDS).unref();
+  }
+
+  /** Nobody waits for it, so that what goes wrong is told by itself. */
+  async #reload(): Promise<void> {
+    this.#owesReload = false;
+    this.#forget(new Set(["units"]), undefined);
+    try {
+      const { steps } = await this.host.call({ steps: [RELOAD], questions: [], lock: HOST_LOCK });
+      this.#forget(new Set(["units"]), undefined);
+      if (!succeeded(RELOAD, steps[0]!)) throw this.#stepFailed("let systemd read its files", RELOAD, steps[0]!);
+    } catch (error) {
+      console.log((error as Error).message);
     }
   }
 
@@ -145,8 +211,8 @@ export class Session {
     if (this.#serving) return;
     this.#serving = true;
     try {
-      await sleep(GATHER_MILLISECONDS);
-      while (this.#waiting.length > 0) await this.#serveTogether(this.#waiting.splice(0));
+      await gather(() => this.#waiting.length);
+      while (this.#waiting.length > 0) await this.#serveTogether(byKind(this.#waiting.splice(0)));
     } finally {
       this.#serving = false;
     }
@@ -179,16 +245,15 @@ export class Session {
         settled.push(() => waiting.reject(error));
       }
     }
-    // Who is about to come may owe systemd's reading too, and takes it over.
-    if (this.#mayReload(batch.length)) await sleep(SETTLE_MILLISECONDS);
-    let failedAt = turns.length;
+    let done = turns.length;
     try {
-      if (turns.length > 0 || this.#mayReload(batch.length)) await this.#run(turns, undefined, batch.length);
+      if (turns.length > 0) await this.#run(turns, undefined);
     } catch (error) {
-      failedAt = error instanceof StepFailure ? error.turn : 0;
+      done = error instanceof StepFailure ? error.done : 0;
       const cause = error instanceof StepFailure ? error.cause : error;
       if (error instanceof StepFailure) {
-        const [failed, ...rest] = takers.slice(failedAt);
+        const failed = takers[error.turn];
+        const rest = takers.slice(done).filter((taker) => taker !== failed);
         const isAgain = failed !== undefined && error.isOvertaken && failed.overtaken < MAY_BE_OVERTAKEN;
         this.#waiting.unshift(...(isAgain ? [{ ...failed, overtaken: failed.overtaken + 1 }] : []), ...rest);
         if (!isAgain) settled.push(() => failed?.reject(cause));
@@ -197,7 +262,7 @@ export class Session {
         settled.push(() => takers.forEach((taker) => taker.reject(cause)));
       }
     }
-    turns.slice(0, failedAt).forEach((turn, index) => settled.push(() => takers[index]!.resolve(turn.seen)));
+    turns.slice(0, done).forEach((turn, index) => settled.push(() => takers[index]!.resolve(turn.seen)));
     for (const settle of settled) settle();
   }
 
@@ -212,55 +277,39 @@ export class Session {
   }
 
   /** @throws {StepFailure} for a turn's failure; anything else is the whole call's. */
-  async #run(turns: readonly Turn<unknown>[], device: string | undefined, works = 1): Promise<void> {
-    const commands = turns.flatMap(({ steps }, turn) =>
-      steps.flatMap((step) => [
-        ...(step.guard === undefined ? [] : [{ turn, step, command: step.guard }]),
-        { turn, step, command: step.command },
-      ]),
-    );
+  async #run(turns: readonly Turn<unknown>[], device: string | undefined): Promise<void> {
+    const parts = partsOf(turns);
     this.#owesReload ||= turns.some(({ steps }) => steps.some((step) => step.owesReload === true));
-    const reloads = device === undefined && this.#mayReload(works);
-    if (reloads) this.#owesReload = false;
-    const steps = [...commands.map(({ command }) => command), ...(reloads ? [RELOAD] : [])];
     const stale = new Set(turns.flatMap(({ changes }) => changes));
-    if (reloads) stale.add("units");
     this.#forget(stale, device);
     const again = new Map(turns.flatMap(({ asked }) => [...asked]));
     const questions = [...again].flatMap(([key, open]) => (this.#answers.has(key) ? [] : [open()]));
+    const inquiries = inquiriesFor(questions);
     try {
       const answers = await this.host.call({
-        steps,
-        questions: questions.map(({ command }) => command),
+        steps: parts.map(({ command }) => command),
+        questions: inquiries.map(({ command }) => command),
         lock: device === undefined ? HOST_LOCK : deviceLock(device),
       });
       // Others may have asked while the steps ran: their answers are of neither before nor after.
       this.#forget(stale, device, new Set(questions));
-      questions.forEach((question, index) => question.settle(answers.questions[index]!));
+      this.#settle(inquiries, answers.questions);
       const last = answers.steps.length - 1;
       const output = answers.steps[last];
-      if (output === undefined || succeeded(steps[last]!, output)) return;
-      const failed = commands[last];
-      if (failed === undefined) throw this.#stepFailed("let systemd read its files", RELOAD, output);
-      const { turn, step, command } = failed;
-      throw new StepFailure(
-        turn,
-        command === step.guard
-          ? this.#guardFailed(step.summary, output)
-          : this.#stepFailed(step.summary, command, output),
-        output,
-      );
+      const part = parts[last];
+      if (output === undefined || part === undefined || succeeded(part.command, output)) return;
+      const { command, isGuard, owners } = part;
+      const { turn, step } = owners[recordsDone(output)] ?? owners[0];
+      const failure = isGuard
+        ? this.#guardFailed(step.summary, output)
+        : this.#stepFailed(step.summary, command, output);
+      // Of a guard that several share, none of theirs has run.
+      throw new StepFailure(turn, isGuard ? owners[0].turn : turn, failure, output);
     } catch (error) {
-      this.#owesReload ||= reloads;
       for (const question of questions) question.fail(error);
       this.#forget(stale, device);
       throw error;
     }
-  }
-
-  /** systemd's reading takes seconds on a slow host: it waits for those who may owe one too, while there are others than these `works`. */
-  #mayReload(works: number): boolean {
-    return this.#owesReload && this.#underWay <= works;
   }
 
   #guardFailed(summary: string, output: Output): DataLossRefused {
@@ -287,8 +336,10 @@ export class Session {
     const command = fact.command(args);
     const question: Question = {
       key,
-      about: fact.about,
+      fact: fact,
+      args,
       command,
+      isAlone: false,
       settle: (output) => {
         try {
           if (!succeeded(command, output))
@@ -326,7 +377,7 @@ export class Session {
     if (this.#flushing) return;
     this.#flushing = true;
     try {
-      await sleep(GATHER_MILLISECONDS);
+      await gather(() => this.#pending.length);
       while (this.#pending.length > 0) {
         if (!this.#hasAsked) {
           this.#hasAsked = true;
@@ -337,15 +388,34 @@ export class Session {
         }
         const questions = this.#pending;
         this.#pending = [];
+        const inquiries = inquiriesFor(questions);
         try {
-          const answers = await this.host.call({ steps: [], questions: questions.map(({ command }) => command) });
-          questions.forEach((question, index) => question.settle(answers.questions[index]!));
+          const answers = await this.host.call({ steps: [], questions: inquiries.map(({ command }) => command) });
+          this.#settle(inquiries, answers.questions);
         } catch (error) {
           for (const question of questions) question.fail(error);
         }
       }
     } finally {
       this.#flushing = false;
+    }
+  }
+
+  /** Who shared a command that failed is asked by itself. */
+  #settle(inquiries: readonly Inquiry[], outputs: readonly Output[]): void {
+    for (const [index, { command, questions }] of inquiries.entries()) {
+      const output = outputs[index]!;
+      const [first] = questions;
+      if (questions.length === 1) first!.settle(output);
+      else if (succeeded(command, output)) {
+        for (const [at, question] of questions.entries()) {
+          question.settle(question.fact.together!.part(output, question.args, at));
+        }
+      } else {
+        for (const question of questions) question.isAlone = true;
+        this.#pending.push(...questions);
+        void this.#flush();
+      }
     }
   }
 
@@ -360,8 +430,59 @@ export class Session {
   }
 }
 
-function saidBy({ stdout, stderr }: Output): string {
-  return stderr.trim() || stdout.trim() || "nothing was said";
+/** Waits until no more come, by how many there are. */
+async function gather(count: () => number): Promise<void> {
+  const end = Date.now() + GATHER_AT_MOST_MILLISECONDS;
+  for (let before = -1; before !== count() && Date.now() < end;) {
+    before = count();
+    await sleep(GATHER_MILLISECONDS);
+  }
+}
+
+/** Works of one kind after one another, in the order in which the kinds came, so that they are carried out together. */
+function byKind(batch: readonly Waiting[]): readonly Waiting[] {
+  return [...Map.groupBy(batch, ({ work }) => work.kind).values()].flat();
+}
+
+/** The commands of all turns; steps of one program that follow one another are one command, and so are their guards. */
+function partsOf(turns: readonly Turn<unknown>[]): readonly Part[] {
+  const groups: [Owner, ...Owner[]][] = [];
+  for (const [turn, { steps }] of turns.entries()) {
+    for (const step of steps) {
+      const last = groups.at(-1);
+      if (last !== undefined && canJoin(last[0].step, step)) last.push({ turn, step });
+      else groups.push([{ turn, step }]);
+    }
+  }
+  return groups.flatMap((owners) => {
+    const join = (commands: readonly Command[]) => joinPrograms(commands as [Command, ...Command[]]);
+    const guards = owners.flatMap(({ step }) => step.guard ?? []);
+    const command = join(owners.map(({ step }) => step.command));
+    return [
+      ...(guards.length > 0 ? [{ command: join(guards), isGuard: true, owners }] : []),
+      { command, isGuard: false, owners },
+    ];
+  });
+}
+
+function canJoin(one: Step, other: Step): boolean {
+  if (!isSameProgram(one.command, other.command)) return false;
+  if (one.guard === undefined || other.guard === undefined) return one.guard === other.guard;
+  return isSameProgram(one.guard, other.guard);
+}
+
+/** The questions' commands: one for all that can be asked together. */
+function inquiriesFor(questions: readonly Question[]): readonly Inquiry[] {
+  const groups = Map.groupBy(questions, (question) =>
+    question.fact.together === undefined || question.isAlone ? question : question.fact,
+  );
+  return [...groups.values()].map((group) => {
+    const [{ fact, command }] = group as [Question];
+    return {
+      questions: group,
+      command: group.length === 1 ? command : fact.together!.command(group.map(({ args }) => args)),
+    };
+  });
 }
 
 /** What to try after a command that failed, by what it said. */

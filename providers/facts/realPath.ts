@@ -1,10 +1,44 @@
+import { posix } from "node:path";
 import { cmd } from "../host/command.ts";
-import type { Fact } from "./fact.ts";
+import type { Ask, Fact } from "./fact.ts";
+import { blockDevices } from "./lsblk.ts";
 
-/** Where a path of a device leads, links followed (readlink(1)); undefined: it leads nowhere. */
-export const realPath: Fact<string, string | undefined> = {
+/** Every symbolic link below /dev, by its path: what it says. udev makes them by serial number, label, volume, … */
+export const deviceLinks: Fact<undefined, ReadonlyMap<string, string>> = {
+  name: "the links to devices",
+  about: ["block", "contents", "lvm"],
+  // Not those in /dev/shm, which is a mount of its own.
+  command: () => cmd`find /dev -xdev -type l -printf ${"%p\\t%l\\n"}`,
+  parse: ({ stdout }) =>
+    new Map(
+      stdout.split("\n").flatMap((line) => {
+        const [path = "", target] = line.split("\t");
+        return target === undefined ? [] : [[path, target] as const];
+      }),
+    ),
+};
+
+/** What readlink(1) says of a path. */
+const canonicalPath: Fact<string, string | undefined> = {
   name: "the path",
   about: ["block"],
   command: (path) => ({ ...cmd`readlink --canonicalize-existing -- ${path}`, okExitCodes: [0, 1] }),
   parse: ({ stdout, exitCode }) => (exitCode === 0 ? stdout.replace(/\n$/, "") : undefined),
 };
+
+/** As ELOOP of path_resolution(7). */
+const MAX_LINKS = 40;
+
+/** Where a path of a device leads, links followed; undefined: it leads nowhere. */
+export async function realPath(ask: Ask, path: string): Promise<string | undefined> {
+  const [links, devices] = await Promise.all([ask(deviceLinks, undefined), ask(blockDevices, undefined)]);
+  let at = path;
+  for (let count = 0; count < MAX_LINKS; count++) {
+    if (devices.has(at)) return at;
+    const target = links.get(at);
+    if (target === undefined) break;
+    at = posix.resolve(posix.dirname(at), target);
+  }
+  // No device's name, or one by a way that isn't below /dev.
+  return ask(canonicalPath, path);
+}

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cmd } from "../host/command.ts";
+import { program } from "../programs/program.ts";
 import type { Fact } from "./fact.ts";
 
 /** What libblkid finds on a device, see wipefs(8). */
@@ -18,7 +18,7 @@ const printed = z.object({
 export const signatures: Fact<string, readonly Signature[]> = {
   name: "the signatures",
   about: ["block", "contents"],
-  command: (device) => cmd`wipefs --no-act --json --output TYPE,LABEL,UUID -- ${device}`,
+  command: (device) => program("print-signatures", device),
   // Where there is nothing to print, util-linux prints no JSON at all.
   parse: ({ stdout }) =>
     stdout.trim() === ""

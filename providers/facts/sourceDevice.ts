@@ -1,21 +1,24 @@
 import { program } from "../programs/program.ts";
-import type { Fact } from "./fact.ts";
+import type { Ask, Fact } from "./fact.ts";
+import { blockDevices, type BlockDevice } from "./lsblk.ts";
+import { deviceLinks, realPath } from "./realPath.ts";
 
-export interface SourceDevice {
-  /** The kernel's path. */
-  readonly path: string;
-  /** MAJOR:MINOR, as mountinfo has it for what lies on the device, but for btrfs. */
-  readonly number: string;
-}
-
-/** The device that an fstab source names by path, LABEL=, UUID=, …; undefined: there is none now. */
-export const sourceDevice: Fact<string, SourceDevice | undefined> = {
+/** What findfs(8) says of an fstab source. */
+const foundSource: Fact<string, string | undefined> = {
   name: "the device of the source",
   about: ["block", "contents", "lvm"],
   command: (source) => ({ ...program("print-source-device", source), okExitCodes: [0, 1] }),
-  parse({ stdout, exitCode }) {
-    if (exitCode !== 0) return undefined;
-    const [number = "", path = ""] = stdout.trimEnd().split("\t");
-    return { path, number };
-  },
+  parse: ({ stdout, exitCode }) => (exitCode === 0 ? stdout.trimEnd() : undefined),
 };
+
+/** The links that udev makes for these, where it has nothing to escape. */
+const LINKED = /^(LABEL|UUID|PARTLABEL|PARTUUID)=([\w#+.:=@-]+)$/;
+
+/** The device that an fstab source names by path, LABEL=, UUID=, …; undefined: there is none now. */
+export async function sourceDevice(ask: Ask, source: string): Promise<BlockDevice | undefined> {
+  const [links, devices] = await Promise.all([ask(deviceLinks, undefined), ask(blockDevices, undefined)]);
+  const [, tag = "", value] = LINKED.exec(source) ?? [];
+  const link = source.startsWith("/") ? source : `/dev/disk/by-${tag.toLowerCase()}/${value}`;
+  const real = source.startsWith("/") || links.has(link) ? await realPath(ask, link) : await ask(foundSource, source);
+  return real === undefined ? undefined : devices.get(real);
+}

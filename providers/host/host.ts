@@ -24,6 +24,8 @@ export interface Host {
   readonly name: string;
   /** @throws {HostUnreachable} when it is not known what became of the program. */
   call(program: Program): Promise<Answers>;
+  /** What is to be sent, if anything, before this process ends; nobody waits for what comes of it. */
+  beforeEnd?(last: () => Program | undefined): void;
 }
 
 /** One writer at a time on a host, across stacks and machines. Not in /run/lock, where anybody may plant a file. */

@@ -12,6 +12,8 @@ import { LOCK_AWAITED, LOCK_HELD, parseAnswers, printProgram } from "./wire.ts";
 /** sshd allows 10 sessions a connection (MaxSessions in sshd_config(5)); the rest is left to a person who looks in. */
 const SESSIONS = 8;
 const LOCK_TIMEOUT_SECONDS = 600;
+/** The engine kills a provider that has not ended 5 s after its signal. */
+const LAST_CALL_MILLISECONDS = 3000;
 /** Messages of ServerAliveInterval that may stay without an answer. */
 const ALIVE_COUNT = 5;
 
@@ -23,6 +25,7 @@ export class SshHost implements Host {
   #dialled: Promise<void> | undefined;
   #freeSessions = SESSIONS;
   readonly #waiting: (() => void)[] = [];
+  #last: () => Program | undefined = () => undefined;
 
   constructor(name: string, connection: Connection) {
     this.name = name;
@@ -76,6 +79,10 @@ export class SshHost implements Host {
         milliseconds: Date.now() - began,
       });
     }
+  }
+
+  beforeEnd(last: () => Program | undefined): void {
+    this.#last = last;
   }
 
   /** For those who look for lost time: each dial and remote call as a line of JSON, where JTS_STORAGE_TRACE names a file. */
@@ -167,11 +174,19 @@ export class SshHost implements Host {
   }
 
   #hangUp(): void {
-    if (this.#dialled !== undefined)
-      spawnSync("ssh", ["-o", `ControlPath=${join(this.#folder, "master")}`, "-O", "exit", this.#target()], {
-        stdio: "ignore",
-        timeout: 2000,
-      });
+    if (this.#dialled !== undefined) {
+      const last = this.#last();
+      if (last !== undefined) {
+        // It goes on there when the time is over here.
+        spawnSync("ssh", [...this.#options(), this.#target(), ...this.#sudo(), "bash", "-s"], {
+          input: printProgram(last, LOCK_TIMEOUT_SECONDS),
+          stdio: ["pipe", "ignore", "ignore"],
+          timeout: LAST_CALL_MILLISECONDS,
+        });
+      }
+      const master = `ControlPath=${join(this.#folder, "master")}`;
+      spawnSync("ssh", ["-o", master, "-O", "exit", this.#target()], { stdio: "ignore", timeout: 2000 });
+    }
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

@@ -1,4 +1,4 @@
-import { quote, succeeded, type Command, type Output } from "./command.ts";
+import { isProgram, quote, succeeded, type Command, type Output } from "./command.ts";
 import type { Answers, Program } from "./host.ts";
 
 /**
@@ -10,6 +10,8 @@ import type { Answers, Program } from "./host.ts";
  * so that a step never dies of a closed pipe when the connection is cut.
  */
 export function printProgram(program: Program, lockTimeoutSeconds: number): string {
+  // Each text travels once, and is a function: a subshell costs less than another bash.
+  const programs = [...new Set([...program.steps, ...program.questions].filter(isProgram).map(({ argv }) => argv[2]!))];
   const lines = [
     // LVM would complain of the lock's descriptor before it says what is wrong.
     "export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -21,6 +23,7 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
     '"${@:2}" >"$frames/$1.out" 2>"$frames/$1.err"',
     'echo "$?" >"$frames/$1.code"',
     "}",
+    ...programs.map((text, index) => `program_${index}() (\n${text}\n)`),
   ];
   if (program.steps.length > 0) {
     lines.push("trap '' HUP PIPE");
@@ -32,7 +35,7 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
       );
     }
     program.steps.forEach((step, index) => {
-      lines.push(printCall(step, index));
+      lines.push(printCall(step, index, programs));
       lines.push(
         `case $(<"$frames/${index}.code") in ${(step.okExitCodes ?? [0]).join("|")}) ;; *) answer; return;; esac`,
       );
@@ -43,7 +46,9 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
   lines.push("answer() {");
   // They only look, so a few go side by side.
   program.questions.forEach((question, index) =>
-    lines.push(`${printCall(question, program.steps.length + index)} &${(index + 1) % AT_ONCE === 0 ? " wait" : ""}`),
+    lines.push(
+      `${printCall(question, program.steps.length + index, programs)} &${(index + 1) % AT_ONCE === 0 ? " wait" : ""}`,
+    ),
   );
   lines.push(
     "wait",
@@ -72,9 +77,14 @@ export const LOCK_AWAITED = "waiting for another writer";
 /** The exit code of a program that didn't get its lock in time. */
 export const LOCK_HELD = 75; // EX_TEMPFAIL of sysexits.h
 
-function printCall(command: Command, index: number): string {
-  const call = `ask ${index} ${command.argv.map(quote).join(" ")}`;
-  return command.stdin === undefined ? `${call} </dev/null` : `${call} < <(printf %s ${quote(command.stdin)})`;
+function printCall(command: Command, index: number, programs: readonly string[]): string {
+  const { argv, stdin } = command;
+  const words = isProgram(command) ? [`program_${programs.indexOf(argv[2]!)}`, ...argv.slice(4)] : argv;
+  const call = `ask ${index} ${words.map(quote).join(" ")}`;
+  if (stdin === undefined) return `${call} </dev/null`;
+  const texts = stdin.split("\0");
+  if (texts.length === 1) return `${call} < <(printf %s ${quote(stdin)})`;
+  return `${call} < <(printf '%s\\0' ${texts.slice(0, -1).map(quote).join(" ")})`;
 }
 
 /** Reads the answers; undefined when they are not whole. */

@@ -27,8 +27,9 @@ is_cut_short() {
   ' mount "$1" "$unlogged" "$device"
 }
 
-size=$(lsblk --noheadings --nodeps --bytes --output SIZE -- "$device")
-size=${size// /}
+devices=$(lsblk --noheadings --raw --paths --bytes --output NAME,TYPE,SIZE,MAJ:MIN -- "$device")
+# The first is the device itself.
+read -r _ _ size number <<<"$devices"
 # wipefs takes what it can't read for blank: here it must be readable where signatures are.
 for skip in 0 $((size > 1048576 ? size / 1048576 - 1 : 0)); do dd if="$device" of=/dev/null bs=1M count=1 skip="$skip" status=none; done
 
@@ -47,14 +48,10 @@ if [[ -n ${3-} ]]; then
   [[ $serial == "$3" ]] || signs+=("its serial number is ${serial:-unknown} instead of $3")
 fi
 
-devices=$(lsblk --noheadings --raw --paths --output NAME,TYPE -- "$device")
-# The first is the device itself.
 {
   read -r _
-  while read -r name type; do signs+=("$type $name on it"); done
+  while read -r name type _; do signs+=("$type $name on it"); done
 } <<<"$devices"
-
-number=$(lsblk --noheadings --nodeps --raw --output MAJ:MIN -- "$device")
 while read -r _ _ of _ point _; do [[ $of != "$number" ]] || signs+=("mounted at $point"); done </proc/self/mountinfo
 while read -r used _; do [[ $used != "$device" ]] || signs+=("in use as swap"); done </proc/swaps
 

@@ -1,19 +1,42 @@
-# Usage: install-timer NAME TIMER-TEXT SERVICE-TEXT
-# Checks, installs, enables and starts a timer and its service.
+# Usage: install-timer NAME TIMER-TEXT SERVICE-TEXT; many of them.
+# Checks, installs, enables and starts timers and their services.
 folder=/etc/systemd/system
 new=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX)
 trap 'rm --recursive --force -- "$new"' EXIT
-printf %s "$2" >"$new/$1.timer"
-printf %s "$3" >"$new/$1.service"
-chmod 644 -- "$new"/*
-systemd-analyze verify --man=no --recursive-errors=no "$new/$1.timer" "$new/$1.service"
-for unit in "$1.timer" "$1.service"; do
-  [[ -e $folder/$unit ]] || ledger_add file "$folder/$unit"
-  install --mode=644 --no-target-directory -- "$new/$unit" "$folder/.$unit.jts-new"
-  sync --data -- "$folder/.$unit.jts-new"
-  mv --no-target-directory -- "$folder/.$unit.jts-new" "$folder/$unit"
+names=() units=()
+for ((i = 0; i < ${#starts[@]}; i++)); do
+  read_record "$i"
+  printf %s "${record[1]}" >"$new/${record[0]}.timer"
+  printf %s "${record[2]}" >"$new/${record[0]}.service"
+  names+=("${record[0]}") units+=("${record[0]}.timer" "${record[0]}.service")
 done
-systemctl --quiet --no-reload reenable -- "$1.timer"
-systemctl daemon-reload
-# A running timer takes a changed calendar only when it is started anew.
-systemctl restart -- "$1.timer"
+verify() { systemd-analyze verify --man=no --recursive-errors=no "${@/#/$new/}"; }
+count=${#names[@]} said=
+if ! said=$(verify "${units[@]}" 2>&1); then
+  # Those before the first that is wrong are installed.
+  for ((count = 0; count < ${#names[@]}; count++)); do
+    said=$(verify "${names[count]}.timer" "${names[count]}.service" 2>&1) || break
+  done
+fi
+if ((count > 0)); then
+  timers=("${names[@]:0:count}") units=("${units[@]:0:2*count}") paths=() lines=()
+  timers=("${timers[@]/%/.timer}")
+  for unit in "${units[@]}"; do
+    [[ -e $folder/$unit ]] || lines+=("file $folder/$unit")
+    install --mode=644 --no-target-directory -- "$new/$unit" "$folder/.$unit.jts-new"
+    paths+=("$folder/.$unit.jts-new")
+  done
+  ledger_add_lines ${lines[@]+"${lines[@]}"}
+  sync --data -- "${paths[@]}"
+  for unit in "${units[@]}"; do mv --no-target-directory -- "$folder/.$unit.jts-new" "$folder/$unit"; done
+  systemctl --quiet --no-reload reenable -- "${timers[@]}"
+  # systemd reads by itself what it has not read yet.
+  if [[ $(systemctl show --property=NeedDaemonReload -- "${units[@]}") == *yes* ]]; then systemctl daemon-reload; fi
+  # A running timer takes a changed calendar only when it is started anew.
+  systemctl restart -- "${timers[@]}"
+fi
+for ((i = 0; i < count; i++)); do record_done; done
+((count == ${#names[@]})) || {
+  echo "$said" >&2
+  exit 1
+}

@@ -2,71 +2,102 @@
 # `kernel PATH VALUE-BEFORE`. Written before the thing is made, so that a cut leaves nothing unowned; whatever isn't
 # here was there before us and stays. It is on the host because stacks share it, and because state can be lost.
 ledger=/var/lib/jts-storage/made
-ledger_has() {
-  local line
-  [[ -e $ledger ]] || return 1
-  while IFS= read -r line; do [[ $line != "$*" ]] || return 0; done <"$ledger"
-  return 1
-}
-ledger_add() {
-  ledger_has "$@" && return
-  [[ -d ${ledger%/*} ]] || install --directory --mode=755 -- "${ledger%/*}"
-  printf '%s\n' "$*" >>"$ledger"
-  sync --data -- "$ledger"
-}
+# Its lines; nobody else changes it meanwhile. One that was dropped is empty.
+declare -A made=()
+if [[ -e $ledger ]]; then
+  while IFS= read -r line; do [[ -z $line ]] || made[$line]=yes; done <"$ledger"
+fi
+ledger_has() { [[ -n ${made[$*]-} ]]; }
+ledger_add() { ledger_add_lines "$*"; }
 # Several lines at the price of one.
 ledger_add_lines() {
+  local line added=()
+  for line; do
+    [[ -z ${made[$line]-} ]] || continue
+    made[$line]=yes
+    added+=("$line")
+  done
+  ((${#added[@]})) || return 0
   [[ -d ${ledger%/*} ]] || install --directory --mode=755 -- "${ledger%/*}"
-  local line
-  for line; do ledger_has "$line" || printf '%s\n' "$line" >>"$ledger"; done
+  printf '%s\n' "${added[@]}" >>"$ledger"
   sync --data -- "$ledger"
 }
-ledger_drop() {
+ledger_drop() { ledger_drop_lines "$*"; }
+ledger_drop_lines() {
+  local line kept=()
+  (($#)) || return 0
+  for line; do made[$line]=; done
   [[ -e $ledger ]] || return 0
-  grep --invert-match --line-regexp --fixed-strings -- "$*" "$ledger" >"$ledger.new" || true
-  if [[ -s $ledger.new ]]; then
+  while IFS= read -r line; do
+    if [[ -n $line && -n ${made[$line]-} ]]; then kept+=("$line"); fi
+  done <"$ledger"
+  if ((${#kept[@]})); then
+    printf '%s\n' "${kept[@]}" >"$ledger.new"
     sync --data -- "$ledger.new"
     mv --no-target-directory -- "$ledger.new" "$ledger"
   else
-    rm --force -- "$ledger.new" "$ledger"
+    rm --force -- "$ledger"
     rmdir --ignore-fail-on-non-empty -- "${ledger%/*}"
   fi
 }
-# Ends the program where a path goes by a link: whoever may plant one would choose where things are made.
+# Fails where a path goes by a link: whoever may plant one would choose where things are made.
 refuse_links() {
   local path=$1
   while [[ -n $path ]]; do
     if [[ -L $path ]]; then
       echo "$path is a symbolic link; declare the path that it leads to, or take it away" >&2
-      exit 1
+      return 1
     fi
     path=${path%/*}
   done
 }
-# Makes a folder, and those above it, as root's with mode 755, and remembers each that it made.
-make_directory() {
-  refuse_links "$1"
-  [[ -d $1 ]] && return
-  local above=${1%/*}
-  make_directory "${above:-/}"
-  ledger_add directory "$1"
-  mkdir --mode=755 -- "$1"
+# Makes folders, and those above them, as root's with mode 755, and remembers each that it made.
+make_directories() {
+  local path above missing=()
+  local -A is_missing=()
+  for path; do
+    refuse_links "$path" || return
+    above=()
+    while [[ -n $path && ! -d $path && -z ${is_missing[$path]-} ]]; do
+      is_missing[$path]=yes
+      above=("$path" ${above[@]+"${above[@]}"})
+      path=${path%/*}
+    done
+    missing+=(${above[@]+"${above[@]}"})
+  done
+  ((${#missing[@]})) || return 0
+  ledger_add_lines "${missing[@]/#/directory }"
+  mkdir --mode=755 -- "${missing[@]}"
 }
-# Removes a folder of ours where it is empty, and those of ours above it that no one else uses.
-remove_directory() {
-  local above
-  # A mount point goes with its mount.
-  if ledger_has immutable "$1"; then return 0; fi
-  if ledger_has directory "$1"; then
-    if [[ ! -L $1 && -d $1 ]] && ! rmdir -- "$1" 2>/dev/null; then
-      # What people put into it is theirs now; a folder that still holds another of ours is not yet theirs.
-      grep --quiet --fixed-strings -- "directory $1/" "$ledger" || ledger_drop directory "$1"
-      return 0
-    fi
-    ledger_drop directory "$1"
-  fi
-  above=${1%/*}
-  if ledger_has directory "$above"; then remove_directory "$above"; fi
+# Removes folders of ours where they are empty, each after those in it, and those of ours above them that no one else uses.
+remove_directories() {
+  local path line ours above dropped=()
+  while (($#)); do
+    ours=() above=()
+    for path; do
+      # A mount point goes with its mount.
+      if ledger_has immutable "$path"; then continue; fi
+      if ledger_has directory "$path"; then ours+=("$path"); else above+=("${path%/*}"); fi
+    done
+    if ((${#ours[@]})); then rmdir -- "${ours[@]}" 2>/dev/null || true; fi
+    for path in ${ours[@]+"${ours[@]}"}; do
+      if [[ ! -L $path && -d $path ]]; then
+        # What people put into it is theirs now; a folder that still holds another of ours is not yet theirs.
+        for line in "${!made[@]}"; do
+          if [[ -n ${made[$line]} && $line == "directory $path/"* ]]; then continue 2; fi
+        done
+      else
+        above+=("${path%/*}")
+      fi
+      made["directory $path"]=
+      dropped+=("directory $path")
+    done
+    set --
+    for path in ${above[@]+"${above[@]}"}; do
+      if ledger_has directory "$path"; then set -- "$@" "$path"; fi
+    done
+  done
+  ledger_drop_lines ${dropped[@]+"${dropped[@]}"}
 }
 # Remembers the kernel's value as it was before us, once.
 remember_kernel_value() {

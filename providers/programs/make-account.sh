@@ -1,11 +1,24 @@
-# Usage: make-account GROUP [USER HOME]
+# Usage: make-account GROUP [USER HOME]; many of them.
 # Makes the system group, and the system user who can't log in, where they are absent.
-group=$1
-if ! getent group -- "$group" >/dev/null; then
-  ledger_add group "$group"
-  groupadd --system -- "$group"
-fi
-if (($# > 1)) && ! getent passwd -- "$2" >/dev/null; then
-  ledger_add user "$2"
-  useradd --system --gid "$group" --home-dir "$3" --no-create-home --shell /usr/sbin/nologin -- "$2"
-fi
+declare -A known=()
+for database in group passwd; do
+  while IFS=: read -r name _; do known["$database $name"]=yes; done < <(getent "$database")
+done
+# Name services that don't list their accounts still know them by name.
+is_known() { [[ -n ${known["$1 $2"]-} ]] || getent "$1" -- "$2" >/dev/null; }
+for ((i = 0; i < ${#starts[@]}; i++)); do
+  read_record "$i"
+  group=${record[0]} user=${record[1]-} home=${record[2]-}
+  lines=()
+  is_known group "$group" || lines+=("group $group")
+  [[ -z $user ]] || is_known passwd "$user" || lines+=("user $user")
+  ledger_add_lines ${lines[@]+"${lines[@]}"}
+  for line in ${lines[@]+"${lines[@]}"}; do
+    case $line in
+      group*) groupadd --system -- "$group" ;;
+      user*) useradd --system --gid "$group" --home-dir "$home" --no-create-home --shell /usr/sbin/nologin -- "$user" ;;
+    esac
+    known["${line/#user/passwd}"]=yes
+  done
+  record_done
+done

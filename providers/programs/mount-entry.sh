@@ -1,127 +1,185 @@
 # Usage: mount-entry MOUNT-POINT none|mount|remount|replace SHA256-OF-FSTAB LINE [over-files], the new text of fstab
-# with our LINE on standard input
-# Changes /etc/fstab and what is mounted, both or neither.
-target=$1 action=$2 expected=$3 line=$4 over_files=${5-}
+# with our LINE on standard input; many of them, each on the text that the one before it leaves.
+# Changes /etc/fstab and what is mounted, both or neither: all lines are written at once, then they are mounted; where a
+# mount fails, fstab is left with the lines of those before it.
+shopt -s nullglob dotglob
 fstab=/etc/fstab
-text='' old=''
-read_all() { IFS= read -r -d '' "$1" || true; }
-read_all text
-read_all old <"$fstab"
-[[ $(printf %s "$old" | sha256sum) == "$expected  -" ]] || {
+current=
+IFS= read -r -d '' current <"$fstab" || true
+count=${#starts[@]} failed=
+targets=() actions=() lines=() over_files=() shown=() before=("$current" "${texts[@]}")
+for ((i = 0; i < count; i++)); do
+  read_record "$i"
+  targets+=("${record[0]}") actions+=("${record[1]}") lines+=("${record[3]}") over_files+=("${record[4]-}")
+  # Spaces and the like are in octal in mountinfo, see proc(5).
+  name=${record[0]//\\/\\134} name=${name// /\\040} name=${name//$'\t'/\\011}
+  shown+=("$name")
+done
+read_record 0
+if [[ $(printf %s "$current" | sha256sum) != "${record[2]}  -" ]]; then
   echo "$fstab was changed by someone else just now; run again" >&2
   exit 75
-}
-
-# Spaces and the like are in octal there, see proc(5).
-shown=${target//\\/\\134} shown=${shown// /\\040} shown=${shown//$'\t'/\\011}
-is_mounted() {
-  local point
-  while read -r _ _ _ _ point _; do [[ $point != "$shown" ]] || return 0; done </proc/self/mountinfo
-  return 1
-}
-if ! is_mounted; then
-  is_new=
-  if [[ ! -e $target && ! -L $target ]]; then
-    is_new=yes
-    above=${target%/*}
-    make_directory "${above:-/}"
-    # Both at the price of one.
-    ledger_add_lines "directory $target" "immutable $target"
-  fi
-  make_directory "$target"
-  shopt -s nullglob dotglob
-  inside=("$target"/*)
-  if ((${#inside[@]})) && [[ -z $over_files ]]; then
-    echo "$target is not empty, and a mount would hide what is in it; move it away first: mv $target $target.before; or set mountOverFiles, which keeps it underneath" >&2
-    exit 1
-  fi
-  # While nothing is mounted here, not even root can write: a service that starts too early fills no root disk.
-  if [[ -n $is_new || $(lsattr -d -- "$target" 2>/dev/null) != ????i* ]]; then
-    ledger_add immutable "$target"
-    chattr +i -- "$target" || true
-  fi
 fi
+declare -A mounted=()
+while read -r _ _ _ _ point _; do mounted[$point]=yes; done </proc/self/mountinfo
 
-# put_fstab TEXT [LINE]: replaces the file in one step, its owner, mode and attributes kept, if the line is a good one.
+# give_up RECORD WORDS: this one and those after it are not carried out; the words come last.
+give_up() { end=$1 failed=$2; }
+
+# Makes the mount points of the records from `begin` to `end`.
+make_mount_points() {
+  local target flags inside absent=() bare=() unguarded=()
+  local -A is_immutable=()
+  for ((i = begin; i < end; i++)); do
+    target=${targets[i]}
+    if [[ -n ${mounted[${shown[i]}]-} ]]; then continue; fi
+    if ! said=$(refuse_links "$target" 2>&1); then
+      give_up "$i" "$said"
+      continue
+    fi
+    inside=("$target"/*)
+    if [[ ! -e $target ]]; then
+      absent+=("$target")
+    elif [[ ! -d $target ]]; then
+      give_up "$i" "$target is not a directory"
+    elif ((${#inside[@]})) && [[ -z ${over_files[i]} ]]; then
+      give_up "$i" "$target is not empty, and a mount would hide what is in it; move it away first: mv $target $target.before; or set mountOverFiles, which keeps it underneath"
+    else
+      bare+=("$target")
+    fi
+  done
+  # While nothing is mounted there, not even root can write: a service that starts too early fills no root disk.
+  if ((${#bare[@]})); then
+    while read -r flags target; do [[ $flags != ????i* ]] || is_immutable[$target]=yes; done < <(lsattr -d -- "${bare[@]}" 2>/dev/null)
+    for target in "${bare[@]}"; do [[ -n ${is_immutable[$target]-} ]] || unguarded+=("$target"); done
+  fi
+  if ((${#absent[@]})); then
+    ledger_add_lines "${absent[@]/#/directory }" "${absent[@]/#/immutable }"
+    make_directories "${absent[@]}"
+    unguarded+=("${absent[@]}")
+  fi
+  ((${#unguarded[@]})) || return 0
+  ledger_add_lines "${unguarded[@]/#/immutable }"
+  chattr +i -- "${unguarded[@]}" || true
+}
+
+# put_fstab TEXT: replaces the file in one step, its owner, mode and attributes kept.
 put_fstab() {
-  local said
   new=$(mktemp -- "$fstab.jts-XXXXXXXXXX")
   trap 'rm --force -- "$new"' EXIT
-  if (($# > 1)); then
-    # Our line alone: what was wrong before us isn't ours to judge.
-    printf '%s\n' "$2" >"$new"
-    said=$(findmnt --verify --tab-file "$new" 2>&1) || {
-      echo "findmnt --verify: $said" >&2
-      exit 1
-    }
-  fi
   cp --preserve=all -- "$fstab" "$new"
   printf %s "$1" >"$new"
   sync --data -- "$new"
   mv --no-target-directory -- "$new" "$fstab"
   sync -- /etc
   trap - EXIT
+  current=$1
 }
+# verify LINE...: our lines alone: what was wrong before us isn't ours to judge.
+verify() {
+  local status=0
+  new=$(mktemp -- "$fstab.jts-XXXXXXXXXX")
+  trap 'rm --force -- "$new"' EXIT
+  printf '%s\n' "$@" >"$new"
+  said=$(findmnt --verify --tab-file "$new" 2>&1) || status=$?
+  rm --force -- "$new"
+  trap - EXIT
+  return "$status"
+}
+# A unit of an old line might undo a new mount; nothing needs one of a new line yet.
+has_old_unit() {
+  local unit
+  [[ -d /run/systemd/generator ]] || return 1
+  while read -r unit; do
+    if [[ -e /run/systemd/generator/$unit ]]; then return 0; fi
+  done < <(systemd-escape --path --suffix=mount -- "$@")
+  return 1
+}
+# Writes the lines of the records from `begin` to `end`.
+write_lines() {
+  local changed=() wanted=() points=() others=
+  for ((i = begin; i < end; i++)); do
+    if [[ ${texts[i]} == "${before[i]}" ]]; then continue; fi
+    changed+=("$i") wanted+=("${lines[i]}")
+    if [[ ${actions[i]} == mount ]]; then points+=("${targets[i]}"); else others=yes; fi
+  done
+  ((${#changed[@]})) || return 0
+  if ! verify "${wanted[@]}"; then
+    for i in "${changed[@]}"; do
+      if verify "${lines[i]}"; then continue; fi
+      give_up "$i" "findmnt --verify: $said"
+      break
+    done
+    ((end > begin)) || return 0
+  fi
+  put_fstab "${texts[end - 1]}"
+  if [[ -n $others ]] || has_old_unit "${points[@]}"; then systemctl daemon-reload; fi
+}
+
 # in_time COMMAND...: its status; what lies on a server or disk that doesn't answer would wait for ever.
 in_time() {
   local status=0
   timeout --kill-after=10 90 "$@" || status=$?
-  ((status != 124 && status != 137)) || echo "$1 of ${!#} did not end within 90 s: what it lies on doesn't answer: ${line%%[[:space:]]*}" >&2
+  ((status != 124 && status != 137)) || echo "$1 of ${!#} did not end within 90 s: what it lies on doesn't answer: ${lines[i]%%[[:space:]]*}" >&2
   return "$status"
 }
-restore() {
-  put_fstab "$old"
-  systemctl daemon-reload
+# Ends the program, with fstab as it was before the record i.
+fail() {
+  if [[ $current != "${before[i]}" ]]; then
+    put_fstab "${before[i]}"
+    systemctl daemon-reload
+  fi
+  (($# == 0)) || "$@"
+  exit 1
 }
-if [[ $text != "$old" ]]; then
-  put_fstab "$text" "$line"
-  # A unit of the old line might undo a new mount.
-  [[ $action == mount ]] || systemctl daemon-reload
-fi
-case $action in
-  none) ;;
-  mount) in_time mount -- "$target" || {
-    restore
-    exit 1
-  } ;;
-  remount) in_time mount --options remount -- "$target" || {
-    restore
-    exit 1
-  } ;;
-  replace)
-    # While it is mounted elsewhere too, a new mount would have the old options: what shows it goes and comes with it.
-    also=()
-    number=$(
-      while read -r _ _ of _ point _; do [[ $point != "$shown" ]] || last=$of; done </proc/self/mountinfo
-      echo "$last"
-    )
-    while read -r _ _ of _ point _; do
-      [[ $of != "$number" || $point == "$shown" ]] || also=("$(printf %b "$point")" ${also[@]+"${also[@]}"})
-    done </proc/self/mountinfo
-    for other in ${also[@]+"${also[@]}"}; do
-      findmnt --fstab --noheadings --target "$other" --output OPTIONS | grep --quiet x-jts-storage || {
-        echo "$target is mounted at $other too, which isn't ours; umount it first" >&2
-        restore
-        exit 1
-      }
-    done
-    again=()
-    mount_again() { for other in ${again[@]+"${again[@]}"}; do in_time mount -- "$other"; done; }
-    for other in ${also[@]+"${also[@]}"} "$target"; do
-      in_time umount -- "$other" || {
-        timeout 20 fuser --verbose --mount "$other" >&2 || true
-        restore
-        mount_again
-        exit 1
-      }
-      [[ $other == "$target" ]] || again=("$other" ${again[@]+"${again[@]}"})
-    done
-    in_time mount -- "$target" || {
-      restore
-      in_time mount -- "$target"
-      mount_again
-      exit 1
+# While it is mounted elsewhere too, a new mount would have the old options: what shows it goes and comes with it.
+replace() {
+  local target=$1 number='' of point other also=() again=()
+  while read -r _ _ of _ point _; do [[ $point != "${shown[i]}" ]] || number=$of; done </proc/self/mountinfo
+  while read -r _ _ of _ point _; do
+    [[ $of != "$number" || $point == "${shown[i]}" ]] || also=("$(printf %b "$point")" ${also[@]+"${also[@]}"})
+  done </proc/self/mountinfo
+  for other in ${also[@]+"${also[@]}"}; do
+    findmnt --fstab --noheadings --target "$other" --output OPTIONS | grep --quiet x-jts-storage || {
+      echo "$target is mounted at $other too, which isn't ours; umount it first" >&2
+      fail
     }
+  done
+  mount_again() { for other in ${again[@]+"${again[@]}"}; do in_time mount -- "$other"; done; }
+  mount_all_again() {
+    in_time mount -- "$target"
     mount_again
-    ;;
-esac
+  }
+  for other in ${also[@]+"${also[@]}"} "$target"; do
+    in_time umount -- "$other" || {
+      timeout 20 fuser --verbose --mount "$other" >&2 || true
+      fail mount_again
+    }
+    [[ $other == "$target" ]] || again=("$other" ${again[@]+"${again[@]}"})
+  done
+  in_time mount -- "$target" || fail mount_all_again
+  mount_again
+}
+
+for ((begin = 0; begin < count && ${#failed} == 0; begin = end)); do
+  # A mount point below another is made when that one is mounted.
+  for ((end = begin + 1; end < count; end++)); do
+    for ((i = begin; i < end; i++)); do [[ ${targets[end]} != "${targets[i]}"/* ]] || break 2; done
+  done
+  make_mount_points
+  ((end > begin)) || break
+  write_lines
+  for ((i = begin; i < end; i++)); do
+    case ${actions[i]} in
+      none) ;;
+      mount) in_time mount -- "${targets[i]}" || fail ;;
+      remount) in_time mount --options remount -- "${targets[i]}" || fail ;;
+      replace) replace "${targets[i]}" ;;
+    esac
+    record_done
+  done
+done
+[[ -z $failed ]] || {
+  echo "$failed" >&2
+  exit 1
+}

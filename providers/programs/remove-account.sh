@@ -1,10 +1,17 @@
-# Usage: remove-account GROUP [USER]
+# Usage: remove-account GROUP [USER]; many of them.
 # Removes what we made of them.
-if (($# > 1)) && ledger_has user "$2"; then
-  getent passwd -- "$2" >/dev/null && userdel -- "$2"
-  ledger_drop user "$2"
-fi
-if ledger_has group "$1"; then
-  if getent group -- "$1" >/dev/null; then groupdel -- "$1"; fi
-  ledger_drop group "$1"
-fi
+for ((i = 0; i < ${#starts[@]}; i++)); do
+  read_record "$i"
+  group=${record[0]} user=${record[1]-} gone=()
+  if [[ -n $user ]] && ledger_has user "$user"; then
+    if getent passwd -- "$user" >/dev/null; then userdel -- "$user"; fi
+    gone+=("user $user")
+  fi
+  if ledger_has group "$group"; then
+    # userdel takes the user's own group along.
+    if getent group -- "$group" >/dev/null; then groupdel -- "$group"; fi
+    gone+=("group $group")
+  fi
+  ledger_drop_lines ${gone[@]+"${gone[@]}"}
+  record_done
+done

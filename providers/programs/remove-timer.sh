@@ -1,14 +1,20 @@
-# Usage: remove-timer NAME
+# Usage: remove-timer NAME; many of them.
 # A run under way is let finish; what it was told to do is done.
 folder=/etc/systemd/system
-if [[ -e $folder/$1.timer ]]; then systemctl disable --quiet --now -- "$1.timer"; fi
-for unit in "$1.timer" "$1.service"; do
-  if ledger_has file "$folder/$unit"; then
-    rm --force -- "$folder/$unit"
-    ledger_drop file "$folder/$unit"
-  fi
+timers=() services=() files=() lines=() stamps=()
+for ((i = 0; i < ${#starts[@]}; i++)); do
+  read_record "$i"
+  name=${record[0]}
+  if [[ -e $folder/$name.timer ]]; then timers+=("$name.timer"); fi
+  services+=("$name.service")
+  # The moment of the last run, which Persistent= keeps.
+  stamps+=("/var/lib/systemd/timers/stamp-$name.timer")
+  for unit in "$name.timer" "$name.service"; do
+    if ledger_has file "$folder/$unit"; then files+=("$folder/$unit") lines+=("file $folder/$unit"); fi
+  done
 done
-# The moment of the last run, which Persistent= keeps.
-rm --force -- "/var/lib/systemd/timers/stamp-$1.timer"
-systemctl daemon-reload
-systemctl reset-failed -- "$1.service" 2>/dev/null || true
+((${#timers[@]} == 0)) || systemctl disable --quiet --no-reload --now -- "${timers[@]}"
+systemctl reset-failed -- "${services[@]}" 2>/dev/null || true
+rm --force -- "${stamps[@]}" ${files[@]+"${files[@]}"}
+ledger_drop_lines ${lines[@]+"${lines[@]}"}
+for _ in "${starts[@]}"; do record_done; done

@@ -1,13 +1,19 @@
-# Usage: write-file PATH OWNER GROUP MODE, the content on standard input
+# Usage: write-file PATH OWNER GROUP MODE, the content on standard input; many of them.
 # Replaces the file in one step; no reader sees half of it, and it is never open wider than declared.
-path=$1
-make_directory "$(dirname -- "$path")"
-[[ -e $path ]] || ledger_add file "$path"
-new=$(mktemp -- "$(dirname -- "$path")/.jts-storage.XXXXXXXXXX")
-trap 'rm --force -- "$new"' EXIT
-cat >"$new"
-chown -- "$2:$3" "$new"
-chmod -- "$4" "$new"
-sync --data -- "$new"
-mv --no-target-directory -- "$new" "$path"
-sync -- "$(dirname -- "$path")"
+for ((i = 0; i < ${#starts[@]}; i++)); do
+  read_record "$i"
+  path=${record[0]} folder=${record[0]%/*}
+  folder=${folder:-/}
+  make_directories "$folder"
+  [[ -e $path ]] || ledger_add file "$path"
+  new=$(mktemp -- "$folder/.jts-storage.XXXXXXXXXX")
+  trap 'rm --force -- "$new"' EXIT
+  printf %s "${texts[i]}" >"$new"
+  chown -- "${record[1]}:${record[2]}" "$new"
+  chmod -- "${record[3]}" "$new"
+  sync --data -- "$new"
+  mv --no-target-directory -- "$new" "$path"
+  trap - EXIT
+  sync -- "$folder"
+  record_done
+done

@@ -8,7 +8,7 @@ import { ledger } from "../facts/ledger.ts";
 import type { PathStatus } from "../facts/pathStatus.ts";
 import { realPath } from "../facts/realPath.ts";
 import { cmd } from "../host/command.ts";
-import { ledgerProgram } from "../programs/program.ts";
+import { ledgerProgram, recordsProgram } from "../programs/program.ts";
 import { accountName, hostName, line, mode, path } from "./inputs.ts";
 
 const inputs = z.object({
@@ -107,7 +107,7 @@ export const configFile: ResourceKind<Inputs, Seen> = {
       steps.push({
         summary: `write ${path}`,
         risk: "safe",
-        command: { ...ledgerProgram("write-file", path, owner, group, mode), stdin: content },
+        command: recordsProgram("write-file", [path, owner, group, mode], content),
       });
     if (activation.kind !== "none") steps.push(activate(desired, wrongLive));
     return { steps };
@@ -119,7 +119,7 @@ export const configFile: ResourceKind<Inputs, Seen> = {
       .map((one) => one.path);
     const steps: Step[] = [];
     if (made.has(`file ${path}`))
-      steps.push({ summary: `remove ${path}`, risk: "safe", command: ledgerProgram("remove-file", path) });
+      steps.push({ summary: `remove ${path}`, risk: "safe", command: recordsProgram("remove-file", [path]) });
     if (remembered.length > 0)
       steps.push({
         summary: `put back ${remembered.join(", ")}`,
@@ -145,7 +145,7 @@ async function wantedValues(
     case "sysctl":
       return sysctlFiles(content);
     case "udev": {
-      const device = await ask(realPath, activation.device);
+      const device = await realPath(ask, activation.device);
       return device === undefined
         ? []
         : [[`/sys/class/block/${device.slice(device.lastIndexOf("/") + 1)}/${activation.attribute}`, activation.value]];

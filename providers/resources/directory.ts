@@ -3,7 +3,7 @@ import { CONVERGED } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
 import { ledger } from "../facts/ledger.ts";
 import { pathStatus, type PathStatus } from "../facts/pathStatus.ts";
-import { ledgerProgram } from "../programs/program.ts";
+import { recordsProgram } from "../programs/program.ts";
 import { accountName, hostName, mode, path, relativePath } from "./inputs.ts";
 
 const inputs = z.object({
@@ -54,7 +54,7 @@ export const directory: ResourceKind<Inputs, Seen> = {
         {
           summary: `make ${wrong.join(", ")} ${desired.owner}:${desired.group} ${desired.mode}`,
           risk: "safe",
-          command: ledgerProgram("make-tree", desired.owner, desired.group, desired.mode, ...wrong),
+          command: recordsProgram("make-tree", [desired.owner, desired.group, desired.mode, ...wrong]),
         },
       ],
     };
@@ -77,7 +77,7 @@ export const directory: ResourceKind<Inputs, Seen> = {
         {
           summary: `remove ${ours.join(", ")} where nothing is in them`,
           risk: "safe",
-          command: ledgerProgram("remove-tree", ...ours),
+          command: recordsProgram("remove-tree", ours),
         },
       ],
     };

@@ -4,10 +4,11 @@ import type { ResourceKind } from "../engine/resource.ts";
 import { deviceAt } from "../facts/device.ts";
 import { filesystemBytes } from "../facts/filesystemSize.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
+import { orError } from "../facts/fact.ts";
 import { signatures, type Signature } from "../facts/signatures.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
-import { program } from "../programs/program.ts";
+import { program, recordsProgram } from "../programs/program.ts";
 import { refusedOptions } from "../values/mountOptions.ts";
 import { formatBytes } from "../values/size.ts";
 import { bytes, hostName, line, mkfsOption, onDelete, path, serial, wrongDevice } from "./inputs.ts";
@@ -94,7 +95,9 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
       if (bytes instanceof Error) throw bytes;
       return { device, filesystem: { ...match, bytes }, signs: [] };
     }
-    return { device, filesystem: undefined, signs: await ask(signsOfUse, path) };
+    // Nothing on it, read from both its ends, and nobody uses it; before it is formatted the guard proves it again.
+    const isBlank = found.length === 0 && !device.isInUse;
+    return { device, filesystem: undefined, signs: isBlank ? [] : await ask(signsOfUse, path) };
   },
   isAbsent: (_inputs, { device, filesystem, signs }) =>
     device !== undefined && filesystem === undefined && signs.length === 0,
@@ -158,7 +161,7 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
         {
           summary: `wipe the ${type} on ${path}`,
           risk: "destroys-data",
-          guard: program("is-uuid", "filesystem", path, filesystem.uuid ?? ""),
+          guard: recordsProgram("is-uuid", ["filesystem", path, filesystem.uuid ?? ""]),
           command: cmd`wipefs --all -- ${path}`,
         },
       ],
@@ -170,11 +173,6 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
     outputs: filesystem?.uuid === undefined ? {} : { uuid: filesystem.uuid },
   }),
 };
-
-/** An answer, or why there is none. */
-function orError<T>(answer: Promise<T>): Promise<T | Error> {
-  return answer.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-}
 
 function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: BlockDevice): Step[] {
   return [

@@ -3,7 +3,7 @@ import { CONVERGED } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
 import { lvm, type LogicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
 import { cmd } from "../host/command.ts";
-import { program } from "../programs/program.ts";
+import { recordsProgram } from "../programs/program.ts";
 import { formatBytes } from "../values/size.ts";
 import { bytes, hostName, lvmName, onDelete } from "./inputs.ts";
 
@@ -141,8 +141,8 @@ export const logicalVolume: ResourceKind<Inputs, Seen> = {
         {
           summary: `remove ${fullName}`,
           risk: "destroys-data",
-          guard: program("is-uuid", "lv", fullName, volume.uuid),
-          command: cmd`lvremove --yes -- ${fullName}`,
+          guard: recordsProgram("is-uuid", ["lv", fullName, volume.uuid]),
+          command: recordsProgram("remove-volume", [fullName]),
         },
       ],
     };

@@ -5,10 +5,11 @@ import type { CommonInputs, ResourceKind } from "../engine/resource.ts";
 import type { Ask } from "../facts/fact.ts";
 import { fstab } from "../facts/fstab.ts";
 import { ledger } from "../facts/ledger.ts";
+import type { BlockDevice } from "../facts/lsblk.ts";
 import { mountAt, mountOf, mounts, type Mount } from "../facts/mounts.ts";
 import { realPath } from "../facts/realPath.ts";
-import { sourceDevice, type SourceDevice } from "../facts/sourceDevice.ts";
-import { ledgerProgram } from "../programs/program.ts";
+import { sourceDevice } from "../facts/sourceDevice.ts";
+import { recordsProgram } from "../programs/program.ts";
 import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
 import { liveDifferences, refusedOptions } from "../values/mountOptions.ts";
 
@@ -52,7 +53,7 @@ export function mountedEntry<
         ask(fstab, undefined),
         ask(mounts, undefined),
         ask(ledger, undefined),
-        isDevice(wanted) ? ask(sourceDevice, wanted.source) : undefined,
+        isDevice(wanted) ? sourceDevice(ask, wanted.source) : undefined,
       ]);
       const found = findEntry(text, desired.mountPoint);
       const mount = mountAt(all, desired.mountPoint);
@@ -61,7 +62,7 @@ export function mountedEntry<
         found?.entry.source === wanted.source ||
         (found !== undefined &&
           device !== undefined &&
-          (await ask(sourceDevice, found.entry.source))?.path === device.path);
+          (await sourceDevice(ask, found.entry.source))?.path === device.path);
       const isSource =
         mount !== undefined &&
         (isDevice(wanted)
@@ -126,17 +127,17 @@ export function mountedEntry<
             risk: action === "replace" ? "interrupts-service" : "safe",
             owesReload: action === "mount",
             foresees: { fact: fstab, value: newText },
-            command: {
-              ...ledgerProgram(
-                "mount-entry",
+            command: recordsProgram(
+              "mount-entry",
+              [
                 mountPoint,
                 action,
                 sha256(text),
                 printEntry(wanted),
                 ...(desired.mountOverFiles === true ? ["over-files"] : []),
-              ),
-              stdin: newText,
-            },
+              ],
+              newText,
+            ),
           },
         ],
       };
@@ -164,7 +165,7 @@ export function mountedEntry<
             risk: "interrupts-service",
             owesReload: true,
             foresees: { fact: fstab, value: newText },
-            command: { ...ledgerProgram("unmount-entry", mountPoint, sha256(text)), stdin: newText },
+            command: recordsProgram("unmount-entry", [mountPoint, sha256(text)], newText),
           },
         ],
       };
@@ -187,9 +188,9 @@ function isDevice({ source }: FstabEntry): boolean {
 }
 
 /** btrfs has numbers of its own, and tells one of its device's paths. */
-async function isOnDevice(ask: Ask, mount: Mount, device: SourceDevice | undefined): Promise<boolean> {
+async function isOnDevice(ask: Ask, mount: Mount, device: BlockDevice | undefined): Promise<boolean> {
   if (device === undefined || mount.number === device.number) return device !== undefined;
-  return mount.source.startsWith("/dev/") && (await ask(realPath, mount.source)) === device.path;
+  return mount.source.startsWith("/dev/") && (await realPath(ask, mount.source)) === device.path;
 }
 
 /** Whether a mount shows the folder `source`: the same filesystem, and the same folder of it. */

@@ -2,11 +2,13 @@ import { z } from "zod";
 import { CONVERGED } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
 import { deviceAt } from "../facts/device.ts";
+import { orError } from "../facts/fact.ts";
 import { lvm, type PhysicalVolumeReport } from "../facts/lvm.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
+import { signatures } from "../facts/signatures.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
-import { program } from "../programs/program.ts";
+import { program, recordsProgram } from "../programs/program.ts";
 import { bytes, hostName, lvmName, onDelete, path, serial, wrongDevice } from "./inputs.ts";
 
 const inputs = z.object({
@@ -44,10 +46,17 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
       })),
 
   async observe(ask, { device: path }) {
-    const [device, report] = await Promise.all([deviceAt(ask, path), ask(lvm, undefined)]);
+    const [device, report, found] = await Promise.all([
+      deviceAt(ask, path),
+      ask(lvm, undefined),
+      orError(ask(signatures, path)),
+    ]);
     const volume = report.physicalVolumes.find(({ name }) => name === device?.path);
-    const signs = device === undefined || volume !== undefined ? [] : await ask(signsOfUse, path);
-    return { device, volume, signs };
+    if (device === undefined || volume !== undefined) return { device, volume, signs: [] };
+    if (found instanceof Error) throw found;
+    // As for a filesystem: the guard proves it again.
+    const isBlank = found.length === 0 && !device.isInUse;
+    return { device, volume, signs: isBlank ? [] : await ask(signsOfUse, path) };
   },
   isAbsent: (_inputs, { device, volume, signs }) => device !== undefined && volume === undefined && signs.length === 0,
 
@@ -145,7 +154,7 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
         {
           summary: `remove the physical volume ${path}`,
           risk: "destroys-data",
-          guard: program("is-uuid", "pv", path, volume.uuid),
+          guard: recordsProgram("is-uuid", ["pv", path, volume.uuid]),
           command: cmd`pvremove -- ${path}`,
         },
       ],

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { CONVERGED } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
-import { accountExists } from "../facts/accounts.ts";
+import { groupExists, userExists } from "../facts/accounts.ts";
 import { ledger } from "../facts/ledger.ts";
-import { ledgerProgram } from "../programs/program.ts";
+import { recordsProgram } from "../programs/program.ts";
 import { accountName, hostName, onDelete, path } from "./inputs.ts";
 
 const inputs = z.object({
@@ -33,8 +33,8 @@ export const systemUser: ResourceKind<Inputs, Seen> = {
 
   async observe(ask, { group, user }) {
     const [hasGroup, hasUser, made] = await Promise.all([
-      ask(accountExists, { database: "group", name: group }),
-      user === undefined ? true : ask(accountExists, { database: "passwd", name: user }),
+      ask(groupExists, group),
+      user === undefined ? true : ask(userExists, user),
       ask(ledger, undefined),
     ]);
     return { group: hasGroup, user: hasUser, made };
@@ -49,7 +49,7 @@ export const systemUser: ResourceKind<Inputs, Seen> = {
         {
           summary: `make the system ${user === undefined ? `group ${group}` : `user ${user}:${group}`}`,
           risk: "safe",
-          command: ledgerProgram("make-account", ...wanted),
+          command: recordsProgram("make-account", wanted),
         },
       ],
     };
@@ -64,7 +64,7 @@ export const systemUser: ResourceKind<Inputs, Seen> = {
         {
           summary: `remove ${user ?? group}, which this program made`,
           risk: "safe",
-          command: ledgerProgram("remove-account", group, ...(user === undefined ? [] : [user])),
+          command: recordsProgram("remove-account", [group, ...(user === undefined ? [] : [user])]),
         },
       ],
     };

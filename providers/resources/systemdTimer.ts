@@ -4,7 +4,7 @@ import type { ResourceKind } from "../engine/resource.ts";
 import { file } from "../facts/file.ts";
 import { ledger } from "../facts/ledger.ts";
 import { unit, type UnitStatus } from "../facts/unit.ts";
-import { ledgerProgram } from "../programs/program.ts";
+import { recordsProgram } from "../programs/program.ts";
 import { printUnit, type Section } from "../values/unitFile.ts";
 import { directiveValue, hostName } from "./inputs.ts";
 
@@ -86,7 +86,7 @@ export const systemdTimer: ResourceKind<Inputs, Seen> = {
         {
           summary: `install and start ${name}.timer (${reasons.join(", ")})`,
           risk: "safe",
-          command: ledgerProgram("install-timer", name, wanted.timer, wanted.service),
+          command: recordsProgram("install-timer", [name, wanted.timer, wanted.service]),
         },
       ],
     };
@@ -99,7 +99,8 @@ export const systemdTimer: ResourceKind<Inputs, Seen> = {
         {
           summary: `remove ${name}.timer and its service`,
           risk: "interrupts-service",
-          command: ledgerProgram("remove-timer", name),
+          owesReload: true,
+          command: recordsProgram("remove-timer", [name]),
         },
       ],
     };

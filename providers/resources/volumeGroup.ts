@@ -4,7 +4,7 @@ import type { ResourceKind } from "../engine/resource.ts";
 import { lvm, type VolumeGroupReport } from "../facts/lvm.ts";
 import { realPath } from "../facts/realPath.ts";
 import { cmd, type Command } from "../host/command.ts";
-import { program } from "../programs/program.ts";
+import { program, recordsProgram } from "../programs/program.ts";
 import { formatBytes } from "../values/size.ts";
 import { bytes, hostName, lvmName, onDelete, path } from "./inputs.ts";
 
@@ -50,7 +50,7 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
   async observe(ask, { name, physicalVolumes }) {
     const [report, ...real] = await Promise.all([
       ask(lvm, undefined),
-      ...physicalVolumes.map((one) => ask(realPath, one)),
+      ...physicalVolumes.map((one) => realPath(ask, one)),
     ]);
     const group = report.volumeGroups.find((one) => one.name === name);
     return { group, names: new Map(physicalVolumes.map((one, index) => [one, real[index]])) };
@@ -120,7 +120,7 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
       steps.push({
         summary: `move ${formatBytes(pv.usedBytes)} of volumes off ${pv.name}, and take it out of ${name}`,
         risk: "safe",
-        guard: program("is-uuid", "pv", pv.name, pv.uuid),
+        guard: recordsProgram("is-uuid", ["pv", pv.name, pv.uuid]),
         command: program("take-out-physical-volume", name, pv.name),
       });
     }
@@ -158,7 +158,7 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
         {
           summary: `remove the volume group ${name}`,
           risk: "destroys-data",
-          guard: program("is-uuid", "vg", name, group.uuid),
+          guard: recordsProgram("is-uuid", ["vg", name, group.uuid]),
           command: cmd`vgremove -- ${name}`,
         },
       ],

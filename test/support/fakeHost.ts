@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { dirname } from "node:path/posix";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HostUnreachable } from "../../providers/errors.ts";
-import { succeeded, type Command, type Output } from "../../providers/host/command.ts";
+import { recordsOf, succeeded, type Command, type Output } from "../../providers/host/command.ts";
 import type { Answers, Host, Program } from "../../providers/host/host.ts";
 import { findEntry } from "../../providers/values/fstabText.ts";
 
@@ -105,6 +105,17 @@ export class FakeHost implements Host {
     this.machine = machine;
   }
 
+  readonly #last: (() => Program | undefined)[] = [];
+
+  beforeEnd(last: () => Program | undefined): void {
+    this.#last.push(last);
+  }
+
+  /** As at the end of the provider's process. */
+  async end(): Promise<void> {
+    for (const program of this.#last.map((last) => last())) if (program !== undefined) await this.call(program);
+  }
+
   /** The n-th command from now, counted from 0 over all calls, goes wrong. */
   failAt(command: number, fault: Fault, staysDown = false): void {
     this.#commandsUntilFault = command;
@@ -142,7 +153,21 @@ export class FakeHost implements Host {
     return { steps, questions: program.questions.map((question) => this.#run(question, false)) };
   }
 
+  /** Of a program that takes many records each is a command. */
   #run(command: Command, mayChange = true): Output {
+    if (command.program !== "many") return this.#runOne(command, mayChange);
+    const texts = (command.stdin ?? "").split("\0");
+    let done = "";
+    for (const [record, args] of recordsOf(command).entries()) {
+      const argv = [...command.argv.slice(0, 4), ...args];
+      const output = this.#runOne({ argv, stdin: texts[record] ?? "" }, mayChange);
+      if (output.exitCode !== 0) return { ...output, stdout: done, stderr: output.stderr || output.stdout };
+      done += "done\n";
+    }
+    return { stdout: done, stderr: "", exitCode: 0 };
+  }
+
+  #runOne(command: Command, mayChange: boolean): Output {
     const fault = this.#commandsUntilFault-- === 0 ? this.#fault : undefined;
     if (fault === "fails before") return KILLED;
     if (fault !== "lost before") {
@@ -203,22 +228,30 @@ const valueOf = (args: readonly string[], flag: string) => args[args.indexOf(fla
 const bytesOf = (args: readonly string[], flag: string) => Number(valueOf(args, flag).replace(/b$/, ""));
 
 const TOOLS: Readonly<Record<string, Tool>> = {
-  lsblk: ({ machine }) =>
+  lsblk: (host) =>
     JSON.stringify({
-      blockdevices: Object.entries(machine.devices).map(([kname, { type, bytes, serial, disk }]) => ({
+      blockdevices: Object.entries(host.machine.devices).map(([kname, { type, bytes, serial, disk }]) => ({
         kname,
         type,
         size: bytes,
         serial,
         pkname: disk,
+        "maj:min": host.numberOf(kname),
+        mountpoint: host.machine.mounts.find(({ source }) => source === kname)?.target ?? null,
       })),
     }),
   lvm: (host) => host.lvmReport(),
-  find: ({ machine }) => machine.ledger.map((line) => `${line}\n`).join(""),
+  find: (host, [folder]) =>
+    folder === "/dev" ? host.links() : host.machine.ledger.map((line) => `${line}\n`).join(""),
   findmnt: ({ machine }) => JSON.stringify({ filesystems: machine.mounts }),
   cat: (host, [path = ""]) => host.contentOf(path),
-  getent({ machine }, [database, , name]) {
-    if (!machine.accounts.includes(`${database === "passwd" ? "user" : "group"} ${name}`)) throw new Failure("", 2);
+  getent({ machine }, [database, , ...names]) {
+    const known = names.filter((name) =>
+      machine.accounts.includes(`${database === "passwd" ? "user" : "group"} ${name}`),
+    );
+    const printed = known.map((name) => `${name}:x:100:\n`).join("");
+    if (known.length < names.length) throw new Failure("", 2, printed);
+    return printed;
   },
   readlink: (host, args) => `${host.device(operands(args)[0] ?? "")}\n`,
   stat(host, args) {
@@ -243,33 +276,40 @@ const TOOLS: Readonly<Record<string, Tool>> = {
       .join("");
   },
   systemctl(host, [verb, ...rest]) {
-    const name = rest.at(-1) ?? "";
     if (verb === "daemon-reload")
       return void Object.values(host.machine.units).forEach((unit) => (unit.needsReload = false));
-    const { fileState, activeState, needsReload } = host.machine.units[name] ?? {
-      fileState: "",
-      activeState: "inactive",
-      needsReload: false,
-    };
-    return `LoadState=${fileState === "" ? "not-found" : "loaded"}\nActiveState=${activeState}\nUnitFileState=${fileState}\nNeedDaemonReload=${needsReload ? "yes" : "no"}\n`;
+    return rest
+      .slice(rest.indexOf("--") + 1)
+      .map((unit) => {
+        const { fileState, activeState, needsReload } = host.machine.units[unit] ?? {
+          fileState: "",
+          activeState: "inactive",
+          needsReload: false,
+        };
+        return `LoadState=${fileState === "" ? "not-found" : "loaded"}\nActiveState=${activeState}\nUnitFileState=${fileState}\nNeedDaemonReload=${needsReload ? "yes" : "no"}\n`;
+      })
+      .join("\n");
   },
   wipefs(host, args) {
     const device = host.device(operands(args)[0] ?? "");
-    const signature = host.machine.signatures[device];
-    if (args[0] === "--no-act") return JSON.stringify({ signatures: signature === undefined ? [] : [signature] });
     host.mustBeFree(device);
     delete host.machine.signatures[device];
   },
-  "print-file"({ machine }, [path = ""]) {
-    const file = machine.files[path];
-    if (file === undefined) throw new Failure("", 10);
-    return `${file.type}\t${file.owner}\t${file.group}\t${file.mode}\n${file.content ?? ""}`;
+  "print-signatures"(host, [path = ""]) {
+    const signature = host.machine.signatures[host.device(path)];
+    return signature === undefined ? "" : JSON.stringify({ signatures: [signature] });
   },
+  "print-files": ({ machine }, paths) =>
+    paths
+      .map((path) => {
+        const file = machine.files[path];
+        if (file === undefined) return "0\n";
+        const { type, owner, group, mode, content = "" } = file;
+        return `${Buffer.byteLength(content)}\t${type}\t${owner}\t${group}\t${mode}\n${content}`;
+      })
+      .join(""),
   "print-filesystem-bytes": (host, [, path = ""]) => `${host.machine.signatures[host.device(path)]?.bytes}\n`,
-  "print-source-device"(host, [source = ""]) {
-    const device = host.source(source);
-    return `${host.numberOf(device)}\t${device}\n`;
-  },
+  "print-source-device": (host, [source = ""]) => `${host.source(source)}\n`,
   "find-signs-of-use"(host, [path = "", bytes, serial]) {
     const device = host.device(path);
     const { bytes: realBytes, serial: realSerial, disk } = host.machine.devices[device]!;
@@ -363,8 +403,8 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     if (bytes <= device.bytes) throw new Failure("New size given not larger than existing size");
     device.bytes = host.extents(name.split("/")[0] ?? "", bytes);
   },
-  lvremove(host, args) {
-    const path = `/dev/${operands(args)[0]}`;
+  "remove-volume"(host, [name = ""]) {
+    const path = `/dev/${name}`;
     const device = host.device(path);
     host.mustBeFree(device);
     for (const [kind, key] of [
@@ -483,6 +523,15 @@ class Commands {
     const device = this.machine.links[path] ?? path;
     if (!(device in this.machine.devices)) throw new Failure("", 1);
     return device;
+  }
+
+  /** As udev makes them. */
+  links(): string {
+    const byLabel = Object.entries(this.machine.signatures).flatMap(([device, { label, uuid }]) => [
+      ...(label === null ? [] : [[`/dev/disk/by-label/${label}`, device]]),
+      [`/dev/disk/by-uuid/${uuid}`, device],
+    ]);
+    return [...Object.entries(this.machine.links), ...byLabel].map(([path, target]) => `${path}\t${target}\n`).join("");
   }
 
   source(source: string): string {

@@ -80,10 +80,12 @@ describe.concurrent.each(situations)("a $name", (situation) => {
         // Equal to the last UUID that was handed out: nothing was made twice.
         expect(host.machine).toEqual(made);
         expect(host.accidents).toEqual([]);
-        const steps = host.steps.length;
+        // systemd reads its files whenever nothing more comes.
+        const steps = () => host.steps.filter((step) => step !== "systemctl");
+        const before = steps();
         expect((await situation.run(host).read(wanted.id, wanted.outs)).props).toEqual(wanted.outs);
         await up(situation, host, inputs, second.state);
-        expect(host.steps).toHaveLength(steps);
+        expect(steps()).toEqual(before);
       });
     },
   );

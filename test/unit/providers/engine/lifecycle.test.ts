@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   CommandFailed,
   DataLossRefused,
@@ -6,8 +6,9 @@ import {
   NotConverged,
   UnexpectedOutput,
 } from "../../../../providers/errors.ts";
+import { recordsOf } from "../../../../providers/host/command.ts";
 import { deviceLock, HOST_LOCK } from "../../../../providers/host/host.ts";
-import { FakeHost, type Machine } from "../../../support/fakeHost.ts";
+import { FakeHost, nameOf, type Machine } from "../../../support/fakeHost.ts";
 import { checked, situationOf, situations } from "./situations.ts";
 
 /** What a machine holds, without the count of UUIDs that it handed out. */
@@ -191,7 +192,7 @@ describe.concurrent("data", () => {
   it("on a device that can't be probed is not taken for blank", async () => {
     const situation = situationOf("Filesystem");
     const host = new FakeHost(situation.machine());
-    host.answers.set("wipefs", {
+    host.answers.set("print-signatures", {
       stdout: "",
       stderr: "wipefs: error: /dev/sda2: probing initialization failed: Input/output error",
       exitCode: 1,
@@ -286,7 +287,7 @@ describe.concurrent("half-made work", () => {
     const situation = situationOf("LogicalVolume");
     const host = new FakeHost(situation.machine());
     const { id, outs } = await situation.run(host).create(await checked(situation, host));
-    host.answers.set("lvremove", { stdout: "", stderr: "", exitCode: 0 });
+    host.answers.set("remove-volume", { stdout: "", stderr: "", exitCode: 0 });
     await expect(situation.run(host).delete(id, outs!)).rejects.toThrow(NotConverged);
   });
 });
@@ -429,36 +430,99 @@ describe.concurrent("resources of one run", () => {
     expect(contents(host.machine)).toEqual(contents(situation.machine()));
   });
 
-  it("let systemd read its files once, after the last, though it wasn't needed for that one", async () => {
-    const mount = situationOf("NfsMount");
-    const host = new FakeHost(mount.machine());
-    const provider = mount.run(host);
-    host.machine.mounts.push({
-      target: "/mnt/c",
-      source: "192.168.1.101:/volume1/cocodev",
-      fstype: "nfs",
-      fsroot: "/",
-      "maj:min": "0:40",
-      "vfs-options": "rw",
-      "fs-options": "rw,vers=3,rsize=65536",
-    });
-    const inputs = await Promise.all(
-      ["/mnt/a", "/mnt/b", "/mnt/c"].map((mountPoint) => checked(mount, host, { mountPoint })),
+  /** Each call's steps, by program, with the number of its records. */
+  const stepsOf = (host: FakeHost) =>
+    host.calls.flatMap(({ steps }) =>
+      steps.length === 0 ? [] : [steps.map((step) => `${nameOf(step)} ${recordsOf(step).length}`)],
     );
-    await Promise.all(inputs.map((one) => provider.create(one)));
-    expect(host.steps).toEqual(["mount-entry", "mount-entry", "mount-entry", "systemctl"]);
+
+  it("that are of one kind are carried out by one program", async () => {
+    const mounted = situationOf("NfsMount");
+    const host = new FakeHost(mounted.machine());
+    const provider = mounted.run(host);
+    const inputs = await Promise.all(
+      ["/mnt/a", "/mnt/b", "/mnt/c"].map((mountPoint) => checked(mounted, host, { mountPoint })),
+    );
+    const made = await Promise.all(inputs.map((one) => provider.create(one)));
+    expect(stepsOf(host)).toEqual([["mount-entry 3"]]);
+    await Promise.all(made.map(({ id, outs }) => provider.delete(id, outs!)));
+    expect(stepsOf(host).at(-1)).toEqual(["unmount-entry 3"]);
   });
 
-  it("let systemd read its files after mounts, though a later step fails", async () => {
-    const mount = situationOf("NfsMount");
-    const host = new FakeHost(mount.machine());
-    const provider = mount.run(host);
-    const inputs = await Promise.all(["/mnt/a", "/mnt/b"].map((mountPoint) => checked(mount, host, { mountPoint })));
+  it("fail each by itself in a program that they share: those before it and those after it are made", async () => {
+    const situation = situationOf("NfsMount");
+    const host = new FakeHost(situation.machine());
+    const provider = situation.run(host);
+    host.machine.files["/mnt/b"] = { type: "directory", owner: "root", group: "root", mode: "755" };
+    host.machine.files["/mnt/b/data"] = { type: "regular file", owner: "root", group: "root", mode: "644" };
+    const inputs = await Promise.all(
+      ["/mnt/a", "/mnt/b", "/mnt/c"].map((mountPoint) => checked(situation, host, { mountPoint })),
+    );
+    const made = await Promise.allSettled(inputs.map((one) => provider.create(one)));
+    expect(made.map((one) => (one.status === "fulfilled" ? one.value.id : (one.reason as Error).message))).toEqual([
+      "fake:/mnt/a",
+      expect.stringContaining("could not write the line of /mnt/b into fstab and mount /mnt/b: /mnt/b is not empty"),
+      "fake:/mnt/c",
+    ]);
+    expect(stepsOf(host)).toEqual([["mount-entry 3"], ["mount-entry 1"]]);
+  });
+
+  it("share a guard too, and what it refuses for one goes on for the others", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    const provider = situation.run(host);
+    const inputs = await Promise.all(
+      volumes([1, 2, 3].map((size) => size * 1024 ** 3)).map((one) => checked(situation, host, one)),
+    );
+    const made = await Promise.all(inputs.map((one) => provider.create(one)));
+    let others = 1;
+    host.meanwhile = () => {
+      if (others-- > 0) host.machine.devices[host.machine.links["/dev/vg_jts/lv_1"]!]!.uuid = "another";
+    };
+    const before = host.calls.length;
+    const gone = await Promise.allSettled(made.map(({ id, outs }) => provider.delete(id, outs!)));
+    expect(gone.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect((gone[1] as PromiseRejectedResult).reason).toMatchObject({
+      message: expect.stringContaining(
+        "refused to remove vg_jts/lv_1: vg_jts/lv_1 is now another instead of",
+      ) as string,
+    });
+    expect(Object.keys(host.machine.links).filter((path) => path.startsWith("/dev/vg_jts/"))).toEqual([
+      "/dev/vg_jts/lv_1",
+    ]);
+    const calls = host.calls.slice(before).flatMap(({ steps }) => (steps.length > 0 ? [steps.map(nameOf)] : []));
+    expect(calls).toEqual([
+      ["is-uuid", "remove-volume"],
+      ["is-uuid", "remove-volume"],
+    ]);
+  });
+
+  it("let systemd read its files once, when nothing more comes, and nobody waits for it", async () => {
+    const situation = situationOf("NfsMount");
+    const host = new FakeHost(situation.machine());
+    const provider = situation.run(host);
+    for (const mountPoint of ["/mnt/a", "/mnt/b"]) {
+      await provider.create(await checked(situation, host, { mountPoint }));
+      expect(host.steps).not.toContain("systemctl");
+    }
+    await vi.waitFor(() => expect(host.steps).toEqual(["mount-entry", "mount-entry", "systemctl"]), 20_000);
+    await host.end();
+    expect(host.steps).toHaveLength(3);
+  });
+
+  it("let systemd read its files at the latest when the process ends, though a later step fails", async () => {
+    const situation = situationOf("NfsMount");
+    const host = new FakeHost(situation.machine());
+    const provider = situation.run(host);
+    const inputs = await Promise.all(
+      ["/mnt/a", "/mnt/b"].map((mountPoint) => checked(situation, host, { mountPoint })),
+    );
     host.machine.files["/mnt/b"] = { type: "directory", owner: "root", group: "root", mode: "755" };
     host.machine.files["/mnt/b/data"] = { type: "regular file", owner: "root", group: "root", mode: "644" };
     const made = await Promise.allSettled(inputs.map((one) => provider.create(one)));
     expect(made.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
-    expect(host.steps.at(-1)).toBe("systemctl");
+    await host.end();
+    expect(host.steps.filter((step) => step === "systemctl")).toHaveLength(1);
   });
 
   it("look again, and go on, where another writer changed what they were planned on; with words in the end, where it never stops", async () => {

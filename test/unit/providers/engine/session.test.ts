@@ -4,8 +4,9 @@ import { HostUnreachable, UnexpectedOutput } from "../../../../providers/errors.
 import type { Fact } from "../../../../providers/facts/fact.ts";
 import { fstab } from "../../../../providers/facts/fstab.ts";
 import { HOST_WIDE } from "../../../../providers/facts/hostWide.ts";
+import { ledger } from "../../../../providers/facts/ledger.ts";
 import { mounts } from "../../../../providers/facts/mounts.ts";
-import { realPath } from "../../../../providers/facts/realPath.ts";
+import { groupExists } from "../../../../providers/facts/accounts.ts";
 import { signatures } from "../../../../providers/facts/signatures.ts";
 import { pathStatus } from "../../../../providers/facts/pathStatus.ts";
 import type { Output } from "../../../../providers/host/command.ts";
@@ -21,8 +22,8 @@ describe("asking a session", () => {
   it("sends questions asked at the same time in one call, and the host-wide ones along with the first", async () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
-    await Promise.all([ask(fstab, undefined), ask(mounts, undefined), ask(realPath, "/dev/sda")]);
-    expect(questions(host)).toEqual([["cat", "findmnt", "readlink", ...hostWide]]);
+    await Promise.all([ask(fstab, undefined), ask(mounts, undefined), ask(pathStatus, ["/etc"])]);
+    expect(questions(host)).toEqual([["cat", "findmnt", "stat", ...hostWide]]);
   });
 
   it("sends questions that come while a call is on its way together in the next", async () => {
@@ -31,10 +32,10 @@ describe("asking a session", () => {
     const { ask } = new Session(host);
     const first = ask(fstab, undefined);
     await vi.waitFor(() => expect(host.calls).toHaveLength(1));
-    await Promise.all([first, ask(mounts, undefined), ask(realPath, "/dev/sda")]);
+    await Promise.all([first, ask(mounts, undefined), ask(pathStatus, ["/etc"])]);
     expect(questions(host)).toEqual([
       ["cat", ...hostWide],
-      ["findmnt", "readlink"],
+      ["findmnt", "stat"],
     ]);
   });
 
@@ -48,7 +49,30 @@ describe("asking a session", () => {
     ]);
     expect(await ask(signatures, "/dev/sda")).toBe(one);
     expect(two).toBe(one);
-    expect(questions(host)).toEqual([["wipefs", "wipefs", ...hostWide]]);
+    expect(questions(host)).toEqual([["print-signatures", "print-signatures", ...hostWide]]);
+  });
+
+  it("asks with one command what it can, and each by itself where that command fails", async () => {
+    const host = new FakeHost();
+    const { ask } = new Session(host);
+    const all = () => Promise.all(["root", "daemon", "nobody"].map((name) => ask(groupExists, name)));
+    expect(await all()).toEqual([true, false, false]);
+    expect(host.calls.flatMap((call) => call.questions.filter((one) => nameOf(one) === "getent"))).toHaveLength(1);
+
+    const broken = new FakeHost();
+    const asked = new Session(broken);
+    const call = broken.call.bind(broken);
+    broken.call = (program) => {
+      const isShared = program.questions.some(({ argv }) => argv[0] === "getent" && argv.length > 4);
+      broken.answers.clear();
+      if (isShared) broken.answers.set("getent", { stdout: "", stderr: "a name service is broken", exitCode: 1 });
+      return call(program);
+    };
+    const names = await Promise.all(["root", "daemon"].map((name) => asked.ask(groupExists, name)));
+    expect(names).toEqual([true, false]);
+    expect(broken.calls.map(({ questions }) => questions.filter((one) => nameOf(one) === "getent").length)).toEqual([
+      1, 2,
+    ]);
   });
 
   it("asks anew after the pause of a person, who may have changed something", async () => {
@@ -80,7 +104,7 @@ describe("asking a session", () => {
   it("fails one question that has no good answer, and no other of the same call", async () => {
     const host = new FakeHost();
     host.answers.set("findmnt", { stdout: '{"filesystems": [{"target": 7}]}', stderr: "", exitCode: 0 });
-    host.answers.set("wipefs", { stdout: "", stderr: "Input/output error", exitCode: 1 });
+    host.answers.set("print-signatures", { stdout: "", stderr: "Input/output error", exitCode: 1 });
     const { ask } = new Session(host);
     const [found, mounted, signed] = await Promise.allSettled([
       ask(fstab, undefined),
@@ -130,11 +154,7 @@ describe("asking a session", () => {
       command: (text) => ({ argv: ["cat", text] }),
       parse: (_output, text) => text.length,
     };
-    expect(await Promise.all([ask(length, "a"), ask(length, "ab"), ask(realPath, "/dev/sda")])).toEqual([
-      1,
-      2,
-      "/dev/sda",
-    ]);
+    expect(await Promise.all([ask(length, "a"), ask(length, "ab"), ask(groupExists, "root")])).toEqual([1, 2, true]);
   });
 });
 
@@ -150,7 +170,7 @@ describe("a change", () => {
       [["lvcreate"], ["lvm"]],
     ]);
     await provider.create({ ...inputs, name: "lv_other" });
-    expect(host.calls.at(-2)?.questions.map(nameOf), "the ledger is known still").not.toContain("find");
+    expect(host.calls.at(-2)?.questions, "the ledger is known still").not.toContainEqual(ledger.command(undefined));
   });
 
   it("sees its own effect, though somebody asked meanwhile", async () => {

@@ -1,26 +1,29 @@
 import { describe, expect, it } from "vitest";
-import { accountExists } from "../../../../providers/facts/accounts.ts";
+import { groupExists, userExists } from "../../../../providers/facts/accounts.ts";
 import { fstab } from "../../../../providers/facts/fstab.ts";
 import { signsOfUse } from "../../../../providers/facts/signsOfUse.ts";
-import { sourceDevice } from "../../../../providers/facts/sourceDevice.ts";
 import { succeeded } from "../../../../providers/host/command.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 import { runLocally } from "../runLocally.ts";
 
-describe("accountExists", () => {
-  it("tells an account that is there from one that isn't, by getent's exit code", () => {
-    const ask = (name: string) =>
-      accountExists.parse(runLocally(accountExists.command({ database: "passwd", name })), {
-        database: "passwd",
-        name,
-      });
+describe("userExists and groupExists", () => {
+  it("tell an account that is there from one that isn't, by getent's exit code", () => {
+    const ask = (name: string) => userExists.parse(runLocally(userExists.command(name)), name);
     expect([ask("root"), ask("no-such-user-here")]).toEqual([true, false]);
   });
 
-  it("takes a name service that failed for no answer", () => {
+  it("tell it of many at once", () => {
+    const names = ["no-such-group-here", "root", "daemon", "roo"];
+    const output = runLocally(groupExists.together!.command(names));
+    const found = names.map((name, index) => groupExists.parse(groupExists.together!.part(output, name, index), name));
+    expect(found).toEqual([false, true, true, false]);
+  });
+
+  it("take a name service that failed for no answer", () => {
+    const output = { stdout: "", stderr: "", exitCode: 1 };
     expect(
-      succeeded(accountExists.command({ database: "group", name: "a" }), { stdout: "", stderr: "", exitCode: 1 }),
-    ).toBe(false);
+      [groupExists.command("a"), userExists.together!.command(["a"])].map((command) => succeeded(command, output)),
+    ).toEqual([false, false]);
   });
 });
 
@@ -37,16 +40,6 @@ describe("signsOfUse", () => {
     expect(
       [0, 1, 2, 10, 127, 141].filter((exitCode) => succeeded(command, { stdout: "", stderr: "", exitCode })),
     ).toEqual([0, 10]);
-  });
-});
-
-describe("sourceDevice", () => {
-  it("reads the device, or none where there is none now", () => {
-    expect(sourceDevice.parse({ stdout: "254:5\t/dev/dm-5\n", stderr: "", exitCode: 0 }, "LABEL=a")).toEqual({
-      path: "/dev/dm-5",
-      number: "254:5",
-    });
-    expect(sourceDevice.parse({ stdout: "", stderr: "", exitCode: 1 }, "LABEL=a")).toBeUndefined();
   });
 });
 

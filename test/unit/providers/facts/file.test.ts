@@ -21,9 +21,8 @@ describe("file", () => {
   );
 
   it("reads a mode without bits as three digits, as they are declared", () => {
-    expect(file.parse({ stdout: "regular empty file\troot\troot\t0\n", stderr: "", exitCode: 0 }, "/a")?.mode).toBe(
-      "000",
-    );
+    const stdout = "0\tregular empty file\troot\troot\t0\n";
+    expect(file.parse({ stdout, stderr: "", exitCode: 0 }, "/a")).toMatchObject({ type: "regular file", mode: "000" });
   });
 
   it("reads a folder and a link as what they are, without content", () => {
@@ -38,7 +37,24 @@ describe("file", () => {
     expect(read(join(folder, "no", "such", "folder", "none"))).toBeUndefined();
   });
 
-  it("takes no other exit code than the program's own for absent", () => {
-    expect(file.command("/a").okExitCodes).toEqual([0, 10]);
+  it("reads many at once, each as by itself, absent ones among them", () => {
+    const paths = ["none", "a file", "dangling", "no/such/folder/none", "another\nfile"].map((name) =>
+      join(folder, name),
+    );
+    writeFileSync(paths[1]!, "\n\nünïcode\n");
+    writeFileSync(paths[4]!, "");
+    const output = runLocally(file.together!.command(paths));
+    const found = paths.map((path, index) => file.parse(file.together!.part(output, path, index), path));
+    expect(found).toEqual(paths.map(read));
+    expect(found.map((one) => one?.content)).toEqual([undefined, "\n\nünïcode\n", "", undefined, ""]);
+  });
+
+  it("takes a file that can't be read, or an output that ends early, for no answer", () => {
+    expect(runLocally(file.command(join(folder, "a file", "below"))).exitCode).toBe(0);
+    expect(() =>
+      file.parse({ stdout: "9\tregular file\troot\troot\t644\nshort", stderr: "", exitCode: 0 }, "/a"),
+    ).toThrow();
+    expect(() => file.parse({ stdout: "", stderr: "", exitCode: 0 }, "/a")).toThrow();
+    expect(file.command("/a").okExitCodes).toBeUndefined();
   });
 });

@@ -3,13 +3,41 @@ import { blockDevices } from "../../../../providers/facts/lsblk.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 
 describe("blockDevices", () => {
-  it("reads a blank host's disks and partitions, a partition with its disk's serial number", () => {
+  it("reads a blank host's disks and partitions, a partition with its disk's serial number, and which are in use", () => {
     expect([...blockDevices.parse(fixture("lsblk-blank-host.json"), undefined).values()]).toEqual([
-      { path: "/dev/sda", type: "disk", sizeBytes: 1_000_204_886_016, serial: "JTSSATA0001" },
-      { path: "/dev/sda1", type: "part", sizeBytes: 1_073_741_824, serial: "JTSSATA0001" },
-      { path: "/dev/sda2", type: "part", sizeBytes: 999_129_350_144, serial: "JTSSATA0001" },
-      { path: "/dev/vda", type: "disk", sizeBytes: 17_179_869_184, serial: undefined },
-      { path: "/dev/nvme0n1", type: "disk", sizeBytes: 4_000_787_030_016, serial: "JTSNVME0001" },
+      {
+        path: "/dev/sda",
+        type: "disk",
+        sizeBytes: 1_000_204_886_016,
+        serial: "JTSSATA0001",
+        number: "8:0",
+        isInUse: true,
+      },
+      {
+        path: "/dev/sda1",
+        type: "part",
+        sizeBytes: 1_073_741_824,
+        serial: "JTSSATA0001",
+        number: "8:1",
+        isInUse: false,
+      },
+      {
+        path: "/dev/sda2",
+        type: "part",
+        sizeBytes: 999_129_350_144,
+        serial: "JTSSATA0001",
+        number: "8:2",
+        isInUse: false,
+      },
+      { path: "/dev/vda", type: "disk", sizeBytes: 17_179_869_184, serial: undefined, number: "254:0", isInUse: true },
+      {
+        path: "/dev/nvme0n1",
+        type: "disk",
+        sizeBytes: 4_000_787_030_016,
+        serial: "JTSNVME0001",
+        number: "259:0",
+        isInUse: false,
+      },
     ]);
   });
 
@@ -17,8 +45,10 @@ describe("blockDevices", () => {
     expect(blockDevices.parse(fixture("lsblk-jts.json"), undefined).get("/dev/dm-5")).toEqual({
       path: "/dev/dm-5",
       type: "lvm",
-      sizeBytes: 858_993_459_200,
+      sizeBytes: 53_687_091_200,
       serial: undefined,
+      number: "252:5",
+      isInUse: true,
     });
   });
 

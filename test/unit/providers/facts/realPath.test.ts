@@ -5,41 +5,100 @@ import { afterAll, describe, expect, it } from "vitest";
 import { deviceAt } from "../../../../providers/facts/device.ts";
 import { blockDevices } from "../../../../providers/facts/lsblk.ts";
 import type { Ask, Fact } from "../../../../providers/facts/fact.ts";
-import { realPath } from "../../../../providers/facts/realPath.ts";
+import { deviceLinks, realPath } from "../../../../providers/facts/realPath.ts";
+import { sourceDevice } from "../../../../providers/facts/sourceDevice.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 import { runLocally } from "../runLocally.ts";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "jts-links-")));
 afterAll(() => rmSync(folder, { recursive: true }));
-const read = (path: string) => realPath.parse(runLocally(realPath.command(path)), path);
+/** Answers by this machine, but for what `answers` has. */
+const asking =
+  (answers: ReadonlyMap<unknown, unknown>): Ask =>
+  <A, T>(fact: Fact<A, T>, args: A) =>
+    Promise.resolve((answers.has(fact) ? answers.get(fact) : fact.parse(runLocally(fact.command(args)), args)) as T);
 
 describe("realPath", () => {
-  it("follows links, and takes a dangling or absent one for none", () => {
+  const nothing = asking(
+    new Map<unknown, unknown>([
+      [blockDevices, new Map()],
+      [deviceLinks, new Map()],
+    ]),
+  );
+
+  it("follows links of a path that no link below /dev explains, and takes a dangling or absent one for none", async () => {
     writeFileSync(join(folder, "a disk\n"), "");
     symlinkSync("a disk\n", join(folder, "by-id"));
     symlinkSync("gone", join(folder, "dangling"));
-    expect(read(join(folder, "by-id"))).toBe(join(folder, "a disk\n"));
-    expect(read(join(folder, "dangling"))).toBeUndefined();
-    expect(read(join(folder, "none"))).toBeUndefined();
+    expect(await realPath(nothing, join(folder, "by-id"))).toBe(join(folder, "a disk\n"));
+    expect(await realPath(nothing, join(folder, "dangling"))).toBeUndefined();
+    expect(await realPath(nothing, join(folder, "none"))).toBeUndefined();
+  });
+
+  it("reads the links below /dev", () => {
+    const links = deviceLinks.parse(runLocally(deviceLinks.command(undefined)), undefined);
+    expect(links.get("/dev/stdin")).toBe("/proc/self/fd/0");
+    expect(
+      deviceLinks.parse({ stdout: "/dev/disk/by-label/a\t../../sda2\n", stderr: "", exitCode: 0 }, undefined),
+    ).toEqual(new Map([["/dev/disk/by-label/a", "../../sda2"]]));
   });
 });
 
-describe("deviceAt", () => {
-  const ask = (real: string | undefined): Ask => {
-    const answer = <A, T>(fact: Fact<A, T>): unknown =>
-      fact === blockDevices ? blockDevices.parse(fixture("lsblk-blank-host.json"), undefined) : real;
-    return <A, T>(fact: Fact<A, T>) => Promise.resolve(answer(fact) as T);
-  };
+/** The blank host's disks, and these links to them. */
+const withLinks = (links: Record<string, string>, canonical?: string): Ask => {
+  const known = asking(
+    new Map<unknown, unknown>([
+      [blockDevices, blockDevices.parse(fixture("lsblk-blank-host.json"), undefined)],
+      [deviceLinks, new Map(Object.entries(links))],
+    ]),
+  );
+  return <A, T>(fact: Fact<A, T>, args: A) =>
+    fact.name === "the path" || fact.name === "the device of the source"
+      ? Promise.resolve(canonical as T)
+      : known(fact, args);
+};
 
-  it("finds the device that a link leads to", async () => {
-    expect(await deviceAt(ask("/dev/nvme0n1"), "/dev/disk/by-id/nvme-x")).toMatchObject({
-      path: "/dev/nvme0n1",
-      serial: "JTSNVME0001",
-    });
+describe("deviceAt", () => {
+  it("finds the device that a link leads to, by another link too", async () => {
+    const links = { "/dev/disk/by-id/nvme-x": "../../nvme0n1", "/dev/fast": "disk/by-id/nvme-x" };
+    for (const path of ["/dev/nvme0n1", ...Object.keys(links)]) {
+      expect(await deviceAt(withLinks(links), path)).toMatchObject({ path: "/dev/nvme0n1", serial: "JTSNVME0001" });
+    }
   });
 
-  it("finds none for a link that leads nowhere, or to a file that is no block device", async () => {
-    expect(await deviceAt(ask(undefined), "/dev/disk/by-id/gone")).toBeUndefined();
-    expect(await deviceAt(ask("/etc/passwd"), "/dev/disk/by-id/file")).toBeUndefined();
+  it("finds none for a link that leads nowhere, to itself, or to a file that is no block device", async () => {
+    const links = {
+      "/dev/gone": "nowhere",
+      "/dev/loop-a": "loop-b",
+      "/dev/loop-b": "loop-a",
+      "/dev/file": "/etc/passwd",
+    };
+    for (const path of Object.keys(links)) expect(await deviceAt(withLinks(links), path)).toBeUndefined();
+    expect(await deviceAt(withLinks(links, "/etc/passwd"), "/dev/file")).toBeUndefined();
+  });
+});
+
+describe("sourceDevice", () => {
+  it.each(["LABEL=warm-1", "UUID=b5d3", "PARTLABEL=data", "PARTUUID=aa-02", "/dev/sda2", "/dev/disk/by-label/warm-1"])(
+    "finds the device of %s by the link that udev makes",
+    async (source) => {
+      const links = Object.fromEntries(
+        ["label/warm-1", "uuid/b5d3", "partlabel/data", "partuuid/aa-02"].map((name) => [
+          `/dev/disk/by-${name}`,
+          "../../sda2",
+        ]),
+      );
+      expect(await sourceDevice(withLinks(links), source)).toMatchObject({ path: "/dev/sda2" });
+    },
+  );
+
+  it("asks findfs where there is no such link, or where udev would write it otherwise", async () => {
+    expect(await sourceDevice(withLinks({}, "/dev/sda2"), "LABEL=warm")).toMatchObject({ path: "/dev/sda2" });
+    expect(
+      await sourceDevice(withLinks({ "/dev/disk/by-label/a b": "../../sda" }, "/dev/sda2"), "LABEL=a b"),
+    ).toMatchObject({
+      path: "/dev/sda2",
+    });
+    expect(await sourceDevice(withLinks({}), "LABEL=warm")).toBeUndefined();
   });
 });

@@ -31,4 +31,13 @@ describe("unit", () => {
       unit.parse({ stdout: "LoadState=loaded\nNeedDaemonReload=no\n", stderr: "", exitCode: 0 }, "a.timer"),
     ).toThrow("ActiveState");
   });
+
+  it("cuts the answer for many into each one's, in the order asked for", () => {
+    const outputs = [fixture("systemctl-running-timer.txt"), fixture("systemctl-no-such-unit.txt")];
+    const together = { ...outputs[0]!, stdout: outputs.map(({ stdout }) => stdout).join("\n") };
+    const names = ["a.timer", "b.timer"];
+    expect(names.map((name, index) => unit.parse(unit.together!.part(together, name, index), name))).toEqual(
+      outputs.map((output) => unit.parse(output, "a.timer")),
+    );
+  });
 });

@@ -51,7 +51,7 @@ describe("printCommand", () => {
   });
 
   it("prints a program of ours by its name, without its text", () => {
-    expect(printCommand(program("is-uuid", "lv", "vg/lv", "u"))).toBe("is-uuid lv vg/lv u");
+    expect(printCommand(program("grow-filesystem", "xfs", "/dev/vg/lv"))).toBe("grow-filesystem xfs /dev/vg/lv");
   });
 });
 

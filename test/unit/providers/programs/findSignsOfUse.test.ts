@@ -14,10 +14,8 @@ writeFileSync(device, "");
 const blank = {
   wipefs: "true",
   dd: "true",
-  "*--output SIZE*": "echo 4000787030016",
   "*--output SERIAL*": "printf '\\nJTSNVME0001 \\n'",
-  "*--output NAME,TYPE*": "echo '/dev/nvme0n1 disk'",
-  "*--output MAJ:MIN*": "echo '259:0'",
+  "*--output NAME,TYPE*": "echo '/dev/nvme0n1 disk 4000787030016 259:0'",
 };
 
 /** Runs the program on a file that stands for a device, with tools that answer as told. */
@@ -55,15 +53,19 @@ describe("find-signs-of-use", () => {
     ],
     ["a signature without a label", { wipefs: "echo 'xfs  aa3dcce4'" }, "a signature of xfs, UUID aa3dcce4"],
     ["a partition table", { wipefs: "echo gpt" }, "a signature of gpt"],
-    ["a partition", { "*--output NAME,TYPE*": "printf '/dev/sda disk\\n/dev/sda1 part\\n'" }, "part /dev/sda1 on it"],
+    [
+      "a partition",
+      { "*--output NAME,TYPE*": "printf '/dev/sda disk 4000787030016 8:0\\n/dev/sda1 part 1 8:1\\n'" },
+      "part /dev/sda1 on it",
+    ],
     [
       "a holder",
-      { "*--output NAME,TYPE*": "printf '/dev/sda disk\\n/dev/mapper/vg-lv lvm\\n'" },
+      { "*--output NAME,TYPE*": "printf '/dev/sda disk 4000787030016 8:0\\n/dev/mapper/vg-lv lvm 1 253:0\\n'" },
       "lvm /dev/mapper/vg-lv on it",
     ],
     [
       "another size",
-      { "*--output SIZE*": "echo 1000204886016" },
+      { "*--output NAME,TYPE*": "echo '/dev/sda disk 1000204886016 8:0'" },
       "its size is 1000204886016 bytes instead of 4000787030016",
     ],
     [
@@ -85,7 +87,7 @@ describe("find-signs-of-use", () => {
 
   it("tells where the device is mounted", () => {
     const [, , number, , target] = readFileSync("/proc/self/mountinfo", "utf8").split("\n", 1)[0]!.split(" ");
-    const { stdout, exitCode } = look({ "*--output MAJ:MIN*": `echo ${number}` });
+    const { stdout, exitCode } = look({ "*--output NAME,TYPE*": `echo /dev/sda disk 4000787030016 ${number}` });
     expect([stdout.split("\n"), exitCode]).toEqual([expect.arrayContaining([`mounted at ${target}`]), 10]);
   });
 

@@ -14,7 +14,8 @@ import {
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ledgerProgram } from "../../../../providers/programs/program.ts";
+import { ledgerProgram, recordsProgram } from "../../../../providers/programs/program.ts";
+import type { Command } from "../../../../providers/host/command.ts";
 import { runLocally } from "../runLocally.ts";
 
 let root: string;
@@ -25,14 +26,15 @@ const owner = userInfo().username;
 const group = runLocally({ argv: ["id", "--group", "--name"] }).stdout.trim();
 
 /** Runs a program as on a host, with its ledger below our folder. */
-function run(name: string, args: readonly string[], stdin = "") {
-  const { argv } = ledgerProgram(name, ...args);
-  return runLocally({
-    argv: argv.map((text, index) =>
-      index === 2 ? text.replaceAll("/var/lib/jts-storage", join(root, "ledger")) : text,
-    ),
-    stdin,
-  });
+const run = (name: string, args: readonly string[], stdin = "") => runHere(recordsProgram(name, args, stdin));
+const runOne = (name: string, args: readonly string[]) => runHere(ledgerProgram(name, ...args));
+
+function runHere(command: Command) {
+  const argv = command.argv.map((text, index) =>
+    index === 2 ? text.replaceAll("/var/lib/jts-storage", join(root, "ledger")) : text,
+  );
+  const output = runLocally({ ...command, argv });
+  return { ...output, stderr: output.stderr.replaceAll("\x1e", "") };
 }
 const makeTree = (...folders: string[]) =>
   run("make-tree", [owner, group, "750", ...folders.map((folder) => join(root, folder))]);
@@ -151,9 +153,9 @@ describe("restore-kernel-values", () => {
     const [scheduler, absent] = [join(root, "scheduler"), join(root, "absent")];
     writeFileSync(scheduler, "none [mq-deadline]\n");
     const remember = (file: string) => {
-      const { argv } = ledgerProgram("remove-tree");
+      const { argv } = ledgerProgram("activate-sysctl");
       const text = argv[2]!
-        .slice(0, argv[2]!.lastIndexOf("cd /"))
+        .slice(0, argv[2]!.lastIndexOf("for kernel_file"))
         .replaceAll("/var/lib/jts-storage", join(root, "ledger"));
       return runLocally({ argv: ["bash", "-c", `${text}remember_kernel_value "$1"`, "remember", file] });
     };
@@ -161,7 +163,7 @@ describe("restore-kernel-values", () => {
     writeFileSync(scheduler, "[none] mq-deadline\n");
     remember(scheduler);
     expect(made()).toEqual(["kernel scheduler mq-deadline"]);
-    expect(run("restore-kernel-values", [absent, scheduler]).exitCode).toBe(0);
+    expect(runOne("restore-kernel-values", [absent, scheduler]).exitCode).toBe(0);
     expect(readFileSync(scheduler, "utf8")).toBe("mq-deadline\n");
     expect(made()).toEqual([]);
   });

@@ -15,7 +15,7 @@ import {
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ledgerProgram } from "../../../../providers/programs/program.ts";
+import { recordsProgram } from "../../../../providers/programs/program.ts";
 import { runLocally } from "../runLocally.ts";
 
 let root: string;
@@ -63,17 +63,19 @@ function run(name: string, { args, stdin = "", before = "", umask = "077", tools
     );
     chmodSync(join(bin, tool), 0o755);
   }
-  const [bash = "", c = "", text = "", ...rest] = ledgerProgram(name, ...args).argv;
+  const command = recordsProgram(name, args, stdin);
+  const [bash = "", c = "", text = "", ...rest] = command.argv;
   const here = text
     .replaceAll("/var/lib/jts-storage", join(root, "ledger"))
     .replaceAll("/etc/systemd/system", join(root, "units"))
     .replaceAll("/etc/fstab", join(root, "fstab"))
     .replaceAll("--tmpdir=/run", `--tmpdir=${root}`)
     .replaceAll("sync -- /etc\n", "");
-  return runLocally(
-    { argv: ["bash", "-c", `umask ${umask}; exec "$@"`, "wire", bash, c, before + here, ...rest], stdin },
+  const output = runLocally(
+    { ...command, argv: ["bash", "-c", `umask ${umask}; exec "$@"`, "wire", bash, c, before + here, ...rest] },
     { PATH: `${bin}:${process.env.PATH}` },
   );
+  return { ...output, stderr: output.stderr.replaceAll("\x1e", "") };
 }
 
 /** Runs a tool, and writes down what temporary files have as their modes before and after. */
@@ -98,13 +100,11 @@ describe("write-file", () => {
   it.each(["077", "000"])(
     "has its file open to nobody else until it is whole and its owner's, under umask %s",
     (umask) => {
-      const { tools, lines } = watched(["mktemp", "cat", "chown", "chmod", "sync", "mv"], ".jts-storage.*");
+      const { tools, lines } = watched(["mktemp", "chown", "chmod", "sync", "mv"], ".jts-storage.*");
       expect(write("file", { umask, tools })).toMatchObject({ exitCode: 0, stderr: "" });
       const me = userInfo().username;
       expect(lines().map(([tool, mode, whose]) => [tool, mode, whose])).toEqual([
         ["mktemp", "600", me],
-        ["cat", "600", me],
-        ["cat", "600", me],
         ["chown", "600", me],
         ["chown", "600", owner],
         ["chmod", "600", owner],

@@ -27,7 +27,7 @@ describe("the plan of a file", () => {
   it("writes it with its owner and mode, and brings it into effect", () => {
     const plan = configFile.plan(desired, absent);
     expect(read(plan)).toEqual([write, activate]);
-    expect(plan.steps[0]?.command.stdin).toBe(desired.content);
+    expect(plan.steps[0]?.command.stdin).toBe(`${desired.content}\0`);
   });
 
   it("writes alone what has no effect in the kernel", () => {
@@ -113,7 +113,8 @@ describe("the look at a file", () => {
         const answers: Record<string, unknown> = {
           "the file": file,
           "the ledger of what was made": new Set(),
-          "the path": device,
+          "the links to devices": new Map(device === undefined ? [] : [[udev.device, device]]),
+          "the block devices": new Map(device === undefined ? [] : [[device, { path: device }]]),
           "the kernel's values": new Map([["/sys/class/block/nvme0n1/queue/scheduler", "none"]]),
         };
         return Promise.resolve(answers[fact.name] as never);

@@ -15,7 +15,14 @@ const desired: Inputs = {
   mkfsOptions: ["-E", "lazy_itable_init=0,discard"],
   onDelete: "retain",
 };
-const device: NonNullable<Seen["device"]> = { path: "/dev/dm-3", type: "lvm", sizeBytes: 50 * GIB, serial: undefined };
+const device: NonNullable<Seen["device"]> = {
+  path: "/dev/dm-3",
+  type: "lvm",
+  sizeBytes: 50 * GIB,
+  serial: undefined,
+  number: "8:1",
+  isInUse: false,
+};
 const blank: Seen = { device, filesystem: undefined, signs: [] };
 const made = (bytes = 50 * GIB, label?: string): Seen => ({
   ...blank,
@@ -32,7 +39,7 @@ describe("the plan of a filesystem", () => {
   });
 
   it("makes one with its label, on the disk of the declared serial number", () => {
-    const part = { path: "/dev/sda2", type: "part", sizeBytes: 100 * GIB, serial: "S1" };
+    const part = { path: "/dev/sda2", type: "part", sizeBytes: 100 * GIB, serial: "S1", number: "8:1", isInUse: false };
     const plan = filesystem.plan(
       { ...desired, device: "/dev/sda2", serial: "S1", type: "btrfs", label: "my data", mkfsOptions: [] },
       { ...blank, device: part },
@@ -98,7 +105,7 @@ describe("the look at a filesystem", () => {
   const look = (types: string[], label?: string, signs = types.map((type) => `a signature of ${type}`)) =>
     filesystem.observe((fact, args) => {
       const answers: Record<string, unknown> = {
-        "the path": "/dev/dm-3",
+        "the links to devices": new Map([[path, device.path]]),
         "the block devices": new Map([[device.path, device]]),
         "the signatures": types.map((type) => ({ type, uuid: "u1", label })),
         "the filesystem's size": 50 * GIB,

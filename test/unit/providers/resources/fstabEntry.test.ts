@@ -55,7 +55,7 @@ describe("the plan of an fstab entry", () => {
     const plan = fstabEntry.plan(desired, absent);
     expect(read(plan)).toEqual([`safe: mount-entry /var/lib/redis mount ${sha256(before)} ${line}`]);
     expect(plan.steps[0]).toMatchObject({
-      command: { stdin: made.text },
+      command: { stdin: `${made.text}\0` },
       owesReload: true,
       summary: "write the line of /var/lib/redis into fstab and mount /var/lib/redis",
     });
@@ -143,8 +143,8 @@ describe("the removal of an fstab entry", () => {
   it("unmounts and takes the line out in one step, on the very text that was looked at", () => {
     const plan = fstabEntry.planDestroy(desired, made);
     expect(read(plan)).toEqual([`interrupts-service: unmount-entry /var/lib/redis ${sha256(made.text)}`]);
-    expect(plan.steps[0]?.command.stdin).toBe(removeEntry(made.text, desired.mountPoint));
-    expect(plan.steps[0]?.command.stdin).toBe(before);
+    expect(plan.steps[0]?.command.stdin).toBe(`${removeEntry(made.text, desired.mountPoint)}\0`);
+    expect(plan.steps[0]?.command.stdin).toBe(`${before}\0`);
   });
 
   it("has no step where nothing of it is there, and leaves a foreign line and a foreign mount", () => {
@@ -166,23 +166,22 @@ describe("the look at an fstab entry", () => {
   const text = fixture("fstab-jts.txt").stdout;
   const redis = { path: "/dev/dm-6", number: all.find(({ target }) => target === "/var/lib/redis")!.number };
   const sata = { path: "/dev/sda2", number: "8:2" };
-  const devices: Record<string, { path: string; number: string }> = {
-    "LABEL=jts-warm-storage": sata,
-    "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2": sata,
-    "/dev/vg_jts/lv_redis": redis,
-    "/dev/mapper/vg_jts-lv_redis": redis,
-  };
+  const links = new Map([
+    ["/dev/disk/by-label/jts-warm-storage", "../../sda2"],
+    ["/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2", "../../sda2"],
+    ["/dev/vg_jts/lv_redis", "../dm-6"],
+    ["/dev/mapper/vg_jts-lv_redis", "../dm-6"],
+  ]);
   const ask = (changes: Record<string, unknown> = {}): Ask => {
     const answers: Record<string, unknown> = {
       "/etc/fstab": text,
       "the mounts": all,
       "the ledger of what was made": new Set(),
+      "the links to devices": links,
+      "the block devices": new Map([redis, sata].map((device) => [device.path, device])),
       ...changes,
     };
-    return ((fact: { name: string }, args: string) =>
-      Promise.resolve(
-        fact.name in answers ? answers[fact.name] : fact.name === "the path" ? devices[args]?.path : devices[args],
-      )) as Ask;
+    return ((fact: { name: string }) => Promise.resolve(answers[fact.name])) as Ask;
   };
   const look = (changes: Partial<Inputs>, answers?: Record<string, unknown>) =>
     fstabEntry.observe(ask(answers), { ...desired, ...changes });

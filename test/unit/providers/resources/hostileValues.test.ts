@@ -4,7 +4,7 @@ import { execa } from "execa";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { CommonInputs } from "../../../../providers/engine/resource.ts";
-import { accountExists } from "../../../../providers/facts/accounts.ts";
+import { groupExists, userExists } from "../../../../providers/facts/accounts.ts";
 import type { Ask } from "../../../../providers/facts/fact.ts";
 import { filesystemBytes } from "../../../../providers/facts/filesystemSize.ts";
 import { fstab } from "../../../../providers/facts/fstab.ts";
@@ -14,10 +14,10 @@ import { blockDevices } from "../../../../providers/facts/lsblk.ts";
 import { lvm } from "../../../../providers/facts/lvm.ts";
 import { mounts } from "../../../../providers/facts/mounts.ts";
 import { pathStatus } from "../../../../providers/facts/pathStatus.ts";
-import { realPath } from "../../../../providers/facts/realPath.ts";
+import { deviceLinks } from "../../../../providers/facts/realPath.ts";
 import { signatures } from "../../../../providers/facts/signatures.ts";
 import { signsOfUse } from "../../../../providers/facts/signsOfUse.ts";
-import { printCommand, type Command } from "../../../../providers/host/command.ts";
+import { isProgram, printCommand, type Command } from "../../../../providers/host/command.ts";
 import { parseAnswers, printProgram } from "../../../../providers/host/wire.ts";
 import { everyKind } from "./kinds.ts";
 
@@ -140,8 +140,13 @@ beforeAll(async () => {
 /** Answers as a host with one blank disk does, and keeps the commands. */
 function askOf(commands: Command[]): Ask {
   const answers = new Map<unknown, unknown>([
-    [realPath, "/dev/sda"],
-    [blockDevices, new Map([["/dev/sda", { path: "/dev/sda", type: "disk", sizeBytes: 1, serial: undefined }]])],
+    [deviceLinks, new Map()],
+    [
+      blockDevices,
+      new Map([
+        ["/dev/sda", { path: "/dev/sda", type: "disk", sizeBytes: 1, serial: undefined, number: "8:0", isInUse: true }],
+      ]),
+    ],
     [lvm, { physicalVolumes: [], volumeGroups: [] }],
     [signatures, []],
     [signsOfUse, []],
@@ -151,11 +156,12 @@ function askOf(commands: Command[]): Ask {
     [kernelValues, new Map()],
     [fstab, ""],
     [mounts, []],
-    [accountExists, false],
+    [userExists, false],
+    [groupExists, false],
   ]);
   return (fact, args) => {
     commands.push(fact.command(args));
-    return Promise.resolve(answers.get(fact) as never);
+    return Promise.resolve((answers.has(fact) ? answers.get(fact) : "/dev/sda") as never);
   };
 }
 
@@ -165,7 +171,7 @@ async function runRecorded(commands: readonly Command[]): Promise<readonly strin
   const tool = '"${@:2}" >"$frames/$1.out"';
   const text = printProgram(program, 1);
   expect(text.split(tool)).toHaveLength(2);
-  const record = `record() { local input; IFS= read -r -d '' input; printf '%s\\0' "$@"; printf %s "$input"; }\n`;
+  const record = `record() { local text; printf '%s\\0' "$@"; while IFS= read -r -d '' text; do printf '%s\\0' "$text"; done; printf %s "$text"; }\n`;
   const input = record + text.replace(tool, `record ${tool}`).replace("--tmpdir=/run", `--tmpdir=${tmpdir()}`);
   const { stdout, stderr } = await execa("bash", ["-s"], {
     input,
@@ -180,7 +186,9 @@ async function runRecorded(commands: readonly Command[]): Promise<readonly strin
 const distinct = (commands: readonly Command[]) => [
   ...new Map(commands.map((command) => [JSON.stringify([command.argv, command.stdin]), command])).values(),
 ];
-const isOurProgram = ({ argv }: Command) => argv[0] === "bash" && argv[1] === "-c";
+/** What the shell runs: of a program of ours a function with its arguments. */
+const words = (command: Command) =>
+  isProgram(command) ? [expect.stringMatching(/^program_\d+$/) as string, ...command.argv.slice(4)] : command.argv;
 
 describe("values from the configuration", () => {
   it("are hostile ones in every input that takes more than a name", () => {
@@ -210,13 +218,16 @@ describe("values from the configuration", () => {
       shares.map(async (share) => {
         const came = await runRecorded(share);
         // One by one, so that a failure shows the one.
-        share.forEach(({ argv, stdin = "" }, index) => expect(came[index]).toBe([...argv, stdin].join("\0")));
+        share.forEach((command, index) => {
+          const stdin = (command.stdin ?? "").split("\0");
+          expect(came[index]?.split("\0")).toEqual([...words(command), ...stdin]);
+        });
       }),
     );
   }, 30_000);
 
   it("come out of a shell that a person pastes a message's command into", () => {
-    const commands = distinct(declared.flatMap((one) => one.commands)).filter((command) => !isOurProgram(command));
+    const commands = distinct(declared.flatMap((one) => one.commands)).filter((command) => !isProgram(command));
     const { stdout, stderr } = spawnSync("bash", ["-s"], {
       input: commands.map((command) => `printf '%s\\0' ${printCommand(command)} $'\\n'\n`).join(""),
       encoding: "utf8",
@@ -229,7 +240,7 @@ describe("values from the configuration", () => {
   it("are no option of a tool where they start with a dash: they come after --, or are what an option takes", () => {
     const dashed = declared.flatMap(({ inputs, commands }) =>
       commands
-        .filter((command) => !isOurProgram(command))
+        .filter((command) => !isProgram(command))
         .flatMap(({ argv }) =>
           argv.flatMap((word, index) => (word.startsWith(DASHED) ? [{ argv, index, inputs }] : [])),
         ),

@@ -33,7 +33,7 @@ describe("the inputs", () => {
 });
 
 describe("wrongDevice", () => {
-  const seen = { path: "/dev/sda", type: "disk", sizeBytes: 10, serial: "S1" };
+  const seen = { path: "/dev/sda", type: "disk", sizeBytes: 10, serial: "S1", number: "8:1", isInUse: false };
   it("asks for nothing that isn't declared, and tells all that differs", () => {
     expect(wrongDevice({ device: "/dev/a" }, seen)).toEqual([]);
     expect(wrongDevice({ device: "/dev/a", sizeBytes: 10, serial: "S1" }, seen)).toEqual([]);

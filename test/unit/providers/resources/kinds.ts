@@ -101,6 +101,8 @@ const device = fc.record({
   type: fc.constant("disk"),
   sizeBytes: bytes,
   serial: optional(fc.constantFrom("S1", "S2")),
+  number: fc.constant("8:0"),
+  isInUse: fc.boolean(),
 });
 const roundUp = (size: number) => Math.ceil(size / EXTENT) * EXTENT;
 
@@ -127,7 +129,7 @@ export const pv = kindCase<InputsOf<typeof physicalVolume>, SeenOf<typeof physic
     onDelete,
   }),
   ({ sizeBytes = 1000 * EXTENT, serial, dataAlignmentBytes }) => ({
-    device: { path: "/dev/sda", type: "disk", sizeBytes, serial },
+    device: { path: "/dev/sda", type: "disk", sizeBytes, serial, number: "8:0", isInUse: false },
     volume: {
       name: "/dev/sda",
       uuid: "uuid-1",
@@ -258,7 +260,7 @@ export const fs = kindCase<InputsOf<typeof filesystem>, SeenOf<typeof filesystem
     onDelete,
   }),
   ({ sizeBytes = 1000 * EXTENT, serial, type, label }) => ({
-    device: { path: "/dev/sda", type: "disk", sizeBytes, serial },
+    device: { path: "/dev/sda", type: "disk", sizeBytes, serial, number: "8:0", isInUse: false },
     filesystem: { type, label, uuid: "uuid-1", bytes: Math.max(1, sizeBytes - EXTENT) },
     signs: [],
   }),

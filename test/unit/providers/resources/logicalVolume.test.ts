@@ -63,7 +63,7 @@ describe("the removal of a logical volume", () => {
   it("proves its UUID in the same breath", () => {
     expect(read(logicalVolume.planDestroy({ ...desired, uuid: "u1" }, seen(50 * GIB)))).toEqual([
       "guard: is-uuid lv vg_jts/lv_redis u1",
-      "destroys-data: lvremove --yes -- vg_jts/lv_redis",
+      "destroys-data: remove-volume vg_jts/lv_redis",
     ]);
   });
 

@@ -16,7 +16,7 @@ const desired: Inputs = {
   onDelete: "retain",
 };
 const blank: Seen = {
-  device: { path: "/dev/nvme0n1", type: "disk", sizeBytes: 1000 * MIB, serial: "S1" },
+  device: { path: "/dev/nvme0n1", type: "disk", sizeBytes: 1000 * MIB, serial: "S1", number: "8:1", isInUse: false },
   volume: undefined,
   signs: [],
 };
@@ -82,7 +82,7 @@ describe("the plan of a physical volume", () => {
     [
       "a device without serial number, where one is declared",
       {},
-      { device: { ...blank.device!, serial: undefined } },
+      { device: { ...blank.device!, serial: undefined, number: "8:1", isInUse: false } },
       [`refused: ${path} (/dev/nvme0n1) has the serial number unknown instead of S1`],
     ],
     [

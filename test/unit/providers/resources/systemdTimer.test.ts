@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { recordsOf } from "../../../../providers/host/command.ts";
 import { systemdTimer } from "../../../../providers/resources/systemdTimer.ts";
 import { read } from "./steps.ts";
 
@@ -32,8 +33,8 @@ const absent: Seen = {
 describe("the plan of a timer", () => {
   it("installs the timer and its oneshot service", () => {
     const plan = systemdTimer.plan(desired, absent);
-    expect(plan.steps.map(({ risk, command }) => [risk, ...command.argv.slice(3)])).toEqual([
-      ["safe", "install-timer", "tiered-storage", timerText, serviceText],
+    expect(plan.steps.map(({ risk, command }) => [risk, command.argv[3], ...recordsOf(command)])).toEqual([
+      ["safe", "install-timer", ["tiered-storage", timerText, serviceText]],
     ]);
     expect(plan.steps[0]?.summary).toBe(
       "install and start tiered-storage.timer (the timer's file differs, the service's file differs, it is not installed, it is inactive)",

@@ -1,0 +1,285 @@
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { joinPrograms, recordsDone, saidBy, type Command } from "../../../../providers/host/command.ts";
+import { recordsProgram } from "../../../../providers/programs/program.ts";
+import { runLocally } from "../runLocally.ts";
+
+let root: string;
+beforeEach(() => void (root = realpathSync(mkdtempSync(join(tmpdir(), "jts-many-")))));
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+const read = (name: string) => readFileSync(join(root, name), "utf8");
+/** The tools that ran, in order, with what they were told. */
+const log = () => (existsSync(join(root, "log")) ? read("log").replaceAll(`${root}/`, "").trimEnd().split("\n") : []);
+const OLD = "LABEL=root / ext4 defaults 0 1\n";
+const MOUNTED = "22 1 254:0 / / rw - ext4 /dev/vda rw\n";
+
+/** Tools that do nothing but to write down that they ran, unless told otherwise in shell. */
+const TOOLS = {
+  mount: "",
+  umount: "",
+  chattr: "",
+  lsattr: "",
+  findmnt: "",
+  systemctl: "",
+  "systemd-analyze": "",
+  "systemd-escape": "",
+  getent: "exit 2",
+  groupadd: "",
+  useradd: "",
+  lvs: "",
+  lvremove: "",
+  fuser: "echo sleep >&2",
+};
+
+/** Runs a program on many records at once, with the host's files below ours. */
+function run(commands: readonly Command[], tools: Partial<typeof TOOLS> = {}) {
+  mkdirSync(join(root, "bin"), { recursive: true });
+  mkdirSync(join(root, "units"), { recursive: true });
+  if (!existsSync(join(root, "mountinfo"))) writeFileSync(join(root, "mountinfo"), MOUNTED);
+  for (const [tool, text] of Object.entries({ ...TOOLS, ...tools })) {
+    writeFileSync(join(root, "bin", tool), `#!/bin/bash\necho "${tool} $*" >>${join(root, "log")}\n${text}\n`);
+    chmodSync(join(root, "bin", tool), 0o755);
+  }
+  const command = joinPrograms(commands as [Command, ...Command[]]);
+  const text = command.argv[2]!.replaceAll("/var/lib/jts-storage", join(root, "ledger"))
+    .replaceAll("/etc/systemd/system", join(root, "units"))
+    .replaceAll("/etc/fstab", join(root, "fstab"))
+    .replaceAll("/proc/self/mountinfo", join(root, "mountinfo"))
+    .replaceAll("--tmpdir=/run", `--tmpdir=${root}`)
+    .replaceAll("/run/systemd/generator", join(root, "generator"))
+    .replaceAll("sync -- /etc\n", "");
+  const argv = command.argv.map((word, index) => (index === 2 ? text : word));
+  const output = runLocally({ ...command, argv }, { PATH: `${join(root, "bin")}:${process.env.PATH}` });
+  return { exitCode: output.exitCode, done: recordsDone(output), said: saidBy(output).replaceAll(`${root}/`, "") };
+}
+
+const line = (name: string) => `LABEL=${name} ${join(root, name)} ext4 defaults,x-jts-storage 0 0`;
+/** The text of fstab with the lines of these. */
+const withLines = (...names: string[]) => OLD + names.map((name) => `${line(name)}\n`).join("");
+
+describe("mount-entry for many", () => {
+  beforeEach(() => writeFileSync(join(root, "fstab"), OLD));
+  const mount = (...names: string[]) =>
+    names.map((name, index) =>
+      recordsProgram(
+        "mount-entry",
+        [join(root, name), "mount", sha256(withLines(...names.slice(0, index))), line(name)],
+        withLines(...names.slice(0, index + 1)),
+      ),
+    );
+
+  it("verifies, writes and guards all at once, then mounts each", () => {
+    expect(run(mount("a", "b", "c"))).toMatchObject({ exitCode: 0, done: 3 });
+    expect(log().map((words) => words.split(" ")[0])).toEqual(["chattr", "findmnt", "mount", "mount", "mount"]);
+    expect(log()[0]).toBe("chattr +i -- a b c");
+    expect(read("fstab")).toBe(withLines("a", "b", "c"));
+    expect(read("ledger/made").replaceAll(`${root}/`, "").split("\n").slice(0, -1).sort()).toEqual(
+      ["a", "b", "c"].flatMap((name) => [`directory ${name}`, `immutable ${name}`]).sort(),
+    );
+  });
+
+  it("leaves fstab with the lines of those before one that does not mount, and tells that one's words alone", () => {
+    const fails = `case \${@: -1} in */b) echo "bad b" >&2; exit 32;; *) echo "hint" >&2;; esac`;
+    expect(run(mount("a", "b", "c"), { mount: fails })).toEqual({ exitCode: 1, done: 1, said: "bad b" });
+    expect(read("fstab")).toBe(withLines("a"));
+    expect(log().filter((words) => words.startsWith("mount"))).toEqual(["mount -- a", "mount -- b"]);
+    expect(log().at(-1), "systemd forgets the line that was there").toBe("systemctl daemon-reload");
+  });
+
+  it.each<[string, string, (name: string) => void]>([
+    ["whose line is no good", "findmnt --verify: wrong", () => undefined],
+    [
+      "that hides files",
+      "b is not empty",
+      (name) => {
+        mkdirSync(join(root, name));
+        writeFileSync(join(root, name, "file"), "");
+      },
+    ],
+    ["that is a file", "b is not a directory", (name) => writeFileSync(join(root, name), "")],
+  ])("carries out those before one %s, and nothing of it or of those after it", (what, said, make) => {
+    make("b");
+    const findmnt =
+      what === "whose line is no good" ? `if grep -q LABEL=b "\${@: -1}"; then echo wrong; exit 1; fi` : "";
+    const output = run(mount("a", "b", "c"), { findmnt });
+    expect(output).toMatchObject({ exitCode: 1, done: 1 });
+    expect(output.said).toContain(said);
+    expect(read("fstab")).toBe(withLines("a"));
+    expect(log().filter((words) => words.startsWith("mount"))).toEqual(["mount -- a"]);
+  });
+
+  it("makes a mount point below another only once that one is mounted", () => {
+    expect(run(mount("a", "a/b"), { mount: `[[ \${@: -1} != */a ]] || mkdir "\${@: -1}/mounted"` })).toMatchObject({
+      done: 2,
+    });
+    expect(log().filter((words) => /^(chattr|mount)/.test(words))).toEqual([
+      "chattr +i -- a",
+      "mount -- a",
+      "chattr +i -- a/b",
+      "mount -- a/b",
+    ]);
+    expect(existsSync(join(root, "a/b"))).toBe(true);
+  });
+
+  it("lets systemd read its files before a mount whose target has an old unit", () => {
+    mkdirSync(join(root, "generator"));
+    writeFileSync(join(root, "generator", "b.mount"), "");
+    const escape = `for path in "\${@:4}"; do echo "\${path##*/}.mount"; done`;
+    expect(run(mount("a"), { "systemd-escape": escape })).toMatchObject({ done: 1 });
+    expect(log()).not.toContain("systemctl daemon-reload");
+    writeFileSync(join(root, "fstab"), OLD);
+    expect(run(mount("b"), { "systemd-escape": escape })).toMatchObject({ done: 1 });
+    expect(log().slice(-2)).toEqual(["systemctl daemon-reload", "mount -- b"]);
+  });
+
+  it("does nothing on a text that another writer changed", () => {
+    writeFileSync(join(root, "fstab"), `${OLD}# theirs\n`);
+    expect(run(mount("a", "b"))).toMatchObject({ exitCode: 75, done: 0 });
+    expect(log()).toEqual([]);
+  });
+});
+
+describe("unmount-entry for many", () => {
+  it("takes out the lines of those before one that is in use, and names who uses it", () => {
+    const names = ["a", "b", "c"];
+    writeFileSync(join(root, "fstab"), withLines(...names));
+    writeFileSync(
+      join(root, "mountinfo"),
+      MOUNTED + names.map((name) => `30 22 8:1 / ${join(root, name)} rw - ext4 /dev/sda rw\n`).join(""),
+    );
+    for (const name of names) mkdirSync(join(root, name));
+    mkdirSync(join(root, "ledger"));
+    writeFileSync(
+      join(root, "ledger/made"),
+      names.flatMap((name) => [`directory ${join(root, name)}\n`, `immutable ${join(root, name)}\n`]).join(""),
+    );
+    const unmount = names.map((name, index) =>
+      recordsProgram(
+        "unmount-entry",
+        [join(root, name), sha256(withLines(...names.slice(index)))],
+        withLines(...names.slice(index + 1)),
+      ),
+    );
+    const inUse = `[[ \${@: -1} != */b ]] || { echo "b is busy" >&2; exit 32; }`;
+    expect(run(unmount, { umount: inUse })).toEqual({ exitCode: 1, done: 1, said: "b is busy\nsleep" });
+    expect(read("fstab")).toBe(withLines("b", "c"));
+    expect(names.map((name) => existsSync(join(root, name)))).toEqual([false, true, true]);
+    expect(read("ledger/made")).not.toContain(`${root}/a\n`);
+    expect(log()).toEqual(["umount -- a", "umount -- b", "fuser --verbose --mount b", "chattr -i -- a"]);
+  });
+});
+
+describe("install-timer for many", () => {
+  const install = (...names: string[]) =>
+    names.map((name) => recordsProgram("install-timer", [name, `${name} timer`, `${name} service`]));
+
+  it("asks systemd once for all, and lets it read its files only where it has read another text before", () => {
+    expect(run(install("a", "b"))).toMatchObject({ exitCode: 0, done: 2 });
+    expect(log().map((words) => words.replaceAll(/\S*jts-storage\.\w+\//g, ""))).toEqual([
+      "systemd-analyze verify --man=no --recursive-errors=no a.timer a.service b.timer b.service",
+      "systemctl --quiet --no-reload reenable -- a.timer b.timer",
+      "systemctl show --property=NeedDaemonReload -- a.timer a.service b.timer b.service",
+      "systemctl restart -- a.timer b.timer",
+    ]);
+    run(install("a"), { systemctl: "[[ $1 != show ]] || echo NeedDaemonReload=yes" });
+    expect(log().slice(-2)).toEqual(["systemctl daemon-reload", "systemctl restart -- a.timer"]);
+  });
+
+  it("installs those before one that systemd finds wrong", () => {
+    const wrong = `[[ "$*" != *b.service* ]] || { echo "b.service: wrong" >&2; exit 1; }`;
+    expect(run(install("a", "b", "c"), { "systemd-analyze": wrong })).toEqual({
+      exitCode: 1,
+      done: 1,
+      said: "b.service: wrong",
+    });
+    expect(["a", "b", "c"].map((name) => existsSync(join(root, "units", `${name}.timer`)))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+});
+
+describe("make-account for many", () => {
+  it("makes each that is absent, in the order given, and remembers what it made", () => {
+    const getent = `if [[ $# == 1 ]]; then [[ $1 != group ]] || echo backup:x:34:; else exit 2; fi`;
+    const make = [["kafka", "kafka", "/var/lib/kafka"], ["backup"], ["docker"]].map((args) =>
+      recordsProgram("make-account", args),
+    );
+    expect(run(make, { getent })).toMatchObject({ exitCode: 0, done: 3 });
+    expect(log().filter((words) => /^(group|user)add/.test(words))).toEqual([
+      "groupadd --system -- kafka",
+      "useradd --system --gid kafka --home-dir /var/lib/kafka --no-create-home --shell /usr/sbin/nologin -- kafka",
+      "groupadd --system -- docker",
+    ]);
+    expect(read("ledger/made")).toBe("group kafka\nuser kafka\ngroup docker\n");
+    expect(run(make, { getent, groupadd: `[[ "$*" != *docker ]] || { echo full >&2; exit 10; }` })).toEqual({
+      exitCode: 10,
+      done: 2,
+      said: "full",
+    });
+  });
+});
+
+describe("remove-volume and is-uuid for many", () => {
+  const names = ["vg/a", "vg/b", "vg/c"];
+
+  it("remove all in one go, or tell which one can't be", () => {
+    const remove = names.map((name) => recordsProgram("remove-volume", [name]));
+    expect(run(remove)).toMatchObject({ exitCode: 0, done: 3 });
+    expect(log()).toEqual(["lvremove --yes -- vg/a vg/b vg/c"]);
+    const inUse = `[[ "$*" != *vg/b* ]] || { echo "vg/b in use" >&2; exit 5; }`;
+    expect(run(remove, { lvremove: inUse })).toEqual({ exitCode: 5, done: 1, said: "vg/b in use" });
+  });
+
+  it("tell the one whose UUID is another, or that is gone", () => {
+    const prove = names.map((name, index) => recordsProgram("is-uuid", ["lv", name, `u-${index}`]));
+    expect(run(prove, { lvs: "printf '  vg/a u-0\\n  vg/b u-1\\n  vg/c u-2\\n'" })).toMatchObject({
+      exitCode: 0,
+      done: 3,
+    });
+    expect(log()).toHaveLength(1);
+    expect(run(prove, { lvs: "printf '  vg/a u-0\\n  vg/b other\\n  vg/c u-2\\n'" })).toEqual({
+      exitCode: 10,
+      done: 1,
+      said: "vg/b is now other instead of u-1",
+    });
+    expect(run(prove, { lvs: "exit 5" })).toEqual({ exitCode: 10, done: 0, said: "vg/a is now gone instead of u-0" });
+  });
+});
+
+describe("make-tree and remove-tree for many", () => {
+  it("carry out those before one that goes by a link", () => {
+    const { username } = userInfo();
+    const group = runLocally({ argv: ["id", "--group", "--name"] }).stdout.trim();
+    const make = (...folders: string[]) =>
+      recordsProgram("make-tree", [username, group, "750", ...folders.map((name) => join(root, name))]);
+    runLocally({ argv: ["ln", "--symbolic", "/tmp", join(root, "link")] });
+    const output = run([make("x", "x/y"), make("link/z"), make("w")]);
+    expect(output).toMatchObject({ exitCode: 1, done: 1 });
+    expect(output.said).toContain("link is a symbolic link");
+    expect(["x/y", "w"].map((name) => existsSync(join(root, name)))).toEqual([true, false]);
+    const remove = (...folders: string[]) =>
+      recordsProgram(
+        "remove-tree",
+        folders.map((name) => join(root, name)),
+      );
+    expect(run([remove("x", "x/y"), remove("v")])).toMatchObject({ exitCode: 0, done: 2 });
+    expect(existsSync(join(root, "x"))).toBe(false);
+    expect(existsSync(join(root, "ledger"))).toBe(false);
+  });
+});
