@@ -4,6 +4,7 @@ usage: mover.py MOVER SOURCE DESTINATION-MOUNT STATE [--large-mib N] [--small-fi
 
 Each starts with nothing cached, and ends when its destination is flushed. Prints the median seconds of each as JSON.
 """
+
 import argparse
 import json
 import os
@@ -22,7 +23,20 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     source, destination = os.path.join(options.source, "bench"), os.path.join(options.destination, "bench")
-    move = ["python3", "-I", "-B", options.mover, "--source", source, "--destination", destination, "--destination-mount", options.destination, "--older-than-days", "1"]
+    move = [
+        "python3",
+        "-I",
+        "-B",
+        options.mover,
+        "--source",
+        source,
+        "--destination",
+        destination,
+        "--destination-mount",
+        options.destination,
+        "--older-than-days",
+        "1",
+    ]
     tools = {
         "mv": ["mv", "--no-clobber", "--", f"{source}/files", f"{destination}/"],
         "rsync": ["rsync", "-aHAX", "--remove-source-files", f"{source}/", f"{destination}/"],

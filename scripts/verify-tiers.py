@@ -9,6 +9,7 @@ again; what a killed run left, the next one removes. Nothing that hangs is waite
 
 exit status: 0 all is as declared, 1 something isn't (the table says what), 2 wrong usage, or no declaration
 """
+
 import argparse
 import contextlib
 import datetime
@@ -45,8 +46,14 @@ class Failed(Exception):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--json", action="store_true", help='prints one JSON document: "ok", and for each of the "checks" "ok", "subject" and "fact"')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help='prints one JSON document: "ok", and for each of the "checks" "ok", "subject" and "fact"',
+    )
     options = parser.parse_args()
     os.environ["LC_ALL"] = "C"
     os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -136,7 +143,13 @@ def read_mounts() -> dict[str, dict]:
         for line in table:
             words = line.split()
             kind, source, options = words[words.index(b"-") + 1 :]
-            mounts[text(words[4])] = {"device": words[2], "root": text(words[3]), "type": text(kind), "source": text(source), "options": [text(one) for one in words[5].split(b",") + options.split(b",")]}
+            mounts[text(words[4])] = {
+                "device": words[2],
+                "root": text(words[3]),
+                "type": text(kind),
+                "source": text(source),
+                "options": [text(one) for one in words[5].split(b",") + options.split(b",")],
+            }
     return mounts
 
 
@@ -165,7 +178,9 @@ def check_mount(declared: dict, table: dict[str, dict]) -> str:
 
 def is_source(live: str, declared: str) -> bool:
     if declared.startswith("LABEL="):
-        declared = subprocess.run(["findfs", declared], capture_output=True, text=True, timeout=60, check=False).stdout.strip()
+        declared = subprocess.run(
+            ["findfs", declared], capture_output=True, text=True, timeout=60, check=False
+        ).stdout.strip()
     return os.path.realpath(live) == os.path.realpath(declared) if declared.startswith("/dev/") else live == declared
 
 
@@ -232,9 +247,13 @@ def check_access(user: str, folders: list[dict]) -> str:
 
     cannot, can = bounded(look)
     if cannot:
-        raise Failed(f"{user} cannot write to {', '.join(cannot)}. {HEAL}; and look at the folders above: namei -l {cannot[0]}")
+        raise Failed(
+            f"{user} cannot write to {', '.join(cannot)}. {HEAL}; and look at the folders above: namei -l {cannot[0]}"
+        )
     if can:
-        raise Failed(f"{user} can write to {', '.join(can)}, which belongs to others. Do: namei -l {can[0]}; getfacl {can[0]}; id {user}")
+        raise Failed(
+            f"{user} can write to {', '.join(can)}, which belongs to others. Do: namei -l {can[0]}; getfacl {can[0]}; id {user}"
+        )
     return f"{user} writes to its {len(must)} folders, and to none of {len(must_not)} others"
 
 
@@ -257,21 +276,35 @@ def writes(folder: str) -> bool:
 
 
 def check_timer(name: str, calendar: str) -> str:
-    command = ["systemctl", "show", "--property=LoadState,UnitFileState,ActiveState,FragmentPath", "--", f"{name}.timer"]
+    command = [
+        "systemctl",
+        "show",
+        "--property=LoadState,UnitFileState,ActiveState,FragmentPath",
+        "--",
+        f"{name}.timer",
+    ]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True).stdout
     unit = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     if unit.get("LoadState") != "loaded":
         raise Failed(f"there is no {name}.timer. {HEAL}")
     if (unit.get("UnitFileState"), unit.get("ActiveState")) != ("enabled", "active"):
-        raise Failed(f"{name}.timer is {unit.get('UnitFileState')} and {unit.get('ActiveState')}. Do: systemctl enable --now {name}.timer")
+        raise Failed(
+            f"{name}.timer is {unit.get('UnitFileState')} and {unit.get('ActiveState')}. Do: systemctl enable --now {name}.timer"
+        )
     with open(unit["FragmentPath"], encoding="utf-8") as file:
         if f"OnCalendar={calendar}" not in file.read().splitlines():
             raise Failed(f"{name}.timer does not run {calendar}. {HEAL}")
     command = ["systemctl", "list-timers", "--all", "--output=json", "--", f"{name}.timer"]
-    listed = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True).stdout or "[]")
+    listed = json.loads(
+        subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True).stdout or "[]"
+    )
     after = next((one["next"] for one in listed if one["unit"] == f"{name}.timer"), 0)
     # None while its service runs.
-    when = f"next {datetime.datetime.fromtimestamp(after / 1e6, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC" if after else "its service runs now"
+    when = (
+        f"next {datetime.datetime.fromtimestamp(after / 1e6, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"
+        if after
+        else "its service runs now"
+    )
     return f"{name}: {calendar}, {when}"
 
 
@@ -289,14 +322,37 @@ def check_moves(tiers: list[dict]) -> str:
         for index, tier in enumerate(tiers[1:], 1):
             # The first step compresses, as that of logs does.
             options = ["--compress"] if index == 1 else ["--source-mount", tiers[index - 1]["mount"]]
-            command = [sys.executable, "-I", "-B", f"{HERE}/lib/move-aged-files.py", "--source", places[index - 1], "--destination", places[index]]
-            command += ["--destination-mount", tier["mount"], "--older-than-days", "1", "--lock", f"{locks}/lock", "--stall-seconds", "60", *options]
+            command = [
+                sys.executable,
+                "-I",
+                "-B",
+                f"{HERE}/lib/move-aged-files.py",
+                "--source",
+                places[index - 1],
+                "--destination",
+                places[index],
+            ]
+            command += [
+                "--destination-mount",
+                tier["mount"],
+                "--older-than-days",
+                "1",
+                "--lock",
+                f"{locks}/lock",
+                "--stall-seconds",
+                "60",
+                *options,
+            ]
             run_mover(command)
             found = [[], *([] for _ in tiers[1:])]
             for number, place in enumerate(places):
                 found[number] = bounded(look_at_probe, place, seconds=60)
-            if [bool(one) for one in found] != [number == index for number in range(len(tiers))] or found[index] != [wanted]:
-                raise Failed(f"a file of {PROBE_BYTES} bytes did not go from {tiers[index - 1]['path']} to {tier['path']} alone with its SHA-256. Do: {HERE}/tiered-storage.sh migrate --dry-run")
+            if [bool(one) for one in found] != [number == index for number in range(len(tiers))] or found[index] != [
+                wanted
+            ]:
+                raise Failed(
+                    f"a file of {PROBE_BYTES} bytes did not go from {tiers[index - 1]['path']} to {tier['path']} alone with its SHA-256. Do: {HERE}/tiered-storage.sh migrate --dry-run"
+                )
     finally:
         shutil.rmtree(locks, ignore_errors=True)
         for tier in tiers:
@@ -306,7 +362,9 @@ def check_moves(tiers: list[dict]) -> str:
 
 
 def run_mover(command: list[str]):
-    mover = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    mover = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     try:
         _, said = mover.communicate(timeout=MOVE_SECONDS)
     except subprocess.TimeoutExpired:
@@ -334,7 +392,9 @@ def look_at_probe(folder: str) -> list[str]:
     for name in os.listdir(fd):
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=fd)
         command = ["zstd", "--quiet", "--decompress", "--stdout"] if name.endswith(".zst") else ["cat"]
-        hashes.append(hashlib.sha256(subprocess.run(command, stdin=file, capture_output=True, check=True).stdout).hexdigest())
+        hashes.append(
+            hashlib.sha256(subprocess.run(command, stdin=file, capture_output=True, check=True).stdout).hexdigest()
+        )
     return hashes
 
 

@@ -1,7 +1,7 @@
 import { execa } from "execa";
 import { MissingNeed, step } from "./progress.ts";
 
-/** What the lab and the checks need of Debian: QEMU, what builds its images, and what the host's scripts are tested with. */
+/** What the lab and the checks need of Debian: QEMU, what builds its images, what scripts are tested and linted with. */
 const PACKAGES = [
   "qemu-system-x86",
   "qemu-utils",
@@ -11,6 +11,7 @@ const PACKAGES = [
   "e2fsprogs",
   "openssh-client",
   "python3",
+  "python3-venv",
   "zstd",
   "jq",
   "rsync",

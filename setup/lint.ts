@@ -1,6 +1,6 @@
 /**
- * `npm run lint`: prettier, eslint, shfmt and shellcheck on every shell file, actionlint on the workflows. All of them run,
- * whatever fails. `npm run format`: the formatters of these write what they ask for.
+ * `npm run lint`: prettier, eslint, shfmt and shellcheck on every shell file, ruff's format on every Python file, actionlint
+ * on the workflows. All of them run, whatever fails. `npm run format`: the formatters of these write what they ask for.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -31,9 +31,11 @@ interface Outcome {
 }
 
 await main(async () => {
+  const packages = pythonPackages();
   const formatters: readonly Check[] = [
     ["prettier", prettier()],
     ["shfmt", shfmt()],
+    ["ruff format", runPackage(packages, "ruff", "format", ...(FIXES ? [] : ["--check"]), ".")],
   ];
   // They would read what the formatters write.
   if (FIXES) await Promise.allSettled(formatters.map(([, check]) => check));
@@ -41,13 +43,17 @@ await main(async () => {
     ...formatters,
     ["eslint", eslint()],
     ["shellcheck", shellcheck()],
+    ["packages of Python", packages],
     ["actionlint", actionlint()],
   ];
+  // All are caught from the start: one that fails before its turn to be told would end all of them.
+  const outcomes = checks.map(([name, check]) => ({
+    name,
+    outcome: check.catch((error: unknown): Outcome => ({ problems: (error as Error).message })),
+  }));
   let failed = false;
-  for (const [name, check] of checks) {
-    const { problems, skipped } = await check.catch((error: unknown): Outcome => ({
-      problems: (error as Error).message,
-    }));
+  for (const { name, outcome } of outcomes) {
+    const { problems, skipped } = await outcome;
     if (skipped !== undefined) console.log(`${name} was skipped: ${skipped}`);
     if (problems === "") continue;
     failed = true;
@@ -186,13 +192,57 @@ async function actionlint(): Promise<Outcome> {
   return { problems: await problemsOf(program, "-no-color", ...workflows) };
 }
 
-/** A linter that is a Go program, built from the Go module proxy as setup/linters/go.sum pins it, or why there is none. */
-async function goProgram(target: string): Promise<Outcome & { readonly program?: string }> {
-  const pins = createHash("sha256")
-    .update(await readFile(join(LINTERS, "go.sum")))
+/** As pyproject.toml says. Without the packages it finds nothing: what is wrong with them is told once. */
+async function runPackage(packages: Promise<PythonPackages>, ...command: readonly string[]): Promise<Outcome> {
+  const { python } = await packages;
+  return { problems: python === undefined ? "" : await problemsOf(python, "-I", "-m", ...command) };
+}
+
+/** The Python that has them. */
+type PythonPackages = Outcome & { readonly python?: string };
+
+/** The linters that are Python packages, installed from PyPI as setup/linters/requirements.txt pins them, or why not. */
+async function pythonPackages(): Promise<PythonPackages> {
+  const installed = join(MADE, `python-${await pinsOf("requirements.txt")}`);
+  const python = join(installed, "bin", "python");
+  if (existsSync(installed)) return { problems: "", python };
+  await mkdir(MADE, { recursive: true });
+  // What has its path in it, such as bin/pip, doesn't run once it has its name: hence `python -m`.
+  const made = `${installed}.${process.pid}`;
+  // Nothing is built here, which takes a compiler for some, and minutes.
+  const pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:"];
+  try {
+    const problems =
+      (await problemsOf("python3", "-m", "venv", "--clear", made)) ||
+      (await problemsOf(
+        join(made, "bin", "python"),
+        ...pip,
+        "--require-hashes",
+        "--requirement",
+        join(LINTERS, "requirements.txt"),
+      ));
+    if (problems !== "") return { problems: `they can't be installed: ${problems}` };
+    // Another run may have been first.
+    await rename(made, installed).catch((error: unknown) => {
+      if (!existsSync(installed)) throw error;
+    });
+  } finally {
+    await rm(made, { recursive: true, force: true });
+  }
+  return { problems: "", python };
+}
+
+/** Changes with what a file of setup/linters pins. */
+async function pinsOf(file: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(join(LINTERS, file)))
     .digest("hex")
     .slice(0, 12);
-  const program = join(MADE, "bin", `${basename(target)}-${pins}`);
+}
+
+/** A linter that is a Go program, built from the Go module proxy as setup/linters/go.sum pins it, or why there is none. */
+async function goProgram(target: string): Promise<Outcome & { readonly program?: string }> {
+  const program = join(MADE, "bin", `${basename(target)}-${await pinsOf("go.sum")}`);
   if (existsSync(program)) return { problems: "", program };
   const missing = await missingGo();
   if (missing !== undefined) return { problems: "", skipped: missing };

@@ -11,6 +11,7 @@ A move is in the journal before its source goes: none is missing there, and one 
 
 exit status: 0 all well, 1 something could not be moved (the log says what), 2 wrong usage, 75 another run holds the lock
 """
+
 import argparse
 import contextlib
 import ctypes
@@ -80,23 +81,39 @@ def main() -> int:
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--source", required=True, action="append", help="folder whose old files move; may be repeated")
     parser.add_argument("--source-mount", help="mount point that every source must be on; left out: whatever it is on")
     parser.add_argument("--relative-to", help="folder that paths at the destination start from; left out: the source")
     parser.add_argument("--destination", required=True, help="folder they move to, on --destination-mount")
-    parser.add_argument("--destination-mount", required=True, help="mount point; anything but a mount of its own is refused")
+    parser.add_argument(
+        "--destination-mount", required=True, help="mount point; anything but a mount of its own is refused"
+    )
     parser.add_argument("--older-than-days", required=True, type=float, help="by the time of the last modification")
-    parser.add_argument("--modified-before", type=float, default=0, help="as well as those: seconds since 1970, where more must move")
+    parser.add_argument(
+        "--modified-before", type=float, default=0, help="as well as those: seconds since 1970, where more must move"
+    )
     parser.add_argument("--pattern", default="*", help="only files with such a name, for example '*.log*'")
-    parser.add_argument("--compress", action="store_true", help="with zstd, to NAME.zst; compressed files move as they are")
-    parser.add_argument("--keep", action="store_true", help="copy and leave the source; a copy of the same time and size is not made again")
+    parser.add_argument(
+        "--compress", action="store_true", help="with zstd, to NAME.zst; compressed files move as they are"
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="copy and leave the source; a copy of the same time and size is not made again",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would move, and change nothing")
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
     parser.add_argument("--list", action="store_true", help="each move in the summary as well; without one in the log")
-    parser.add_argument("--journal", help="file to which each move is appended as a line of JSON; at 8 MiB it becomes FILE.1")
+    parser.add_argument(
+        "--journal", help="file to which each move is appended as a line of JSON; at 8 MiB it becomes FILE.1"
+    )
     parser.add_argument("--lock", default="/run/jts-storage-tiering.lock", help="file that only one run can lock")
-    parser.add_argument("--lock-descriptor", type=int, help="open file that the caller has locked already, in place of --lock")
+    parser.add_argument(
+        "--lock-descriptor", type=int, help="open file that the caller has locked already, in place of --lock"
+    )
     parser.add_argument("--stall-seconds", type=int, default=300, help="end as killed after so long without progress")
     options = parser.parse_args()
     if not options.older_than_days >= 0 or not options.modified_before >= 0:
@@ -299,7 +316,9 @@ class Move:
             if self.options.list:
                 self.moves.append({"action": self.action, **told})
             else:
-                did = f"would {self.action}" if self.options.dry_run else {"move": "moved", "copy": "copied"}[self.action]
+                did = (
+                    f"would {self.action}" if self.options.dry_run else {"move": "moved", "copy": "copied"}[self.action]
+                )
                 log("info", f"{did} {told['from']!r} to {told['to']!r} ({told['bytes']} bytes)")
             self.moved += 1
             self.moved_bytes += told["bytes"]
@@ -360,7 +379,9 @@ class Move:
         except (Skip, Problem, OSError):
             # It is in use again: our copy of what it was must not stand in the way of what it will be.
             if os.fstat(copy.source_fd).st_nlink > 0:
-                if os.path.samestat(copy.published, os.stat(copy.target, dir_fd=copy.destination, follow_symlinks=False)):
+                if os.path.samestat(
+                    copy.published, os.stat(copy.target, dir_fd=copy.destination, follow_symlinks=False)
+                ):
                     os.unlink(copy.target, dir_fd=copy.destination)
             raise
         os.posix_fadvise(copy.source_fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -398,7 +419,17 @@ class Move:
         os.fsync(destination)
         return digest
 
-    def copy_to(self, destination: int, target: str, compress: bool, fd: int, seen: os.stat_result, source: int, name: str, told: dict) -> "Copy":
+    def copy_to(
+        self,
+        destination: int,
+        target: str,
+        compress: bool,
+        fd: int,
+        seen: os.stat_result,
+        source: int,
+        name: str,
+        told: dict,
+    ) -> "Copy":
         """Copies to a temporary name; what was written may not be on the device yet."""
         space = os.fstatvfs(destination)
         if not compress and seen.st_blocks * 512 > space.f_bavail * space.f_frsize:
@@ -424,7 +455,13 @@ class Move:
         try:
             # Where NFS lost the answer and asked again, a link that worked says that it exists already.
             with contextlib.suppress(FileExistsError):
-                os.link(copy.temporary, copy.target, src_dir_fd=copy.destination, dst_dir_fd=copy.destination, follow_symlinks=False)
+                os.link(
+                    copy.temporary,
+                    copy.target,
+                    src_dir_fd=copy.destination,
+                    dst_dir_fd=copy.destination,
+                    follow_symlinks=False,
+                )
             if not os.path.samestat(there, os.stat(copy.target, dir_fd=copy.destination, follow_symlinks=False)):
                 raise Problem("another file of this name came up at the destination")
         finally:
@@ -518,7 +555,10 @@ class Journal:
     def write(self, action: str, told: dict):
         if self.path is None:
             return
-        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "action": action, **told}).encode() + b"\n"
+        line = (
+            json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "action": action, **told}).encode()
+            + b"\n"
+        )
         try:
             if self.fd < 0:
                 os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
@@ -606,7 +646,17 @@ class Mount:
 class Copy:
     """A file on its way: its copy under a temporary name, and all that the steps to come need, whatever is closed meanwhile."""
 
-    def __init__(self, destination: int, target: str, compress: bool, fd: int, seen: os.stat_result, source: int, name: str, told: dict):
+    def __init__(
+        self,
+        destination: int,
+        target: str,
+        compress: bool,
+        fd: int,
+        seen: os.stat_result,
+        source: int,
+        name: str,
+        told: dict,
+    ):
         self.target, self.compress, self.seen, self.name, self.told = target, compress, seen, name, told
         self.temporary = new_temporary_name()
         self.published: os.stat_result | None = None
@@ -737,7 +787,11 @@ def is_copied(seen: os.stat_result, destination: int, target: str, compress: boo
         there = os.stat(target, dir_fd=destination, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return stat.S_ISREG(there.st_mode) and int(there.st_mtime) == int(seen.st_mtime) and (compress or there.st_size == seen.st_size)
+    return (
+        stat.S_ISREG(there.st_mode)
+        and int(there.st_mtime) == int(seen.st_mtime)
+        and (compress or there.st_size == seen.st_size)
+    )
 
 
 def require_unchanged(before: os.stat_result, now: os.stat_result):

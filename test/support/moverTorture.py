@@ -8,6 +8,7 @@ mover and kills it until it ends by itself, runs it once more in peace, and then
 with its content, owner, mode, time and extended attributes, or untouched where it must stay. Prints figures as JSON, and
 in `losses` what was not so.
 """
+
 import argparse
 import contextlib
 import hashlib
@@ -25,7 +26,9 @@ import time
 OLD = 10**9
 # Another run holds the lock: a process that the killed one was about to start has all that was open until its exec(2).
 HELD = 75
-POSIX_ACL = bytes.fromhex("02000000" "01000700ffffffff" "02000400e8030000" "04000500ffffffff" "10000500ffffffff" "20000500ffffffff")
+POSIX_ACL = bytes.fromhex(
+    "02000000 01000700ffffffff 02000400e8030000 04000500ffffffff 10000500ffffffff 20000500ffffffff"
+)
 STAYS = (b"young", b"open", b"growing", b"twice", b"twice again", b"link", b"folder link", b"pipe", b"different.gz")
 
 
@@ -44,7 +47,14 @@ def main():
     while torture.kills < options.kills and time.monotonic() - began < options.seconds:
         torture.round(compress=rounds % 3 == 1)
         rounds += 1
-    figures = {"rounds": rounds, "kills": torture.kills, "runsThatEnded": torture.ended, "killsWhileFull": torture.kills_while_full, "files": torture.files, "bytes": torture.bytes}
+    figures = {
+        "rounds": rounds,
+        "kills": torture.kills,
+        "runsThatEnded": torture.ended,
+        "killsWhileFull": torture.kills_while_full,
+        "files": torture.files,
+        "bytes": torture.bytes,
+    }
     print(json.dumps({**figures, "seconds": round(time.monotonic() - began, 1), "losses": torture.losses[:20]}))
 
 
@@ -65,7 +75,11 @@ class Torture:
     def round(self, compress: bool):
         make_tree(self.source, self.destination, self.random)
         before = {**describe(self.source), **describe(self.destination)}
-        target = {path: self.target(path, compress) for path in before if path.startswith(self.source) and os.path.basename(path) not in STAYS}
+        target = {
+            path: self.target(path, compress)
+            for path in before
+            if path.startswith(self.source) and os.path.basename(path) not in STAYS
+        }
         isfull = False
         with open(os.path.join(self.source, b"open"), "ab"):
             if compress not in self.whole:
@@ -103,7 +117,9 @@ class Torture:
 
     def target(self, path: bytes, compress: bool) -> bytes:
         moved = path.replace(self.source, self.destination, 1)
-        return moved + b".zst" if compress and not path.endswith(b".gz") and len(os.path.basename(path)) <= 251 else moved
+        return (
+            moved + b".zst" if compress and not path.endswith(b".gz") and len(os.path.basename(path)) <= 251 else moved
+        )
 
     def start(self, compress: bool, output: int | None = None) -> int:
         child = os.fork()
@@ -111,8 +127,23 @@ class Torture:
             silence = os.open("/dev/null", os.O_WRONLY)
             os.dup2(silence if output is None else output, 1)
             os.dup2(silence, 2)
-            sys.argv[1:] = ["--source", os.fsdecode(self.source), "--destination", os.fsdecode(self.destination), "--destination-mount", self.options.destination]
-            sys.argv[1:] += ["--older-than-days", "1", "--lock", os.path.join(self.options.state, "lock"), "--journal", self.journal, "--json"]
+            sys.argv[1:] = [
+                "--source",
+                os.fsdecode(self.source),
+                "--destination",
+                os.fsdecode(self.destination),
+                "--destination-mount",
+                self.options.destination,
+            ]
+            sys.argv[1:] += [
+                "--older-than-days",
+                "1",
+                "--lock",
+                os.path.join(self.options.state, "lock"),
+                "--journal",
+                self.journal,
+                "--json",
+            ]
             sys.argv[1:] += ["--compress"] if compress else []
             status = 99
             try:
@@ -150,7 +181,11 @@ class Torture:
 
     def require_all(self, target: dict[bytes, bytes], when: str):
         """Whenever it was killed, each file is under its own name on at least one side."""
-        self.losses += [f"{path!r} is nowhere {when}" for path, moved in target.items() if not os.path.lexists(path) and not os.path.lexists(moved)]
+        self.losses += [
+            f"{path!r} is nowhere {when}"
+            for path, moved in target.items()
+            if not os.path.lexists(path) and not os.path.lexists(moved)
+        ]
 
     def compare(self, before: dict, target: dict[bytes, bytes], compress: bool):
         after = {**describe(self.source), **describe(self.destination)}
@@ -199,7 +234,16 @@ def make_tree(root: bytes, destination: bytes, seeded: random.Random):
         put(service + b"/logs/app.log", b"log of " + service)
     for number in range(10):
         put(b"many/%d.log" % number, seeded.randbytes(seeded.randrange(40_000)), uid=1000 + number)
-    for name in (b"with space", b"with\nnewline", b"-rf", "größe €".encode(), b"not utf-8 \xff\xfe", b"'quote\"", b"n" * 255, b"*"):
+    for name in (
+        b"with space",
+        b"with\nnewline",
+        b"-rf",
+        "größe €".encode(),
+        b"not utf-8 \xff\xfe",
+        b"'quote\"",
+        b"n" * 255,
+        b"*",
+    ):
         put(b"names/" + name, name)
     put(b"empty", b"")
     put(b"archive.gz", seeded.randbytes(5000))
@@ -256,9 +300,27 @@ def describe(top: bytes) -> dict[bytes, dict]:
             if stat.S_ISDIR(seen.st_mode):
                 continue
             if stat.S_ISREG(seen.st_mode):
-                content = subprocess.run(["zstd", "--quiet", "--decompress", "--stdout", "--", path], stdout=subprocess.PIPE, check=False).stdout if path.endswith(b".zst") else open(path, "rb").read()
-                xattrs = {name: os.getxattr(path, name).hex() for name in sorted(os.listxattr(path)) if not name.startswith("security.")}
-                found[path] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "mode": seen.st_mode, "owner": (seen.st_uid, seen.st_gid), "mtime": seen.st_mtime, "links": seen.st_nlink, "xattrs": xattrs}
+                content = (
+                    subprocess.run(
+                        ["zstd", "--quiet", "--decompress", "--stdout", "--", path], stdout=subprocess.PIPE, check=False
+                    ).stdout
+                    if path.endswith(b".zst")
+                    else open(path, "rb").read()
+                )
+                xattrs = {
+                    name: os.getxattr(path, name).hex()
+                    for name in sorted(os.listxattr(path))
+                    if not name.startswith("security.")
+                }
+                found[path] = {
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                    "bytes": len(content),
+                    "mode": seen.st_mode,
+                    "owner": (seen.st_uid, seen.st_gid),
+                    "mtime": seen.st_mtime,
+                    "links": seen.st_nlink,
+                    "xattrs": xattrs,
+                }
             else:
                 found[path] = {"mode": seen.st_mode}
     return found

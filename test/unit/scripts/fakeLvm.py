@@ -4,6 +4,7 @@ for LVM's tools, blkid, mkfs and mount, since there is no device mapper where un
 
 Usage: fakeLvm.py FOLDER PROGRAM ARGUMENT...
 """
+
 import json
 import os
 import re
@@ -42,13 +43,21 @@ if program == "lvs":
     rows = []
     for name in sorted(os.listdir(folder)):
         facts = known(name)
-        rows.append({"lv_name": name, "origin": facts["origin"], "lv_size": str(facts["bytes"]), "lv_tags": facts["tags"],
-                     "snap_percent": facts.get("fill", "0.01") if facts["origin"] else "", "lv_snapshot_invalid": facts.get("invalid", "0" if facts["origin"] else "-1")})
+        rows.append(
+            {
+                "lv_name": name,
+                "origin": facts["origin"],
+                "lv_size": str(facts["bytes"]),
+                "lv_tags": facts["tags"],
+                "snap_percent": facts.get("fill", "0.01") if facts["origin"] else "",
+                "lv_snapshot_invalid": facts.get("invalid", "0" if facts["origin"] else "-1"),
+            }
+        )
     print(json.dumps({"report": [{"lv": rows}]}))
 elif program == "lvcreate":
     name = option("--name")
     if os.path.exists(path(name)):
-        sys.exit(f"  Logical Volume \"{name}\" already exists in volume group \"vg_jts\"")
+        sys.exit(f'  Logical Volume "{name}" already exists in volume group "vg_jts"')
     size = int(option("--size").rstrip("b"))
     if "--snapshot" in arguments:
         origin = volume()

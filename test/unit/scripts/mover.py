@@ -3,6 +3,7 @@ Runs the mover from inside, where a test must stop it at a line or change someth
 usage: mover.py change-after-link|flip-a-bit FOLDER, whose `hot` and `warm` are mounts
        mover.py kill-at-lines FOLDER EVERY; 1 kills it at each line that it executes, by turns
 """
+
 import importlib.util
 import json
 import os
@@ -90,7 +91,11 @@ def kill_at_lines(every: int, *options: str) -> int:
         assert in_child(lambda: move(*options)) == 0, lines
         assert files() == [name], (lines, files())
         moved = folder / name
-        content = subprocess.run(["zstd", "--decompress", "--stdout", str(moved)], capture_output=True, check=True).stdout if moved.suffix == ".zst" else moved.read_bytes()
+        content = (
+            subprocess.run(["zstd", "--decompress", "--stdout", str(moved)], capture_output=True, check=True).stdout
+            if moved.suffix == ".zst"
+            else moved.read_bytes()
+        )
         seen = moved.stat()
         assert (content, seen.st_mtime, seen.st_mode & 0o777, seen.st_nlink) == (CONTENT, OLD, 0o640, 1), lines
         assert os.getxattr(moved, "trusted.note") == b"kept"
