@@ -14,7 +14,7 @@ import subprocess
 import time
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("mover", "source", "destination", "state"):
         parser.add_argument(name)
@@ -45,7 +45,7 @@ def main():
     files = {"large": (4, options.large_mib << 18), "small": (options.small_files, 4096)}
     told = {}
     for what, (count, size) in files.items():
-        seconds = {tool: [] for tool in tools}
+        seconds: dict[str, list[float]] = {tool: [] for tool in tools}
         for _ in range(options.runs):
             # Side by side, so that a slow minute of the machine is everybody's.
             for tool, command in tools.items():
@@ -63,7 +63,7 @@ def main():
     print(json.dumps(told))
 
 
-def make(folder: str, count: int, size: int):
+def make(folder: str, count: int, size: int) -> None:
     for number in range(count):
         path = f"{folder}/{number % 20}/{number}.log"
         os.makedirs(os.path.dirname(path), exist_ok=True)

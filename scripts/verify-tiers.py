@@ -1,11 +1,11 @@
 #!/usr/bin/env -S python3 -I -B
-"""Verifies that this host's storage is as declared, and that it works: mounts with their sources and options, folders with
-owners and modes, service accounts that can write where they must and nowhere else, timers with their calendars, and a file
-that goes from hot to warm to cold with the same SHA-256, by the mover that the timers use.
+"""Verifies that this host's storage is as declared, and that it works: mounts with their sources and options, folders
+with owners and modes, service accounts that can write where they must and nowhere else, timers with their calendars,
+and a file that goes from hot to warm to cold with the same SHA-256, by the mover that the timers use.
 
-The declaration is one JSON document on standard input; `npm run verify -- --stack STACK` and `pulumi up` send it, from the
-stack's configuration. What is tried is tried with files of this program's own, named .jts-verify-…, which are removed
-again; what a killed run left, the next one removes. Nothing that hangs is waited for.
+The declaration is one JSON document on standard input; `npm run verify -- --stack STACK` and `pulumi up` send it, from
+the stack's configuration. What is tried is tried with files of this program's own, named .jts-verify-…, which are
+removed again; what a killed run left, the next one removes. Nothing that hangs is waited for.
 
 exit status: 0 all is as declared, 1 something isn't (the table says what), 2 wrong usage, or no declaration
 """
@@ -29,6 +29,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from typing import Any, TypeVar, TypeVarTuple
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PROBE = re.compile(r"\.jts-verify-[0-9a-f]{16}")
@@ -39,6 +41,8 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # What none of the services may write to, whatever is declared.
 OURS = ("/etc/jts-storage", "/usr/local/lib/jts-storage", "/var/lib/jts-storage")
 HEAL = "Do: pulumi up --refresh"
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Failed(Exception):
@@ -68,9 +72,9 @@ def main() -> int:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
 
-    checks = []
+    checks: list[dict[str, Any]] = []
 
-    def check(subject: str, look, *arguments):
+    def check(subject: str, look: Callable[[*Ts], str], *arguments: *Ts) -> None:
         try:
             checks.append({"ok": True, "subject": subject, "fact": look(*arguments)})
         except (Failed, OSError, subprocess.SubprocessError) as problem:
@@ -98,7 +102,7 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def bounded(look, *arguments, seconds: float = PROBE_SECONDS):
+def bounded(look: Callable[[*Ts], T], *arguments: *Ts, seconds: float = PROBE_SECONDS) -> T:
     """What a function returns, called in a process of its own, which is not waited for where it hangs in the kernel."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -107,11 +111,11 @@ def bounded(look, *arguments, seconds: float = PROBE_SECONDS):
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         try:
-            answer = {"value": look(*arguments)}
+            told: dict[str, Any] = {"value": look(*arguments)}
         except BaseException as problem:
-            answer = {"problem": str(problem)}
+            told = {"problem": str(problem)}
         with contextlib.suppress(OSError):
-            os.write(writing, json.dumps(answer).encode())
+            os.write(writing, json.dumps(told).encode())
         os._exit(0)
     os.close(writing)
     answer = b""
@@ -129,16 +133,17 @@ def bounded(look, *arguments, seconds: float = PROBE_SECONDS):
     told = json.loads(answer or b'{"problem": "it ended without a word"}')
     if "problem" in told:
         raise Failed(told["problem"])
-    return told["value"]
+    value: T = told["value"]
+    return value
 
 
-def read_mounts() -> dict[str, dict]:
+def read_mounts() -> dict[str, dict[str, Any]]:
     """By mount point, the topmost one, from the kernel's table alone: looking at the paths would hang with a NAS."""
 
     def text(word: bytes) -> str:
         return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), word))
 
-    mounts = {}
+    mounts: dict[str, dict[str, Any]] = {}
     with open("/proc/self/mountinfo", "rb") as table:
         for line in table:
             words = line.split()
@@ -153,7 +158,7 @@ def read_mounts() -> dict[str, dict]:
     return mounts
 
 
-def check_mount(declared: dict, table: dict[str, dict]) -> str:
+def check_mount(declared: dict[str, Any], table: dict[str, dict[str, Any]]) -> str:
     point, source = declared["point"], declared["source"]
     live = table.get(point)
     if live is None:
@@ -203,12 +208,12 @@ def size_of(text: str) -> int | None:
     return None if found is None else int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]
 
 
-def paths_of(folder: dict) -> list[str]:
+def paths_of(folder: dict[str, Any]) -> list[str]:
     return [folder["path"], *(os.path.join(folder["path"], name) for name in folder["folders"])]
 
 
-def check_folders(folder: dict) -> str:
-    def look(paths: list[str]) -> list:
+def check_folders(folder: dict[str, Any]) -> str:
+    def look(paths: list[str]) -> list[list[int]]:
         seen = [os.lstat(path) for path in paths]
         return [[stat.S_ISDIR(one.st_mode), one.st_uid, one.st_gid, stat.S_IMODE(one.st_mode)] for one in seen]
 
@@ -217,13 +222,13 @@ def check_folders(folder: dict) -> str:
         wanted = [True, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, mode]
     except KeyError as problem:
         raise Failed(f"{problem.args[0]}. {HEAL}") from None
-    for path, seen in zip(paths, bounded(look, paths)):
+    for path, seen in zip(paths, bounded(look, paths), strict=True):
         if seen != wanted:
             raise Failed(f"{path} is not a folder of {owner}:{group} with mode {folder['mode']}. {HEAL}")
     return f"{folder['path']} and {len(paths) - 1} in it: {owner}:{group} {folder['mode']}"
 
 
-def check_access(user: str, folders: list[dict]) -> str:
+def check_access(user: str, folders: list[dict[str, Any]]) -> str:
     try:
         account = pwd.getpwnam(user)
     except KeyError:
@@ -239,7 +244,7 @@ def check_access(user: str, folders: list[dict]) -> str:
         elif not (mode & 0o002 or (mode & 0o020 and group in groups)):
             must_not += paths_of(folder)
 
-    def look() -> list:
+    def look() -> list[list[str]]:
         os.setgroups(groups)
         os.setgid(account.pw_gid)
         os.setuid(account.pw_uid)
@@ -252,7 +257,8 @@ def check_access(user: str, folders: list[dict]) -> str:
         )
     if can:
         raise Failed(
-            f"{user} can write to {', '.join(can)}, which belongs to others. Do: namei -l {can[0]}; getfacl {can[0]}; id {user}"
+            f"{user} can write to {', '.join(can)}, which belongs to others. "
+            f"Do: namei -l {can[0]}; getfacl {can[0]}; id {user}"
         )
     return f"{user} writes to its {len(must)} folders, and to none of {len(must_not)} others"
 
@@ -289,7 +295,8 @@ def check_timer(name: str, calendar: str) -> str:
         raise Failed(f"there is no {name}.timer. {HEAL}")
     if (unit.get("UnitFileState"), unit.get("ActiveState")) != ("enabled", "active"):
         raise Failed(
-            f"{name}.timer is {unit.get('UnitFileState')} and {unit.get('ActiveState')}. Do: systemctl enable --now {name}.timer"
+            f"{name}.timer is {unit.get('UnitFileState')} and {unit.get('ActiveState')}. "
+            f"Do: systemctl enable --now {name}.timer"
         )
     with open(unit["FragmentPath"], encoding="utf-8") as file:
         if f"OnCalendar={calendar}" not in file.read().splitlines():
@@ -308,7 +315,7 @@ def check_timer(name: str, calendar: str) -> str:
     return f"{name}: {calendar}, {when}"
 
 
-def check_moves(tiers: list[dict]) -> str:
+def check_moves(tiers: list[dict[str, Any]]) -> str:
     """A file's way through the tiers, from one folder to the next; on exactly one of them after each step."""
     name = new_name()
     places = [os.path.join(tier["path"], name) for tier in tiers]
@@ -344,14 +351,15 @@ def check_moves(tiers: list[dict]) -> str:
                 *options,
             ]
             run_mover(command)
-            found = [[], *([] for _ in tiers[1:])]
+            found: list[list[str]] = [[], *([] for _ in tiers[1:])]
             for number, place in enumerate(places):
                 found[number] = bounded(look_at_probe, place, seconds=60)
             if [bool(one) for one in found] != [number == index for number in range(len(tiers))] or found[index] != [
                 wanted
             ]:
                 raise Failed(
-                    f"a file of {PROBE_BYTES} bytes did not go from {tiers[index - 1]['path']} to {tier['path']} alone with its SHA-256. Do: {HERE}/tiered-storage.sh migrate --dry-run"
+                    f"a file of {PROBE_BYTES} bytes did not go from {tiers[index - 1]['path']} to {tier['path']} alone "
+                    f"with its SHA-256. Do: {HERE}/tiered-storage.sh migrate --dry-run"
                 )
     finally:
         shutil.rmtree(locks, ignore_errors=True)
@@ -361,7 +369,7 @@ def check_moves(tiers: list[dict]) -> str:
     return f"a file went {' → '.join(tier['tier'] for tier in tiers)} with SHA-256 {wanted[:16]}…, and is removed again"
 
 
-def run_mover(command: list[str]):
+def run_mover(command: list[str]) -> None:
     mover = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -374,7 +382,7 @@ def run_mover(command: list[str]):
         raise Failed(f"a move failed (status {mover.returncode}): {' '.join(said.split()) or 'without a word'}")
 
 
-def put(folder: str, content: bytes):
+def put(folder: str, content: bytes) -> None:
     os.mkdir(folder, 0o700)
     fd = os.open(folder, FOLDER)
     file = os.open("probe", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd)
@@ -398,7 +406,7 @@ def look_at_probe(folder: str) -> list[str]:
     return hashes
 
 
-def remove_probes(folder: str, seconds: int, only: str | None = None):
+def remove_probes(folder: str, seconds: int, only: str | None = None) -> None:
     """Removes folders of ours that are older, with what a move puts into them, and nothing else."""
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     for name in os.listdir(top):

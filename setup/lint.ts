@@ -1,5 +1,5 @@
 /**
- * `npm run lint`: prettier, eslint, shfmt and shellcheck on every shell file, ruff's format on every Python file, actionlint
+ * `npm run lint`: prettier, eslint, shfmt and shellcheck on every shell file, ruff and mypy on every Python file, actionlint
  * on the workflows. All of them run, whatever fails. `npm run format`: the formatters of these write what they ask for.
  */
 import { createHash } from "node:crypto";
@@ -44,6 +44,8 @@ await main(async () => {
     ["eslint", eslint()],
     ["shellcheck", shellcheck()],
     ["packages of Python", packages],
+    ["ruff check", runPackage(packages, "ruff", "check", "--quiet", "--output-format=concise", ".")],
+    ["mypy", runPackage(packages, "mypy", "--no-error-summary")],
     ["actionlint", actionlint()],
   ];
   // All are caught from the start: one that fails before its turn to be told would end all of them.
@@ -207,7 +209,7 @@ async function pythonPackages(): Promise<PythonPackages> {
   const python = join(installed, "bin", "python");
   if (existsSync(installed)) return { problems: "", python };
   await mkdir(MADE, { recursive: true });
-  // What has its path in it, such as bin/pip, doesn't run once it has its name: hence `python -m`.
+  // What has its path in it, such as bin/mypy, doesn't run once it has its name: hence `python -m`.
   const made = `${installed}.${process.pid}`;
   // Nothing is built here, which takes a compiler for some, and minutes.
   const pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:"];

@@ -1,15 +1,15 @@
 #!/usr/bin/env -S python3 -I -B
-"""Moves files that are older than some days from one storage tier to another, and never loses, overwrites or doubles one.
+"""Moves files that are older than some days from one storage tier to another; never loses, overwrites or doubles one.
 
-A file is copied to a temporary name beside its destination, flushed, read back from the device and compared; it then gets
-its name by link(2), which replaces nothing, and also works on NFSv3, where renameat2(2) without replacing doesn't. Only
-once the folder is on the device too does the source go. Files take each of these steps in batches, since a flush of many
-costs little more than that of one, and the next batch is copied meanwhile. Killed anywhere, the next run finds the file at
-its source, at both places with the same content, or at its destination, and finishes. Summary on standard output, log on
-standard error.
-A move is in the journal before its source goes: none is missing there, and one that was killed right then is there twice.
+A file is copied to a temporary name beside its destination, flushed, read back from the device and compared; it then
+gets its name by link(2), which replaces nothing, and also works on NFSv3, where renameat2(2) without replacing doesn't.
+Only once the folder is on the device too does the source go. Files take each of these steps in batches, since a flush
+of many costs little more than that of one, and the next batch is copied meanwhile. Killed anywhere, the next run finds
+the file at its source, at both places with the same content, or at its destination, and finishes. Summary on standard
+output, log on standard error.
+A move is in the journal before its source goes: none is missing there, and one that was killed then is there twice.
 
-exit status: 0 all well, 1 something could not be moved (the log says what), 2 wrong usage, 75 another run holds the lock
+exit status: 0 all well, 1 something could not be moved (the log says what), 2 wrong usage, 75 another run has the lock
 """
 
 import argparse
@@ -31,6 +31,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from typing import Any, Self, TypeVarTuple
 
 CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 4096
@@ -51,6 +53,7 @@ XATTRS = ("user.", "trusted.", "security.", ACL)
 # No link is followed below the roots: the services own these folders, and could lead root anywhere.
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+Ts = TypeVarTuple("Ts")
 
 
 class Skip(Exception):
@@ -80,7 +83,7 @@ def main() -> int:
     return 1 if move.failed else 0
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -136,8 +139,8 @@ def parse_arguments():
     return options
 
 
-def take_lock(options) -> bool:
-    descriptor = options.lock_descriptor
+def take_lock(options: argparse.Namespace) -> bool:
+    descriptor: int | None = options.lock_descriptor
     if descriptor is None:
         descriptor = os.open(options.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -150,12 +153,12 @@ def take_lock(options) -> bool:
 class Move:
     """One run: what was asked for, and what came of it."""
 
-    def __init__(self, options):
+    def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.cutoff = max(time.time() - options.older_than_days * 86400, options.modified_before)
         self.journal = Journal(options.journal)
         self.action = "copy" if options.keep else "move"
-        self.moves: list[dict] = []
+        self.moves: list[dict[str, Any]] = []
         self.batch: list[Copy] = []
         self.batch_bytes = 0
         self.last_batch: Background | None = None
@@ -166,7 +169,7 @@ class Move:
         self.failed: list[dict[str, str]] = []
         self.told_at = time.monotonic()
 
-    def run(self):
+    def run(self) -> None:
         self.tick()
         self.mount = Mount(self.options.destination_mount)
         self.root = Folder(fd=self.mount.fd)
@@ -183,27 +186,27 @@ class Move:
         finally:
             self.wait_for_last_batch()
 
-    def tick(self):
+    def tick(self) -> None:
         """Called at every bit of progress. Without any, the kernel ends us: that alone gets out of a dead NAS."""
         signal.alarm(self.options.stall_seconds)
         if time.monotonic() - self.told_at > PROGRESS_SECONDS:
             self.told_at = time.monotonic()
             log("info", f"so far: {self.told()}")
 
-    def fail(self, path: str, problem: Exception):
+    def fail(self, path: str, problem: Exception) -> None:
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
         with self.lock:
             self.failed.append({"path": path, "reason": reason})
             log("warning", f"not moved: {path!r}: {reason}")
 
-    def leave(self, path: str, reason: Exception):
+    def leave(self, path: str, reason: Exception) -> None:
         if isinstance(reason, Skip):
             with self.lock:
                 self.skipped[str(reason)] = self.skipped.get(str(reason), 0) + 1
         else:
             self.fail(path, reason)
 
-    def summary(self) -> dict:
+    def summary(self) -> dict[str, Any]:
         return {
             "dryRun": self.options.dry_run,
             "moved": {"files": self.moved, "bytes": self.moved_bytes},
@@ -216,9 +219,10 @@ class Move:
     def told(self) -> str:
         skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(self.skipped.items()))
         moved = "would move" if self.options.dry_run else "moved"
-        return f"{moved} {self.moved} files of {self.moved_bytes} bytes; skipped: {skipped or 'none'}; not moved: {len(self.failed)}"
+        done = f"{moved} {self.moved} files of {self.moved_bytes} bytes"
+        return f"{done}; skipped: {skipped or 'none'}; not moved: {len(self.failed)}"
 
-    def remove_unfinished(self):
+    def remove_unfinished(self) -> None:
         """Removes what killed runs left. The lock is ours, so nobody is writing any of it."""
         fd = self.root.open(create=False)
         if fd is None:
@@ -237,8 +241,8 @@ class Move:
                     self.fail(name, problem)
             folders[:] = [name for name in folders if not TEMPORARY.fullmatch(name)]
 
-    def visit_source(self, source: str):
-        """Visits a folder with the folders between it and --relative-to, which are wanted at the destination as well."""
+    def visit_source(self, source: str) -> None:
+        """Visits a folder with the folders between it and --relative-to, which are wanted at the destination too."""
         top = self.options.relative_to or source
         with contextlib.ExitStack() as opened:
             try:
@@ -254,7 +258,7 @@ class Move:
                 raise Problem(f"is not on the filesystem that is mounted at {self.options.source_mount}")
             self.visit(fd, folder, source)
 
-    def visit(self, source: int, folder: "Folder", path: str):
+    def visit(self, source: int, folder: "Folder", path: str) -> None:
         with os.scandir(source) as entries:
             names = sorted(entry.name for entry in entries)
         for name in names:
@@ -274,7 +278,7 @@ class Move:
             except (Skip, Problem, OSError, RecursionError) as reason:
                 self.leave(os.path.join(path, name), reason)
 
-    def move(self, source: int, name: str, seen: os.stat_result, folder: "Folder", path: str):
+    def move(self, source: int, name: str, seen: os.stat_result, folder: "Folder", path: str) -> None:
         if stat.S_ISLNK(seen.st_mode):
             raise Skip("symbolic links")
         if not stat.S_ISREG(seen.st_mode):
@@ -306,12 +310,13 @@ class Move:
             elif digest is not None:
                 self.finish(fd, seen, source, name, {**told, "sha256": digest})
             else:
+                assert destination is not None  # made above
                 self.batch.append(self.copy_to(destination, target, compress, fd, seen, source, name, told))
                 self.batch_bytes += seen.st_size
                 if len(self.batch) >= BATCH_FILES or self.batch_bytes >= BATCH_BYTES:
                     self.finish_batch()
 
-    def tell(self, told: dict):
+    def tell(self, told: dict[str, Any]) -> None:
         with self.lock:
             if self.options.list:
                 self.moves.append({"action": self.action, **told})
@@ -323,7 +328,7 @@ class Move:
             self.moved += 1
             self.moved_bytes += told["bytes"]
 
-    def finish(self, fd: int, seen: os.stat_result, source: int, name: str, told: dict):
+    def finish(self, fd: int, seen: os.stat_result, source: int, name: str, told: dict[str, Any]) -> None:
         """Takes the source away, whose copy is on the device under its own name."""
         # Whoever opens it from here on waits in the kernel until it is gone.
         with alone(fd):
@@ -335,18 +340,18 @@ class Move:
                 self.unlink(name, source, told)
         self.tell(told)
 
-    def finish_batch(self):
+    def finish_batch(self) -> None:
         """In the background, while the next is copied; two are under way at most."""
         batch, self.batch, self.batch_bytes = self.batch, [], 0
         self.wait_for_last_batch()
         self.last_batch = Background(self.finish_copies, batch)
 
-    def wait_for_last_batch(self):
+    def wait_for_last_batch(self) -> None:
         last, self.last_batch = self.last_batch, None
         if last is not None:
             last.wait()
 
-    def finish_copies(self, batch: list["Copy"]):
+    def finish_copies(self, batch: list["Copy"]) -> None:
         """Each step for all copies; one that fails a step is left out of the next."""
         with contextlib.ExitStack() as opened:
             for copy in batch:
@@ -359,7 +364,7 @@ class Move:
             unflushed = {folder: problem for folder, fd in folders.items() if (problem := problem_of(os.fsync, fd))}
             self.take(batch, lambda copy: self.finish_copy(copy, unflushed.get(copy.folder)))
 
-    def take(self, batch: list["Copy"], step) -> list["Copy"]:
+    def take(self, batch: list["Copy"], step: Callable[["Copy"], object]) -> list["Copy"]:
         """One step for each; returns those that it did not fail for."""
         left = []
         for copy in batch:
@@ -371,22 +376,21 @@ class Move:
                 self.leave(copy.told["from"], reason)
         return left
 
-    def finish_copy(self, copy: "Copy", unflushed: OSError | None):
+    def finish_copy(self, copy: "Copy", unflushed: OSError | None) -> None:
         try:
             if unflushed is not None:
                 raise unflushed
             self.finish(copy.source_fd, copy.seen, copy.source, copy.name, copy.told)
         except (Skip, Problem, OSError):
             # It is in use again: our copy of what it was must not stand in the way of what it will be.
-            if os.fstat(copy.source_fd).st_nlink > 0:
-                if os.path.samestat(
-                    copy.published, os.stat(copy.target, dir_fd=copy.destination, follow_symlinks=False)
-                ):
-                    os.unlink(copy.target, dir_fd=copy.destination)
+            if os.fstat(copy.source_fd).st_nlink > 0 and os.path.samestat(
+                copy.published, os.stat(copy.target, dir_fd=copy.destination, follow_symlinks=False)
+            ):
+                os.unlink(copy.target, dir_fd=copy.destination)
             raise
         os.posix_fadvise(copy.source_fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
-    def unlink(self, name: str, source: int, told: dict):
+    def unlink(self, name: str, source: int, told: dict[str, Any]) -> None:
         try:
             os.unlink(name, dir_fd=source)
         except OSError:
@@ -395,7 +399,8 @@ class Move:
 
     def hash_there(self, fd: int, destination: int, target: str, compress: bool) -> str | None:
         """
-        The hash of the file where the destination has it already, from a run that was killed late; it is then on the device.
+        The hash of the file where the destination has it already, from a run that was killed late; it is then on the
+        device.
         @raises Problem where it has another file of that name.
         """
         other = Problem("the destination has a different file of this name; both stay until one of them is renamed")
@@ -428,7 +433,7 @@ class Move:
         seen: os.stat_result,
         source: int,
         name: str,
-        told: dict,
+        told: dict[str, Any],
     ) -> "Copy":
         """Copies to a temporary name; what was written may not be on the device yet."""
         space = os.fstatvfs(destination)
@@ -443,7 +448,7 @@ class Move:
             raise
         return copy
 
-    def publish(self, copy: "Copy"):
+    def publish(self, copy: "Copy") -> None:
         """Compares a copy that is on the device, and gives it its name."""
         if self.hash(copy.fd, copy.compress) != copy.told["sha256"]:
             raise Problem("the copy reads back differently from what was written: check the device of the destination")
@@ -467,7 +472,7 @@ class Move:
         finally:
             copy.remove_temporary()
 
-    def chunks(self, fd: int):
+    def chunks(self, fd: int) -> Iterator[tuple[int, bytes]]:
         offset = 0
         while chunk := os.pread(fd, CHUNK_BYTES, offset):
             self.tick()
@@ -492,6 +497,7 @@ class Move:
         digest = hashlib.sha256()
         try:
             with subprocess.Popen(["zstd", "--quiet", "--stdout"], stdin=subprocess.PIPE, stdout=copy) as zstd:
+                assert zstd.stdin is not None
                 for offset, chunk in self.chunks(fd):
                     digest.update(chunk)
                     zstd.stdin.write(chunk)
@@ -512,6 +518,7 @@ class Move:
         os.lseek(fd, 0, os.SEEK_SET)
         command = ["zstd", "--quiet", "--decompress", "--stdout"]
         with subprocess.Popen(command, stdin=fd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as zstd:
+            assert zstd.stdout is not None
             while chunk := zstd.stdout.read(CHUNK_BYTES):
                 self.tick()
                 digest.update(chunk)
@@ -521,18 +528,18 @@ class Move:
 class Background:
     """Work in a thread of its own, whose exception comes up where it is waited for."""
 
-    def __init__(self, work, *values):
+    def __init__(self, work: Callable[[*Ts], object], *values: *Ts) -> None:
         self.problem: BaseException | None = None
         self.thread = threading.Thread(target=self.run, args=(work, *values))
         self.thread.start()
 
-    def run(self, work, *values):
+    def run(self, work: Callable[[*Ts], object], *values: *Ts) -> None:
         try:
             work(*values)
         except BaseException as problem:
             self.problem = problem
 
-    def wait(self):
+    def wait(self) -> None:
         self.thread.join()
         if self.problem is not None:
             raise self.problem
@@ -540,19 +547,19 @@ class Background:
 
 class Journal:
     """
-    A line of JSON for each move: time, action, from, to, bytes, sha256. Bounded, and no move waits for it or fails with it:
-    it is for people, and which tier has a file is what the tiers say.
+    A line of JSON for each move: time, action, from, to, bytes, sha256. Bounded, and no move waits for it or fails with
+    it: it is for people, and which tier has a file is what the tiers say.
     """
 
-    def __init__(self, path: str | None):
+    def __init__(self, path: str | None) -> None:
         self.path, self.fd = path, -1
         self.lock = threading.Lock()
 
-    def add(self, action: str, told: dict):
+    def add(self, action: str, told: dict[str, Any]) -> None:
         with self.lock:
             self.write(action, told)
 
-    def write(self, action: str, told: dict):
+    def write(self, action: str, told: dict[str, Any]) -> None:
         if self.path is None:
             return
         line = (
@@ -577,10 +584,11 @@ class Journal:
             log("warning", f"moves go on without the journal {self.path}: {problem.strerror}")
             self.path = None
 
-    def open(self):
+    def open(self) -> None:
+        assert self.path is not None
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
 
-    def mend(self):
+    def mend(self) -> None:
         """Takes off the line that a kill or a loss of power tore."""
         size = os.fstat(self.fd).st_size
         tail = os.pread(self.fd, TAIL_BYTES, max(0, size - TAIL_BYTES))
@@ -588,7 +596,7 @@ class Journal:
         if torn:
             os.ftruncate(self.fd, size - torn)
 
-    def close(self):
+    def close(self) -> None:
         if self.fd >= 0:
             with contextlib.suppress(OSError):
                 os.fdatasync(self.fd)
@@ -597,14 +605,14 @@ class Journal:
 
 
 class Mount:
-    """A mount point that is a mount of its own, not of the root disk, held open so that nothing is ever written elsewhere."""
+    """A mount point that is a mount of its own, not of the root disk; held open, so that nothing goes elsewhere."""
 
-    def __init__(self, point: str):
+    def __init__(self, point: str) -> None:
         self.point = point
-        self.id = None
+        self.id: int | None = None
         self.proved = False
         self.lock = threading.Lock()
-        self.table = open("/proc/self/mountinfo", "rb")  # until the end
+        self.table = open("/proc/self/mountinfo", "rb")  # noqa: SIM115 -- until the end
         self.changes = select.poll()
         self.changes.register(self.table, select.POLLPRI | select.POLLERR)
         self.fd = -1
@@ -614,27 +622,29 @@ class Mount:
         if mount_id(self.fd) != self.id:
             raise Problem(f"{point} is hidden by another mount")
 
-    def prove(self):
+    def prove(self) -> None:
         """@raises Problem unless what is mounted here is what was mounted here at first."""
         with self.lock:
             self.look()
 
-    def look(self):
+    def look(self) -> None:
         # proc(5): the kernel tells by poll(2) that something was mounted or unmounted since.
         if not self.changes.poll(0) and self.proved:
             return
         self.proved = False
         self.table.seek(0)
-        devices, mounts = {}, {}
+        devices: dict[bytes, bytes] = {}
+        mounts: dict[str, tuple[bytes, bytes]] = {}
         for line in self.table:
-            number, parent, device, _, point = line.split(maxsplit=5)[:5]
-            point = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), point))
+            number, parent, device, _, escaped = line.split(maxsplit=5)[:5]
+            point = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), escaped))
             devices[number] = device
             mounts[point] = number, parent
-        found, below = mounts.get(self.point, (None, None))
+        mounted = mounts.get(self.point)
         # A folder that is bound to itself is no mount: systemd binds what a unit may write to and isn't mounted.
-        if found is None or devices[found] == devices.get(below):
+        if mounted is None or devices[mounted[0]] == devices.get(mounted[1]):
             raise Problem(f"nothing is mounted at {self.point}")
+        found = mounted[0]
         if devices[found] == devices[mounts["/"][0]]:
             raise Problem(f"{self.point} shows the root filesystem")
         if self.id not in (None, int(found)):
@@ -644,7 +654,7 @@ class Mount:
 
 
 class Copy:
-    """A file on its way: its copy under a temporary name, and all that the steps to come need, whatever is closed meanwhile."""
+    """A file on its way: its copy under a temporary name, and what later steps need, whatever is closed meanwhile."""
 
     def __init__(
         self,
@@ -655,17 +665,17 @@ class Copy:
         seen: os.stat_result,
         source: int,
         name: str,
-        told: dict,
-    ):
+        told: dict[str, Any],
+    ) -> None:
         self.target, self.compress, self.seen, self.name, self.told = target, compress, seen, name, told
         self.temporary = new_temporary_name()
-        self.published: os.stat_result | None = None
+        self.published: os.stat_result  # set by publish
         self.fd = os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=destination)
         self.destination, self.source, self.source_fd = os.dup(destination), os.dup(source), os.dup(fd)
         folder = os.fstat(destination)
         self.folder = folder.st_dev, folder.st_ino
 
-    def remove_temporary(self):
+    def remove_temporary(self) -> None:
         """Closed before its name goes, since NFS renames what is open to .nfsXXXX instead."""
         if self.fd >= 0:
             os.close(self.fd)
@@ -673,24 +683,26 @@ class Copy:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.temporary, dir_fd=self.destination)
 
-    def close(self):
+    def close(self) -> None:
         try:
             self.remove_temporary()
         finally:
             for fd in (self.destination, self.source, self.source_fd):
                 os.close(fd)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 class Folder:
     """A folder at the destination, made when a file first needs it, with the owner and mode of its source."""
 
-    def __init__(self, name: str = "", parent: "Folder | None" = None, like: int | None = None, fd: int | None = None):
+    def __init__(
+        self, name: str = "", parent: "Folder | None" = None, like: int | None = None, fd: int | None = None
+    ) -> None:
         self.name, self.parent, self.like, self.fd = name, parent, like, fd
 
     def open(self, create: bool) -> int | None:
@@ -710,7 +722,7 @@ class Folder:
                 raise Problem(f"something is mounted at the destination's folder {self.name}")
         return self.fd
 
-    def make(self, parent: int):
+    def make(self, parent: int) -> None:
         """Makes it under a temporary name, so that a kill leaves none with the wrong owner."""
         temporary = new_temporary_name()
         os.mkdir(temporary, 0o700, dir_fd=parent)
@@ -724,18 +736,18 @@ class Folder:
 
     def names(self) -> list[str]:
         """From the destination down; what leads to the destination itself has no source to be like."""
-        return [] if self.like is None else [*self.parent.names(), self.name]
+        return [] if self.like is None or self.parent is None else [*self.parent.names(), self.name]
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.fd is not None:
             os.close(self.fd)
 
 
 @contextlib.contextmanager
-def alone(fd: int):
+def alone(fd: int) -> Iterator[None]:
     """
     Holds a write lease, which the kernel grants only while nobody else has the file open or mapped, in any namespace.
     Unlike a look through /proc/*/fd it leaves no gap until we let go, and never touches a path that could hang.
@@ -753,14 +765,14 @@ def alone(fd: int):
 
 
 @contextlib.contextmanager
-def closing(fd: int):
+def closing(fd: int) -> Iterator[int]:
     try:
         yield fd
     finally:
         os.close(fd)
 
 
-def keep_attributes(fd: int, seen: os.stat_result, copy: int):
+def keep_attributes(fd: int, seen: os.stat_result, copy: int) -> None:
     os.fchown(copy, seen.st_uid, seen.st_gid)
     os.fchmod(copy, stat.S_IMODE(seen.st_mode))
     wanted = xattr_names(fd)
@@ -794,22 +806,22 @@ def is_copied(seen: os.stat_result, destination: int, target: str, compress: boo
     )
 
 
-def require_unchanged(before: os.stat_result, now: os.stat_result):
-    def identity(of):
+def require_unchanged(before: os.stat_result, now: os.stat_result) -> None:
+    def identity(of: os.stat_result) -> tuple[int, ...]:
         return of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns, of.st_nlink
 
     if identity(before) != identity(now):
         raise Skip("changed meanwhile")
 
 
-def write(fd: int, data: bytes, offset: int):
+def write(fd: int, data: bytes, offset: int) -> None:
     view = memoryview(data)
     while view:
         written = os.pwrite(fd, view, offset)
         offset, view = offset + written, view[written:]
 
 
-def problem_of(work, *values) -> OSError | None:
+def problem_of(work: Callable[[*Ts], object], *values: *Ts) -> OSError | None:
     try:
         work(*values)
         return None
@@ -817,20 +829,20 @@ def problem_of(work, *values) -> OSError | None:
         return problem
 
 
-def flush(fds: list[int]):
-    """Makes fsync(2) of each quick, by having the filesystem write all of them at once. What goes wrong here comes up there."""
+def flush(fds: list[int]) -> None:
+    """Makes fsync(2) of each quick: the filesystem writes all of them at once. What goes wrong here comes up there."""
     if len(fds) > 1:
         LIBC.syncfs(fds[0])
 
 
-def settle(copy: Copy):
-    """Out of the page cache, so that what is compared is what the device has, which is asked for all of a batch at once."""
+def settle(copy: Copy) -> None:
+    """Out of the page cache, so that what the device has is compared, which is asked for all of a batch at once."""
     os.fsync(copy.fd)
     os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_DONTNEED)
     os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_WILLNEED)
 
 
-def flush_at_times(fd: int, offset: int):
+def flush_at_times(fd: int, offset: int) -> None:
     """Has the device write while we read, and keeps the last flush of a large file from looking like a stall."""
     if offset % FLUSH_BYTES == 0:
         os.fdatasync(fd)
@@ -857,7 +869,7 @@ def names_below(path: str, folder: str) -> list[str]:
     return [name for name in os.path.relpath(path, folder).split("/") if name != "."]
 
 
-def log(level: str, message: str):
+def log(level: str, message: str) -> None:
     priority = {"error": 3, "warning": 4, "info": 6}[level]
     print(f"<{priority}>{message}" if "JOURNAL_STREAM" in os.environ else message, file=sys.stderr, flush=True)
 

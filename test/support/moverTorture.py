@@ -1,12 +1,12 @@
 """
-Kills the mover at seeded moments, over trees of all that a service may leave, and looks after each whether a file is lost.
+Kills the mover at seeded moments, over trees of all that a service may leave, and looks after each if a file is lost.
 usage: moverTorture.py MOVER SOURCE DESTINATION STATE --kills N [--seed N] [--seconds N] [--full]
 
 SOURCE is a folder, DESTINATION a mount point, STATE a folder for lock and journal; --full fills DESTINATION in the
 midst of each round, but for some bytes. One round of three is compressed. Each makes a tree, starts the
 mover and kills it until it ends by itself, runs it once more in peace, and then every file must be on exactly one side,
-with its content, owner, mode, time and extended attributes, or untouched where it must stay. Prints figures as JSON, and
-in `losses` what was not so.
+with its content, owner, mode, time and extended attributes, or untouched where it must stay. Prints figures as JSON,
+and in `losses` what was not so.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -22,6 +23,8 @@ import stat
 import subprocess
 import sys
 import time
+from types import ModuleType
+from typing import Any
 
 OLD = 10**9
 # Another run holds the lock: a process that the killed one was about to start has all that was open until its exec(2).
@@ -32,7 +35,7 @@ POSIX_ACL = bytes.fromhex(
 STAYS = (b"young", b"open", b"growing", b"twice", b"twice again", b"link", b"folder link", b"pipe", b"different.gz")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("mover", "source", "destination", "state"):
         parser.add_argument(name)
@@ -59,7 +62,7 @@ def main():
 
 
 class Torture:
-    def __init__(self, options):
+    def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.random = options, random.Random(options.seed)
         self.mover = load(options.mover)
         self.source = os.fsencode(os.path.join(options.source, "torture"))
@@ -72,7 +75,7 @@ class Torture:
         # What a test that was ended left.
         self.clear()
 
-    def round(self, compress: bool):
+    def round(self, compress: bool) -> None:
         make_tree(self.source, self.destination, self.random)
         before = {**describe(self.source), **describe(self.destination)}
         target = {
@@ -158,7 +161,7 @@ class Torture:
         os.waitpid(self.start(compress), 0)
         return time.monotonic() - began
 
-    def finish(self, compress: bool):
+    def finish(self, compress: bool) -> None:
         """In peace it moves all but what is in the way."""
         output = os.memfd_create("summary")
         status, end = HELD, time.monotonic() + 60
@@ -169,7 +172,7 @@ class Torture:
         if (status, failed) != (1, [os.fsdecode(os.path.join(self.source, b"different.gz"))]):
             self.losses.append(f"the last run ended with {status}, not moved: {failed}")
 
-    def fill(self, left: int):
+    def fill(self, left: int) -> None:
         """Leaves some bytes of the destination."""
         with open(self.filler, "wb") as filler:
             space = os.fstatvfs(filler.fileno())
@@ -179,7 +182,7 @@ class Torture:
                     os.posix_fallocate(filler.fileno(), 0, size)
                     return
 
-    def require_all(self, target: dict[bytes, bytes], when: str):
+    def require_all(self, target: dict[bytes, bytes], when: str) -> None:
         """Whenever it was killed, each file is under its own name on at least one side."""
         self.losses += [
             f"{path!r} is nowhere {when}"
@@ -187,7 +190,7 @@ class Torture:
             if not os.path.lexists(path) and not os.path.lexists(moved)
         ]
 
-    def compare(self, before: dict, target: dict[bytes, bytes], compress: bool):
+    def compare(self, before: dict[bytes, dict[str, Any]], target: dict[bytes, bytes], compress: bool) -> None:
         after = {**describe(self.source), **describe(self.destination)}
         expected = {target.get(path, path): was for path, was in before.items() if not path.endswith(b"growing")}
         after.pop(os.path.join(self.source, b"growing"), None)
@@ -202,15 +205,15 @@ class Torture:
             if (path, before[path]["sha256"]) not in told:
                 self.losses.append(f"the journal has no line of {path!r}")
 
-    def clear(self):
+    def clear(self) -> None:
         for path in (self.source, self.destination):
             shutil.rmtree(path, ignore_errors=True)
-        for path in (self.journal, self.journal + ".1", self.filler):
-            if os.path.exists(path):
-                os.unlink(path)
+        for file in (self.journal, self.journal + ".1", self.filler):
+            if os.path.exists(file):
+                os.unlink(file)
 
 
-def load(script: str):
+def load(script: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location("move_aged_files", script)
     assert spec is not None and spec.loader is not None
     sys.dont_write_bytecode = True
@@ -219,8 +222,8 @@ def load(script: str):
     return module
 
 
-def make_tree(root: bytes, destination: bytes, seeded: random.Random):
-    def put(name: bytes, content: bytes, uid=0, mode=0o640, old=OLD, top=root) -> bytes:
+def make_tree(root: bytes, destination: bytes, seeded: random.Random) -> None:
+    def put(name: bytes, content: bytes, uid: int = 0, mode: int = 0o640, old: float = OLD, top: bytes = root) -> bytes:
         path = os.path.join(top, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
@@ -291,8 +294,8 @@ def has_xattrs(folder: bytes) -> bool:
         os.unlink(probe)
 
 
-def describe(top: bytes) -> dict[bytes, dict]:
-    found = {}
+def describe(top: bytes) -> dict[bytes, dict[str, Any]]:
+    found: dict[bytes, dict[str, Any]] = {}
     for folder, folders, files in os.walk(top):
         for name in folders + files:
             path = os.path.join(folder, name)
@@ -305,7 +308,7 @@ def describe(top: bytes) -> dict[bytes, dict]:
                         ["zstd", "--quiet", "--decompress", "--stdout", "--", path], stdout=subprocess.PIPE, check=False
                     ).stdout
                     if path.endswith(b".zst")
-                    else open(path, "rb").read()
+                    else pathlib.Path(os.fsdecode(path)).read_bytes()
                 )
                 xattrs = {
                     name: os.getxattr(path, name).hex()

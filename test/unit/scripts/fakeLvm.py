@@ -1,6 +1,7 @@
 """
-A volume group of folders: FOLDER/NAME has a volume's files in `data`, and what LVM knows of it in `known.json`. Stands in
-for LVM's tools, blkid, mkfs and mount, since there is no device mapper where unit tests run; the lab has the real ones.
+A volume group of folders: FOLDER/NAME has a volume's files in `data`, and what LVM knows of it in `known.json`. Stands
+in for LVM's tools, blkid, mkfs and mount, since there is no device mapper where unit tests run; the lab has the real
+ones.
 
 Usage: fakeLvm.py FOLDER PROGRAM ARGUMENT...
 """
@@ -11,32 +12,40 @@ import re
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 folder, program, *arguments = sys.argv[1:]
 DEVICE = re.compile(r"^(?:/dev/)?vg_jts/(.+)$")
 
 
-def path(name, *parts):
+def path(name: str, *parts: str) -> str:
     return os.path.join(folder, name, *parts)
 
 
-def known(name):
+def known(name: str) -> dict[str, Any]:
     with open(path(name, "known.json"), encoding="utf-8") as file:
-        return json.load(file)
+        facts: dict[str, Any] = json.load(file)
+        return facts
 
 
-def keep(name, facts):
+def keep(name: str, facts: dict[str, Any]) -> None:
     os.makedirs(path(name, "data"), exist_ok=True)
     with open(path(name, "known.json"), "w", encoding="utf-8") as file:
         json.dump(facts, file)
 
 
-def option(name):
+def option(name: str) -> str | None:
     return arguments[arguments.index(name) + 1] if name in arguments else None
 
 
-def volume():
-    return next(DEVICE.match(word)[1] for word in arguments if DEVICE.match(word))
+def required(name: str) -> str:
+    value = option(name)
+    assert value is not None, name
+    return value
+
+
+def volume() -> str:
+    return next(found[1] for word in arguments if (found := DEVICE.match(word)))
 
 
 if program == "lvs":
@@ -55,10 +64,10 @@ if program == "lvs":
         )
     print(json.dumps({"report": [{"lv": rows}]}))
 elif program == "lvcreate":
-    name = option("--name")
+    name = required("--name")
     if os.path.exists(path(name)):
         sys.exit(f'  Logical Volume "{name}" already exists in volume group "vg_jts"')
-    size = int(option("--size").rstrip("b"))
+    size = int(required("--size").rstrip("b"))
     if "--snapshot" in arguments:
         origin = volume()
         shutil.copytree(path(origin, "data"), path(name, "data"), symlinks=True)
@@ -66,7 +75,9 @@ elif program == "lvcreate":
     else:
         keep(name, {"origin": "", "bytes": size, "tags": option("--addtag"), "type": ""})
 elif program == "lvremove":
-    name, tag = re.fullmatch(r"lv_name=(\S+) && lv_tags=\{(\S+)\}", option("--select")).groups()
+    selected = re.fullmatch(r"lv_name=(\S+) && lv_tags=\{(\S+)\}", required("--select"))
+    assert selected is not None
+    name, tag = selected.groups()
     if os.path.exists(path(name)) and known(name)["tags"] == tag:
         shutil.rmtree(path(name))
 elif program == "lvchange":

@@ -12,12 +12,15 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 SCRIPT = pathlib.Path(__file__).parents[3] / "scripts/lib/move-aged-files.py"
 spec = importlib.util.spec_from_file_location("move_aged_files", SCRIPT)
 assert spec is not None and spec.loader is not None
 sys.dont_write_bytecode = True
-mover = importlib.util.module_from_spec(spec)
+mover: Any = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(mover)
 
 folder = pathlib.Path(sys.argv[2])
@@ -29,10 +32,11 @@ CONTENT = b"a line of a log\n" * 1000
 def move(*options: str) -> int:
     sys.argv[1:] = ["--source", str(HOT), "--destination", str(WARM / "logs"), "--destination-mount", str(WARM)]
     sys.argv[1:] += ["--older-than-days", "1", "--lock", str(folder / "lock"), *options]
-    return mover.main()
+    status: int = mover.main()
+    return status
 
 
-def in_child(work) -> int:
+def in_child(work: Callable[[], int]) -> int:
     """Its wait status."""
     child = os.fork()
     if child == 0:
@@ -43,7 +47,7 @@ def in_child(work) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def put_file():
+def put_file() -> pathlib.Path:
     path = HOT / "service" / "app.log"
     path.parent.mkdir(mode=0o750, exist_ok=True)
     path.write_bytes(CONTENT)
@@ -53,15 +57,15 @@ def put_file():
     return path
 
 
-def files():
+def files() -> list[str]:
     return sorted(str(path.relative_to(folder)) for top in (HOT, WARM) for path in top.rglob("*") if not path.is_dir())
 
 
-def kill_at(count: int):
+def kill_at(count: int) -> None:
     """Ends us as kill -9 does, at the nth line that the mover executes."""
     left = count
 
-    def trace(frame, event, _):
+    def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal left
         if frame.f_code.co_filename != str(SCRIPT):
             return None
@@ -81,8 +85,8 @@ def kill_at_lines(every: int, *options: str) -> int:
     while True:
         put_file()
 
-        def killed():
-            kill_at(lines)
+        def killed(count: int = lines) -> int:
+            kill_at(count)
             return move(*options)
 
         ended = in_child(killed)
@@ -109,11 +113,11 @@ def kill_at_lines(every: int, *options: str) -> int:
         lines += every
 
 
-def change_after_link():
+def change_after_link() -> dict[str, Any]:
     source = put_file()
     link = os.link
 
-    def link_and_change(*arguments, **options):
+    def link_and_change(*arguments: Any, **options: Any) -> None:
         link(*arguments, **options)
         with source.open("ab") as log:
             log.write(b"one more\n")
@@ -122,7 +126,7 @@ def change_after_link():
     return {"status": move(), "files": files(), "intact": source.read_bytes() == CONTENT + b"one more\n"}
 
 
-def flip_a_bit():
+def flip_a_bit() -> dict[str, Any]:
     put_file()
     write = mover.write
     mover.write = lambda fd, data, offset: write(fd, bytes([data[0] ^ 1]) + data[1:], offset)
