@@ -32,16 +32,27 @@ if [[ -d $delivered/scripts ]]; then from=$delivered/scripts; fi
 (cd -- "$from" && sha256sum --quiet --check --strict <<<"$manifest") || ask_for_delivery "$delivered isn't what was sent"
 install --directory --owner=root --group=root --mode=755 -- "$target"
 refuse_link "$target/.manifest"
-while read -r path; do
-  folder=$target/$path
-  refuse_link "${folder%/*}"
-  install -D --no-target-directory --owner=root --group=root --mode=755 -- "$from/$path" "$target/$path.new"
-  mv --no-target-directory -- "$target/$path.new" "$target/$path"
-done < <(paths <<<"$manifest")
+mapfile -t wanted < <(paths <<<"$manifest")
+# Of each folder all at once: a process a file takes its time on a slow host.
+new=$target/.new
+rm --recursive --force -- "$new"
+declare -A names=() is_wanted=()
+for path in "${wanted[@]}"; do
+  is_wanted[$path]=yes
+  folder=/$path
+  # Names of ours have no white space.
+  names[${folder%/*}/]+=" ${path##*/}"
+done
+for folder in "${!names[@]}"; do
+  refuse_link "$target${folder%/}"
+  read -r -a files <<<"${names[$folder]}"
+  install --directory --owner=root --group=root --mode=755 -- "$target$folder" "$new$folder"
+  install --owner=root --group=root --mode=755 --target-directory="$new$folder" -- "${files[@]/#/$from$folder}"
+  mv --target-directory="$target$folder" -- "${files[@]/#/$new$folder}"
+done
+rm --recursive --force -- "$new"
 if [[ -e $target/.manifest ]]; then
-  while read -r path; do
-    grep --quiet --line-regexp --fixed-strings -- "$path" < <(paths <<<"$manifest") || rm --force -- "$target/$path"
-  done < <(paths <"$target/.manifest")
+  while read -r path; do [[ -n ${is_wanted[$path]-} ]] || rm --force -- "$target/$path"; done < <(paths <"$target/.manifest")
 fi
 printf '%s\n' "$manifest" >"$target/.manifest"
 (cd -- "$target" && sha256sum --quiet --check --strict .manifest)

@@ -123,7 +123,7 @@ describe("install-scripts", () => {
     (leadsTo) => {
       mkdirSync(join(root, "target"));
       const before = traces();
-      for (const place of ["run.sh", "run.sh.new"]) symlinkSync(leadsTo, join(root, "target", place));
+      for (const place of ["run.sh", ".new"]) symlinkSync(leadsTo, join(root, "target", place));
       expect(install()).toMatchObject({ exitCode: 0, stderr: "" });
       expect(traces()).toEqual(before);
       expect(lstatSync(join(root, "target/run.sh")).isFile()).toBe(true);

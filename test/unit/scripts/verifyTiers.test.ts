@@ -25,7 +25,7 @@ const test = plain.extend<{ readonly world: World }>({
     writeFileSync(join(world.path, "timer"), "[Timer]\nOnCalendar=daily\n");
     world.program(
       "systemctl",
-      `case $1 in show) printf '%s\\n' LoadState=loaded UnitFileState=enabled ActiveState=active FragmentPath=${world.path}/timer ;; list-timers) echo '[{"next":1700003600000000,"left":1,"last":0,"passed":0,"unit":"tiered-storage.timer","activates":"tiered-storage.service"}]' ;; esac`,
+      `printf '%s\\n' Id=tiered-storage.timer LoadState=loaded UnitFileState=enabled ActiveState=active FragmentPath=${world.path}/timer 'NextElapseUSecRealtime=Tue 2023-11-14 23:13:20 UTC'`,
     );
     await use(world);
   },
