@@ -1,6 +1,10 @@
 import { defineConfig } from "vitest/config";
 
-/** Pulumi keeps process-wide state, hence one process a file; e2e tests share one lab, hence one at a time. */
+/**
+ * Unit tests share a process for each processor: their files keep no state that another one could see, and most of them
+ * would take longer to start than to run. In the others' files Pulumi runs, which keeps process-wide state, hence one
+ * process a file; e2e tests share one lab, hence one at a time.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -9,6 +13,8 @@ export default defineConfig({
           name: "unit",
           include: ["test/unit/**/*.test.ts"],
           pool: "forks",
+          isolate: false,
+          maxWorkers: "100%",
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },
@@ -18,6 +24,7 @@ export default defineConfig({
           name: "contract",
           include: ["test/contract/**/*.test.ts"],
           pool: "forks",
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

@@ -11,7 +11,7 @@ import { graphOf } from "../support/graph.ts";
 const { config } = parse(readFileSync(new URL("../../Pulumi.dev.yaml", import.meta.url), "utf8")) as {
   config: Record<string, unknown>;
 };
-const graph = await graphOf({ hosts: config["jts-storage:hosts"] }, () => import("../../index.ts"));
+const graph = await graphOf({ hosts: config["jts-storage:hosts"] });
 
 /** What that stack's host has before it. */
 function devMachine(): Machine {

@@ -12,7 +12,7 @@ const host = {
 
 let graph: ReadonlyMap<string, Registered>;
 beforeAll(async () => {
-  graph = await graphOf({ hosts: { trading: host } }, () => import("../../../index.ts"));
+  graph = await graphOf({ hosts: { trading: host } });
 });
 
 const get = (name: string): Registered => {

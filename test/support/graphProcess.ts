@@ -1,0 +1,53 @@
+/** Sends to the process that forked this one what the program registers with the configuration that is its argument. */
+import * as pulumi from "@pulumi/pulumi";
+import type { Registered } from "./graph.ts";
+
+interface Request {
+  getName(): string;
+  getType(): string;
+  getParent(): string;
+  getDependenciesList(): string[];
+  getProtect(): boolean;
+}
+
+const config = JSON.parse(process.argv[2]!) as Record<string, unknown>;
+process.send!(await registeredWith(config), undefined, undefined, () => process.disconnect());
+
+/** Mocks keep no dependencies, so that the monitor's own call is listened to. */
+async function registeredWith(config: Record<string, unknown>): Promise<Registered[]> {
+  const inputs = new Map<string, Record<string, unknown>>();
+  const registered: Omit<Registered, "inputs">[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource: (args) => {
+        inputs.set(args.name, args.inputs as Record<string, unknown>);
+        return { id: `${args.name}-id`, state: args.inputs as Record<string, unknown> };
+      },
+      call: () => ({}),
+    },
+    "jts-storage",
+    "test",
+    false,
+  );
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(Object.entries(config).map(([key, value]) => [`jts-storage:${key}`, JSON.stringify(value)])),
+  );
+  const monitor = pulumi.runtime.getMonitor() as unknown as {
+    registerResource(request: Request, callback: unknown): void;
+  };
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, callback) => {
+    const nameOf = (urn: string) => urn.slice(urn.lastIndexOf("::") + 2);
+    registered.push({
+      name: request.getName(),
+      type: request.getType(),
+      parent: request.getParent() === "" ? undefined : nameOf(request.getParent()),
+      dependencies: request.getDependenciesList().map(nameOf),
+      protect: request.getProtect(),
+    });
+    register(request, callback);
+  };
+  await import("../../index.ts");
+  await pulumi.runtime.disconnect();
+  return registered.map((one) => ({ ...one, inputs: inputs.get(one.name) ?? {} }));
+}
