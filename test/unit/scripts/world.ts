@@ -1,8 +1,11 @@
 /** A world of tiers for the scripts: tmpfs mounts in a mount namespace that ends with the test. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, mkdirSync, rmSync, writeFileSync, utimesSync, chmodSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { zstdDecompressSync } from "node:zlib";
 import { test as withoutWorld } from "vitest";
 
 export const SCRIPTS = join(import.meta.dirname, "../../../scripts");
@@ -34,29 +37,76 @@ export interface Entry {
   readonly xattrs: Readonly<Record<string, string>>;
 }
 
-/** Prints what is below some folders; names that aren't UTF-8 come out as lone surrogates, as Python has them. */
+/**
+ * For each line of standard input, which is JSON of some folders and how close to look, prints in one line what is below
+ * them. Names that aren't UTF-8 come out as lone surrogates, as Python has them.
+ */
 const DESCRIBE = `
-import hashlib, json, os, stat, subprocess, sys
-found = {}
-def content(path):
-    with open(path, "rb") as file: return hashlib.file_digest(file, "sha256").hexdigest()
-for top in sys.argv[1:]:
-    for path, folders, files in os.walk(top):
-        for name in folders + files:
-            one = os.path.join(path, name)
-            seen = os.lstat(one)
-            regular, folder = stat.S_ISREG(seen.st_mode), stat.S_ISDIR(seen.st_mode)
-            found[one] = {"type": "file" if regular else "folder" if folder else "other", "bytes": seen.st_size,
-                "allocatedBytes": seen.st_blocks * 512, "mode": stat.S_IMODE(seen.st_mode), "uid": seen.st_uid, "gid": seen.st_gid,
-                "mtime": seen.st_mtime, "links": seen.st_nlink, "inode": seen.st_ino,
-                "xattrs": {x: os.getxattr(one, x, follow_symlinks=False).hex() for x in os.listxattr(one, follow_symlinks=False)}}
-            if regular:
-                plain = content(one)
-                found[one] |= {"sha256": plain, "contentSha256": plain}
-            if regular and one.endswith(".zst"):
-                unpacked = subprocess.run(["zstd", "--quiet", "--decompress", "--stdout", "--", one], capture_output=True)
-                if unpacked.returncode == 0: found[one]["contentSha256"] = hashlib.sha256(unpacked.stdout).hexdigest()
-print(json.dumps(found))`;
+import base64, hashlib, json, os, stat, sys
+def describe(tops, closely):
+    for top in tops:
+        for path, folders, files in os.walk(top):
+            for name in folders + files:
+                one = os.path.join(path, name)
+                seen = os.lstat(one)
+                regular, folder = stat.S_ISREG(seen.st_mode), stat.S_ISDIR(seen.st_mode)
+                entry = {"type": "file" if regular else "folder" if folder else "other"}
+                if closely:
+                    entry |= {"bytes": seen.st_size, "allocatedBytes": seen.st_blocks * 512, "mode": stat.S_IMODE(seen.st_mode),
+                        "uid": seen.st_uid, "gid": seen.st_gid, "mtime": seen.st_mtime, "links": seen.st_nlink, "inode": seen.st_ino,
+                        "xattrs": {x: os.getxattr(one, x, follow_symlinks=False).hex() for x in os.listxattr(one, follow_symlinks=False)}}
+                if closely and regular:
+                    with open(one, "rb") as file: content = file.read()
+                    entry |= {"sha256": hashlib.sha256(content).hexdigest()}
+                    if one.endswith(".zst"): entry |= {"packed": base64.b64encode(content).decode()}
+                yield one, entry
+for line in sys.stdin: print(json.dumps(dict(describe(**json.loads(line)))), flush=True)`;
+
+/** As it is told: what {@link DESCRIBE} tells of a compressed file has its content, in base64. */
+type Told = Omit<Entry, "contentSha256"> & { readonly packed?: string };
+
+/**
+ * Looks below folders in a process that all tests of this one share, since it takes longer to start than to look. It ends
+ * with its standard input.
+ */
+class Looker {
+  static #shared: Looker | undefined;
+  readonly #process = spawn("/usr/bin/python3", ["-I", "-c", DESCRIBE], { stdio: ["pipe", "pipe", "inherit"] });
+  readonly #answers = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
+
+  static get shared(): Looker {
+    return (Looker.#shared ??= new Looker());
+  }
+
+  async look(tops: readonly string[], closely: boolean): Promise<Record<string, Told>> {
+    this.#process.stdin.write(`${JSON.stringify({ tops, closely })}\n`);
+    // Answers come in the order of their questions.
+    const answer = await this.#answers.next();
+    if (answer.done) {
+      Looker.#shared = undefined;
+      throw new Error("what looks below folders has ended, and says why above");
+    }
+    return JSON.parse(answer.value) as Record<string, Told>;
+  }
+}
+
+function entryOf({ packed, ...told }: Told): Entry {
+  return told.sha256 === undefined ? told : { ...told, contentSha256: unpackedSha256(packed) ?? told.sha256 };
+}
+
+/** Of what zstd compressed; undefined where that is nothing of it. */
+function unpackedSha256(packed: string | undefined): string | undefined {
+  if (packed === undefined) return undefined;
+  try {
+    const content = zstdDecompressSync(Buffer.from(packed, "base64"));
+    return createHash("sha256").update(content).digest("hex");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a host has its programs; those of whoever runs the tests are others. */
+const HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export class World {
   readonly path = mkdtempSync("/tmp/jts-tiers-");
@@ -102,8 +152,7 @@ export class World {
   }
 
   start(argv: readonly string[], environment: NodeJS.ProcessEnv = {}): { child: ChildProcess; ended: Promise<Ended> } {
-    const path = `${this.programs}:${process.env.PATH}`;
-    const env = { PATH: path, ...environment };
+    const env = { PATH: `${this.programs}:${HOST_PATH}`, ...environment };
     const child = spawn("nsenter", [`--mount=/proc/${this.#namespace?.pid}/ns/mnt`, "--", ...argv], {
       env,
       stdio: ["ignore", "pipe", "pipe"],
@@ -210,16 +259,24 @@ export class World {
 
   /** All that is below hot, warm and cold, by path from there: `hot/postgresql/logs/a`. */
   async describe(): Promise<Record<string, Entry>> {
-    const found = JSON.parse(await this.python(DESCRIBE, this.hot, this.warm, this.cold)) as Record<string, Entry>;
-    return Object.fromEntries(Object.entries(found).map(([path, entry]) => [path.slice(this.path.length + 1), entry]));
+    const found = Object.entries(await this.#look(true));
+    return Object.fromEntries(found.map(([path, told]) => [path, entryOf(told)]));
   }
 
   /** The paths of all that is no folder. */
   async files(): Promise<string[]> {
-    return Object.entries(await this.describe())
+    return Object.entries(await this.#look(false))
       .filter(([, { type }]) => type !== "folder")
       .map(([path]) => path)
       .sort();
+  }
+
+  async #look(closely: boolean): Promise<Record<string, Told>> {
+    const tops = [this.hot, this.warm, this.cold].map((top) => this.at(top));
+    const found = await Looker.shared.look(tops, closely);
+    return Object.fromEntries(
+      Object.entries(found).map(([path, told]) => [path.slice(this.at(this.path).length + 1), told]),
+    );
   }
 }
 
