@@ -1,10 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execa } from "execa";
 import { describe, expect, it } from "vitest";
 import { IS_ROOT, SCRIPTS, test as plain, type Ended, type World } from "./world.ts";
 
+const FAKE_LVM = join(import.meta.dirname, "fakeLvm.sh");
 const text = (part: string) => expect.stringContaining(part) as string;
 const GIB = 2 ** 30;
 const DAY = 86400;
@@ -14,10 +15,7 @@ const stampOf = (seconds: number) => new Date(seconds * 1000).toISOString().repl
 const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
     for (const name of ["lvs", "lvcreate", "lvremove", "lvchange", "blkid", "mkfs.ext4", "mkfs.xfs", "mount"]) {
-      world.program(
-        name,
-        `exec /usr/bin/python3 -I -B ${join(import.meta.dirname, "fakeLvm.py")} ${world.path}/vg "\${0##*/}" "$@"`,
-      );
+      world.program(name, `source ${FAKE_LVM} ${world.path}/vg "\${0##*/}" "$@"`);
     }
     volume(world, "lv_postgres", "ext4");
     volume(world, "lv_kafka", "xfs");
@@ -194,7 +192,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     "killed at %s (%s it, %s), the next run cleans up and makes whole archives",
     async ([program, when, argument], { world }) => {
       const run = program.startsWith("lv")
-        ? `/usr/bin/python3 -I -B ${join(import.meta.dirname, "fakeLvm.py")} ${world.path}/vg ${program} "$@"`
+        ? `bash ${FAKE_LVM} ${world.path}/vg ${program} "$@"`
         : `PATH=\${PATH#*:} command ${program} "$@"`;
       world.program(
         program,
@@ -452,43 +450,54 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   });
 });
 
-describe("retention over a year", { timeout: 180_000 }, () => {
-  /** Day by day: an archive is made, then what may go goes. The clock is where `clock` says. */
-  function liveThrough(clock: (day: number) => number, weekly: boolean) {
+describe.concurrent("retention over a year", { timeout: 180_000 }, () => {
+  /** Day by day: an archive is made, then what may go goes. The clock is where `clock` says. Without processes where it can. */
+  const LIVE = `set -euo pipefail; source "$1"; cd "$2"
+    mkdir kept
+    mapfile -t days
+    for now in "\${days[@]}"; do stamp_of "$now"; echo; done >stamps
+    mapfile -t stamps <stamps
+    for day in "\${!days[@]}"; do
+      made=kept/lv_x-\${stamps[day]}.tar.zst
+      : >"$made" >"$made.sha256"
+      expired_archives kept lv_x .tar.zst 7 7 "\${days[day]}" "$3" >expired
+      mapfile -t expired <expired
+      ((\${#expired[@]} == 0)) || { expired=("\${expired[@]/#/kept/}"); rm "\${expired[@]}" "\${expired[@]/%/.sha256}"; }
+      [[ -e $made ]] || { echo "the newest is gone at \${days[day]}"; exit 1; }
+      archives=(kept/*.zst)
+      echo \${#archives[@]}
+    done`;
+
+  async function liveThrough(clock: (day: number) => number, weekly: boolean) {
     const folder = mkdtempSync(join(tmpdir(), "jts-year-"));
     try {
-      const program = `set -euo pipefail; source "$1"; cd "$2"
-        while read -r now; do
-          name=lv_x-$(stamp_of "$now").tar.zst; : >"$name" >"$name.sha256"
-          for old in $(expired_archives "$2" lv_x .tar.zst 7 7 "$now" "$3"); do rm "$old" "$old.sha256"; done
-          [[ -e $name ]] || { echo "the newest is gone at $now"; exit 1; }
-          set -- "$1" "$2" "$3" *.zst; shift 0; echo $(($# - 3))
-        done`;
       const days = Array.from({ length: 365 }, (_, day) => Math.round(clock(day)));
-      const { status, stdout, stderr } = spawnSync(
-        "bash",
-        ["-c", program, "year", join(SCRIPTS, "lib/tiers.sh"), folder, weekly ? "weekly" : ""],
-        { input: `${days.join("\n")}\n`, encoding: "utf8" },
-      );
-      expect([stderr, status], stdout).toEqual(["", 0]);
-      return {
-        counts: stdout.trim().split("\n").map(Number),
-        left: readdirSync(folder).filter((name) => name.endsWith(".zst")),
-      };
+      const words = ["year", join(SCRIPTS, "lib/tiers.sh"), folder, weekly ? "weekly" : ""];
+      const { exitCode, stdout, stderr } = await execa("bash", ["-c", LIVE, ...words], {
+        input: `${days.join("\n")}\n`,
+        reject: false,
+      });
+      expect([stderr, exitCode], stdout).toEqual(["", 0]);
+      return { counts: stdout.split("\n").map(Number), left: readdirSync(join(folder, "kept")) };
     } finally {
       rmSync(folder, { recursive: true });
     }
   }
 
-  it("keeps the last days, and no more, while the clock goes as it should", () => {
-    const { counts, left } = liveThrough((day) => NOW + day * DAY, false);
+  it("keeps the last days, and no more, while the clock goes as it should", async () => {
+    const { counts, left } = await liveThrough((day) => NOW + day * DAY, false);
     expect(Math.min(...counts.slice(8))).toBe(8);
     expect(Math.max(...counts)).toBe(8);
-    expect(left.at(-1)).toContain(stampOf(NOW + 364 * DAY));
+    expect(
+      left
+        .filter((name) => name.endsWith(".zst"))
+        .sort()
+        .at(-1),
+    ).toContain(stampOf(NOW + 364 * DAY));
   });
 
-  it("never falls below seven when the clock jumps far ahead, or back, and never deletes the newest", () => {
-    const { counts } = liveThrough(
+  it("never falls below seven when the clock jumps far ahead, or back, and never deletes the newest", async () => {
+    const { counts } = await liveThrough(
       (day) =>
         NOW + day * DAY + (day >= 100 && day < 103 ? 3650 * DAY : 0) - (day >= 200 ? 40 * DAY : 0) + (day % 7) * 60,
       false,
@@ -498,8 +507,8 @@ describe("retention over a year", { timeout: 180_000 }, () => {
     expect(counts.at(-1)).toBeLessThan(20);
   });
 
-  it("with a cold tier, one of each week stays besides", () => {
-    const { counts } = liveThrough((day) => NOW + day * DAY, true);
+  it("with a cold tier, one of each week stays besides", async () => {
+    const { counts } = await liveThrough((day) => NOW + day * DAY, true);
     expect(counts.at(-1)).toBeGreaterThanOrEqual(52 + 7);
     expect(counts.at(-1)).toBeLessThanOrEqual(53 + 8);
   });
