@@ -41,7 +41,7 @@ for path in "${wanted[@]}"; do
   is_wanted[$path]=yes
   folder=/$path
   # Names of ours have no white space.
-  names[${folder%/*}/]+=" ${path##*/}"
+  names["${folder%/*}/"]+=" ${path##*/}"
 done
 for folder in "${!names[@]}"; do
   refuse_link "$target${folder%/}"
