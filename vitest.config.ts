@@ -7,6 +7,7 @@ import { defineConfig } from "vitest/config";
  */
 export default defineConfig({
   test: {
+    tags: [{ name: "long", description: "Not in `npm test`, only in `npm run test:all`; CONTRIBUTING.md says why." }],
     projects: [
       {
         test: {

@@ -1,62 +1,43 @@
-/**
- * `npm run test:e2e [-- VITEST ARGUMENT…]`: the end-to-end tests on the lab, which they start, and which is taken down again if
- * it was not up. Without arguments file by file, the whole path first, then what data rests on; where JTS_STORAGE_E2E_MINUTES
- * is set, none is begun later than so many minutes after the start, and those that were not are named.
- */
-import { execa } from "execa";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
-import * as lab from "../lab/lab.ts";
-import { main, MissingNeed } from "./progress.ts";
-import { pulumiEnvironment, ROOT } from "./project.ts";
+/** `npm run test:e2e`: end-to-end tests on the lab. Usage: see below. */
+import { parseArgs } from "node:util";
+import { forget } from "./passed.ts";
+import { main } from "./progress.ts";
+import { chooseReached, e2e, E2E_FILES, runParts, wholeFile } from "./suite.ts";
 import { installTools } from "./tools.ts";
 
-const FOLDER = "test/e2e";
-/** By what would cost most if it were broken; files that are not named come between. */
-const FIRST = ["tiers", "safety", "volumes", "mounts", "mover", "backup"];
-/** Takes longest, so that what follows would never be begun on a slow machine. */
-const LAST = "survival";
+const USAGE = `Usage: npm run test:e2e [-- WORD…]
 
-/** @returns vitest's exit code */
-async function vitest(words: readonly string[]): Promise<number> {
-  const { exitCode } = await execa("vitest", ["run", "--project", "e2e", "--reporter", "verbose", ...words], {
-    cwd: ROOT,
-    env: pulumiEnvironment(),
-    stdio: "inherit",
-    reject: false,
-  });
-  return exitCode ?? 1;
-}
+Runs the end-to-end tests on the lab, file by file, up to the first that fails. Words choose some of them:
 
-/** All files, up to the first that fails. */
-async function everything(): Promise<number> {
-  const minutes = Number(process.env.JTS_STORAGE_E2E_MINUTES ?? Infinity);
-  if (!(minutes > 0)) throw new MissingNeed("JTS_STORAGE_E2E_MINUTES must be a number of minutes.");
-  const others = readdirSync(join(ROOT, FOLDER))
-    .flatMap((name) => (name.endsWith(".test.ts") ? [name.replace(".test.ts", "")] : []))
-    .filter((name) => ![...FIRST, LAST].includes(name));
-  const files = [...FIRST, ...others.sort(), LAST];
-  const end = Date.now() + minutes * 60_000;
-  while (files[0] !== undefined && Date.now() < end) {
-    const exitCode = await vitest([`${FOLDER}/${files[0]}.test.ts`]);
-    if (exitCode !== 0) return exitCode;
-    files.shift();
-  }
-  if (files.length > 0)
-    console.log(
-      `NOT RUN, since JTS_STORAGE_E2E_MINUTES=${minutes} were over: ${files.join(", ")}. To run them: npm run test:e2e -- ${files.join(" ")}`,
-    );
-  return 0;
-}
+  FILE…                     these files: ${E2E_FILES.join(", ")}
+  --changed [REV] [--fresh] the files that a change reaches and that have not passed as the checkout is now: what was
+                            committed since REV, and what isn't committed yet. Without REV, since the branch left
+                            origin/main; with nothing changed since then, or no origin/main, since HEAD~1.
+                            --fresh forgets what has passed. With JTS_STORAGE_E2E_MINUTES, none is begun later than that
+  anything else             is vitest's: -t NAME, …
+`;
 
 await main(async () => {
-  await installTools();
-  const wasUp = (await lab.status()).some(({ pid }) => pid !== undefined);
   const words = process.argv.slice(2);
-  try {
-    process.on("SIGINT", () => {});
-    return await (words.length > 0 ? vitest(words) : everything());
-  } finally {
-    if (!wasUp) await lab.down({ hard: true });
+  if (words.includes("--help")) {
+    console.log(USAGE);
+    return 0;
   }
+  await installTools();
+  if (words.includes("--changed")) {
+    const { values, positionals } = parseArgs({
+      args: words,
+      allowPositionals: true,
+      options: { changed: { type: "boolean" }, fresh: { type: "boolean" } },
+    });
+    if (values.fresh) await forget();
+    const reached = await chooseReached(positionals[0]);
+    return runParts(
+      reached.map((file) => ({ ...wholeFile(file), isTimed: true })),
+      { skipsPassed: true },
+    );
+  }
+  const isOfFiles = words.every((word) => E2E_FILES.includes(word));
+  if (isOfFiles) return runParts((words.length === 0 ? E2E_FILES : words).map(wholeFile));
+  return runParts([e2e(`e2e ${words.join(" ")}`, ...words)]);
 });

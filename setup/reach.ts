@@ -1,0 +1,95 @@
+/** Which files of end-to-end tests a changed file can reach, by what they import and by what they run. */
+import { matchesGlob } from "node:path";
+
+/** What brings up a stack: all but the options, which are tried without one. */
+const STACKS = ["backup", "boot", "mounts", "mover", "operations", "safety", "secrets", "survival", "tiers", "volumes"];
+const ALL = [...STACKS, "options"];
+const NONE: readonly string[] = [];
+/** What brings up a stack with the cold tier, tuning, automation, the verification. */
+const COLD = ["backup", "boot", "mounts", "mover", "operations", "survival", "tiers"];
+const TUNING = ["operations", "survival", "tiers"];
+const AUTOMATION = ["backup", "boot", "mover", "operations", "secrets", "survival", "tiers"];
+const VERIFICATION = ["backup", "mover", "operations", "secrets", "tiers"];
+
+/** For each path the first row that matches it; patterns are those of path.matchesGlob. */
+export const REACH: readonly (readonly [pattern: string, files: readonly string[]])[] = [
+  // The tests.
+  ...ALL.map((file) => [`test/e2e/${file}.test.ts`, [file]] as const),
+  ["test/e2e/**", ALL],
+  ["test/support/labStack.ts", STACKS],
+  ["test/support/tried.ts", ["options"]],
+  ["test/support/moverTorture.py", ["mover"]],
+  ["test/{unit,contract,fixtures,support}/**", NONE],
+
+  // What stays on the host.
+  ["scripts/lib/move-aged-files.py", ["backup", "mover", "operations", "tiers"]],
+  ["scripts/tiered-storage.sh", ["backup", "boot", "mover", "operations", "tiers"]],
+  ["scripts/{lvm-backup,nas-archival}.sh", ["backup", "operations"]],
+  ["scripts/clickhouse/**", ["backup"]],
+  ["scripts/storage-health.sh", ["operations", "tiers"]],
+  ["scripts/{performance-test,jts-storage-monitor}.sh", ["operations"]],
+  ["scripts/verify-tiers.py", VERIFICATION],
+  ["scripts/**", AUTOMATION],
+
+  // The program.
+  ["providers/values/{mountOptions,knownOptions,size}.ts", ALL],
+  ["{components/coldTier,providers/resources/nfsMount}.ts", COLD],
+  ["{components/hostTuning,providers/facts/kernelValues}.ts", TUNING],
+  ["providers/programs/{activate-sysctl,activate-udev,restore-kernel-values}.sh", TUNING],
+  ["components/tieringAutomation.ts", AUTOMATION],
+  ["components/deploy/{install,remove}-scripts.sh", AUTOMATION],
+  ["providers/{resources/systemdTimer,resources/configFile,facts/unit,values/unitFile}.ts", AUTOMATION],
+  ["providers/programs/{install,remove}-timer.sh", AUTOMATION],
+  ["components/verification.ts", VERIFICATION],
+  ["components/deploy/verify.sh", VERIFICATION],
+  ["providers/programs/take-out-physical-volume.sh", ["volumes"]],
+  ["{providers,components}/**", STACKS],
+  ["{index,config}.ts", STACKS],
+  ["Pulumi{,.dev}.yaml", STACKS],
+  ["Pulumi.prod.yaml", NONE],
+
+  // What they run on, and with.
+  ["lab/**", ALL],
+  ["setup/{project,progress,debian}.ts", ALL],
+  ["setup/{cli,languageHost}/**", STACKS],
+  ["setup/tools.ts", STACKS],
+  ["setup/verify.ts", ["operations"]],
+  ["setup/**", NONE],
+  ["{package,package-lock}.json", ALL],
+  [".npmrc", ALL],
+  ["vitest.config.ts", ALL],
+
+  // What is read alone; operators' texts are held against the host.
+  ["docs/{STORAGE_SETUP.md,storage-health.schema.json}", ["operations"]],
+  ["docs/**", NONE],
+  ["bench/**", NONE],
+  ["{.ci,.github}/**", NONE],
+  ["{tsconfig.json,eslint.config.js,LICENSE}", NONE],
+  ["*.md", NONE],
+  [".*", NONE],
+];
+
+/** The names of the files of end-to-end tests that a path reaches. A path of no row might reach all. */
+export function reachOf(path: string): readonly string[] {
+  return rowOf(path)?.[1] ?? ALL;
+}
+
+/** The row that decides. */
+export function rowOf(path: string): (typeof REACH)[number] | undefined {
+  // Matching takes a while, and all paths are asked for again and again.
+  if (!rows.has(path))
+    rows.set(
+      path,
+      REACH.find(([pattern]) => matchesGlob(path, pattern)),
+    );
+  return rows.get(path);
+}
+
+const rows = new Map<string, (typeof REACH)[number] | undefined>();
+
+/** File of end-to-end tests → the changed files that reach it. */
+export function reachedBy(changed: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const reached = new Map<string, string[]>();
+  for (const path of changed) for (const file of reachOf(path)) reached.set(file, [...(reached.get(file) ?? []), path]);
+  return reached;
+}

@@ -1,0 +1,176 @@
+/** The suite: its parts in order, up to the first that fails, and a table of what came of each. */
+import { readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { execa } from "execa";
+import * as lab from "../lab/lab.ts";
+import { passedBefore, remember } from "./passed.ts";
+import { MissingNeed } from "./progress.ts";
+import { pulumiEnvironment, ROOT } from "./project.ts";
+import { reachedBy, reachOf } from "./reach.ts";
+import { changes, stateOf } from "./sources.ts";
+
+const FOLDER = "test/e2e";
+/** By what would cost most if it were broken; files that are not named come after. */
+const FIRST = ["tiers", "safety", "volumes", "mounts", "mover", "backup"];
+
+/** The names of the files of end-to-end tests, in the order in which they run. */
+export const E2E_FILES: readonly string[] = [
+  ...FIRST,
+  ...readdirSync(join(ROOT, FOLDER))
+    .flatMap((name) => (name.endsWith(".test.ts") ? [basename(name, ".test.ts")] : []))
+    .filter((name) => !FIRST.includes(name))
+    .sort(),
+];
+
+export interface Part {
+  readonly name: string;
+  readonly command: readonly [program: string, ...args: string[]];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Whether a file's content can change what comes of it. */
+  readonly dependsOn: (file: string) => boolean;
+  /** Not begun later than JTS_STORAGE_E2E_MINUTES after the first that is timed. */
+  readonly isTimed?: boolean;
+}
+
+/** One of package.json's scripts. */
+export const script = (name: string): Part => ({
+  name,
+  command: ["npm", "run", "--silent", name],
+  dependsOn: () => true,
+});
+
+/** End-to-end tests, as vitest's words choose them. */
+export const e2e = (name: string, ...words: readonly string[]): Part => ({
+  name,
+  command: ["vitest", "run", "--project", "e2e", "--reporter", "verbose", ...words],
+  environment: pulumiEnvironment(),
+  dependsOn: (file) => reachOf(file).length > 0,
+});
+
+const pathOf = (file: string) => `${FOLDER}/${file}.test.ts`;
+
+/** A file of end-to-end tests, with all that is in it. */
+export const wholeFile = (file: string): Part => e2e(`e2e ${file}`, pathOf(file));
+
+/** The same without what is marked as long. */
+export const shortTestsOf = (file: string): Part =>
+  e2e(`e2e ${file}, without long tests`, pathOf(file), "--tags-filter", "!long");
+
+/** File → the full names of its tests that are marked as long. */
+export async function longTests(): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { stdout } = await execa("vitest", ["list", "--project", "e2e", "--tags-filter", "long", "--json"], {
+    cwd: ROOT,
+    preferLocal: true,
+    stdin: "ignore",
+  });
+  const tests = JSON.parse(stdout) as { readonly name: string; readonly file: string }[];
+  const byFile = Map.groupBy(tests, ({ file }) => basename(file, ".test.ts"));
+  return new Map([...byFile].map(([file, found]) => [file, found.map(({ name }) => name)]));
+}
+
+/** The files of end-to-end tests that a change reaches, once it is said which do so, and why. */
+export async function chooseReached(revision?: string): Promise<string[]> {
+  const { since, files } = await changes(revision);
+  const reached = reachedBy(files);
+  const [chosen, left] = [
+    E2E_FILES.filter((file) => reached.has(file)),
+    E2E_FILES.filter((file) => !reached.has(file)),
+  ];
+  if (chosen.length === 0)
+    console.log(`\nChanged since ${since}: ${files.length} files, which reach no end-to-end test.`);
+  else {
+    console.log(`\nChanged since ${since}: ${files.length} files. They reach these end-to-end tests:`);
+    for (const file of chosen) {
+      const [first, ...more] = reached.get(file)!;
+      console.log(`  ${file.padEnd(12)}${first}${more.length === 0 ? "" : `, and ${more.length} more`}`);
+    }
+    if (left.length > 0) console.log(`and not ${left.join(", ")}.`);
+  }
+  return chosen;
+}
+
+/** The list, begun one further each day, so that each item comes first in turn. */
+export function rotated<T>(list: readonly T[], now = Date.now()): T[] {
+  const begin = Math.floor(now / 86_400_000) % list.length;
+  return [...list.slice(begin), ...list.slice(0, begin)];
+}
+
+export interface Row {
+  readonly outcome: "passed" | "passed before" | "FAILED" | "not run";
+  readonly name: string;
+  readonly seconds?: number;
+}
+
+/**
+ * Runs parts up to the first that fails. What passes is remembered; with `skipsPassed` it isn't run again. The lab is taken
+ * down afterwards, unless it was up before.
+ * @returns the exit code
+ */
+export async function runParts(parts: readonly Part[], { skipsPassed = false } = {}): Promise<number> {
+  const minutes = Number(process.env.JTS_STORAGE_E2E_MINUTES ?? Infinity);
+  if (!(minutes > 0)) throw new MissingNeed("JTS_STORAGE_E2E_MINUTES must be a number of minutes.");
+  const wasUp = (await lab.status()).some(({ pid }) => pid !== undefined);
+  // A terminal sends Ctrl-C to the part as well.
+  process.on("SIGINT", () => process.stdin.isTTY || running?.kill("SIGINT"));
+  const rows: Row[] = [];
+  const late: string[] = [];
+  let end: number | undefined;
+  try {
+    for (const part of parts) {
+      const { name, isTimed = false } = part;
+      if (isTimed) end ??= Date.now() + minutes * 60_000;
+      const before = skipsPassed ? await passedBefore(name, await stateOf(part.dependsOn)) : undefined;
+      const isLate = isTimed && Date.now() >= end!;
+      if (before !== undefined) rows.push({ outcome: "passed before", name, seconds: before });
+      else if (rows.some(({ outcome }) => outcome === "FAILED") || isLate) rows.push({ outcome: "not run", name });
+      else rows.push(await run(part));
+      if (isLate && before === undefined) late.push(name.replace(/^e2e /, ""));
+    }
+  } finally {
+    if (!wasUp) await lab.down({ hard: true });
+  }
+  console.log(`\n${table(rows).join("\n")}`);
+  if (late.length > 0)
+    console.log(
+      `Not run, since JTS_STORAGE_E2E_MINUTES=${minutes} were over: ${late.join(", ")}. To run them: npm run test:e2e -- ${late.join(" ")}`,
+    );
+  console.log(counts(rows));
+  return rows.some(({ outcome }) => outcome === "FAILED") ? 1 : 0;
+}
+
+let running: { kill(signal: NodeJS.Signals): boolean } | undefined;
+
+async function run({ name, command: [program, ...args], environment = {}, dependsOn }: Part): Promise<Row> {
+  console.log(`\n── ${name}`);
+  const state = await stateOf(dependsOn);
+  const began = Date.now();
+  const child = execa(program, args, {
+    cwd: ROOT,
+    env: environment,
+    stdio: ["ignore", "inherit", "inherit"],
+    reject: false,
+  });
+  running = child;
+  const { exitCode } = await child;
+  const seconds = Math.round((Date.now() - began) / 1000);
+  if (exitCode !== 0) return { outcome: "FAILED", name, seconds };
+  // What was changed meanwhile may not be what passed.
+  if (state === (await stateOf(dependsOn))) await remember(name, state, seconds);
+  return { outcome: "passed", name, seconds };
+}
+
+/** What came of each part, in columns. */
+export function table(rows: readonly Row[]): string[] {
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  return rows.map(({ outcome, name, seconds }) =>
+    seconds === undefined
+      ? `${outcome.padEnd(13)}  ${name}`
+      : `${outcome.padEnd(13)}  ${name.padEnd(width)}  ${String(seconds).padStart(5)} s`,
+  );
+}
+
+function counts(rows: readonly Row[]): string {
+  const count = (...outcomes: readonly Row["outcome"][]) =>
+    rows.filter(({ outcome }) => outcomes.includes(outcome)).length;
+  return `${count("passed")} passed, ${count("FAILED")} failed, ${count("passed before", "not run")} skipped`;
+}
