@@ -50,7 +50,8 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
 
   it("runs only scripts of ours, which run the same outside", () => {
     for (const run of runs) {
-      const [, script, file = ""] = /^(?:npm run (?:--silent )?([\w:-]+)|(\.?[\w][\w./-]*))(?: |$)/.exec(run) ?? [];
+      const [, script, file = ""] =
+        /^(?:npm (?:run (?:--silent )?)?([\w:-]+)|(\.?[\w][\w./-]*))(?: |$)/.exec(run) ?? [];
       if (script === undefined) expect(() => accessSync(join(ROOT, file), constants.X_OK), run).not.toThrow();
       else expect(scripts, run).toHaveProperty([script]);
       // What comes from outside travels in variables, never as text of a script; and one line is one command.
@@ -94,5 +95,22 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
         expect(run ?? "", job).not.toMatch(/^(npm|npx|node) /);
       }
     }
+  });
+});
+
+describe("the workflows together", () => {
+  const workflows = readdirSync(FOLDER).map((name) => parse(readFileSync(join(FOLDER, name), "utf8")) as Workflow);
+  const testing = workflows.flatMap(({ on, jobs }) =>
+    Object.values(jobs).flatMap(({ steps }) => {
+      const runs = steps.flatMap(({ run }) => run ?? []);
+      return runs.some((run) => /^npm (run )?test/.test(run)) ? [{ on: Object.keys(on), runs }] : [];
+    }),
+  );
+
+  it("run `npm test` for pull requests and `npm run test:all` by the clock, where the lab may use KVM", () => {
+    expect(testing.map(({ on, runs }) => [on[0], ...runs])).toEqual([
+      ["schedule", ".github/allow-kvm.sh", "npm run test:all"],
+      ["pull_request", ".github/allow-kvm.sh", "npm test"],
+    ]);
   });
 });
