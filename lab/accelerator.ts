@@ -22,8 +22,8 @@ export async function accelerator(): Promise<Accelerator> {
   const found = await step(`Trying whether KVM works here (at most ${PROBE_SECONDS} s)`, probe);
   console.log(
     found === "kvm"
-      ? "  KVM works."
-      : "  KVM doesn't work here: the machines run on QEMU's emulation, some ten times slower.",
+      ? "KVM works."
+      : "KVM doesn't work here: the machines run on QEMU's emulation, some ten times slower.",
   );
   await writeFile(remembered, JSON.stringify({ boot, accelerator: found }));
   return found;

@@ -1,8 +1,9 @@
 /** `npm run lab -- …`: the lab's machines by hand. */
 import { execa } from "execa";
+import { prepare } from "../setup/prepare.ts";
 import { main, MissingNeed } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
-import { installTools } from "../setup/tools.ts";
+import { tools } from "../setup/tools.ts";
 import { LAB } from "./folders.ts";
 import * as lab from "./lab.ts";
 import { sshArguments } from "./ssh.ts";
@@ -25,7 +26,7 @@ await main(async () => {
   const [command = "", ...args] = process.argv.slice(2);
   switch (command) {
     case "up":
-      await lab.up();
+      await prepare(lab.machines);
       return printStatus();
     case "down":
       return lab.down({ hard: args.includes("--hard") });
@@ -72,7 +73,7 @@ async function ssh(args: readonly string[]): Promise<number> {
 }
 
 async function pulumi(args: readonly string[]): Promise<number> {
-  await installTools();
+  await prepare(tools);
   const file = await prepareStack(await lab.connection());
   const [subcommand = "", ...rest] = args;
   const isDev = !names(rest, "--stack") && !names(rest, "-s");

@@ -2,13 +2,14 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { installDebianPackages } from "../setup/debian.ts";
+import { installDebianPackages, missingPackages } from "../setup/debian.ts";
+import type { Need, Preparation } from "../setup/prepare.ts";
 import { MissingNeed, step } from "../setup/progress.ts";
 import type { Connection } from "../providers/host/connection.ts";
 import { accelerator } from "./accelerator.ts";
 import { discardDisks, ensureDisks } from "./disks.ts";
 import { LAB } from "./folders.ts";
-import { buildImage } from "./image/build.ts";
+import { buildImage, missingImage } from "./image/build.ts";
 import { fingerprint, hostKey, makeKeys, STACK_KEY } from "./keys.ts";
 import { locked } from "./lock.ts";
 import { folderOf, MACHINES, qemuArguments, type DataDisk, type Machine } from "./machine.ts";
@@ -39,9 +40,15 @@ const BOOT_SECONDS = 240;
 const STARTS = 3;
 const POWEROFF_SECONDS = 60;
 
+/** The machines' image, without which none starts. */
+export const image: Preparation = { missing: missingForImage, make: (signal) => locked(() => makeImage(signal)) };
+
+/** The machines that run. */
+export const machines: Preparation = { missing: missingForMachines, make: up };
+
 /** Starts what doesn't run of the lab, making keys, image and disks where they are absent. True if something had to be started. */
-export async function up(): Promise<boolean> {
-  return locked(startMachines);
+export async function up(signal?: AbortSignal): Promise<boolean> {
+  return locked(() => startMachines(signal));
 }
 
 /** Shuts the machines down; their disks stay. `hard` is a power cut. */
@@ -132,18 +139,42 @@ export async function status(): Promise<MachineStatus[]> {
   );
 }
 
-async function startMachines(): Promise<boolean> {
+async function missingForImage(): Promise<Need[]> {
+  return [...(await missingPackages()), ...(await missingImage())];
+}
+
+async function missingForMachines(): Promise<Need[]> {
+  const idle = (await idleMachines()).join(" and ");
+  const boot: Need = {
+    what: `a boot of the lab's ${idle}`,
+    takes: "some 40 s where it is emulated, some 10 s with KVM",
+  };
+  return [...(await missingForImage()), ...(idle === "" ? [] : [boot])];
+}
+
+async function idleMachines(): Promise<Machine[]> {
+  const pids = await Promise.all(MACHINES.map(processOf));
+  return MACHINES.filter((_, index) => pids[index] === undefined);
+}
+
+async function makeImage(signal?: AbortSignal): Promise<void> {
   await installDebianPackages();
+  signal?.throwIfAborted();
   await mkdir(LAB, { recursive: true });
   await makeKeys();
-  if (await buildImage()) await discardMachines();
-  const idle: Machine[] = [];
-  for (const machine of MACHINES) if ((await processOf(machine)) === undefined) idle.push(machine);
-  if (idle.length > 0) await accelerator();
+  if (await buildImage(signal)) await discardMachines();
+}
+
+async function startMachines(signal?: AbortSignal): Promise<boolean> {
+  await makeImage(signal);
+  const idle = await idleMachines();
+  signal?.throwIfAborted();
+  if (idle.length > 0) await Promise.all([accelerator(), ...idle.map(ensureDisks)]);
+  // One after the other only until each has its port and its process.
   for (const machine of idle) await powerOn(machine);
   await Promise.all(
     MACHINES.map(async (machine) =>
-      idle.includes(machine) || !(await greets(machine, 5)) ? waitUntilBooted(machine) : undefined,
+      idle.includes(machine) || !(await greets(machine, 5)) ? waitUntilBooted(machine, { signal }) : undefined,
     ),
   );
   return idle.length > 0;
@@ -179,11 +210,16 @@ async function powerOff(machine: Machine, hard: boolean): Promise<void> {
 /** Waits for SSH, then, unless disks are pulled, until systemd has started all that it starts at boot. */
 async function waitUntilBooted(
   machine: Machine,
-  { previousBoot, pulled = [] }: { previousBoot?: string | undefined; pulled?: readonly DataDisk[] } = {},
+  {
+    previousBoot,
+    pulled = [],
+    signal,
+  }: { previousBoot?: string | undefined; pulled?: readonly DataDisk[]; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   await step(`Waiting for the ${machine}'s SSH`, async () => {
     let deadline = Date.now() + BOOT_SECONDS * 1000;
     for (let starts = 1; ; await sleep(500)) {
+      signal?.throwIfAborted();
       const fault =
         (await processOf(machine)) === undefined
           ? "its QEMU has ended"

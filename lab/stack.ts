@@ -45,6 +45,11 @@ export async function prepareStack(connection: Connection, stack = STACK): Promi
   return file;
 }
 
+/** Whether a stack of the lab is in the backend, if only with nothing in it. */
+export function hasStack(stack = STACK): boolean {
+  return existsSync(join(STATE, ".pulumi", "stacks", "jts-storage", `${stack}.json`));
+}
+
 /**
  * The stack is there, in the backend; gives the salt that belongs to the lab's passphrase. `pulumi stack init` writes
  * it beside the Pulumi.yaml that it finds, so it works on a copy: the committed configuration stays as it is.
@@ -54,7 +59,7 @@ async function initStack(stack: string): Promise<string> {
   const settings = join(project, `Pulumi.${stack}.yaml`);
   await mkdir(project, { recursive: true });
   await copyFile(join(ROOT, "Pulumi.yaml"), join(project, "Pulumi.yaml"));
-  if (!existsSync(join(STATE, ".pulumi", "stacks", "jts-storage", `${stack}.json`))) {
+  if (!hasStack(stack)) {
     await rm(settings, { force: true });
     await execa("pulumi", ["stack", "init", "--no-select", "--stack", stack], {
       cwd: project,

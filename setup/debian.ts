@@ -1,4 +1,5 @@
 import { execa } from "execa";
+import type { Need, Preparation } from "./prepare.ts";
 import { MissingNeed, step } from "./progress.ts";
 
 /** What the lab and the checks need of Debian: QEMU, what builds its images, what scripts are tested and linted with. */
@@ -28,8 +29,25 @@ export async function asRoot(program: string, ...args: string[]): Promise<[strin
   );
 }
 
-/** Installs the Debian packages that are absent, once it has named them. */
+export const debianPackages: Preparation = { missing: missingPackages, make: installDebianPackages };
+
+export async function missingPackages(): Promise<Need[]> {
+  const absent = await absentPackages();
+  return absent.length === 0 ? [] : [{ what: `${absent.length} Debian packages`, takes: "some 10 s" }];
+}
+
+/** Installs the Debian packages that are absent, once it has named them. Never ended halfway: dpkg would ask to be repaired. */
 export async function installDebianPackages(): Promise<void> {
+  const absent = await absentPackages();
+  if (absent.length === 0) return;
+  await step(`Installing the Debian packages ${absent.join(", ")}`, async () => {
+    await apt("update");
+    const { exitCode, all } = await apt("install", "--yes", "--no-install-recommends", ...absent);
+    if (exitCode !== 0) throw new MissingNeed(`apt-get could not install them: ${all.trim().split("\n").at(-1)}`);
+  });
+}
+
+async function absentPackages(): Promise<string[]> {
   const { stdout } = await execa(
     "dpkg-query",
     ["--show", "--showformat", "${db:Status-Abbrev} ${Package}\n", ...PACKAGES],
@@ -37,13 +55,7 @@ export async function installDebianPackages(): Promise<void> {
   );
   if (stdout === undefined) throw new MissingNeed("This needs Debian or one of its kin: there is no dpkg-query here.");
   const installed = stdout.split("\n").flatMap((line) => (line.startsWith("ii ") ? [line.slice(3).trim()] : []));
-  const absent = PACKAGES.filter((name) => !installed.includes(name));
-  if (absent.length === 0) return;
-  await step(`Installing the Debian packages ${absent.join(", ")}`, async () => {
-    await apt("update");
-    const { exitCode, all } = await apt("install", "--yes", "--no-install-recommends", ...absent);
-    if (exitCode !== 0) throw new MissingNeed(`apt-get could not install them: ${all.trim().split("\n").at(-1)}`);
-  });
+  return PACKAGES.filter((name) => !installed.includes(name));
 }
 
 async function apt(...args: string[]) {

@@ -1,9 +1,11 @@
 /** `npm run test:e2e`: end-to-end tests on the lab. Usage: see below. */
 import { parseArgs } from "node:util";
+import * as lab from "../lab/lab.ts";
 import { forget } from "./passed.ts";
+import { prepare } from "./prepare.ts";
 import { main } from "./progress.ts";
 import { chooseReached, e2e, E2E_FILES, runParts, wholeFile } from "./suite.ts";
-import { installTools } from "./tools.ts";
+import { tools } from "./tools.ts";
 
 const USAGE = `Usage: npm run test:e2e [-- WORD…]
 
@@ -23,7 +25,7 @@ await main(async () => {
     console.log(USAGE);
     return 0;
   }
-  await installTools();
+  await prepare(tools, lab.image);
   if (words.includes("--changed")) {
     const { values, positionals } = parseArgs({
       args: words,

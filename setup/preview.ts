@@ -10,9 +10,10 @@ import { renderMarkdown } from "./preview/markdown.ts";
 import type { Plan } from "./preview/plan.ts";
 import { previewStack } from "./preview/run.ts";
 import { printPlan, summarizePlan } from "./preview/text.ts";
+import { prepare } from "./prepare.ts";
 import { main, MissingNeed } from "./progress.ts";
 import { MADE, ROOT } from "./project.ts";
-import { installTools } from "./tools.ts";
+import { tools } from "./tools.ts";
 
 const USAGE = `Usage: npm run preview [-- OPTION… STACK…]
 
@@ -33,7 +34,7 @@ await main(async () => {
     return 0;
   }
   const stacks = await chooseStacks(args.stacks);
-  await installTools();
+  await prepare(tools);
   const plans = await previewAll(stacks, args.backend);
   for (const file of args.markdown) await writeFile(file, renderMarkdown(plans));
   if (plans.length > 1) console.log(plans.map((plan) => `${plan.stack}: ${summarizePlan(plan)}`).join("\n"));

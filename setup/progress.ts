@@ -1,21 +1,31 @@
 /** A need that is missing: one sentence is all that there is to say. */
 export class MissingNeed extends Error {}
 
-/** Says what is done and, every 15 seconds, that it goes on; at the end how long it took. */
+/** What goes on now; one line tells all of it, every 15 seconds. */
+const current = new Set<{ readonly what: string; readonly began: number }>();
+let ticker: NodeJS.Timeout | undefined;
+
+const secondsSince = (began: number) => Math.round((Date.now() - began) / 1000);
+
+/** Says what is done and, every 15 seconds, that it goes on; at the end how long it took. Several may go on at once. */
 export async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
-  const began = Date.now();
-  const seconds = () => Math.round((Date.now() - began) / 1000);
+  const own = { what: `${what[0]?.toLowerCase()}${what.slice(1)}`, began: Date.now() };
   console.log(`${what} …`);
-  const ticker = setInterval(
-    () => console.log(`  … ${what[0]?.toLowerCase()}${what.slice(1)}: ${seconds()} s`),
-    15_000,
-  );
+  current.add(own);
+  ticker ??= setInterval(() => {
+    const all = [...current].map(({ what, began }) => `${what}: ${secondsSince(began)} s`);
+    console.log(`  … ${all.join("; ")}`);
+  }, 15_000);
   try {
     const result = await work();
-    if (seconds() >= 5) console.log(`  done in ${seconds()} s`);
+    if (secondsSince(own.began) >= 5) console.log(`  done in ${secondsSince(own.began)} s: ${own.what}`);
     return result;
   } finally {
-    clearInterval(ticker);
+    current.delete(own);
+    if (current.size === 0) {
+      clearInterval(ticker);
+      ticker = undefined;
+    }
   }
 }
 

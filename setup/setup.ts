@@ -1,11 +1,11 @@
 /** `npm run setup`: the tools alone. */
-import { installDebianPackages } from "./debian.ts";
+import { debianPackages } from "./debian.ts";
+import { prepare } from "./prepare.ts";
 import { main } from "./progress.ts";
 import { PULUMI_HOME } from "./project.ts";
-import { installTools } from "./tools.ts";
+import { tools } from "./tools.ts";
 
 await main(async () => {
-  await installDebianPackages();
-  await installTools();
+  await prepare(debianPackages, tools);
   console.log(`The tools are ready (PULUMI_HOME=${PULUMI_HOME}).`);
 });

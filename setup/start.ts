@@ -1,17 +1,16 @@
 /** `npm start`: the tools, the lab, a real `pulumi up` of stack `dev` on it, and the tiers that it made. */
 import { execa } from "execa";
 import * as lab from "../lab/lab.ts";
-import { prepareStack } from "../lab/stack.ts";
-import { installDebianPackages } from "./debian.ts";
+import { hasStack, prepareStack } from "../lab/stack.ts";
+import { prepare } from "./prepare.ts";
 import { printTree, type Json } from "./printTree.ts";
 import { main } from "./progress.ts";
 import { ROOT } from "./project.ts";
-import { installTools } from "./tools.ts";
+import { tools } from "./tools.ts";
 
 await main(async () => {
-  await installDebianPackages();
-  await installTools();
-  await lab.up();
+  if (!hasStack()) console.log("The first `pulumi up` will take some 3 min where the lab has to be emulated.");
+  await prepare(tools, lab.machines);
   const configFile = await prepareStack(await lab.connection());
   const pulumi = { cwd: ROOT, env: lab.pulumiEnv() };
   process.on("SIGINT", () => {});

@@ -1,10 +1,11 @@
 /** `npm test` and `npm run test:all`: every check and test, in the order of its cost, up to the first that fails. Usage: see below. */
 import { parseArgs } from "node:util";
-import { installDebianPackages } from "./debian.ts";
+import * as lab from "../lab/lab.ts";
 import { forget } from "./passed.ts";
+import { prepare } from "./prepare.ts";
 import { main } from "./progress.ts";
 import { chooseReached, E2E_FILES, longTests, rotated, runParts, script, shortTestsOf, wholeFile } from "./suite.ts";
-import { installTools } from "./tools.ts";
+import { tools } from "./tools.ts";
 
 const USAGE = `Usage: npm test [-- --changed [REV]]
        npm run test:all [-- --fresh]
@@ -26,8 +27,7 @@ await main(async () => {
     console.log(USAGE);
     return 0;
   }
-  await installDebianPackages();
-  await installTools();
+  await prepare(tools, lab.image);
   if (args.fresh) await forget();
   const stages = STAGES.map(script);
   if (args.all) return runParts([...stages, ...E2E_FILES.map(wholeFile)], { skipsPassed: true });

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from "node:fs
 import { join } from "node:path";
 import { execa } from "execa";
 import { asRoot } from "../../setup/debian.ts";
+import type { Need } from "../../setup/prepare.ts";
 import { MissingNeed, step } from "../../setup/progress.ts";
 import { IMAGE, KEYS, LAB } from "../folders.ts";
 
@@ -59,26 +60,42 @@ export const ROOT_DISK = join(IMAGE, "root.img");
 export const KERNEL = join(IMAGE, "vmlinuz");
 export const INITRD = join(IMAGE, "initrd.img");
 
+const STAMP = join(IMAGE, "recipe.sha256");
+/** Debian's packages in a folder, kept for the next image. */
+const BASE = join(LAB, `base-${hash([SUITE, ...PACKAGES].join(" "))}`);
+
+export async function missingImage(): Promise<Need[]> {
+  // Without keys there is no recipe yet.
+  if ((await recipeMade()) === (await recipeHash().catch(() => undefined))) return [];
+  const takes = (await present(BASE)) ? "some 30 s" : "some 2 min";
+  return [{ what: "the disk image of the lab's machines", takes }];
+}
+
 /** Makes the machines' image, unless it is there and of the same recipe. True if the image is a new one. */
-export async function buildImage(): Promise<boolean> {
-  const stamp = join(IMAGE, "recipe.sha256");
+export async function buildImage(signal?: AbortSignal): Promise<boolean> {
   const wanted = await recipeHash();
-  if ((await readFile(stamp, "utf8").catch(() => "")) === wanted) return false;
+  if ((await recipeMade()) === wanted) return false;
   await requireSpace();
   await mkdir(IMAGE, { recursive: true });
-  await rm(stamp, { force: true });
-  const base = await bootstrapBase();
-  await step("Making the lab's disk image", () => makeDisk(base));
-  await writeFile(stamp, wanted);
+  await rm(STAMP, { force: true });
+  // Each is done to its end once begun: what root runs can't be ended by everybody, nor halfway.
+  signal?.throwIfAborted();
+  await bootstrapBase();
+  signal?.throwIfAborted();
+  await step("Making the lab's disk image", makeDisk);
+  await writeFile(STAMP, wanted);
   return true;
 }
 
-/** Debian's packages in a folder, kept for the next image. */
-async function bootstrapBase(): Promise<string> {
-  const base = join(LAB, `base-${hash([SUITE, ...PACKAGES].join(" "))}`);
-  if (await present(base)) return base;
+/** The recipe of the image that is there. */
+async function recipeMade(): Promise<string> {
+  return readFile(STAMP, "utf8").catch(() => "");
+}
+
+async function bootstrapBase(): Promise<void> {
+  if (await present(BASE)) return;
   for (const old of await readdir(LAB)) if (old.startsWith("base-")) await removeAsRoot(join(LAB, old));
-  const unfinished = `${base}.unfinished`;
+  const unfinished = `${BASE}.unfinished`;
   const [program, args] = await asRoot(
     "debootstrap",
     "--variant=minbase",
@@ -87,14 +104,13 @@ async function bootstrapBase(): Promise<string> {
     unfinished,
     ...(await mirror()),
   );
-  await step(`Installing Debian ${SUITE} for the lab's machines (1 to 3 minutes, once)`, async () => {
+  await step(`Installing Debian ${SUITE} for the lab's machines`, async () => {
     const { exitCode, stdout } = await execa(program, args, { reject: false, stdin: "ignore" });
     if (exitCode !== 0)
       throw new MissingNeed(`debootstrap could not install Debian for the lab: ${stdout.trim().split("\n").at(-1)}`);
   });
-  const [move, moveArgs] = await asRoot("mv", unfinished, base);
+  const [move, moveArgs] = await asRoot("mv", unfinished, BASE);
   await execa(move, moveArgs);
-  return base;
 }
 
 /** The mirror that this machine's apt has for the release; none, and debootstrap takes Debian's own. */
@@ -109,10 +125,10 @@ async function mirror(): Promise<string[]> {
 }
 
 /** mkfs.ext4 fills the file system from a folder: no loop device, no mount. */
-async function makeDisk(base: string): Promise<void> {
+async function makeDisk(): Promise<void> {
   const root = join(LAB, "root.unfinished");
   await removeAsRoot(root);
-  await runAsRoot("cp", "--archive", base, root);
+  await runAsRoot("cp", "--archive", BASE, root);
   await runAsRoot(join(import.meta.dirname, "configure.sh"), root, KEYS);
   const disk = `${ROOT_DISK}.unfinished`;
   await rm(disk, { force: true });
@@ -169,4 +185,6 @@ async function present(path: string): Promise<boolean> {
   );
 }
 
-const hash = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16);
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
