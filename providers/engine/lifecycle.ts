@@ -44,7 +44,7 @@ export function lifecycle<I extends CommonInputs, S>(
     async read(id, properties = {}): Promise<ReadResult<Properties>> {
       const inputs = parseInputs(kind, properties);
       const seen = await kind.observe(sessionOf(inputs.host).ask, inputs);
-      if (kind.isAbsent(inputs, seen)) return {};
+      if (await isGone(kind, sessionOf(inputs.host), inputs, seen)) return {};
       const report = kind.report(inputs, seen);
       const declared = normalInputs(kind, inputs);
       // What no program could declare would make the state unreadable: it is told in words instead.
@@ -70,9 +70,10 @@ export function lifecycle<I extends CommonInputs, S>(
         refuse(kind, session, inputs, planned, "onDelete" in inputs && inputs.onDelete === "wipe");
         return planned.steps;
       };
+      // Removing is quick, even where making takes long: all share the host's turn.
       await session.carryOut(
         { kind: kind.name, observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
-        deviceOf(kind, inputs),
+        undefined,
       );
       const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs)).steps;
       if (rest.length > 0)
@@ -121,6 +122,17 @@ async function converge<I extends CommonInputs, S>(
   }
 }
 
+/** On proof alone, or a resource would be forgotten that only can't be seen. */
+async function isGone<I extends CommonInputs, S>(
+  kind: ResourceKind<I, S>,
+  session: Session,
+  inputs: I,
+  seen: S,
+): Promise<boolean> {
+  if (!kind.isAbsent(inputs, seen)) return false;
+  return kind.isProvedAbsent === undefined || (await kind.isProvedAbsent(session.ask, inputs));
+}
+
 /** What exists, or may exist, enters the state with the error, so that the next `up` finishes it. */
 async function halfMade<I extends CommonInputs, S>(
   kind: ResourceKind<I, S>,
@@ -133,7 +145,7 @@ async function halfMade<I extends CommonInputs, S>(
   let seen: S | undefined;
   try {
     seen = await kind.observe(session.ask, inputs);
-    if (kind.isAbsent(inputs, seen)) return error;
+    if (await isGone(kind, session, inputs, seen)) return error;
   } catch {
     // Not proved absent, so it may be there.
   }

@@ -30,7 +30,7 @@ export interface ResourceKind<I extends CommonInputs, S> {
   readonly identity: readonly (keyof I & string)[];
   /** What one call may change, so that what was read of it is read again. */
   readonly changes: readonly About[];
-  /** The writer's turn that steps need: the host's, or that of one device, so that formatting goes side by side. */
+  /** The writer's turn that steps need, but for removal: the host's, or that of one device, so that formatting goes side by side. */
   readonly turn: "host" | { device(inputs: I): string };
 
   /** The provider's id of the resource, unique on its host. */
@@ -46,6 +46,8 @@ export interface ResourceKind<I extends CommonInputs, S> {
   observe(ask: Ask, inputs: I): Promise<S>;
   /** Whether what was seen proves that nothing of the resource is there. */
   isAbsent(inputs: I, seen: S): boolean;
+  /** Proves what {@link isAbsent} says, where what was seen is too little for a resource to leave the state. */
+  isProvedAbsent?(ask: Ask, inputs: I): Promise<boolean>;
   plan(desired: I, seen: S): Plan;
   /** Obeys `onDelete` as the state has it. */
   planDestroy(inputs: I & Readonly<Record<string, unknown>>, seen: S): Plan;

@@ -103,7 +103,7 @@ const GATHER_MILLISECONDS = 40;
 const GATHER_AT_MOST_MILLISECONDS = 400;
 
 /** A pause in which the engine would have sent what waited for the last to end. */
-const IDLE_MILLISECONDS = 1000;
+const IDLE_MILLISECONDS = 5000;
 
 /** The shell's exit code for a command that isn't there. */
 const NOT_FOUND = 127;
@@ -116,6 +116,8 @@ const OVERTAKEN = 75;
 const MAY_BE_OVERTAKEN = 10;
 
 const RELOAD = cmd`systemctl daemon-reload`;
+/** It goes on by itself, so that nobody waits for it at the end of a process. */
+const RELOAD_ALONE = cmd`setsid --fork systemctl daemon-reload`;
 
 /** Long enough for a run to share what it read, short enough that a person's pause before "yes" is noticed. */
 const FRESH_MILLISECONDS = 20_000;
@@ -142,7 +144,7 @@ export class Session {
   constructor(host: Host) {
     this.host = host;
     // The engine ends its providers as soon as it needs them no more.
-    host.beforeEnd?.(() => (this.#owesReload ? { steps: [RELOAD], questions: [], lock: HOST_LOCK } : undefined));
+    host.beforeEnd?.(() => (this.#owesReload ? { steps: [RELOAD_ALONE], questions: [], lock: HOST_LOCK } : undefined));
   }
 
   readonly ask: Ask = (fact, args) => {

@@ -1,6 +1,7 @@
 import { program } from "../programs/program.ts";
 import type { Fact } from "./fact.ts";
 import type { PathStatus } from "./pathStatus.ts";
+import { sections } from "./sections.ts";
 
 /** A file with its content; undefined: proved absent. */
 export const file: Fact<string, (PathStatus & { readonly content: string }) | undefined> = {
@@ -26,18 +27,3 @@ export const file: Fact<string, (PathStatus & { readonly content: string }) | un
     };
   },
 };
-
-/** What print-files prints of each path, cut by the numbers of bytes that it tells. */
-function sections(stdout: string): readonly string[] {
-  const bytes = Buffer.from(stdout);
-  const found: string[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const endOfHeader = bytes.indexOf("\n", at) + 1;
-    const length = Number.parseInt(bytes.toString("latin1", at, endOfHeader), 10);
-    const end = endOfHeader + length;
-    if (endOfHeader === 0 || Number.isNaN(length) || end > bytes.length) throw new Error("it ends early");
-    found.push(bytes.toString("utf8", at, end));
-    at = end;
-  }
-  return found;
-}

@@ -1,11 +1,10 @@
 import { z } from "zod";
 import { CONVERGED, type Step } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
+import { contents, type Signature } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
-import { filesystemBytes } from "../facts/filesystemSize.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
 import { orError } from "../facts/fact.ts";
-import { signatures, type Signature } from "../facts/signatures.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
@@ -79,28 +78,20 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
       })),
 
   async observe(ask, { device: path, type }) {
-    // Together, so that they travel together; a path that leads nowhere has no signatures to be read.
-    // And a blank device has no filesystem to be measured.
-    const [device, found, bytes] = await Promise.all([
-      deviceAt(ask, path),
-      orError(ask(signatures, path)),
-      orError(ask(filesystemBytes, { type, device: path })),
-    ]);
+    // Together, so that they travel together; of a path that leads nowhere nothing can be read.
+    const [device, found] = await Promise.all([deviceAt(ask, path), orError(ask(contents, { device: path, type }))]);
     if (device === undefined) return { device, filesystem: undefined, signs: [] };
     if (found instanceof Error) throw found;
-    const match = found.every((signature) => signature.type === type && signature.label !== MAKING)
-      ? found[0]
-      : undefined;
-    if (match !== undefined) {
-      if (bytes instanceof Error) throw bytes;
-      return { device, filesystem: { ...match, bytes }, signs: [] };
-    }
-    // Nothing on it, read from both its ends, and nobody uses it; before it is formatted the guard proves it again.
-    const isBlank = found.length === 0 && !device.isInUse;
-    return { device, filesystem: undefined, signs: isBlank ? [] : await ask(signsOfUse, path) };
+    const { signatures, bytes } = found;
+    const match = signatures.every((one) => one.type === type && one.label !== MAKING) ? signatures[0] : undefined;
+    if (match !== undefined && bytes !== undefined) return { device, filesystem: { ...match, bytes }, signs: [] };
+    const seemsBlank = signatures.length === 0 && !device.isInUse;
+    return { device, filesystem: undefined, signs: seemsBlank ? [] : await ask(signsOfUse, path) };
   },
   isAbsent: (_inputs, { device, filesystem, signs }) =>
     device !== undefined && filesystem === undefined && signs.length === 0,
+
+  isProvedAbsent: async (ask, { device }) => (await ask(signsOfUse, device)).length === 0,
 
   plan(desired, { device, filesystem, signs }) {
     const { device: path, type, label } = desired;
@@ -155,14 +146,13 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
         ],
       };
     }
-    // wipefs opens the device exclusively, so it refuses a mounted one.
     return {
       steps: [
         {
           summary: `wipe the ${type} on ${path}`,
           risk: "destroys-data",
           guard: recordsProgram("is-uuid", ["filesystem", path, filesystem.uuid ?? ""]),
-          command: cmd`wipefs --all -- ${path}`,
+          command: recordsProgram("wipe-filesystem", [path]),
         },
       ],
     };

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { CONVERGED } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
+import { contents } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
 import { orError } from "../facts/fact.ts";
 import { lvm, type PhysicalVolumeReport } from "../facts/lvm.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
-import { signatures } from "../facts/signatures.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
@@ -49,16 +49,17 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
     const [device, report, found] = await Promise.all([
       deviceAt(ask, path),
       ask(lvm, undefined),
-      orError(ask(signatures, path)),
+      orError(ask(contents, { device: path, type: undefined })),
     ]);
     const volume = report.physicalVolumes.find(({ name }) => name === device?.path);
     if (device === undefined || volume !== undefined) return { device, volume, signs: [] };
     if (found instanceof Error) throw found;
-    // As for a filesystem: the guard proves it again.
-    const isBlank = found.length === 0 && !device.isInUse;
-    return { device, volume, signs: isBlank ? [] : await ask(signsOfUse, path) };
+    const seemsBlank = found.signatures.length === 0 && !device.isInUse;
+    return { device, volume, signs: seemsBlank ? [] : await ask(signsOfUse, path) };
   },
   isAbsent: (_inputs, { device, volume, signs }) => device !== undefined && volume === undefined && signs.length === 0,
+
+  isProvedAbsent: async (ask, { device }) => (await ask(signsOfUse, device)).length === 0,
 
   plan(desired, seen) {
     const { device: path, dataAlignmentBytes, volumeGroup } = desired;

@@ -290,15 +290,20 @@ const TOOLS: Readonly<Record<string, Tool>> = {
       })
       .join("\n");
   },
-  wipefs(host, args) {
-    const device = host.device(operands(args)[0] ?? "");
+  "wipe-filesystem"(host, [path = ""]) {
+    const device = host.device(path);
     host.mustBeFree(device);
     delete host.machine.signatures[device];
   },
-  "print-signatures"(host, [path = ""]) {
-    const signature = host.machine.signatures[host.device(path)];
-    return signature === undefined ? "" : JSON.stringify({ signatures: [signature] });
-  },
+  "print-contents": (host, args) =>
+    args
+      .flatMap((type, index) => (index % 2 === 0 ? [[type, args[index + 1] ?? ""] as const] : []))
+      .map(([type, path]) => {
+        const signature = host.machine.signatures[host.device(path)];
+        const json = signature === undefined ? "" : JSON.stringify({ signatures: [signature] });
+        return `${json.length} ${signature?.type === type ? signature.bytes : "-"}\n${json}`;
+      })
+      .join(""),
   "print-files": ({ machine }, paths) =>
     paths
       .map((path) => {
@@ -308,7 +313,6 @@ const TOOLS: Readonly<Record<string, Tool>> = {
         return `${Buffer.byteLength(content)}\t${type}\t${owner}\t${group}\t${mode}\n${content}`;
       })
       .join(""),
-  "print-filesystem-bytes": (host, [, path = ""]) => `${host.machine.signatures[host.device(path)]?.bytes}\n`,
   "print-source-device": (host, [source = ""]) => `${host.source(source)}\n`,
   "find-signs-of-use"(host, [path = "", bytes, serial]) {
     const device = host.device(path);
@@ -418,6 +422,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     host.sign(device, type, label === "" ? null : label);
   },
   udevadm: () => undefined,
+  setsid: () => undefined,
   "grow-filesystem"(host, [, path = ""]) {
     const device = host.device(path);
     host.machine.signatures[device]!.bytes = host.machine.devices[device]!.bytes;

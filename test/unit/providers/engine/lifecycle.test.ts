@@ -6,7 +6,7 @@ import {
   NotConverged,
   UnexpectedOutput,
 } from "../../../../providers/errors.ts";
-import { recordsOf } from "../../../../providers/host/command.ts";
+import { printCommand, recordsOf } from "../../../../providers/host/command.ts";
 import { deviceLock, HOST_LOCK } from "../../../../providers/host/host.ts";
 import { FakeHost, nameOf, type Machine } from "../../../support/fakeHost.ts";
 import { checked, situationOf, situations } from "./situations.ts";
@@ -87,6 +87,18 @@ describe.concurrent.each(situations)("$name", (situation) => {
     const { id, outs } = await run(host).create(inputs);
     Object.assign(host.machine, machine());
     expect(await run(host).read(id, outs)).toEqual({});
+  });
+
+  it.each(["Filesystem", "PhysicalVolume"])("a %s whose device can't be read is not read as gone", async (name) => {
+    const situation = situationOf(name);
+    const host = new FakeHost(situation.machine());
+    const { id, outs } = await situation.run(host).create(await checked(situation, host));
+    // As wipefs tells of a device that it can't read: nothing, and no failure.
+    host.machine.signatures = {};
+    host.answers.set("find-signs-of-use", { stdout: "", stderr: "dd: error reading: Input/output error", exitCode: 1 });
+    await expect(situation.run(host).read(id, outs)).rejects.toThrow("Input/output error");
+    host.answers.clear();
+    expect(await situation.run(host).read(id, outs)).toEqual({});
   });
 
   it("is neither made, changed, read as gone nor deleted on a host that can't be reached", async () => {
@@ -192,7 +204,7 @@ describe.concurrent("data", () => {
   it("on a device that can't be probed is not taken for blank", async () => {
     const situation = situationOf("Filesystem");
     const host = new FakeHost(situation.machine());
-    host.answers.set("print-signatures", {
+    host.answers.set("print-contents", {
       stdout: "",
       stderr: "wipefs: error: /dev/sda2: probing initialization failed: Input/output error",
       exitCode: 1,
@@ -200,7 +212,7 @@ describe.concurrent("data", () => {
     const created = situation.run(host).create(await checked(situation, host));
     await expect(created).rejects.toThrow(UnexpectedOutput);
     await expect(created).rejects.toThrow(
-      "could not read the signatures: exit code 1: wipefs: error: /dev/sda2: probing initialization failed",
+      "could not read what is on the device: exit code 1: wipefs: error: /dev/sda2: probing initialization failed",
     );
     expect(host.steps).toEqual([]);
   });
@@ -522,7 +534,7 @@ describe.concurrent("resources of one run", () => {
     const made = await Promise.allSettled(inputs.map((one) => provider.create(one)));
     expect(made.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
     await host.end();
-    expect(host.steps.filter((step) => step === "systemctl")).toHaveLength(1);
+    expect(host.calls.at(-1)?.steps.map(printCommand)).toEqual(["setsid --fork systemctl daemon-reload"]);
   });
 
   it("look again, and go on, where another writer changed what they were planned on; with words in the end, where it never stops", async () => {

@@ -7,7 +7,7 @@ import { HOST_WIDE } from "../../../../providers/facts/hostWide.ts";
 import { ledger } from "../../../../providers/facts/ledger.ts";
 import { mounts } from "../../../../providers/facts/mounts.ts";
 import { groupExists } from "../../../../providers/facts/accounts.ts";
-import { signatures } from "../../../../providers/facts/signatures.ts";
+import { contents } from "../../../../providers/facts/contents.ts";
 import { pathStatus } from "../../../../providers/facts/pathStatus.ts";
 import type { Output } from "../../../../providers/host/command.ts";
 import { FakeHost, nameOf } from "../../../support/fakeHost.ts";
@@ -43,13 +43,13 @@ describe("asking a session", () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
     const [one, two] = await Promise.all([
-      ask(signatures, "/dev/sda"),
-      ask(signatures, "/dev/sda"),
-      ask(signatures, "/dev/sda2"),
+      ask(pathStatus, ["/etc"]),
+      ask(pathStatus, ["/etc"]),
+      ask(pathStatus, ["/"]),
     ]);
-    expect(await ask(signatures, "/dev/sda")).toBe(one);
+    expect(await ask(pathStatus, ["/etc"])).toBe(one);
     expect(two).toBe(one);
-    expect(questions(host)).toEqual([["print-signatures", "print-signatures", ...hostWide]]);
+    expect(questions(host)).toEqual([["stat", "stat", ...hostWide]]);
   });
 
   it("asks with one command what it can, and each by itself where that command fails", async () => {
@@ -104,12 +104,12 @@ describe("asking a session", () => {
   it("fails one question that has no good answer, and no other of the same call", async () => {
     const host = new FakeHost();
     host.answers.set("findmnt", { stdout: '{"filesystems": [{"target": 7}]}', stderr: "", exitCode: 0 });
-    host.answers.set("print-signatures", { stdout: "", stderr: "Input/output error", exitCode: 1 });
+    host.answers.set("print-contents", { stdout: "", stderr: "Input/output error", exitCode: 1 });
     const { ask } = new Session(host);
     const [found, mounted, signed] = await Promise.allSettled([
       ask(fstab, undefined),
       ask(mounts, undefined),
-      ask(signatures, "/dev/sda"),
+      ask(contents, { device: "/dev/sda", type: undefined }),
     ]);
     expect(found.status).toBe("fulfilled");
     expect(mounted).toMatchObject({ reason: expect.any(UnexpectedOutput) as unknown });

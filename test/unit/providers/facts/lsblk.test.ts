@@ -38,6 +38,14 @@ describe("blockDevices", () => {
         number: "259:0",
         isInUse: false,
       },
+      {
+        path: "/dev/nvme1n1",
+        type: "disk",
+        sizeBytes: 512_110_190_592,
+        serial: "JTSNVME0002",
+        number: "259:1",
+        isInUse: false,
+      },
     ]);
   });
 

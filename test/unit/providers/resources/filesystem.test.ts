@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Ask } from "../../../../providers/facts/fact.ts";
 import { filesystem } from "../../../../providers/resources/filesystem.ts";
 import { read } from "./steps.ts";
 
@@ -107,8 +108,10 @@ describe("the look at a filesystem", () => {
       const answers: Record<string, unknown> = {
         "the links to devices": new Map([[path, device.path]]),
         "the block devices": new Map([[device.path, device]]),
-        "the signatures": types.map((type) => ({ type, uuid: "u1", label })),
-        "the filesystem's size": 50 * GIB,
+        "what is on the device": {
+          signatures: types.map((type) => ({ type, uuid: "u1", label })),
+          bytes: types.includes("ext4") ? 50 * GIB : undefined,
+        },
         "the signs of use": signs,
       };
       if (!(fact.name in answers)) throw new Error(`${fact.name} ${JSON.stringify(args)}`);
@@ -142,6 +145,22 @@ describe("the look at a filesystem", () => {
     expect(read(filesystem.plan(desired, await look(["ext4"], "jts-making")))).toEqual([
       `refused: ${path} is not blank: a signature of ext4`,
     ]);
+  });
+});
+
+describe("the proof that a filesystem is gone", () => {
+  it("is a look for every sign of use, which fails where the device can't be read", async () => {
+    const proof = (signs: Promise<string[]>) =>
+      filesystem.isProvedAbsent!(
+        ((fact: { name: string }) => {
+          expect(fact.name).toBe("the signs of use");
+          return signs;
+        }) as Ask,
+        desired,
+      );
+    expect(await proof(Promise.resolve([]))).toBe(true);
+    expect(await proof(Promise.resolve(["in use as swap"]))).toBe(false);
+    await expect(proof(Promise.reject(new Error("Input/output error")))).rejects.toThrow("Input/output error");
   });
 });
 
@@ -187,7 +206,7 @@ describe("the removal of a filesystem", () => {
   it("proves its UUID in the same breath, and never forces wipefs onto a mounted one", () => {
     expect(read(filesystem.planDestroy({ ...desired, uuid: "u1" }, made()))).toEqual([
       `guard: is-uuid filesystem ${path} u1`,
-      `destroys-data: wipefs --all -- ${path}`,
+      `destroys-data: wipe-filesystem ${path}`,
     ]);
   });
 

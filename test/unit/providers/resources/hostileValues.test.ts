@@ -6,7 +6,6 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { CommonInputs } from "../../../../providers/engine/resource.ts";
 import { groupExists, userExists } from "../../../../providers/facts/accounts.ts";
 import type { Ask } from "../../../../providers/facts/fact.ts";
-import { filesystemBytes } from "../../../../providers/facts/filesystemSize.ts";
 import { fstab } from "../../../../providers/facts/fstab.ts";
 import { kernelValues } from "../../../../providers/facts/kernelValues.ts";
 import { ledger } from "../../../../providers/facts/ledger.ts";
@@ -15,7 +14,7 @@ import { lvm } from "../../../../providers/facts/lvm.ts";
 import { mounts } from "../../../../providers/facts/mounts.ts";
 import { pathStatus } from "../../../../providers/facts/pathStatus.ts";
 import { deviceLinks } from "../../../../providers/facts/realPath.ts";
-import { signatures } from "../../../../providers/facts/signatures.ts";
+import { contents } from "../../../../providers/facts/contents.ts";
 import { signsOfUse } from "../../../../providers/facts/signsOfUse.ts";
 import { isProgram, printCommand, type Command } from "../../../../providers/host/command.ts";
 import { parseAnswers, printProgram } from "../../../../providers/host/wire.ts";
@@ -148,9 +147,8 @@ function askOf(commands: Command[]): Ask {
       ]),
     ],
     [lvm, { physicalVolumes: [], volumeGroups: [] }],
-    [signatures, []],
+    [contents, { signatures: [], bytes: undefined }],
     [signsOfUse, []],
-    [filesystemBytes, 1],
     [ledger, new Set()],
     [pathStatus, new Map()],
     [kernelValues, new Map()],

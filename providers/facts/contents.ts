@@ -1,0 +1,63 @@
+import { z } from "zod";
+import { program } from "../programs/program.ts";
+import type { Fact } from "./fact.ts";
+import { sections } from "./sections.ts";
+
+/** What libblkid finds on a device, see wipefs(8). */
+export interface Signature {
+  /** As blkid names it: "ext4", "LVM2_member", "gpt". */
+  readonly type: string;
+  readonly label: string | undefined;
+  readonly uuid: string | undefined;
+}
+
+export interface Contents {
+  /** All of them; none is no proof of a blank device: wipefs takes what it can't read for one. */
+  readonly signatures: readonly Signature[];
+  /** What the filesystem of the type asked for takes as its size, mounted or not; undefined: there is none. */
+  readonly bytes: number | undefined;
+}
+
+/** A device, and the type of the filesystem whose size is wanted. */
+export interface ContentsArgs {
+  readonly device: string;
+  readonly type: string | undefined;
+}
+
+const printed = z.object({
+  signatures: z.array(z.object({ type: z.string(), label: z.string().nullish(), uuid: z.string().nullish() })),
+});
+
+const print = (all: readonly ContentsArgs[]) =>
+  program("print-contents", ...all.flatMap(({ type = "none", device }) => [type, device]));
+
+/** What is on a device. */
+export const contents: Fact<ContentsArgs, Contents> = {
+  name: "what is on the device",
+  about: ["block", "contents"],
+  command: (args) => print([args]),
+  together: {
+    command: print,
+    part: ({ stdout }, _args, index) => ({ stdout: sections(stdout)[index] ?? "", stderr: "", exitCode: 0 }),
+  },
+  parse({ stdout }) {
+    const [section = ""] = sections(stdout);
+    const endOfHeader = section.indexOf("\n");
+    const [, bytes = ""] = section.slice(0, endOfHeader).split(" ");
+    if (!/^(-|[1-9]\d*)$/.test(bytes)) throw new Error(`not a size: "${bytes}"`);
+    const json = section.slice(endOfHeader + 1);
+    return {
+      signatures:
+        json.trim() === ""
+          ? []
+          : printed
+              .parse(JSON.parse(json))
+              .signatures.map(({ type, label, uuid }) => ({
+                type,
+                label: label ?? undefined,
+                uuid: uuid ?? undefined,
+              })),
+      bytes: bytes === "-" ? undefined : Number(bytes),
+    };
+  },
+};

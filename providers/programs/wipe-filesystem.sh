@@ -1,0 +1,7 @@
+# Usage: wipe-filesystem DEVICE; many of them.
+# Takes the signatures off; wipefs opens a device exclusively, so it refuses a mounted one.
+for ((i = 0; i < ${#starts[@]}; i++)); do
+  read_record "$i"
+  wipefs --all --quiet -- "${record[0]}"
+  record_done
+done
