@@ -50,13 +50,11 @@ export const contents: Fact<ContentsArgs, Contents> = {
       signatures:
         json.trim() === ""
           ? []
-          : printed
-              .parse(JSON.parse(json))
-              .signatures.map(({ type, label, uuid }) => ({
-                type,
-                label: label ?? undefined,
-                uuid: uuid ?? undefined,
-              })),
+          : printed.parse(JSON.parse(json)).signatures.map(({ type, label, uuid }) => ({
+              type,
+              label: label ?? undefined,
+              uuid: uuid ?? undefined,
+            })),
       bytes: bytes === "-" ? undefined : Number(bytes),
     };
   },
