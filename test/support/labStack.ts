@@ -1,6 +1,6 @@
-import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { execa } from "execa";
 import { mkdtempSync, rmSync } from "node:fs";
-import { copyFile, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { copyFile, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
@@ -61,20 +61,21 @@ export function all(...changes: readonly ((host: HostSection) => void)[]): (host
   return (host) => changes.forEach((change) => change(host));
 }
 
-/** A stack on the lab, with the settings of stack `dev`, through the Automation API. */
+/**
+ * A stack on the lab, with the settings of stack `dev`, by the CLI: the Automation API runs it four times for an `up`, to
+ * read the history and the outputs that nobody asks for here.
+ */
 export class LabStack {
   readonly #name: string;
   readonly #user: string;
-  readonly #stack: Stack;
   /** Tells this stack's processes, and their SSH connections, from all others of this machine. */
   readonly #temporary: string;
   #configFile = "";
   #saying: (said: string) => void = () => undefined;
 
-  private constructor(name: string, user: string, stack: Stack, temporary: string) {
+  private constructor(name: string, user: string, temporary: string) {
     this.#name = name;
     this.#user = user;
-    this.#stack = stack;
     this.#temporary = temporary;
   }
 
@@ -83,11 +84,7 @@ export class LabStack {
     await prepareStack(await lab.connection(), name);
     const temporary = mkdtempSync(join(tmpdir(), "jts-lab-"));
     process.once("exit", () => rmSync(temporary, { recursive: true, force: true }));
-    const stack = await LocalWorkspace.selectStack(
-      { stackName: name, workDir: ROOT },
-      { envVars: { ...lab.pulumiEnv(name), TMPDIR: temporary } },
-    );
-    const made = new LabStack(name, process.env.JTS_STORAGE_LAB_USER ?? user, stack, temporary);
+    const made = new LabStack(name, process.env.JTS_STORAGE_LAB_USER ?? user, temporary);
     await made.configure();
     return made;
   }
@@ -118,22 +115,20 @@ export class LabStack {
   }
 
   preview(): Promise<Outcome> {
-    return this.#run(async (common) => ({
-      summary: { resourceChanges: (await this.#stack.preview(common)).changeSummary },
-    }));
+    return this.#operate("preview");
   }
 
   up(options: UpOptions = {}): Promise<Outcome> {
-    return this.#run((common) => this.#stack.up({ ...options, ...common }));
+    return this.#operate("up", "--yes", "--skip-preview", ...wordsOf(options));
   }
 
   /** With `runProgram`, by the connection that is configured now; else by that of the last `up`. */
-  refresh(options: { runProgram?: boolean } = {}): Promise<Outcome> {
-    return this.#run((common) => this.#stack.refresh({ ...options, ...common }));
+  refresh({ runProgram = false } = {}): Promise<Outcome> {
+    return this.#operate("refresh", "--yes", "--skip-preview", ...(runProgram ? ["--run-program"] : []));
   }
 
   destroy(): Promise<Outcome> {
-    return this.#run((common) => this.#stack.destroy(common));
+    return this.#operate("destroy", "--yes", "--skip-preview");
   }
 
   /**
@@ -153,7 +148,7 @@ export class LabStack {
       }
     };
     try {
-      await this.#stack.up({ ...options, ...this.#common([]) });
+      await this.up(options);
       return undefined;
     } catch (error) {
       return error as Error;
@@ -183,7 +178,7 @@ export class LabStack {
     await this.#kill(/./);
     const file = this.#stateFile();
     if ((await stat(file)).size === 0) await copyFile(`${file}.bak`, file);
-    await this.#stack.cancel();
+    await this.#pulumi("cancel", "--yes");
   }
 
   async #kill(program: RegExp): Promise<void> {
@@ -214,18 +209,18 @@ export class LabStack {
   }
 
   async outputs(): Promise<Record<string, unknown>> {
-    return Object.fromEntries(Object.entries(await this.#stack.outputs()).map(([name, { value }]) => [name, value]));
+    return JSON.parse(await this.#pulumi("stack", "output", "--json")) as Record<string, unknown>;
   }
 
   /** What the state holds of each resource. */
   async state(): Promise<readonly StateResource[]> {
-    const exported = (await this.#stack.exportStack()) as {
+    const exported = JSON.parse(await this.#pulumi("stack", "export", "--show-secrets")) as {
       readonly deployment: { readonly resources?: readonly StateResource[] };
     };
     return exported.deployment.resources ?? [];
   }
 
-  /** The state as it lies in the backend, with its secrets encrypted; an export by the Automation API decrypts them. */
+  /** The state as it lies in the backend, with its secrets encrypted. */
   stateFile(): Promise<string> {
     return readFile(this.#stateFile(), "utf8");
   }
@@ -234,32 +229,48 @@ export class LabStack {
     return join(STATE, ".pulumi", "stacks", "jts-storage", `${this.#name}.json`);
   }
 
-  async #run(
-    operation: (common: Common) => Promise<{ summary: { resourceChanges?: Record<string, number> } }>,
-  ): Promise<Outcome> {
+  /** @throws {Error} with all that was said, where the operation fails */
+  async #operate(...words: readonly string[]): Promise<Outcome> {
     const before = await lab.sshConnectionsAccepted();
-    const said: string[] = [];
-    const { summary } = await operation(this.#common(said));
-    const { same: _same, ...changes } = summary.resourceChanges ?? {};
-    return { changes, sshConnections: (await lab.sshConnectionsAccepted()) - before, said: said.join("") };
+    const events = join(this.#temporary, "events.jsonl");
+    await rm(events, { force: true });
+    const said = await this.#pulumi(...words, "--config-file", this.#configFile, "--event-log", events);
+    const sshConnections = (await lab.sshConnectionsAccepted()) - before;
+    const summaries = (await readFile(events, "utf8")).split("\n").flatMap((line) => {
+      const { summaryEvent } = line === "" ? {} : (JSON.parse(line) as EngineEvent);
+      return summaryEvent === undefined ? [] : [summaryEvent.resourceChanges];
+    });
+    const { same: _same, ...changes } = summaries.at(-1) ?? {};
+    return { changes, sshConnections, said };
   }
 
-  #common(said: string[]): Common {
-    const onOutput = (text: string) => {
-      said.push(text);
-      this.#saying(said.join(""));
-    };
-    // With secrets shown, the history that is read afterwards would write its salt into the committed configuration.
-    return { configFile: this.#configFile, color: "never", showSecrets: false, onOutput };
+  async #pulumi(...words: readonly string[]): Promise<string> {
+    const running = execa("pulumi", [...words, "--color", "never"], {
+      cwd: ROOT,
+      // The event log is a debugging aid of the CLI.
+      env: { ...lab.pulumiEnv(this.#name), TMPDIR: this.#temporary, PULUMI_DEBUG_COMMANDS: "true" },
+      stdin: "ignore",
+      reject: false,
+      all: true,
+    });
+    let said = "";
+    running.stdout.on("data", (text: Buffer) => {
+      said += text.toString();
+      this.#saying(said);
+    });
+    const { exitCode, stdout, all } = await running;
+    if (exitCode !== 0) throw new Error(`pulumi ${words.join(" ")} ended with ${exitCode ?? "a signal"}:\n${all}`);
+    return stdout;
   }
 }
 
-/** What every operation of the Automation API is told. */
-interface Common {
-  readonly configFile: string;
-  readonly color: "never";
-  readonly showSecrets: false;
-  readonly onOutput: (text: string) => void;
+function wordsOf({ refresh = false, replace = [] }: UpOptions): string[] {
+  return [...(refresh ? ["--refresh"] : []), ...replace.flatMap((urn) => ["--replace", urn])];
+}
+
+/** A line of the CLI's event log. */
+interface EngineEvent {
+  readonly summaryEvent?: { readonly resourceChanges: Readonly<Record<string, number>> };
 }
 
 /** Besides these, what the engine keeps of the program's own call stack. */
