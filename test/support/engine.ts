@@ -44,6 +44,15 @@ const KINDS: Readonly<Record<string, (session: Session) => Provider>> = {
   VolumeGroup: of(volumeGroup),
 };
 
+/** Check asks no host, so that it says the same of the same words: by what is declared, then by the old inputs. */
+const CHECKED = new WeakMap<Properties, Map<string, Promise<Properties>>>();
+
+async function check(name: string, provider: Provider, olds: Properties, declared: Properties): Promise<Properties> {
+  const { inputs, failures = [] } = await provider.check(olds, declared);
+  if (failures.length > 0) throw new Error(`${name}: ${failures.map(({ reason }) => reason).join("\n")}`);
+  return inputs as Properties;
+}
+
 const OURS = "pulumi-nodejs:dynamic/jts-storage:";
 
 /**
@@ -130,12 +139,14 @@ export class StackOnHost {
   }
 
   async #checked(name: string, provider: Provider): Promise<Properties> {
-    const { inputs, failures = [] } = await provider.check(
-      this.state.get(name)?.inputs ?? {},
-      this.#graph.get(name)!.inputs,
-    );
-    if (failures.length > 0) throw new Error(`${name}: ${failures.map(({ reason }) => reason).join("\n")}`);
-    return inputs as Properties;
+    const declared = this.#graph.get(name)!.inputs;
+    const olds = this.state.get(name)?.inputs ?? {};
+    const known = CHECKED.get(declared) ?? new Map<string, Promise<Properties>>();
+    CHECKED.set(declared, known);
+    const key = JSON.stringify(olds);
+    const checked = known.get(key) ?? check(name, provider, olds, declared);
+    known.set(key, checked);
+    return structuredClone(await checked);
   }
 
   async #createOrUpdate(name: string, session: Session): Promise<void> {
