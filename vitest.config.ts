@@ -16,8 +16,9 @@ export default defineConfig({
           pool: "forks",
           isolate: false,
           maxWorkers: "100%",
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          // Of minutes, so that no test fails on a machine that has other things to do.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

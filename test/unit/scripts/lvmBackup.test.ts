@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, it } from "vitest";
-import { IS_ROOT, SCRIPTS, test as plain, type Ended, type World } from "./world.ts";
+import { IS_ROOT, SCRIPTS, test as plain, World, type Ended } from "./world.ts";
 
 const FAKE_LVM = join(import.meta.dirname, "fakeLvm.sh");
 const text = (part: string) => expect.stringContaining(part) as string;
@@ -14,16 +14,19 @@ const stampOf = (seconds: number) => new Date(seconds * 1000).toISOString().repl
 
 const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
-    for (const name of ["lvs", "lvcreate", "lvremove", "lvchange", "blkid", "mkfs.ext4", "mkfs.xfs", "mount"]) {
-      world.program(name, `source ${FAKE_LVM} ${world.path}/vg "\${0##*/}" "$@"`);
-    }
-    volume(world, "lv_postgres", "ext4");
-    volume(world, "lv_kafka", "xfs");
-    mkdirSync(world.at(join(world.warm, "daily-backups")));
-    mkdirSync(world.at(join(world.cold, "jts/archives/database")), { recursive: true });
+    fillWorld(world);
     await use(world);
   },
 });
+
+function fillWorld(world: World) {
+  for (const name of ["lvs", "lvcreate", "lvremove", "lvchange", "blkid", "mkfs.ext4", "mkfs.xfs", "mount"])
+    world.program(name, `source ${FAKE_LVM} ${world.path}/vg "\${0##*/}" "$@"`);
+  volume(world, "lv_postgres", "ext4");
+  volume(world, "lv_kafka", "xfs");
+  mkdirSync(world.at(join(world.warm, "daily-backups")));
+  mkdirSync(world.at(join(world.cold, "jts/archives/database")), { recursive: true });
+}
 
 function volume(world: World, name: string, type: string, facts: Readonly<Record<string, unknown>> = {}) {
   mkdirSync(join(world.path, "vg", name, "data/a b"), { recursive: true });
@@ -54,6 +57,23 @@ const archived = async (world: World) =>
     .map((path) => path.slice("warm/daily-backups/".length));
 const NAME = `lv_postgres-${stampOf(NOW)}.tar.zst`;
 const KAFKA = `lv_kafka-${stampOf(NOW)}.tar.zst`;
+
+/** The archives that `daily` leaves on warm, made once: name and content. */
+let dailyArchives: Promise<ReadonlyMap<string, Buffer>> | undefined;
+
+async function makeDaily(): Promise<ReadonlyMap<string, Buffer>> {
+  await using world = await World.make();
+  fillWorld(world);
+  expect(await backup(world, ["daily"])).toMatchObject({ status: 0 });
+  const names = await archived(world);
+  return new Map(names.map((name) => [name, readFileSync(world.at(join(world.warm, "daily-backups", name)))]));
+}
+
+/** As if `daily` had run. */
+async function putDaily(world: World): Promise<void> {
+  for (const [name, content] of await (dailyArchives ??= makeDaily()))
+    writeFileSync(world.at(join(world.warm, "daily-backups", name)), content, { mode: 0o600 });
+}
 
 /** What cleanup takes for a good archive. */
 function putArchive(world: World, name: string, folder = join(world.warm, "daily-backups")) {
@@ -310,7 +330,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   test("restores into a folder that has no files, from warm or cold, and finishes what was cut off", async ({
     world,
   }) => {
-    await backup(world, ["daily"]);
+    await putDaily(world);
     const target = join(world.hot, "back here");
     expect(await backup(world, ["restore", NAME, "--to", target])).toMatchObject({ status: 0 });
     expect(world.read(join(target, "a b/-file\nof two lines"))).toBe("content of lv_postgres");
@@ -335,7 +355,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   });
 
   test("restores into a new volume, and never over one", async ({ world }) => {
-    await backup(world, ["daily"]);
+    await putDaily(world);
     expect(await backup(world, ["restore", NAME, "--to-volume", "lv_kafka"])).toMatchObject({
       status: 1,
       stderr: text("already"),
@@ -356,7 +376,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   });
 
   test("verify and restore find a damaged archive, and one without its checksum", async ({ world }) => {
-    await backup(world, ["daily"]);
+    await putDaily(world);
     expect(await backup(world, ["verify"])).toMatchObject({
       status: 0,
       stdout: text(`ok  ${world.warm}/daily-backups/${NAME}`),
@@ -379,7 +399,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   });
 
   test("restore takes the good one of two copies", async ({ world }) => {
-    await backup(world, ["daily"]);
+    await putDaily(world);
     await world.must(["bash", "-c", `cp ${world.warm}/daily-backups/lv_* ${world.cold}/jts/archives/database/`]);
     writeFileSync(world.at(join(world.warm, "daily-backups", NAME)), "x", { flag: "r+" });
     expect(await backup(world, ["verify", NAME])).toMatchObject({
@@ -400,7 +420,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   });
 
   test("list tells archives and snapshots, as text and as JSON", async ({ world }) => {
-    await backup(world, ["daily"]);
+    await putDaily(world);
     await backup(world, ["create", "lv_kafka"]);
     putArchive(world, "lv_kafka-20260101T000000Z.tar.zst", join(world.cold, "jts/archives/database"));
     const { status, stdout } = await backup(world, ["list", "--json"]);
@@ -444,7 +464,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   });
 
   test("while another run holds the lock it exits 75", async ({ world }) => {
-    const { child } = world.start(["flock", world.lock, "bash", "-c", "echo held; sleep 30"]);
+    const { child } = world.start(["flock", "--no-fork", world.lock, "bash", "-c", "echo held; exec sleep 600"]);
     await new Promise((resolve) => child.stdout!.once("data", resolve));
     expect(await backup(world, ["daily"])).toMatchObject({ status: 75, stderr: text("another run holds") });
   });

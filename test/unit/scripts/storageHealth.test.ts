@@ -122,7 +122,7 @@ const health = (world: World, values: Readonly<Record<string, string>> = {}, ...
     ...options,
   ]);
 
-describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)", { timeout: 20_000 }, () => {
+describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)", { timeout: 180_000 }, () => {
   test("is ok, exit 0, where all tiers are there and have room", async ({ world }) => {
     const { status, stdout } = await health(world);
     expect(status).toBe(0);
@@ -171,19 +171,19 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       status: 2,
       stdout: text(`${world.cold} does not answer within 1 s`),
     });
-    expect(Date.now() - began).toBeLessThan(15_000);
+    expect(Date.now() - began).toBeLessThan(55_000);
   });
 
   test("ends in time where all looks together take too long, and says so", async ({ world }) => {
-    world.program("stat", '[[ $* != *--file-system* ]] || exec sleep 30\nexec /usr/bin/stat "$@"');
-    world.program("vgs", "exec sleep 30");
+    world.program("stat", '[[ $* != *--file-system* ]] || exec sleep 120\nexec /usr/bin/stat "$@"');
+    world.program("vgs", "exec sleep 120");
     const began = Date.now();
     const { status, stdout } = await health(
       world,
       { PROBE_SECONDS: "2", BUDGET_SECONDS: "3", VOLUME_GROUP: "vg_jts", TIMERS: "a:b:c" },
       "--json",
     );
-    expect(Date.now() - began).toBeLessThan(20_000);
+    expect(Date.now() - began).toBeLessThan(100_000);
     expect(status).toBe(2);
     const { findings } = read(stdout);
     expect(findings.at(-1)).toMatchObject({
@@ -404,8 +404,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       ["lv_postgres", 30],
       ["lv_click-house", 50],
     ] as const) {
-      world.put(`${world.warm}/daily-backups/sub/${name}-${stamp(hours)}.tar.zst`);
-      world.put(`${world.warm}/daily-backups/sub/${name}-${stamp(hours)}.tar.zst.sha256`);
+      const archive = `${world.warm}/daily-backups/sub/${name}-${stamp(hours)}.tar.zst`;
+      world.put(archive);
+      world.put(`${archive}.sha256`);
     }
     world.put(`${world.warm}/daily-backups/sub/lv_click-house-${stamp(1)}.tar.zst`);
     world.put(`${world.warm}/daily-backups/notes.tar.zst`);

@@ -84,7 +84,7 @@ function fill(world: World) {
     world.put(join(world.warm, `logs/kafka/logs/${name}.log.zst`), name, days);
 }
 
-describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)", { timeout: 90_000 }, () => {
+describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)", { timeout: 180_000 }, () => {
   test("--help tells each subcommand and exit status", async ({ world }) => {
     const { status, stdout } = await world.run([join(SCRIPTS, "tiered-storage.sh"), "--help"]);
     expect(status).toBe(0);
@@ -193,7 +193,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     [
       "does not answer",
       (world) =>
-        world.program("stat", `[[ $* != *--file-system*${world.cold} ]] || exec sleep 5\nexec /usr/bin/stat "$@"`),
+        world.program("stat", `[[ $* != *--file-system*${world.cold} ]] || exec sleep 60\nexec /usr/bin/stat "$@"`),
       "does not answer",
     ],
   ])(
@@ -201,7 +201,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     async ([, away, message], { world }) => {
       fill(world);
       await away(world);
-      expect(await tiered(world, world.settings({ PROBE_SECONDS: "1" }), "migrate")).toMatchObject({
+      expect(await tiered(world, world.settings({ PROBE_SECONDS: "3" }), "migrate")).toMatchObject({
         status: 1,
         stderr: text(message),
       });

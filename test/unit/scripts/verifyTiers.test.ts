@@ -85,7 +85,7 @@ const everything = async (world: World) =>
 
 describe
   .skipIf(!IS_ROOT)
-  .concurrent("verify-tiers.py (needs root for mounts and accounts)", { timeout: 60_000 }, () => {
+  .concurrent("verify-tiers.py (needs root for mounts and accounts)", { timeout: 180_000 }, () => {
     test("finds all as declared, sends a file through the tiers, and leaves nothing", async ({ world }) => {
       const bind = { point: `${world.path}/also`, source: `${world.hot}`, type: "none", options: [] };
       const { status, checks, failed } = await verify(world);

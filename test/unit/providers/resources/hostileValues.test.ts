@@ -222,7 +222,7 @@ describe("values from the configuration", () => {
         });
       }),
     );
-  }, 30_000);
+  });
 
   it("come out of a shell that a person pastes a message's command into", () => {
     const commands = distinct(declared.flatMap((one) => one.commands)).filter((command) => !isProgram(command));
