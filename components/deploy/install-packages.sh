@@ -2,13 +2,11 @@
 # Installs the Debian packages that are absent; those that are there stay as they are.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-declare -A installed=()
-# It fails where one is unknown, and still tells the others.
-while read -r status package; do
-  [[ $status != installed ]] || installed[$package]=yes
-done < <(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' -- "$@" 2>/dev/null || true)
 absent=()
-for package; do [[ -n ${installed[$package]-} ]] || absent+=("$package"); done
+for package; do
+  status=$(dpkg-query --show --showformat='${db:Status-Status}' -- "$package" 2>/dev/null || true)
+  [[ $status == installed ]] || absent+=("$package")
+done
 ((${#absent[@]})) || exit 0
 # An old list may name files that the mirror no longer has.
 apt-get --quiet=2 update
