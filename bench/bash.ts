@@ -1,89 +1,111 @@
-import { accountsOf, volumesOf, warmAlsoAt, warmMount } from "../components/layout.ts";
-import type { HostSettings } from "../config.ts";
 import { printEntry } from "../providers/values/fstabText.ts";
 import { quote } from "../providers/values/shellWord.ts";
+import { pathsIn, timersOf, type Wanted } from "./wanted.ts";
 
 /**
- * What a skilled operator would write for the hot and the warm tier of one blank host: the same commands in one go, one
- * daemon-reload, no look at what is there, nothing checked, nothing that could be run twice.
+ * What a skilled operator would write for one blank host: the same commands in one go, no look at what is there, nothing
+ * checked, nothing that could be run twice. This program's own scripts, which the timers start, are not delivered; nor
+ * are Debian's packages looked at.
  */
-export function bashScript({ hot, warm }: HostSettings): string {
-  if (hot?.layout !== "lvm" || warm === undefined)
-    throw new Error("The benchmark needs a hot tier on LVM, and a warm one.");
-  const { device, volumeGroup } = hot;
-  const lines: string[] = ["set -euo pipefail"];
-  const run = (...words: (string | number)[]) => lines.push(words.map((word) => quote(String(word))).join(" "));
-  const fstab: string[] = [];
-  const directories = (
-    path: string,
-    { owner, group, mode, folders }: { owner: string; group: string; mode: string; folders: readonly string[] },
-  ) => {
-    const all = [path, ...folders.map((folder) => `${path}/${folder}`)];
-    run("mkdir", "--parents", ...all);
-    run("chown", `${owner}:${group}`, ...all);
-    run("chmod", mode, ...all);
-  };
-  for (const { user, group, home } of accountsOf(hot).values()) {
+export function bashScript(wanted: Wanted): string {
+  const { accounts, devices, volumeGroup, volumes, filesystems, entries, trees, texts } = wanted;
+  const { lines, run, write } = script();
+  for (const { group, user, home } of accounts) {
     lines.push(`getent group ${quote(group)} >/dev/null || groupadd --system ${quote(group)}`);
     if (user !== undefined)
       run(
-        "useradd",
-        "--system",
-        "--gid",
-        group,
-        "--home-dir",
-        home ?? "/nonexistent",
-        "--no-create-home",
-        "--shell",
-        "/usr/sbin/nologin",
-        user,
+        ...["useradd", "--system", "--gid", group, "--home-dir", home ?? "/nonexistent", "--no-create-home"],
+        ...["--shell", "/usr/sbin/nologin", user],
       );
   }
-  run("pvcreate", "--dataalignment", `${volumeGroup.dataAlignment}b`, device.path);
-  run("vgcreate", "--physicalextentsize", `${volumeGroup.extentSize}b`, volumeGroup.name, device.path);
-  const volumes = volumesOf(hot);
+  run("pvcreate", "--dataalignment", `${volumeGroup.dataAlignment}b`, ...devices);
+  run("vgcreate", "--physicalextentsize", `${volumeGroup.extentSize}b`, volumeGroup.name, ...devices);
   for (const { name, sizeBytes } of volumes)
     run("lvcreate", "--yes", "--wipesignatures", "y", "--name", name, "--size", `${sizeBytes}b`, volumeGroup.name);
-  for (const { filesystem, mkfsOptions, device: path } of volumes)
-    run(`mkfs.${filesystem}`, "-q", ...mkfsOptions, path);
-  run("mkfs.btrfs", "-q", "-L", warm.label, ...warm.mkfsOptions, warm.device.path);
+  for (const { type, device, options } of filesystems) run(`mkfs.${type}`, "-q", ...options, device);
   run("udevadm", "settle");
-  for (const { device: source, mountPoint, filesystem: type, options, pass, treePath } of volumes) {
-    fstab.push(
-      printEntry({ source, mountPoint, type, options, dump: 0, pass }),
-      printEntry({
-        source: mountPoint,
-        mountPoint: treePath,
-        type: "none",
-        options: ["bind", "nofail"],
-        dump: 0,
-        pass: 0,
-      }),
-    );
-  }
-  const { source, options } = warmMount(warm);
-  fstab.push(
-    printEntry({ source, mountPoint: warm.mountPoint, type: "btrfs", options, dump: 0, pass: 0 }),
-    printEntry({
-      source: warm.mountPoint,
-      mountPoint: warmAlsoAt(warm),
-      type: "none",
-      options: ["bind", "nofail"],
-      dump: 0,
-      pass: 0,
-    }),
-  );
-  const mountPoints = [
-    ...volumes.flatMap(({ mountPoint, treePath }) => [mountPoint, treePath]),
-    warm.mountPoint,
-    warmAlsoAt(warm),
-  ];
+
+  const mountPoints = entries.map(({ mountPoint }) => mountPoint);
   run("mkdir", "--parents", ...mountPoints);
   run("chattr", "+i", ...mountPoints);
-  lines.push(`cat >>/etc/fstab <<'END'\n${fstab.join("\n")}\nEND`);
+  write(">>", "/etc/fstab", `${entries.map(printEntry).join("\n")}\n`);
+  for (const [path, text] of texts) write(">", path, text);
   run("systemctl", "daemon-reload");
-  for (const mountPoint of mountPoints) run("mount", mountPoint);
-  for (const volume of volumes) directories(volume.mountPoint, volume);
-  directories(warm.mountPoint, warm);
-  return `${lines.join("\n")}\n`;
+  run("mount", "--all");
+  for (const { owner, group, mode, paths } of trees) {
+    run("mkdir", "--parents", ...paths);
+    run("chown", `${owner}:${group}`, ...paths);
+    run("chmod", mode, ...paths);
+  }
+
+  for (const file of pathsIn("/etc/sysctl.d", wanted)) run("sysctl", "--quiet", `--load=${file}`);
+  run("udevadm", "control", "--reload");
+  run("udevadm", "trigger", "--action=change", "--settle", ...devices);
+  run("systemctl", "enable", "--quiet", "--now", ...timersOf(wanted));
+  return text(lines);
 }
+
+/**
+ * Takes back what the script made, but for the data and what it lies on: volumes, filesystems, mount points, accounts,
+ * and folders on the NAS all stay, so nothing is wiped. The kernel keeps its new values until the next boot.
+ */
+export function bashTeardown(wanted: Wanted): string {
+  const { lines, run } = script();
+  takeDown(wanted, lines, run);
+  return text(lines);
+}
+
+/** Takes everything back, as `destroy` does with `onDelete: wipe`; the kernel's values, which that puts back, stay. */
+export function bashWipe(wanted: Wanted): string {
+  const { accounts, devices, volumeGroup, filesystems, entries, cold, hotTree } = wanted;
+  const { lines, run } = script();
+  run("rmdir", ...cold.paths.toReversed());
+  takeDown(wanted, lines, run);
+  run("wipefs", "--quiet", "--all", ...filesystems.map(({ device }) => device));
+  run("lvremove", "--quiet", "--yes", volumeGroup.name);
+  run("vgremove", "--quiet", volumeGroup.name);
+  run("pvremove", "--quiet", ...devices);
+  const mountPoints = entries.map(({ mountPoint }) => mountPoint);
+  run("chattr", "-i", ...mountPoints);
+  run("rmdir", ...mountPoints);
+  const above = hotTree.split("/").map((_, index, names) => names.slice(0, index + 1).join("/"));
+  run("rmdir", "--ignore-fail-on-non-empty", ...above.slice(1).toReversed());
+  for (const { group, user } of accounts) {
+    // userdel takes the user's group as well. Groups below 100 are Debian's own.
+    if (user !== undefined) run("userdel", user);
+    else
+      lines.push(
+        `(($(getent group ${quote(group)} | cut --delimiter=: --fields=3) < 100)) || groupdel ${quote(group)}`,
+      );
+  }
+  return text(lines);
+}
+
+type Run = (...words: readonly string[]) => void;
+
+function takeDown(wanted: Wanted, lines: string[], run: Run): void {
+  const { entries, texts } = wanted;
+  run("systemctl", "disable", "--quiet", "--now", ...timersOf(wanted));
+  run("rm", "--force", ...texts.keys(), ...timersOf(wanted).map((timer) => `/var/lib/systemd/timers/stamp-${timer}`));
+  run("udevadm", "control", "--reload");
+  run("umount", ...entries.map(({ mountPoint }) => mountPoint).toReversed());
+  lines.push(
+    "grep --invert-match --line-regexp --fixed-strings --file=- /etc/fstab >/etc/fstab.new <<'END'",
+    ...entries.map(printEntry),
+    "END",
+  );
+  run("mv", "/etc/fstab.new", "/etc/fstab");
+  run("systemctl", "daemon-reload");
+}
+
+function script() {
+  const lines = ["set -euo pipefail"];
+  return {
+    lines,
+    run: (...words: readonly string[]) => void lines.push(words.map(quote).join(" ")),
+    write: (how: ">" | ">>", path: string, content: string) =>
+      void lines.push(`cat ${how}${quote(path)} <<'END'\n${content}END`),
+  };
+}
+
+const text = (lines: readonly string[]): string => `${lines.join("\n")}\n`;

@@ -1,81 +1,133 @@
 /**
- * `npm run bench [-- --runs N]`: this program against one bash script over one SSH session that runs the same commands,
- * and against the engine's own floor, on the lab; ratios of one run each. `npm run bench -- mover [--runs N]`: the mover
- * against rsync and mv, between the lab's tiers. Both take the lab's disks back to blank.
+ * `npm run bench [-- --runs N] [--without ansible]`: this program, one bash script over one SSH session, and an Ansible
+ * playbook, which make the same of blank machines, and the engine's own floor, on the lab; ratios of one run each.
+ * `npm run bench -- mover [--runs N]`: the mover against rsync and mv, between the lab's tiers. Both take the lab's disks
+ * back to blank.
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
-import { parseDocument } from "yaml";
-import { parseHosts } from "../config.ts";
+import { parseDocument, type YAMLMap } from "yaml";
+import { parseHosts, type HostSettings } from "../config.ts";
 import { LAB } from "../lab/folders.ts";
 import * as lab from "../lab/lab.ts";
+import { disconnect } from "../lab/ssh.ts";
 import { prepareStack } from "../lab/stack.ts";
-import { main } from "../setup/progress.ts";
+import { quote } from "../providers/values/shellWord.ts";
+import { installDebianPackages } from "../setup/debian.ts";
+import { main, MissingNeed } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
 import { installTools } from "../setup/tools.ts";
-import { bashScript } from "./bash.ts";
+import { ANSIBLE_PACKAGES, runPlaybook, writePlaybook } from "./ansible.ts";
+import { bashScript, bashTeardown, bashWipe } from "./bash.ts";
+import { listEndState, requireSame, withDataKept } from "./endState.ts";
+import { profileOf } from "./profile.ts";
+import { wantedOf } from "./wanted.ts";
 
 const TRACE = join(LAB, "bench-trace.jsonl");
 const CONFIG = join(LAB, "Pulumi.bench.yaml");
+
+/** Of what is told at the end. */
+const WIDTH = 40;
 
 /** One figure of one run. */
 interface Measurement {
   readonly what: string;
   readonly seconds: number;
-  readonly connections?: number;
-  readonly remoteCalls?: number;
 }
+
+/** Our operations whose longest remote calls are told. */
+const PROFILED: readonly string[] = ["fresh up", "up --refresh", "destroy"];
 
 const RATIOS = [
   ["fresh up", "bash script"],
+  ["Ansible, fresh", "fresh up"],
+  ["Ansible, no-op", "up --refresh"],
+  ["destroy", "bash teardown, data kept"],
+  ["destroy", "bash teardown, wiped"],
   ["no-op up", "floor: no-op up"],
   ["preview", "floor: preview"],
 ] as const;
 
 await main(async () => {
   const { values, positionals } = parseArgs({
-    options: { runs: { type: "string", default: "1" } },
+    options: { runs: { type: "string", default: "1" }, without: { type: "string" } },
     allowPositionals: true,
   });
+  if (values.without !== undefined && values.without !== "ansible")
+    throw new MissingNeed("--without takes ansible, and nothing else.");
+  const withAnsible = values.without === undefined;
   await installTools();
-  await lab.up();
   if (positionals[0] === "mover") return measureMover(values.runs);
+  if (withAnsible) await installDebianPackages(ANSIBLE_PACKAGES);
   const runs: ReadonlyMap<string, Measurement>[] = [];
   for (let run = 1; run <= Number(values.runs); run++) {
     console.log(`\nRun ${run} of ${values.runs}`);
-    runs.push(new Map((await measureOnce()).map((one) => [one.what, one])));
+    runs.push(new Map((await measureOnce(withAnsible)).map((one) => [one.what, one])));
   }
   report(runs);
 });
 
-async function measureOnce(): Promise<Measurement[]> {
+async function measureOnce(withAnsible: boolean): Promise<Measurement[]> {
   await lab.reset();
-  const settings = await hotAndWarm();
-  const measurements = [
-    await pulumi("fresh up", "up", "--skip-preview"),
+  const settings = await configure();
+  const blank = await listEndState(settings);
+  const measurements = [await pulumi("fresh up", "up", "--skip-preview")];
+  const made = await listEndState(settings);
+  const wanted = wantedOf(settings, await textsMade());
+  measurements.push(
     await pulumi("no-op up", "up", "--skip-preview"),
     await pulumi("preview", "preview"),
     await pulumi("up --refresh", "up", "--refresh", "--skip-preview"),
-  ];
-  console.log(`  state: ${await stateBytes()} bytes a resource`);
+  );
+  const { resources, bytes } = await stackSize();
+  console.log(`  state: ${resources} resources, ${bytes} bytes each of ours`);
   measurements.push(await pulumi("destroy", "destroy", "--skip-preview"));
+  requireSame("destroy", await listEndState(settings), blank);
 
   await lab.reset();
-  const script = bashScript(settings);
-  measurements.push(
-    await timed("bash script", () => lab.run("storage-host", "bash -s", { stdin: script, timeoutSeconds: 1200 })),
-  );
-  await requireTiers();
-  measurements.push(...(await engineFloor()));
+  const bash = async (what: string, script: string) => {
+    // Its connection counts, as everybody's.
+    await disconnect("storage-host");
+    return timed(what, () => lab.run("storage-host", "bash -s", { stdin: script, timeoutSeconds: 1200 }));
+  };
+  measurements.push(await bash("bash script", bashScript(wanted)));
+  requireSame("The bash script", await listEndState(settings), made);
+  measurements.push(await bash("bash teardown, wiped", bashWipe(wanted)));
+  requireSame("The bash teardown that wipes", await listEndState(settings), blank);
+  await bash("bash script, for the other teardown", bashScript(wanted));
+  measurements.push(await bash("bash teardown, data kept", bashTeardown(wanted)));
+  requireSame("The bash teardown that keeps data", await listEndState(settings), withDataKept(made, blank));
+
+  if (withAnsible) {
+    await lab.reset();
+    await writePlaybook(wanted, await lab.connection());
+    const ansible = async (what: string) => {
+      let changed = 0;
+      const before = await lab.sshConnectionsAccepted();
+      measurements.push(await timed(what, async () => (changed = await runPlaybook())));
+      console.log(
+        `    ${(await lab.sshConnectionsAccepted()) - before} SSH connections, ${changed} tasks changed something`,
+      );
+      return changed;
+    };
+    await ansible("Ansible, fresh");
+    requireSame("Ansible", await listEndState(settings), made);
+    if ((await ansible("Ansible, no-op")) !== 0) throw new Error("Ansible's second run was no no-op.");
+  }
+
+  measurements.push(...(await engineFloor(resources)));
   return measurements;
 }
 
 /** On the host itself, so that no SSH is measured. */
 async function measureMover(runs: string): Promise<void> {
   await lab.reset();
-  await settingsWithout("automation");
+  await configure((host) => {
+    host.delete("automation");
+    host.set("tuning", false);
+  });
   await pulumi("up", "up", "--skip-preview");
   await lab.run("storage-host", "mkdir --parents /run/bench");
   for (const file of ["scripts/lib/move-aged-files.py", "bench/mover.py"])
@@ -96,20 +148,28 @@ async function measureMover(runs: string): Promise<void> {
   await pulumi("destroy", "destroy", "--skip-preview");
 }
 
-/** Stack `dev` with the hot and the warm tier alone, which is what the script makes. */
-const hotAndWarm = () => settingsWithout("cold", "automation");
-
-async function settingsWithout(...sections: readonly string[]) {
+/** Stack `dev`, with the change, as the configuration that is measured. */
+async function configure(change: (host: YAMLMap) => void = () => undefined): Promise<HostSettings> {
   const config = parseDocument(await readFile(await prepareStack(await lab.connection()), "utf8"));
-  const host = ["config", "jts-storage:hosts", "lab"];
-  for (const section of sections) config.deleteIn([...host, section]);
-  config.setIn([...host, "tuning"], false);
+  change(config.getIn(["config", "jts-storage:hosts", "lab"]) as YAMLMap);
   await writeFile(CONFIG, config.toString());
   const { lab: settings } = parseHosts(
     (config.toJS() as { config: Record<string, unknown> }).config["jts-storage:hosts"],
   ).hosts;
   if (settings === undefined) throw new Error("The bench's configuration has problems.");
   return settings;
+}
+
+/**
+ * The texts that this program wrote on the host, by their paths: others take them as they are, units included. Their
+ * services' scripts, and those scripts' settings, are this program's alone.
+ */
+async function textsMade(): Promise<ReadonlyMap<string, string>> {
+  const { stdout } = await lab.run("storage-host", "sed --quiet 's/^file //p' /var/lib/jts-storage/made");
+  const texts = new Map<string, string>();
+  for (const path of stdout.split("\n").filter((path) => !path.startsWith("/etc/jts-storage/")))
+    texts.set(path, `${(await lab.run("storage-host", `cat ${quote(path)}`)).stdout}\n`);
+  return texts;
 }
 
 async function pulumi(what: string, ...args: readonly string[]): Promise<Measurement> {
@@ -123,15 +183,14 @@ async function pulumi(what: string, ...args: readonly string[]): Promise<Measure
       stdin: "ignore",
     }),
   );
-  const trace = (await readFile(TRACE, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
-  const connections = (await lab.sshConnectionsAccepted()) - before;
-  const remoteCalls = trace.filter((line) => !line.includes('"dialled"')).length;
-  console.log(`    ${connections} SSH connections, ${remoteCalls} remote calls`);
-  return { ...measured, connections, remoteCalls };
+  const { remoteCalls, longest } = profileOf(await readFile(TRACE, "utf8").catch(() => ""));
+  console.log(`    ${(await lab.sshConnectionsAccepted()) - before} SSH connections, ${remoteCalls} remote calls`);
+  if (PROFILED.includes(what)) for (const line of longest) console.log(`    ${line}`);
+  return measured;
 }
 
 /** What the engine takes for as many resources that do nothing. */
-async function engineFloor(): Promise<Measurement[]> {
+async function engineFloor(resources: number): Promise<Measurement[]> {
   const state = join(LAB, "bench-floor");
   await rm(state, { recursive: true, force: true });
   await mkdir(state, { recursive: true });
@@ -140,7 +199,12 @@ async function engineFloor(): Promise<Measurement[]> {
   await writeFile(settings, "");
   const options = {
     cwd: join(ROOT, "bench", "engineFloor"),
-    env: { ...lab.pulumiEnv(), PULUMI_BACKEND_URL: `file://${state}`, PULUMI_STACK: "floor" },
+    env: {
+      ...lab.pulumiEnv(),
+      PULUMI_BACKEND_URL: `file://${state}`,
+      PULUMI_STACK: "floor",
+      ENGINE_FLOOR_RESOURCES: String(resources),
+    },
     stdin: "ignore" as const,
   };
   await execa(
@@ -156,6 +220,8 @@ async function engineFloor(): Promise<Measurement[]> {
     await timed("floor: fresh up", () => run("up", "--yes", "--skip-preview")),
     await timed("floor: no-op up", () => run("up", "--yes", "--skip-preview")),
     await timed("floor: preview", () => run("preview")),
+    await timed("floor: up --refresh", () => run("up", "--refresh", "--yes", "--skip-preview")),
+    await timed("floor: destroy", () => run("destroy", "--yes", "--skip-preview")),
   ];
 }
 
@@ -167,19 +233,17 @@ async function timed(what: string, work: () => Promise<unknown>): Promise<Measur
   return { what, seconds };
 }
 
-async function stateBytes(): Promise<number> {
+/** How many resources the stack has, components left out, and how much of the state one of ours takes. */
+async function stackSize(): Promise<{ readonly resources: number; readonly bytes: number }> {
   const { stdout } = await execa("pulumi", ["stack", "export"], { cwd: ROOT, env: lab.pulumiEnv() });
-  const { resources } = (JSON.parse(stdout) as { deployment: { resources: { type: string }[] } }).deployment;
+  const { resources } = (JSON.parse(stdout) as { deployment: { resources: { type: string; custom: boolean }[] } })
+    .deployment;
   const own = resources.filter(({ type }) => type.startsWith("pulumi-nodejs:dynamic/"));
-  return Math.round(own.reduce((sum, resource) => sum + JSON.stringify(resource).length, 0) / own.length);
-}
-
-/** The script's end is ours, or the race was no race. */
-async function requireTiers(): Promise<void> {
-  await lab.run(
-    "storage-host",
-    "test $(lvs --noheadings vg_jts | wc -l) = 7 && test $(findmnt --list --noheadings --types ext4,xfs,btrfs | wc -l) = 17 && findmnt --verify",
-  );
+  const isProvider = (type: string) => type.startsWith("pulumi:providers:");
+  return {
+    resources: resources.filter(({ custom, type }) => custom && !isProvider(type)).length,
+    bytes: Math.round(own.reduce((sum, resource) => sum + JSON.stringify(resource).length, 0) / own.length),
+  };
 }
 
 function report(runs: readonly ReadonlyMap<string, Measurement>[]): void {
@@ -189,9 +253,11 @@ function report(runs: readonly ReadonlyMap<string, Measurement>[]): void {
     `${median(figures).toFixed(2)} (${Math.min(...figures).toFixed(2)} to ${Math.max(...figures).toFixed(2)})`;
   const seconds = (what: string) => runs.map((run) => run.get(what)?.seconds ?? Number.NaN);
   console.log(`\nMedian (least to greatest) of ${runs.length} ${runs.length === 1 ? "run" : "runs"}`);
-  for (const what of runs[0]?.keys() ?? []) console.log(`${what.padEnd(20)}${range(seconds(what))} s`);
-  for (const [ours, theirs] of RATIOS)
-    console.log(
-      `${ours} / ${theirs}: ${range(runs.map((run) => (run.get(ours)?.seconds ?? Number.NaN) / (run.get(theirs)?.seconds ?? Number.NaN)))}`,
-    );
+  for (const what of runs[0]?.keys() ?? []) console.log(`${what.padEnd(WIDTH)}${range(seconds(what))} s`);
+  console.log();
+  for (const [one, other] of RATIOS.filter((names) => names.every((name) => runs[0]?.has(name)))) {
+    const others = seconds(other);
+    const ratios = seconds(one).map((figure, run) => figure / (others[run] ?? Number.NaN));
+    console.log(`${`${one} / ${other}`.padEnd(WIDTH)}${range(ratios)}`);
+  }
 }

@@ -29,16 +29,22 @@ export async function asRoot(program: string, ...args: string[]): Promise<[strin
   );
 }
 
-export const debianPackages: Preparation = { missing: missingPackages, make: installDebianPackages };
+export const debianPackages: Preparation = {
+  missing: missingPackages,
+  make: () => installDebianPackages(),
+};
 
 export async function missingPackages(): Promise<Need[]> {
-  const absent = await absentPackages();
+  const absent = await absentPackages(PACKAGES);
   return absent.length === 0 ? [] : [{ what: `${absent.length} Debian packages`, takes: "some 10 s" }];
 }
 
-/** Installs the Debian packages that are absent, once it has named them. Never ended halfway: dpkg would ask to be repaired. */
-export async function installDebianPackages(): Promise<void> {
-  const absent = await absentPackages();
+/**
+ * Installs those of the Debian packages that are absent, once it has named them; left out: what the lab and the checks need.
+ * Never ended halfway: dpkg would ask to be repaired.
+ */
+export async function installDebianPackages(packages: readonly string[] = PACKAGES): Promise<void> {
+  const absent = await absentPackages(packages);
   if (absent.length === 0) return;
   await step(`Installing the Debian packages ${absent.join(", ")}`, async () => {
     await apt("update");
@@ -47,15 +53,15 @@ export async function installDebianPackages(): Promise<void> {
   });
 }
 
-async function absentPackages(): Promise<string[]> {
+async function absentPackages(packages: readonly string[]): Promise<string[]> {
   const { stdout } = await execa(
     "dpkg-query",
-    ["--show", "--showformat", "${db:Status-Abbrev} ${Package}\n", ...PACKAGES],
+    ["--show", "--showformat", "${db:Status-Abbrev} ${Package}\n", ...packages],
     { reject: false },
   );
   if (stdout === undefined) throw new MissingNeed("This needs Debian or one of its kin: there is no dpkg-query here.");
   const installed = stdout.split("\n").flatMap((line) => (line.startsWith("ii ") ? [line.slice(3).trim()] : []));
-  return PACKAGES.filter((name) => !installed.includes(name));
+  return packages.filter((name) => !installed.includes(name));
 }
 
 async function apt(...args: string[]) {

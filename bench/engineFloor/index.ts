@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** As many as a host with all tiers has. */
-const RESOURCES = 70;
+/** As many as the stack that is compared has. */
+const RESOURCES = Number(process.env.ENGINE_FLOOR_RESOURCES);
 
 class Trivial extends pulumi.CustomResource {
   constructor(name: string) {

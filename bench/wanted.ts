@@ -1,0 +1,107 @@
+import {
+  accountsOf,
+  BIND_OPTIONS,
+  coldRoot,
+  devicesOf,
+  volumesOf,
+  warmAlsoAt,
+  warmMount,
+  type Account,
+  type VolumeLayout,
+} from "../components/layout.ts";
+import type { HostSettings, LvmSettings } from "../config.ts";
+import type { FstabEntry } from "../providers/values/fstabText.ts";
+
+/** What a host's settings come to, for the benchmark's other ways to make it. */
+export interface Wanted {
+  readonly accounts: readonly Account[];
+  readonly devices: readonly string[];
+  readonly volumeGroup: LvmSettings["volumeGroup"];
+  readonly volumes: readonly VolumeLayout[];
+  readonly filesystems: readonly {
+    readonly type: string;
+    readonly device: string;
+    readonly options: readonly string[];
+  }[];
+  /** Each after the one that it shows. */
+  readonly entries: readonly FstabEntry[];
+  readonly trees: readonly Tree[];
+  /** The one of {@link trees} that outlives the host's disks. */
+  readonly cold: Tree;
+  /** Where the bind mounts of the hot tier are. */
+  readonly hotTree: string;
+  readonly sysctl: Readonly<Record<string, string>>;
+  /** Units, a file of sysctl.d(5) and one of udev(7): as this program wrote them, by their paths. */
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+export interface Tree {
+  readonly owner: string;
+  readonly group: string;
+  readonly mode: string;
+  /** Each after the one that it is in. */
+  readonly paths: readonly string[];
+}
+
+/** @throws {Error} on a host without one of the three tiers, or without tuning */
+export function wantedOf({ hot, warm, cold, tuning }: HostSettings, texts: ReadonlyMap<string, string>): Wanted {
+  if (hot?.layout !== "lvm" || warm === undefined || cold === undefined || tuning === false)
+    throw new Error("The benchmark needs a hot tier on LVM, a warm and a cold one, and tuning.");
+  const volumes = volumesOf(hot);
+  const entry = (source: string, mountPoint: string, type: string, options: readonly string[], pass = 0) => ({
+    source,
+    mountPoint,
+    type,
+    options,
+    dump: 0,
+    pass,
+  });
+  const bind = (source: string, mountPoint: string) => entry(source, mountPoint, "none", BIND_OPTIONS);
+  const coldTree = tree(coldRoot(cold), cold);
+  return {
+    accounts: [...accountsOf(hot).values()],
+    devices: devicesOf(hot).map(({ path }) => path),
+    volumeGroup: hot.volumeGroup,
+    volumes,
+    filesystems: [
+      ...volumes.map(({ filesystem, device, mkfsOptions }) => ({ type: filesystem, device, options: mkfsOptions })),
+      { type: "btrfs", device: warm.device.path, options: ["-L", warm.label, ...warm.mkfsOptions] },
+    ],
+    entries: [
+      ...volumes.map(({ device, mountPoint, filesystem, options, pass }) =>
+        entry(device, mountPoint, filesystem, options, pass),
+      ),
+      ...volumes.map(({ mountPoint, treePath }) => bind(mountPoint, treePath)),
+      entry(warmMount(warm).source, warm.mountPoint, "btrfs", warmMount(warm).options),
+      bind(warm.mountPoint, warmAlsoAt(warm)),
+      entry(`${cold.server}:${cold.export}`, cold.mountPoint, "nfs", [`vers=${cold.version}`, ...cold.options]),
+    ],
+    trees: [...volumes.map((volume) => tree(volume.mountPoint, volume)), tree(warm.mountPoint, warm), coldTree],
+    cold: coldTree,
+    hotTree: hot.tree,
+    sysctl: tuning.sysctl,
+    texts,
+  };
+}
+
+/** The paths of the texts in one folder. */
+export function pathsIn(folder: string, { texts }: Wanted): string[] {
+  return [...texts.keys()].filter((path) => path.startsWith(`${folder}/`));
+}
+
+/** The timers among the texts: `fstrim-all.timer`. */
+export function timersOf({ texts }: Wanted): string[] {
+  return [...texts.keys()]
+    .filter((path) => path.endsWith(".timer"))
+    .map((path) => path.slice(path.lastIndexOf("/") + 1));
+}
+
+function tree(
+  root: string,
+  { owner, group, mode, folders }: Omit<Tree, "paths"> & { readonly folders: readonly string[] },
+): Tree {
+  const all = folders.flatMap((folder) =>
+    folder.split("/").map((_, index, names) => names.slice(0, index + 1).join("/")),
+  );
+  return { owner, group, mode, paths: [root, ...[...new Set(all)].sort().map((folder) => `${root}/${folder}`)] };
+}
