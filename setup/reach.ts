@@ -64,7 +64,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["docs/**", NONE],
   ["bench/**", NONE],
   ["{.ci,.github}/**", NONE],
-  ["{tsconfig.json,eslint.config.js,LICENSE}", NONE],
+  ["{tsconfig.json,eslint.config.js,pyproject.toml,LICENSE}", NONE],
   ["*.md", NONE],
   [".*", NONE],
 ];
