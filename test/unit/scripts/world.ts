@@ -126,8 +126,12 @@ export class World {
   static async make({ warmBytes = 64 * 2 ** 20 }: { warmBytes?: number } = {}): Promise<World> {
     const world = new World();
     for (const folder of [world.hot, world.warm, world.cold, world.programs]) mkdirSync(folder);
+    writeFileSync(
+      join(world.path, "mounts"),
+      `hot ${world.hot} tmpfs\nwarm ${world.warm} tmpfs size=${warmBytes}\nnas:/volume ${world.cold} tmpfs\n`,
+    );
     // It ends with its standard input, so that even a killed test leaves no mounts.
-    const program = `mount -t tmpfs hot "$1/hot" && mount -t tmpfs -o size=${warmBytes} warm "$1/warm" && mount -t tmpfs nas:/volume "$1/cold" && echo mounted && read -r _`;
+    const program = `mount --all --fstab "$1/mounts" && echo mounted && read -r _`;
     const namespace = spawn("unshare", ["--mount", "bash", "-c", program, "namespace", world.path], {
       stdio: ["pipe", "pipe", "inherit"],
     });
