@@ -44,13 +44,18 @@ const KINDS: Readonly<Record<string, (session: Session) => Provider>> = {
   VolumeGroup: of(volumeGroup),
 };
 
-/** Check asks no host, so that it says the same of the same words: by what is declared, then by the old inputs. */
+/** What check said: by what is declared, then by the old inputs. It asks no host, so that it says the same again. */
 const CHECKED = new WeakMap<Properties, Map<string, Promise<Properties>>>();
 
 async function check(name: string, provider: Provider, olds: Properties, declared: Properties): Promise<Properties> {
   const { inputs, failures = [] } = await provider.check(olds, declared);
   if (failures.length > 0) throw new Error(`${name}: ${failures.map(({ reason }) => reason).join("\n")}`);
-  return inputs as Properties;
+  return frozen(inputs as Properties);
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value === "object" && value !== null) Object.values(value).forEach(frozen);
+  return Object.freeze(value);
 }
 
 const OURS = "pulumi-nodejs:dynamic/jts-storage:";
@@ -146,7 +151,7 @@ export class StackOnHost {
     const key = JSON.stringify(olds);
     const checked = known.get(key) ?? check(name, provider, olds, declared);
     known.set(key, checked);
-    return structuredClone(await checked);
+    return checked;
   }
 
   async #createOrUpdate(name: string, session: Session): Promise<void> {
