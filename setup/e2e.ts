@@ -15,7 +15,8 @@ Runs the end-to-end tests on the lab, file by file, up to the first that fails. 
   --changed [REV] [--fresh] the files that a change reaches and that have not passed as the checkout is now: what was
                             committed since REV, and what isn't committed yet. Without REV, since the branch left
                             origin/main; with nothing changed since then, or no origin/main, since HEAD~1.
-                            --fresh forgets what has passed. With JTS_STORAGE_E2E_MINUTES, none is begun later than that
+                            --fresh forgets what has passed. With JTS_STORAGE_E2E_MINUTES, none is begun so long after the
+                            run
   anything else             is vitest's: -t NAME, …
 `;
 

@@ -28,7 +28,7 @@ export interface Part {
   readonly environment?: Readonly<Record<string, string>>;
   /** Whether a file's content can change what comes of it. */
   readonly dependsOn: (file: string) => boolean;
-  /** Not begun later than JTS_STORAGE_E2E_MINUTES after the first that is timed. */
+  /** Not begun later than JTS_STORAGE_E2E_MINUTES after the first part. */
   readonly isTimed?: boolean;
 }
 
@@ -118,13 +118,12 @@ export async function runParts(parts: readonly Part[], { skipsPassed = false } =
   process.on("SIGINT", () => process.stdin.isTTY || running?.kill("SIGINT"));
   const rows: Row[] = [];
   const late: string[] = [];
-  let end: number | undefined;
+  const end = Date.now() + minutes * 60_000;
   try {
     for (const part of parts) {
       const { name, isTimed = false } = part;
-      if (isTimed) end ??= Date.now() + minutes * 60_000;
       const before = skipsPassed ? await passedBefore(name, await stateOf(part.dependsOn)) : undefined;
-      const isLate = isTimed && Date.now() >= end!;
+      const isLate = isTimed && Date.now() >= end;
       if (before !== undefined) rows.push({ outcome: "passed before", name, seconds: before });
       else if (rows.some(({ outcome }) => outcome === "FAILED") || isLate) rows.push({ outcome: "not run", name });
       else rows.push(await run(part));

@@ -14,7 +14,7 @@ npm test runs lint, typecheck, unit and contract tests, and the end-to-end tests
 all of them, but not what has passed as the checkout is now: after a failure or Ctrl-C it goes on from there.
 
   --changed [REV]  then the files with long tests that a change reaches, as \`npm run test:e2e -- --help\` tells; each comes
-                   first in turn, by the day. With JTS_STORAGE_E2E_MINUTES, none is begun later than that
+                   first in turn, by the day. With JTS_STORAGE_E2E_MINUTES, none is begun so long after the run
   --fresh          forget what has passed
 `;
 
