@@ -41,7 +41,7 @@ beforeAll(async () => {
   await stack.up();
 });
 
-describe("archives of volumes, ext4 and XFS", () => {
+describe("archives of volumes, ext4 and XFS", { tags: ["long"] }, () => {
   const VOLUMES = { lv_postgres: "/var/lib/postgresql", lv_kafka: "/var/lib/kafka" };
   const before: Record<string, string> = {};
 
@@ -145,7 +145,7 @@ describe("archives of volumes, ext4 and XFS", () => {
   });
 });
 
-describe("a running PostgreSQL", () => {
+describe("a running PostgreSQL", { tags: ["long"] }, () => {
   const psql = (query: string, port = 5432) =>
     on(
       `psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --port=${port} --username=postgres --dbname=postgres --command="${query}"`,

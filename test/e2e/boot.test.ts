@@ -5,60 +5,64 @@ import { LabStack, only, unverified } from "../support/labStack.ts";
 
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 
-it("a boot without the disks and without the NAS is as quick as any; what needs them stays down, says why, and writes nothing", async () => {
-  await lab.reset();
-  const stack = await LabStack.select();
-  await stack.configure((host) => {
-    only("hot", "warm", "cold", "automation")(host);
-    unverified(host);
-    host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" } } };
-    host.warm = { ...(host.warm as object), options: ["autodefrag", "x-systemd.device-timeout=20s"] };
-  });
-  await stack.up();
-  await on("echo kept | tee /var/lib/redis/kept >/data/warm-storage/kept; sync");
-  const identities = () =>
-    on(
-      "blkid --match-tag UUID --output value /dev/vg_jts/lv_redis /dev/disk/by-label/jts-warm-storage; lvs --noheadings --options lv_uuid vg_jts/lv_redis; cat /var/lib/redis/kept /data/warm-storage/kept",
-    );
-  const before = await identities();
-  // The start-up's own end waits for mounts; logging in doesn't.
-  const secondsToSsh = async () =>
-    Number(await on("systemctl show --property=ActiveEnterTimestampMonotonic --value ssh.service")) / 1e6;
-  await lab.reboot("storage-host", { hard: true });
-  const usual = await secondsToSsh();
-  await lab.stop("nas", { hard: true });
-  await lab.rebootWithout(["nvme", "sata"]);
-  const without = await secondsToSsh();
-  console.log(`SSH was up ${usual} s after the kernel's start, and without disks and NAS ${without} s after`);
-  expect(without).toBeLessThan(2 * usual + 10);
-  expect(
-    await on("findmnt --list --noheadings --types btrfs,nfs --output TARGET; grep --count x-jts-storage /etc/fstab"),
-  ).toBe("5");
-  const { stderr } = await lab.run("storage-host", "systemctl start tiered-storage.service", {
-    mayFail: true,
-    timeoutSeconds: 400,
-  });
-  expect(stderr).toMatch(/dependency/);
-  expect(
-    await on("journalctl --boot --output=cat --unit=tiered-storage.service --unit=data-warm\\\\x2dstorage.mount"),
-  ).toMatch(/Dependency failed/);
-  for (const point of ["/var/lib/redis", "/data/warm-storage", "/mnt/synology"]) {
-    expect((await lab.run("storage-host", `touch ${point}/file`, { mayFail: true })).stderr).toContain(
-      "Operation not permitted",
-    );
-  }
-  // An `up` makes nothing in their place, and finds them again when they are back.
-  expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(/ lab: .*\n *Next: /);
-  expect(
-    await on(
-      "findmnt --list --noheadings --types ext4,btrfs,nfs --output TARGET; lsblk --noheadings --output NAME | grep -c vg_jts || true",
-    ),
-  ).toBe("/\n0");
+it(
+  "a boot without the disks and without the NAS is as quick as any; what needs them stays down, says why, and writes nothing",
+  { tags: ["long"] },
+  async () => {
+    await lab.reset();
+    const stack = await LabStack.select();
+    await stack.configure((host) => {
+      only("hot", "warm", "cold", "automation")(host);
+      unverified(host);
+      host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" } } };
+      host.warm = { ...(host.warm as object), options: ["autodefrag", "x-systemd.device-timeout=20s"] };
+    });
+    await stack.up();
+    await on("echo kept | tee /var/lib/redis/kept >/data/warm-storage/kept; sync");
+    const identities = () =>
+      on(
+        "blkid --match-tag UUID --output value /dev/vg_jts/lv_redis /dev/disk/by-label/jts-warm-storage; lvs --noheadings --options lv_uuid vg_jts/lv_redis; cat /var/lib/redis/kept /data/warm-storage/kept",
+      );
+    const before = await identities();
+    // The start-up's own end waits for mounts; logging in doesn't.
+    const secondsToSsh = async () =>
+      Number(await on("systemctl show --property=ActiveEnterTimestampMonotonic --value ssh.service")) / 1e6;
+    await lab.reboot("storage-host", { hard: true });
+    const usual = await secondsToSsh();
+    await lab.stop("nas", { hard: true });
+    await lab.rebootWithout(["nvme", "sata"]);
+    const without = await secondsToSsh();
+    console.log(`SSH was up ${usual} s after the kernel's start, and without disks and NAS ${without} s after`);
+    expect(without).toBeLessThan(2 * usual + 10);
+    expect(
+      await on("findmnt --list --noheadings --types btrfs,nfs --output TARGET; grep --count x-jts-storage /etc/fstab"),
+    ).toBe("5");
+    const { stderr } = await lab.run("storage-host", "systemctl start tiered-storage.service", {
+      mayFail: true,
+      timeoutSeconds: 400,
+    });
+    expect(stderr).toMatch(/dependency/);
+    expect(
+      await on("journalctl --boot --output=cat --unit=tiered-storage.service --unit=data-warm\\\\x2dstorage.mount"),
+    ).toMatch(/Dependency failed/);
+    for (const point of ["/var/lib/redis", "/data/warm-storage", "/mnt/synology"]) {
+      expect((await lab.run("storage-host", `touch ${point}/file`, { mayFail: true })).stderr).toContain(
+        "Operation not permitted",
+      );
+    }
+    // An `up` makes nothing in their place, and finds them again when they are back.
+    expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(/ lab: .*\n *Next: /);
+    expect(
+      await on(
+        "findmnt --list --noheadings --types ext4,btrfs,nfs --output TARGET; lsblk --noheadings --output NAME | grep -c vg_jts || true",
+      ),
+    ).toBe("/\n0");
 
-  await lab.up();
-  await lab.reboot("storage-host", { hard: true });
-  await stack.up({ refresh: true });
-  expect(await identities()).toBe(before);
-  expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
-  await stack.destroy();
-});
+    await lab.up();
+    await lab.reboot("storage-host", { hard: true });
+    await stack.up({ refresh: true });
+    expect(await identities()).toBe(before);
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await stack.destroy();
+  },
+);

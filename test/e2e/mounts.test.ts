@@ -135,7 +135,7 @@ describe("a NAS", () => {
     await lab.thaw("nas");
   });
 
-  it("that is slow takes longer, and that is all", async () => {
+  it("that is slow takes longer, and that is all", { tags: ["long"] }, async () => {
     let isOver = false;
     const slowly = (async () => {
       while (!isOver) {
@@ -158,39 +158,47 @@ describe("a NAS", () => {
     expect(await on("grep --count /mnt/synology /etc/fstab || true")).toBe("0");
   });
 
-  it("that goes away fails a refresh and a destroy within bounded time, is not taken for gone, and a preview needs it not", async () => {
-    await stack.up();
-    const resources = (await stack.state()).length;
-    await lab.freeze("nas");
-    await forget();
-    expect(await bounded(90, () => stack.refusal(() => stack.refresh()))).toMatch(
-      /could not read the paths: no answer in time\n *Next: on the host: .*showmount/,
-    );
-    expect(await bounded(60, () => stack.preview())).toMatchObject({ changes: {}, sshConnections: 0 });
-    expect(await bounded(240, () => stack.refusal(() => stack.destroy()))).toMatch(/could not/);
-    expect((await stack.state()).length).toBe(resources);
-    expect(await on("grep --count /mnt/synology /etc/fstab")).toBe("1");
-    await lab.thaw("nas");
-    await stack.up({ refresh: true });
-    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
-  });
+  it(
+    "that goes away fails a refresh and a destroy within bounded time, is not taken for gone, and a preview needs it not",
+    { tags: ["long"] },
+    async () => {
+      await stack.up();
+      const resources = (await stack.state()).length;
+      await lab.freeze("nas");
+      await forget();
+      expect(await bounded(90, () => stack.refusal(() => stack.refresh()))).toMatch(
+        /could not read the paths: no answer in time\n *Next: on the host: .*showmount/,
+      );
+      expect(await bounded(60, () => stack.preview())).toMatchObject({ changes: {}, sshConnections: 0 });
+      expect(await bounded(240, () => stack.refusal(() => stack.destroy()))).toMatch(/could not/);
+      expect((await stack.state()).length).toBe(resources);
+      expect(await on("grep --count /mnt/synology /etc/fstab")).toBe("1");
+      await lab.thaw("nas");
+      await stack.up({ refresh: true });
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    },
+  );
 
-  it("whose export was made anew, so that handles are stale, fails with words, and is healed by a new mount", async () => {
-    await stack.configure(cold());
-    await stack.up();
-    await onNas(
-      "mv /volume1/cocodev /volume1/old && exportfs -f && mkdir /volume1/cocodev && exportfs -ra && rm --recursive /volume1/old",
-    );
-    await forget();
-    expect(await bounded(90, () => stack.refusal(() => stack.up({ refresh: true })))).toMatch(
-      /Stale file handle|could not read/,
-    );
-    await on("umount --lazy /mnt/synology");
-    await stack.up({ refresh: true });
-    expect(await on("stat --format=%U /mnt/synology/jts/archives")).toBe("root");
-  });
+  it(
+    "whose export was made anew, so that handles are stale, fails with words, and is healed by a new mount",
+    { tags: ["long"] },
+    async () => {
+      await stack.configure(cold());
+      await stack.up();
+      await onNas(
+        "mv /volume1/cocodev /volume1/old && exportfs -f && mkdir /volume1/cocodev && exportfs -ra && rm --recursive /volume1/old",
+      );
+      await forget();
+      expect(await bounded(90, () => stack.refusal(() => stack.up({ refresh: true })))).toMatch(
+        /Stale file handle|could not read/,
+      );
+      await on("umount --lazy /mnt/synology");
+      await stack.up({ refresh: true });
+      expect(await on("stat --format=%U /mnt/synology/jts/archives")).toBe("root");
+    },
+  );
 
-  it("really gets changed options, and another export really is mounted", async () => {
+  it("really gets changed options, and another export really is mounted", { tags: ["long"] }, async () => {
     // A remount would say yes, and change nothing.
     await stack.configure(cold({ options: ["hard", "proto=tcp", "timeo=300", "_netdev", "nofail"] }));
     await stack.up();

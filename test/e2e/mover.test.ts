@@ -61,7 +61,7 @@ afterAll(async () => {
   await stack.destroy();
 });
 
-describe("a move", () => {
+describe("a move", { tags: ["long"] }, () => {
   it("from ext4 to btrfs, killed again and again, loses, doubles and changes no file", async () => {
     const { losses, kills } = await torture("/data/jts/hot/redis", "/data/warm-storage");
     expect(losses).toEqual([]);

@@ -20,7 +20,7 @@ const small = (host: Record<string, unknown>) => {
   };
 };
 
-describe("what operators have on the host", { timeout: 10 * 60_000 }, () => {
+describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long"] }, () => {
   let stack: LabStack;
   let first: Outcome;
 

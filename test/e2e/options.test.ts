@@ -148,7 +148,7 @@ beforeAll(async () => {
   expect([...answers.keys()].at(-1)).toBe("end");
 });
 
-describe("every option that is accepted is known to the kernel", () => {
+describe("every option that is accepted is known to the kernel", { tags: ["long"] }, () => {
   it.each(known)("of $type", ({ line: asked }) => {
     expect(answers.get(asked)).toBe("");
   });
@@ -158,13 +158,13 @@ describe("every option that is accepted is known to the kernel", () => {
   });
 });
 
-describe("every flag of mkfs that is accepted makes what mounts", () => {
+describe("every flag of mkfs that is accepted makes what mounts", { tags: ["long"] }, () => {
   it.each(flags)("$what", ({ line: asked }) => {
     expect(answers.get(asked)).toMatch(/^rw,/);
   });
 });
 
-describe("each rule's example is refused, and is as the rule says", () => {
+describe("each rule's example is refused, and is as the rule says", { tags: ["long"] }, () => {
   it.each(rules)("$what", ({ example: { type, options = [], mkfsOptions }, outcome, line: asked }) => {
     expect(
       refusedOptions({ type, source: "", pass: 0, options, ...(mkfsOptions === undefined ? {} : { mkfsOptions }) }),
@@ -184,7 +184,7 @@ describe("each rule's example is refused, and is as the rule says", () => {
   });
 });
 
-describe("what is refused as unknown does not mount, or is not what is mounted", () => {
+describe("what is refused as unknown does not mount, or is not what is mounted", { tags: ["long"] }, () => {
   it.each(unknown)("$option on $type", ({ type, option, line: asked }) => {
     expect(refusedOptions({ type, source: "", pass: 0, options: [option] })).toHaveLength(1);
     const said = answers.get(asked) ?? "";

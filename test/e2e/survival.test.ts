@@ -35,7 +35,7 @@ beforeAll(async () => {
   stack = await LabStack.select();
 });
 
-describe("an `up` that is cut again and again", () => {
+describe("an `up` that is cut again and again", { tags: ["long"] }, () => {
   interface Fault {
     readonly what: string;
     readonly happen: () => Promise<void>;
@@ -135,7 +135,7 @@ describe("an `up` that is cut again and again", () => {
   );
 });
 
-describe("two stacks that work on one host at the same time", () => {
+describe("two stacks that work on one host at the same time", { tags: ["long"] }, () => {
   it("wait for each other, say so, and each line of fstab is whole", async () => {
     const other = await LabStack.select({ name: "other" });
     await stack.configure(warmAlone());
@@ -154,7 +154,7 @@ describe("two stacks that work on one host at the same time", () => {
   });
 });
 
-describe("a host that doesn't let us work", () => {
+describe("a host that doesn't let us work", { tags: ["long"] }, () => {
   const OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUEmB3NIQFNsmo4Kd7wgO3T6Dm4vFf7vRk1Y0bqW";
   const connection = (change: Record<string, unknown>) => (host: HostSection) => {
     warmAlone()(host);

@@ -261,7 +261,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     );
   });
 
-  it("`up` after `destroy` makes everything again", async () => {
+  it("`up` after `destroy` makes everything again", { tags: ["long"] }, async () => {
     const { changes } = await stack.up();
     expect(Object.keys(changes)).toEqual(["create"]);
     await expectTiers();
