@@ -105,6 +105,16 @@ describe("the graph of a host with all tiers", () => {
     ]).toEqual(["storage-health.service", "storage-health.service", undefined]);
   });
 
+  it("no line of fstab keeps a boot waiting, and what works on a tier starts only where that is mounted", () => {
+    const lines = [...graph.values()].filter(({ type }) => /:(FstabEntry|NfsMount)$/.test(type));
+    expect(lines.length).toBeGreaterThan(15);
+    for (const { name, inputs } of lines) expect(inputs.options, name).toContain("nofail");
+    const needs = (name: string) => (get(name).inputs.unit as Record<string, string>).RequiresMountsFor;
+    expect(["tiered-storage", "lvm-backup", "nas-archival"].map((name) => needs(`trading-automation-${name}`))).toEqual(
+      ["/data/warm-storage", "/data/warm-storage", "/mnt/synology"],
+    );
+  });
+
   it("children are named after their parent", () => {
     for (const { name, parent } of graph.values())
       if (parent !== undefined && parent.startsWith("trading-")) expect(name.startsWith(`${parent}-`), name).toBe(true);
