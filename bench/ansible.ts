@@ -70,6 +70,8 @@ function playbook(wanted: Wanted): unknown[] {
   const rules = pathsIn("/etc/udev/rules.d", wanted);
   const units = pathsIn(UNITS, wanted).map((path) => basename(path));
   const users = accounts.flatMap(({ user, group, home }) => (user === undefined ? [] : [{ user, group, home }]));
+  const mountPoints = entries.map(({ mountPoint }) => mountPoint);
+  const isNotMounted = "item not in mounted.stdout_lines";
   /** Shows of an item of a loop this alone. */
   const label = (property: string) => ({ loop_control: { label: `{{ item.${property} }}` } });
   const tasks = [
@@ -123,10 +125,17 @@ function playbook(wanted: Wanted): unknown[] {
       changed_when: false,
     },
     {
+      name: "Mount points",
+      "ansible.builtin.file": { path: "{{ item }}", state: "directory" },
+      loop: mountPoints,
+      when: isNotMounted,
+    },
+    {
+      // Apart from that, since it would be set on the folders above that were made as well.
       name: "Mount points that nobody can write to while nothing is mounted",
       "ansible.builtin.file": { path: "{{ item }}", state: "directory", attributes: "+i" },
-      loop: entries.map(({ mountPoint }) => mountPoint),
-      when: "item not in mounted.stdout_lines",
+      loop: mountPoints,
+      when: isNotMounted,
     },
     {
       name: "Mounts",

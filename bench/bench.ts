@@ -233,15 +233,13 @@ async function timed(what: string, work: () => Promise<unknown>): Promise<Measur
   return { what, seconds };
 }
 
-/** How many resources the stack has, components left out, and how much of the state one of ours takes. */
+/** How many resources the stack has, itself and its providers left out, and how much of the state one of ours takes. */
 async function stackSize(): Promise<{ readonly resources: number; readonly bytes: number }> {
   const { stdout } = await execa("pulumi", ["stack", "export"], { cwd: ROOT, env: lab.pulumiEnv() });
-  const { resources } = (JSON.parse(stdout) as { deployment: { resources: { type: string; custom: boolean }[] } })
-    .deployment;
+  const { resources } = (JSON.parse(stdout) as { deployment: { resources: { type: string }[] } }).deployment;
   const own = resources.filter(({ type }) => type.startsWith("pulumi-nodejs:dynamic/"));
-  const isProvider = (type: string) => type.startsWith("pulumi:providers:");
   return {
-    resources: resources.filter(({ custom, type }) => custom && !isProvider(type)).length,
+    resources: resources.filter(({ type }) => !/^pulumi:(providers:|pulumi:Stack$)/.test(type)).length,
     bytes: Math.round(own.reduce((sum, resource) => sum + JSON.stringify(resource).length, 0) / own.length),
   };
 }

@@ -6,7 +6,7 @@
 # Usage: end-state.sh MOUNT-POINT...
 set -euo pipefail
 export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1
-shopt -s nullglob
+shopt -s nullglob extglob
 udevadm settle
 
 list() {
@@ -24,9 +24,11 @@ list() {
 
   findmnt --verify >/dev/null && echo "fstab valid" || echo "fstab NOT valid"
   findmnt --fstab --raw --noheadings --output TARGET,SOURCE,FSTYPE,OPTIONS,FREQ,PASSNO | sed 's/^/fstab /'
-  # The server's port is another one after each of its boots.
-  findmnt --kernel --raw --noheadings --types ext4,xfs,btrfs,nfs,nfs4 --output TARGET,SOURCE,FSTYPE,OPTIONS |
-    sed 's/^/mount /; s/,mountport=[0-9]*//'
+  # The server's port is another one after each of its boots; btrfs bears the name by which its device was last looked at.
+  while read -r path device type value; do
+    if [[ $device == /dev/disk/* ]]; then device=$(realpath "$device"); fi
+    echo "mount $path $device $type ${value/,mountport=+([0-9])/}"
+  done < <(findmnt --kernel --raw --noheadings --types ext4,xfs,btrfs,nfs,nfs4 --output TARGET,SOURCE,FSTYPE,OPTIONS)
 
   # What lies below the mounts, a bind mount of the root alone shows.
   root=$(mktemp --directory --tmpdir=/run)
