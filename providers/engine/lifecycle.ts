@@ -8,7 +8,7 @@ import type {
 } from "@pulumi/pulumi/dynamic/index.js";
 import { DataLossRefused, NotConverged } from "../errors.ts";
 import { checkInputs, normalInputs, parseInputs, type Properties } from "./check.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan, Step } from "./plan.ts";
 import type { CommonInputs, ResourceKind } from "./resource.ts";
 import type { Session } from "./session.ts";
 
@@ -76,13 +76,7 @@ export function lifecycle<I extends CommonInputs, S>(
         undefined,
       );
       const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs)).steps;
-      if (rest.length > 0)
-        throw notConverged(
-          kind,
-          session,
-          inputs,
-          rest.map((step) => step.summary),
-        );
+      if (rest.length > 0) throw notConverged(kind, session, inputs, rest);
     },
   };
 }
@@ -109,13 +103,7 @@ async function converge<I extends CommonInputs, S>(
     );
     const after = await kind.observe(session.ask, inputs);
     const rest = kind.plan(inputs, after).steps;
-    if (rest.length > 0)
-      throw notConverged(
-        kind,
-        session,
-        inputs,
-        rest.map((step) => step.summary),
-      );
+    if (rest.length > 0) throw notConverged(kind, session, inputs, rest);
     return { outs: outputs(kind, inputs, after), hadSteps };
   } catch (error) {
     throw hadSteps ? await halfMade(kind, session, inputs, { id, __provider }, error) : error;
@@ -187,10 +175,10 @@ function notConverged<I extends CommonInputs, S>(
   kind: ResourceKind<I, S>,
   session: Session,
   inputs: I,
-  rest: readonly string[],
+  rest: readonly Step[],
 ): NotConverged {
   return new NotConverged(
-    `${session.host.name}: ${kind.name} ${kind.id(inputs)}: all steps ran, yet it still needs: ${rest.join("; ")}`,
+    `${session.host.name}: ${kind.name} ${kind.id(inputs)}: all steps ran, yet it still needs: ${rest.map(({ summary }) => summary).join("; ")}`,
     "pulumi up --refresh shows what the host has; something else may be changing it.",
   );
 }

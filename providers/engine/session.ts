@@ -205,6 +205,8 @@ export class Session {
       this.#forget(new Set(["units"]), undefined);
       if (!succeeded(RELOAD, steps[0]!)) throw this.#stepFailed("let systemd read its files", RELOAD, steps[0]!);
     } catch (error) {
+      // The end of the process pays it then, or the next that is idle.
+      this.#owesReload = true;
       console.log((error as Error).message);
     }
   }

@@ -522,6 +522,18 @@ describe.concurrent("resources of one run", () => {
     expect(host.steps).toHaveLength(3);
   });
 
+  it("still owe what systemd could not read, to the end of the process", async () => {
+    const situation = situationOf("NfsMount");
+    const host = new FakeHost(situation.machine());
+    host.answers.set("systemctl", { stdout: "", stderr: "Connection timed out", exitCode: 1 });
+    await situation.run(host).create(await checked(situation, host, { mountPoint: "/mnt/a" }));
+    await vi.waitFor(() => expect(host.steps).toContain("systemctl"), 20_000);
+    await vi.waitFor(async () => {
+      await host.end();
+      expect(host.steps).toContain("setsid");
+    });
+  });
+
   it("let systemd read its files at the latest when the process ends, though a later step fails", async () => {
     const situation = situationOf("NfsMount");
     const host = new FakeHost(situation.machine());
