@@ -105,15 +105,22 @@ export interface Row {
   readonly seconds?: number;
 }
 
+/** What the run of parts is surrounded by, which its unit tests stand in for. */
+const SURROUNDINGS = { status: lab.status, down: lab.down, passedBefore, remember, stateOf };
+
 /**
  * Runs parts up to the first that fails. What passes is remembered; with `skipsPassed` it isn't run again. The lab is taken
  * down afterwards, unless it was up before.
  * @returns the exit code
  */
-export async function runParts(parts: readonly Part[], { skipsPassed = false } = {}): Promise<number> {
+export async function runParts(
+  parts: readonly Part[],
+  { skipsPassed = false } = {},
+  around = SURROUNDINGS,
+): Promise<number> {
   const minutes = Number(process.env.JTS_STORAGE_E2E_MINUTES ?? Infinity);
   if (!(minutes > 0)) throw new MissingNeed("JTS_STORAGE_E2E_MINUTES must be a number of minutes.");
-  const wasUp = (await lab.status()).some(({ pid }) => pid !== undefined);
+  const wasUp = (await around.status()).some(({ pid }) => pid !== undefined);
   // A terminal sends Ctrl-C to the part as well.
   process.on("SIGINT", () => process.stdin.isTTY || running?.kill("SIGINT"));
   const rows: Row[] = [];
@@ -122,15 +129,15 @@ export async function runParts(parts: readonly Part[], { skipsPassed = false } =
   try {
     for (const part of parts) {
       const { name, isTimed = false } = part;
-      const before = skipsPassed ? await passedBefore(name, await stateOf(part.dependsOn)) : undefined;
+      const before = skipsPassed ? await around.passedBefore(name, await around.stateOf(part.dependsOn)) : undefined;
       const isLate = isTimed && Date.now() >= end;
       if (before !== undefined) rows.push({ outcome: "passed before", name, seconds: before });
       else if (rows.some(({ outcome }) => outcome === "FAILED") || isLate) rows.push({ outcome: "not run", name });
-      else rows.push(await run(part));
+      else rows.push(await run(part, around));
       if (isLate && before === undefined) late.push(name.replace(/^e2e /, ""));
     }
   } finally {
-    if (!wasUp) await lab.down({ hard: true });
+    if (!wasUp) await around.down({ hard: true });
   }
   console.log(`\n${table(rows).join("\n")}`);
   if (late.length > 0)
@@ -143,7 +150,10 @@ export async function runParts(parts: readonly Part[], { skipsPassed = false } =
 
 let running: { kill(signal: NodeJS.Signals): boolean } | undefined;
 
-async function run({ name, command: [program, ...args], environment = {}, dependsOn }: Part): Promise<Row> {
+async function run(
+  { name, command: [program, ...args], environment = {}, dependsOn }: Part,
+  { stateOf, remember }: typeof SURROUNDINGS,
+): Promise<Row> {
   console.log(`\n── ${name}`);
   const state = await stateOf(dependsOn);
   const began = Date.now();

@@ -7,7 +7,8 @@ import { CommandFailed, HostUnreachable } from "../errors.ts";
 import { printCommand } from "./command.ts";
 import type { Connection } from "./connection.ts";
 import type { Answers, Host, Program } from "./host.ts";
-import { LOCK_AWAITED, LOCK_HELD, parseAnswers, printProgram } from "./wire.ts";
+import { Shell } from "./shell.ts";
+import { LOCK_AWAITED, LOCK_HELD, parseAnswers, printProgram, SHELL } from "./wire.ts";
 
 /** sshd allows 10 sessions a connection (MaxSessions in sshd_config(5)); the rest is left to a person who looks in. */
 const SESSIONS = 8;
@@ -16,6 +17,8 @@ const LOCK_TIMEOUT_SECONDS = 600;
 const LAST_CALL_MILLISECONDS = 3000;
 /** Messages of ServerAliveInterval that may stay without an answer. */
 const ALIVE_COUNT = 5;
+/** ssh's exit code for its own failures. */
+const SSH_FAILED = 255;
 
 /** A machine over one SSH connection, which is dialled at the first call and kept. */
 export class SshHost implements Host {
@@ -24,6 +27,7 @@ export class SshHost implements Host {
   readonly #folder: string;
   #dialled: Promise<void> | undefined;
   #freeSessions = SESSIONS;
+  #idle: Shell[] = [];
   readonly #waiting: (() => void)[] = [];
   #last: () => Program | undefined = () => undefined;
 
@@ -43,42 +47,54 @@ export class SshHost implements Host {
     await (this.#dialled ??= this.#dial());
     await this.#takeSession();
     const began = Date.now();
+    const kept = this.#idle.pop();
+    const shell = kept ?? this.#openShell();
     try {
-      const calling = execa("ssh", [...this.#options(), this.#target(), ...this.#sudo(), "bash", "-s"], {
-        input: printProgram(program, LOCK_TIMEOUT_SECONDS),
-        encoding: "buffer",
-        stripFinalNewline: false,
-        reject: false,
-        maxBuffer: 64 * 1024 * 1024,
-      });
-      calling.stderr.on("data", (said: Buffer) => {
-        if (said.includes(LOCK_AWAITED))
-          console.log(
-            `${this.name}: another writer is at work there; waiting for it, at most ${LOCK_TIMEOUT_SECONDS} s …`,
-          );
-      });
-      const { exitCode, stdout, stderr } = await calling;
-      const answers = exitCode === 0 ? parseAnswers(Buffer.from(stdout), program) : undefined;
+      const { exitCode, bytes, said } = await shell.run(program, LOCK_TIMEOUT_SECONDS);
+      const answers = exitCode === 0 ? parseAnswers(bytes, program) : undefined;
       if (answers !== undefined) return answers;
-      const said = Buffer.from(stderr).toString("utf8").trim();
       if (exitCode === LOCK_HELD) {
         throw new CommandFailed(
-          `${this.name}: ${said.split("\n").at(-1)} for ${LOCK_TIMEOUT_SECONDS} s.`,
+          `${this.name}: ${program.lock ?? ""} is held by another writer for ${LOCK_TIMEOUT_SECONDS} s.`,
           `fuser --verbose ${program.lock ?? ""} on the host names the holder; run again when it is done.`,
         );
       }
       this.#dialled = undefined;
+      const { user } = this.#connection;
+      // ssh's own failures have one exit code; another one is the remote command's.
+      if (shell.refusal !== undefined && shell.refusal !== SSH_FAILED && user !== "root") {
+        throw new CommandFailed(
+          `${this.name}: ${user} can't become root without a password: ${said}`,
+          `visudo --file=/etc/sudoers.d/${user} on the host: ${user} ALL=(ALL) NOPASSWD: ALL`,
+        );
+      }
       throw this.#unreachable(said || `the session ended with ${exitCode ?? "a signal"} before all answers were in`);
     } finally {
+      if (!shell.hasEnded) this.#idle.push(shell);
       this.#freeSession();
       this.#trace({
         steps: program.steps.map(printCommand),
         questions: program.questions.map(printCommand),
         lock: program.lock,
+        newShell: kept === undefined,
         waitedMilliseconds: began - asked,
         milliseconds: Date.now() - began,
       });
     }
+  }
+
+  #openShell(): Shell {
+    const shell: Shell = new Shell(
+      ["ssh", ...this.#options(), this.#target(), ...this.#sudo(), "bash", "-s"],
+      (said) => {
+        if (said.includes(LOCK_AWAITED))
+          console.log(
+            `${this.name}: another writer is at work there; waiting for it, at most ${LOCK_TIMEOUT_SECONDS} s …`,
+          );
+      },
+      () => (this.#idle = this.#idle.filter((one) => one !== shell)),
+    );
+    return shell;
   }
 
   beforeEnd(last: () => Program | undefined): void {
@@ -97,16 +113,7 @@ export class SshHost implements Host {
     try {
       const master = await execa(
         "ssh",
-        [
-          ...this.#options(),
-          "-o",
-          "ControlMaster=auto",
-          "-o",
-          "ControlPersist=60",
-          this.#target(),
-          ...this.#sudo(),
-          "true",
-        ],
+        [...this.#options(), "-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-f", "-N", this.#target()],
         {
           stdin: "ignore",
           stdout: "ignore",
@@ -116,14 +123,6 @@ export class SshHost implements Host {
       );
       this.#trace({ dialled: master.exitCode === 0, milliseconds: Date.now() - began });
       const said = readFileSync(join(this.#folder, "dial.log"), "utf8").trim();
-      const { user } = this.#connection;
-      // ssh's own failures have one exit code; another one is the remote command's.
-      if (master.exitCode !== undefined && master.exitCode !== 0 && master.exitCode !== 255 && user !== "root") {
-        throw new CommandFailed(
-          `${this.name}: ${user} can't become root without a password: ${said}`,
-          `visudo --file=/etc/sudoers.d/${user} on the host: ${user} ALL=(ALL) NOPASSWD: ALL`,
-        );
-      }
       if (master.exitCode !== 0) throw this.#unreachable(said);
     } catch (error) {
       this.#dialled = undefined;
@@ -179,7 +178,7 @@ export class SshHost implements Host {
       if (last !== undefined) {
         // It goes on there when the time is over here.
         spawnSync("ssh", [...this.#options(), this.#target(), ...this.#sudo(), "bash", "-s"], {
-          input: printProgram(last, LOCK_TIMEOUT_SECONDS),
+          input: SHELL + printProgram(last, "last", LOCK_TIMEOUT_SECONDS),
           stdio: ["pipe", "ignore", "ignore"],
           timeout: LAST_CALL_MILLISECONDS,
         });

@@ -1,28 +1,47 @@
 import { isProgram, quote, succeeded, type Command, type Output } from "./command.ts";
 import type { Answers, Program } from "./host.ts";
 
+/** A shell's first words on standard output, where what the host's own start-up files say may come before them. */
+export const GREETING = "jts-storage is ready";
+
 /**
- * A program as bash text, to be read from standard input, and its answers on standard output: a line `index exit-code`
- * for each command that ran, `sizes`, the bytes of its stdout and of its stderr on a line each, `contents`, all of them
- * one after another, `end`.
- *
- * The text is one function, so that a half-received program never starts; answers are written only after the steps,
- * so that a step never dies of a closed pipe when the connection is cut.
+ * What a host's bash is told first, on its standard input: to greet, and then to run one program after another, each as
+ * `printProgram` makes it. Not before the whole of one was received is it begun, and what becomes of the connection does
+ * not end it. The shell ends with its standard input.
  */
-export function printProgram(program: Program, lockTimeoutSeconds: number): string {
+export const SHELL = `${[
+  "{", // so that a part of it does nothing
+  // LVM would complain of the lock's descriptor before it says what is wrong.
+  "export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  "unset TMOUT", // read's time limit
+  "umask 077",
+  "trap '' HUP PIPE",
+  "frames=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX) || exit 1",
+  `trap 'rm --recursive --force -- "$frames"' EXIT`,
+  "ask() {",
+  '"${@:2}" >"$frames/$1.out" 2>"$frames/$1.err"',
+  'echo "$?" >"$frames/$1.code"',
+  "}",
+  `echo ${quote(GREETING)}`,
+  'while read -r bytes mark && IFS= read -r -N "$bytes" text; do (trap - HUP PIPE; eval "$text") </dev/null; echo "$mark $?"; done',
+  "exit",
+  "}",
+].join("\n")}\n`;
+
+/**
+ * A program as bash text for a SHELL: its length in bytes and its mark on a line, and a text that writes the answers on
+ * standard output: a line `index exit-code` for each command that ran, `sizes`, the bytes of its stdout and of its stderr
+ * on a line each, `contents`, all of them one after another, `end`. Then comes the shell's line, `mark exit-code`.
+ *
+ * Answers are written only after the steps, so that a step never dies of a closed pipe when the connection is cut.
+ */
+export function printProgram(program: Program, mark: string, lockTimeoutSeconds: number): string {
   // Each text travels once, and is a function: a subshell costs less than another bash.
   const programs = [...new Set([...program.steps, ...program.questions].filter(isProgram).map(({ argv }) => argv[2]!))];
+  const total = program.steps.length + program.questions.length;
   const lines = [
-    // LVM would complain of the lock's descriptor before it says what is wrong.
-    "export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "umask 077",
+    `for ((i = 0; i < ${total}; i++)); do : >"$frames/$i.code"; done || exit 1`,
     "main() {",
-    "frames=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX) || exit 1",
-    `trap 'rm --recursive --force -- "$frames"' EXIT`,
-    "ask() {",
-    '"${@:2}" >"$frames/$1.out" 2>"$frames/$1.err"',
-    'echo "$?" >"$frames/$1.code"',
-    "}",
     ...programs.map((text, index) => `program_${index}() (\n${text}\n)`),
   ];
   if (program.steps.length > 0) {
@@ -42,7 +61,6 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
     });
   }
   lines.push("answer", "}");
-  const total = program.steps.length + program.questions.length;
   lines.push("answer() {");
   // They only look, so a few go side by side.
   program.questions.forEach((question, index) =>
@@ -55,7 +73,7 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
     // Few processes: on a slow host each costs as much as what it is asked for.
     "files=()",
     `for ((i = 0; i < ${total}; i++)); do`,
-    'if [[ -e $frames/$i.code ]]; then read -r code <"$frames/$i.code"; echo "$i $code"; files+=("$frames/$i.out" "$frames/$i.err"); fi',
+    'if read -r code <"$frames/$i.code"; then echo "$i $code"; files+=("$frames/$i.out" "$frames/$i.err"); fi',
     "done",
     "echo sizes",
     'stat --format=%s "${files[@]}"',
@@ -63,9 +81,10 @@ export function printProgram(program: Program, lockTimeoutSeconds: number): stri
     'cat "${files[@]}"',
     "echo end",
     "}",
-    "main; exit",
+    "main",
   );
-  return lines.join("\n") + "\n";
+  const text = lines.join("\n") + "\n";
+  return `${Buffer.byteLength(text)} ${mark}\n${text}`;
 }
 
 /** Questions on a host at the same time: its services have better things to do. */

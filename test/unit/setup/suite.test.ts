@@ -1,23 +1,27 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import * as lab from "../../../lab/lab.ts";
-import { passedBefore, remember } from "../../../setup/passed.ts";
 import { ROOT } from "../../../setup/project.ts";
-import { stateOf } from "../../../setup/sources.ts";
-import { E2E_FILES, longTests, rotated, runParts, type Part } from "../../../setup/suite.ts";
+import { E2E_FILES, longTests, rotated, runParts as runPartsAround, type Part } from "../../../setup/suite.ts";
 
-vi.mock("../../../lab/lab.ts");
-vi.mock("../../../setup/passed.ts");
-vi.mock("../../../setup/sources.ts");
+type Around = Required<Parameters<typeof runPartsAround>>[2];
 
 describe("parts that run one after another", () => {
+  const around = {
+    status: vi.fn<Around["status"]>(),
+    down: vi.fn<Around["down"]>(),
+    passedBefore: vi.fn<Around["passedBefore"]>(),
+    remember: vi.fn<Around["remember"]>(),
+    stateOf: vi.fn<Around["stateOf"]>(),
+  };
+  const runParts = (parts: readonly Part[], options?: { skipsPassed: boolean }) =>
+    runPartsAround(parts, options, around);
   let said: string[];
   beforeEach(() => {
     said = [];
     vi.spyOn(console, "log").mockImplementation((text: string) => void said.push(...text.split("\n")));
-    vi.mocked(lab.status).mockResolvedValue([]);
-    vi.mocked(stateOf).mockResolvedValue("state");
+    around.status.mockResolvedValue([]);
+    around.stateOf.mockResolvedValue("state");
   });
   afterEach(() => {
     vi.resetAllMocks();
@@ -48,20 +52,20 @@ describe("parts that run one after another", () => {
       "not run        c",
       "1 passed, 1 failed, 1 skipped",
     ]);
-    expect(vi.mocked(remember).mock.calls).toEqual([["a", "state", 0]]);
+    expect(around.remember.mock.calls).toEqual([["a", "state", 0]]);
   });
 
   it("aren't run again where they passed in this state, if that is wanted", async () => {
-    vi.mocked(passedBefore).mockImplementation((name) => Promise.resolve(name === "a" ? 7 : undefined));
+    around.passedBefore.mockImplementation((name) => Promise.resolve(name === "a" ? 7 : undefined));
     expect(await runParts([part("a", "false"), part("b")], { skipsPassed: true })).toBe(0);
     expect(said.at(-1)).toBe("1 passed, 0 failed, 1 skipped");
     expect(await runParts([part("a", "false")])).toBe(1);
   });
 
   it("aren't remembered where the checkout changed meanwhile", async () => {
-    vi.mocked(stateOf).mockResolvedValueOnce("before").mockResolvedValueOnce("after");
+    around.stateOf.mockResolvedValueOnce("before").mockResolvedValueOnce("after");
     expect(await runParts([part("a")])).toBe(0);
-    expect(remember).not.toHaveBeenCalled();
+    expect(around.remember).not.toHaveBeenCalled();
   });
 
   it("aren't begun once their time is over, and are named with the command that runs them", async () => {
@@ -77,11 +81,11 @@ describe("parts that run one after another", () => {
 
   it("leave the lab up where it was up, and else take it down, whatever fails", async () => {
     await runParts([part("a", "false")]);
-    expect(lab.down).toHaveBeenCalledWith({ hard: true });
-    vi.mocked(lab.down).mockClear();
-    vi.mocked(lab.status).mockResolvedValue([{ machine: "nas", pid: 1, sshPort: 2, answers: true }]);
+    expect(around.down).toHaveBeenCalledWith({ hard: true });
+    around.down.mockClear();
+    around.status.mockResolvedValue([{ machine: "nas", pid: 1, sshPort: 2, answers: true }]);
     await runParts([part("a", "false")]);
-    expect(lab.down).not.toHaveBeenCalled();
+    expect(around.down).not.toHaveBeenCalled();
   });
 });
 

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cmd } from "../../../../providers/host/command.ts";
 import type { Program } from "../../../../providers/host/host.ts";
-import { LOCK_HELD, parseAnswers, printProgram } from "../../../../providers/host/wire.ts";
+import { GREETING, LOCK_HELD, parseAnswers, printProgram, SHELL } from "../../../../providers/host/wire.ts";
 
 let folder: string;
 let frames: string;
@@ -16,15 +16,28 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The program's text with a folder of ours for /run, so that its traces can be looked at, by anybody. */
-function textOf(program: Program): string {
-  return printProgram(program, 0.1).replace("--tmpdir=/run", `--tmpdir=${frames}`);
+/** What a shell is told to run programs, with a folder of ours for /run, so that its traces can be looked at, by anybody. */
+function textOf(...programs: readonly Program[]): string {
+  const shell = SHELL.replace("--tmpdir=/run", `--tmpdir=${frames}`);
+  return shell + programs.map((program, index) => printProgram(program, `mark${index}`, 0.1)).join("");
 }
 
-/** Runs a program in a real bash, as a session of ssh would. */
+/** Runs programs in a real bash, one after the other, as a session of ssh would. */
+function runAll(...programs: readonly Program[]) {
+  const { stdout, stderr } = spawnSync("bash", ["-s"], { input: textOf(...programs), maxBuffer: 64 * 1024 * 1024 });
+  let at = GREETING.length + 1;
+  return programs.map((program, index) => {
+    const start = at;
+    const markAt = stdout.indexOf(`mark${index} `, start);
+    at = stdout.indexOf("\n", markAt) + 1;
+    const bytes = stdout.subarray(start, markAt);
+    const status = Number(stdout.toString("latin1", markAt, at).split(" ")[1]);
+    return { status, bytes, said: stderr.toString(), answers: parseAnswers(bytes, program) };
+  });
+}
+
 function run(program: Program) {
-  const { status, stdout, stderr } = spawnSync("bash", ["-s"], { input: textOf(program), maxBuffer: 64 * 1024 * 1024 });
-  return { status, bytes: stdout, said: stderr.toString(), answers: parseAnswers(stdout, program) };
+  return runAll(program)[0]!;
 }
 
 describe("a printed program, run by bash", () => {
@@ -114,13 +127,39 @@ describe("a printed program, run by bash", () => {
   it("does nothing when only a part of it was received", () => {
     const file = join(folder, "file");
     const text = textOf({ steps: [cmd`touch ${file}`], questions: [] });
-    const end = text.lastIndexOf("main; exit") + "mai".length;
-    for (let length = 0; length <= end; length += length < end - 20 ? 23 : 1) {
+    for (let length = 0; length < text.length; length += length < text.length - 20 ? 23 : 1) {
       const { status } = spawnSync("bash", ["-s"], { input: text.slice(0, length) });
       expect({ length, status, ran: existsSync(file) }).toMatchObject({ ran: false });
     }
     spawnSync("bash", ["-s"], { input: text });
     expect(existsSync(file)).toBe(true);
+    expect(readdirSync(frames)).toEqual([]);
+  });
+
+  it("runs as the next one in the same shell, whatever became of the one before", () => {
+    const many: Program = { steps: [cmd`true`, cmd`true`], questions: [cmd`echo one`, cmd`echo two`] };
+    const [first, failed, broken, last] = runAll(
+      many,
+      { steps: [cmd`false`], questions: [] },
+      { steps: [cmd`bash -c ${"kill -9 $PPID"}`, cmd`true`], questions: [cmd`true`] },
+      { steps: [cmd`printf ${"ä€"}`, cmd`false`, cmd`true`], questions: [cmd`bash -c ${"echo $PPID; trap -p"}`] },
+    );
+    expect(first?.answers?.questions.map(({ stdout }) => stdout)).toEqual(["one\n", "two\n"]);
+    expect(failed?.answers?.steps.map(({ exitCode }) => exitCode)).toEqual([1]);
+    expect({ status: broken?.status, answers: broken?.answers }).toEqual({ status: 137, answers: undefined });
+    expect(last?.answers?.steps.map(({ exitCode, stdout }) => [exitCode, stdout])).toEqual([
+      [0, "ä€"],
+      [1, ""],
+    ]);
+    expect(readdirSync(frames)).toEqual([]);
+  });
+
+  it("lets what only looks die of a closed pipe, as everywhere", () => {
+    const [, looks] = runAll(
+      { steps: [cmd`true`], questions: [] },
+      { steps: [], questions: [cmd`bash -c ${"yes | head -n 1; echo ${PIPESTATUS[0]}"}`] },
+    );
+    expect(looks?.answers?.questions[0]).toEqual({ stdout: "y\n141\n", stderr: "", exitCode: 0 });
   });
 
   it("carries out its steps when the connection is lost meanwhile", async () => {
@@ -145,7 +184,7 @@ describe("the lock of a program", () => {
     const [lock, file] = [join(folder, "lock"), join(folder, "file")];
     const program = { steps: [cmd`touch ${file}`], questions: [], lock };
     const held = spawnSync("flock", [lock, "bash", "-s"], { input: textOf(program), encoding: "utf8" });
-    expect(held.status).toBe(LOCK_HELD);
+    expect(held.stdout).toBe(`${GREETING}\nmark0 ${LOCK_HELD}\n`);
     expect(held.stderr).toContain(`${lock} is held by another writer`);
     expect(existsSync(file)).toBe(false);
     expect(run(program).answers?.steps).toHaveLength(1);
@@ -153,10 +192,11 @@ describe("the lock of a program", () => {
 
   it("isn't waited for by questions alone", () => {
     const lock = join(folder, "lock");
-    const { status } = spawnSync("flock", [lock, "bash", "-s"], {
+    const { stdout } = spawnSync("flock", [lock, "bash", "-s"], {
       input: textOf({ steps: [], questions: [cmd`true`], lock }),
+      encoding: "utf8",
     });
-    expect(status).toBe(0);
+    expect(stdout).toMatch(/\nmark0 0\n$/);
   });
 
   it("leaves what a locked file holds as it is", () => {

@@ -17,7 +17,7 @@ import { deviceLinks } from "../../../../providers/facts/realPath.ts";
 import { contents } from "../../../../providers/facts/contents.ts";
 import { signsOfUse } from "../../../../providers/facts/signsOfUse.ts";
 import { isProgram, printCommand, type Command } from "../../../../providers/host/command.ts";
-import { parseAnswers, printProgram } from "../../../../providers/host/wire.ts";
+import { GREETING, parseAnswers, printProgram, SHELL } from "../../../../providers/host/wire.ts";
 import { everyKind } from "./kinds.ts";
 
 const RUNS = 20;
@@ -167,7 +167,7 @@ function askOf(commands: Command[]): Ask {
 async function runRecorded(commands: readonly Command[]): Promise<readonly string[]> {
   const program = { steps: commands.map((command) => ({ ...command, okExitCodes: [0] })), questions: [] };
   const tool = '"${@:2}" >"$frames/$1.out"';
-  const text = printProgram(program, 1);
+  const text = SHELL + printProgram(program, "mark", 1);
   expect(text.split(tool)).toHaveLength(2);
   const record = `record() { local text; printf '%s\\0' "$@"; while IFS= read -r -d '' text; do printf '%s\\0' "$text"; done; printf %s "$text"; }\n`;
   const input = record + text.replace(tool, `record ${tool}`).replace("--tmpdir=/run", `--tmpdir=${tmpdir()}`);
@@ -178,7 +178,8 @@ async function runRecorded(commands: readonly Command[]): Promise<readonly strin
     maxBuffer: 2 ** 28,
   });
   expect(Buffer.from(stderr).toString()).toBe("");
-  return parseAnswers(Buffer.from(stdout), program)?.steps.map((step) => step.stdout) ?? [];
+  const bytes = Buffer.from(stdout).subarray(GREETING.length + 1, -"mark 0\n".length);
+  return parseAnswers(bytes, program)?.steps.map((step) => step.stdout) ?? [];
 }
 
 const distinct = (commands: readonly Command[]) => [
