@@ -11,6 +11,8 @@ export interface HostTuningArgs {
   readonly hot: HotSettings;
   /** A unit that is started when the trim fails. */
   readonly onFailure?: string | undefined;
+  /** What the timer waits for. */
+  readonly tiers: readonly pulumi.Resource[];
 }
 
 /** What the kernel is told for the hot tier: the I/O scheduler, network buffers, and a weekly trim. */
@@ -24,7 +26,7 @@ export class HostTuning extends pulumi.ComponentResource {
 
   constructor(
     name: string,
-    { host, settings, hot, onFailure }: HostTuningArgs,
+    { host, settings, hot, onFailure, tiers }: HostTuningArgs,
     options?: pulumi.ComponentResourceOptions,
   ) {
     super("jts-storage:HostTuning", name, {}, options);
@@ -94,7 +96,7 @@ export class HostTuning extends pulumi.ComponentResource {
             CapabilityBoundingSet: "CAP_SYS_ADMIN CAP_DAC_READ_SEARCH",
           },
         },
-        { parent: this },
+        { parent: this, dependsOn: [...tiers] },
       );
     }
     this.registerOutputs({});

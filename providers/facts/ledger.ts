@@ -1,11 +1,10 @@
-import { cmd } from "../host/command.ts";
+import { program } from "../programs/program.ts";
 import type { Fact } from "./fact.ts";
 
 /** What this program made on the host, see programs/ledger.sh; each as "directory /data". */
 export const ledger: Fact<undefined, ReadonlySet<string>> = {
   name: "the ledger of what was made",
   about: ["ledger"],
-  // `find` prints nothing, and fails not, where there is no such file.
-  command: () => cmd`find /var/lib -maxdepth 2 -path /var/lib/jts-storage/made -exec cat {} ;`,
+  command: () => program("print-ledger"),
   parse: ({ stdout }) => new Set(stdout.split("\n").filter((line) => line !== "")),
 };

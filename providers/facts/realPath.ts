@@ -3,20 +3,38 @@ import { cmd } from "../host/command.ts";
 import type { Ask, Fact } from "./fact.ts";
 import { blockDevices } from "./lsblk.ts";
 
-/** Every symbolic link below /dev, by its path: what it says. udev makes them by serial number, label, volume, … */
-export const deviceLinks: Fact<undefined, ReadonlyMap<string, string>> = {
+/** Every symbolic link below /dev but those of {@link contentLinks}, by its path: what it says. udev makes them by serial number, volume, … */
+export const deviceLinks: Fact<undefined, Links> = {
   name: "the links to devices",
-  about: ["block", "contents", "lvm"],
+  about: ["block", "lvm"],
   // Not those in /dev/shm, which is a mount of its own.
   command: () => cmd`find /dev -xdev -type l -printf ${"%p\\t%l\\n"}`,
-  parse: ({ stdout }) =>
-    new Map(
-      stdout.split("\n").flatMap((line) => {
-        const [path = "", target] = line.split("\t");
-        return target === undefined ? [] : [[path, target] as const];
-      }),
-    ),
+  parse: ({ stdout }) => new Map(linksOf(stdout).filter(([path]) => !CONTENT.test(path))),
 };
+
+/** udev's links by what is on a device, which come and go with each filesystem. */
+export const contentLinks: Fact<undefined, Links> = {
+  name: "the links to devices by what is on them",
+  about: ["block", "lvm", "contents"],
+  command: () =>
+    cmd`find /dev -xdev -type l ( -path ${"/dev/disk/by-label/*"} -o -path ${"/dev/disk/by-uuid/*"} ) -printf ${"%p\\t%l\\n"}`,
+  parse: ({ stdout }) => new Map(linksOf(stdout).filter(([path]) => CONTENT.test(path))),
+};
+const CONTENT = /^\/dev\/disk\/by-(label|uuid)\//;
+
+type Links = ReadonlyMap<string, string>;
+
+/** The links among which a path would be. */
+export function linksFor(ask: Ask, path: string): Promise<Links> {
+  return ask(CONTENT.test(path) ? contentLinks : deviceLinks, undefined);
+}
+
+function linksOf(stdout: string): (readonly [string, string])[] {
+  return stdout.split("\n").flatMap((line) => {
+    const [path = "", target] = line.split("\t");
+    return target === undefined ? [] : [[path, target] as const];
+  });
+}
 
 /** What readlink(1) says of a path. */
 const canonicalPath: Fact<string, string | undefined> = {
@@ -31,7 +49,7 @@ const MAX_LINKS = 40;
 
 /** Where a path of a device leads, links followed; undefined: it leads nowhere. */
 export async function realPath(ask: Ask, path: string): Promise<string | undefined> {
-  const [links, devices] = await Promise.all([ask(deviceLinks, undefined), ask(blockDevices, undefined)]);
+  const [links, devices] = await Promise.all([linksFor(ask, path), ask(blockDevices, undefined)]);
   let at = path;
   for (let count = 0; count < MAX_LINKS; count++) {
     if (devices.has(at)) return at;

@@ -70,15 +70,21 @@ export function printProgram(program: Program, mark: string, lockTimeoutSeconds:
   );
   lines.push(
     "wait",
-    // Few processes: on a slow host each costs as much as what it is asked for.
-    "files=()",
+    // A process costs as much on a slow host as what it is asked for: the shell reads and prints by itself, unless there is a NUL.
+    "local files=() texts=() sizes=() file text",
     `for ((i = 0; i < ${total}; i++)); do`,
     'if read -r code <"$frames/$i.code"; then echo "$i $code"; files+=("$frames/$i.out" "$frames/$i.err"); fi',
     "done",
     "echo sizes",
-    'stat --format=%s "${files[@]}"',
-    "echo contents",
-    'cat "${files[@]}"',
+    'for file in "${files[@]}"; do',
+    "IFS= read -r -d '' text <\"$file\" && break",
+    'texts+=("$text") sizes+=("${#text}")',
+    "done",
+    "if ((${#texts[@]} == ${#files[@]})); then",
+    'printf \'%s\\n\' "${sizes[@]}" contents; printf %s "${texts[@]}"',
+    "else",
+    'stat --format=%s "${files[@]}"; echo contents; cat "${files[@]}"',
+    "fi",
     "echo end",
     "}",
     "main",

@@ -1,6 +1,6 @@
 # Usage: activate-udev DEVICE ATTRIBUTE
 # Lets udev apply its rules, changed just now, to a device.
 device=$(readlink --canonicalize-existing -- "$1")
-remember_kernel_value "/sys/class/block/${device##*/}/$2"
+remember_kernel_values "/sys/class/block/${device##*/}/$2"
 udevadm control --reload
 udevadm trigger --action=change --settle -- "$device"

@@ -24,13 +24,14 @@ ledger_add_lines() {
 }
 ledger_drop() { ledger_drop_lines "$*"; }
 ledger_drop_lines() {
-  local line kept=()
+  local line kept=() has_more=
   (($#)) || return 0
   for line; do made[$line]=; done
   [[ -e $ledger ]] || return 0
   while IFS= read -r line; do
-    if [[ -n $line && -n ${made[$line]-} ]]; then kept+=("$line"); fi
+    if [[ -n $line && -n ${made[$line]-} ]]; then kept+=("$line"); else has_more=yes; fi
   done <"$ledger"
+  [[ -n $has_more ]] || return 0
   if ((${#kept[@]})); then
     printf '%s\n' "${kept[@]}" >"$ledger.new"
     sync --data -- "$ledger.new"
@@ -99,12 +100,17 @@ remove_directories() {
   done
   ledger_drop_lines ${dropped[@]+"${dropped[@]}"}
 }
-# Remembers the kernel's value as it was before us, once.
-remember_kernel_value() {
-  local value
-  [[ -e $ledger ]] && grep --quiet "^kernel $1 " "$ledger" && return
-  value=$(<"$1")
-  # Of a choice such as `[none] mq-deadline` the chosen one.
-  [[ ! $value =~ \[([^]]+)\] ]] || value=${BASH_REMATCH[1]}
-  ledger_add kernel "$1" "$value"
+# Remembers the kernel's values as they were before us, once.
+remember_kernel_values() {
+  local file value line added=()
+  for file; do
+    for line in "${!made[@]}"; do
+      if [[ -n ${made[$line]} && $line == "kernel $file "* ]]; then continue 2; fi
+    done
+    value=$(<"$file")
+    # Of a choice such as `[none] mq-deadline` the chosen one.
+    [[ ! $value =~ \[([^]]+)\] ]] || value=${BASH_REMATCH[1]}
+    added+=("kernel $file $value")
+  done
+  ledger_add_lines ${added[@]+"${added[@]}"}
 }

@@ -16,7 +16,7 @@ for ((i = 0; i < count; i++)); do
   shown+=("$name")
 done
 read_record 0
-if [[ $(printf %s "$current" | sha256sum) != "${record[2]}  -" ]]; then
+if [[ $(sha256sum <"$fstab") != "${record[2]}  -" ]]; then
   echo "$fstab was changed by someone else just now; run again" >&2
   exit 75
 fi
@@ -63,36 +63,40 @@ make_mount_points() {
   chattr +i -- "${unguarded[@]}" || true
 }
 
+# A name as mktemp(1) would make it, without a process for it.
+printf -v new '%s.jts-%05x%05x' "$fstab" "$((SRANDOM & 0xfffff))" "$((SRANDOM & 0xfffff))"
+remove_new() { rm --force -- "$new"; }
 # put_fstab TEXT: replaces the file in one step, its owner, mode and attributes kept.
 put_fstab() {
-  new=$(mktemp -- "$fstab.jts-XXXXXXXXXX")
-  trap 'rm --force -- "$new"' EXIT
+  trap remove_new EXIT
   cp --preserve=all -- "$fstab" "$new"
   printf %s "$1" >"$new"
   sync --data -- "$new"
   mv --no-target-directory -- "$new" "$fstab"
-  sync -- /etc
   trap - EXIT
+  sync -- /etc
   current=$1
 }
 # verify LINE...: our lines alone: what was wrong before us isn't ours to judge.
 verify() {
-  local status=0
-  new=$(mktemp -- "$fstab.jts-XXXXXXXXXX")
-  trap 'rm --force -- "$new"' EXIT
+  trap remove_new EXIT
   printf '%s\n' "$@" >"$new"
-  said=$(findmnt --verify --tab-file "$new" 2>&1) || status=$?
-  rm --force -- "$new"
-  trap - EXIT
-  return "$status"
+  said=$(findmnt --verify --tab-file "$new" 2>&1)
 }
 # A unit of an old line might undo a new mount; nothing needs one of a new line yet.
 has_old_unit() {
-  local unit
+  local target unit
   [[ -d /run/systemd/generator ]] || return 1
-  while read -r unit; do
+  for target; do
+    unit=${target#/}
+    # As systemd-escape(1), where that leaves most as it is.
+    if [[ $unit =~ ^[[:alnum:]_][[:alnum:]_/-]*$ ]]; then
+      unit=${unit//-/\\x2d} unit=${unit//\//-}.mount
+    else
+      unit=$(systemd-escape --path --suffix=mount -- "$target")
+    fi
     if [[ -e /run/systemd/generator/$unit ]]; then return 0; fi
-  done < <(systemd-escape --path --suffix=mount -- "$@")
+  done
   return 1
 }
 # Writes the lines of the records from `begin` to `end`.

@@ -33,13 +33,16 @@ done
   exit 1
 }
 targets=("${targets[@]:0:gone}")
-if ! cmp --quiet -- <(printf %s "${texts[gone - 1]}") "$fstab"; then
-  new=$(mktemp -- "$fstab.jts-XXXXXXXXXX")
+IFS= read -r -d '' current <"$fstab" || true
+if [[ $current != "${texts[gone - 1]}" ]]; then
+  # A name as mktemp(1) would make it, without a process for it.
+  printf -v new '%s.jts-%05x%05x' "$fstab" "$((SRANDOM & 0xfffff))" "$((SRANDOM & 0xfffff))"
   trap 'rm --force -- "$new"' EXIT
   cp --preserve=all -- "$fstab" "$new"
   printf %s "${texts[gone - 1]}" >"$new"
   sync --data -- "$new"
   mv --no-target-directory -- "$new" "$fstab"
+  trap - EXIT
   sync -- /etc
 fi
 immutable=() there=()
@@ -49,8 +52,9 @@ for target in "${targets[@]}"; do
   if [[ -d $target ]]; then there+=("$target"); fi
 done
 ((${#there[@]} == 0)) || chattr -i -- "${there[@]}"
-ledger_drop_lines ${immutable[@]+"${immutable[@]}"}
+for line in ${immutable[@]+"${immutable[@]}"}; do made[$line]=; done
 remove_directories "${targets[@]}"
+ledger_drop_lines ${immutable[@]+"${immutable[@]}"}
 for target in "${targets[@]}"; do record_done; done
 ((gone == count)) || {
   echo "$said" >&2

@@ -250,8 +250,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
       })),
     }),
   lvm: (host) => host.lvmReport(),
-  find: (host, [folder]) =>
-    folder === "/dev" ? host.links() : host.machine.ledger.map((line) => `${line}\n`).join(""),
+  find: (host) => host.links(),
   findmnt: ({ machine }) => JSON.stringify({ filesystems: machine.mounts }),
   cat: (host, [path = ""]) => host.contentOf(path),
   getent({ machine }, [database, , ...names]) {
@@ -322,6 +321,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
         return `${Buffer.byteLength(content)}\t${type}\t${owner}\t${group}\t${mode}\n${content}`;
       })
       .join(""),
+  "print-ledger": ({ machine }) => machine.ledger.map((line) => `${line}\n`).join(""),
   "print-source-device": (host, [source = ""]) => `${host.source(source)}\n`,
   "find-signs-of-use"(host, [path = "", bytes, serial]) {
     const device = host.device(path);

@@ -49,7 +49,7 @@ describe("asking a session", () => {
     ]);
     expect(await ask(pathStatus, ["/etc"])).toBe(one);
     expect(two).toBe(one);
-    expect(questions(host)).toEqual([["stat", "stat", ...hostWide]]);
+    expect(questions(host)).toEqual([["stat", ...hostWide]]);
   });
 
   it("asks with one command what it can, and each by itself where that command fails", async () => {

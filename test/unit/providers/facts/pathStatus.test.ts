@@ -64,4 +64,24 @@ describe("pathStatus", () => {
     ).toThrow("Stale");
     expect(pathStatus.command(["/a"]).okExitCodes, "124 is timeout(1)'s own").toEqual([0, 1]);
   });
+
+  it("answers many at once as each by itself, and tells whose error is whose", () => {
+    const file = join(folder, "one file");
+    writeFileSync(file, "");
+    const all = [[folder, join(folder, "it's gone")], [join(folder, "gone")], [file, folder], [join(file, "below")]];
+    const shared = runLocally(pathStatus.together!.command(all));
+    for (const [index, paths] of all.entries())
+      expect(pathStatus.parse(pathStatus.together!.part(shared, paths, index), paths)).toEqual(
+        pathStatus.parse(runLocally(pathStatus.command(paths)), paths),
+      );
+    const output = {
+      stdout: "directory\troot\troot\t755\t/mnt\n",
+      stderr:
+        "stat: cannot statx '/mnt/nas': Stale file handle\nstat: cannot statx '/mnt/gone': No such file or directory\n",
+      exitCode: 1,
+    };
+    const read = (...paths: string[]) => pathStatus.parse(pathStatus.together!.part(output, paths, 0), paths);
+    expect([...read("/mnt", "/mnt/gone").keys()]).toEqual(["/mnt"]);
+    expect(() => read("/mnt", "/mnt/nas")).toThrow("Stale file handle");
+  });
 });

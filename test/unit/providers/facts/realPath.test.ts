@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { deviceAt } from "../../../../providers/facts/device.ts";
 import { blockDevices } from "../../../../providers/facts/lsblk.ts";
 import type { Ask, Fact } from "../../../../providers/facts/fact.ts";
-import { deviceLinks, realPath } from "../../../../providers/facts/realPath.ts";
+import { contentLinks, deviceLinks, realPath } from "../../../../providers/facts/realPath.ts";
 import { sourceDevice } from "../../../../providers/facts/sourceDevice.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 import { runLocally } from "../runLocally.ts";
@@ -38,18 +38,28 @@ describe("realPath", () => {
   it("reads the links below /dev", () => {
     const links = deviceLinks.parse(runLocally(deviceLinks.command(undefined)), undefined);
     expect(links.get("/dev/stdin")).toBe("/proc/self/fd/0");
-    expect(
-      deviceLinks.parse({ stdout: "/dev/disk/by-label/a\t../../sda2\n", stderr: "", exitCode: 0 }, undefined),
-    ).toEqual(new Map([["/dev/disk/by-label/a", "../../sda2"]]));
+  });
+
+  it("reads those by what is on a device apart, since they come and go with each filesystem", () => {
+    const stdout =
+      "/dev/disk/by-label/a\t../../sda2\n/dev/disk/by-uuid/b\t../../sda2\n/dev/disk/by-partlabel/c\t../../sda2\n";
+    const output = { stdout, stderr: "", exitCode: 0 };
+    expect([...deviceLinks.parse(output, undefined).keys()]).toEqual(["/dev/disk/by-partlabel/c"]);
+    expect([...contentLinks.parse(output, undefined).keys()]).toEqual(["/dev/disk/by-label/a", "/dev/disk/by-uuid/b"]);
+    const local = [...contentLinks.parse(runLocally(contentLinks.command(undefined)), undefined).keys()];
+    expect(local.filter((path) => !/^\/dev\/disk\/by-(label|uuid)\//.test(path))).toEqual([]);
   });
 });
+
+const isByContent = (path: string) => /^\/dev\/disk\/by-(label|uuid)\//.test(path);
 
 /** The blank host's disks, and these links to them. */
 const withLinks = (links: Record<string, string>, canonical?: string): Ask => {
   const known = asking(
     new Map<unknown, unknown>([
       [blockDevices, blockDevices.parse(fixture("lsblk-blank-host.json"), undefined)],
-      [deviceLinks, new Map(Object.entries(links))],
+      [deviceLinks, new Map(Object.entries(links).filter(([path]) => !isByContent(path)))],
+      [contentLinks, new Map(Object.entries(links).filter(([path]) => isByContent(path)))],
     ]),
   );
   return <A, T>(fact: Fact<A, T>, args: A) =>

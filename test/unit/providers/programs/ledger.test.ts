@@ -155,9 +155,9 @@ describe("restore-kernel-values", () => {
     const remember = (file: string) => {
       const { argv } = ledgerProgram("activate-sysctl");
       const text = argv[2]!
-        .slice(0, argv[2]!.lastIndexOf("for kernel_file"))
+        .slice(0, argv[2]!.lastIndexOf("remember_kernel_values"))
         .replaceAll("/var/lib/jts-storage", join(root, "ledger"));
-      return runLocally({ argv: ["bash", "-c", `${text}remember_kernel_value "$1"`, "remember", file] });
+      return runLocally({ argv: ["bash", "-c", `${text}remember_kernel_values "$1"`, "remember", file] });
     };
     expect(remember(scheduler)).toMatchObject({ exitCode: 0, stderr: "" });
     writeFileSync(scheduler, "[none] mq-deadline\n");

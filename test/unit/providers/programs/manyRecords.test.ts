@@ -135,15 +135,18 @@ describe("mount-entry for many", () => {
     expect(existsSync(join(root, "a/b"))).toBe(true);
   });
 
-  it("lets systemd read its files before a mount whose target has an old unit", () => {
+  it.each([
+    ["a plain name", "b", (path: string) => path.slice(1).replaceAll("-", "\\x2d").replaceAll("/", "-")],
+    ["any other name, as systemd-escape says", "b b", (path: string) => path.replace(/.*\//, "")],
+  ])("lets systemd read its files before a mount whose target has an old unit, of %s", (_what, name, unitOf) => {
     mkdirSync(join(root, "generator"));
-    writeFileSync(join(root, "generator", "b.mount"), "");
+    writeFileSync(join(root, "generator", `${unitOf(join(root, name))}.mount`), "");
     const escape = `for path in "\${@:4}"; do echo "\${path##*/}.mount"; done`;
     expect(run(mount("a"), { "systemd-escape": escape })).toMatchObject({ done: 1 });
     expect(log()).not.toContain("systemctl daemon-reload");
     writeFileSync(join(root, "fstab"), OLD);
-    expect(run(mount("b"), { "systemd-escape": escape })).toMatchObject({ done: 1 });
-    expect(log().slice(-2)).toEqual(["systemctl daemon-reload", "mount -- b"]);
+    expect(run(mount(name), { "systemd-escape": escape })).toMatchObject({ done: 1 });
+    expect(log().slice(-2)).toEqual(["systemctl daemon-reload", `mount -- ${name}`]);
   });
 
   it("does nothing on a text that another writer changed", () => {

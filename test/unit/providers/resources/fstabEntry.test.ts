@@ -178,6 +178,7 @@ describe("the look at an fstab entry", () => {
       "the mounts": all,
       "the ledger of what was made": new Set(),
       "the links to devices": links,
+      "the links to devices by what is on them": links,
       "the block devices": new Map([redis, sata].map((device) => [device.path, device])),
       ...changes,
     };
