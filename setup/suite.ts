@@ -60,9 +60,9 @@ export const wholeFile = (file: string): Part => ({
 export const shortTestsOf = (file: string): Part =>
   e2e(`e2e ${file}, without long tests`, pathOf(file), "--tags-filter", "!long");
 
-/** File → the full names of its tests that are marked as long. */
-export async function longTests(): Promise<ReadonlyMap<string, readonly string[]>> {
-  const { stdout } = await execa("vitest", ["list", "--project", "e2e", "--tags-filter", "long", "--json"], {
+/** File of end-to-end tests → the full names of those in it that are marked as long, or of the others. */
+export async function testsThatAre(which: "long" | "!long"): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { stdout } = await execa("vitest", ["list", "--project", "e2e", "--tags-filter", which, "--json"], {
     cwd: ROOT,
     preferLocal: true,
     stdin: "ignore",

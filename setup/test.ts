@@ -4,7 +4,7 @@ import * as lab from "../lab/lab.ts";
 import { forget } from "./passed.ts";
 import { prepare } from "./prepare.ts";
 import { main } from "./progress.ts";
-import { chooseReached, E2E_FILES, longTests, rotated, runParts, script, shortTestsOf, wholeFile } from "./suite.ts";
+import { chooseReached, E2E_FILES, testsThatAre, rotated, runParts, script, shortTestsOf, wholeFile } from "./suite.ts";
 import { tools } from "./tools.ts";
 
 const USAGE = `Usage: npm test [-- --changed [REV]]
@@ -31,7 +31,7 @@ await main(async () => {
   if (args.fresh) await forget();
   const stages = STAGES.map(script);
   if (args.all) return runParts([...stages, ...E2E_FILES.map(wholeFile)], { skipsPassed: true });
-  const long = await longTests();
+  const long = await testsThatAre("long");
   const short = E2E_FILES.map((file) => (long.has(file) ? shortTestsOf(file) : wholeFile(file)));
   const reached = args.changed ? await chooseReached(args.revision) : [];
   const then = rotated(E2E_FILES.filter((file) => long.has(file))).filter((file) => reached.includes(file));

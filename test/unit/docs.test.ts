@@ -1,28 +1,53 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ROOT } from "../../setup/project.ts";
+import { testsThatAre } from "../../setup/suite.ts";
 
-/** File → names of tests in it, as docs/safety.md has them. */
-function citedTests(): readonly (readonly [string, readonly string[]])[] {
-  const cited: [string, string[]][] = [];
-  for (const [, file, quoted] of readFileSync(join(ROOT, "docs/safety.md"), "utf8").matchAll(
-    /`(test\/[^`]+\.test\.ts)`|"([^"]+)"/g,
-  )) {
-    if (file !== undefined) cited.push([file, []]);
-    else if (quoted !== undefined) cited.at(-1)?.[1].push(quoted);
-  }
-  return cited;
+/** A promise of docs/safety.md, and the tests that hold it: file, and names in it. */
+interface Promised {
+  readonly promise: string;
+  readonly tests: readonly (readonly [file: string, names: readonly string[]])[];
 }
+
+function promises(): readonly Promised[] {
+  const rows = [...readFileSync(join(ROOT, "docs/safety.md"), "utf8").matchAll(/^\| (.*?) \| (.*) \|$/gm)];
+  return rows.map(([, promise = "", held = ""]) => {
+    const tests: [string, string[]][] = [];
+    for (const [, file, quoted] of held.matchAll(/`(test\/[^`]+\.test\.ts)`|"([^"]+)"/g)) {
+      if (file !== undefined) tests.push([file, []]);
+      else if (quoted !== undefined) tests.at(-1)?.[1].push(quoted);
+    }
+    return { promise, tests };
+  });
+}
+
+/** A name as it stands in a file, with `%s` and `$name` for what differs. */
+const patternOf = (name: string) =>
+  new RegExp(`(^| > )${name.replaceAll(/[.*+?^{}()|[\]\\]/g, "\\$&").replaceAll(/%[sj]|\$\w+/g, ".*")}( > |$)`);
 
 describe("docs/safety.md", () => {
   it("names tests that there are", () => {
-    const missing = citedTests().flatMap(([file, names]) => {
-      const text = existsSync(join(ROOT, file)) ? readFileSync(join(ROOT, file), "utf8") : undefined;
-      if (text === undefined) return [file];
-      return names.filter((name) => !text.includes(JSON.stringify(name))).map((name) => `${file}: ${name}`);
-    });
+    const missing = promises().flatMap(({ tests }) =>
+      tests.flatMap(([file, names]) => {
+        const text = existsSync(join(ROOT, file)) ? readFileSync(join(ROOT, file), "utf8") : undefined;
+        if (text === undefined) return [file];
+        return names.filter((name) => !text.includes(JSON.stringify(name))).map((name) => `${file}: ${name}`);
+      }),
+    );
     expect(missing).toEqual([]);
+  });
+
+  it("has for each promise a test that `npm test` runs", async () => {
+    const inShort = await testsThatAre("!long");
+    const isRun = ([file, names]: Promised["tests"][number]) => {
+      if (!file.startsWith("test/e2e/")) return true;
+      const run = inShort.get(basename(file, ".test.ts")) ?? [];
+      return names.length === 0 ? run.length > 0 : names.some((name) => run.some((one) => patternOf(name).test(one)));
+    };
+    const held = promises().filter(({ tests }) => tests.length > 0);
+    expect(held.length).toBeGreaterThan(40);
+    expect(held.filter(({ tests }) => !tests.some(isRun)).map(({ promise }) => promise)).toEqual([]);
   });
 });
 

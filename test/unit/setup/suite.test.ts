@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ROOT } from "../../../setup/project.ts";
-import { E2E_FILES, longTests, rotated, runParts as runPartsAround, type Part } from "../../../setup/suite.ts";
+import { E2E_FILES, testsThatAre, rotated, runParts as runPartsAround, type Part } from "../../../setup/suite.ts";
 
 type Around = Required<Parameters<typeof runPartsAround>>[2];
 
@@ -99,7 +99,7 @@ it("each file comes first in turn, day by day", () => {
 });
 
 describe("tests that are marked as long", async () => {
-  const marked = await longTests();
+  const marked = await testsThatAre("long");
   const section = /^### Tests that take long\n([^]*?)\n#/m.exec(
     readFileSync(join(ROOT, "CONTRIBUTING.md"), "utf8"),
   )?.[1];

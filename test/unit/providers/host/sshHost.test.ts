@@ -8,10 +8,12 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { CommandFailed, HostUnreachable } from "../../../../providers/errors.ts";
 import { cmd } from "../../../../providers/host/command.ts";
 import { SshHost } from "../../../../providers/host/sshHost.ts";
@@ -119,6 +121,18 @@ describe("a host over SSH", () => {
   it("tells a connection that was refused from that", async () => {
     before("echo 'Connection refused' >&2; exit 255\n");
     await expect(host().call(question("true"))).rejects.toThrow(/could not be reached: Connection refused/);
+  });
+
+  it("gives up a host that takes the connection and never says a word, within its timeout", async () => {
+    process.env.PATH = path;
+    const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+    onTestFinished(() => void silent.close());
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const began = Date.now();
+    const given = new SshHost("trading", { ...CONNECTION, port }).call(question("true"));
+    await expect(given).rejects.toThrow(/could not be reached: .*timed? ?out/i);
+    expect(Date.now() - began).toBeGreaterThan((CONNECTION.timeoutSeconds - 1) * 1000);
   });
 
   it("sends its last call when the process ends, and keeps no process from ending", async () => {
