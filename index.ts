@@ -8,10 +8,7 @@ import { Verification } from "./components/verification.ts";
 import { WarmTier } from "./components/warmTier.ts";
 import { readHosts } from "./config.ts";
 
-/**
- * Each host of the stack: its packages, its tiers side by side, with what tunes it and what looks after them, whose timers
- * wait for the tiers, and at the end what verifies the whole.
- */
+/** Each host of the stack: its packages, its tiers side by side, then what tunes, what looks after them, and what verifies the whole. */
 export const hosts = Object.fromEntries(
   Object.entries(readHosts()).map(([host, settings]) => {
     const { onDelete } = settings;
@@ -29,21 +26,15 @@ export const hosts = Object.fromEntries(
       settings.tuning &&
       new HostTuning(
         `${host}-tuning`,
-        {
-          host,
-          settings: settings.tuning,
-          hot: settings.hot,
-          onFailure: settings.automation && HEALTH_UNIT,
-          tiers: [hot],
-        },
-        ready,
+        { host, settings: settings.tuning, hot: settings.hot, onFailure: settings.automation && HEALTH_UNIT },
+        { dependsOn: [hot] },
       );
     const automation =
       settings.automation &&
       new TieringAutomation(
         `${host}-automation`,
-        { host, settings, automation: settings.automation, watched: tuning ? Object.keys(tuning.timers) : [], tiers },
-        ready,
+        { host, settings, automation: settings.automation, watched: tuning ? Object.keys(tuning.timers) : [] },
+        { dependsOn: tiers },
       );
     if (settings.automation?.verify && automation)
       new Verification(

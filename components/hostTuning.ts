@@ -11,8 +11,6 @@ export interface HostTuningArgs {
   readonly hot: HotSettings;
   /** A unit that is started when the trim fails. */
   readonly onFailure?: string | undefined;
-  /** What the timer waits for. */
-  readonly tiers: readonly pulumi.Resource[];
 }
 
 /** What the kernel is told for the hot tier: the I/O scheduler, network buffers, and a weekly trim. */
@@ -26,7 +24,7 @@ export class HostTuning extends pulumi.ComponentResource {
 
   constructor(
     name: string,
-    { host, settings, hot, onFailure, tiers }: HostTuningArgs,
+    { host, settings, hot, onFailure }: HostTuningArgs,
     options?: pulumi.ComponentResourceOptions,
   ) {
     super("jts-storage:HostTuning", name, {}, options);
@@ -96,7 +94,7 @@ export class HostTuning extends pulumi.ComponentResource {
             CapabilityBoundingSet: "CAP_SYS_ADMIN CAP_DAC_READ_SEARCH",
           },
         },
-        { parent: this, dependsOn: [...tiers] },
+        { parent: this },
       );
     }
     this.registerOutputs({});

@@ -18,8 +18,6 @@ export interface TieringAutomationArgs {
   readonly automation: AutomationSettings;
   /** Other timers of ours whose last runs the health report looks at. Default: none. */
   readonly watched?: readonly string[];
-  /** What the timers wait for; scripts and settings don't. */
-  readonly tiers: readonly pulumi.Resource[];
 }
 
 /** Started when a run of ours fails, so that what health tells and writes is as new as the failure. */
@@ -57,7 +55,7 @@ export class TieringAutomation extends pulumi.ComponentResource {
 
   constructor(
     name: string,
-    { host, settings, automation, watched = [], tiers }: TieringAutomationArgs,
+    { host, settings, automation, watched = [] }: TieringAutomationArgs,
     options?: pulumi.ComponentResourceOptions,
   ) {
     super("jts-storage:TieringAutomation", name, {}, options);
@@ -88,7 +86,7 @@ export class TieringAutomation extends pulumi.ComponentResource {
           unit: { ...(`${script}.service` === HEALTH_UNIT ? {} : { OnFailure: HEALTH_UNIT }), ...unit },
           service: { Nice: 19, IOSchedulingClass: "idle", ...SANDBOX, ...service },
         },
-        { parent: this, dependsOn: [...tiers, settingsFile, scripts] },
+        { parent: this, dependsOn: [settingsFile, scripts] },
       );
     timer(
       "tiered-storage",

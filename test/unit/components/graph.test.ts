@@ -67,28 +67,19 @@ describe("the graph of a host with all tiers", () => {
       if (type.startsWith("pulumi-nodejs:")) expect([...before(name)], name).toContain("trading-packages-install");
   });
 
-  it("tuning waits for no tier, and its timer for the hot one alone", () => {
-    for (const name of ["sysctl", "scheduler"])
-      expect([...before(`trading-tuning-${name}`)].filter((other) => /^trading-(hot|warm|cold)/.test(other))).toEqual(
-        [],
-      );
-    expect([...before("trading-tuning-fstrim")]).toContain("trading-hot-redis-tree");
-    expect([...before("trading-tuning-fstrim")].filter((name) => /-(warm|cold)/.test(name))).toEqual([]);
+  it("tuning waits for the hot tier alone", () => {
+    expect([...before("trading-tuning-sysctl")]).toContain("trading-hot-redis-tree");
+    expect([...before("trading-tuning-sysctl")].filter((name) => /-(warm|cold)/.test(name))).toEqual([]);
   });
 
-  it("scripts and settings wait for no tier, the timers for those and for all tiers", () => {
-    for (const name of ["settings", "copy", "install"])
-      expect(
-        [...before(`trading-automation-${name}`)].filter((other) => /^trading-(hot|warm|cold)/.test(other)),
-      ).toEqual([]);
-    for (const timer of ["tiered-storage", "lvm-backup", "nas-archival", "storage-health"]) {
+  it("automation waits for all tiers, and its timers for the installed scripts and their settings", () => {
+    expect([...before("trading-automation-settings")]).toEqual(
+      expect.arrayContaining(["trading-hot-kafka-folders", "trading-warm-folders", "trading-cold-folders"]),
+    );
+    for (const timer of ["tiered-storage", "lvm-backup", "nas-archival", "storage-health"])
       expect(get(`trading-automation-${timer}`).dependencies).toEqual(
         expect.arrayContaining(["trading-automation-install", "trading-automation-settings"]),
       );
-      expect([...before(`trading-automation-${timer}`)]).toEqual(
-        expect.arrayContaining(["trading-hot-kafka-folders", "trading-warm-folders", "trading-cold-folders"]),
-      );
-    }
     expect(get("trading-automation-install").dependencies).toContain("trading-automation-copy");
   });
 
