@@ -31,8 +31,10 @@ await main(async () => {
   if (args.fresh) await forget();
   const stages = STAGES.map(script);
   if (args.all) return runParts([...stages, ...E2E_FILES.map(wholeFile)], { skipsPassed: true });
-  const long = await testsThatAre("long");
-  const short = E2E_FILES.map((file) => (long.has(file) ? shortTestsOf(file) : wholeFile(file)));
+  const [long, others] = await Promise.all([testsThatAre("long"), testsThatAre("!long")]);
+  const short = E2E_FILES.filter((file) => others.has(file)).map((file) =>
+    long.has(file) ? shortTestsOf(file) : wholeFile(file),
+  );
   const reached = args.changed ? await chooseReached(args.revision) : [];
   const then = rotated(E2E_FILES.filter((file) => long.has(file))).filter((file) => reached.includes(file));
   return runParts([...stages, ...short, ...then.map((file) => ({ ...wholeFile(file), isTimed: true }))]);

@@ -27,17 +27,24 @@ describe("a device that isn't blank is refused, with what was found, and nothing
     ),
   );
 
+  const refuses = async (_what: string, make: string, found: RegExp) => {
+    await on(make);
+    // Some signatures lie at the end.
+    const content = () =>
+      on(
+        `{ head --bytes=8M ${DISK}; dd if=${DISK} bs=1M skip=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) status=none; } | sha256sum`,
+      );
+    const before = await content();
+    const said = await stack.refusal(() => stack.up());
+    expect(said).toMatch(found);
+    expect(said).toContain("Nothing was written");
+    expect(said).toContain("docs/runbooks/clear-a-device.md");
+    expect(await content()).toBe(before);
+    expect(await on("findmnt --noheadings /data/warm-storage | wc -l")).toBe("0");
+  };
+
   it.each<[string, string, RegExp]>([
-    ["ext4", `mkfs.ext4 -q -F ${DISK} 1G`, /signature of ext4/],
-    ["XFS", `mkfs.xfs -q -f -d size=1g ${DISK}`, /signature of xfs/],
-    ["swap", `mkswap ${DISK}`, /signature of swap/],
     ["swap in use", `mkswap ${DISK} && swapon ${DISK}`, /in use as swap/],
-    [
-      "LUKS",
-      `echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 ${DISK} -`,
-      /signature of crypto_LUKS/,
-    ],
-    ["a PV of another volume group", `vgcreate --quiet foreign ${DISK}`, /signature of LVM2_member/],
     [
       "btrfs of another label, mounted elsewhere",
       `mkfs.btrfs -q -L theirs ${DISK} && mount --options ro ${DISK} /mnt`,
@@ -58,23 +65,24 @@ describe("a device that isn't blank is refused, with what was found, and nothing
       `mdadm --create /dev/md9 --quiet --run --readonly --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing`,
       /raid1 .*on it/,
     ],
-    ["a partition table without filesystems", `echo label:gpt | sfdisk --quiet ${DISK}`, /signature of gpt/],
     ["an MBR", `echo label:dos | sfdisk --quiet ${DISK}`, /signature of dos/],
     ["a holder", `echo "0 2048 linear ${DISK} 2048" | dmsetup create held`, /dm .*on it/],
-  ])("%s", async (_what, make, found) => {
-    await on(make);
-    // Some signatures lie at the end.
-    const content = () =>
-      on(
-        `{ head --bytes=8M ${DISK}; dd if=${DISK} bs=1M skip=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) status=none; } | sha256sum`,
-      );
-    const before = await content();
-    const said = await stack.refusal(() => stack.up());
-    expect(said).toMatch(found);
-    expect(said).toContain("Nothing was written");
-    expect(said).toContain("docs/runbooks/clear-a-device.md");
-    expect(await content()).toBe(before);
-    expect(await on("findmnt --noheadings /data/warm-storage | wc -l")).toBe("0");
+  ])("%s", refuses);
+
+  // Those of which the test of many at once has one each.
+  describe("one of a kind", { tags: ["long"] }, () => {
+    it.each<[string, string, RegExp]>([
+      ["ext4", `mkfs.ext4 -q -F ${DISK} 1G`, /signature of ext4/],
+      ["XFS", `mkfs.xfs -q -f -d size=1g ${DISK}`, /signature of xfs/],
+      ["swap", `mkswap ${DISK}`, /signature of swap/],
+      [
+        "LUKS",
+        `echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 ${DISK} -`,
+        /signature of crypto_LUKS/,
+      ],
+      ["a PV of another volume group", `vgcreate --quiet foreign ${DISK}`, /signature of LVM2_member/],
+      ["a partition table without filesystems", `echo label:gpt | sfdisk --quiet ${DISK}`, /signature of gpt/],
+    ])("%s", refuses);
   });
 
   it("a device of the hot tier that another volume group has, which isn't even grown to its disk", async () => {
@@ -263,49 +271,55 @@ describe("a warm tier that was there before", () => {
   });
 });
 
-describe("a volume", () => {
-  const redis = "/dev/vg_jts/lv_redis";
-  const writer = (mountPoint: string) =>
-    `systemd-run --quiet --unit=writer bash -c 'while :; do date +%N >>${mountPoint}/written; sleep 0.05; done'`;
+describe("volumes", () => {
+  const FILESYSTEMS = { redis: "ext4", kafka: "xfs", mongodb: "btrfs" };
+  const SERVICES = Object.keys(FILESYSTEMS);
+  const of = (size: string) =>
+    hotWith(
+      Object.fromEntries(Object.entries(FILESYSTEMS).map(([service, filesystem]) => [service, { size, filesystem }])),
+    );
+  const each = (command: (service: string) => string) => on(SERVICES.map(command).join("; "));
+  const sizes = async () =>
+    (await each((service) => `df --block-size=1M --output=size /var/lib/${service} | tail --lines=1`))
+      .split("\n")
+      .map(Number);
 
-  it.each(["ext4", "xfs", "btrfs"])(
-    "of %s grows in place while it is written to, and a half-done grow is finished",
-    async (filesystem) => {
-      const mountPoint = "/var/lib/redis";
-      await stack.configure(hotWith({ redis: { size: "2GiB", filesystem } }));
-      await stack.up();
-      await on(`head --bytes=1M /dev/urandom >${mountPoint}/sentinel; sync`);
-      const content = await on(`sha256sum ${mountPoint}/sentinel`);
-      await on(writer(mountPoint));
-      try {
-        const identity = await on(
-          `blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`,
-        );
-        await stack.configure(hotWith({ redis: { size: "3GiB", filesystem } }));
-        expect((await stack.up()).changes).toEqual({ update: 2 });
-        expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(
-          2500,
-        );
-        // By hand: shown, and never shrunk back.
-        await on(`lvextend --quiet --size 4g ${redis}`);
-        expect((await stack.refresh()).said).toMatch(/lab-hot-redis-lv updated .*\[diff: [^\]]*\bsizeBytes\b/);
-        expect(await stack.refusal(() => stack.up())).toMatch(
-          /lv_redis can't shrink from 4 GiB to 3 GiB.*shrink-a-volume\.md/,
-        );
-        await stack.configure(hotWith({ redis: { size: "4GiB", filesystem } }));
-        await stack.up({ refresh: true });
-        expect(Number(await on(`df --block-size=1M --output=size ${mountPoint} | tail --lines=1`))).toBeGreaterThan(
-          3400,
-        );
-        expect(await on(`sha256sum ${mountPoint}/sentinel`)).toBe(content);
-        expect(
-          await on(`blkid --output value --match-tag UUID ${redis}; lvs --noheadings --options lv_uuid ${redis}`),
-        ).toBe(identity);
-        expect(await on("systemctl is-active writer.service")).toBe("active");
-      } finally {
-        await on("systemctl stop writer.service");
-      }
-      await stack.destroy();
-    },
-  );
+  it("of ext4, XFS and btrfs grow in place while they are written to, and a half-done grow is finished", async () => {
+    await stack.configure(of("2GiB"));
+    await stack.up();
+    await each((service) => `head --bytes=1M /dev/urandom >/var/lib/${service}/sentinel`);
+    const content = await each((service) => `sha256sum /var/lib/${service}/sentinel`);
+    await each(
+      (service) =>
+        `systemd-run --quiet --unit=writer-${service} bash -c 'while :; do date +%N >>/var/lib/${service}/written; sleep 0.05; done'`,
+    );
+    try {
+      const identities = () =>
+        each((service) => {
+          const device = `/dev/vg_jts/lv_${service}`;
+          return `blkid --output value --match-tag UUID ${device}; lvs --noheadings --options lv_uuid ${device}`;
+        });
+      const identity = await identities();
+      await stack.configure(of("3GiB"));
+      expect((await stack.up()).changes).toEqual({ update: 2 * SERVICES.length });
+      for (const size of await sizes()) expect(size).toBeGreaterThan(2500);
+      // By hand: shown, and never shrunk back.
+      await each((service) => `lvextend --quiet --size 4g /dev/vg_jts/lv_${service}`);
+      const { said } = await stack.refresh();
+      for (const service of SERVICES)
+        expect(said).toMatch(new RegExp(`lab-hot-${service}-lv updated .*\\[diff: [^\\]]*\\bsizeBytes\\b`));
+      const refusal = await stack.refusal(() => stack.up());
+      for (const service of SERVICES)
+        expect(refusal).toMatch(new RegExp(`lv_${service} can't shrink from 4 GiB to 3 GiB.*shrink-a-volume\\.md`));
+      await stack.configure(of("4GiB"));
+      await stack.up({ refresh: true });
+      for (const size of await sizes()) expect(size).toBeGreaterThan(3400);
+      expect(await each((service) => `sha256sum /var/lib/${service}/sentinel`)).toBe(content);
+      expect(await identities()).toBe(identity);
+      expect(await each((service) => `systemctl is-active writer-${service}.service`)).toBe("active\nactive\nactive");
+    } finally {
+      await each((service) => `systemctl stop writer-${service}.service`);
+    }
+    await stack.destroy();
+  });
 });
