@@ -4,8 +4,8 @@
  * `npm run bench -- mover [--runs N]`: the mover against rsync and mv, between the lab's tiers. Both take the lab's disks
  * back to blank.
  */
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { parseDocument, type YAMLMap } from "yaml";
@@ -129,9 +129,10 @@ async function measureMover(runs: string): Promise<void> {
     host.set("tuning", false);
   });
   await pulumi("up", "up", "--skip-preview");
-  await lab.run("storage-host", "mkdir --parents /run/bench");
-  for (const file of ["scripts/lib/move-aged-files.py", "bench/mover.py"])
-    await lab.run("storage-host", `cat >/run/bench/${basename(file)}`, {
+  await lab.run("storage-host", "mkdir --parents /run/bench/jts_storage");
+  const modules = (await readdir(join(ROOT, "scripts/jts_storage"))).filter((name) => name.endsWith(".py"));
+  for (const file of ["bench/mover.py", ...modules.map((name) => `scripts/jts_storage/${name}`)])
+    await lab.run("storage-host", `cat >/run/bench/${file.replace(/^\w+\//, "")}`, {
       stdin: await readFile(join(ROOT, file), "utf8"),
     });
   for (const [from, to] of [
@@ -140,7 +141,7 @@ async function measureMover(runs: string): Promise<void> {
   ] as const) {
     const { stdout } = await lab.run(
       "storage-host",
-      `python3 -B /run/bench/mover.py /run/bench/move-aged-files.py ${from} ${to} /run/bench --runs ${Number(runs)} --large-mib 64 --small-files 500`,
+      `python3 -B /run/bench/mover.py /run/bench/jts_storage ${from} ${to} /run/bench --runs ${Number(runs)} --large-mib 64 --small-files 500`,
       { timeoutSeconds: 3600 },
     );
     console.log(`  ${from} → ${to}: ${stdout}`);

@@ -1,6 +1,7 @@
 """
 The mover against rsync and mv, which verify nothing that they wrote: the same files, from and to the same filesystems.
-usage: mover.py MOVER SOURCE DESTINATION-MOUNT STATE [--large-mib N] [--small-files N] [--runs N]
+usage: mover.py PACKAGE SOURCE DESTINATION-MOUNT STATE [--large-mib N] [--small-files N] [--runs N]
+PACKAGE is the folder jts_storage.
 
 Each starts with nothing cached, and ends when its destination is flushed. Prints the median seconds of each as JSON.
 """
@@ -16,7 +17,7 @@ import time
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("mover", "source", "destination", "state"):
+    for name in ("package", "source", "destination", "state"):
         parser.add_argument(name)
     parser.add_argument("--large-mib", type=int, default=256)
     parser.add_argument("--small-files", type=int, default=2000)
@@ -27,7 +28,8 @@ def main() -> None:
         "python3",
         "-I",
         "-B",
-        options.mover,
+        options.package,
+        "move",
         "--source",
         source,
         "--destination",

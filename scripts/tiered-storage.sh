@@ -275,7 +275,7 @@ cutoff_for_low_mark() {
 move() {
   local name=$1 mount=$2 summary files bytes result=0
   shift 2
-  summary=$(python3 -I -B "$lib/move-aged-files.py" "$@" --destination-mount "$mount" --journal "$MOVES_JOURNAL" --json ${LOCK_DESCRIPTOR:+--lock-descriptor "$LOCK_DESCRIPTOR"} ${dry_run:+--dry-run} ${dry_run:+--list} ${json:+--list}) || result=$?
+  summary=$(python3 -I -B "$here/jts_storage" move "$@" --destination-mount "$mount" --journal "$MOVES_JOURNAL" --json ${LOCK_DESCRIPTOR:+--lock-descriptor "$LOCK_DESCRIPTOR"} ${dry_run:+--dry-run} ${dry_run:+--list} ${json:+--list}) || result=$?
   # It ends itself by SIGALRM when nothing moves any more, as on a NAS that was cut.
   ((result != 128 + 14)) || log warning "$mount stopped to answer; the next run finishes"
   ((result == 0)) || fail "some files of the rule $name were not moved to $mount (status $result)"

@@ -9,7 +9,7 @@ import { hotWith, LabStack } from "../support/labStack.ts";
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const attempt = async (command: string) => lab.run("storage-host", command, { mayFail: true });
 
-const MOVER = "/usr/local/lib/jts-storage/lib/move-aged-files.py";
+const PACKAGE = "/usr/local/lib/jts-storage/jts_storage";
 const TIERED = "/usr/local/lib/jts-storage/tiered-storage.sh";
 /** Without a number of kills, as many as come in this time. */
 const ENOUGH =
@@ -27,7 +27,7 @@ interface Figures {
 async function torture(source: string, destination: string, ...options: string[]): Promise<Figures> {
   const figures = JSON.parse(
     await on(
-      `python3 -B /run/torture/torture.py ${MOVER} ${source} ${destination} /run/torture ${ENOUGH} ${options.join(" ")}`,
+      `python3 -B /run/torture/torture.py ${PACKAGE} ${source} ${destination} /run/torture ${ENOUGH} ${options.join(" ")}`,
     ),
   ) as Figures;
   console.log(`${source} → ${destination}: ${JSON.stringify(figures)}`);
@@ -109,7 +109,7 @@ describe("a move", { tags: ["long"] }, () => {
     await on(
       "mkdir --parents /data/warm-storage/daily-backups && echo backup >/data/warm-storage/daily-backups/a.tar && touch --date='40 days ago' /data/warm-storage/daily-backups/a.tar",
     );
-    const move = `${MOVER} --source /data/warm-storage/daily-backups --destination /mnt/synology/jts/archives/database --destination-mount /mnt/synology --older-than-days 30 --lock /run/torture/lock`;
+    const move = `python3 -I -B ${PACKAGE} move --source /data/warm-storage/daily-backups --destination /mnt/synology/jts/archives/database --destination-mount /mnt/synology --older-than-days 30 --lock /run/torture/lock`;
     await lab.freeze("nas");
     try {
       // bash tells SIGALRM as 128 + 14.

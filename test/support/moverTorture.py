@@ -1,18 +1,18 @@
 """
 Kills the mover at seeded moments, over trees of all that a service may leave, and looks after each if a file is lost.
-usage: moverTorture.py MOVER SOURCE DESTINATION STATE --kills N [--seed N] [--seconds N] [--full]
+usage: moverTorture.py PACKAGE SOURCE DESTINATION STATE --kills N [--seed N] [--seconds N] [--full]
 
-SOURCE is a folder, DESTINATION a mount point, STATE a folder for lock and journal; --full fills DESTINATION in the
-midst of each round, but for some bytes. One round of three is compressed. Each makes a tree, starts the
-mover and kills it until it ends by itself, runs it once more in peace, and then every file must be on exactly one side,
-with its content, owner, mode, time and extended attributes, or untouched where it must stay. Prints figures as JSON,
-and in `losses` what was not so.
+PACKAGE is the folder jts_storage, SOURCE a folder, DESTINATION a mount point, STATE a folder for lock and journal;
+--full fills DESTINATION in the midst of each round, but for some bytes. One round of three is compressed. Each makes a
+tree, starts the mover and kills it until it ends by itself, runs it once more in peace, and then every file must be on
+exactly one side, with its content, owner, mode, time and extended attributes, or untouched where it must stay. Prints
+figures as JSON, and in `losses` what was not so.
 """
 
 import argparse
 import contextlib
 import hashlib
-import importlib.util
+import importlib
 import json
 import os
 import pathlib
@@ -37,7 +37,7 @@ STAYS = (b"young", b"open", b"growing", b"twice", b"twice again", b"link", b"fol
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("mover", "source", "destination", "state"):
+    for name in ("package", "source", "destination", "state"):
         parser.add_argument(name)
     parser.add_argument("--kills", type=int, required=True)
     parser.add_argument("--seed", type=int, default=20260711)
@@ -64,7 +64,7 @@ def main() -> None:
 class Torture:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.random = options, random.Random(options.seed)
-        self.mover = load(options.mover)
+        self.mover = load(options.package)
         self.source = os.fsencode(os.path.join(options.source, "torture"))
         self.destination = os.fsencode(os.path.join(options.destination, "torture"))
         self.filler = os.path.join(options.destination, "filler")
@@ -214,13 +214,10 @@ class Torture:
                 os.unlink(file)
 
 
-def load(script: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("move_aged_files", script)
-    assert spec is not None and spec.loader is not None
+def load(package: str) -> ModuleType:
     sys.dont_write_bytecode = True
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, os.path.dirname(package))
+    return importlib.import_module(f"{os.path.basename(package)}.mover")
 
 
 def make_tree(root: bytes, destination: bytes, seeded: random.Random) -> None:

@@ -38,7 +38,7 @@ twice = put(b"hard-linked", b"two names"); os.link(twice, twice + b" again")
 os.symlink("large", os.path.join(root, b"link")); os.symlink("/etc", os.path.join(root, b"link to a folder")); os.mkfifo(os.path.join(root, b"pipe"))
 `;
 
-describe.skipIf(!IS_ROOT).concurrent("move-aged-files (needs root for mounts)", { timeout: 180_000 }, () => {
+describe.skipIf(!IS_ROOT).concurrent("the mover (needs root for mounts)", { timeout: 180_000 }, () => {
   test("moves an old file with its folders, owners, modes, times, extended attributes and ACLs, and leaves a young one", async ({
     world,
   }) => {

@@ -4,7 +4,7 @@ usage: mover.py change-after-link|flip-a-bit FOLDER, whose `hot` and `warm` are 
        mover.py kill-at-lines FOLDER EVERY; 1 kills it at each line that it executes, by turns
 """
 
-import importlib.util
+import importlib
 import json
 import os
 import pathlib
@@ -16,12 +16,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-SCRIPT = pathlib.Path(__file__).parents[3] / "scripts/lib/move-aged-files.py"
-spec = importlib.util.spec_from_file_location("move_aged_files", SCRIPT)
-assert spec is not None and spec.loader is not None
+SCRIPTS = pathlib.Path(__file__).parents[3] / "scripts"
 sys.dont_write_bytecode = True
-mover: Any = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(mover)
+sys.path.insert(0, str(SCRIPTS))
+mover: Any = importlib.import_module("jts_storage.mover")
 
 folder = pathlib.Path(sys.argv[2])
 HOT, WARM = folder / "hot", folder / "warm"
@@ -67,7 +65,7 @@ def kill_at(count: int) -> None:
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal left
-        if frame.f_code.co_filename != str(SCRIPT):
+        if not frame.f_code.co_filename.startswith(f"{SCRIPTS}/"):
             return None
         if event == "line":
             left -= 1

@@ -9,7 +9,7 @@ import { zstdDecompressSync } from "node:zlib";
 import { test as withoutWorld } from "vitest";
 
 export const SCRIPTS = join(import.meta.dirname, "../../../scripts");
-export const MOVER = ["/usr/bin/python3", "-I", "-B", join(SCRIPTS, "lib/move-aged-files.py")] as const;
+export const MOVER = ["/usr/bin/python3", "-I", "-B", join(SCRIPTS, "jts_storage"), "move"] as const;
 
 /** Mounts need root; elsewhere the tests say that they were skipped. */
 export const IS_ROOT = process.getuid?.() === 0;

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S python3 -I -B
 """Moves files that are older than some days from one storage tier to another; never loses, overwrites or doubles one.
 
 A file is copied to a temporary name beside its destination, flushed, read back from the device and compared; it then
@@ -23,16 +22,19 @@ import json
 import os
 import re
 import secrets
-import select
 import shutil
 import signal
 import stat
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self, TypeVarTuple
+
+from jts_storage.journal import Journal
+from jts_storage.log import log
+from jts_storage.mounts import Mount, closing, mount_id
+from jts_storage.problem import Problem
 
 CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 4096
@@ -42,8 +44,6 @@ PROGRESS_SECONDS = 60
 BATCH_BYTES = 64 << 20
 # Each has four descriptors, two batches are under way at once, and a service may have 1024.
 BATCH_FILES = 100
-JOURNAL_BYTES = 8 << 20
-TAIL_BYTES = 1 << 20
 ZEROS = bytes(BLOCK_BYTES)
 LIBC = ctypes.CDLL(None)
 TEMPORARY = re.compile(r"\.jts-moving-[0-9a-f]{16}")
@@ -58,10 +58,6 @@ Ts = TypeVarTuple("Ts")
 
 class Skip(Exception):
     """The file stays, and that is as it should be."""
-
-
-class Problem(Exception):
-    """What can't be done, in words for the operator."""
 
 
 def main() -> int:
@@ -85,7 +81,10 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog="jts_storage move",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--source", required=True, action="append", help="folder whose old files move; may be repeated")
     parser.add_argument("--source-mount", help="mount point that every source must be on; left out: whatever it is on")
@@ -545,114 +544,6 @@ class Background:
             raise self.problem
 
 
-class Journal:
-    """
-    A line of JSON for each move: time, action, from, to, bytes, sha256. Bounded, and no move waits for it or fails with
-    it: it is for people, and which tier has a file is what the tiers say.
-    """
-
-    def __init__(self, path: str | None) -> None:
-        self.path, self.fd = path, -1
-        self.lock = threading.Lock()
-
-    def add(self, action: str, told: dict[str, Any]) -> None:
-        with self.lock:
-            self.write(action, told)
-
-    def write(self, action: str, told: dict[str, Any]) -> None:
-        if self.path is None:
-            return
-        line = (
-            json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "action": action, **told}).encode()
-            + b"\n"
-        )
-        try:
-            if self.fd < 0:
-                os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
-                self.open()
-                self.mend()
-            size = os.fstat(self.fd).st_size
-            if size > 0 and size + len(line) > JOURNAL_BYTES:
-                self.close()
-                os.rename(self.path, self.path + ".1")
-                self.open()
-                size = 0
-            if os.write(self.fd, line) != len(line):
-                os.ftruncate(self.fd, size)
-                raise OSError(errno.ENOSPC, "there is no room for a line")
-        except OSError as problem:
-            log("warning", f"moves go on without the journal {self.path}: {problem.strerror}")
-            self.path = None
-
-    def open(self) -> None:
-        assert self.path is not None
-        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-
-    def mend(self) -> None:
-        """Takes off the line that a kill or a loss of power tore."""
-        size = os.fstat(self.fd).st_size
-        tail = os.pread(self.fd, TAIL_BYTES, max(0, size - TAIL_BYTES))
-        torn = len(tail) - (tail.rfind(b"\n") + 1)
-        if torn:
-            os.ftruncate(self.fd, size - torn)
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            with contextlib.suppress(OSError):
-                os.fdatasync(self.fd)
-            os.close(self.fd)
-            self.fd = -1
-
-
-class Mount:
-    """A mount point that is a mount of its own, not of the root disk; held open, so that nothing goes elsewhere."""
-
-    def __init__(self, point: str) -> None:
-        self.point = point
-        self.id: int | None = None
-        self.proved = False
-        self.lock = threading.Lock()
-        self.table = open("/proc/self/mountinfo", "rb")  # noqa: SIM115 -- until the end
-        self.changes = select.poll()
-        self.changes.register(self.table, select.POLLPRI | select.POLLERR)
-        self.fd = -1
-        self.prove()
-        self.fd = os.open(point, os.O_RDONLY | os.O_DIRECTORY)
-        # Where a parent folder is mounted over, the path leads elsewhere.
-        if mount_id(self.fd) != self.id:
-            raise Problem(f"{point} is hidden by another mount")
-
-    def prove(self) -> None:
-        """@raises Problem unless what is mounted here is what was mounted here at first."""
-        with self.lock:
-            self.look()
-
-    def look(self) -> None:
-        # proc(5): the kernel tells by poll(2) that something was mounted or unmounted since.
-        if not self.changes.poll(0) and self.proved:
-            return
-        self.proved = False
-        self.table.seek(0)
-        devices: dict[bytes, bytes] = {}
-        mounts: dict[str, tuple[bytes, bytes]] = {}
-        for line in self.table:
-            number, parent, device, _, escaped = line.split(maxsplit=5)[:5]
-            point = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), escaped))
-            devices[number] = device
-            mounts[point] = number, parent
-        mounted = mounts.get(self.point)
-        # A folder that is bound to itself is no mount: systemd binds what a unit may write to and isn't mounted.
-        if mounted is None or devices[mounted[0]] == devices.get(mounted[1]):
-            raise Problem(f"nothing is mounted at {self.point}")
-        found = mounted[0]
-        if devices[found] == devices[mounts["/"][0]]:
-            raise Problem(f"{self.point} shows the root filesystem")
-        if self.id not in (None, int(found)):
-            raise Problem(f"something else was mounted at {self.point} meanwhile")
-        self.id = int(found)
-        self.proved = True
-
-
 class Copy:
     """A file on its way: its copy under a temporary name, and what later steps need, whatever is closed meanwhile."""
 
@@ -764,14 +655,6 @@ def alone(fd: int) -> Iterator[None]:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
-@contextlib.contextmanager
-def closing(fd: int) -> Iterator[int]:
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def keep_attributes(fd: int, seen: os.stat_result, copy: int) -> None:
     os.fchown(copy, seen.st_uid, seen.st_gid)
     os.fchmod(copy, stat.S_IMODE(seen.st_mode))
@@ -851,12 +734,6 @@ def flush_at_times(fd: int, offset: int) -> None:
         os.posix_fadvise(fd, 0, offset, os.POSIX_FADV_DONTNEED)
 
 
-def mount_id(fd: int) -> int:
-    """Tells mounts apart where st_dev doesn't: bind mounts have that of their source, btrfs one for each subvolume."""
-    with closing(os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY)) as info:
-        return int(os.read(info, 4096).split(b"mnt_id:", 1)[1].split(maxsplit=1)[0])
-
-
 def new_temporary_name() -> str:
     return f".jts-moving-{secrets.token_hex(8)}"
 
@@ -867,12 +744,3 @@ def is_below(path: str, folder: str) -> bool:
 
 def names_below(path: str, folder: str) -> list[str]:
     return [name for name in os.path.relpath(path, folder).split("/") if name != "."]
-
-
-def log(level: str, message: str) -> None:
-    priority = {"error": 3, "warning": 4, "info": 6}[level]
-    print(f"<{priority}>{message}" if "JOURNAL_STREAM" in os.environ else message, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

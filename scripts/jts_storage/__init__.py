@@ -1,0 +1,1 @@
+"""What runs on a storage host: moves between its tiers, and what looks after them."""

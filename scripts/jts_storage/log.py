@@ -1,0 +1,9 @@
+"""The log of what runs on the host: standard error, where systemd takes it with its priority into the journal."""
+
+import os
+import sys
+
+
+def log(level: str, message: str) -> None:
+    priority = {"error": 3, "warning": 4, "info": 6}[level]
+    print(f"<{priority}>{message}" if "JOURNAL_STREAM" in os.environ else message, file=sys.stderr, flush=True)

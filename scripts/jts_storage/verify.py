@@ -1,0 +1,440 @@
+"""Verifies that this host's storage is as declared, and that it works: mounts with their sources and options, folders
+with owners and modes, service accounts that can write where they must and nowhere else, timers with their calendars,
+and a file that goes from hot to warm to cold with the same SHA-256, by the mover that the timers use.
+
+The declaration is one JSON document on standard input; `npm run verify -- --stack STACK` and `pulumi up` send it, from
+the stack's configuration. What is tried is tried with files of this program's own, named .jts-verify-…, which are
+removed again; what a killed run left, the next one removes. Nothing that hangs is waited for.
+
+exit status: 0 all is as declared, 1 something isn't (the table says what), 2 wrong usage, or no declaration
+"""
+
+import argparse
+import contextlib
+import errno
+import grp
+import hashlib
+import json
+import os
+import pwd
+import re
+import secrets
+import select
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, TypeVarTuple
+
+from jts_storage.mounts import Mounted, mounted
+
+HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+PROBE = re.compile(r"\.jts-verify-[0-9a-f]{16}")
+PROBE_SECONDS = 20
+MOVE_SECONDS = 180
+PROBE_BYTES = 1 << 20
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+# What none of the services may write to, whatever is declared.
+OURS = ("/etc/jts-storage", "/usr/local/lib/jts-storage", "/var/lib/jts-storage")
+HEAL = "Do: pulumi up --refresh"
+Check = dict[str, Any]
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Failed(Exception):
+    """What isn't as declared, in words for the operator."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help='prints one JSON document: "ok", and for each of the "checks" "ok", "subject" and "fact"',
+    )
+    options = parser.parse_args()
+    os.environ["LC_ALL"] = "C"
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    try:
+        declared = json.load(sys.stdin)
+        mounts, folders, timers, moves = (declared[key] for key in ("mounts", "folders", "timers", "moves"))
+    except (ValueError, KeyError, TypeError) as problem:
+        parser.error(f"standard input is no declaration: {problem!r}")
+    if os.geteuid() != 0:
+        parser.error("this needs root, to become the services' accounts")
+    # What was made is removed on the way out.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+    def look_at_all() -> list[Check]:
+        table = read_mounts()
+        users = sorted({folder["owner"] for folder in folders} - {"root"})
+        checks = [
+            *(check("mount", check_mount, mount, table) for mount in mounts),
+            *(check("folders", check_folders, folder) for folder in folders),
+            *(check("access", check_access, user, folders) for user in users),
+        ]
+        units: dict[str, dict[str, str]] = {}
+        if timers:
+            try:
+                units = show_timers(timers)
+            except (OSError, subprocess.SubprocessError) as problem:
+                checks.append({"ok": False, "subject": "timer", "fact": str(problem)})
+        for name, calendar in timers.items():
+            checks.append(check("timer", check_timer, name, calendar, units))
+        return checks
+
+    # Beside a file's way through the tiers, which takes as long as all the rest.
+    looking, told = begin(look_at_all)
+    try:
+        moved = [check("move", check_moves, moves)] if moves else []
+        checks: list[Check] = answer_of(looking, told, PROBE_SECONDS * (10 + len(mounts) + 2 * len(folders)))
+    except Failed as problem:
+        checks = [{"ok": False, "subject": "look", "fact": str(problem)}]
+    except SystemExit:
+        os.kill(looking, signal.SIGTERM)
+        raise
+    checks += moved
+
+    failed = [one for one in checks if not one["ok"]]
+    if options.json:
+        print(json.dumps({"version": 1, "ok": not failed, "checks": checks}, indent=2))
+    else:
+        for one in checks:
+            print(f"{'ok' if one['ok'] else 'FAILED':<6}  {one['subject']:<7}  {one['fact']}")
+        print(f"{len(failed)} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed")
+    return 1 if failed else 0
+
+
+def check(subject: str, look: Callable[[*Ts], str], *arguments: *Ts) -> Check:
+    try:
+        return {"ok": True, "subject": subject, "fact": look(*arguments)}
+    except (Failed, OSError, subprocess.SubprocessError) as problem:
+        return {"ok": False, "subject": subject, "fact": str(problem)}
+
+
+def bounded(look: Callable[[*Ts], T], *arguments: *Ts, seconds: float = PROBE_SECONDS) -> T:
+    """What a function returns, called in a process of its own, which is not waited for where it hangs in the kernel."""
+    child, reading = begin(look, *arguments)
+    value: T = answer_of(child, reading, seconds)
+    return value
+
+
+def begin(look: Callable[[*Ts], object], *arguments: *Ts) -> tuple[int, int]:
+    """Calls a function in a process of its own: its number, and a descriptor that tells what it returns."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Nothing of the parent's is to be cleaned up here.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        try:
+            told: dict[str, Any] = {"value": look(*arguments)}
+        except BaseException as problem:
+            told = {"problem": str(problem)}
+        answer = f"{json.dumps(told)}\n".encode()
+        with contextlib.suppress(OSError):
+            while answer:
+                answer = answer[os.write(writing, answer) :]
+        os._exit(0)
+    os.close(writing)
+    return child, reading
+
+
+def answer_of(child: int, reading: int, seconds: float) -> Any:
+    """What `begin` tells. It is one line, since a process that hangs may hold the pipe open."""
+    answer = b""
+    deadline = time.monotonic() + seconds
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        while not answer.endswith(b"\n"):
+            if not select.select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
+                os.kill(child, signal.SIGKILL)
+                raise Failed(f"no answer within {seconds} s. Do: {HERE}/storage-health.sh")
+            part = pipe.read(65536)
+            if not part:
+                break
+            answer += part
+    os.waitpid(child, 0)
+    told = json.loads(answer or b'{"problem": "it ended without a word"}')
+    if "problem" in told:
+        raise Failed(told["problem"])
+    return told["value"]
+
+
+def read_mounts() -> dict[str, Mounted]:
+    """By mount point, the topmost one."""
+    with open("/proc/self/mountinfo", "rb") as table:
+        return {one.point: one for one in mounted(table)}
+
+
+def check_mount(declared: dict[str, Any], table: dict[str, Mounted]) -> str:
+    point, source = declared["point"], declared["source"]
+    live = table.get(point)
+    if live is None:
+        raise Failed(f"nothing is mounted at {point}. Do: mount {point}")
+    if declared["type"] == "none":
+        shown = table.get(source)
+        if shown is None or (live.device, live.root) != (shown.device, shown.root):
+            raise Failed(f"{point} does not show {source}. {HEAL}")
+    else:
+        if live.type.rstrip("4") != declared["type"].rstrip("4"):
+            raise Failed(f"{point} is {live.type}, not {declared['type']}. {HEAL}")
+        if live.source.startswith("/dev/") and not is_source(live.source, source):
+            # Links of a device that was made just now may come late.
+            subprocess.run(["udevadm", "settle", "--timeout=60"], check=False)
+        if not is_source(live.source, source):
+            raise Failed(f"{live.source} is mounted at {point} instead of {source}. {HEAL}")
+    missing = [option for option in declared["options"] if not any(is_same(option, one) for one in live.options)]
+    if missing:
+        raise Failed(f"{point} is mounted without {', '.join(missing)}. {HEAL}")
+    return f"{point} shows {source}" + (f", {','.join(declared['options'])}" if declared["options"] else "")
+
+
+def is_source(live: str, declared: str) -> bool:
+    if declared.startswith("LABEL="):
+        declared = subprocess.run(
+            ["findfs", declared], capture_output=True, text=True, timeout=60, check=False
+        ).stdout.strip()
+    return os.path.realpath(live) == os.path.realpath(declared) if declared.startswith("/dev/") else live == declared
+
+
+def is_same(declared: str, live: str) -> bool:
+    """An NFS server may grant smaller sizes; the kernel writes sizes as it likes."""
+    if declared == live:
+        return True
+    (name, _, value), (shown_name, _, shown) = declared.partition("="), live.partition("=")
+    if name != shown_name:
+        return False
+    if name in ("rsize", "wsize") and value.isdigit() and shown.isdigit():
+        return int(shown) <= int(value)
+    if name == "vers" and value == "4":
+        return shown.startswith("4.")
+    return size_of(value) is not None and size_of(value) == size_of(shown)
+
+
+def size_of(text: str) -> int | None:
+    found = re.fullmatch(r"(\d+)([kmg]?)", text, re.IGNORECASE)
+    return None if found is None else int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]
+
+
+def paths_of(folder: dict[str, Any]) -> list[str]:
+    return [folder["path"], *(os.path.join(folder["path"], name) for name in folder["folders"])]
+
+
+def check_folders(folder: dict[str, Any]) -> str:
+    def look(paths: list[str]) -> list[list[int]]:
+        seen = [os.lstat(path) for path in paths]
+        return [[stat.S_ISDIR(one.st_mode), one.st_uid, one.st_gid, stat.S_IMODE(one.st_mode)] for one in seen]
+
+    paths, owner, group, mode = paths_of(folder), folder["owner"], folder["group"], int(folder["mode"], 8)
+    try:
+        wanted = [True, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, mode]
+    except KeyError as problem:
+        raise Failed(f"{problem.args[0]}. {HEAL}") from None
+    for path, seen in zip(paths, bounded(look, paths), strict=True):
+        if seen != wanted:
+            raise Failed(f"{path} is not a folder of {owner}:{group} with mode {folder['mode']}. {HEAL}")
+    return f"{folder['path']} and {len(paths) - 1} in it: {owner}:{group} {folder['mode']}"
+
+
+def check_access(user: str, folders: list[dict[str, Any]]) -> str:
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise Failed(f"there is no user {user}. {HEAL}") from None
+    groups = os.getgrouplist(user, account.pw_gid)
+    must, must_not = [], [path for path in OURS if os.path.isdir(path)]
+    for folder in folders:
+        mode = int(folder["mode"], 8)
+        group = next((one.gr_gid for one in grp.getgrall() if one.gr_name == folder["group"]), None)
+        if folder["owner"] == user:
+            if mode & 0o200:
+                must += paths_of(folder)
+        elif not (mode & 0o002 or (mode & 0o020 and group in groups)):
+            must_not += paths_of(folder)
+
+    def look() -> list[list[str]]:
+        os.setgroups(groups)
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+        return [[path for path in must if not writes(path)], [path for path in must_not if writes(path)]]
+
+    cannot, can = bounded(look)
+    if cannot:
+        raise Failed(
+            f"{user} cannot write to {', '.join(cannot)}. {HEAL}; and look at the folders above: namei -l {cannot[0]}"
+        )
+    if can:
+        raise Failed(
+            f"{user} can write to {', '.join(can)}, which belongs to others. "
+            f"Do: namei -l {can[0]}; getfacl {can[0]}; id {user}"
+        )
+    return f"{user} writes to its {len(must)} folders, and to none of {len(must_not)} others"
+
+
+def writes(folder: str) -> bool:
+    """By a file without a name, which a kill doesn't leave behind; only NFS has none."""
+    try:
+        os.close(os.open(folder, os.O_WRONLY | os.O_TMPFILE, 0o600))
+    except (PermissionError, FileNotFoundError):
+        return False
+    except OSError as problem:
+        if problem.errno != errno.EOPNOTSUPP:
+            raise
+        path = os.path.join(folder, new_name())
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        except (PermissionError, FileNotFoundError):
+            return False
+        os.unlink(path)
+    return True
+
+
+def show_timers(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What systemd says of each: one question for all."""
+    properties = "Id,LoadState,UnitFileState,ActiveState,FragmentPath,NextElapseUSecRealtime"
+    command = ["systemctl", "show", f"--property={properties}", "--", *(f"{name}.timer" for name in names)]
+    environment = {**os.environ, "TZ": "UTC"}
+    shown = subprocess.run(
+        command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True, env=environment
+    ).stdout
+    units = (dict(line.split("=", 1) for line in one.splitlines() if "=" in line) for one in shown.split("\n\n"))
+    return {unit.get("Id", ""): unit for unit in units}
+
+
+def check_timer(name: str, calendar: str, units: dict[str, dict[str, str]]) -> str:
+    unit = units.get(f"{name}.timer", {})
+    if unit.get("LoadState") != "loaded":
+        raise Failed(f"there is no {name}.timer. {HEAL}")
+    if (unit.get("UnitFileState"), unit.get("ActiveState")) != ("enabled", "active"):
+        raise Failed(
+            f"{name}.timer is {unit.get('UnitFileState')} and {unit.get('ActiveState')}. "
+            f"Do: systemctl enable --now {name}.timer"
+        )
+    with open(unit["FragmentPath"], encoding="utf-8") as file:
+        if f"OnCalendar={calendar}" not in file.read().splitlines():
+            raise Failed(f"{name}.timer does not run {calendar}. {HEAL}")
+    # After the day of the week; empty while its service runs.
+    after = unit.get("NextElapseUSecRealtime", "").partition(" ")[2]
+    return f"{name}: {calendar}, {f'next {after}' if after else 'its service runs now'}"
+
+
+def check_moves(tiers: list[dict[str, Any]]) -> str:
+    """A file's way through the tiers, from one folder to the next; on exactly one of them after each step."""
+    name = new_name()
+    places = [os.path.join(tier["path"], name) for tier in tiers]
+    for tier in tiers:
+        bounded(remove_probes, tier["path"], 3600)
+    content = secrets.token_bytes(PROBE_BYTES)
+    wanted = hashlib.sha256(content).hexdigest()
+    locks = tempfile.mkdtemp(prefix="jts-verify-", dir="/run" if os.path.isdir("/run") else None)
+    try:
+        bounded(put, places[0], content)
+        for index, tier in enumerate(tiers[1:], 1):
+            # The first step compresses, as that of logs does.
+            options = ["--compress"] if index == 1 else ["--source-mount", tiers[index - 1]["mount"]]
+            command = [
+                sys.executable,
+                "-I",
+                "-B",
+                f"{HERE}/jts_storage",
+                "move",
+                "--source",
+                places[index - 1],
+                "--destination",
+                places[index],
+            ]
+            command += [
+                "--destination-mount",
+                tier["mount"],
+                "--older-than-days",
+                "1",
+                "--lock",
+                f"{locks}/lock",
+                "--stall-seconds",
+                "60",
+                *options,
+            ]
+            run_mover(command)
+            found: list[list[str]] = [[], *([] for _ in tiers[1:])]
+            for number, place in enumerate(places):
+                found[number] = bounded(look_at_probe, place, seconds=60)
+            if [bool(one) for one in found] != [number == index for number in range(len(tiers))] or found[index] != [
+                wanted
+            ]:
+                raise Failed(
+                    f"a file of {PROBE_BYTES} bytes did not go from {tiers[index - 1]['path']} to {tier['path']} alone "
+                    f"with its SHA-256. Do: {HERE}/tiered-storage.sh migrate --dry-run"
+                )
+    finally:
+        shutil.rmtree(locks, ignore_errors=True)
+        for tier in tiers:
+            with contextlib.suppress(Failed):
+                bounded(remove_probes, tier["path"], 0, name)
+    return f"a file went {' → '.join(tier['tier'] for tier in tiers)} with SHA-256 {wanted[:16]}…, and is removed again"
+
+
+def run_mover(command: list[str]) -> None:
+    mover = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _, said = mover.communicate(timeout=MOVE_SECONDS)
+    except subprocess.TimeoutExpired:
+        mover.kill()
+        raise Failed(f"a move did not end within {MOVE_SECONDS} s. Do: {HERE}/storage-health.sh") from None
+    if mover.returncode != 0:
+        raise Failed(f"a move failed (status {mover.returncode}): {' '.join(said.split()) or 'without a word'}")
+
+
+def put(folder: str, content: bytes) -> None:
+    os.mkdir(folder, 0o700)
+    fd = os.open(folder, FOLDER)
+    file = os.open("probe", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=fd)
+    os.write(file, content)
+    os.utime(file, (time.time() - 2 * 86400,) * 2)
+
+
+def look_at_probe(folder: str) -> list[str]:
+    """The SHA-256 of what the files in it hold."""
+    try:
+        fd = os.open(folder, FOLDER)
+    except FileNotFoundError:
+        return []
+    hashes = []
+    for name in os.listdir(fd):
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=fd)
+        command = ["zstd", "--quiet", "--decompress", "--stdout"] if name.endswith(".zst") else ["cat"]
+        hashes.append(
+            hashlib.sha256(subprocess.run(command, stdin=file, capture_output=True, check=True).stdout).hexdigest()
+        )
+    return hashes
+
+
+def remove_probes(folder: str, seconds: int, only: str | None = None) -> None:
+    """Removes folders of ours that are older, with what a move puts into them, and nothing else."""
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    for name in os.listdir(top):
+        if name != only if only is not None else not PROBE.fullmatch(name):
+            continue
+        with contextlib.suppress(OSError):
+            seen = os.stat(name, dir_fd=top, follow_symlinks=False)
+            if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or time.time() - seen.st_mtime < seconds:
+                continue
+            fd = os.open(name, FOLDER, dir_fd=top)
+            for file in os.listdir(fd):
+                if re.fullmatch(r"probe(\.zst)?|\.jts-moving-[0-9a-f]{16}", file):
+                    os.unlink(file, dir_fd=fd)
+            os.close(fd)
+            os.rmdir(name, dir_fd=top)
+
+
+def new_name() -> str:
+    return f".jts-verify-{secrets.token_hex(8)}"
