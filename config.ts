@@ -233,6 +233,8 @@ const automation = z.strictObject({
   clickhouseToColdAfterDays: keptDays.default(30),
   usageWarningPercent: percent.default(80),
   usageCriticalPercent: percent.default(90),
+  /** Where more of warm's size than this is old enough to be deleted, none of it is, unless somebody says yes. */
+  deleteAtMostPercent: percent.default(20),
   rules: z.array(rule).default([]),
   /** Above the one, what is oldest on warm goes to cold, until warm is below the other. */
   warmHighPercent: percent.default(85),

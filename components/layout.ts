@@ -485,6 +485,7 @@ export function automationEnvironment(
     USAGE_WARNING_PERCENT: String(automation.usageWarningPercent),
     USAGE_CRITICAL_PERCENT: String(automation.usageCriticalPercent),
     RULES: JSON.stringify(automation.rules),
+    DELETE_AT_MOST_PERCENT: String(automation.deleteAtMostPercent),
     WARM_HIGH_PERCENT: String(automation.warmHighPercent),
     WARM_LOW_PERCENT: String(automation.warmLowPercent),
     MOVES_JOURNAL,

@@ -88,7 +88,7 @@ main() {
   check_arguments "$action"
 
   status=0 snapshot='' temporary='' restoring=''
-  backups=$WARM_MOUNT/daily-backups mount_point=${lock%.lock}.mount
+  backups=$WARM_MOUNT/daily-backups archived=$COLD_ROOT/archives/database mount_point=${lock%.lock}.mount
   if [[ -n $dry_run ]]; then
     # What would happen is what was asked for, so it is the output.
     exec 2>&1
@@ -161,7 +161,7 @@ remove_leftovers() {
     name=${path##*/}
     name=${name%.sha256}
     [[ $name =~ $ARCHIVE && -f $path && ! -e ${path%.sha256} ]] || continue
-    if [[ -z $COLD_MOUNT ]] || { cold_answers >/dev/null && [[ ! -e $COLD_ROOT/archives/database/$name ]]; }; then rm --force -- "$path"; fi
+    if [[ -z $COLD_MOUNT ]] || { cold_answers >/dev/null && [[ ! -e $archived/$name ]]; }; then rm --force -- "$path"; fi
   done
 }
 
@@ -298,7 +298,8 @@ cleanup() {
   local -a volumes
   split "$BACKUP_VOLUMES" volumes
   if ((${#volumes[@]})) && look_at_volumes; then
-    [[ -n $now_is ]] || reason=$(clock_is_steady snapshots) && reason=''
+    reason=''
+    [[ -n $now_is ]] || look_at_clock snapshots
     while read -r name is_full; do
       if [[ -n $reason && $is_full == false ]]; then
         log warning "the snapshot $VOLUME_GROUP/$name stays in this run: $reason"
@@ -331,14 +332,20 @@ cleanup() {
   done
 }
 
-# Prints JSON lines: name, bytes, tier, folder, hasChecksum of each archive that can be seen.
+# Prints JSON lines: name, bytes, tier, folder, hasChecksum of each archive that can be seen. A checksum may be on the other
+# tier: what moves to cold moves one after the other.
 archives() {
+  look_at_archives | jq --slurp --compact-output 'map(select(.checksumOf).checksumOf) as $sums
+    | .[] | select(.name) | .hasChecksum = (.name as $name | $sums | index($name) != null)'
+}
+
+look_at_archives() {
   local reason
   if [[ -n $WARM_MOUNT ]]; then
     if reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL"); then archives_in warm "$backups"; else fail "warm is not looked at: $reason. Do: mount $WARM_MOUNT"; fi
   fi
   if [[ -n $COLD_MOUNT ]]; then
-    if reason=$(cold_answers); then archives_in cold "$COLD_ROOT/archives/database"; else fail "cold is not looked at: $reason. Do: $here/storage-health.sh"; fi
+    if reason=$(cold_answers); then archives_in cold "$archived"; else fail "cold is not looked at: $reason. Do: $here/storage-health.sh"; fi
   fi
   # What a subshell found wrong must be told by its status.
   return "$status"
@@ -347,8 +354,10 @@ archives() {
 archives_in() {
   [[ -d $2 ]] || return 0
   bounded 60 find "$2" -maxdepth 1 -type f -regextype posix-extended -regex '.*\.tar\.zst(\.sha256)?' -printf '%f\t%s\n' | jq --raw-input --null-input --compact-output --arg tier "$1" --arg folder "$2" --arg ours "$ARCHIVE" '
-    [inputs / "\t"] | map(.[0]) as $names | .[] | .[0] as $name | select($name | test($ours))
-    | {name: $name, volume: ($name | sub("-[^-]*$"; "")), bytes: (.[1] | tonumber), tier: $tier, folder: $folder, hasChecksum: ($names | index($name + ".sha256") != null)}'
+    inputs / "\t" | .[0] as $name
+    | if $name | endswith(".sha256") then {checksumOf: ($name | rtrimstr(".sha256"))}
+      elif $name | test($ours) then {name: $name, volume: ($name | sub("-[^-]*$"; "")), bytes: (.[1] | tonumber), tier: $tier, folder: $folder}
+      else empty end'
 }
 
 list() {
@@ -370,15 +379,29 @@ copies_of() {
   (archives || true) | jq --raw-output --slurp --exit-status --arg name "$1" 'map(select(.name == $name) | "\(.folder)/\(.name)") | if . == [] then empty else .[] end'
 }
 
+# checksum_of PATH: the path of its checksum, beside it or on the other tier.
+checksum_of() {
+  local name=${1##*/}.sha256
+  if [[ -f $1.sha256 ]]; then
+    echo "$1.sha256"
+  elif [[ ${1%/*} != "$backups" && -n $WARM_MOUNT && -f $backups/$name ]] && prove_mount "$WARM_MOUNT" '' "$WARM_LABEL" >/dev/null; then
+    echo "$backups/$name"
+  elif [[ ${1%/*} != "$archived" && -n $COLD_MOUNT ]] && cold_answers >/dev/null && [[ -f $archived/$name ]]; then
+    echo "$archived/$name"
+  else
+    return 1
+  fi
+}
+
 # check_sum PATH: whether it is what its checksum says; prints why not.
 check_sum() {
-  local wanted found
-  [[ -f $1.sha256 ]] || {
-    echo "$1 has no checksum beside it"
+  local wanted found sum
+  sum=$(checksum_of "$1") || {
+    echo "$1 has no checksum, neither beside it nor on the other tier"
     return 1
   }
-  read -r wanted _ <"$1.sha256" || {
-    echo "$1.sha256 cannot be read"
+  read -r wanted _ <"$sum" || {
+    echo "$sum cannot be read"
     return 1
   }
   found=$(sha256sum <"$1") || {

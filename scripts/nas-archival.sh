@@ -265,7 +265,7 @@ escape_name() {
 }
 
 development() {
-  local source
+  local source reason
   local -a sources
   split "$DEVELOPMENT_SOURCES" sources
   if ((${#sources[@]} == 0)); then
@@ -278,6 +278,8 @@ development() {
     log info "${dry_run:+would be }copying $source"
     watched copy "$source" || fail "$source is not copied, or not all of it. Do: look at the lines before this one; $here/storage-health.sh"
   done
+  reason=''
+  [[ -n $now_is ]] || look_at_clock removed
   watched forget_removed || fail "what was kept aside for long cannot be deleted"
 }
 
@@ -339,9 +341,9 @@ copy() {
   ((result == 0 || result == 24))
 }
 
+# forget_removed: `reason` is why nothing may go for its age.
 forget_removed() {
-  local path oldest reason=''
-  [[ -n $now_is ]] || reason=$(clock_is_steady removed) && reason=''
+  local path oldest
   oldest=$(stamp_of $((now - DEVELOPMENT_KEPT_DAYS * 86400)))
   for path in "$COLD_ROOT"/development/.removed/*; do
     [[ ${path##*/} =~ ^[0-9]{8}T[0-9]{6}Z$ && -d $path && ! -L $path && ${path##*/} < $oldest ]] || continue

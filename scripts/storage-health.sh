@@ -141,6 +141,8 @@ METRICS='{
   "level": "What the whole is: 0 ok, 1 warning, 2 critical.",
   "checked_timestamp_seconds": "When this was looked at.",
   "findings": "How many findings have this level.",
+  "tier_writable": "Whether it is not mounted read-only, by hand or by the kernel after an error.",
+  "filesystem_errors": "Errors that ext4 counted since its last check.",
   "tier_answers": "Whether the right filesystem is mounted there and answers.",
   "tier_size_bytes": "Size of the filesystem.",
   "tier_used_bytes": "What is used of it.",
@@ -234,6 +236,7 @@ look_at_usage() {
     return
   fi
   figure tier_answers 1 tier "$1" mount_point "$2"
+  look_at_mount "$1" "$2"
   figure tier_size_bytes "$total" tier "$1" mount_point "$2"
   figure tier_used_bytes "$used" tier "$1" mount_point "$2"
   figure tier_used_percent "$percent" tier "$1" mount_point "$2"
@@ -247,6 +250,29 @@ look_at_usage() {
   done
   [[ $level != ok ]] || set -- "$1" "$2" ''
   report "$level" "$1" "$2: $percent % of $(human "$total") used, $inodes % of its inodes" "$3"
+}
+
+# look_at_mount TIER POINT: the kernel makes a filesystem read-only after an error; reads still succeed then.
+look_at_mount() {
+  local by device type count
+  read -r by device type < <(MOUNT_POINT=$(escape_mount "$2") awk '
+    $5 == ENVIRON["MOUNT_POINT"] {
+      for (i = 7; $i != "-"; i++) { }
+      by = "," $(i + 3) "," ~ /,ro,/ ? "filesystem" : "," $6 "," ~ /,ro,/ ? "mount" : "writable"
+      device = $3; type = $(i + 1)
+    }
+    END { if (by != "") print by, device, type }' /proc/self/mountinfo) || return 0
+  figure tier_writable "$([[ $by == writable ]] && echo 1 || echo 0)" tier "$1" mount_point "$2"
+  case $by in
+    filesystem) report critical "$1" "$2 is read-only: the kernel does so after an error" "dmesg --level=err,crit,warn; look at its disk; then unmount, check and mount it: umount $2; fsck; mount $2" ;;
+    mount) report critical "$1" "$2 is mounted read-only" "where nobody wants it so: mount --options remount,rw $2; then: pulumi up --refresh" ;;
+  esac
+  [[ $type == ext4 ]] || return 0
+  device=$(readlink --canonicalize -- "/sys/dev/block/$device")
+  count=$(first_line "/sys/fs/ext4/${device##*/}/errors_count")
+  [[ $count =~ ^[0-9]+$ ]] || return 0
+  figure filesystem_errors "$count" tier "$1" mount_point "$2"
+  ((count == 0)) || report warning "$1" "$2: ext4 counted $count errors since it was checked last" "dmesg --level=err,warn; umount $2; e2fsck -f /dev/${device##*/}; mount $2"
 }
 
 # Where the server answers, the fault is here or in its export; else it is in the network or the NAS.
@@ -310,10 +336,10 @@ unallocated() {
 }
 
 look_at_volume_group() {
-  local answer size free snapshots name percent level
+  local answer size free missing snapshots name percent level
   [[ -n $VOLUME_GROUP ]] || return 0
-  if ! answer=$(bounded 10 vgs --reportformat json --units b --nosuffix --options vg_size,vg_free -- "$VOLUME_GROUP") ||
-    ! read -r size free < <(jq --raw-output '.report[0].vg[0] | "\(.vg_size) \(.vg_free)"' <<<"$answer") ||
+  if ! answer=$(bounded 10 vgs --reportformat json --units b --nosuffix --options vg_size,vg_free,vg_missing_pv_count -- "$VOLUME_GROUP") ||
+    ! read -r size free missing < <(jq --raw-output '.report[0].vg[0] | "\(.vg_size) \(.vg_free) \(.vg_missing_pv_count)"' <<<"$answer") ||
     ! answer=$(bounded 10 lvs --binary --reportformat json --units b --nosuffix --options lv_name,origin,lv_size,snap_percent,lv_snapshot_invalid -- "$VOLUME_GROUP") ||
     ! snapshots=$(jq --raw-output '.report[0].lv | map(select(.origin != "") | .lv_size | tonumber) | add // 0' <<<"$answer"); then
     report critical lvm "could not look at the volume group $VOLUME_GROUP" "vgs $VOLUME_GROUP; pvs; dmesg --level=err,warn"
@@ -321,6 +347,7 @@ look_at_volume_group() {
   fi
   figure volume_group_size_bytes "$size" volume_group "$VOLUME_GROUP"
   figure volume_group_free_bytes "$free" volume_group "$VOLUME_GROUP"
+  ((missing == 0)) || report critical lvm "$VOLUME_GROUP lacks $missing of its physical volumes: a disk has left" "pvs; lsblk; look at its cable and power; dmesg --level=err,warn; never vgreduce --removemissing while data is wanted"
   if ((free + snapshots < ${SNAPSHOT_RESERVE_BYTES:-1})); then
     report warning lvm "$VOLUME_GROUP: $(human "$free") of $(human "$size") free, too little for snapshots" "lvs $VOLUME_GROUP; remove what is not declared, or add a disk"
   else

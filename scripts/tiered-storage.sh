@@ -8,18 +8,20 @@ source "$lib/tiers.sh"
 
 print_help() {
   cat <<'HELP'
-usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json] [--settings FILE] [--lock FILE]
+usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json] [--yes] [--settings FILE] [--lock FILE]
 
   check     prints the usage of each tier
-  migrate   moves old logs from hot to warm, compressed, old backups from warm to cold, and what the settings' RULES say;
+  migrate   moves old logs from hot to warm, compressed, by names that logs have, and nothing of a database's folder; old backups from warm to cold, and what the settings' RULES say;
             where warm is above its high mark, what is oldest there goes to cold sooner, until warm is below its low mark
-  cleanup   deletes old files of warm's temp-processing and logs; docker prune, without volumes. A first run, and one after
-            a week without any or after a clock that went back, deletes nothing: the clock may be wrong
+  cleanup   deletes old files of warm's temp-processing and logs; docker prune, without volumes. A file's age is how long
+            it has been there, whatever time it bears; what somebody has open stays. A first run, and one after a week
+            without any or after a clock that went back, deletes nothing: the clock may be wrong
   optimize  defragments warm, trims hot
   all       all of them in this order, whatever fails
 
   --dry-run        prints a table of all that a run would do, and changes nothing
   --json           prints one JSON document instead: what was done, or in a dry run would be, and what went wrong
+  --yes            cleanup deletes all that is old, also where that is more than DELETE_AT_MOST_PERCENT
   --settings FILE  in place of /etc/jts-storage/tiers.env; root's or yours, and nobody else's to write
   --lock FILE      in place of /run/jts-storage-tiering.lock
 
@@ -38,6 +40,7 @@ Those of this one:
   BACKUPS_TO_COLD_AFTER_DAYS   30
   TEMP_AFTER_DAYS              3: temp-processing is deleted
   WARM_LOGS_AFTER_DAYS         30: logs on warm are deleted
+  DELETE_AT_MOST_PERCENT       20: where more of warm's size than that is old, none of it is deleted without --yes
   WARM_HIGH_PERCENT, WARM_LOW_PERCENT            85 and 75: the marks
   USAGE_WARNING_PERCENT, USAGE_CRITICAL_PERCENT  80 and 90
   RULES                        a JSON list of {name, source, pattern, olderThanDays, to, destination, compress, keep}; to is
@@ -52,7 +55,7 @@ HELP
 
 main() {
   local action='' settings=/etc/jts-storage/tiers.env settings_are=default lock=/run/jts-storage-tiering.lock
-  dry_run='' json=''
+  dry_run='' json='' yes=''
   while (($#)); do
     case $1 in
       --help)
@@ -61,6 +64,7 @@ main() {
         ;;
       --dry-run) dry_run=yes ;;
       --json) json=yes ;;
+      --yes) yes=yes ;;
       --settings | --lock)
         [[ -n ${2-} ]] || refuse "$1 needs a file"
         if [[ $1 == --lock ]]; then lock=$2; else settings=$2 settings_are=given; fi
@@ -77,9 +81,8 @@ main() {
   [[ -n $action ]] || refuse "a subcommand is missing"
   read_settings "$settings" "$settings_are" || exit 2
 
-  began=$(date +%s.%N)
   status=0 moved_files=0 moved_bytes=0 deleted_files=0 deleted_bytes=0
-  # For the report: JSON texts of the tiers' usage and of the mover's summaries, and by turns what was deleted, its kind and bytes.
+  # For the report: JSON texts of the tiers' usage, of the mover's summaries, and of what was deleted.
   usages=() summaries=() deletions=() commands=() problems=()
   if [[ -z $dry_run && $action != check ]]; then take_lock "$lock" || exit; fi
   if [[ $action == all ]]; then
@@ -104,23 +107,27 @@ report() {
   {
     printf '%s\n' "${usages[@]}" | jq --slurp .
     printf '%s\n' "${summaries[@]}" | jq --slurp .
-    strings "${deletions[@]}"
+    printf '%s\n' "${deletions[@]}" | jq --slurp .
     strings "${commands[@]}"
     strings "${problems[@]}"
   } | jq --slurp --arg subcommand "$1" --arg dryRun "$dry_run" --argjson status "$status" '
     . as [$usage, $summaries, $deletions, $commands, $problems]
-    | [range(0; $deletions | length; 3) as $i | $deletions[$i:$i + 3] | {path: .[0], kind: .[1], bytes: (.[2] | tonumber)}] as $deleted
+    | [$deletions[].deleted[]] as $deleted
     | {
         $subcommand, dryRun: ($dryRun == "yes"), $status, $usage,
         moves: [$summaries[].moves[]],
-        skipped: (reduce ($summaries[].skipped | to_entries[]) as $one ({}; .[$one.key] += $one.value)),
+        skipped: (reduce (($summaries + $deletions)[].skipped | to_entries[]) as $one ({}; .[$one.key] += $one.value)),
         deletions: $deleted,
         $commands,
         totals: {
           moved: {files: ([$summaries[].moved.files] | add // 0), bytes: ([$summaries[].moved.bytes] | add // 0)},
           deleted: ($deleted | map(select(.kind == "file")) | {files: length, bytes: (map(.bytes) | add // 0)})
         },
-        problems: [$problems[], ($summaries[].failed[] | "\(.path | tojson) was not moved: \(.reason)")]
+        problems: [
+          $problems[],
+          ($summaries[].failed[] | "\(.path | tojson) was not moved: \(.reason)"),
+          ($deletions[].failed[] | "\(.path | tojson) was not deleted: \(.reason)")
+        ]
       }'
 }
 
@@ -231,7 +238,7 @@ migrate() {
 print_rules() {
   jq --null-input --raw-output --arg logs "$LOG_SOURCES" --arg root "$LOG_SOURCES_ROOT" --arg warm "$WARM_MOUNT" --arg cold "$COLD_ROOT" --argjson rules "$RULES" \
     --argjson logDays "$LOGS_TO_WARM_AFTER_DAYS" --argjson backupDays "$BACKUPS_TO_COLD_AFTER_DAYS" '
-    if $logs == "" then empty else {name: "logs", sources: ($logs | split(":")), relativeTo: $root, to: "warm", destination: "logs", olderThanDays: $logDays, compress: true} end,
+    if $logs == "" then empty else {name: "logs", sources: ($logs | split(":")), relativeTo: $root, to: "warm", destination: "logs", olderThanDays: $logDays, compress: true, onlyLogs: true} end,
     {name: "backups", sources: ["\($warm)/daily-backups"], to: "cold", destination: "archives/database", olderThanDays: $backupDays},
     ($rules[] | .sources = [.source]),
     {name: "warm logs", sources: ["\($warm)/logs"], to: "cold", destination: "archives/logs", olderThanDays: 36500, pressed: true}
@@ -240,6 +247,7 @@ print_rules() {
       + ["--destination=\(if .to == "warm" then $warm else $cold end)/\(.destination)", "--older-than-days=\(.olderThanDays)", "--pattern=\(.pattern // "*")"]
       + (if $onWarm then ["--source-mount=\($warm)"] else [] end)
       + (if .relativeTo then ["--relative-to=\(.relativeTo)"] else [] end)
+      + (if .onlyLogs then ["--only-logs"] else [] end)
       + (if .compress then ["--compress"] else [] end)
       + (if .keep then ["--keep"] else [] end)) as $arguments
     | (if .pressed then "pressed" elif $onWarm and (.keep | not) then "warm" else "elsewhere" end) as $where
@@ -287,7 +295,8 @@ move() {
 cleanup() {
   local reason
   if [[ -n $WARM_MOUNT ]]; then
-    if ! reason=$(clock_is_steady cleanup); then
+    look_at_clock cleanup
+    if [[ -n $reason ]]; then
       log warning "nothing deleted in this run: $reason"
     elif reason=$(prove_mount "$WARM_MOUNT" '' "$WARM_LABEL"); then
       delete_aged "$WARM_MOUNT/temp-processing" "$TEMP_AFTER_DAYS"
@@ -302,30 +311,15 @@ cleanup() {
   fi
 }
 
-# delete_aged FOLDER DAYS: regular files below it that were not written to for that long, and did not come in this run, then
-# folders that have been empty for as long. The folder itself and those right in it stay: they are declared.
+# delete_aged FOLDER DAYS: runs what deletes, see jts_storage/retention.py, and adds up what it deleted.
 delete_aged() {
-  local folder=$1 cutoff size path
-  [[ -d $folder && ! -L $folder ]] || {
-    fail "there is no folder $folder. Do: pulumi up --refresh"
-    return
-  }
-  cutoff=$(($(date +%s) - $2 * 86400))
-  local -a delete=(-delete)
-  [[ -z $dry_run ]] || delete=()
-  while IFS= read -r -d '' size && IFS= read -r -d '' path; do
-    if [[ $size == failed ]]; then
-      fail "some of $folder could not be deleted"
-    else
-      [[ -n $dry_run ]] || log info "deleted $(printf %q "$path") ($size bytes)"
-      deletions+=("$path" file "$size")
-      deleted_files=$((deleted_files + 1)) deleted_bytes=$((deleted_bytes + size))
-    fi
-  done < <(find "$folder" -xdev -mindepth 1 -type f ! -newermt "@$cutoff" ! -newerct "@$began" "${delete[@]}" -printf '%s\0%p\0' || printf 'failed\0\0')
-  while IFS= read -r -d '' path; do
-    [[ -n $dry_run ]] || log info "deleted the empty folder $(printf %q "$path")"
-    deletions+=("$path" folder 0)
-  done < <(find "$folder" -xdev -mindepth 2 -type d -empty ! -newermt "@$cutoff" "${delete[@]}" -printf '%p\0')
+  local told files bytes result=0 percent=$DELETE_AT_MOST_PERCENT
+  [[ -z $yes ]] || percent=100
+  told=$(python3 -I -B "$here/jts_storage" delete --folder "$1" --mount "$WARM_MOUNT" --older-than-days "$2" --at-most-percent "$percent" ${dry_run:+--dry-run}) || result=$?
+  ((result == 0)) || fail "not all that is old in $1 was deleted (status $result)"
+  read -r files bytes < <(printf %s "$told" | jq --raw-output '[.deleted[] | select(.kind == "file").bytes] | "\(length) \(add // 0)"') || return 0
+  deletions+=("$told")
+  deleted_files=$((deleted_files + files)) deleted_bytes=$((deleted_bytes + bytes))
 }
 
 optimize() {

@@ -22,7 +22,8 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["test/{unit,contract,fixtures,support}/**", NONE],
 
   // What stays on the host.
-  ["scripts/jts_storage/", ["backup", "mover", "operations", "tiers"]],
+  ["scripts/jts_storage/verify.py", VERIFICATION],
+  ["scripts/jts_storage/**", ["backup", "mover", "operations", "tiers"]],
   ["scripts/tiered-storage.sh", ["backup", "boot", "mover", "operations", "tiers"]],
   ["scripts/{lvm-backup,nas-archival}.sh", ["backup", "operations"]],
   ["scripts/clickhouse/**", ["backup"]],

@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-PROGRAMS = {"move": "mover", "verify": "verify"}
+PROGRAMS = {"delete": "retention", "move": "mover", "verify": "verify"}
 
 
 def main() -> int:

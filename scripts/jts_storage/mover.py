@@ -33,8 +33,21 @@ from typing import Any, Self, TypeVarTuple
 
 from jts_storage.journal import Journal
 from jts_storage.log import log
+from jts_storage.logs import database_sign, is_log
 from jts_storage.mounts import Mount, closing, mount_id
-from jts_storage.problem import Problem
+from jts_storage.problem import Problem, Skip, reason_of
+from jts_storage.removal import (
+    FILE,
+    FOLDER,
+    LEAVING,
+    NAME_ATTRIBUTE,
+    alone,
+    open_seen,
+    put_back,
+    require_unchanged,
+    take_away,
+    withdraw,
+)
 
 CHUNK_BYTES = 1 << 20
 BLOCK_BYTES = 4096
@@ -48,16 +61,14 @@ ZEROS = bytes(BLOCK_BYTES)
 LIBC = ctypes.CDLL(None)
 TEMPORARY = re.compile(r"\.jts-moving-[0-9a-f]{16}")
 COMPRESSED = (".zst", ".gz", ".xz", ".bz2", ".lz4")
+CHECKSUM = ".sha256"
 ACL = "system.posix_acl_"
 XATTRS = ("user.", "trusted.", "security.", ACL)
-# No link is followed below the roots: the services own these folders, and could lead root anywhere.
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 Ts = TypeVarTuple("Ts")
 
 
-class Skip(Exception):
-    """The file stays, and that is as it should be."""
+class Taken(Problem):
+    """Another file has the name."""
 
 
 def main() -> int:
@@ -98,6 +109,11 @@ def parse_arguments() -> argparse.Namespace:
         "--modified-before", type=float, default=0, help="as well as those: seconds since 1970, where more must move"
     )
     parser.add_argument("--pattern", default="*", help="only files with such a name, for example '*.log*'")
+    parser.add_argument(
+        "--only-logs",
+        action="store_true",
+        help="only files with a log's name, and nothing of a folder that is a database's: see jts_storage/logs.py",
+    )
     parser.add_argument(
         "--compress", action="store_true", help="with zstd, to NAME.zst; compressed files move as they are"
     )
@@ -163,7 +179,7 @@ class Move:
         self.last_batch: Background | None = None
         # Of what is told.
         self.lock = threading.RLock()
-        self.moved, self.moved_bytes, self.unfinished = 0, 0, 0
+        self.moved, self.moved_bytes, self.unfinished, self.put_back = 0, 0, 0, 0
         self.skipped: dict[str, int] = {}
         self.failed: list[dict[str, str]] = []
         self.told_at = time.monotonic()
@@ -193,7 +209,7 @@ class Move:
             log("info", f"so far: {self.told()}")
 
     def fail(self, path: str, problem: Exception) -> None:
-        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+        reason = reason_of(problem)
         with self.lock:
             self.failed.append({"path": path, "reason": reason})
             log("warning", f"not moved: {path!r}: {reason}")
@@ -213,6 +229,7 @@ class Move:
             "failed": self.failed,
             **({"moves": self.moves} if self.options.list else {}),
             "unfinishedCopiesRemoved": self.unfinished,
+            "namesPutBack": self.put_back,
         }
 
     def told(self) -> str:
@@ -231,6 +248,13 @@ class Move:
             if mount_id(folder) != self.mount.id:
                 folders.clear()
                 continue
+            for name in [name for name in files if name.startswith(LEAVING)]:
+                try:
+                    if not self.options.dry_run:
+                        put_back(folder, name)
+                    self.put_back += 1
+                except (Problem, OSError) as problem:
+                    self.fail(name, problem)
             for name in filter(TEMPORARY.fullmatch, folders + files):
                 try:
                     if not self.options.dry_run:
@@ -258,8 +282,22 @@ class Move:
             self.visit(fd, folder, source)
 
     def visit(self, source: int, folder: "Folder", path: str) -> None:
-        with os.scandir(source) as entries:
-            names = sorted(entry.name for entry in entries)
+        names = sorted(os.listdir(source))
+        if self.options.only_logs and (sign := database_sign(names)) is not None:
+            log(
+                "warning",
+                f"{path!r} is left alone: {sign!r} in it says that it is a database's. Do: keep its logs apart",
+            )
+            raise Skip("folders of a database")
+        # A run was killed while it took them away.
+        for private in [name for name in names if name.startswith(LEAVING)]:
+            try:
+                if not self.options.dry_run:
+                    names.append(put_back(source, private))
+                names.remove(private)
+                self.put_back += 1
+            except (Problem, OSError) as problem:
+                self.fail(os.path.join(path, private), problem)
         for name in names:
             self.tick()
             try:
@@ -270,7 +308,10 @@ class Move:
                 if not stat.S_ISDIR(seen.st_mode):
                     self.move(source, name, seen, folder, os.path.join(path, name))
                     continue
-                with closing(os.open(name, FOLDER, dir_fd=source)) as child, Folder(name, folder, like=child) as below:
+                with (
+                    closing(open_seen(name, FOLDER, source)) as child,
+                    Folder(name, folder, like=child) as below,
+                ):
                     if os.fstat(child).st_dev != self.device or mount_id(child) != self.source_mount:
                         raise Skip("on another filesystem")
                     self.visit(child, below, os.path.join(path, name))
@@ -286,24 +327,35 @@ class Move:
             raise Skip("hard-linked")
         if TEMPORARY.fullmatch(name) or not fnmatch.fnmatchcase(name, self.options.pattern):
             raise Skip("of another name")
-        if seen.st_mtime >= self.cutoff:
+        if self.options.only_logs and not is_log(name):
+            raise Skip("no logs by their names")
+        if self.last_written(source, name, seen, folder) >= self.cutoff:
             raise Skip("too young")
         # A name that is too long for one more ending moves as it is.
         compress = self.options.compress and not name.endswith(COMPRESSED) and len(os.fsencode(name)) <= 251
         target = name + ".zst" if compress else name
-        with closing(os.open(name, FILE, dir_fd=source)) as fd:
+        with closing(open_seen(name, FILE, source)) as fd:
             require_unchanged(seen, os.fstat(fd))
             if mount_id(fd) != self.source_mount:
                 raise Skip("on another filesystem")
             with alone(fd):
                 pass
             self.mount.prove()
-            to = os.path.join(self.options.destination, *folder.names(), target)
-            told = {"from": path, "to": to, "bytes": seen.st_size}
             destination = folder.open(create=not self.options.dry_run)
             if self.options.keep and destination is not None and is_copied(seen, destination, target, compress):
                 raise Skip("copied already")
-            digest = None if destination is None else self.hash_there(fd, destination, target, compress)
+            digest = None
+            if destination is not None:
+                try:
+                    digest = self.hash_there(fd, destination, target, compress)
+                except Taken:
+                    # Log rotation gives one name to many files. What is kept is one file, which has one copy.
+                    if self.options.keep:
+                        raise
+                    target = name_beside(target, seen)
+                    digest = self.hash_there(fd, destination, target, compress)
+            to = os.path.join(self.options.destination, *folder.names(), target)
+            told = {"from": path, "to": to, "bytes": seen.st_size}
             if self.options.dry_run:
                 self.tell(told)
             elif digest is not None:
@@ -314,6 +366,23 @@ class Move:
                 self.batch_bytes += seen.st_size
                 if len(self.batch) >= BATCH_FILES or self.batch_bytes >= BATCH_BYTES:
                     self.finish_batch()
+
+    def last_written(self, source: int, name: str, seen: os.stat_result, folder: "Folder") -> float:
+        """
+        When a file was. A checksum is as old as what it is about, so that both move in one run; and where that is at
+        the destination already, its checksum follows.
+        """
+        if not name.endswith(CHECKSUM):
+            return seen.st_mtime
+        about = name.removesuffix(CHECKSUM)
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(about, dir_fd=source, follow_symlinks=False).st_mtime
+        destination = folder.open(create=False)
+        if destination is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.stat(about, dir_fd=destination, follow_symlinks=False)
+                return 0
+        return seen.st_mtime
 
     def tell(self, told: dict[str, Any]) -> None:
         with self.lock:
@@ -333,10 +402,17 @@ class Move:
         with alone(fd):
             self.mount.prove()
             require_unchanged(seen, os.fstat(fd))
-            require_unchanged(seen, os.stat(name, dir_fd=source, follow_symlinks=False))
-            self.journal.add(self.action, told)
-            if not self.options.keep:
-                self.unlink(name, source, told)
+            if self.options.keep:
+                self.journal.add(self.action, told)
+            else:
+                take_away(
+                    fd,
+                    source,
+                    name,
+                    seen,
+                    before=lambda: self.journal.add(self.action, told),
+                    undo=lambda: self.journal.add("undo", told),
+                )
         self.tell(told)
 
     def finish_batch(self) -> None:
@@ -382,43 +458,36 @@ class Move:
             self.finish(copy.source_fd, copy.seen, copy.source, copy.name, copy.told)
         except (Skip, Problem, OSError):
             # It is in use again: our copy of what it was must not stand in the way of what it will be.
-            if os.fstat(copy.source_fd).st_nlink > 0 and os.path.samestat(
-                copy.published, os.stat(copy.target, dir_fd=copy.destination, follow_symlinks=False)
-            ):
-                os.unlink(copy.target, dir_fd=copy.destination)
+            if os.fstat(copy.source_fd).st_nlink > 0:
+                copy.withdraw()
             raise
         os.posix_fadvise(copy.source_fd, 0, 0, os.POSIX_FADV_DONTNEED)
-
-    def unlink(self, name: str, source: int, told: dict[str, Any]) -> None:
-        try:
-            os.unlink(name, dir_fd=source)
-        except OSError:
-            self.journal.add("undo", told)
-            raise
 
     def hash_there(self, fd: int, destination: int, target: str, compress: bool) -> str | None:
         """
         The hash of the file where the destination has it already, from a run that was killed late; it is then on the
         device.
-        @raises Problem where it has another file of that name.
+        @raises Taken where it has another file of that name.
         """
-        other = Problem("the destination has a different file of this name; both stay until one of them is renamed")
+        said = "the destination has a different file of this name; both stay until one of them is renamed"
         try:
             existing = os.open(target, FILE, dir_fd=destination)
         except FileNotFoundError:
             return None
         except OSError as problem:
-            raise other if problem.errno == errno.ELOOP else problem from None
+            raise Problem(said) if problem.errno == errno.ELOOP else problem from None
         with closing(existing):
             ours, theirs = os.fstat(fd), os.fstat(existing)
             if os.path.samestat(ours, theirs):
                 raise Problem("source and destination are the same file")
-            if not stat.S_ISREG(theirs.st_mode) or not (compress or ours.st_size == theirs.st_size):
-                raise other
+            if not stat.S_ISREG(theirs.st_mode):
+                raise Problem(said)
+            if not (compress or ours.st_size == theirs.st_size):
+                raise Taken(said)
             digest = self.hash(fd)
             os.posix_fadvise(existing, 0, 0, os.POSIX_FADV_DONTNEED)
             if digest != self.hash(existing, compress):
-                raise other
+                raise Taken(said)
             os.fsync(existing)
         os.fsync(destination)
         return digest
@@ -450,6 +519,8 @@ class Move:
     def publish(self, copy: "Copy") -> None:
         """Compares a copy that is on the device, and gives it its name."""
         if self.hash(copy.fd, copy.compress) != copy.told["sha256"]:
+            # What it grew by while it was read is in the hash, and cut off the copy.
+            require_unchanged(copy.seen, os.fstat(copy.source_fd))
             raise Problem("the copy reads back differently from what was written: check the device of the destination")
         copy.published = there = os.fstat(copy.fd)
         # A server that maps owners may do so without an error.
@@ -574,6 +645,16 @@ class Copy:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.temporary, dir_fd=self.destination)
 
+    def withdraw(self) -> None:
+        """Takes the published copy back, where its name is still its own."""
+        # Where it can't be taken back, the next run finds it there.
+        with (
+            contextlib.suppress(FileNotFoundError, Problem),
+            closing(os.open(self.target, FILE, dir_fd=self.destination)) as fd,
+        ):
+            if os.path.samestat(self.published, os.fstat(fd)):
+                withdraw(fd, self.destination, self.target)
+
     def close(self) -> None:
         try:
             self.remove_temporary()
@@ -614,15 +695,24 @@ class Folder:
         return self.fd
 
     def make(self, parent: int) -> None:
-        """Makes it under a temporary name, so that a kill leaves none with the wrong owner."""
+        """Makes it under a temporary name: a kill leaves none with the wrong owner, and a failure none at all."""
         temporary = new_temporary_name()
         os.mkdir(temporary, 0o700, dir_fd=parent)
-        with closing(os.open(temporary, FOLDER, dir_fd=parent)) as made:
-            if self.like is not None:
-                like = os.fstat(self.like)
-                os.fchown(made, like.st_uid, like.st_gid)
-            os.fchmod(made, 0o755 if self.like is None else stat.S_IMODE(like.st_mode))
-        os.rename(temporary, self.name, src_dir_fd=parent, dst_dir_fd=parent)
+        try:
+            with closing(os.open(temporary, FOLDER, dir_fd=parent)) as made:
+                if self.like is None:
+                    os.fchmod(made, 0o755)
+                else:
+                    like = os.fstat(self.like)
+                    os.fchown(made, like.st_uid, like.st_gid)
+                    os.fchmod(made, stat.S_IMODE(like.st_mode))
+                    # An ACL may shut out whom the mode lets in.
+                    keep_xattrs(self.like, made)
+            os.rename(temporary, self.name, src_dir_fd=parent, dst_dir_fd=parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.rmdir(temporary, dir_fd=parent)
+            raise
         os.fsync(parent)
 
     def names(self) -> list[str]:
@@ -637,43 +727,42 @@ class Folder:
             os.close(self.fd)
 
 
-@contextlib.contextmanager
-def alone(fd: int) -> Iterator[None]:
-    """
-    Holds a write lease, which the kernel grants only while nobody else has the file open or mapped, in any namespace.
-    Unlike a look through /proc/*/fd it leaves no gap until we let go, and never touches a path that could hang.
-    """
-    try:
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-    except OSError as problem:
-        if problem.errno == errno.EAGAIN:
-            raise Skip("open") from None
-        raise Problem(f"cannot prove that nobody has it open: {problem.strerror}") from None
-    try:
-        yield
-    finally:
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-
-
 def keep_attributes(fd: int, seen: os.stat_result, copy: int) -> None:
     os.fchown(copy, seen.st_uid, seen.st_gid)
     os.fchmod(copy, stat.S_IMODE(seen.st_mode))
+    keep_xattrs(fd, copy)
+    os.utime(copy, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+
+def keep_xattrs(fd: int, copy: int) -> None:
     wanted = xattr_names(fd)
     for name in xattr_names(copy) - wanted:
         if name.startswith(ACL):  # inherited from the folder
             os.removexattr(copy, name)
     for name in wanted:
-        os.setxattr(copy, name, os.getxattr(fd, name))
-    os.utime(copy, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        try:
+            os.setxattr(copy, name, os.getxattr(fd, name))
+        except OSError as problem:
+            raise Problem(
+                f"the destination does not keep its attribute {name}: {problem.strerror}. Do: getfattr --match=- "
+                "--dump and getfacl show what it has; take away what is not needed: setfattr --remove, setfacl "
+                "--remove-all"
+            ) from None
 
 
 def xattr_names(fd: int) -> set[str]:
     try:
-        return {name for name in os.listxattr(fd) if name.startswith(XATTRS)}
+        return {name for name in os.listxattr(fd) if name.startswith(XATTRS) and name != NAME_ATTRIBUTE}
     except OSError as problem:
         if problem.errno == errno.ENOTSUP:
             return set()
         raise
+
+
+def name_beside(name: str, seen: os.stat_result) -> str:
+    """The name for a file whose own is taken: it says when that was written, and keeps the ending that tools go by."""
+    stem, ending = next(((name.removesuffix(one), one) for one in COMPRESSED if name.endswith(one)), (name, ""))
+    return f"{stem}~{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(seen.st_mtime))}{ending}"
 
 
 def is_copied(seen: os.stat_result, destination: int, target: str, compress: bool) -> bool:
@@ -687,14 +776,6 @@ def is_copied(seen: os.stat_result, destination: int, target: str, compress: boo
         and int(there.st_mtime) == int(seen.st_mtime)
         and (compress or there.st_size == seen.st_size)
     )
-
-
-def require_unchanged(before: os.stat_result, now: os.stat_result) -> None:
-    def identity(of: os.stat_result) -> tuple[int, ...]:
-        return of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns, of.st_nlink
-
-    if identity(before) != identity(now):
-        raise Skip("changed meanwhile")
 
 
 def write(fd: int, data: bytes, offset: int) -> None:

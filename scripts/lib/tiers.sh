@@ -46,7 +46,7 @@ read_settings() {
   HOT_MOUNTS='' LOG_SOURCES='' LOG_SOURCES_ROOT='' VOLUME_GROUP='' SNAPSHOT_RESERVE_BYTES=''
   WARM_MOUNT='' WARM_LABEL='' COLD_MOUNT='' COLD_SOURCE='' COLD_ROOT='' TIMERS='' DOCKER_PRUNE=no
   LOGS_TO_WARM_AFTER_DAYS=7 BACKUPS_TO_COLD_AFTER_DAYS=30 TEMP_AFTER_DAYS=3 WARM_LOGS_AFTER_DAYS=30
-  USAGE_WARNING_PERCENT=80 USAGE_CRITICAL_PERCENT=90 PROBE_SECONDS=5 BUDGET_SECONDS=''
+  USAGE_WARNING_PERCENT=80 USAGE_CRITICAL_PERCENT=90 DELETE_AT_MOST_PERCENT=20 PROBE_SECONDS=5 BUDGET_SECONDS=''
   RULES='[]' WARM_HIGH_PERCENT=85 WARM_LOW_PERCENT=75 MOVES_JOURNAL=/var/lib/jts-storage/moves.jsonl
   BACKUP_VOLUMES='' BACKUPS_KEPT_DAYS=7 POSTGRES_DATABASES='' DEVELOPMENT_SOURCES='' DEVELOPMENT_KEPT_DAYS=30
   CLICKHOUSE_TO_COLD_AFTER_DAYS=30 ARCHIVES_KEPT_DAYS=90
@@ -79,7 +79,7 @@ read_settings() {
       return 1
     }
   done
-  for name in USAGE_WARNING_PERCENT USAGE_CRITICAL_PERCENT WARM_HIGH_PERCENT WARM_LOW_PERCENT; do
+  for name in USAGE_WARNING_PERCENT USAGE_CRITICAL_PERCENT DELETE_AT_MOST_PERCENT WARM_HIGH_PERCENT WARM_LOW_PERCENT; do
     [[ ${!name} =~ ^[0-9]+(\.[0-9]+)?$ ]] || {
       log error "$file: $name='${!name}' is no percentage"
       return 1
@@ -321,22 +321,28 @@ make_state_folder() {
   [[ -d $STATE_FOLDER ]] || install --directory --mode=755 -- "$STATE_FOLDER"
 }
 
-# clock_is_steady KIND: whether the clock can be gone by, by what it said in the last run of that kind; prints why not. What
-# is deleted for its age is gone, so a clock that jumped must not take it all: after a first run, a week without any, or one
-# that the clock went back behind, there is a day to see it. The runs have our lock, unless they are dry.
-clock_is_steady() {
+# look_at_clock KIND: sets `reason` to why nothing may be deleted for its age in this run; empty: it may. What is deleted is
+# gone, so a clock that jumped must not take it all: after a first run, a week without any, or one that the clock went back
+# behind, there is a day to see it. A clock that jumped fails the run, and is gone by only once it is synchronized. The runs
+# have our lock, unless they are dry.
+look_at_clock() {
   local file=$STATE_FOLDER/$1.last now last
   now=$(date +%s)
   last=$(first_line "$file")
-  [[ -n $dry_run ]] || { make_state_folder && write_whole "$file" <<<"$now"; } || log warning "$file cannot be written"
+  reason=''
   if [[ ! $last =~ ^[0-9]{1,12}$ ]]; then
-    echo "it is the first one; the next one deletes what is old by then. Do: look at that by --dry-run, now that this one was made"
+    reason="it is the first one; the next one deletes what is old by then. Do: look at that by --dry-run, now that this one was made"
   elif ((now < last || now - last > 7 * 86400)); then
-    echo "the clock says $(date --utc --date="@$now" '+%F %R') UTC, and said $(date --utc --date="@$last" '+%F %R') in the last one; the next one goes by it. Do: timedatectl"
-  else
-    return 0
+    reason="the clock says $(date --utc --date="@$now" '+%F %R') UTC, and said $(date --utc --date="@$last" '+%F %R') in the last one"
+    if [[ $(bounded 10 timedatectl show --property=NTPSynchronized --value 2>/dev/null || true) == yes ]]; then
+      reason+="; it is synchronized, and the next one goes by it. Do: timedatectl"
+    else
+      fail "nothing is deleted for its age: $reason, and is not synchronized. Do: timedatectl; systemctl restart systemd-timesyncd; where it is right nevertheless: rm $file"
+      return 0
+    fi
+    fail "nothing is deleted for its age: $reason"
   fi
-  return 1
+  [[ -n $dry_run ]] || { make_state_folder && write_whole "$file" <<<"$now"; } || log warning "$file cannot be written"
 }
 
 # above NUMBER LIMIT: whether it is; both may have decimals.

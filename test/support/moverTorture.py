@@ -32,7 +32,7 @@ HELD = 75
 POSIX_ACL = bytes.fromhex(
     "02000000 01000700ffffffff 02000400e8030000 04000500ffffffff 10000500ffffffff 20000500ffffffff"
 )
-STAYS = (b"young", b"open", b"growing", b"twice", b"twice again", b"link", b"folder link", b"pipe", b"different.gz")
+STAYS = (b"young", b"open", b"growing", b"twice", b"twice again", b"link", b"folder link", b"pipe")
 
 
 def main() -> None:
@@ -121,6 +121,8 @@ class Torture:
 
     def target(self, path: bytes, compress: bool) -> bytes:
         moved = path.replace(self.source, self.destination, 1)
+        if path.endswith(b"different.gz"):
+            return moved.removesuffix(b".gz") + b"~20010909T014640Z.gz"
         return (
             moved + b".zst" if compress and not path.endswith(b".gz") and len(os.path.basename(path)) <= 251 else moved
         )
@@ -163,14 +165,14 @@ class Torture:
         return time.monotonic() - began
 
     def finish(self, compress: bool) -> None:
-        """In peace it moves all but what is in the way."""
+        """In peace it moves all."""
         output = os.memfd_create("summary")
         status, end = HELD, time.monotonic() + 60
         while status == HELD and time.monotonic() < end:
             status = os.waitstatus_to_exitcode(os.waitpid(self.start(compress, output), 0)[1])
         failed = [one["path"] for one in json.loads(os.pread(output, 1 << 24, 0) or b'{"failed": []}')["failed"]]
         os.close(output)
-        if (status, failed) != (1, [os.fsdecode(os.path.join(self.source, b"different.gz"))]):
+        if (status, failed) != (0, []):
             self.losses.append(f"the last run ended with {status}, not moved: {failed}")
 
     def fill(self, left: int) -> None:

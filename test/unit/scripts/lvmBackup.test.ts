@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -73,6 +73,11 @@ async function makeDaily(): Promise<ReadonlyMap<string, Buffer>> {
 async function putDaily(world: World): Promise<void> {
   for (const [name, content] of await (dailyArchives ??= makeDaily()))
     writeFileSync(world.at(join(world.warm, "daily-backups", name)), content, { mode: 0o600 });
+}
+
+function renameAcross(world: World, from: string, to: string) {
+  copyFileSync(world.at(from), world.at(to));
+  rmSync(world.at(from));
 }
 
 /** What cleanup takes for a good archive. */
@@ -320,8 +325,11 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     expect(volumes(world)).toEqual(["lv_kafka", old, "lv_postgres"]);
     for (const last of [now - 9 * DAY, now + DAY]) {
       writeFileSync(join(world.path, "state/snapshots.last"), `${last}\n`);
-      expect(await cleanup()).toMatchObject({ status: 0, stderr: text("Do: timedatectl") });
-      expect(volumes(world)).toContain(old);
+      for (const synchronized of ["no", "yes"]) {
+        world.program("timedatectl", `echo ${synchronized}`);
+        expect(await cleanup()).toMatchObject({ status: 1, stderr: text("Do: timedatectl") });
+        expect(volumes(world)).toContain(old);
+      }
     }
     expect(await cleanup()).toMatchObject({ status: 0, stderr: text(`removed the snapshot vg_jts/${old}`) });
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
@@ -396,6 +404,22 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
       stderr: text("there is no archive"),
     });
     expect(await world.files()).not.toContain("hot/back");
+  });
+
+  test("an archive whose checksum is on the other tier is as good as any", async ({ world }) => {
+    await putDaily(world);
+    const archives = join(world.cold, "jts/archives/database");
+    renameAcross(world, join(world.warm, "daily-backups", NAME), join(archives, NAME));
+    renameAcross(world, join(world.warm, "daily-backups", `${KAFKA}.sha256`), join(archives, `${KAFKA}.sha256`));
+    expect(await backup(world, ["verify"])).toMatchObject({
+      status: 0,
+      stdout: text(`ok  ${archives}/${NAME}`),
+    });
+    expect((await backup(world, ["list"])).stdout).not.toContain("WITHOUT A CHECKSUM");
+    expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "back")])).toMatchObject({ status: 0 });
+    // The next run takes no checksum for a leftover whose archive is on cold.
+    expect(await backup(world, ["daily", "--now", `@${NOW + 86_400}`])).toMatchObject({ status: 0 });
+    expect(await archived(world)).toContain(`${NAME}.sha256`);
   });
 
   test("restore takes the good one of two copies", async ({ world }) => {

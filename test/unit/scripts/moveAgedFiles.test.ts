@@ -166,18 +166,42 @@ import time; time.sleep(60)`;
     },
   );
 
-  test.for([[], ["--compress"]])(
-    "keeps both where the destination has a different file of that name, and tells so %j",
-    async (options, { world }) => {
-      world.put(join(world.hot, "app.log"), "new content");
-      world.put(join(world.warm, `logs/app.log${options.length > 0 ? ".zst" : ""}`), "old content");
+  test.for<[string, string[], string]>([
+    ["app.log.1", [], "app.log.1~WHEN"],
+    ["app.log.1", ["--compress"], "app.log.1~WHEN.zst"],
+    ["app.log.2.gz", ["--compress"], "app.log.2~WHEN.gz"],
+  ])(
+    "publishes %s beside a different file of that name, under one that says when %j",
+    async ([name, options, beside], { world }) => {
+      const ending = options.length > 0 && !name.endsWith(".gz") ? ".zst" : "";
+      const when = (days: number) =>
+        new Date((world.began - days * 86400) * 1000).toISOString().replaceAll(/[-:]|\.\d+/g, "");
+      const moves = [40, 33, 26];
+      for (const days of moves) {
+        world.put(join(world.hot, name), `of ${days} days ago`, days);
+        expect(await world.move(...options)).toMatchObject({ status: 0, stdout: text("moved 1 files") });
+      }
+      const names = [`${name}${ending}`, ...moves.slice(1).map((days) => beside.replace("WHEN", when(days)))];
+      expect(await world.files()).toEqual(names.map((one) => `warm/logs/${one}`).sort());
+      // As a kill leaves it.
       const before = await world.describe();
-      const { status, stderr } = await world.move(...options);
-      expect(status).toBe(1);
-      expect(stderr).toContain("the destination has a different file of this name");
+      world.put(join(world.hot, name), "of 26 days ago", 26);
+      expect(await world.move(...options)).toMatchObject({ status: 0 });
       expect(await world.describe()).toEqual(before);
     },
   );
+
+  test("keeps both where a copy that is kept was made of a different file of that name, and tells so", async ({
+    world,
+  }) => {
+    world.put(join(world.hot, "app.log"), "new content", 30);
+    world.put(join(world.warm, "logs/app.log"), "old content", 40);
+    const before = await world.describe();
+    const { status, stderr } = await world.move("--keep");
+    expect(status).toBe(1);
+    expect(stderr).toContain("the destination has a different file of this name");
+    expect(await world.describe()).toEqual(before);
+  });
 
   test("never takes a link at the destination for the file, nor writes through a linked folder there", async ({
     world,
@@ -353,9 +377,15 @@ import time; time.sleep(60)`;
     expect(await world.files()).toEqual(["hot/app.log"]);
   });
 
+  /** Runs the mover from inside, see mover.py, and returns what that tells last. */
+  const inside = async (world: World, ...words: readonly string[]) => {
+    const [what = "", ...rest] = words;
+    const told = await world.must(["/usr/bin/python3", "-B", HARNESS, what, world.path, ...rest]);
+    return JSON.parse(told.trimEnd().split("\n").at(-1)!) as unknown;
+  };
+
   test("takes its copy back where the file changes after the copy got its name", async ({ world }) => {
-    const result = await world.must(["/usr/bin/python3", "-B", HARNESS, "change-after-link", world.path]);
-    expect(JSON.parse(result.trimEnd().split("\n").at(-1)!)).toEqual({
+    expect(await inside(world, "change-after-link")).toEqual({
       status: 0,
       files: ["hot/service/app.log"],
       intact: true,
@@ -363,14 +393,129 @@ import time; time.sleep(60)`;
   });
 
   test("keeps the source where the copy reads back differently", async ({ world }) => {
-    const result = await world.must(["/usr/bin/python3", "-B", HARNESS, "flip-a-bit", world.path]);
-    expect(JSON.parse(result.trimEnd().split("\n").at(-1)!)).toEqual({ status: 1, files: ["hot/service/app.log"] });
+    expect(await inside(world, "flip-a-bit")).toEqual({ status: 1, files: ["hot/service/app.log"] });
+  });
+
+  test("says of a file that grew while it was read that it changed, not that the device is bad", async ({ world }) => {
+    expect(await inside(world, "grow")).toEqual({ status: 0, files: ["hot/service/app.log"] });
+  });
+
+  test("takes away no other file that came under the name: log rotation before the name is taken", async ({
+    world,
+  }) => {
+    expect(await inside(world, "rotate", "name")).toEqual({
+      status: 0,
+      files: { "hot/service/app.log.1": "fresh", "hot/service/app.log.2": "old" },
+    });
+  });
+
+  test("takes away no other file that came under the name: log rotation after that", async ({ world }) => {
+    expect(await inside(world, "rotate", "journal")).toEqual({
+      status: 0,
+      files: { "hot/service/app.log.1": "fresh", "warm/logs/service/app.log.1": "old" },
+    });
+  });
+
+  test("leaves a file that somebody opens to append to it while it is being taken away", async ({ world }) => {
+    expect(await inside(world, "open")).toEqual({ status: 0, files: ["hot/service/app.log"], intact: true });
+  });
+
+  test("loses and doubles nothing beside programs that rotate logs and append to them", async ({ world }) => {
+    const rotations = Number(process.env.JTS_STORAGE_ROTATIONS ?? 5000);
+    const told = (await inside(world, "company", String(rotations), "20260711")) as {
+      movedFiles: number;
+      appends: number;
+    };
+    if (process.env.JTS_STORAGE_ROTATIONS !== undefined) console.log(JSON.stringify(told));
+    expect(told).toMatchObject({ rotations, lost: [], twice: [] });
+    expect(told.movedFiles).toBeGreaterThan(100);
+    expect(told.appends).toBeGreaterThan(100);
+  });
+
+  test("a folder keeps its ACL and attributes on its way, and leaves nothing where they can't be kept", async ({
+    world,
+  }) => {
+    world.put(join(world.hot, "closed/app.log"));
+    const acl = "0200000001000700ffffffff02000700d204000004000000ffffffff10000700ffffffff20000000ffffffff";
+    await world.python(
+      "import os, sys; os.setxattr(sys.argv[1], 'system.posix_acl_access', bytes.fromhex(sys.argv[2])); os.setxattr(sys.argv[1], 'trusted.note', b'kept')",
+      join(world.hot, "closed"),
+      acl,
+    );
+    const before = (await world.describe())["hot/closed"];
+    // A filesystem without extended attributes.
+    await world.must(["mount", "--mkdir", "-t", "ramfs", "plain", join(world.path, "plain")]);
+    const plain = ["--destination", join(world.path, "plain/logs"), "--destination-mount", join(world.path, "plain")];
+    expect(await world.move(...plain)).toMatchObject({
+      status: 1,
+      stderr: text("the destination does not keep its attribute"),
+    });
+    expect(await world.must(["find", join(world.path, "plain"), "-mindepth", "2"])).toBe("");
+    expect(await world.move()).toMatchObject({ status: 0 });
+    const { xattrs, mode } = (await world.describe())["warm/logs/closed"]!;
+    expect({ xattrs, mode }).toEqual({ xattrs: before?.xattrs, mode: before?.mode });
+  });
+
+  test("moves a checksum with what it is about, and after it where that has gone before", async ({ world }) => {
+    for (const [name, days] of [
+      ["old.tar.zst", 40],
+      ["young.tar.zst", 0.5],
+      ["young.tar.zst.sha256", 40],
+    ] as const)
+      world.put(join(world.hot, "backups", name), name, days);
+    // It was written when the archive had been read back, hours later.
+    world.put(join(world.hot, "backups/old.tar.zst.sha256"), "sum", 0.5);
+    world.put(join(world.hot, "backups/gone.tar.zst.sha256"), "sum", 0.5);
+    world.put(join(world.hot, "backups/alone.sha256"), "sum", 0.5);
+    world.put(join(world.warm, "logs/backups/gone.tar.zst"), "gone");
+    expect(await world.move("--json")).toMatchObject({ status: 0 });
+    expect(await world.files()).toEqual([
+      "hot/backups/alone.sha256",
+      "hot/backups/young.tar.zst",
+      "hot/backups/young.tar.zst.sha256",
+      "warm/logs/backups/gone.tar.zst",
+      "warm/logs/backups/gone.tar.zst.sha256",
+      "warm/logs/backups/old.tar.zst",
+      "warm/logs/backups/old.tar.zst.sha256",
+    ]);
+  });
+
+  test("puts back what a run was killed over while it took it away, and moves it", async ({ world }) => {
+    const long = "n".repeat(250);
+    world.put(join(world.hot, "service/.jts-leaving-app.log"), "app");
+    world.put(join(world.hot, "service/.jts-leaving-again.log"), "again");
+    world.put(join(world.hot, "service/again.log"), "fresh", 0);
+    const hashed = `.jts-leaving-${createHash("sha256").update(long).digest("hex")}`;
+    world.put(join(world.hot, "service", hashed), "long");
+    await world.python(
+      "import os, sys; os.setxattr(sys.argv[1], 'trusted.jts-storage.name', os.fsencode(sys.argv[2]))",
+      join(world.hot, "service", hashed),
+      long,
+    );
+    world.put(join(world.warm, "logs/service/.jts-leaving-copy.log"), "copy");
+    const dry = await world.move("--dry-run", "--json");
+    expect(JSON.parse(dry.stdout)).toMatchObject({ namesPutBack: 4, moved: { files: 0 } });
+    const { status, stdout, stderr } = await world.move("--json");
+    expect({ status, told: JSON.parse(stdout) as unknown }).toMatchObject({
+      status: 0,
+      told: { namesPutBack: 4, moved: { files: 3 } },
+    });
+    expect(stderr).toContain("'again.log' was put back as 'again.log~");
+    const files = (await world.files()).map((name) => name.replace(/~\d{8}T\d{6}Z$/, "~now"));
+    expect(files).toEqual([
+      "hot/service/again.log",
+      "warm/logs/service/again.log~now",
+      "warm/logs/service/app.log",
+      "warm/logs/service/copy.log",
+      `warm/logs/service/${long}`,
+    ]);
+    expect((await world.describe())[`warm/logs/service/${long}`]?.xattrs).toEqual({});
   });
 
   test("a dry run tells each move and each file in the way, and changes nothing", async ({ world }) => {
     world.put(join(world.hot, "service/app.log"), "content");
     world.put(join(world.hot, "conflict"), "one");
-    world.put(join(world.warm, "logs/conflict"), "two");
+    mkdirSync(world.at(join(world.warm, "logs/conflict")), { recursive: true });
     world.put(join(world.warm, "logs/.jts-moving-0123456789abcdef"));
     const before = await world.describe();
     const { status, stdout, stderr } = await world.move("--dry-run");

@@ -1,13 +1,19 @@
 """
 Runs the mover from inside, where a test must stop it at a line or change something between two of them.
-usage: mover.py change-after-link|flip-a-bit FOLDER, whose `hot` and `warm` are mounts
+usage: mover.py change-after-link|flip-a-bit|grow FOLDER, whose `hot` and `warm` are mounts
+       mover.py rotate FOLDER name|journal; logrotate comes before the name is taken, or after
+       mover.py open FOLDER; somebody opens the file to append to it, while it is being taken away
+       mover.py company FOLDER ROTATIONS SEED; programs rotate logs and append to them while the mover runs
        mover.py kill-at-lines FOLDER EVERY; 1 kills it at each line that it executes, by turns
 """
 
+import collections
+import contextlib
 import importlib
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -20,15 +26,17 @@ SCRIPTS = pathlib.Path(__file__).parents[3] / "scripts"
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(SCRIPTS))
 mover: Any = importlib.import_module("jts_storage.mover")
+removal: Any = importlib.import_module("jts_storage.removal")
 
 folder = pathlib.Path(sys.argv[2])
 HOT, WARM = folder / "hot", folder / "warm"
 OLD = 10**9
+LOGS = 300
 CONTENT = b"a line of a log\n" * 1000
 
 
-def move(*options: str) -> int:
-    sys.argv[1:] = ["--source", str(HOT), "--destination", str(WARM / "logs"), "--destination-mount", str(WARM)]
+def move(*options: str, source: pathlib.Path = HOT) -> int:
+    sys.argv[1:] = ["--source", str(source), "--destination", str(WARM / "logs"), "--destination-mount", str(WARM)]
     sys.argv[1:] += ["--older-than-days", "1", "--lock", str(folder / "lock"), *options]
     status: int = mover.main()
     return status
@@ -131,6 +139,157 @@ def flip_a_bit() -> dict[str, Any]:
     return {"status": move(), "files": files()}
 
 
+def before(owner: Any, function: str, work: Callable[[], object]) -> None:
+    """Has the work done once, before the function's first call."""
+    real, left = getattr(owner, function), [work]
+
+    def with_work(*arguments: Any, **options: Any) -> Any:
+        if left:
+            left.pop()()
+        return real(*arguments, **options)
+
+    setattr(owner, function, with_work)
+
+
+def contents() -> dict[str, str]:
+    return {name: (folder / name).read_text() for name in files()}
+
+
+def grow() -> dict[str, Any]:
+    """Between the look at it and its reading, so that the hash has what the copy is cut off from."""
+    source = put_file()
+    before(mover.Move, "copy", lambda: source.open("ab").write(b"one more\n"))
+    return {"status": move(), "files": files()}
+
+
+def rotate(when: str) -> dict[str, Any]:
+    log = put_file()
+    old, older = log.with_name("app.log.1"), log.with_name("app.log.2")
+    log.rename(old)
+    old.write_text("old")
+    os.utime(old, (OLD, OLD))
+    log.write_text("fresh")
+
+    def logrotate() -> None:
+        if old.exists():
+            old.rename(older)
+        log.rename(old)
+
+    if when == "name":
+        before(removal, "take_name", logrotate)
+    else:
+        before(mover.Journal, "add", logrotate)
+    return {"status": move(), "files": contents()}
+
+
+def open_meanwhile() -> dict[str, Any]:
+    source = put_file()
+    child = 0
+
+    def append() -> None:
+        nonlocal child
+        child = os.fork()
+        if child == 0:
+            with source.open("ab") as file:
+                file.write(b"one more\n")
+            os._exit(0)
+        # It sleeps in open(2), which our lease holds up.
+        while b"break_lease" not in (stack := pathlib.Path(f"/proc/{child}/stack").read_bytes()):
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), stack
+
+    before(removal, "take_name", append)
+    status = move()
+    assert os.waitpid(child, 0)[1] == 0
+    return {"status": status, "files": files(), "intact": source.read_bytes() == CONTENT + b"one more\n"}
+
+
+def company(rotations: int, seed: int) -> dict[str, Any]:
+    """Every file that was rotated, and every line that was appended, must be somewhere in the end, and once."""
+    service = HOT / "service"
+    service.mkdir()
+    (kept := HOT / "kept").mkdir()
+    names = [service / f"{number}.log" for number in range(LOGS)]
+    reading = {}
+    workers = []
+    for worker in (rotating, appending):
+        result = os.memfd_create(worker.__name__)
+        child = os.fork()
+        if child == 0:
+            said = worker(names, rotations, random.Random(f"{seed} {worker.__name__}"))
+            os.pwrite(result, json.dumps(said).encode(), 0)
+            os._exit(0)
+        workers.append(child)
+        reading[worker.__name__] = result
+    lines: list[str] = []
+    runs, moved = 0, 0
+
+    def harvest(top: pathlib.Path) -> None:
+        nonlocal moved
+        for path in sorted(top.rglob("*")):
+            if path.is_file():
+                lines.extend(path.read_text().splitlines())
+                path.unlink()
+                moved += top == WARM
+
+    left = set(workers)
+    while left:
+        assert in_child(lambda: move(source=service)) == 0
+        harvest(WARM)
+        runs += 1
+        left -= {child for child in left if os.waitpid(child, os.WNOHANG)[0]}
+    assert in_child(lambda: move(source=service)) == 0
+    for top in (WARM, HOT, kept):
+        harvest(top)
+    written = {name: json.loads(os.pread(result, 1 << 26, 0)) for name, result in reading.items()}
+    wanted = sorted([*written["rotating"], *written["appending"]])
+    found = sorted(lines)
+    lost = sorted(set(wanted) - set(found))
+    twice = sorted(line for line, count in collections.Counter(found).items() if count > 1)
+    return {
+        "runs": runs,
+        "movedFiles": moved,
+        "rotations": len(written["rotating"]),
+        "appends": len(written["appending"]),
+        "lost": lost,
+        "twice": twice,
+    }
+
+
+def rotating(names: list[pathlib.Path], rotations: int, seeded: random.Random) -> list[str]:
+    """As logrotate does it, with numbers: the oldest first, each over whatever has its name by now. None is deleted."""
+    made = []
+    for number in range(rotations):
+        log = names[number % LOGS] if seeded.random() < 0.9 else seeded.choice(names)
+        for index in (2, 1):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{log}.{index}", f"{log}.{index + 1}" if index < 2 else HOT / "kept" / str(number))
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(log, f"{log}.1")
+        new = log.with_name(f"new-{number}")
+        new.write_text(f"rotated {number}\n")
+        os.utime(new, (OLD, OLD))
+        os.rename(new, log)
+        made.append(f"rotated {number}")
+    return made
+
+
+def appending(names: list[pathlib.Path], appends: int, seeded: random.Random) -> list[str]:
+    """Opens, writes and closes, and never makes a file."""
+    said = []
+    for number in range(appends):
+        path = f"{seeded.choice(names)}{seeded.choice(['', '.1'])}"
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_APPEND)
+        except FileNotFoundError:
+            continue
+        os.write(file, f"appended {number}\n".encode())
+        # So old that the mover wants it again.
+        os.utime(file, (OLD, OLD))
+        os.close(file)
+        said.append(f"appended {number}")
+    return said
+
+
 match sys.argv[1]:
     case "kill-at-lines":
         every = int(sys.argv[3])
@@ -141,3 +300,14 @@ match sys.argv[1]:
     case "flip-a-bit":
         result = flip_a_bit()
         print("\n" + json.dumps(result))
+    case "grow":
+        result = grow()
+        print("\n" + json.dumps(result))
+    case "rotate":
+        result = rotate(sys.argv[3])
+        print("\n" + json.dumps(result))
+    case "open":
+        result = open_meanwhile()
+        print("\n" + json.dumps(result))
+    case "company":
+        print("\n" + json.dumps(company(int(sys.argv[3]), int(sys.argv[4]))))

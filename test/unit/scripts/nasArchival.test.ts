@@ -237,8 +237,11 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
       ]);
     expect(await development()).toMatchObject({ status: 0, stderr: text("stays in this run: it is the first one") });
     writeFileSync(join(world.path, "state/removed.last"), `${now - 400 * DAY}\n`);
-    expect(await development()).toMatchObject({ status: 0, stderr: text("Do: timedatectl") });
-    expect(await cold(world)).toContain(old);
+    for (const synchronized of ["no", "yes"]) {
+      world.program("timedatectl", `echo ${synchronized}`);
+      expect(await development()).toMatchObject({ status: 1, stderr: text("Do: timedatectl") });
+      expect(await cold(world)).toContain(old);
+    }
     expect(await development()).toMatchObject({ status: 0, stderr: text("kept aside for 30 days") });
     expect(await cold(world)).not.toContain(old);
   });

@@ -25,7 +25,8 @@ const lvs = (...snapshots: { name: string; fill: string; invalid?: string }[]) =
       },
     ],
   });
-const vgs = (free: string) => JSON.stringify({ report: [{ vg: [{ vg_size: "4000783007744", vg_free: free }] }] });
+const vgs = (free: string, missing = "0") =>
+  JSON.stringify({ report: [{ vg: [{ vg_size: "4000783007744", vg_free: free, vg_missing_pv_count: missing }] }] });
 
 /** iostat -y -d -x -k -o JSON 1 1 of sysstat 12.6.1, without what is not read. */
 const iostat = {
@@ -164,6 +165,35 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(stdout).toContain("does not answer on port 2049");
   });
 
+  test.for<[string, string, string]>([
+    ["by hand", "remount,bind,ro", "is mounted read-only"],
+    ["by the kernel", "remount,ro", "is read-only: the kernel does so after an error"],
+  ])("is critical where tiers became read-only %s, though they answer", async ([, options, said], { world }) => {
+    for (const tier of [world.hot, world.warm, world.cold]) await world.must(["mount", "--options", options, tier]);
+    const { status, stdout } = await health(world, {}, "--json");
+    expect(status).toBe(2);
+    const { findings, figures } = read(stdout);
+    for (const tier of ["hot", "warm", "cold"] as const) {
+      expect(findings).toContainEqual(
+        expect.objectContaining({ level: "critical", subject: tier, fact: text(`${world[tier]} ${said}`) }),
+      );
+      expect(figures).toContainEqual({
+        name: "tier_writable",
+        value: 0,
+        labels: { tier, mount_point: world[tier] },
+      });
+    }
+  });
+
+  test("is critical where the volume group lacks a disk", async ({ world }) => {
+    world.program("vgs", `echo '${vgs("135291469824", "1")}'`);
+    world.program("lvs", `echo '${lvs()}'`);
+    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({
+      status: 2,
+      stdout: text("vg_jts lacks 1 of its physical volumes"),
+    });
+  });
+
   test("never waits for a NAS that hangs, not even where its process can't be killed", async ({ world }) => {
     world.program("timeout", `[[ $* != *${world.cold} ]] || sleep 60\nexec /usr/bin/timeout "$@"`);
     const began = Date.now();
@@ -203,7 +233,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       status: 0,
       stdout: text("vg_jts: 126GiB of 3.7TiB free, 10GiB in snapshots"),
     });
-    expect(world.calls()).toContain("vgs --reportformat json --units b --nosuffix --options vg_size,vg_free -- vg_jts");
+    expect(world.calls()).toContain(
+      "vgs --reportformat json --units b --nosuffix --options vg_size,vg_free,vg_missing_pv_count -- vg_jts",
+    );
   });
 
   test.for<[string, string, number, string]>([

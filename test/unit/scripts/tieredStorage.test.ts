@@ -10,11 +10,15 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { once } from "node:events";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { IS_ROOT, SCRIPTS, test as plain, type World } from "./world.ts";
 
 const text = (part: string) => expect.stringContaining(part) as string;
+
+/** All that a test makes has been here for so long. */
+const AHEAD_DAYS = 200;
 
 const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
@@ -23,6 +27,7 @@ const test = plain.extend<{ readonly world: World }>({
     for (const folder of ["postgresql/logs", "kafka/logs"])
       mkdirSync(world.at(join(world.hot, folder)), { recursive: true });
     mkdirSync(world.at(join(world.cold, "jts/archives/database")), { recursive: true });
+    world.clockAhead(AHEAD_DAYS);
     lastCleanup(world, 1);
     await use(world);
   },
@@ -33,7 +38,7 @@ function lastCleanup(world: World, daysAgo: number | undefined) {
   rmSync(join(world.path, "state"), { recursive: true, force: true });
   if (daysAgo === undefined) return;
   mkdirSync(join(world.path, "state"));
-  writeFileSync(join(world.path, "state/cleanup.last"), `${Math.floor(Date.now() / 1000 - daysAgo * 86400)}\n`);
+  writeFileSync(join(world.path, "state/cleanup.last"), `${Math.floor(world.now - daysAgo * 86400)}\n`);
 }
 
 const tiered = (world: World, settings: string, ...options: string[]) =>
@@ -213,6 +218,39 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     },
   );
 
+  test("migrate takes only logs for logs, and nothing of a folder that is a database's", async ({ world }) => {
+    const logs = join(world.hot, "postgresql/logs");
+    const moves = ["app.log", "app.log.1", "postgresql-2026-06-30.csv", "audit.json-20260630"];
+    const stays = [
+      "000000010000000000000007",
+      "000000010000000000000007.00000028.backup",
+      "00000002.history",
+      "00000000000000000042.log",
+      "00000000000000000042.timeindex",
+      "replication-offset-checkpoint.log",
+      "server.pid",
+      ".lock",
+      "data",
+    ];
+    for (const name of [...moves, ...stays]) world.put(join(logs, name), name, 8);
+    for (const [sign, name] of [
+      ["pg/PG_VERSION", "pg/base.log"],
+      ["wal/archive_status/000000010000000000000007.done", "wal/deep/app.log"],
+      ["broker/meta.properties", "broker/topic-0/app.log"],
+    ] as const) {
+      world.put(join(logs, sign), "x", 8);
+      world.put(join(logs, name), "x", 8);
+    }
+    const before = (await world.files()).filter((name) => name.startsWith("hot/"));
+    const { status, stderr } = await tiered(world, world.settings(), "migrate");
+    expect(status).toBe(0);
+    expect(stderr).toContain("postgresql/logs/pg' is left alone: 'PG_VERSION' in it says that it is a database's");
+    const moved = moves.map((name) => `warm/logs/postgresql/logs/${name}.zst`);
+    expect((await world.files()).sort()).toEqual(
+      [...before.filter((name) => !moves.some((one) => name.endsWith(`/logs/${one}`))), ...moved].sort(),
+    );
+  });
+
   test("migrate follows the settings' rules: their pattern, age, destination, compressed or not, and what is kept is copied once", async ({
     world,
   }) => {
@@ -299,7 +337,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     async (options, { world }) => {
       fill(world);
       world.put(join(world.hot, "kafka/logs/in\nthe way.log"), "x", 9);
-      world.put(join(world.warm, "logs/kafka/logs/in\nthe way.log.zst"), "another", 9);
+      world.put(join(world.warm, "logs/kafka/logs/in\nthe way.log.zst/young"), "a folder", 1);
       const { status, stdout } = await tiered(
         world,
         world.settings({ DOCKER_PRUNE: "yes" }),
@@ -418,9 +456,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
 
     const { status, stdout } = await tiered(world, world.settings(), "cleanup");
     expect(status).toBe(0);
-    expect(stdout).toContain("deleted 3 files, 7 bytes");
-    // The end of a name changes the file, so that its other name goes in the next run.
-    expect((await tiered(world, world.settings(), "cleanup")).stdout).toContain("deleted 1 files, 1 bytes");
+    expect(stdout).toContain("deleted 4 files, 8 bytes");
     const left = Object.keys(await world.describe()).filter(
       (path) => /^(cold|warm\/(temp|logs))/.test(path) && !path.startsWith("cold/jts"),
     );
@@ -442,32 +478,96 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     ]);
   });
 
-  test.for([
-    ["the first one", undefined, "it is the first one"],
-    ["one after more than a week", 8, "and said"],
-    ["one after a clock that went back", -1, "Do: timedatectl"],
-  ] as const)("cleanup deletes nothing in %s, which the next one goes by", async ([, daysAgo, why], { world }) => {
+  test("cleanup deletes nothing in the first run, which the next one goes by", async ({ world }) => {
     fill(world);
-    lastCleanup(world, daysAgo);
+    lastCleanup(world, undefined);
     const before = await world.files();
-    expect(await tiered(world, world.settings(), "cleanup", "--dry-run")).toMatchObject({
-      status: 0,
-      stderr: text(why),
-    });
-    expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({ status: 0, stderr: text(why) });
+    for (const options of [["--dry-run"], []])
+      expect(await tiered(world, world.settings(), "cleanup", ...options)).toMatchObject({
+        status: 0,
+        stderr: text("it is the first one"),
+      });
     expect(await world.files()).toEqual(before);
-    expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({
+    expect((await tiered(world, world.settings(), "cleanup")).stdout).toContain("deleted 2 files");
+  });
+
+  test.for([
+    ["after more than a week", 8],
+    ["after a clock that went back", -1],
+  ] as const)(
+    "cleanup fails %s, and deletes nothing until the clock is synchronized",
+    async ([, daysAgo], { world }) => {
+      fill(world);
+      lastCleanup(world, daysAgo);
+      const before = await world.files();
+      world.program("timedatectl", "echo no");
+      // As often as it is tried.
+      for (const options of [["--dry-run"], [], []])
+        expect(await tiered(world, world.settings(), "cleanup", ...options)).toMatchObject({
+          status: 1,
+          stderr: text("and is not synchronized. Do: timedatectl"),
+        });
+      world.program("timedatectl", "echo yes");
+      expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({ status: 1, stderr: text("goes by it") });
+      expect(await world.files()).toEqual(before);
+      expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({
+        status: 0,
+        stdout: text("deleted 2 files"),
+      });
+    },
+  );
+
+  test("what came to warm stays its days from then on, however old it is", async ({ world }) => {
+    world.put(join(world.hot, "postgresql/logs/ancient.log"), "x", 400);
+    world.clockAhead(0);
+    lastCleanup(world, 1);
+    // As tar and rsync leave it.
+    world.put(join(world.warm, "temp-processing/unpacked/dataset.csv"), "x", 400);
+    for (const run of ["first", "second"]) {
+      const { status, stdout } = await tiered(world, world.settings(), "all", "--json");
+      expect([run, status, JSON.parse(stdout)]).toMatchObject([run, 0, { totals: { deleted: { files: 0 } } }]);
+    }
+    expect(await world.files()).toEqual([
+      "warm/logs/postgresql/logs/ancient.log.zst",
+      "warm/temp-processing/unpacked/dataset.csv",
+    ]);
+    world.clockAhead(31);
+    lastCleanup(world, 1);
+    expect((await tiered(world, world.settings(), "cleanup")).stdout).toContain("deleted 2 files");
+  });
+
+  test("cleanup leaves what somebody has open, and says how many", async ({ world }) => {
+    const open = world.put(join(world.warm, "temp-processing/job/open"), "x", 100);
+    world.put(join(world.warm, "temp-processing/job/closed"), "x", 100);
+    const { child } = world.start(["tail", "--follow", open]);
+    await once(child.stdout!, "data");
+    const { status, stdout } = await tiered(world, world.settings(), "cleanup", "--json");
+    expect([status, JSON.parse(stdout)]).toMatchObject([
+      0,
+      { totals: { deleted: { files: 1 } }, skipped: { open: 1 } },
+    ]);
+    expect(await world.files()).toEqual(["warm/temp-processing/job/open"]);
+  });
+
+  test("cleanup deletes nothing where that would be more than a share of warm, but by --yes", async ({ world }) => {
+    fillWarm(world, [101, 103]);
+    const settings = world.settings({ DELETE_AT_MOST_PERCENT: "20" });
+    const before = await world.files();
+    for (const options of [["--dry-run"], []]) {
+      const { status, stderr } = await tiered(world, settings, "cleanup", ...options);
+      expect(status).toBe(1);
+      expect(stderr).toContain("more than 20 % of the filesystem: nothing is deleted");
+    }
+    expect(await world.files()).toEqual(before);
+    expect(await tiered(world, world.settings({ DELETE_AT_MOST_PERCENT: "30" }), "cleanup", "--dry-run")).toMatchObject(
+      {
+        status: 0,
+      },
+    );
+    expect(await tiered(world, settings, "cleanup", "--yes")).toMatchObject({
       status: 0,
       stdout: text("deleted 2 files"),
     });
-  });
-
-  test("what a run moved to warm is not deleted in the same run, however old", async ({ world }) => {
-    world.put(join(world.hot, "postgresql/logs/ancient.log"), "x", 40);
-    const { status, stdout } = await tiered(world, world.settings(), "all", "--json");
-    expect([status, JSON.parse(stdout)]).toMatchObject([0, { totals: { moved: { files: 1 }, deleted: { files: 0 } } }]);
-    expect(await world.files()).toContain("warm/logs/postgresql/logs/ancient.log.zst");
-    expect((await tiered(world, world.settings(), "all")).stdout).toContain("moved 0 files, 0 bytes; deleted 1 files");
   });
 
   test("cleanup does not follow a link in place of a folder that it empties", async ({ world }) => {
@@ -476,7 +576,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     symlinkSync(world.cold, world.at(join(world.warm, "temp-processing")));
     expect(await tiered(world, world.settings(), "cleanup")).toMatchObject({
       status: 1,
-      stderr: text("there is no folder"),
+      stderr: text("there is no such folder"),
     });
     expect(await world.files()).toContain("cold/precious");
   });
@@ -547,7 +647,14 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
   test("works where all scripts lie in one folder, and without HOME", async ({ world }) => {
     fill(world);
     const flat = join(world.path, "flat");
-    await world.must(["bash", "-c", 'mkdir "$1" && cp "$2"/*.sh "$2"/lib/* "$1"', "copy", flat, SCRIPTS]);
+    await world.must([
+      "bash",
+      "-c",
+      'mkdir "$1" && cp --recursive "$2"/*.sh "$2"/lib/* "$2"/jts_storage "$1"',
+      "copy",
+      flat,
+      SCRIPTS,
+    ]);
     const result = await world.run([
       "env",
       "--unset=HOME",

@@ -116,7 +116,9 @@ export class World {
   /** Programs in here are found before the real ones. */
   readonly programs = join(this.path, "programs");
   readonly lock = join(this.path, "lock");
-  readonly #began = Date.now() / 1000;
+  /** Seconds since 1970 from which {@link put} counts. */
+  readonly began = Math.floor(Date.now() / 1000);
+  #aheadDays = 0;
   readonly #children = new Set<ChildProcess>();
   #namespace: ChildProcess | undefined;
 
@@ -210,13 +212,36 @@ export class World {
   put(path: string, content: string | Buffer = path, days = 40): string {
     mkdirSync(this.at(dirname(path)), { recursive: true });
     writeFileSync(this.at(path), content);
-    const when = this.#began - days * 86400;
+    const when = this.began + (this.#aheadDays - days) * 86400;
     utimesSync(this.at(path), when, when);
     return path;
   }
 
   read(path: string): string {
     return readFileSync(this.at(path), "utf8");
+  }
+
+  /**
+   * Sets the clock ahead for what the scripts start, and for {@link put}: a file's time of change can't be set, so that
+   * what is to have been here for days needs a clock that says so.
+   */
+  clockAhead(days: number) {
+    this.#aheadDays = days;
+    const seconds = days * 86400;
+    const ahead = `import runpy, sys, time; real = time.time; time.time = lambda: real() + ${seconds}; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")`;
+    const programs = {
+      date: `[[ $1 != +%s ]] || exec /usr/bin/date --date="${seconds} seconds" +%s\nexec /usr/bin/date "$@"`,
+      python3: `exec /usr/bin/python3 "$1" "$2" -c '${ahead}' "\${@:3}"`,
+    };
+    for (const [name, body] of Object.entries(programs)) {
+      writeFileSync(join(this.programs, name), `#!/bin/bash\n${body}\n`);
+      chmodSync(join(this.programs, name), 0o755);
+    }
+  }
+
+  /** Seconds since 1970, by that clock. */
+  get now() {
+    return Date.now() / 1000 + this.#aheadDays * 86400;
   }
 
   /** Stands in for a program; what it was called with is in {@link calls}. */
