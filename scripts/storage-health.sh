@@ -339,7 +339,7 @@ look_at_volume_group() {
   local answer size free missing snapshots name percent level
   [[ -n $VOLUME_GROUP ]] || return 0
   if ! answer=$(bounded 10 vgs --reportformat json --units b --nosuffix --options vg_size,vg_free,vg_missing_pv_count -- "$VOLUME_GROUP") ||
-    ! read -r size free missing < <(jq --raw-output '.report[0].vg[0] | "\(.vg_size) \(.vg_free) \(.vg_missing_pv_count)"' <<<"$answer") ||
+    ! read -r size free missing < <(jq --raw-output '.report[0].vg[0] | "\(.vg_size) \(.vg_free) \(.vg_missing_pv_count // 0)"' <<<"$answer") ||
     ! answer=$(bounded 10 lvs --binary --reportformat json --units b --nosuffix --options lv_name,origin,lv_size,snap_percent,lv_snapshot_invalid -- "$VOLUME_GROUP") ||
     ! snapshots=$(jq --raw-output '.report[0].lv | map(select(.origin != "") | .lv_size | tonumber) | add // 0' <<<"$answer"); then
     report critical lvm "could not look at the volume group $VOLUME_GROUP" "vgs $VOLUME_GROUP; pvs; dmesg --level=err,warn"

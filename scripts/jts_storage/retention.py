@@ -114,7 +114,8 @@ class Retention:
                         if mount_id(child) != self.mount_id:
                             continue
                         wanted += self.visit(child, below, depth + 1, delete)
-                    if delete and depth > 0 and self.is_old(seen):
+                    # As it is now: what went from it just now says that it wasn't empty for long.
+                    if delete and depth > 0 and self.is_old(os.stat(name, dir_fd=folder, follow_symlinks=False)):
                         self.remove_folder(folder, name, below)
                 elif stat.S_ISREG(seen.st_mode) and self.is_old(seen):
                     wanted += seen.st_blocks * 512
