@@ -195,8 +195,8 @@ class Move:
             for source in self.options.source:
                 try:
                     self.visit_source(source)
-                except (Problem, OSError) as problem:
-                    self.fail(source, problem)
+                except (Skip, Problem, OSError) as reason:
+                    self.leave(source, reason)
             self.finish_batch()
         finally:
             self.wait_for_last_batch()

@@ -236,7 +236,8 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     for (const [sign, name] of [
       ["pg/PG_VERSION", "pg/base.log"],
       ["wal/archive_status/000000010000000000000007.done", "wal/deep/app.log"],
-      ["broker/meta.properties", "broker/topic-0/app.log"],
+      // A service's own, as a broker's is whose log.dirs leads there.
+      ["../../kafka/logs/meta.properties", "../../kafka/logs/topic-0/app.log"],
     ] as const) {
       world.put(join(logs, sign), "x", 8);
       world.put(join(logs, name), "x", 8);
@@ -245,6 +246,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     const { status, stderr } = await tiered(world, world.settings(), "migrate");
     expect(status).toBe(0);
     expect(stderr).toContain("postgresql/logs/pg' is left alone: 'PG_VERSION' in it says that it is a database's");
+    expect(stderr).toContain("kafka/logs' is left alone: 'meta.properties' in it");
     const moved = moves.map((name) => `warm/logs/postgresql/logs/${name}.zst`);
     expect((await world.files()).sort()).toEqual(
       [...before.filter((name) => !moves.some((one) => name.endsWith(`/logs/${one}`))), ...moved].sort(),
