@@ -272,7 +272,7 @@ describe("a warm tier that was there before", () => {
 });
 
 describe("volumes", () => {
-  const FILESYSTEMS = { redis: "ext4", kafka: "xfs", mongodb: "btrfs" };
+  const FILESYSTEMS = { clickhouse: "ext4", redis: "xfs", mongodb: "btrfs" };
   const SERVICES = Object.keys(FILESYSTEMS);
   const of = (size: string) =>
     hotWith(
