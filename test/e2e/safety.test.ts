@@ -308,9 +308,10 @@ describe("volumes", () => {
       const { said } = await stack.refresh();
       for (const service of SERVICES)
         expect(said).toMatch(new RegExp(`lab-hot-${service}-lv updated .*\\[diff: [^\\]]*\\bsizeBytes\\b`));
-      const refusal = await stack.refusal(() => stack.up());
-      for (const service of SERVICES)
-        expect(refusal).toMatch(new RegExp(`lv_${service} can't shrink from 4 GiB to 3 GiB.*shrink-a-volume\\.md`));
+      // Without a preview the first one ends it.
+      expect(await stack.refusal(() => stack.up())).toMatch(
+        /lv_(clickhouse|redis|mongodb) can't shrink from 4 GiB to 3 GiB.*shrink-a-volume\.md/,
+      );
       await stack.configure(of("4GiB"));
       await stack.up({ refresh: true });
       for (const size of await sizes()) expect(size).toBeGreaterThan(3400);
