@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from jts_storage.log import log
@@ -25,33 +26,46 @@ class Journal:
         self.lock = threading.Lock()
 
     def add(self, action: str, told: dict[str, Any]) -> None:
-        with self.lock:
-            self.write(action, told)
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        line = json.dumps({"time": now, "action": action, **told}).encode() + b"\n"
 
-    def write(self, action: str, told: dict[str, Any]) -> None:
-        if self.path is None:
-            return
-        line = (
-            json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "action": action, **told}).encode()
-            + b"\n"
-        )
-        try:
-            if self.fd < 0:
-                os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
-                self.open()
-                self.mend()
-            size = os.fstat(self.fd).st_size
-            if size > 0 and size + len(line) > JOURNAL_BYTES:
-                self.close()
-                os.rename(self.path, self.path + ".1")
-                self.open()
-                size = 0
+        def write() -> None:
+            size = self.size()
             if os.write(self.fd, line) != len(line):
                 os.ftruncate(self.fd, size)
                 raise OSError(errno.ENOSPC, "there is no room for a line")
-        except OSError as problem:
-            log("warning", f"moves go on without the journal {self.path}: {problem.strerror}")
-            self.path = None
+
+        self.attempt(write)
+
+    def make_room(self) -> None:
+        """At 8 MiB it becomes FILE.1, which takes a flush: called where no file waits for it."""
+
+        def roll() -> None:
+            if self.size() >= JOURNAL_BYTES:
+                self.close()
+                os.rename(f"{self.path}", f"{self.path}.1")
+
+        self.attempt(roll)
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        """What goes wrong ends the journal, and no move."""
+        with self.lock:
+            if self.path is None:
+                return
+            try:
+                work()
+            except OSError as problem:
+                log("warning", f"moves go on without the journal {self.path}: {problem.strerror}")
+                self.path = None
+
+    def size(self) -> int:
+        """Opens it at the first call."""
+        if self.fd < 0:
+            assert self.path is not None
+            os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+            self.open()
+            self.mend()
+        return os.fstat(self.fd).st_size
 
     def open(self) -> None:
         assert self.path is not None

@@ -398,6 +398,7 @@ class Move:
 
     def finish(self, fd: int, seen: os.stat_result, source: int, name: str, told: dict[str, Any]) -> None:
         """Takes the source away, whose copy is on the device under its own name."""
+        self.journal.make_room()
         # Whoever opens it from here on waits in the kernel until it is gone.
         with alone(fd):
             self.mount.prove()
