@@ -254,14 +254,13 @@ look_at_usage() {
 
 # look_at_mount TIER POINT: the kernel makes a filesystem read-only after an error; reads still succeed then.
 look_at_mount() {
-  local by device type count
-  read -r by device type < <(MOUNT_POINT=$(escape_mount "$2") awk '
-    $5 == ENVIRON["MOUNT_POINT"] {
+  local id by device type count
+  read -r id device type _ < <(mount_entry "$2") || return 0
+  by=$(awk -v id="$id" '
+    $1 == id {
       for (i = 7; $i != "-"; i++) { }
-      by = "," $(i + 3) "," ~ /,ro,/ ? "filesystem" : "," $6 "," ~ /,ro,/ ? "mount" : "writable"
-      device = $3; type = $(i + 1)
-    }
-    END { if (by != "") print by, device, type }' /proc/self/mountinfo) || return 0
+      print "," $(i + 3) "," ~ /,ro,/ ? "filesystem" : "," $6 "," ~ /,ro,/ ? "mount" : "writable"
+    }' /proc/self/mountinfo)
   figure tier_writable "$([[ $by == writable ]] && echo 1 || echo 0)" tier "$1" mount_point "$2"
   case $by in
     filesystem) report critical "$1" "$2 is read-only: the kernel does so after an error" "dmesg --level=err,crit,warn; look at its disk; then unmount, check and mount it: umount $2; fsck; mount $2" ;;

@@ -11,7 +11,8 @@ print_help() {
 usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json] [--yes] [--settings FILE] [--lock FILE]
 
   check     prints the usage of each tier
-  migrate   moves old logs from hot to warm, compressed, by names that logs have, and nothing of a database's folder; old backups from warm to cold, and what the settings' RULES say;
+  migrate   moves old logs from hot to warm, compressed, by names that logs have, and nothing of a database's folder; old
+            backups from warm to cold, and what the settings' RULES say;
             where warm is above its high mark, what is oldest there goes to cold sooner, until warm is below its low mark
   cleanup   deletes old files of warm's temp-processing and logs; docker prune, without volumes. A file's age is how long
             it has been there, whatever time it bears; what somebody has open stays. A first run, and one after a week

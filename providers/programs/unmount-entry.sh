@@ -52,6 +52,7 @@ for target in "${targets[@]}"; do
   if [[ -d $target ]]; then there+=("$target"); fi
 done
 ((${#there[@]} == 0)) || chattr -i -- "${there[@]}"
+# A mount point no more: it may go as any folder. The ledger is written once, with what goes.
 for line in ${immutable[@]+"${immutable[@]}"}; do made[$line]=; done
 remove_directories "${targets[@]}"
 ledger_drop_lines ${immutable[@]+"${immutable[@]}"}

@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-PROGRAMS = {"delete": "retention", "move": "mover", "verify": "verify"}
+PROGRAMS = {"delete": "retention", "move": "mover"}
 
 
 def main() -> int:

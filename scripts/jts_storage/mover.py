@@ -248,13 +248,7 @@ class Move:
             if mount_id(folder) != self.mount.id:
                 folders.clear()
                 continue
-            for name in [name for name in files if name.startswith(LEAVING)]:
-                try:
-                    if not self.options.dry_run:
-                        put_back(folder, name)
-                    self.put_back += 1
-                except (Problem, OSError) as problem:
-                    self.fail(name, problem)
+            self.put_back_all(folder, files, "")
             for name in filter(TEMPORARY.fullmatch, folders + files):
                 try:
                     if not self.options.dry_run:
@@ -263,6 +257,18 @@ class Move:
                 except OSError as problem:
                     self.fail(name, problem)
             folders[:] = [name for name in folders if not TEMPORARY.fullmatch(name)]
+
+    def put_back_all(self, folder: int, names: list[str], path: str) -> list[str]:
+        """Names that a killed run took get theirs back; returns the names as they are then."""
+        now = [name for name in names if not name.startswith(LEAVING)]
+        for private in [name for name in names if name.startswith(LEAVING)]:
+            try:
+                if not self.options.dry_run:
+                    now.append(put_back(folder, private))
+                self.put_back += 1
+            except (Problem, OSError) as problem:
+                self.fail(os.path.join(path, private), problem)
+        return now
 
     def visit_source(self, source: str) -> None:
         """Visits a folder with the folders between it and --relative-to, which are wanted at the destination too."""
@@ -289,16 +295,7 @@ class Move:
                 f"{path!r} is left alone: {sign!r} in it says that it is a database's. Do: keep its logs apart",
             )
             raise Skip("folders of a database")
-        # A run was killed while it took them away.
-        for private in [name for name in names if name.startswith(LEAVING)]:
-            try:
-                if not self.options.dry_run:
-                    names.append(put_back(source, private))
-                names.remove(private)
-                self.put_back += 1
-            except (Problem, OSError) as problem:
-                self.fail(os.path.join(path, private), problem)
-        for name in names:
+        for name in self.put_back_all(source, names, path):
             self.tick()
             try:
                 try:
@@ -362,7 +359,8 @@ class Move:
                 self.finish(fd, seen, source, name, {**told, "sha256": digest})
             else:
                 assert destination is not None  # made above
-                self.batch.append(self.copy_to(destination, target, compress, fd, seen, source, name, told))
+                require_room(destination, seen, compress)
+                self.batch.append(self.filled(Copy(destination, target, compress, fd, seen, source, name, told)))
                 self.batch_bytes += seen.st_size
                 if len(self.batch) >= BATCH_FILES or self.batch_bytes >= BATCH_BYTES:
                     self.finish_batch()
@@ -493,24 +491,11 @@ class Move:
         os.fsync(destination)
         return digest
 
-    def copy_to(
-        self,
-        destination: int,
-        target: str,
-        compress: bool,
-        fd: int,
-        seen: os.stat_result,
-        source: int,
-        name: str,
-        told: dict[str, Any],
-    ) -> "Copy":
-        """Copies to a temporary name; what was written may not be on the device yet."""
-        space = os.fstatvfs(destination)
-        if not compress and seen.st_blocks * 512 > space.f_bavail * space.f_frsize:
-            raise Problem("there is no room for it at the destination")
-        copy = Copy(destination, target, compress, fd, seen, source, name, told)
+    def filled(self, copy: "Copy") -> "Copy":
+        """A copy with its content and attributes; what was written may not be on the device yet."""
+        fd, seen = copy.source_fd, copy.seen
         try:
-            copy.told["sha256"] = self.compress(fd, copy.fd) if compress else self.copy(fd, seen, copy.fd)
+            copy.told["sha256"] = self.compress(fd, copy.fd) if copy.compress else self.copy(fd, seen, copy.fd)
             keep_attributes(fd, seen, copy.fd)
         except BaseException:
             copy.close()
@@ -726,6 +711,12 @@ class Folder:
     def __exit__(self, *_: object) -> None:
         if self.fd is not None:
             os.close(self.fd)
+
+
+def require_room(destination: int, seen: os.stat_result, compress: bool) -> None:
+    space = os.fstatvfs(destination)
+    if not compress and seen.st_blocks * 512 > space.f_bavail * space.f_frsize:
+        raise Problem("there is no room for it at the destination")
 
 
 def keep_attributes(fd: int, seen: os.stat_result, copy: int) -> None:

@@ -31,13 +31,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, TypeVarTuple
 
 from jts_storage.mounts import Mounted, mounted
+from jts_storage.removal import FOLDER
 
 HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PROBE = re.compile(r"\.jts-verify-[0-9a-f]{16}")
 PROBE_SECONDS = 20
 MOVE_SECONDS = 180
 PROBE_BYTES = 1 << 20
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # What none of the services may write to, whatever is declared.
 OURS = ("/etc/jts-storage", "/usr/local/lib/jts-storage", "/var/lib/jts-storage")
 HEAL = "Do: pulumi up --refresh"
