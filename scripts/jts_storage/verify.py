@@ -430,7 +430,7 @@ def remove_probes(folder: str, seconds: int, only: str | None = None) -> None:
                 continue
             fd = os.open(name, FOLDER, dir_fd=top)
             for file in os.listdir(fd):
-                if re.fullmatch(r"probe(\.zst)?|\.jts-moving-[0-9a-f]{16}", file):
+                if re.fullmatch(r"(\.jts-leaving-)?probe(\.zst)?|\.jts-moving-[0-9a-f]{16}", file):
                     os.unlink(file, dir_fd=fd)
             os.close(fd)
             os.rmdir(name, dir_fd=top)

@@ -194,7 +194,8 @@ describe
 
     test("removes what a killed run left, and nothing that only looks like it", async ({ world }) => {
       const left = `${world.warm}/.jts-verify-0123456789abcdef`;
-      world.put(`${left}/probe.zst`);
+      for (const name of ["probe.zst", ".jts-leaving-probe", ".jts-moving-0123456789abcdef"])
+        world.put(`${left}/${name}`);
       world.put(`${world.warm}/.jts-verify-fedcba9876543210/precious`);
       await world.must(["touch", "--date=2 hours ago", left, `${world.warm}/.jts-verify-fedcba9876543210`]);
       writeFileSync(join(world.path, "declaration"), JSON.stringify({ ...declarationOf(world), folders: [] }));
