@@ -11,6 +11,7 @@ import { discardDisks, ensureDisks } from "./disks.ts";
 import { LAB } from "./folders.ts";
 import { buildImage, missingImage } from "./image/build.ts";
 import { fingerprint, hostKey, makeKeys, STACK_KEY } from "./keys.ts";
+import { difference, rememberLikeness } from "./likeness.ts";
 import { locked } from "./lock.ts";
 import { folderOf, MACHINES, qemuArguments, type DataDisk, type Machine } from "./machine.ts";
 import { chooseSshPort, sshPort } from "./ports.ts";
@@ -61,6 +62,22 @@ export async function reset(): Promise<void> {
   await locked(async () => {
     await discardMachines();
     await startMachines();
+  });
+}
+
+/** Machines as {@link reset} leaves them: made anew, unless those that run are just so still. */
+export async function blank(): Promise<void> {
+  await locked(async () => {
+    const running = (await idleMachines()).length === 0;
+    const why = running ? await difference().catch((error: Error) => error.message) : "the machines don't run";
+    if (why === undefined) {
+      await rm(STATE, { recursive: true, force: true });
+      return;
+    }
+    console.log(`The machines are made anew: ${why}`);
+    await discardMachines();
+    await startMachines();
+    await rememberLikeness();
   });
 }
 

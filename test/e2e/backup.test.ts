@@ -28,7 +28,7 @@ const leftovers = () =>
   );
 
 beforeAll(async () => {
-  await lab.reset();
+  await lab.blank();
   const stack = await LabStack.select();
   await stack.configure((host: HostSection) => {
     only("hot", "warm", "cold", "automation")(host);

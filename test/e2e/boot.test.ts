@@ -9,7 +9,7 @@ it(
   "a boot without the disks and without the NAS is as quick as any; what needs them stays down, says why, and writes nothing",
   { tags: ["long"] },
   async () => {
-    await lab.reset();
+    await lab.blank();
     const stack = await LabStack.select();
     await stack.configure((host) => {
       only("hot", "warm", "cold", "automation")(host);

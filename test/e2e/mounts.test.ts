@@ -14,7 +14,7 @@ const mountIdOf = (target: string) => on(`awk '$5 == "${target}" { print $1 }' /
 let stack: LabStack;
 
 beforeAll(async () => {
-  await lab.reset();
+  await lab.blank();
   stack = await LabStack.select();
 });
 

@@ -37,7 +37,7 @@ async function torture(source: string, destination: string, ...options: string[]
 let stack: LabStack;
 
 beforeAll(async () => {
-  await lab.reset();
+  await lab.blank();
   stack = await LabStack.select();
   await stack.configure((host) => {
     const { warm, cold, automation } = host;

@@ -25,7 +25,7 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
   let first: Outcome;
 
   beforeAll(async () => {
-    await lab.reset();
+    await lab.blank();
     stack = await LabStack.select();
     await stack.configure(small);
     first = await stack.up();

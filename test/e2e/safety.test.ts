@@ -11,7 +11,7 @@ const retained = (host: HostSection) => void (host.onDelete = "retain");
 let stack: LabStack;
 
 beforeAll(async () => {
-  await lab.reset();
+  await lab.blank();
   stack = await LabStack.select();
 });
 

@@ -10,7 +10,7 @@ const on = async (command: string) => (await lab.run("storage-host", command)).s
 let stack: LabStack;
 
 beforeAll(async () => {
-  await lab.reset();
+  await lab.blank();
   stack = await LabStack.select();
 });
 

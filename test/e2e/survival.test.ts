@@ -31,7 +31,7 @@ const resources = async () =>
     .sort((a, b) => a.urn.localeCompare(b.urn));
 
 beforeAll(async () => {
-  await lab.reset();
+  await lab.blank();
   stack = await LabStack.select();
 });
 

@@ -100,7 +100,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     );
 
   beforeAll(async () => {
-    await lab.reset();
+    await lab.blank();
     stack = await LabStack.select({ user: "root" });
     fstabBefore = await on("sha256sum /etc/fstab");
     rootBefore = await rootDisk();

@@ -17,7 +17,7 @@ const kept = () =>
 let stack: LabStack;
 
 beforeAll(async () => {
-  await lab.reset();
+  await lab.blank();
   stack = await LabStack.select();
 });
 
