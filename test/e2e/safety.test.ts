@@ -44,7 +44,6 @@ describe("a device that isn't blank is refused, with what was found, and nothing
   };
 
   it.each<[string, string, RegExp]>([
-    ["swap in use", `mkswap ${DISK} && swapon ${DISK}`, /in use as swap/],
     [
       "btrfs of another label, mounted elsewhere",
       `mkfs.btrfs -q -L theirs ${DISK} && mount --options ro ${DISK} /mnt`,
@@ -55,24 +54,25 @@ describe("a device that isn't blank is refused, with what was found, and nothing
       `mkfs.ext4 -q -F ${DISK} 1G && mount --options ro,noload ${DISK} /mnt`,
       /mounted at \/mnt/,
     ],
-    [
-      "a member of an md array",
-      `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && udevadm settle && mdadm --stop --quiet /dev/md9`,
-      /signature of linux_raid_member|raid1 .*on it/,
-    ],
-    [
-      "a member of an md array that runs",
-      `mdadm --create /dev/md9 --quiet --run --readonly --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing`,
-      /raid1 .*on it/,
-    ],
-    ["an MBR", `echo label:dos | sfdisk --quiet ${DISK}`, /signature of dos/],
-    ["a holder", `echo "0 2048 linear ${DISK} 2048" | dmsetup create held`, /dm .*on it/],
   ])("%s", refuses);
 
   // Those of which the test of many at once has one each.
   describe("one of a kind", { tags: ["long"] }, () => {
     it.each<[string, string, RegExp]>([
       ["ext4", `mkfs.ext4 -q -F ${DISK} 1G`, /signature of ext4/],
+      ["swap in use", `mkswap ${DISK} && swapon ${DISK}`, /in use as swap/],
+      [
+        "a member of an md array",
+        `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && udevadm settle && mdadm --stop --quiet /dev/md9`,
+        /signature of linux_raid_member|raid1 .*on it/,
+      ],
+      [
+        "a member of an md array that runs",
+        `mdadm --create /dev/md9 --quiet --run --readonly --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing`,
+        /raid1 .*on it/,
+      ],
+      ["an MBR", `echo label:dos | sfdisk --quiet ${DISK}`, /signature of dos/],
+      ["a holder", `echo "0 2048 linear ${DISK} 2048" | dmsetup create held`, /dm .*on it/],
       ["XFS", `mkfs.xfs -q -f -d size=1g ${DISK}`, /signature of xfs/],
       ["swap", `mkswap ${DISK}`, /signature of swap/],
       [
@@ -107,20 +107,33 @@ describe("a device that isn't blank is refused, with what was found, and nothing
 
   it("devices of the hot tier, all of them named at once", async () => {
     const SPARE = lab.SPARE_PATH;
-    const found: readonly (readonly [string, string])[] = [
-      ["mkfs.ext4 -q", "ext4"],
-      ["mkfs.xfs -q", "xfs"],
-      ["mkswap", "swap"],
+    // What makes it, with the device in place of DEVICE, and what is said of it.
+    const found: readonly (readonly [make: string, said: string])[] = [
+      ["mkfs.ext4 -q DEVICE", "ext4"],
+      ["mkfs.xfs -q DEVICE", "xfs"],
+      ["mkswap DEVICE", "swap"],
       [
-        "echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file -",
+        "echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file - DEVICE",
         "crypto_LUKS",
       ],
-      ["echo label:gpt | sfdisk --quiet", "gpt"],
-      ["vgcreate --quiet foreign", "volume group foreign"],
+      ["echo label:gpt | sfdisk --quiet DEVICE", "gpt"],
+      ["vgcreate --quiet foreign DEVICE", "volume group foreign"],
+      ["mkswap DEVICE && swapon DEVICE", "in use as swap"],
+      ["mkfs.ext4 -q DEVICE && mount --options ro,noload DEVICE /mnt", "mounted at /mnt"],
+      [
+        "mdadm --create /dev/md8 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 DEVICE missing && udevadm settle && mdadm --stop --quiet /dev/md8",
+        "(signature of linux_raid_member|raid1 .*on it)",
+      ],
+      [
+        "mdadm --create /dev/md9 --quiet --run --readonly --metadata=1.2 --level=1 --raid-devices=2 DEVICE missing",
+        "raid1 .*on it",
+      ],
+      ["echo label:dos | sfdisk --quiet DEVICE", "signature of dos"],
+      ["echo '0 2048 linear 'DEVICE' 2048' | dmsetup create held", "dm .*on it"],
     ];
     const part = (index: number) => `${SPARE}-part${index + 1}`;
     await on(
-      `printf 'label: gpt\n${"size=1GiB\n".repeat(found.length)}' | sfdisk --quiet ${SPARE} && udevadm settle && ${found.map(([make], index) => `${make} ${part(index)}`).join(" && ")} && udevadm settle`,
+      `printf 'label: gpt\n${"size=1GiB\n".repeat(found.length)}' | sfdisk --quiet ${SPARE} && udevadm settle && ${found.map(([make], index) => make.replaceAll("DEVICE", part(index))).join(" && ")} && udevadm settle`,
     );
     try {
       const content = () =>
@@ -135,11 +148,11 @@ describe("a device that isn't blank is refused, with what was found, and nothing
         ),
       );
       const said = await stack.refusal(() => stack.up());
-      for (const [index, [, what]] of found.entries()) expect(said).toMatch(new RegExp(`${part(index)}.*${what}`));
+      for (const [index, [, what]] of found.entries()) expect(said).toMatch(new RegExp(`${part(index)}\\b.*${what}`));
       expect(await content()).toBe(before);
     } finally {
       await on(
-        `vgremove --yes --quiet foreign; wipefs --all --quiet ${found.map((_, index) => part(index)).join(" ")}; sfdisk --quiet --delete ${SPARE}; wipefs --all --quiet ${SPARE}; udevadm settle`,
+        `umount /mnt; swapoff ${part(6)}; dmsetup remove held; mdadm --stop --scan; vgremove --yes --quiet foreign; wipefs --all --quiet ${found.map((_, index) => part(index)).join(" ")}; sfdisk --quiet --delete ${SPARE}; wipefs --all --quiet ${SPARE}; udevadm settle`,
       );
       await stack.destroy();
       await stack.configure(warmAlone());
