@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { folderOf, MACHINES, type Machine } from "./machine.ts";
 import { run } from "./ssh.ts";
 
-/** Left out is what changes by itself: logs, caches, what systemd and LVM remember of what they did. */
+/** Left out is what changes by itself: logs, caches, what systemd, LVM and useradd(8) remember of what they did. */
 const LOOK: Record<Machine, string> = {
   "storage-host": String.raw`
     find / -xdev \( -path /usr/share -o -path /usr/lib -o -path /var/lib/systemd -o -path /var/lib/nfs -o -path /var/lib/dpkg \
       -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o -path /etc/lvm -o -path '/tmp/systemd-private-*' \
       -o -path '/var/tmp/systemd-private-*' \) -prune -o -printf '%p %y %m %U %G %l\n' | sort
-    find /etc /root /home /usr/local -xdev -path /etc/lvm -prune -o -type f -print0 | sort --zero-terminated | xargs --null sha256sum
+    find /etc /root /home /usr/local -xdev -path /etc/lvm -prune -o -type f -not -path '/etc/*-' -print0 | sort --zero-terminated | xargs --null sha256sum
     lsattr -d /mnt /data 2>/dev/null
     lsblk --noheadings --list --output NAME,TYPE,SIZE,FSTYPE,MOUNTPOINTS | sort
     wipefs --no-act --noheadings /dev/nvme?n1 /dev/sda /dev/sda2

@@ -12,10 +12,18 @@ const fstab = () => on("sha256sum </etc/fstab");
 const mountIdOf = (target: string) => on(`awk '$5 == "${target}" { print $1 }' /proc/self/mountinfo`);
 
 let stack: LabStack;
+let fstabAtFirst: string;
 
 beforeAll(async () => {
   await lab.blank();
   stack = await LabStack.select();
+  fstabAtFirst = await on("cat /etc/fstab");
+});
+
+afterAll(async () => {
+  await lab.run("storage-host", "cat >/etc/fstab; systemctl daemon-reload; rmdir --ignore-fail-on-non-empty /data", {
+    stdin: `${fstabAtFirst}\n`,
+  });
 });
 
 describe("an fstab of others' making", () => {

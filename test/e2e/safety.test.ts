@@ -17,6 +17,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await stack.configure();
+  // What a test made, and the program keeps as others'.
+  await on("rmdir /data");
 });
 
 describe("a device that isn't blank is refused, with what was found, and nothing is written", () => {
