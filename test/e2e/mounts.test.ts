@@ -21,9 +21,13 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await lab.run("storage-host", "cat >/etc/fstab; systemctl daemon-reload; rmdir --ignore-fail-on-non-empty /data", {
-    stdin: `${fstabAtFirst}\n`,
-  });
+  await lab.run(
+    "storage-host",
+    "cat >/etc/fstab; systemctl daemon-reload; find /data -depth -type d -empty -delete || true",
+    {
+      stdin: `${fstabAtFirst}\n`,
+    },
+  );
 });
 
 describe("an fstab of others' making", () => {
