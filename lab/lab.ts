@@ -59,10 +59,7 @@ export async function down({ hard = false } = {}): Promise<void> {
 
 /** Fresh machines with blank disks, and no stack knows of the old ones. */
 export async function reset(): Promise<void> {
-  await locked(async () => {
-    await discardMachines();
-    await startMachines();
-  });
+  await locked(makeAnew);
 }
 
 /** Machines as {@link reset} leaves them: made anew, unless those that run are just so still. */
@@ -75,8 +72,7 @@ export async function blank(): Promise<void> {
       return;
     }
     console.log(`The machines are made anew: ${why}`);
-    await discardMachines();
-    await startMachines();
+    await makeAnew();
     await rememberLikeness();
   });
 }
@@ -199,6 +195,11 @@ async function startMachines(signal?: AbortSignal): Promise<boolean> {
 
 async function stopMachines(hard: boolean): Promise<void> {
   await Promise.all(MACHINES.map((machine) => powerOff(machine, hard)));
+}
+
+async function makeAnew(): Promise<void> {
+  await discardMachines();
+  await startMachines();
 }
 
 async function discardMachines(): Promise<void> {

@@ -15,7 +15,7 @@ const LOOK: Record<Machine, string> = {
     lsblk --noheadings --list --output NAME,TYPE,SIZE,FSTYPE,MOUNTPOINTS | sort
     wipefs --no-act --noheadings /dev/nvme?n1 /dev/sda /dev/sda2
     cut --delimiter=' ' --fields=4- /proc/self/mountinfo | grep --invert-match --fixed-strings /run/ | sort
-    cat /proc/swaps /sys/block/{nvme*,sd*}/queue/{scheduler,read_ahead_kb}
+    grep . /proc/swaps /sys/block/{nvme*,sd*}/queue/{scheduler,read_ahead_kb}
     sysctl --all 2>/dev/null | grep --extended-regexp '^(net\.core\.(r|w)mem|vm\.(dirty|swap|vfs|min_free|max_map|overcommit)|fs\.(file-max|aio-max|nr_open))'
     systemctl list-unit-files --no-legend --no-pager; systemctl list-units --all --no-legend --plain --no-pager --type=timer,mount | cut --delimiter=' ' --fields=1 | sort
     systemctl list-units --failed --no-legend --plain --no-pager
@@ -25,8 +25,15 @@ const LOOK: Record<Machine, string> = {
     cat /etc/exports /etc/exports.d/* 2>/dev/null; exportfs -s`,
 };
 
-const look = async (machine: Machine) =>
-  (await run(machine, LOOK[machine], { mayFail: true, timeoutSeconds: 120 })).stdout;
+/** The last line of a look that came to its end: what was cut off would be like anything else that was. */
+const END = "all was looked at";
+
+/** @throws {Error} where the machine didn't tell all. */
+async function look(machine: Machine): Promise<string> {
+  const { stdout } = await run(machine, `${LOOK[machine]}\necho ${END}`, { timeoutSeconds: 120 });
+  if (!stdout.endsWith(`\n${END}`)) throw new Error(`the ${machine} could not be looked at`);
+  return stdout;
+}
 
 const fileOf = (machine: Machine) => join(folderOf(machine), "likeness");
 
@@ -40,9 +47,11 @@ export async function difference(): Promise<string | undefined> {
   for (const machine of MACHINES) {
     const before = await readFile(fileOf(machine), "utf8").catch(() => undefined);
     if (before === undefined) return `nobody looked at the ${machine} when it was made`;
-    const [then, now] = [before, await look(machine)].map((text) => text.split("\n"));
-    const one = now!.find((line) => !then!.includes(line)) ?? then!.find((line) => !now!.includes(line));
-    if (one !== undefined) return `on the ${machine}: ${one}`;
+    const after = await look(machine);
+    if (after === before) continue;
+    const [then, now] = [before.split("\n"), after.split("\n")];
+    const one = now.find((line) => !then.includes(line)) ?? then.find((line) => !now.includes(line));
+    return `on the ${machine}: ${one ?? "its lines have another order"}`;
   }
   return undefined;
 }
