@@ -14,7 +14,7 @@ const LOOK: Record<Machine, string> = {
     lsattr -d /mnt /data 2>/dev/null
     lsblk --noheadings --list --output NAME,TYPE,SIZE,FSTYPE,MOUNTPOINTS | sort
     wipefs --no-act --noheadings /dev/nvme?n1 /dev/sda /dev/sda2
-    cut --delimiter=' ' --fields=4- /proc/self/mountinfo | grep --invert-match --fixed-strings /run/ | sort
+    findmnt --kernel --list --noheadings --output TARGET,FSTYPE,SOURCE | grep --invert-match --fixed-strings /run/ | sort
     grep . /proc/swaps /sys/block/{nvme*,sd*}/queue/{scheduler,read_ahead_kb}
     sysctl --all 2>/dev/null | grep --extended-regexp '^(net\.core\.(r|w)mem|vm\.(dirty|swap|vfs|min_free|max_map|overcommit)|fs\.(file-max|aio-max|nr_open))'
     systemctl list-unit-files --no-legend --no-pager; systemctl list-units --all --no-legend --plain --no-pager --type=timer,mount | cut --delimiter=' ' --fields=1 | sort
