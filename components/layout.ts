@@ -441,59 +441,61 @@ function tierMountPoints({ hot, warm, cold }: HostSettings): string[] {
   ];
 }
 
+/** Where the scripts keep what they must remember. */
+const STATE_FOLDER = "/var/lib/jts-storage";
 /** Which file went from where to where, on the host: one line of JSON for each. */
-export const MOVES_JOURNAL = "/var/lib/jts-storage/moves.jsonl";
+export const MOVES_JOURNAL = `${STATE_FOLDER}/moves.jsonl`;
 
-/** The settings of the scripts on the host, by their names there; lists are separated by colons. */
-export function automationEnvironment(
-  settings: HostSettings,
-  automation: AutomationSettings,
-  timers: readonly string[],
-): Record<string, string> {
+/** How long a filesystem may take to answer the scripts, and all looks of a health report together, in seconds. */
+const PROBE_SECONDS = 5;
+const LOOKS_SECONDS = 180;
+
+/** What the scripts on the host read: scripts/jts_storage/settings.py has the same keys. A tier that isn't there is null. */
+export function scriptSettings(settings: HostSettings, automation: AutomationSettings, timers: readonly string[]) {
   const { hot, warm, cold } = settings;
-  const hotPoints = tierMountPoints({ ...settings, warm: undefined, cold: undefined });
-  // As the hot tree shows them, so that a service's logs keep its name when they move.
-  const logFolders =
-    hot === undefined
-      ? []
-      : serviceFolders(hot).flatMap(({ treePath, folders }) => (folders.includes("logs") ? [`${treePath}/logs`] : []));
+  // When is the timers' affair; whether to verify, the program's.
+  const {
+    onCalendar: _on,
+    healthOnCalendar: _health,
+    backupOnCalendar: _backup,
+    archivalOnCalendar: _archival,
+    verify: _verify,
+    ...values
+  } = automation;
   return {
-    HOT_MOUNTS: hotPoints.join(":"),
-    LOG_SOURCES: logFolders.join(":"),
-    LOG_SOURCES_ROOT: hot?.tree ?? "",
-    VOLUME_GROUP: hot?.layout === "lvm" ? hot.volumeGroup.name : "",
-    SNAPSHOT_RESERVE_BYTES: hot?.layout === "lvm" ? String(reserveOf(hot)) : "",
-    WARM_MOUNT: warm?.mountPoint ?? "",
-    WARM_LABEL: warm?.label ?? "",
-    COLD_MOUNT: cold?.mountPoint ?? "",
-    COLD_SOURCE: cold === undefined ? "" : `${cold.server}:${cold.export}`,
-    COLD_ROOT: cold === undefined ? "" : coldRoot(cold),
-    LOGS_TO_WARM_AFTER_DAYS: String(automation.logsToWarmAfterDays),
-    BACKUPS_TO_COLD_AFTER_DAYS: String(automation.backupsToColdAfterDays),
-    TEMP_AFTER_DAYS: String(automation.tempAfterDays),
-    WARM_LOGS_AFTER_DAYS: String(automation.warmLogsAfterDays),
-    DOCKER_PRUNE: automation.dockerPrune ? "yes" : "no",
-    BACKUP_VOLUMES: backupVolumes(settings, automation)
-      .map(({ name, snapshotBytes }) => `${name}=${snapshotBytes}`)
-      .join(":"),
-    BACKUPS_KEPT_DAYS: String(automation.backupsKeptDays),
-    ARCHIVES_KEPT_DAYS: String(automation.archivesKeptDays),
-    POSTGRES_DATABASES: automation.postgresDatabases.join(":"),
-    DEVELOPMENT_SOURCES: automation.developmentFolders.join(":"),
-    DEVELOPMENT_KEPT_DAYS: String(automation.developmentKeptDays),
-    CLICKHOUSE_TO_COLD_AFTER_DAYS: String(automation.clickhouseToColdAfterDays),
-    USAGE_WARNING_PERCENT: String(automation.usageWarningPercent),
-    USAGE_CRITICAL_PERCENT: String(automation.usageCriticalPercent),
-    RULES: JSON.stringify(automation.rules),
-    DELETE_AT_MOST_PERCENT: String(automation.deleteAtMostPercent),
-    WARM_HIGH_PERCENT: String(automation.warmHighPercent),
-    WARM_LOW_PERCENT: String(automation.warmLowPercent),
-    MOVES_JOURNAL,
-    BACKUP_WARNING_HOURS: String(automation.backupWarningHours),
-    METRICS_FOLDER: automation.metricsFolder,
-    TIMERS: timers.join(":"),
+    hot:
+      hot === undefined
+        ? null
+        : {
+            mountPoints: tierMountPoints({ ...settings, warm: undefined, cold: undefined }),
+            logRoot: hot.tree,
+            // As the hot tree shows them, so that a service's logs keep its name when they move.
+            logFolders: serviceFolders(hot).flatMap(({ treePath, folders }) =>
+              folders.includes("logs") ? [`${treePath}/logs`] : [],
+            ),
+            volumeGroup: hot.layout === "lvm" ? hot.volumeGroup.name : null,
+            snapshotReserveBytes: hot.layout === "lvm" ? reserveOf(hot) : 0,
+          },
+    warm: warm === undefined ? null : { mountPoint: warm.mountPoint, label: warm.label },
+    cold:
+      cold === undefined
+        ? null
+        : { mountPoint: cold.mountPoint, source: `${cold.server}:${cold.export}`, root: coldRoot(cold) },
+    automation: {
+      ...values,
+      backupVolumes: Object.fromEntries(
+        backupVolumes(settings, automation).map(({ name, snapshotBytes }) => [name, snapshotBytes]),
+      ),
+    },
+    timers,
+    movesJournal: MOVES_JOURNAL,
+    stateFolder: STATE_FOLDER,
+    probeSeconds: PROBE_SECONDS,
+    budgetSeconds: LOOKS_SECONDS,
   };
 }
+
+export type ScriptSettings = ReturnType<typeof scriptSettings>;
 
 /** The volumes that are archived from snapshots, with the size of those. */
 export function backupVolumes(

@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { AutomationSettings, HostSettings } from "../config.ts";
 import { ConfigFile, SystemdTimer, type Directives } from "../providers/index.ts";
 import { unitWord } from "../providers/values/unitFile.ts";
-import { automationEnvironment, backupVolumes, MOVES_JOURNAL } from "./layout.ts";
+import { backupVolumes, MOVES_JOURNAL, scriptSettings } from "./layout.ts";
 import { asRoot, connectionArgs } from "./remote.ts";
 
 export interface TieringAutomationArgs {
@@ -29,11 +29,11 @@ export const INSTALLED = "/usr/local/lib/jts-storage";
 const MONITOR_LINK = "/usr/local/bin/jts-storage-monitor.sh";
 /** In the home of the user who connects: nobody else can put anything there. */
 const DELIVERED = ".jts-storage-delivered";
-const SETTINGS_FILE = "/etc/jts-storage/tiers.env";
+const SETTINGS_FILE = "/etc/jts-storage/settings.json";
 /** What the scripts write besides data, which goes with them. */
 const WRITTEN = [
   MOVES_JOURNAL,
-  `${MOVES_JOURNAL}.1`,
+  ...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => `${MOVES_JOURNAL}.${number}`),
   ...["health.json", "performance.json", "cleanup.last", "snapshots.last", "removed.last"].map(
     (name) => `/var/lib/jts-storage/${name}`,
   ),
@@ -66,9 +66,7 @@ export class TieringAutomation extends pulumi.ComponentResource {
       {
         host,
         path: SETTINGS_FILE,
-        content: printEnvironment(
-          automationEnvironment(settings, automation, [...Object.keys(this.timers), ...watched]),
-        ),
+        content: `${JSON.stringify(scriptSettings(settings, automation, [...Object.keys(this.timers), ...watched]), null, 2)}\n`,
       },
       { parent: this },
     );
@@ -222,13 +220,6 @@ export function scriptsManifest(): string {
     .sort()
     .map((path) => `${sha256(readFileSync(join(SCRIPTS, path)))}  ${path}`)
     .join("\n");
-}
-
-/** Assignments that a shell reads, of values on one line. */
-export function printEnvironment(values: Readonly<Record<string, string>>): string {
-  return Object.entries(values)
-    .map(([name, value]) => `${name}='${value.replaceAll("'", "'\\''")}'\n`)
-    .join("");
 }
 
 function sha256(data: string | Buffer): string {

@@ -23,14 +23,16 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
 
   // What stays on the host.
   ["scripts/jts_storage/verify.py", VERIFICATION],
-  ["scripts/jts_storage/**", ["backup", "mover", "operations", "tiers"]],
+  ["scripts/jts_storage/{archives,archival,backup}.py", ["backup", "operations"]],
+  ["scripts/jts_storage/health.py", ["operations", "tiers"]],
+  ["scripts/jts_storage/{performance,monitor}.py", ["operations"]],
+  ["scripts/jts_storage/**", AUTOMATION],
   ["scripts/tiered-storage.sh", ["backup", "boot", "mover", "operations", "tiers"]],
   ["scripts/{lvm-backup,nas-archival}.sh", ["backup", "operations"]],
   ["scripts/clickhouse/**", ["backup"]],
   ["scripts/storage-health.sh", ["operations", "tiers"]],
   ["scripts/{performance-test,jts-storage-monitor}.sh", ["operations"]],
   ["scripts/verify-tiers.py", VERIFICATION],
-  ["scripts/**", AUTOMATION],
 
   // The program.
   ["providers/values/{mountOptions,knownOptions,size}.ts", ALL],

@@ -1,10 +1,21 @@
-"""python3 -I -B FOLDER/jts_storage SUBCOMMAND …, where FOLDER may be any: runs one of the package's programs."""
+"""python3 -I -B FOLDER/jts_storage PROGRAM …, where FOLDER may be any: runs one of the package's programs."""
 
 import importlib
 import os
 import sys
 
-PROGRAMS = {"delete": "retention", "move": "mover"}
+PROGRAMS = {
+    "delete": "retention",
+    "health": "health",
+    "lvm-backup": "backup",
+    "monitor": "monitor",
+    "move": "mover",
+    "nas-archival": "archival",
+    "performance-test": "performance",
+    "tiered-storage": "tiering",
+}
+# With options of their own, which scripts don't have.
+PARTS = ("delete", "move")
 
 
 def main() -> int:
@@ -14,8 +25,13 @@ def main() -> int:
     # Isolated, Python looks into this folder alone, and not into the one that the package is in.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     name = sys.argv.pop(1)
-    status: int = importlib.import_module(f"jts_storage.{PROGRAMS[name]}").main()
-    return status
+    program = importlib.import_module(f"jts_storage.{PROGRAMS[name]}")
+    if name in PARTS:
+        status: int = program.main()
+        return status
+    from jts_storage.program import run_program
+
+    return run_program(program.main)
 
 
 if __name__ == "__main__":

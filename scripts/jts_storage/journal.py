@@ -2,16 +2,19 @@
 
 import contextlib
 import errno
+import fnmatch
 import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jts_storage.log import log
 
 JOURNAL_BYTES = 8 << 20
+# Of some 25,000 moves each: FILE.1 is the newest of them.
+FILES_KEPT = 8
 TAIL_BYTES = 1 << 20
 
 
@@ -38,11 +41,14 @@ class Journal:
         self.attempt(write)
 
     def make_room(self) -> None:
-        """At 8 MiB it becomes FILE.1, which takes a flush: called where no file waits for it."""
+        """At 8 MiB it becomes FILE.1, and that FILE.2, which takes a flush: called where no file waits for it."""
 
         def roll() -> None:
             if self.size() >= JOURNAL_BYTES:
                 self.close()
+                for number in range(FILES_KEPT - 1, 0, -1):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(f"{self.path}.{number}", f"{self.path}.{number + 1}")
                 os.rename(f"{self.path}", f"{self.path}.1")
 
         self.attempt(roll)
@@ -85,3 +91,30 @@ class Journal:
                 os.fdatasync(self.fd)
             os.close(self.fd)
             self.fd = -1
+
+
+def moves_of(path: str, name: str) -> Iterator[dict[str, Any]]:
+    """
+    What the journal tells, from the oldest on, of files with that name or path, at either end; wildcards are those of
+    fnmatch(3). Compressed, NAME.zst is NAME.
+    """
+    for file in [*(f"{path}.{number}" for number in range(FILES_KEPT, 0, -1)), path]:
+        try:
+            fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue
+        with open(fd, encoding="utf-8") as stream:
+            for line in stream:
+                try:
+                    told = json.loads(line)
+                    is_asked_for = any(_is_named(told[end], name) for end in ("from", "to"))
+                except (ValueError, KeyError, TypeError):
+                    # A kill tore it.
+                    continue
+                if is_asked_for:
+                    yield told
+
+
+def _is_named(path: str, name: str) -> bool:
+    shown = path if "/" in name else os.path.basename(path)
+    return any(fnmatch.fnmatchcase(one, name) for one in (shown, shown.removesuffix(".zst")))

@@ -28,7 +28,7 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, TypeVarTuple
 
 from jts_storage.journal import Journal
@@ -71,8 +71,8 @@ class Taken(Problem):
     """Another file has the name."""
 
 
-def main() -> int:
-    options = parse_arguments()
+def main(words: Sequence[str] | None = None) -> int:
+    options = parse_arguments(words)
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     move = Move(options)
     try:
@@ -90,7 +90,7 @@ def main() -> int:
     return 1 if move.failed else 0
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="jts_storage move",
         description=__doc__,
@@ -126,14 +126,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
     parser.add_argument("--list", action="store_true", help="each move in the summary as well; without one in the log")
     parser.add_argument(
-        "--journal", help="file to which each move is appended as a line of JSON; at 8 MiB it becomes FILE.1"
+        "--journal",
+        help="file to which each move is appended, a line of JSON; at 8 MiB it becomes FILE.1, and so on up to 8",
     )
     parser.add_argument("--lock", default="/run/jts-storage-tiering.lock", help="file that only one run can lock")
     parser.add_argument(
         "--lock-descriptor", type=int, help="open file that the caller has locked already, in place of --lock"
     )
     parser.add_argument("--stall-seconds", type=int, default=300, help="end as killed after so long without progress")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if not options.older_than_days >= 0 or not options.modified_before >= 0:
         parser.error("--older-than-days and --modified-before must not be negative")
     for option in ("source_mount", "relative_to", "destination", "destination_mount"):

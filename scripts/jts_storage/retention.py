@@ -16,6 +16,7 @@ import os
 import signal
 import stat
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from jts_storage.log import log
@@ -26,7 +27,7 @@ from jts_storage.removal import FILE, FOLDER, LEAVING, alone, open_seen, put_bac
 STALL_SECONDS = 300
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="jts_storage delete",
         description=__doc__,
@@ -43,7 +44,7 @@ def main() -> int:
         help="of the filesystem's size; where it would be more, nothing goes",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would go, and change nothing")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if not options.older_than_days >= 0:
         parser.error("--older-than-days must not be negative")
     signal.signal(signal.SIGIO, signal.SIG_IGN)

@@ -19,7 +19,6 @@ import os
 import pwd
 import re
 import secrets
-import select
 import shutil
 import signal
 import stat
@@ -30,7 +29,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, TypeVarTuple
 
+from jts_storage.bounded import answer_of, begin, bounded
 from jts_storage.mounts import Mounted, mounted
+from jts_storage.problem import Problem
 from jts_storage.removal import FOLDER
 
 HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -44,10 +45,6 @@ HEAL = "Do: pulumi up --refresh"
 Check = dict[str, Any]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-
-
-class Failed(Exception):
-    """What isn't as declared, in words for the operator."""
 
 
 def main() -> int:
@@ -96,7 +93,7 @@ def main() -> int:
     try:
         moved = [check("move", check_moves, moves)] if moves else []
         checks: list[Check] = answer_of(looking, told, PROBE_SECONDS * (10 + len(mounts) + 2 * len(folders)))
-    except Failed as problem:
+    except Problem as problem:
         checks = [{"ok": False, "subject": "look", "fact": str(problem)}]
     except SystemExit:
         os.kill(looking, signal.SIGTERM)
@@ -116,56 +113,8 @@ def main() -> int:
 def check(subject: str, look: Callable[[*Ts], str], *arguments: *Ts) -> Check:
     try:
         return {"ok": True, "subject": subject, "fact": look(*arguments)}
-    except (Failed, OSError, subprocess.SubprocessError) as problem:
+    except (Problem, OSError, subprocess.SubprocessError) as problem:
         return {"ok": False, "subject": subject, "fact": str(problem)}
-
-
-def bounded(look: Callable[[*Ts], T], *arguments: *Ts, seconds: float = PROBE_SECONDS) -> T:
-    """What a function returns, called in a process of its own, which is not waited for where it hangs in the kernel."""
-    child, reading = begin(look, *arguments)
-    value: T = answer_of(child, reading, seconds)
-    return value
-
-
-def begin(look: Callable[[*Ts], object], *arguments: *Ts) -> tuple[int, int]:
-    """Calls a function in a process of its own: its number, and a descriptor that tells what it returns."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        # Nothing of the parent's is to be cleaned up here.
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        try:
-            told: dict[str, Any] = {"value": look(*arguments)}
-        except BaseException as problem:
-            told = {"problem": str(problem)}
-        answer = f"{json.dumps(told)}\n".encode()
-        with contextlib.suppress(OSError):
-            while answer:
-                answer = answer[os.write(writing, answer) :]
-        os._exit(0)
-    os.close(writing)
-    return child, reading
-
-
-def answer_of(child: int, reading: int, seconds: float) -> Any:
-    """What `begin` tells. It is one line, since a process that hangs may hold the pipe open."""
-    answer = b""
-    deadline = time.monotonic() + seconds
-    with os.fdopen(reading, "rb", buffering=0) as pipe:
-        while not answer.endswith(b"\n"):
-            if not select.select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
-                os.kill(child, signal.SIGKILL)
-                raise Failed(f"no answer within {seconds} s. Do: {HERE}/storage-health.sh")
-            part = pipe.read(65536)
-            if not part:
-                break
-            answer += part
-    os.waitpid(child, 0)
-    told = json.loads(answer or b'{"problem": "it ended without a word"}')
-    if "problem" in told:
-        raise Failed(told["problem"])
-    return told["value"]
 
 
 def read_mounts() -> dict[str, Mounted]:
@@ -178,22 +127,22 @@ def check_mount(declared: dict[str, Any], table: dict[str, Mounted]) -> str:
     point, source = declared["point"], declared["source"]
     live = table.get(point)
     if live is None:
-        raise Failed(f"nothing is mounted at {point}. Do: mount {point}")
+        raise Problem(f"nothing is mounted at {point}. Do: mount {point}")
     if declared["type"] == "none":
         shown = table.get(source)
         if shown is None or (live.device, live.root) != (shown.device, shown.root):
-            raise Failed(f"{point} does not show {source}. {HEAL}")
+            raise Problem(f"{point} does not show {source}. {HEAL}")
     else:
         if live.type.rstrip("4") != declared["type"].rstrip("4"):
-            raise Failed(f"{point} is {live.type}, not {declared['type']}. {HEAL}")
+            raise Problem(f"{point} is {live.type}, not {declared['type']}. {HEAL}")
         if live.source.startswith("/dev/") and not is_source(live.source, source):
             # Links of a device that was made just now may come late.
             subprocess.run(["udevadm", "settle", "--timeout=60"], check=False)
         if not is_source(live.source, source):
-            raise Failed(f"{live.source} is mounted at {point} instead of {source}. {HEAL}")
+            raise Problem(f"{live.source} is mounted at {point} instead of {source}. {HEAL}")
     missing = [option for option in declared["options"] if not any(is_same(option, one) for one in live.options)]
     if missing:
-        raise Failed(f"{point} is mounted without {', '.join(missing)}. {HEAL}")
+        raise Problem(f"{point} is mounted without {', '.join(missing)}. {HEAL}")
     return f"{point} shows {source}" + (f", {','.join(declared['options'])}" if declared["options"] else "")
 
 
@@ -237,10 +186,10 @@ def check_folders(folder: dict[str, Any]) -> str:
     try:
         wanted = [True, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, mode]
     except KeyError as problem:
-        raise Failed(f"{problem.args[0]}. {HEAL}") from None
-    for path, seen in zip(paths, bounded(look, paths), strict=True):
+        raise Problem(f"{problem.args[0]}. {HEAL}") from None
+    for path, seen in zip(paths, bounded(look, paths, seconds=PROBE_SECONDS), strict=True):
         if seen != wanted:
-            raise Failed(f"{path} is not a folder of {owner}:{group} with mode {folder['mode']}. {HEAL}")
+            raise Problem(f"{path} is not a folder of {owner}:{group} with mode {folder['mode']}. {HEAL}")
     return f"{folder['path']} and {len(paths) - 1} in it: {owner}:{group} {folder['mode']}"
 
 
@@ -248,7 +197,7 @@ def check_access(user: str, folders: list[dict[str, Any]]) -> str:
     try:
         account = pwd.getpwnam(user)
     except KeyError:
-        raise Failed(f"there is no user {user}. {HEAL}") from None
+        raise Problem(f"there is no user {user}. {HEAL}") from None
     groups = os.getgrouplist(user, account.pw_gid)
     must, must_not = [], [path for path in OURS if os.path.isdir(path)]
     for folder in folders:
@@ -266,13 +215,13 @@ def check_access(user: str, folders: list[dict[str, Any]]) -> str:
         os.setuid(account.pw_uid)
         return [[path for path in must if not writes(path)], [path for path in must_not if writes(path)]]
 
-    cannot, can = bounded(look)
+    cannot, can = bounded(look, seconds=PROBE_SECONDS)
     if cannot:
-        raise Failed(
+        raise Problem(
             f"{user} cannot write to {', '.join(cannot)}. {HEAL}; and look at the folders above: namei -l {cannot[0]}"
         )
     if can:
-        raise Failed(
+        raise Problem(
             f"{user} can write to {', '.join(can)}, which belongs to others. "
             f"Do: namei -l {can[0]}; getfacl {can[0]}; id {user}"
         )
@@ -312,15 +261,15 @@ def show_timers(names: Iterable[str]) -> dict[str, dict[str, str]]:
 def check_timer(name: str, calendar: str, units: dict[str, dict[str, str]]) -> str:
     unit = units.get(f"{name}.timer", {})
     if unit.get("LoadState") != "loaded":
-        raise Failed(f"there is no {name}.timer. {HEAL}")
+        raise Problem(f"there is no {name}.timer. {HEAL}")
     if (unit.get("UnitFileState"), unit.get("ActiveState")) != ("enabled", "active"):
-        raise Failed(
+        raise Problem(
             f"{name}.timer is {unit.get('UnitFileState')} and {unit.get('ActiveState')}. "
             f"Do: systemctl enable --now {name}.timer"
         )
     with open(unit["FragmentPath"], encoding="utf-8") as file:
         if f"OnCalendar={calendar}" not in file.read().splitlines():
-            raise Failed(f"{name}.timer does not run {calendar}. {HEAL}")
+            raise Problem(f"{name}.timer does not run {calendar}. {HEAL}")
     # After the day of the week; empty while its service runs.
     after = unit.get("NextElapseUSecRealtime", "").partition(" ")[2]
     return f"{name}: {calendar}, {f'next {after}' if after else 'its service runs now'}"
@@ -331,12 +280,12 @@ def check_moves(tiers: list[dict[str, Any]]) -> str:
     name = new_name()
     places = [os.path.join(tier["path"], name) for tier in tiers]
     for tier in tiers:
-        bounded(remove_probes, tier["path"], 3600)
+        bounded(remove_probes, tier["path"], 3600, seconds=PROBE_SECONDS)
     content = secrets.token_bytes(PROBE_BYTES)
     wanted = hashlib.sha256(content).hexdigest()
     locks = tempfile.mkdtemp(prefix="jts-verify-", dir="/run" if os.path.isdir("/run") else None)
     try:
-        bounded(put, places[0], content)
+        bounded(put, places[0], content, seconds=PROBE_SECONDS)
         for index, tier in enumerate(tiers[1:], 1):
             # The first step compresses, as that of logs does.
             options = ["--compress"] if index == 1 else ["--source-mount", tiers[index - 1]["mount"]]
@@ -369,15 +318,15 @@ def check_moves(tiers: list[dict[str, Any]]) -> str:
             if [bool(one) for one in found] != [number == index for number in range(len(tiers))] or found[index] != [
                 wanted
             ]:
-                raise Failed(
+                raise Problem(
                     f"a file of {PROBE_BYTES} bytes did not go from {tiers[index - 1]['path']} to {tier['path']} alone "
                     f"with its SHA-256. Do: {HERE}/tiered-storage.sh migrate --dry-run"
                 )
     finally:
         shutil.rmtree(locks, ignore_errors=True)
         for tier in tiers:
-            with contextlib.suppress(Failed):
-                bounded(remove_probes, tier["path"], 0, name)
+            with contextlib.suppress(Problem):
+                bounded(remove_probes, tier["path"], 0, name, seconds=PROBE_SECONDS)
     return f"a file went {' → '.join(tier['tier'] for tier in tiers)} with SHA-256 {wanted[:16]}…, and is removed again"
 
 
@@ -389,9 +338,9 @@ def run_mover(command: list[str]) -> None:
         _, said = mover.communicate(timeout=MOVE_SECONDS)
     except subprocess.TimeoutExpired:
         mover.kill()
-        raise Failed(f"a move did not end within {MOVE_SECONDS} s. Do: {HERE}/storage-health.sh") from None
+        raise Problem(f"a move did not end within {MOVE_SECONDS} s. Do: {HERE}/storage-health.sh") from None
     if mover.returncode != 0:
-        raise Failed(f"a move failed (status {mover.returncode}): {' '.join(said.split()) or 'without a word'}")
+        raise Problem(f"a move failed (status {mover.returncode}): {' '.join(said.split()) or 'without a word'}")
 
 
 def put(folder: str, content: bytes) -> None:

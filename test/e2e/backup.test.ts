@@ -193,9 +193,9 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
     ).toBe("success\n1");
     expect(
       await on(
-        `cd ${COLD}/configs && sha256sum --quiet --check *.sha256 && zstd --decompress --stdout *.zst | tar --list | grep -E '^(etc/fstab|etc/jts-storage/tiers.env|./vg_jts.vgcfg|etc/systemd/system/lvm-backup.timer)$' | sort`,
+        `cd ${COLD}/configs && sha256sum --quiet --check *.sha256 && zstd --decompress --stdout *.zst | tar --list | grep -E '^(etc/fstab|etc/jts-storage/settings.json|./vg_jts.vgcfg|etc/systemd/system/lvm-backup.timer)$' | sort`,
       ),
-    ).toBe("./vg_jts.vgcfg\netc/fstab\netc/jts-storage/tiers.env\netc/systemd/system/lvm-backup.timer");
+    ).toBe("./vg_jts.vgcfg\netc/fstab\netc/jts-storage/settings.json\netc/systemd/system/lvm-backup.timer");
     expect(await on(`ls ${COLD}/database/*-roles-*.sql.zst | wc -l; stat --format=%a ${COLD}/database/*.dump`)).toBe(
       "1\n600",
     );

@@ -129,9 +129,9 @@ describe("a move", { tags: ["long"] }, () => {
 
   it("brings the oldest of a warm tier above its mark to cold, and tells so as JSON and in the journal", async () => {
     await on(
-      "for days in 2 3 4; do echo $days >/data/warm-storage/daily-backups/$days.tar; touch --date=\"$days days ago\" /data/warm-storage/daily-backups/$days.tar; done; sed -e '/^WARM_.*PERCENT/d' /etc/jts-storage/tiers.env >/run/torture/tiers.env; echo WARM_HIGH_PERCENT=0.5 WARM_LOW_PERCENT=0 >>/run/torture/tiers.env",
+      "for days in 2 3 4; do echo $days >/data/warm-storage/daily-backups/$days.tar; touch --date=\"$days days ago\" /data/warm-storage/daily-backups/$days.tar; done; jq '.automation += {warmHighPercent: 0.5, warmLowPercent: 0}' /etc/jts-storage/settings.json >/run/torture/settings.json",
     );
-    const { stdout } = await attempt(`${TIERED} migrate --json --settings /run/torture/tiers.env`);
+    const { stdout } = await attempt(`${TIERED} migrate --json --settings /run/torture/settings.json`);
     const { moves } = JSON.parse(stdout) as { moves: { from: string; to: string; sha256: string }[] };
     expect(moves.map(({ to }) => to)).toEqual(
       [2, 3, 4].map((days) => `/mnt/synology/jts/archives/database/${days}.tar`),

@@ -77,7 +77,7 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
   });
 
   it("each service of ours runs in its sandbox and succeeds, and health keeps what it found", async () => {
-    const units = (await on("sed -n \"s/^TIMERS='\\(.*\\)'$/\\1/p\" /etc/jts-storage/tiers.env")).split(":");
+    const units = (await on("jq --raw-output '.timers[]' /etc/jts-storage/settings.json")).split("\n");
     expect(units).toEqual(expect.arrayContaining(["tiered-storage", "storage-health", "fstrim-all"]));
     await on("install --directory --owner=nobody --mode=755 /var/lib/prometheus/node-exporter");
     for (const unit of units) {

@@ -213,7 +213,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
         "sed -i 's/^Nice=19/Nice=5/' /etc/systemd/system/tiered-storage.service",
         "drift",
       ],
-      "lab-automation-settings": ["echo TEMP_AFTER_DAYS=0 >>/etc/jts-storage/tiers.env", "content"],
+      "lab-automation-settings": ["sed -i s/tempAfterDays/tempDays/ /etc/jts-storage/settings.json", "content"],
     };
     // Of others: left alone.
     await on(

@@ -2,12 +2,11 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, expect, describe, it } from "vitest";
-import { automationEnvironment, volumesOf } from "../../../components/layout.ts";
-import { printEnvironment } from "../../../components/tieringAutomation.ts";
+import { scriptSettings } from "../../../components/layout.ts";
 import { parseHosts, type HostSettings } from "../../../config.ts";
+import { SCRIPTS } from "../scripts/world.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "jts-settings-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -71,68 +70,115 @@ const accepted = fc
       },
       warm: { device: { path: "/dev/sda2" }, mountPoint: warm, label },
       cold: { server, export: exported, mountPoint: cold, root },
-      automation: {},
+      automation: {
+        rules: [{ source: `${warm}/x`, to: "cold", destination: "models", olderThanDays: 2, name: "odd" }],
+        backupVolumes: { redis: "1GiB" },
+      },
     };
     const { hosts } = parseHosts({ trading: host });
     return hosts.trading === undefined ? [] : [hosts.trading];
   });
 
-const environmentOf = (settings: HostSettings) =>
-  automationEnvironment(settings, settings.automation!, ["tiered-storage"]);
+const settingsOf = (settings: HostSettings) => scriptSettings(settings, settings.automation!, ["tiered-storage"]);
 
-describe("the scripts' settings file", () => {
-  const environments = accepted.map(environmentOf);
-  const texts = environments.map(printEnvironment);
+/** What the scripts read of each document, told with the names that it has there. */
+const READ = `
+import dataclasses, json, sys
+sys.path.insert(0, sys.argv[1])
+from jts_storage.settings import _key_of, read_settings
+def told(value):
+    if dataclasses.is_dataclass(value):
+        return {_key_of(field.name): told(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return [told(one) for one in value] if isinstance(value, tuple) else value
+def read(path):
+    try: return told(read_settings(path))
+    except Exception as problem: return str(problem)
+print(json.dumps([read(path) for path in sys.argv[2:]]))`;
 
-  it("is made of hostile values here, of those that the configuration takes", () => {
-    expect(accepted.length).toBeGreaterThan(100);
-    for (const odd of [" ", "*", ";", "~", "#", "&", "|", "ü"])
-      expect(
-        texts.some((one) => one.includes(`n${odd}`)),
-        odd,
-      ).toBe(true);
-    for (const odd of ["'\\''", "$(touch", "`touch"])
-      expect(
-        texts.some((one) => one.includes(odd)),
-        odd,
-      ).toBe(true);
+function read(documents: readonly unknown[]): unknown[] {
+  const paths = documents.map((document, index) => {
+    const path = join(folder, `${index}.json`);
+    writeFileSync(path, typeof document === "string" ? document : JSON.stringify(document), { mode: 0o600 });
+    return path;
   });
+  const { stdout, stderr } = spawnSync("/usr/bin/python3", ["-I", "-B", "-c", READ, SCRIPTS, ...paths], {
+    encoding: "utf8",
+    cwd: folder,
+  });
+  expect(stderr).toBe("");
+  return JSON.parse(stdout) as unknown[];
+}
 
-  it("gives a shell exactly the values back, and has it run nothing", () => {
-    const names = Object.keys(environments[0]!);
-    const input = texts.map((one) => `${one}printf '%s\\0' ${names.map((name) => `"$${name}"`).join(" ")}\n`).join("");
-    const { stdout, stderr, status } = spawnSync("bash", ["-s"], {
-      input,
-      encoding: "utf8",
-      cwd: folder,
-      env: { PATH: "/usr/bin:/bin" },
-    });
-    expect([stderr, status]).toEqual(["", 0]);
-    expect(stdout).toBe(
-      environments
-        .flatMap((one) => Object.values(one))
-        .map((value) => `${value}\0`)
-        .join(""),
-    );
+describe("the scripts' settings", () => {
+  it("are read with every key and value that they are written with, however odd", () => {
+    const documents = accepted.map(settingsOf);
+    expect(documents.length).toBeGreaterThan(100);
+    const written = JSON.stringify(documents);
+    for (const odd of [" ", "*", ";", "~", "#", "&", "|", "ü", "'", "$(touch", "`touch"])
+      expect(written.includes(`n${odd}`), odd).toBe(true);
+    expect(read(documents)).toEqual(documents);
     expect(existsSync(join(folder, "canary"))).toBe(false);
   });
 
-  it("gives the scripts each mount point of its list whole", () => {
-    const lib = fileURLToPath(new URL("../../../scripts/lib/tiers.sh", import.meta.url));
-    const some = accepted.slice(0, 60);
-    some.forEach((settings, index) =>
-      writeFileSync(join(folder, `${index}.env`), printEnvironment(environmentOf(settings)), { mode: 0o600 }),
+  const [host] = accepted;
+  const whole = () => structuredClone(settingsOf(host!)) as unknown as Record<string, Record<string, unknown>>;
+  const changed = (change: (document: Record<string, Record<string, unknown>>) => void) => {
+    const document = whole();
+    change(document);
+    return document;
+  };
+
+  it("are refused with the key that is missing, each in its turn, or that nobody reads", () => {
+    const cases = Object.entries(whole()).flatMap(([section, values]) => [
+      [section, changed((document) => delete document[section])] as const,
+      ...(values === null || typeof values !== "object" || Array.isArray(values)
+        ? []
+        : Object.keys(values).map(
+            (key) => [`${section}.${key}`, changed((document) => delete document[section]![key])] as const,
+          )),
+    ]);
+    expect(cases.length).toBeGreaterThan(30);
+    const said = read(cases.map(([, document]) => document));
+    for (const [index, [key]] of cases.entries())
+      expect(said[index]).toMatch(new RegExp(`: ${key} is missing\\. Do: `));
+    expect(read([changed((document) => (document.automation!.tempDays = 3))])[0]).toMatch(
+      /there is no setting automation\.tempDays/,
     );
-    const program =
-      'source "$1"; for ((i = 0; i < $2; i++)); do read_settings "$3/$i.env" given; split "$HOT_MOUNTS" hot; printf "%s\\0" "${hot[@]}"; done';
-    const { stdout, stderr } = spawnSync("bash", ["-c", program, "read", lib, String(some.length), folder], {
+  });
+
+  it.each<[string, (document: Record<string, Record<string, unknown>>) => void, RegExp]>([
+    [
+      "text for a number",
+      ({ automation }) => (automation!.tempAfterDays = "3"),
+      /automation\.tempAfterDays: "3" is not/,
+    ],
+    [
+      "true for a number",
+      ({ automation }) => (automation!.tempAfterDays = true),
+      /automation\.tempAfterDays: true is not/,
+    ],
+    ["a negative age", ({ automation }) => (automation!.tempAfterDays = -1), /automation\.tempAfterDays: -1/],
+    ["nothing kept", ({ automation }) => (automation!.backupsKeptDays = 0), /at least 1/],
+    ["a relative path", ({ warm }) => (warm!.mountPoint = "warm"), /warm\.mountPoint: 'warm' is not an absolute path/],
+    ["101 %", ({ automation }) => (automation!.warmHighPercent = 101), /is not a percentage/],
+    ["a low mark above the high one", ({ automation }) => (automation!.warmLowPercent = 99), /is above/],
+    ["a root beside its mount", ({ cold }) => (cold!.root = "/elsewhere"), /cold\.root, \/elsewhere, is not on/],
+    ["volumes without a group", ({ hot }) => (hot!.volumeGroup = null), /needs hot\.volumeGroup/],
+    [
+      "a rule that leads out of its tier",
+      ({ automation }) => ((automation!.rules as { destination: string }[])[0]!.destination = "../x"),
+      /automation\.rules\[0\]\.destination: '\.\.\/x' is not a path below a tier/,
+    ],
+  ])("are refused with words: %s", (_what, change, words) => {
+    expect(read([changed(change)])[0]).toMatch(words);
+  });
+
+  it("are refused where they are no JSON, or not there", () => {
+    expect(read(["WARM_MOUNT='/warm'\n"])[0]).toMatch(/is not a JSON document/);
+    const { stdout } = spawnSync("/usr/bin/python3", ["-I", "-B", "-c", READ, SCRIPTS, join(folder, "none")], {
       encoding: "utf8",
-      cwd: folder,
     });
-    expect(stderr).toBe("");
-    expect(stdout.split("\0").slice(0, -1)).toEqual(
-      some.flatMap(({ hot }) => (hot?.layout === "lvm" ? volumesOf(hot).map(({ mountPoint }) => mountPoint) : [])),
-    );
+    expect(stdout).toContain("No such file or directory");
   });
 });
 
@@ -147,18 +193,20 @@ describe("the volumes that are archived", () => {
       },
     });
     expect(problems).toEqual([]);
-    return environmentOf(hosts.trading!).BACKUP_VOLUMES;
+    return settingsOf(hosts.trading!).automation.backupVolumes;
   };
   const device = { path: "/dev/nvme0n1" };
 
   it("are those whose profile has room for a snapshot, unless others are named", () => {
     const gib = 2 ** 30;
-    expect(volumesIn({ hot: { device } })).toBe(
-      `lv_postgres=${5 * gib}:lv_clickhouse=${10 * gib}:lv_mongodb=${2 * gib}`,
-    );
-    expect(volumesIn({ hot: { device, volumes: { redis: {}, mongodb: {} } } })).toBe(`lv_mongodb=${2 * gib}`);
-    expect(volumesIn({ hot: { device }, automation: { backupVolumes: { kafka: 1000 } } })).toBe("lv_kafka=1024");
-    expect(volumesIn({ hot: { layout: "directories" } })).toBe("");
-    expect(volumesIn({})).toBe("");
+    expect(volumesIn({ hot: { device } })).toEqual({
+      lv_postgres: 5 * gib,
+      lv_clickhouse: 10 * gib,
+      lv_mongodb: 2 * gib,
+    });
+    expect(volumesIn({ hot: { device, volumes: { redis: {}, mongodb: {} } } })).toEqual({ lv_mongodb: 2 * gib });
+    expect(volumesIn({ hot: { device }, automation: { backupVolumes: { kafka: 1000 } } })).toEqual({ lv_kafka: 1024 });
+    expect(volumesIn({ hot: { layout: "directories" } })).toEqual({});
+    expect(volumesIn({})).toEqual({});
   });
 });

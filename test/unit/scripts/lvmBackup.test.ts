@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, it } from "vitest";
-import { IS_ROOT, SCRIPTS, test as plain, World, type Ended } from "./world.ts";
+import { IS_ROOT, SCRIPTS, test as plain, World, type Ended, type Settings } from "./world.ts";
 
 const FAKE_LVM = join(import.meta.dirname, "fakeLvm.sh");
 const text = (part: string) => expect.stringContaining(part) as string;
@@ -37,19 +37,24 @@ function volume(world: World, name: string, type: string, facts: Readonly<Record
   writeFileSync(join(world.path, "vg", name, "data/a b/-file\nof two lines"), `content of ${name}`, { mode: 0o640 });
 }
 
-const settings = (world: World, values: Readonly<Record<string, string>> = {}) =>
-  world.settings({ VOLUME_GROUP: "vg_jts", BACKUP_VOLUMES: "lv_postgres=1048576:lv_kafka=2097152", ...values });
-const argumentsOf = (world: World, options: readonly string[], values?: Readonly<Record<string, string>>) => [
+type Change = (settings: Settings) => unknown;
+const settings = (world: World, change: Change = () => undefined) =>
+  world.settings((settings) => {
+    settings.hot!.volumeGroup = "vg_jts";
+    settings.automation.backupVolumes = { lv_postgres: 2 ** 20, lv_kafka: 2 ** 21 };
+    change(settings);
+  });
+const argumentsOf = (world: World, options: readonly string[], change?: Change) => [
   join(SCRIPTS, "lvm-backup.sh"),
   ...options,
   "--settings",
-  settings(world, values),
+  settings(world, change),
   "--lock",
   join(world.path, "lock"),
   ...(options.includes("--now") ? [] : ["--now", `@${NOW}`]),
 ];
-const backup = (world: World, options: readonly string[], values?: Readonly<Record<string, string>>): Promise<Ended> =>
-  world.run(argumentsOf(world, options, values));
+const backup = (world: World, options: readonly string[], change?: Change): Promise<Ended> =>
+  world.run(argumentsOf(world, options, change));
 const volumes = (world: World) => readdirSync(join(world.path, "vg")).sort();
 const archived = async (world: World) =>
   (await world.files())
@@ -67,6 +72,13 @@ async function makeDaily(): Promise<ReadonlyMap<string, Buffer>> {
   expect(await backup(world, ["daily"])).toMatchObject({ status: 0 });
   const names = await archived(world);
   return new Map(names.map((name) => [name, readFileSync(world.at(join(world.warm, "daily-backups", name)))]));
+}
+
+/** Runs the scripts' Python with some of its functions changed, by the statements of `change`. */
+function changePython(world: World, change: string) {
+  const before = ["import os, runpy, signal, sys", change, "sys.argv = sys.argv[1:]"];
+  const program = [...before, 'runpy.run_path(sys.argv[0], run_name="__main__")'].join("\n");
+  world.program("python3", `exec /usr/bin/python3 "$1" "$2" -c '${program}' "\${@:3}"`);
 }
 
 /** As if `daily` had run. */
@@ -104,12 +116,21 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
   });
 
-  test.for<[Record<string, string>, string]>([
-    [{ BACKUP_VOLUMES: "lv_postgres" }, "no list of VOLUME=BYTES"],
-    [{ BACKUP_VOLUMES: "-x=1", VOLUME_GROUP: "" }, "needs VOLUME_GROUP"],
-    [{ BACKUPS_KEPT_DAYS: "0" }, "no number of days"],
-  ])("refuses the settings %j, exit 2", async ([values, message], { world }) => {
-    expect(await backup(world, ["cleanup"], values)).toMatchObject({ status: 2, stderr: text(message) });
+  test.for<[Change, string]>([
+    [
+      ({ automation }) => Object.assign(automation, { backupVolumes: ["lv_postgres"] }),
+      'automation.backupVolumes: ["lv_postgres"] is not an object',
+    ],
+    [
+      ({ hot, automation }) => {
+        hot!.volumeGroup = null;
+        automation.backupVolumes = { "-x": 1 };
+      },
+      "automation.backupVolumes needs hot.volumeGroup",
+    ],
+    [({ automation }) => (automation.backupsKeptDays = 0), "automation.backupsKeptDays: 0 is not a number of days"],
+  ])("refuses the settings %s, exit 2: %s", async ([change, message], { world }) => {
+    expect(await backup(world, ["cleanup"], change)).toMatchObject({ status: 2, stderr: text(message) });
   });
 
   test("daily archives each volume from a snapshot of its own, and only root reads it", async ({ world }) => {
@@ -161,7 +182,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   ])("archives nothing where %s at the warm tier", async ([, change, message], { world }) => {
     await change(world);
     const before = await world.describe();
-    expect(await backup(world, ["daily"], { WARM_LABEL: "jts-warm-storage" })).toMatchObject({
+    expect(await backup(world, ["daily"], ({ warm }) => (warm!.label = "jts-warm-storage"))).toMatchObject({
       status: 1,
       stderr: text(message),
     });
@@ -185,21 +206,36 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     },
   );
 
-  test.for<[string, string, string]>([
+  const partOfTar = `[[ $* != *--create* ]] || { /usr/bin/tar "$@" | head --bytes=100; exit 2; }; exec /usr/bin/tar "$@"`;
+  const zstd = (instead: string) => `[[ $* != "--quiet --stdout" ]] || { ${instead}; }\nexec /usr/bin/zstd "$@"`;
+  test.for<[string, string, (world: World) => void]>([
     [
       "reads back differently",
-      "dd",
-      `/usr/bin/dd "$@"; for word; do [[ $word != of=* ]] || printf x >>"\${word#of=}"; done`,
+      "the device fails",
+      (world) => changePython(world, `os.posix_fadvise = lambda fd, *_: open(f"/proc/self/fd/{fd}", "ab").write(b"x")`),
     ],
+    ["is not archived", "tar fails", (world) => world.program("tar", partOfTar)],
     [
       "is not archived",
-      "tar",
-      `[[ $* != *--create* ]] || { /usr/bin/tar "$@" | head --bytes=100; exit 2; }; exec /usr/bin/tar "$@"`,
+      "zstd fails",
+      (world) => world.program("zstd", zstd(`/usr/bin/zstd "$@" | head --bytes=100; exit 1`)),
     ],
-    ["is not archived", "tee", `head --bytes=100 | /usr/bin/tee "$@"; exit 1`],
-  ])("an archive that %s gets no name (%s fails)", async ([message, program, body], { world }) => {
-    world.program(program, body);
-    expect(await backup(world, ["daily", "lv_postgres"])).toMatchObject({ status: 1, stderr: text(message) });
+    [
+      "cannot be read as what it should be",
+      "zstd fails, and says it did not",
+      (world) => world.program("zstd", zstd("head --bytes=100; exit 0")),
+    ],
+    [
+      "No space left",
+      "nothing is left on warm",
+      (world) => world.program("zstd", zstd("exec head --bytes=100M /dev/zero")),
+    ],
+  ])("an archive that %s gets no name (%s)", async ([message, , change], { world }) => {
+    change(world);
+    const { status, stderr } = await backup(world, ["daily", "lv_postgres"]);
+    expect(status).toBe(1);
+    expect(stderr).toContain(message);
+    expect(stderr).toContain("lv_postgres is not archived");
     expect(await archived(world)).toEqual([]);
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
   });
@@ -207,10 +243,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   test.for<[string, "before" | "after", string]>([
     ["lvcreate", "after", "--snapshot"],
     ["tar", "before", "--create"],
-    ["dd", "after", "of="],
-    ["sync", "after", ".sha256"],
-    ["ln", "after", ".sha256 "],
-    ["ln", "after", ".zst "],
+    ["zstd", "before", "--decompress"],
     ["lvremove", "before", "_daily_"],
     ["lvremove", "after", "_daily_"],
   ])(
@@ -223,30 +256,82 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
         program,
         `[[ "$* " == *"${argument}"* ]] || { ${run}; exit; }\n${when === "after" ? run : ":"}\nkill -KILL "$VICTIM"`,
       );
-      const killed = await world.run([
-        "bash",
-        "-c",
-        'export VICTIM=$$; exec "$@"',
-        "run",
-        ...argumentsOf(world, ["daily", "lv_postgres"]),
-      ]);
-      expect(killed.signal).toBe("SIGKILL");
-      world.program(program, `${run}`);
-      // What it had started may have the lock still.
-      let next: Ended;
-      do next = await backup(world, ["daily", "lv_postgres", "--now", `@${NOW + 5}`]);
-      while (next.status === 75);
-      expect(next).toMatchObject({ status: 0 });
-      expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
-      const files = await archived(world);
-      expect(files).toContain(`lv_postgres-${stampOf(NOW + 5)}.tar.zst`);
-      expect(files.filter((name) => !/^lv_postgres-\w+\.tar\.zst(\.sha256)?$/.test(name))).toEqual([]);
-      expect(files.filter((name) => name.endsWith(".zst")).map((name) => `${name}.sha256`)).toEqual(
-        files.filter((name) => name.endsWith(".sha256")),
-      );
-      expect(await backup(world, ["verify"])).toMatchObject({ status: 0 });
+      await dieAndGoOn(world, () => world.program(program, run));
     },
   );
+
+  test.for<[string, string]>([
+    ["fsync", `os.readlink(f"/proc/self/fd/{words[0]}").endswith(stamp)`],
+    ["fsync", `os.readlink(f"/proc/self/fd/{words[0]}").endswith(stamp + ".sha256")`],
+    ["link", `words[1].endswith(".zst.sha256")`],
+    ["link", `words[1].endswith(".zst")`],
+    ["unlink", `words[0].endswith(stamp)`],
+    ["unlink", `words[0].endswith(stamp + ".sha256")`],
+  ])("killed after %s where %s, the next run cleans up and makes whole archives", async ([name, where], { world }) => {
+    changePython(
+      world,
+      [
+        `stamp = "${stampOf(NOW)}"`,
+        `real = os.${name}`,
+        "def die(*words):",
+        "  real(*words)",
+        `  if ${where}: os.kill(os.getpid(), signal.SIGKILL)`,
+        `os.${name} = die`,
+      ].join("\n"),
+    );
+    await dieAndGoOn(world, () => rmSync(join(world.programs, "python3")));
+  });
+
+  /** A run that something kills, and the next one, after `mend`. */
+  async function dieAndGoOn(world: World, mend: () => void) {
+    const daily = argumentsOf(world, ["daily", "lv_postgres"]);
+    const killed = await world.run(["bash", "-c", 'export VICTIM=$$; exec "$@"', "run", ...daily]);
+    expect(killed.signal).toBe("SIGKILL");
+    mend();
+    // What it had started may have the lock still.
+    let next: Ended;
+    do next = await backup(world, ["daily", "lv_postgres", "--now", `@${NOW + 5}`]);
+    while (next.status === 75);
+    expect(next).toMatchObject({ status: 0 });
+    expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
+    const files = await archived(world);
+    expect(files).toContain(`lv_postgres-${stampOf(NOW + 5)}.tar.zst`);
+    expect(files.filter((name) => !/^lv_postgres-\w+\.tar\.zst(\.sha256)?$/.test(name))).toEqual([]);
+    expect(files.filter((name) => name.endsWith(".zst")).map((name) => `${name}.sha256`)).toEqual(
+      files.filter((name) => name.endsWith(".sha256")),
+    );
+    expect(await backup(world, ["verify"])).toMatchObject({ status: 0 });
+  }
+
+  test.for<[string, string]>([
+    ["lvcreate", "--snapshot"],
+    ["tar", "--create"],
+    ["zstd", "--decompress"],
+  ])("ended by a signal at %s, it leaves nothing behind", async ([program, argument], { world }) => {
+    const run = program.startsWith("lv")
+      ? `bash ${FAKE_LVM} ${world.path}/vg ${program} "$@"`
+      : `PATH=\${PATH#*:} command ${program} "$@"`;
+    world.program(program, `[[ "$* " != *"${argument}"* ]] || { kill -TERM "$VICTIM"; sleep 0.5; }\n${run}`);
+    const daily = argumentsOf(world, ["daily"]);
+    expect(await world.run(["bash", "-c", 'export VICTIM=$$; exec "$@"', "run", ...daily])).toMatchObject({
+      status: 143,
+    });
+    expect(await archived(world)).toEqual([]);
+    expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
+  });
+
+  test("holds the lock until what it had started has ended, though it was killed", async ({ world }) => {
+    const hang = `[[ $* == *--create* ]] || exec /usr/bin/tar "$@"\nkill -KILL "$VICTIM"\nexec sleep 600`;
+    world.program("tar", hang);
+    const daily = argumentsOf(world, ["daily", "lv_postgres"]);
+    const killed = await world.run(["bash", "-c", 'export VICTIM=$$; exec "$@"', "run", ...daily]);
+    expect(killed.signal).toBe("SIGKILL");
+    try {
+      expect(await backup(world, ["daily"])).toMatchObject({ status: 75 });
+    } finally {
+      await world.must(["bash", "-c", 'kill $(fuser "$1" 2>/dev/null)', "end", join(world.path, "lock")]);
+    }
+  });
 
   test("takes nothing that is not its own, however it is called", async ({ world }) => {
     volume(world, "lv_postgres_kept_20200101T000000Z", "ext4", { origin: "lv_postgres", tags: "theirs" });
@@ -261,7 +346,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     ];
     for (const name of theirs) world.put(join(world.warm, "daily-backups", name));
     world.put(join(world.warm, "daily-backups/lv_redis-20200101T000000Z.tar.zst.sha256"));
-    expect(await backup(world, ["cleanup"], { COLD_MOUNT: "", COLD_ROOT: "" })).toMatchObject({ status: 0 });
+    expect(await backup(world, ["cleanup"], (settings) => (settings.cold = null))).toMatchObject({ status: 0 });
     expect(volumes(world)).toHaveLength(4);
     expect(await archived(world)).toEqual(expect.arrayContaining(theirs));
     expect(
@@ -495,34 +580,32 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
 });
 
 describe.concurrent("retention over a year", { timeout: 180_000 }, () => {
-  /** Day by day: an archive is made, then what may go goes. The clock is where `clock` says. Without processes where it can. */
-  const LIVE = `set -euo pipefail; source "$1"; cd "$2"
-    mkdir kept
-    coproc perl -lne 'BEGIN { $| = 1 } unlink $_, "$_.sha256"; print'
-    mapfile -t days
-    for now in "\${days[@]}"; do stamp_of "$now"; echo; done >stamps
-    mapfile -t stamps <stamps
-    for day in "\${!days[@]}"; do
-      made=kept/lv_x-\${stamps[day]}.tar.zst
-      : >"$made" >"$made.sha256"
-      expired_archives kept lv_x .tar.zst 7 7 "\${days[day]}" "$3" >expired
-      while read -r old; do echo "kept/$old" >&"\${COPROC[1]}"; read -r _ <&"\${COPROC[0]}"; done <expired
-      [[ -e $made ]] || { echo "the newest is gone at \${days[day]}"; exit 1; }
-      archives=(kept/*.zst)
-      echo \${#archives[@]}
-    done`;
+  /** Day by day: an archive is made, then what may go goes. The clock is where the input says. */
+  const LIVE = `
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from jts_storage.archives import expired, stamp_of
+folder, weekly = sys.argv[2], sys.argv[3] == "weekly"
+for now in map(int, sys.stdin):
+    made = f"{folder}/lv_x-{stamp_of(now)}.tar.zst"
+    for path in (made, f"{made}.sha256"): open(path, "w").close()
+    for old in expired(folder, "lv_x", ".tar.zst", 7, 7, now, weekly):
+        for path in (old, f"{old}.sha256"): os.unlink(f"{folder}/{path}")
+    if not os.path.exists(made): sys.exit(f"the newest is gone at {now}")
+    print(sum(name.endswith(".zst") for name in os.listdir(folder)))
+`;
 
   async function liveThrough(clock: (day: number) => number, weekly: boolean) {
     const folder = mkdtempSync(join(tmpdir(), "jts-year-"));
     try {
       const days = Array.from({ length: 365 }, (_, day) => Math.round(clock(day)));
-      const words = ["year", join(SCRIPTS, "lib/tiers.sh"), folder, weekly ? "weekly" : ""];
-      const { exitCode, stdout, stderr } = await execa("bash", ["-c", LIVE, ...words], {
+      const words = [SCRIPTS, folder, weekly ? "weekly" : ""];
+      const { exitCode, stdout, stderr } = await execa("/usr/bin/python3", ["-I", "-B", "-c", LIVE, ...words], {
         input: `${days.join("\n")}\n`,
         reject: false,
       });
       expect([stderr, exitCode], stdout).toEqual(["", 0]);
-      return { counts: stdout.split("\n").map(Number), left: readdirSync(join(folder, "kept")) };
+      return { counts: stdout.split("\n").map(Number), left: readdirSync(folder) };
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect } from "vitest";
 import { IS_ROOT, MOVER, test, World } from "./world.ts";
 
@@ -570,7 +570,7 @@ import time; time.sleep(60)`;
     expect(await world.files()).toEqual(["warm/logs/old", "warm/logs/young"]);
   });
 
-  test("mends a torn last line of the journal, starts another one at 8 MiB, and keeps one", async ({ world }) => {
+  test("mends a torn last line of the journal, starts another one at 8 MiB, and keeps eight", async ({ world }) => {
     const journal = join(world.path, "state/moves.jsonl");
     const move = async (name: string) => {
       world.put(join(world.hot, name));
@@ -584,12 +584,18 @@ import time; time.sleep(60)`;
     expect(statSync(journal).mode & 0o777).toBe(0o600);
     writeFileSync(journal, '{"time": "2026-0', { flag: "a" });
     expect(await move("second")).toEqual(["first", "second"]);
+    const earlier = [1, 2, 3, 4, 5, 6, 7, 8].map((number) => `${journal}.${number}`);
+    for (const file of earlier) writeFileSync(file, file);
     for (const third of ["third", "fourth"]) {
       writeFileSync(journal, `{"from":"${"x".repeat(8 << 20)}"}\n`);
       expect(await move(third)).toEqual([third]);
     }
-    expect(readdirSync(join(world.path, "state")).sort()).toEqual(["moves.jsonl", "moves.jsonl.1"]);
-    expect(statSync(`${journal}.1`).size).toBeGreaterThan(8 << 20);
+    expect(readdirSync(join(world.path, "state")).sort()).toEqual([
+      "moves.jsonl",
+      ...earlier.map((file) => basename(file)),
+    ]);
+    for (const number of [1, 2]) expect(statSync(`${journal}.${number}`).size).toBeGreaterThan(8 << 20);
+    expect(earlier.slice(2).map((file) => readFileSync(file, "utf8"))).toEqual(earlier.slice(0, 6));
   });
 
   test("moves go on where the journal can't be written, and follow no link in its place", async ({ world }) => {

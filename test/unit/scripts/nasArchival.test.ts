@@ -1,7 +1,7 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, vi } from "vitest";
-import { IS_ROOT, SCRIPTS, test as plain, type Ended, type World } from "./world.ts";
+import { IS_ROOT, SCRIPTS, test as plain, type Ended, type Settings, type World } from "./world.ts";
 
 const text = (part: string) => expect.stringContaining(part) as string;
 const DAY = 86400;
@@ -24,14 +24,14 @@ const test = plain.extend<{ readonly world: World }>({
 const archive = (
   world: World,
   action: string,
-  values: Readonly<Record<string, string>> = {},
+  change?: (settings: Settings) => unknown,
   ...options: string[]
 ): Promise<Ended> =>
   world.run([
     join(SCRIPTS, "nas-archival.sh"),
     action,
     "--settings",
-    world.settings(values),
+    world.settings(change),
     "--lock",
     world.lock,
     "--now",
@@ -40,6 +40,41 @@ const archive = (
   ]);
 const cold = async (world: World) =>
   (await world.files()).filter((path) => path.startsWith("cold/jts/")).map((path) => path.slice("cold/jts/".length));
+
+const copying =
+  (...folders: string[]) =>
+  (settings: Settings) =>
+    (settings.automation.developmentFolders = folders);
+
+/** Runs the scripts' Python with these lines before; their strings are in double quotes. */
+function before(world: World, ...lines: string[]) {
+  const run = ["import os, runpy, sys, time", ...lines, "sys.argv = sys.argv[1:]"];
+  const program = [...run, 'runpy.run_path(sys.argv[0], run_name="__main__")'].join("\n");
+  world.program("python3", `exec /usr/bin/python3 "$1" "$2" -c '${program}' "\${@:3}"`);
+}
+
+/** What is written to an archive after it was made, and before it is read back. */
+const corrupt = (world: World) =>
+  before(
+    world,
+    "def corrupt(fd, *_):",
+    '  with open(f"/proc/self/fd/{fd}", "ab") as file: file.write(b"x")',
+    "os.posix_fadvise = corrupt",
+  );
+
+/** What was killed may wait for somebody to take note of it. */
+const gone = (world: World, fileOfPid: string) =>
+  vi.waitFor(
+    async () =>
+      expect(
+        await world.run([
+          "bash",
+          "-c",
+          `grep --no-messages '^State:.[^Z]' /proc/$(<${world.path}/${fileOfPid})/status`,
+        ]),
+      ).toMatchObject({ stdout: "" }),
+    { timeout: 30_000 },
+  );
 
 /** PostgreSQL's tools, as far as they are called: each dump is the name of its database. */
 function postgres(world: World, ...databases: string[]) {
@@ -59,24 +94,19 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
   test("a NAS that stops to answer in the middle ends the run, with what hangs killed", async ({ world }) => {
     postgres(world, "jts");
     world.program("pg_dump", `echo $$ >${world.path}/away; exec sleep 1000`);
-    world.program(
-      "stat",
-      `[[ $* != *--file-system*${world.cold} || ! -e ${world.path}/away ]] || exec sleep 5\nexec /usr/bin/stat "$@"`,
+    before(
+      world,
+      "statvfs = os.statvfs",
+      `is_away = lambda path: path == "${world.cold}" and os.path.exists("${world.path}/away")`,
+      "os.statvfs = lambda path: time.sleep(3600) if is_away(path) else statvfs(path)",
     );
     const began = Date.now();
-    expect(await archive(world, "postgresql", { PROBE_SECONDS: "1" })).toMatchObject({
+    expect(await archive(world, "postgresql", (settings) => (settings.probeSeconds = 1))).toMatchObject({
       status: 1,
       stderr: text("stopped to answer"),
     });
     expect(Date.now() - began).toBeLessThan(170_000);
-    // What was killed may wait for somebody to take note of it.
-    await vi.waitFor(
-      async () =>
-        expect(
-          await world.run(["bash", "-c", `grep --no-messages '^State:.[^Z]' /proc/$(<${world.path}/away)/status`]),
-        ).toMatchObject({ stdout: "" }),
-      { timeout: 30_000 },
-    );
+    await gone(world, "away");
   });
 
   test.for([[], ["config"], ["configs", "postgresql"], ["configs", "--force"], ["configs", "--now", "never"]])(
@@ -93,7 +123,9 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
   }) => {
     world.program("vgcfgbackup", 'echo metadata >"$3"');
     world.program("lsblk", "echo '{}'");
-    expect(await archive(world, "configs", { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status: 0 });
+    expect(await archive(world, "configs", (settings) => (settings.hot!.volumeGroup = "vg_jts"))).toMatchObject({
+      status: 0,
+    });
     const name = `archives/configs/configs-trading-${STAMP}.tar.zst`;
     expect(await cold(world)).toEqual([name, `${name}.sha256`]);
     const path = join(world.cold, "jts", name);
@@ -137,7 +169,9 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
 
   test("postgresql dumps the databases of the settings alone", async ({ world }) => {
     postgres(world, "jts", "other");
-    expect(await archive(world, "postgresql", { POSTGRES_DATABASES: "jts" })).toMatchObject({ status: 0 });
+    expect(
+      await archive(world, "postgresql", (settings) => (settings.automation.postgresDatabases = ["jts"])),
+    ).toMatchObject({ status: 0 });
     expect((await cold(world)).filter((name) => name.endsWith(".dump"))).toEqual([
       `archives/database/postgresql-trading-jts-${STAMP}.dump`,
     ]);
@@ -148,11 +182,6 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     ["pg_restore", "exit 1", "cannot be read as what it should be"],
     ["pg_dumpall", "echo CREATE ROLE", "no archive of postgresql-trading-roles"],
     ["psql", "exit 2", "PostgreSQL doesn't answer"],
-    [
-      "dd",
-      `/usr/bin/dd "$@"; for word; do [[ $word != of=* ]] || printf x >>"\${word#of=}"; done`,
-      "reads back differently",
-    ],
   ])("a dump that is not whole gets no name: %s fails", async ([program, body, message], { world }) => {
     postgres(world, "jts");
     world.program(program, body);
@@ -160,6 +189,29 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     const dumps = await cold(world);
     expect(dumps.filter((name) => /\/\.|jts-archive/.test(name))).toEqual([]);
     expect(dumps.filter((name) => name.includes(message.endsWith("roles") ? "-roles-" : "-jts-"))).toEqual([]);
+  });
+
+  test("a dump that reads back differently gets no name", async ({ world }) => {
+    postgres(world, "jts");
+    corrupt(world);
+    expect(await archive(world, "postgresql")).toMatchObject({ status: 1, stderr: text("reads back differently") });
+    expect(await cold(world)).toEqual([]);
+  });
+
+  test("a signal ends what it started too, and leaves no scratch folder", async ({ world }) => {
+    const scratch = world.put(join(world.path, "scratch/.keep"), "").replace("/.keep", "");
+    world.program("lsblk", "echo '{}'");
+    world.program("tar", `[[ $1 == --create ]] && echo $$ >${world.path}/packing; exec sleep 1000`);
+    const { child, ended } = world.start(
+      [...[join(SCRIPTS, "nas-archival.sh"), "configs", "--lock", world.lock], ...["--settings", world.settings()]],
+      { TMPDIR: scratch },
+    );
+    await vi.waitFor(() => expect(world.read(join(world.path, "packing"))).toMatch(/\n/), { timeout: 60_000 });
+    expect(readdirSync(world.at(scratch))).toHaveLength(2);
+    child.kill("SIGTERM");
+    expect(await ended).toMatchObject({ status: 143 });
+    expect(readdirSync(world.at(scratch))).toEqual([".keep"]);
+    await gone(world, "packing");
   });
 
   test("old dumps go, but for seven, and only with a newer one made", async ({ world }) => {
@@ -175,7 +227,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     await archive(world, "postgresql");
     expect((await cold(world)).filter((name) => name.endsWith(".dump"))).toHaveLength(21);
     postgres(world, "jts");
-    expect(await archive(world, "postgresql", {}, "--now", `@${NOW + 1}`)).toMatchObject({ status: 0 });
+    expect(await archive(world, "postgresql", undefined, "--now", `@${NOW + 1}`)).toMatchObject({ status: 0 });
     const left = (await cold(world)).filter((name) => name.endsWith(".dump"));
     expect(left).toHaveLength(1 + 1 + 10);
     expect(left).toContain(`archives/database/postgresql-other-jts-${stampOf(NOW - 300 * DAY)}.dump`);
@@ -185,7 +237,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     const source = join(world.hot, "dev/note books");
     const copy = "development/note books";
     for (const name of ["kept", "changed", "deleted", "-x\ny"]) world.put(join(source, name), `${name} at first`);
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source })).toMatchObject({ status: 0 });
+    expect(await archive(world, "development", copying(source))).toMatchObject({ status: 0 });
     const claim = "development/.copies/note books";
     expect(await cold(world)).toEqual([
       claim,
@@ -196,12 +248,12 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     for (const days of [31, 29])
       world.put(join(world.cold, `jts/development/.removed/${stampOf(NOW - days * DAY)}/old`));
     world.put(join(world.cold, "jts/development/.removed/theirs/old"));
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source }, "--dry-run")).toMatchObject({
+    expect(await archive(world, "development", copying(source), "--dry-run")).toMatchObject({
       status: 0,
       stdout: expect.stringMatching(/deleting +deleted/) as string,
     });
     expect(await cold(world)).toContain(`${copy}/deleted`);
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: source })).toMatchObject({ status: 0 });
+    expect(await archive(world, "development", copying(source))).toMatchObject({ status: 0 });
     const aside = `development/.removed/${STAMP}/note books`;
     expect((await cold(world)).sort()).toEqual(
       [
@@ -231,7 +283,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
         join(SCRIPTS, "nas-archival.sh"),
         "development",
         "--settings",
-        world.settings({ DEVELOPMENT_SOURCES: join(world.hot, "dev") }),
+        world.settings(copying(join(world.hot, "dev"))),
         "--lock",
         world.lock,
       ]);
@@ -249,7 +301,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
   test("development takes no folder over that others fill, or that another host or folder is copied to", async ({
     world,
   }) => {
-    const settings = { DEVELOPMENT_SOURCES: join(world.hot, "dev") };
+    const settings = copying(join(world.hot, "dev"));
     world.put(join(world.hot, "dev/file"));
     world.put(join(world.cold, "jts/development/dev/theirs"));
     expect(await archive(world, "development", settings)).toMatchObject({
@@ -261,7 +313,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     rmSync(world.at(join(world.cold, "jts/development/dev/theirs")));
     expect(await archive(world, "development", settings)).toMatchObject({ status: 0 });
     world.put(join(world.hot, "else/dev/other"));
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, "else/dev") })).toMatchObject({
+    expect(await archive(world, "development", copying(join(world.hot, "else/dev")))).toMatchObject({
       status: 1,
       stderr: text(`is the copy of trading:${world.hot}/dev`),
     });
@@ -272,7 +324,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     });
     expect(await cold(world)).toEqual(["development/.copies/dev", "development/dev/file"]);
     world.put(join(world.hot, ".removed/file"));
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, ".removed") })).toMatchObject({
+    expect(await archive(world, "development", copying(join(world.hot, ".removed")))).toMatchObject({
       status: 1,
       stderr: text("one of ours"),
     });
@@ -295,7 +347,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     world.put(join(world.hot, name, "file"));
     world.put(join(world.cold, "jts/development/dev/precious"), "here", 1);
     await change(world);
-    expect(await archive(world, "development", { DEVELOPMENT_SOURCES: join(world.hot, name) })).toMatchObject({
+    expect(await archive(world, "development", copying(join(world.hot, name)))).toMatchObject({
       status: 1,
       stderr: text(message),
     });
@@ -307,7 +359,9 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
       "clickhouse-client",
       `case $2 in SELECT*|*"SELECT DISTINCT"*) printf '%s\\n' ${RECORDED.map((line) => `'${line}'`).join(" ")} ;; *202608*) exit 1 ;; esac`,
     );
-    expect(await archive(world, "clickhouse", { CLICKHOUSE_TO_COLD_AFTER_DAYS: "45" })).toMatchObject({
+    expect(
+      await archive(world, "clickhouse", (settings) => (settings.automation.clickhouseToColdAfterDays = 45)),
+    ).toMatchObject({
       status: 1,
       stderr: text(`moved the partition ${RECORDED[1]}`),
     });
@@ -322,10 +376,10 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     await world.must([
       "bash",
       "-c",
-      `mkdir ${few}; for name in bash readlink dirname date stat awk timeout flock mktemp lsblk tar zstd tee sha256sum dd sync ln rm find jq sleep; do ln -s "$(command -v $name)" ${few}/; done; cp ${world.programs}/uname ${few}`,
+      `mkdir ${few}; for name in bash readlink dirname python3 lsblk tar zstd; do ln -s "$(command -v $name)" ${few}/; done; cp ${world.programs}/uname ${few}`,
     ]);
     const settings = world.settings();
-    // Where the library adds to the path, there is nothing of these on a host without them.
+    // Where the program adds to the path, there is nothing of these on a host without them.
     const run = (action: string) =>
       world.run([
         "bash",
@@ -359,13 +413,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
           (world) => world.must(["mount", "-t", "tmpfs", "other:/volume", world.cold]),
           "other:/volume is mounted",
         ],
-        [
-          action,
-          "the NAS does not answer",
-          (world) =>
-            world.program("stat", `[[ $* != *--file-system*${world.cold} ]] || exec sleep 5\nexec /usr/bin/stat "$@"`),
-          "does not answer",
-        ],
+        [action, "the NAS does not answer", (world) => world.silence(world.cold), "does not answer"],
       ],
     ),
   ])("%s writes nothing where %s at the cold tier", async ([action, , away, message], { world }) => {
@@ -375,7 +423,10 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     await away(world);
     const before = await world.describe();
     expect(
-      await archive(world, action, { PROBE_SECONDS: "1", DEVELOPMENT_SOURCES: join(world.hot, "dev") }),
+      await archive(world, action, (settings) => {
+        settings.probeSeconds = 1;
+        settings.automation.developmentFolders = [join(world.hot, "dev")];
+      }),
     ).toMatchObject({ status: 1, stderr: text(message) });
     expect(await world.describe()).toEqual(before);
     expect(world.calls().join("\n")).not.toMatch(/pg_dump|clickhouse-client/);

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
-import { IS_ROOT, SCRIPTS, test as plain, type World } from "./world.ts";
+import { IS_ROOT, SCRIPTS, test as plain, type Settings, type World } from "./world.ts";
 
 const text = (part: string) => expect.stringContaining(part) as string;
 
@@ -35,9 +35,9 @@ const test = plain.extend<{ readonly world: World }>({
   },
 });
 
-const options = (world: World, values: Readonly<Record<string, string>> = {}) => [
+const options = (world: World, change: (settings: Settings) => unknown = () => undefined) => [
   "--settings",
-  world.settings({ STATE_FOLDER: join(world.path, "state"), ...values }),
+  world.settings(change),
   "--lock",
   world.lock,
   "--quick",

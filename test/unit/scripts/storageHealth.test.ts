@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { z } from "zod";
-import { IS_ROOT, SCRIPTS, test as plain, type World } from "./world.ts";
+import { IS_ROOT, SCRIPTS, test as plain, type Settings, type World } from "./world.ts";
 
 const text = (part: string) => expect.stringContaining(part) as string;
 
@@ -115,11 +115,16 @@ const test = plain.extend<{ readonly world: World }>({
   },
 });
 
-const health = (world: World, values: Readonly<Record<string, string>> = {}, ...options: readonly string[]) =>
+type Change = (settings: Settings) => unknown;
+const inGroup: Change = (settings) => (settings.hot!.volumeGroup = "vg_jts");
+const health = (world: World, change?: Change, ...options: readonly string[]) =>
   world.run([
     join(SCRIPTS, "storage-health.sh"),
     "--settings",
-    world.settings({ STATE_FOLDER: join(world.path, "state"), METRICS_FOLDER: join(world.path, "metrics"), ...values }),
+    world.settings((settings) => {
+      settings.automation.metricsFolder = join(world.path, "metrics");
+      change?.(settings);
+    }),
     ...options,
   ]);
 
@@ -170,7 +175,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     ["by the kernel", "remount,ro", "is read-only: the kernel does so after an error"],
   ])("is critical where tiers became read-only %s, though they answer", async ([, options, said], { world }) => {
     for (const tier of [world.hot, world.warm, world.cold]) await world.must(["mount", "--options", options, tier]);
-    const { status, stdout } = await health(world, {}, "--json");
+    const { status, stdout } = await health(world, undefined, "--json");
     expect(status).toBe(2);
     const { findings, figures } = read(stdout);
     for (const tier of ["hot", "warm", "cold"] as const) {
@@ -188,16 +193,24 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   test("is critical where the volume group lacks a disk", async ({ world }) => {
     world.program("vgs", `echo '${vgs("135291469824", "1")}'`);
     world.program("lvs", `echo '${lvs()}'`);
-    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({
+    expect(await health(world, inGroup)).toMatchObject({
       status: 2,
       stdout: text("vg_jts lacks 1 of its physical volumes"),
     });
   });
 
   test("never waits for a NAS that hangs, not even where its process can't be killed", async ({ world }) => {
-    world.program("timeout", `[[ $* != *${world.cold} ]] || sleep 60\nexec /usr/bin/timeout "$@"`);
+    const before = [
+      "import os, runpy, sys, time",
+      "statvfs = os.statvfs",
+      `os.statvfs = lambda path: time.sleep(60) if path == "${world.cold}" else statvfs(path)`,
+      "os.kill = lambda *_: None",
+      "sys.argv = sys.argv[1:]",
+      'runpy.run_path(sys.argv[0], run_name="__main__")',
+    ].join("\n");
+    world.program("python3", `exec /usr/bin/python3 "$1" "$2" -c '${before}' "\${@:3}"`);
     const began = Date.now();
-    expect(await health(world, { PROBE_SECONDS: "1" })).toMatchObject({
+    expect(await health(world, (settings) => (settings.probeSeconds = 1))).toMatchObject({
       status: 2,
       stdout: text(`${world.cold} does not answer within 1 s`),
     });
@@ -205,12 +218,15 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   });
 
   test("ends in time where all looks together take too long, and says so", async ({ world }) => {
-    world.program("stat", '[[ $* != *--file-system* ]] || exec sleep 120\nexec /usr/bin/stat "$@"');
+    for (const tier of [world.hot, world.warm, world.cold]) world.silence(tier);
     world.program("vgs", "exec sleep 120");
     const began = Date.now();
     const { status, stdout } = await health(
       world,
-      { PROBE_SECONDS: "2", BUDGET_SECONDS: "3", VOLUME_GROUP: "vg_jts", TIMERS: "a:b:c" },
+      (settings) => {
+        inGroup(settings);
+        Object.assign(settings, { probeSeconds: 2, budgetSeconds: 3, timers: ["a", "b", "c"] });
+      },
       "--json",
     );
     expect(Date.now() - began).toBeLessThan(100_000);
@@ -229,7 +245,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   test("tells the free space of the volume group and the fill of its snapshots", async ({ world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" }, { name: "snap_b", fill: "" })}'`);
-    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({
+    expect(await health(world, inGroup)).toMatchObject({
       status: 0,
       stdout: text("vg_jts: 126GiB of 3.7TiB free, 10GiB in snapshots"),
     });
@@ -245,26 +261,29 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   ])("a snapshot filled to %s percent, invalid: %s, exits %i", async ([fill, invalid, status, message], { world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill, invalid })}'`);
-    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status, stdout: text(message) });
+    expect(await health(world, inGroup)).toMatchObject({ status, stdout: text(message) });
   });
 
   test("warns where the volume group has less for snapshots than their reserve, or nothing", async ({ world }) => {
+    const withReserve =
+      (bytes: number): Change =>
+      ({ hot }) =>
+        Object.assign(hot!, { volumeGroup: "vg_jts", snapshotReserveBytes: bytes });
     world.program("vgs", `echo '${vgs("0")}'`);
     world.program("lvs", `echo '${lvs()}'`);
-    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({
+    expect(await health(world, withReserve(1))).toMatchObject({
       status: 1,
       stdout: text("too little for snapshots"),
     });
+    expect(await health(world, withReserve(0))).toMatchObject({ status: 0 });
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "1" })}'`);
-    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({ status: 0 });
-    expect(await health(world, { VOLUME_GROUP: "vg_jts", SNAPSHOT_RESERVE_BYTES: "127775277056" })).toMatchObject({
-      status: 1,
-    });
+    expect(await health(world, withReserve(1))).toMatchObject({ status: 0 });
+    expect(await health(world, withReserve(127775277056))).toMatchObject({ status: 1 });
   });
 
   test("is critical where it could not look at the volume group", async ({ world }) => {
     world.program("vgs", "exit 5");
-    expect(await health(world, { VOLUME_GROUP: "vg_jts" })).toMatchObject({
+    expect(await health(world, inGroup)).toMatchObject({
       status: 2,
       stdout: text("could not look at the volume group vg_jts"),
     });
@@ -285,9 +304,8 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       *good.service) printf 'Result=success\\nExecMainStatus=0\\n' ;;
     esac`,
     );
-    const { status, stdout } = await health(world, {
-      TIMERS: "tiered-storage:lvm-backup:fstrim-all:storage-health:good",
-    });
+    const timers = ["tiered-storage", "lvm-backup", "fstrim-all", "storage-health", "good"];
+    const { status, stdout } = await health(world, (settings) => (settings.timers = timers));
     expect(status).toBe(1);
     expect(stdout).toContain("tiered-storage: its last run failed (exit-code, status 1)");
     expect(stdout).toContain("→ journalctl --unit=tiered-storage.service");
@@ -318,7 +336,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
 
   test("looks only at tiers that the host has", async ({ world }) => {
     await world.must(["umount", world.warm, world.cold]);
-    const { status, stdout } = await health(world, { WARM_MOUNT: "", COLD_MOUNT: "", COLD_ROOT: "" });
+    const { status, stdout } = await health(world, (settings) => Object.assign(settings, { warm: null, cold: null }));
     expect(status).toBe(0);
     expect(stdout).not.toMatch(/warm|cold|lvm/);
   });
@@ -339,7 +357,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
 
   test("tells the same as JSON, of the published form, with the same exit status", async ({ world }) => {
     world.put(join(world.warm, "big"), Buffer.alloc(53 * 2 ** 20, 1));
-    const { status, stdout } = await health(world, {}, "--json");
+    const { status, stdout } = await health(world, undefined, "--json");
     const { level, findings, figures } = read(stdout);
     expect([status, level]).toEqual([1, "warning"]);
     expect(findings.filter((one) => one.level !== "ok")).toEqual([
@@ -365,7 +383,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'`);
     const { status, stdout } = await health(
       world,
-      { VOLUME_GROUP: "vg_jts", HOT_MOUNTS: `${world.hot}:${odd}` },
+      ({ hot }) => Object.assign(hot!, { volumeGroup: "vg_jts", mountPoints: [world.hot, odd] }),
       "--prometheus",
     );
     const metrics = readMetrics(stdout);
@@ -384,7 +402,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'`);
     const { stdout } = await health(
       world,
-      { VOLUME_GROUP: "vg_jts", HOT_MOUNTS: `${world.hot}:${world.hot}/a "b" \\c\nd` },
+      ({ hot }) => {
+        Object.assign(hot!, { volumeGroup: "vg_jts", mountPoints: [world.hot, `${world.hot}/a "b" \\c\nd`] });
+      },
       "--prometheus",
     );
     expect(spawnSync("promtool", ["check", "metrics"], { input: stdout, encoding: "utf8" })).toMatchObject({
@@ -395,9 +415,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   });
 
   test("has words for HELP of every figure that it tells", () => {
-    const script = readFileSync(join(SCRIPTS, "storage-health.sh"), "utf8");
-    const told = [...script.matchAll(/\bfigure ([a-z_]+) /g)].map(([, name = ""]) => name);
-    const explained = [...script.matchAll(/^ {2}"([a-z_]+)": "/gm)].map(([, name = ""]) => name);
+    const script = readFileSync(join(SCRIPTS, "jts_storage/health.py"), "utf8");
+    const told = [...script.matchAll(/\bfigure\(\s*"([a-z_]+)"/g)].map(([, name = ""]) => name);
+    const explained = [...script.matchAll(/^ {4}"([a-z_]+)": "/gm)].map(([, name = ""]) => name);
     expect([...new Set(told)].sort()).toEqual(
       explained.filter((name) => !["level", "checked_timestamp_seconds", "findings"].includes(name)).sort(),
     );
@@ -406,14 +426,14 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   test("--save writes both, each whole, and metrics only where their folder is; a link in the place of one is replaced", async ({
     world,
   }) => {
-    expect(await health(world, {}, "--save")).toMatchObject({ status: 0, stdout: text("storage is ok") });
+    expect(await health(world, undefined, "--save")).toMatchObject({ status: 0, stdout: text("storage is ok") });
     expect(readdirSync(join(world.path, "state"))).toEqual(["health.json"]);
     expect(read(readFileSync(join(world.path, "state/health.json"), "utf8")).level).toBe("ok");
     expect(existsSync(join(world.path, "metrics"))).toBe(false);
 
     await world.must(["mkdir", join(world.path, "metrics")]);
     await world.must(["ln", "-s", join(world.path, "theirs"), join(world.path, "metrics/jts-storage.prom")]);
-    await health(world, {}, "--save");
+    await health(world, undefined, "--save");
     expect(readdirSync(join(world.path, "metrics"))).toEqual(["jts-storage.prom"]);
     expect(
       readMetrics(readFileSync(join(world.path, "metrics/jts-storage.prom"), "utf8")).get("jts_storage_level"),
@@ -423,7 +443,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
 
   test("--save that cannot write is exit 3, and says so", async ({ world }) => {
     world.put(join(world.path, "state"), "a file");
-    expect(await health(world, {}, "--save")).toMatchObject({ status: 3, stderr: text("state") });
+    expect(await health(world, undefined, "--save")).toMatchObject({ status: 3, stderr: text("state") });
   });
 
   test("tells the age of the newest backup of each volume that has its checksum, and warns of an old one", async ({
@@ -442,14 +462,14 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     }
     world.put(`${world.warm}/daily-backups/sub/lv_click-house-${stamp(1)}.tar.zst`);
     world.put(`${world.warm}/daily-backups/notes.tar.zst`);
-    const { status, stdout } = await health(world, {}, "--json");
+    const { status, stdout } = await health(world, undefined, "--json");
     const found = read(stdout).findings.filter(({ subject }) => subject === "backups");
     expect(found.map(({ level, fact }) => [level, fact])).toEqual([
       ["warning", "the newest good archive of lv_click-house is 50 h old"],
       ["ok", "the newest good archive of lv_postgres is 30 h old"],
     ]);
     expect(status).toBe(1);
-    expect((await health(world, { BACKUP_WARNING_HOURS: "0" })).status).toBe(0);
+    expect((await health(world, ({ automation }) => (automation.backupWarningHours = 0))).status).toBe(0);
   });
 
   test("warns where a volume has no good archive, once there was time for one, and of one of a time to come", async ({
@@ -460,16 +480,30 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     mkdirSync(world.at(join(world.warm, "daily-backups")));
     world.put(`${world.warm}/daily-backups/lv_kafka-20990101T000000Z.tar.zst`);
     world.put(`${world.warm}/daily-backups/lv_kafka-20990101T000000Z.tar.zst.sha256`);
-    const settings = { VOLUME_GROUP: "vg_jts", BACKUP_VOLUMES: "lv_postgres=1048576:lv_kafka=1048576" };
-    const facts = async (values = {}) =>
-      read((await health(world, { ...settings, ...values }, "--json")).stdout)
+    const withBackups: Change = (settings) => {
+      inGroup(settings);
+      settings.automation.backupVolumes = { lv_postgres: 1048576, lv_kafka: 1048576 };
+    };
+    const facts = async (change?: Change) =>
+      read(
+        (
+          await health(
+            world,
+            (settings) => {
+              withBackups(settings);
+              change?.(settings);
+            },
+            "--json",
+          )
+        ).stdout,
+      )
         .findings.filter(({ subject }) => subject === "backups")
         .map(({ level, fact }) => [level, fact]);
     const future = ["warning", "the newest archive of lv_kafka is of a time to come"];
     expect(await facts()).toEqual([future]);
-    world.program("date", `[[ $* == +%s ]] && exec /usr/bin/date --date='2 days' +%s; exec /usr/bin/date "$@"`);
+    world.clockAhead(2);
     expect(await facts()).toEqual([future, ["warning", "there is no good archive of lv_postgres"]]);
-    expect(await facts({ BACKUP_WARNING_HOURS: "0" })).toEqual([future]);
+    expect(await facts(({ automation }) => (automation.backupWarningHours = 0))).toEqual([future]);
   });
 
   test("warns of a failed mount unit", async ({ world }) => {
@@ -482,7 +516,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       *.service) printf 'Result=success\\nExecMainStatus=0\\n' ;;
     esac`,
     );
-    const { status, stdout } = await health(world, { TIMERS: "good" }, "--json");
+    const { status, stdout } = await health(world, (settings) => (settings.timers = ["good"]), "--json");
     const { findings, figures } = read(stdout);
     expect(status).toBe(1);
     expect(findings).toContainEqual({

@@ -1,9 +1,18 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { SCRIPTS } from "./world.ts";
+import { SCRIPTS, settingsIn } from "./world.ts";
 
 let root: string;
 beforeEach(() => {
@@ -20,8 +29,9 @@ function monitor(
   options: readonly string[] = [],
   { script = join(SCRIPTS, "jts-storage-monitor.sh"), tree = join(root, "hot") } = {},
 ) {
-  writeFileSync(join(root, "tiers.env"), `LOG_SOURCES_ROOT='${tree}'\n`, { mode: 0o600 });
-  return spawnSync(script, ["--settings", join(root, "tiers.env"), ...options], {
+  const settings = { ...settingsIn(root), hot: tree === "" ? null : { ...settingsIn(root).hot!, logRoot: tree } };
+  writeFileSync(join(root, "settings.json"), JSON.stringify(settings), { mode: 0o600 });
+  return spawnSync(script, ["--settings", join(root, "settings.json"), ...options], {
     encoding: "utf8",
     env: { ...process.env, PATH: `${join(root, "programs")}:${process.env.PATH}` },
   });
@@ -81,13 +91,13 @@ describe("jts-storage-monitor.sh", () => {
     });
   });
 
-  it("says what it could not add up in time, with exit 1, and tells the rest", () => {
+  it("ends what takes too long to add up, says so with exit 1, and tells the rest", () => {
     put("kafka/data/a", 1);
     put("redis/data/a", 1);
     mkdirSync(join(root, "programs"));
     writeFileSync(
       join(root, "programs/du"),
-      '#!/bin/bash\n[[ $* != *kafka ]] || exec sleep 60\nexec /usr/bin/du "$@"\n',
+      '#!/bin/bash\n[[ $* != *kafka ]] || { echo $$ >"${0%/*}/slow"; exec sleep 60; }\nexec /usr/bin/du "$@"\n',
     );
     chmodSync(join(root, "programs/du"), 0o755);
     const { status, stdout, stderr } = monitor(["--json", "--seconds", "1"]);
@@ -95,12 +105,14 @@ describe("jts-storage-monitor.sh", () => {
     expect([status, folders.map((one) => one.folders?.map(({ name }) => name))]).toEqual([1, [undefined, ["data"]]]);
     expect(stderr).toContain("kafka: the sizes were not added up within 1 s");
     expect(stderr).toContain("--seconds 10");
+    const slow = readFileSync(join(root, "programs/slow"), "utf8").trim();
+    expect([Number(slow) > 0, existsSync(`/proc/${slow}`)]).toEqual([true, false]);
   });
 
   it.each([
     [["--fix"], "there is no --fix"],
     [["--seconds", "0"], "--seconds needs a whole number"],
-    [["--settings"], "--settings needs a file"],
+    [["--settings"], "--settings needs a value"],
   ])("refuses the arguments %j, exit 2", (options, said) => {
     mkdirSync(join(root, "hot"));
     expect(monitor(options)).toMatchObject({ status: 2, stderr: expect.stringContaining(said) as string });

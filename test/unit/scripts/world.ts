@@ -7,12 +7,54 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { zstdDecompressSync } from "node:zlib";
 import { test as withoutWorld } from "vitest";
+import { scriptSettings, type ScriptSettings } from "../../../components/layout.ts";
+import { parseHosts } from "../../../config.ts";
 
 export const SCRIPTS = join(import.meta.dirname, "../../../scripts");
 export const MOVER = ["/usr/bin/python3", "-I", "-B", join(SCRIPTS, "jts_storage"), "move"] as const;
 
 /** Mounts need root; elsewhere the tests say that they were skipped. */
 export const IS_ROOT = process.getuid?.() === 0;
+
+/** What the configuration makes of an `automation` that sets nothing. */
+function automationDefaults() {
+  const connection = { host: "h", hostKey: `ssh-ed25519 ${"A".repeat(68)}` };
+  const { hosts, problems } = parseHosts({
+    host: { connection, warm: { device: { path: "/dev/sda2" } }, automation: {} },
+  });
+  if (hosts.host?.automation === undefined) throw new Error(JSON.stringify(problems));
+  return scriptSettings(hosts.host, hosts.host.automation, []).automation;
+}
+
+/** What the scripts read, as a test may change it. */
+export type Settings = Mutable<ScriptSettings>;
+type Mutable<T> = T extends readonly (infer U)[]
+  ? Mutable<U>[]
+  : T extends object
+    ? { -readonly [K in keyof T]: Mutable<T[K]> }
+    : T;
+
+/** Settings of a host with its tiers in that folder. */
+export function settingsIn(path: string): Settings {
+  const [hot, warm, cold] = ["hot", "warm", "cold"].map((tier) => join(path, tier)) as [string, string, string];
+  return {
+    hot: {
+      mountPoints: [hot],
+      logRoot: hot,
+      logFolders: [join(hot, "postgresql/logs"), join(hot, "kafka/logs")],
+      volumeGroup: null,
+      snapshotReserveBytes: 0,
+    },
+    warm: { mountPoint: warm, label: "" },
+    cold: { mountPoint: cold, source: "nas:/volume", root: join(cold, "jts") },
+    automation: { ...automationDefaults(), dockerPrune: false },
+    timers: [],
+    movesJournal: join(path, "moves.jsonl"),
+    stateFolder: join(path, "state"),
+    probeSeconds: 5,
+    budgetSeconds: 180,
+  };
+}
 
 export interface Ended {
   readonly status: number | null;
@@ -119,6 +161,7 @@ export class World {
   /** Seconds since 1970 from which {@link put} counts. */
   readonly began = Math.floor(Date.now() / 1000);
   #aheadDays = 0;
+  readonly #silent = new Set<string>();
   readonly #children = new Set<ChildProcess>();
   #namespace: ChildProcess | undefined;
 
@@ -227,16 +270,30 @@ export class World {
    */
   clockAhead(days: number) {
     this.#aheadDays = days;
-    const seconds = days * 86400;
-    const ahead = `import runpy, sys, time; real = time.time; time.time = lambda: real() + ${seconds}; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")`;
-    const programs = {
-      date: `[[ $1 != +%s ]] || exec /usr/bin/date --date="${seconds} seconds" +%s\nexec /usr/bin/date "$@"`,
-      python3: `exec /usr/bin/python3 "$1" "$2" -c '${ahead}' "\${@:3}"`,
-    };
-    for (const [name, body] of Object.entries(programs)) {
-      writeFileSync(join(this.programs, name), `#!/bin/bash\n${body}\n`);
-      chmodSync(join(this.programs, name), 0o755);
-    }
+    const program = `[[ $1 != +%s ]] || exec /usr/bin/date --date="${days * 86400} seconds" +%s\nexec /usr/bin/date "$@"`;
+    writeFileSync(join(this.programs, "date"), `#!/bin/bash\n${program}\n`, { mode: 0o755 });
+    this.#changePython();
+  }
+
+  /** What is mounted there answers no question about how full it is, as a NAS that is away. */
+  silence(path: string) {
+    this.#silent.add(path);
+    this.#changePython();
+  }
+
+  /** Runs the scripts' Python with another clock, and with filesystems that don't answer. */
+  #changePython() {
+    const before = [
+      "import os, runpy, sys, time",
+      "now, statvfs = time.time, os.statvfs",
+      `time.time = lambda: now() + ${this.#aheadDays * 86400}`,
+      `silent = ${JSON.stringify([...this.#silent])}`,
+      "os.statvfs = lambda path: time.sleep(3600) if path in silent else statvfs(path)",
+      "sys.argv = sys.argv[1:]",
+      'runpy.run_path(sys.argv[0], run_name="__main__")',
+    ].join("\n");
+    const program = `exec /usr/bin/python3 "$1" "$2" -c '${before}' "\${@:3}"`;
+    writeFileSync(join(this.programs, "python3"), `#!/bin/bash\n${program}\n`, { mode: 0o755 });
   }
 
   /** Seconds since 1970, by that clock. */
@@ -261,28 +318,12 @@ export class World {
     }
   }
 
-  /** Settings of the JTS host in this world; returns the file's path. */
-  settings(values: Readonly<Record<string, string>> = {}): string {
-    const settings = {
-      HOT_MOUNTS: this.hot,
-      LOG_SOURCES: `${this.hot}/postgresql/logs:${this.hot}/kafka/logs`,
-      LOG_SOURCES_ROOT: this.hot,
-      WARM_MOUNT: this.warm,
-      COLD_MOUNT: this.cold,
-      COLD_SOURCE: "nas:/volume",
-      COLD_ROOT: `${this.cold}/jts`,
-      DOCKER_PRUNE: "no",
-      MOVES_JOURNAL: join(this.path, "moves.jsonl"),
-      STATE_FOLDER: join(this.path, "state"),
-      ...values,
-    };
-    const path = join(this.path, "tiers.env");
-    writeFileSync(
-      path,
-      Object.entries(settings)
-        .map(([name, value]) => `${name}='${value}'\n`)
-        .join(""),
-    );
+  /** Settings of the JTS host in this world, with what `change` does to them; returns the file's path. */
+  settings(change: (settings: Settings) => unknown = () => undefined): string {
+    const settings = settingsIn(this.path);
+    change(settings);
+    const path = join(this.path, "settings.json");
+    writeFileSync(path, JSON.stringify(settings));
     return path;
   }
 

@@ -1,0 +1,571 @@
+"""\
+usage: nas-archival.sh configs|postgresql|development|clickhouse|all [--dry-run] [--now TIME] [--settings FILE]
+                       [--lock FILE]
+
+  configs      archives fstab, LVM's metadata, units and our settings to archives/configs
+  postgresql   dumps each database, and the roles, to archives/database, and reads the dumps to their end
+  development  copies folders to development/NAME; what is gone or changed there is kept aside in development/.removed.
+               A NAME that another host or folder copies to, or that has others' files, is left alone
+  clickhouse   has ClickHouse move old partitions to the volume "cold" of their tables' storage policy
+  all          all of them in this order, whatever fails; what the host doesn't have is left out
+
+  --dry-run        says what a run would do, and changes nothing
+  --now TIME       in place of the clock, as date(1) takes it
+  --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
+  --lock FILE      in place of /run/jts-storage-archival.lock
+
+Settings, as docs/configuration.md tells them:
+  cold.mountPoint, source                   where the NAS is mounted, and SERVER:EXPORT that proves it
+  cold.root                                 the folder below it that is ours
+  hot.volumeGroup                           whose metadata configs archives
+  automation.archivesKeptDays               for configs and postgresql
+  automation.postgresDatabases              names; none: all
+  automation.developmentFolders             each is copied under its last name
+  automation.developmentKeptDays            what a copy replaced or deleted
+  automation.clickhouseToColdAfterDays
+  stateFolder, probeSeconds                 how long a filesystem may take to answer
+
+Archives go when they are older than automation.archivesKeptDays and seven newer ones are there. What was kept aside
+goes by the clock alone, so that none goes in a first run, after a week without any, or after a clock that went back,
+unless --now is given. Roles are dumped with their passwords' hashes: only root reads archives.
+
+Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
+75 another run holds the lock
+"""
+
+import argparse
+import base64
+import binascii
+import contextlib
+import json
+import os
+import re
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import traceback
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
+
+from jts_storage.archives import (
+    CHECKSUM,
+    STAMP,
+    expired,
+    pack,
+    publish,
+    read_tar,
+    read_through,
+    remove_temporary,
+    stamp_of,
+)
+from jts_storage.bounded import OURS_ALONE, NoAnswer, bounded, output_of
+from jts_storage.files import first_line, write_whole
+from jts_storage.log import log
+from jts_storage.mounts import closing
+from jts_storage.problem import Problem, reason_of
+from jts_storage.program import Parser, Run, parse_time, take_lock
+from jts_storage.settings import Cold, Settings
+from jts_storage.tiers import mount_at, require_cold, usage_of
+
+HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all")
+TEMPORARY = ".jts-archive-"
+DAY_SECONDS = 86400
+# Newer ones that are there before an archive may go.
+NEWER = 7
+# Of the cold tier, one after the other: it is away.
+MISSES = 5
+ENDING_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+CONFIGS = (
+    "etc/fstab",
+    "etc/jts-storage",
+    "etc/systemd/system",
+    "etc/lvm",
+    "etc/sysctl.d",
+    "etc/udev/rules.d",
+    "etc/exports",
+    "var/lib/jts-storage",
+)
+COLUMNS = "NAME,SIZE,SERIAL,WWN,FSTYPE,LABEL,UUID,PARTUUID,MOUNTPOINTS"
+# With no terminal, and in the process group that is killed with the rest.
+AS_POSTGRES = (
+    *("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"),
+    *("timeout", "--foreground", "--kill-after=10", "6h"),
+)
+DATABASES = (
+    r"select replace(encode(convert_to(datname, 'utf8'), 'base64'), E'\n', '') "
+    "from pg_database where datallowconn and not datistemplate order by 1"
+)
+QUERY_SECONDS = 300
+# Age is that of the data where the partition key has a time, else that of the last write. ClickHouse copies, and lets
+# go of the old parts only when the new ones are there; a partition that is partly there is moved again.
+OLD_PARTITIONS = """
+SELECT DISTINCT parts.database AS database, parts.table AS table, parts.partition_id AS id
+FROM system.parts AS parts
+INNER JOIN system.tables AS tables ON tables.database = parts.database AND tables.name = parts.table
+INNER JOIN system.storage_policies AS policies
+  ON policies.policy_name = tables.storage_policy AND policies.volume_name = 'cold'
+WHERE parts.active
+GROUP BY parts.database, parts.table, parts.partition_id
+HAVING max(if(toUnixTimestamp(parts.max_time) > 86400, parts.max_time,
+              if(toUInt16(parts.max_date) > 1, toDateTime(parts.max_date), parts.modification_time)))
+       < now() - toIntervalDay(DAYS)
+  AND countIf(NOT has(policies.disks, parts.disk_name)) > 0
+ORDER BY database, table, id
+FORMAT JSONEachRow"""
+
+
+def main(words: Sequence[str]) -> int:
+    parser = Parser(__doc__ or "")
+    parser.add_argument("actions", nargs="*")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--now", metavar="TIME")
+    parser.add_argument("--lock", metavar="FILE", default="/run/jts-storage-archival.lock")
+    options = parser.parse_intermixed_args(words)
+    for action in options.actions:
+        if action not in ACTIONS:
+            parser.error(f"there is no {action}")
+    if len(options.actions) != 1:
+        parser.error("a subcommand is missing" if not options.actions else "one subcommand at a time")
+    settings = parser.read_settings(options)
+    try:
+        now = parse_time(options.now)
+    except Problem as problem:
+        parser.error(str(problem))
+    return Archival(settings, options, now).run(options.actions[0])
+
+
+@dataclass(frozen=True)
+class Archive:
+    """FOLDER/NAME-STAMP ENDING on the cold tier: the pipeline that prints it, and what reads it to its end."""
+
+    folder: str
+    name: str
+    ending: str
+    commands: tuple[tuple[str, ...], ...]
+    reader: Callable[[int], None]
+
+
+class Archival(Run):
+    """One run of archives and copies to the cold tier."""
+
+    def __init__(self, settings: Settings, options: argparse.Namespace, now: int) -> None:
+        super().__init__(settings, options.dry_run)
+        self.options = options
+        self.now = now
+        self.stamp = stamp_of(now)
+        self.is_all = False
+        self.would = "would have " if self.dry_run else ""
+
+    def run(self, action: str) -> int:
+        if self.dry_run:
+            # What would happen is what was asked for, so it is the output.
+            os.dup2(1, 2)
+        else:
+            take_lock(self.options.lock)
+            # Archives hold what only root and the services may read.
+            os.umask(0o077)
+        # What runs as postgres may have no right to be in ours.
+        os.chdir("/")
+        self.is_all = action == "all"
+        works = {
+            "configs": self.configs,
+            "postgresql": self.postgresql,
+            "development": self.development,
+            "clickhouse": self.clickhouse,
+        }
+        for work in works.values() if self.is_all else [works[action]]:
+            try:
+                work()
+            except Problem as problem:
+                self.fail(str(problem))
+        return self.status
+
+    def configs(self) -> None:
+        cold = self.ready("archives/configs")
+        if cold is None:
+            return
+        group = None if self.settings.hot is None else self.settings.hot.volume_group
+        with tempfile.TemporaryDirectory() as scratch:
+            if group is not None:
+                try:
+                    output_of(["vgcfgbackup", "--quiet", "--file", f"{scratch}/{group}.vgcfg", "--", group], 60)
+                except Problem:
+                    self.fail(f"LVM's metadata of {group} cannot be had. Do: vgs; pvs")
+            try:
+                devices = output_of(["lsblk", "--json", "--bytes", "--output", COLUMNS], 60)
+                write_whole(f"{scratch}/lsblk.json", devices)
+            except Problem:
+                self.fail("the block devices cannot be listed. Do: lsblk")
+            there = [path for path in CONFIGS if os.path.exists(f"/{path}")]
+            tar = ("tar", "--create", "--file=-", "--numeric-owner", f"--directory={scratch}", ".", "--directory=/")
+            commands = ((*tar, *there), ("zstd", "--quiet", "--stdout"))
+            self.archive(cold, Archive("archives/configs", f"configs-{_node()}", ".tar.zst", commands, read_tar))
+
+    def postgresql(self) -> None:
+        if self.is_absent("pg_dump"):
+            return
+        try:
+            output_of(["getent", "passwd", "postgres"], 60)
+        except NoAnswer:
+            raise
+        except Problem:
+            # Tools alone make no server.
+            log("info", "there is no account postgres, so no server: left out")
+            return
+        cold = self.ready("archives/database")
+        if cold is None:
+            return
+        try:
+            databases = self.settings.automation.postgres_databases or _databases()
+        except Problem:
+            self.fail("PostgreSQL doesn't answer. Do: systemctl status postgresql")
+            return
+        for archive in (_roles(), *map(_dump, databases)):
+            self.archive(cold, archive)
+
+    def development(self) -> None:
+        sources = self.settings.automation.development_folders
+        if not sources:
+            log("info", "no folders to copy (automation.developmentFolders)")
+            return
+        cold = self.ready("development")
+        if cold is None:
+            return
+        for source in sources:
+            try:
+                check_source(source)
+            except Problem as problem:
+                self.fail(str(problem))
+                continue
+            log("info", f"{'would be ' if self.dry_run else ''}copying {source}")
+            if not self.watched(cold, partial(self.copy, cold, source)):
+                self.fail(
+                    f"{source} is not copied, or not all of it. "
+                    f"Do: look at the lines before this one; {HERE}/storage-health.sh"
+                )
+        reason = self.reason_by_clock("removed") if self.options.now is None else None
+        if not self.watched(cold, partial(self.forget_removed, cold, reason)):
+            self.fail("what was kept aside for long cannot be deleted")
+
+    def clickhouse(self) -> None:
+        if self.is_absent("clickhouse-client"):
+            return
+        try:
+            # ClickHouse writes there, not we; a disk on an unmounted point would fill the root disk.
+            cold = require_cold(self.settings)
+        except Problem as problem:
+            self.fail(f"ClickHouse moves nothing: {problem}. Do: {HERE}/storage-health.sh")
+            return
+        query = OLD_PARTITIONS.replace("DAYS", str(self.settings.automation.clickhouse_to_cold_after_days))
+        try:
+            partitions = output_of(["clickhouse-client", "--query", query], QUERY_SECONDS).splitlines()
+            moves = [(partition, _move_of(partition)) for partition in partitions if partition]
+        except Problem:
+            self.fail(
+                "ClickHouse doesn't answer. "
+                "Do: systemctl status clickhouse-server; clickhouse-client --query 'SELECT 1'"
+            )
+            return
+        for partition, move in moves:
+            if self.dry_run:
+                log("info", f"would move the partition {partition}")
+            elif self.watched(cold, partial(_must, ["clickhouse-client", "--query", move])):
+                log("info", f"moved the partition {partition}")
+            else:
+                self.fail(
+                    f"the partition {partition} is not moved. "
+                    "Do: look at the lines before this one, and at ClickHouse's log"
+                )
+
+    def ready(self, folder: str) -> Cold | None:
+        """The cold tier, where it is the right one, answers, and has that folder of ours; tells otherwise."""
+        try:
+            cold = require_cold(self.settings)
+        except Problem as problem:
+            self.fail(f"nothing archived in {folder}: {problem}. Do: {HERE}/storage-health.sh")
+            return None
+        path, is_there = f"{cold.root}/{folder}", False
+        with contextlib.suppress(Problem):
+            is_there = bounded(os.path.isdir, path, seconds=self.settings.probe_seconds)
+        if not is_there:
+            self.fail(f"there is no folder {path}. Do: pulumi up --refresh")
+            return None
+        return cold
+
+    def is_absent(self, program: str) -> bool:
+        """Whether it is not on this host; that is a failure only where it was asked for."""
+        if shutil.which(program) is not None:
+            return False
+        if self.is_all:
+            log("info", f"there is no {program}: left out")
+        else:
+            self.fail(f"there is no {program}. Do: apt-get install the package that has it")
+        return True
+
+    def watched(self, cold: Cold, work: Callable[[], None]) -> bool:
+        """
+        Whether a function did its work, in a process of its own; what it can't do it tells itself. Where the cold tier
+        stops to answer meanwhile, that is killed with all that it started: what writes to a NAS that is away waits for
+        ever, and so would whoever waits for that.
+        """
+        # No signal may end this one between the start and what takes it back.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+        child = os.fork()
+        if child == 0:
+            _work_and_end(work, held)
+        try:
+            os.setpgid(child, child)
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            is_ended = self.ends_while_cold_answers(child, cold)
+        finally:
+            os.killpg(child, signal.SIGKILL)
+        if not is_ended:
+            log("warning", f"{cold.mount_point} stopped to answer; the next run tries again")
+            return False
+        return os.waitpid(child, 0)[1] == 0
+
+    def ends_while_cold_answers(self, child: int, cold: Cold) -> bool:
+        misses = 0
+        with closing(os.pidfd_open(child)) as ended:
+            while misses < MISSES:
+                if select.select([ended], [], [], self.settings.probe_seconds)[0]:
+                    return True
+                try:
+                    usage_of(cold.mount_point, self.settings.probe_seconds)
+                    misses = 0
+                except Problem:
+                    misses += 1
+        return False
+
+    def archive(self, cold: Cold, archive: Archive) -> None:
+        if self.dry_run:
+            log("info", f"would archive {cold.root}/{archive.folder}/{archive.name}-{self.stamp}{archive.ending}")
+        elif not self.watched(cold, partial(self.keep, cold, archive)):
+            self.fail(f"no archive of {archive.name}. Do: look at the lines before this one; {HERE}/storage-health.sh")
+            return
+        # Only where a newer one was made.
+        if not self.watched(cold, partial(self.thin, cold, archive)):
+            self.fail(f"old archives of {archive.name} cannot be deleted")
+
+    def keep(self, cold: Cold, archive: Archive) -> None:
+        folder = f"{cold.root}/{archive.folder}"
+        # Of runs that were killed: we have their lock. Those of other hosts have other names.
+        names = (re.escape(f"{TEMPORARY}{archive.name}-"), STAMP.pattern, re.escape(archive.ending))
+        left = re.compile(f"{''.join(names)}({re.escape(CHECKSUM)})?")
+        for entry in os.scandir(folder):
+            if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                os.unlink(entry.path)
+        name = f"{archive.name}-{self.stamp}{archive.ending}"
+        temporary = f"{folder}/{TEMPORARY}{name}"
+        try:
+            publish(temporary, f"{folder}/{name}", pack(archive.commands, temporary), archive.reader)
+        except Problem:
+            remove_temporary(temporary)
+            raise
+        log("info", f"archived {folder}/{name}")
+
+    def thin(self, cold: Cold, archive: Archive) -> None:
+        folder, days = f"{cold.root}/{archive.folder}", self.settings.automation.archives_kept_days
+        for name in expired(folder, archive.name, archive.ending, days, NEWER, self.now):
+            if not self.dry_run:
+                # With its checksum.
+                remove_temporary(f"{folder}/{name}")
+            log("info", f"{self.would}deleted {folder}/{name}")
+
+    def copy(self, cold: Cold, source: str) -> None:
+        """What is replaced or deleted is moved aside, on the same filesystem."""
+        name = os.path.basename(source)
+        target = f"{cold.root}/development/{name}"
+        if os.path.islink(target):
+            raise Problem(f"{target} is a symbolic link")
+        self.claim(source, target)
+        if not self.dry_run:
+            os.makedirs(target, exist_ok=True)
+        aside = f"{cold.root}/development/.removed/{self.stamp}/{name}"
+        options = ["--archive", "--hard-links", "--numeric-ids", "--one-file-system", "--delete-delay", "--backup"]
+        if self.dry_run:
+            options += ["--dry-run", "--itemize-changes"]
+        # 24: files that went away meanwhile, in a folder that is worked in.
+        _must(["rsync", *options, f"--backup-dir={aside}", "--", f"{source}/", f"{target}/"], stdout=2, well=(0, 24))
+
+    def claim(self, source: str, target: str) -> None:
+        """
+        Makes the target the copy of that source, of this host, as a file beside it says. Only an empty one becomes it:
+        what others put there would count as deleted.
+
+        @raises Problem where it is another's
+        """
+        claims = f"{os.path.dirname(target)}/.copies"
+        claim = f"{claims}/{os.path.basename(target)}"
+        ours, whose = f"{_node()}:{quote(source)}", first_line(claim)
+        if whose == ours:
+            return
+        if whose:
+            raise Problem(
+                f"{target} is the copy of {whose}. "
+                f"Do: rename one of the folders; or, where that copy is given up: rm {shlex.quote(claim)}"
+            )
+        found = _first_entry(target) if os.path.isdir(target) else None
+        if found is not None:
+            raise Problem(
+                f"{target} has what no copy of ours put there, such as {quote(found)}; it would be deleted. "
+                f"Do: move it away; or, where it is the copy of {source}: mkdir --parents {shlex.quote(claims)}; "
+                f"echo {shlex.quote(ours)} >{shlex.quote(claim)}"
+            )
+        if not self.dry_run:
+            os.makedirs(claims, exist_ok=True)
+            write_whole(claim, f"{ours}\n")
+
+    def forget_removed(self, cold: Cold, reason: str | None) -> None:
+        """`reason`: why nothing may go for its age."""
+        folder, days = f"{cold.root}/development/.removed", self.settings.automation.development_kept_days
+        oldest = stamp_of(self.now - days * DAY_SECONDS)
+        failed = []
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            path = f"{folder}/{name}"
+            if not STAMP.fullmatch(name) or name >= oldest or os.path.islink(path) or not os.path.isdir(path):
+                continue
+            if reason is not None:
+                log("warning", f"{path}, kept aside, stays in this run: {reason}")
+                continue
+            if not self.dry_run:
+                try:
+                    _must(["rm", "--recursive", "--force", "--one-file-system", "--", path])
+                except Problem as problem:
+                    failed.append(f"{path}: {problem}")
+                    continue
+            log("info", f"{self.would}deleted {path}, kept aside for {days} days")
+        if failed:
+            raise Problem("; ".join(failed))
+
+
+def _work_and_end(work: Callable[[], None], mask: set[signal.Signals | int]) -> NoReturn:
+    """In the process that was forked for it: nothing of the parent's is to be cleaned up here."""
+    status = 1
+    try:
+        os.setpgid(0, 0)
+        for number in ENDING_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        with closing(os.open(os.devnull, os.O_RDONLY)) as nothing:
+            os.dup2(nothing, 0)
+        work()
+        status = 0
+    except Problem as problem:
+        log("error", str(problem))
+    except OSError as problem:
+        log("error", f"{problem.filename}: {reason_of(problem)}")
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def check_source(source: str) -> None:
+    """@raises Problem where it is empty, or its filesystem is not mounted: that would empty its copy"""
+    if os.path.basename(source) in (".removed", ".copies"):
+        raise Problem(f"{source} is not copied: its name is one of ours at the cold tier")
+    if os.path.islink(source) or not os.path.isdir(source):
+        raise Problem(f"there is no folder {source}, so its copy stays as it is")
+    try:
+        is_empty = _first_entry(source) is None
+    except OSError as problem:
+        raise Problem(f"{source} cannot be read, so its copy stays as it is: {reason_of(problem)}") from None
+    if is_empty:
+        raise Problem(
+            f"{source} is empty, so its copy stays as it is. Do: take it out of automation.developmentFolders"
+        )
+    for point in _points_of_fstab():
+        if f"{source}/".startswith(f"{point}/") and mount_at(point) is None:
+            raise Problem(f"{point} is not mounted, so the copy of {source} stays as it is. Do: mount {point}")
+
+
+def _points_of_fstab() -> list[str]:
+    """Where filesystems are to be mounted, but for the root's."""
+    try:
+        with open("/etc/fstab", "rb") as file:
+            lines = [line.split() for line in file if not line.lstrip().startswith(b"#")]
+    except OSError as problem:
+        log("warning", f"/etc/fstab: {reason_of(problem)}")
+        return []
+    points = [
+        re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8) & 255]), words[1])
+        for words in lines
+        if len(words) > 1
+    ]
+    return [os.fsdecode(point.rstrip(b"/")) for point in points if point.startswith(b"/") and point.rstrip(b"/")]
+
+
+def _first_entry(folder: str) -> str | None:
+    with os.scandir(folder) as entries:
+        return next((entry.name for entry in entries), None)
+
+
+def _node() -> str:
+    """Several hosts may share a NAS."""
+    return output_of(["uname", "--nodename"], 10).strip()
+
+
+def _databases() -> tuple[str, ...]:
+    query = [*("psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--dbname=postgres")]
+    try:
+        printed = output_of([*AS_POSTGRES, *query, f"--command={DATABASES}"], QUERY_SECONDS)
+        return tuple(os.fsdecode(base64.b64decode(name, validate=True)) for name in printed.split())
+    except binascii.Error as problem:
+        raise Problem(f"psql prints no base64: {problem}") from None
+
+
+def _roles() -> Archive:
+    commands = ((*AS_POSTGRES, "pg_dumpall", "--no-password", "--globals-only"), ("zstd", "--quiet", "--stdout"))
+    # Its last line tells that it is whole.
+    whole = ["grep", "--fixed-strings", "PostgreSQL database cluster dump complete"]
+    reader = read_through([["zstd", "--quiet", "--decompress", "--stdout"], ["tail", "--lines=5"], whole])
+    return Archive("archives/database", f"postgresql-{_node()}-roles", ".sql.zst", commands, reader)
+
+
+def _dump(database: str) -> Archive:
+    # By the environment, since an argument with = in it would be a connection.
+    command = (*AS_POSTGRES, "env", f"PGDATABASE={database}", "pg_dump", "--no-password", "--format=custom")
+    name = f"postgresql-{_node()}-{urllib.parse.quote(os.fsencode(database), safe='')}"
+    # All of it, not just its list of contents.
+    return Archive("archives/database", name, ".dump", (command,), read_through([["pg_restore", "--file=-"]]))
+
+
+def _move_of(partition: str) -> str:
+    """The statement that moves what ClickHouse named, as JSON. @raises Problem where it is none"""
+    try:
+        told = json.loads(partition)
+        database, table = (re.sub(r"([\\`])", r"\\\1", told[key]) for key in ("database", "table"))
+        return f"ALTER TABLE `{database}`.`{table}` MOVE PARTITION ID '{told['id']}' TO VOLUME 'cold'"
+    except (ValueError, KeyError, TypeError):
+        raise Problem(f"{partition} is no partition") from None
+
+
+def _must(command: Sequence[str], stdout: int | None = None, well: Sequence[int] = (0,)) -> None:
+    """@raises Problem where it fails"""
+    try:
+        # No other run begins while it still writes.
+        status = subprocess.run(command, stdout=stdout, pass_fds=OURS_ALONE, check=False).returncode
+    except OSError as problem:
+        raise Problem(f"{command[0]} cannot be run: {problem.strerror}") from None
+    if status not in well:
+        raise Problem(f"{command[0]} failed with status {status}")
+
+
+def quote(text: str) -> str:
+    """As printf %q of bash: so it is in claims that are there."""
+    raw = os.fsencode(text)
+    if all(32 <= byte < 127 for byte in raw):
+        return re.sub(r"([^\w@%+=:./~#-]|^[#~]|(?<=[:=])~)", r"\\\1", text, flags=re.ASCII) or "''"
+    letters = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 27: "E", 39: "'", 92: "\\"}
+    parts = (
+        f"\\{letters[byte]}" if byte in letters else chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}" for byte in raw
+    )
+    return f"$'{''.join(parts)}'"

@@ -1,0 +1,850 @@
+"""\
+usage: lvm-backup.sh create [VOLUME…] | daily [VOLUME…] | cleanup | all | list | verify [ARCHIVE…] [OPTION…]
+       lvm-backup.sh restore ARCHIVE --to FOLDER [OPTION…]
+       lvm-backup.sh restore ARCHIVE --to-volume NAME [--size SIZE] [--filesystem ext4|xfs] [OPTION…]
+
+  create   makes a snapshot of each volume, to go back to within days
+  daily    archives each volume from a snapshot of its own to warm's daily-backups, with a checksum
+  cleanup  removes our snapshots and archives that are older than they are kept
+  all      daily, then cleanup, whatever fails
+  list     prints archives, on warm and cold, and snapshots
+  verify   compares archives with their checksums, and reads them to their end
+  restore  unpacks an archive into a folder that has no files, or a new volume; never over something
+
+  --dry-run        says what a run would do, and changes nothing
+  --json           for list
+  --size SIZE      of the new volume, as lvcreate(8) takes it; left out: the original's. So is --filesystem
+  --now TIME       in place of the clock, as date(1) takes it
+  --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
+  --lock FILE      in place of /run/jts-storage-backup.lock; snapshots are mounted at FILE.mount, seen by this run alone
+
+Settings (those of the tiers are told by tiered-storage.sh --help):
+  automation.backupVolumes     what is backed up, and the bytes of its snapshot, which may change while it is read
+  automation.backupsKeptDays
+
+An archive goes when it is older than automation.backupsKeptDays and as many newer ones of its volume are there. Where
+there is a cold tier, the first of each week stays until tiered-storage.sh moves it there. Snapshots go by the clock
+alone, so that none goes in a first run, after a week without any, or after a clock that went back, unless --now is
+given.
+
+Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
+75 another run holds the lock
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shlex
+import signal
+import stat
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from jts_storage.archives import CHECKSUM, expired, pack, publish, read_tar, remove_temporary, stamp_of
+from jts_storage.bounded import OURS_ALONE, bounded, output_of
+from jts_storage.files import first_line, write_whole
+from jts_storage.log import log
+from jts_storage.problem import Problem, reason_of
+from jts_storage.program import Parser, Run, human, parse_time, take_lock
+from jts_storage.settings import Settings
+from jts_storage.tiers import prove_warm, require_cold
+
+HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+PROGRAM = f"{HERE}/lvm-backup.sh"
+ACTIONS = ("create", "daily", "cleanup", "all", "list", "verify", "restore")
+FILESYSTEMS = ("ext4", "xfs")
+DAY_SECONDS = 86400
+LOOK_SECONDS = 60
+
+# What is ours in LVM has one of these tags: a snapshot that stays, one of a run, a volume that is being restored.
+KEPT, DAILY, RESTORING = "jts-backup.kept", "jts-backup.daily", "jts-backup.restoring"
+TEMPORARY = ".jts-backup-"
+UNFINISHED = ".jts-restore-unfinished"
+ENDING = ".tar.zst"
+VOLUME_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")
+ARCHIVE_NAME = re.compile(rf"({VOLUME_NAME.pattern})-[0-9]{{8}}T[0-9]{{6}}Z\.tar\.zst")
+SNAPSHOT_STAMP = re.compile(r"_([0-9]{8}T[0-9]{6}Z)$")
+
+# The snapshot can be written to, so that the filesystem replays its log though it is mounted read-only: what a crash at
+# that moment would leave is what is archived. norecovery (noload) would leave out what is in the log alone.
+# Nobody else sees the mount, and it goes with the last of us; what others unmount is not kept by us.
+ALONE = ("unshare", "--mount", "--propagation", "slave", "--", "bash", "-c")
+READ_SNAPSHOT = """
+mount --types "$1" --options "$2" -- "$3" "$4" && cd -- "$4" &&
+exec tar --create --file=- --one-file-system --format=posix --numeric-owner --acls --xattrs --xattrs-include="*" \\
+  --sparse .
+"""
+FILL_VOLUME = 'mount --types "$1" -- "$2" "$3" && "${@:4}" --directory="$3" && umount -- "$3"'
+UNPACK = (
+    *("tar", "--extract", "--file=-", "--numeric-owner", "--same-owner", "--same-permissions"),
+    *("--acls", "--xattrs", "--xattrs-include=*"),
+)
+
+
+def main(words: Sequence[str]) -> int:
+    parser = Parser(__doc__ or "")
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    for option in ("--now", "--to", "--to-volume", "--size", "--filesystem"):
+        parser.add_argument(option, type=_filled)
+    parser.add_argument("--lock", type=_filled, default="/run/jts-storage-backup.lock")
+    options = parser.parse_intermixed_args(words)
+    if not options.words:
+        parser.error("a subcommand is missing")
+    action, *arguments = options.words
+    if action not in ACTIONS:
+        parser.error(f"there is no {action}")
+    settings = parser.read_settings(options)
+    try:
+        now = parse_time(options.now)
+        _require_arguments(action, arguments, options, settings)
+    except Problem as problem:
+        parser.error(str(problem))
+    return Backup(settings, options, now, arguments).run(action)
+
+
+def _filled(value: str) -> str:
+    if value == "":
+        raise argparse.ArgumentTypeError("it needs a value")
+    return value
+
+
+def _require_arguments(action: str, arguments: Sequence[str], options: argparse.Namespace, settings: Settings) -> None:
+    """@raises Problem where they make no sense for that subcommand"""
+    volumes = settings.automation.backup_volumes
+    for one in arguments:
+        if action in ("create", "daily"):
+            if one not in volumes:
+                raise Problem(f"{one} is none of the volumes that are backed up ({' '.join(volumes)})")
+        elif action in ("verify", "restore"):
+            if ARCHIVE_NAME.fullmatch(one) is None:
+                raise Problem(f"{one} is no archive's name, as list prints them")
+        else:
+            raise Problem(f"{action} takes no {one}")
+    if action != "restore":
+        return
+    if len(arguments) != 1:
+        raise Problem("restore takes one archive")
+    if (options.to is None) == (options.to_volume is None):
+        raise Problem("restore needs one of --to and --to-volume")
+    if options.to is not None and not options.to.startswith("/"):
+        raise Problem("--to needs an absolute path")
+    if options.to_volume is not None and VOLUME_NAME.fullmatch(options.to_volume) is None:
+        raise Problem(f"{options.to_volume} is no name of a volume")
+    if options.filesystem not in (None, *FILESYSTEMS):
+        raise Problem("--filesystem is ext4 or xfs")
+    if options.to_volume is not None and (settings.hot is None or settings.hot.volume_group is None):
+        raise Problem("this host has no volume group to restore a volume in")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What LVM knows of one."""
+
+    name: str
+    origin: str
+    """Of which it is a snapshot; empty: it is none."""
+    bytes: int
+    fill_percent: float
+    is_invalid: bool
+    tags: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing of the snapshot was lost for want of room."""
+        return not self.is_invalid and self.fill_percent < 100
+
+
+@dataclass(frozen=True)
+class Archive:
+    name: str
+    volume: str
+    bytes: int
+    tier: str
+    folder: str
+    has_checksum: bool
+    """It may be on the other tier: what moves to cold moves one after the other."""
+
+    @property
+    def path(self) -> str:
+        return f"{self.folder}/{self.name}"
+
+
+class Backup(Run):
+    """One run of a subcommand."""
+
+    def __init__(
+        self, settings: Settings, options: argparse.Namespace, now: int, arguments: Sequence[str] = ()
+    ) -> None:
+        super().__init__(settings, options.dry_run)
+        self.options = options
+        self.arguments = arguments
+        self.now = now
+        self.stamp = stamp_of(now)
+        self.sizes = settings.automation.backup_volumes
+        self.group = None if settings.hot is None else settings.hot.volume_group
+        self.backups = None if settings.warm is None else f"{settings.warm.mount_point}/daily-backups"
+        self.archived = None if settings.cold is None else f"{settings.cold.root}/archives/database"
+        self.mount_point = f"{options.lock.removesuffix('.lock')}.mount"
+
+    def run(self, action: str) -> int:
+        if self.dry_run:
+            # What would happen is what was asked for, so it is the output.
+            os.dup2(1, 2)
+        elif action not in ("list", "verify"):
+            take_lock(self.options.lock)
+            # Archives hold what only their services may read.
+            os.umask(0o077)
+            self.remove_leftovers()
+        works: dict[str, Callable[[], None]] = {
+            "create": self.create,
+            "daily": self.daily,
+            "cleanup": self.cleanup,
+            "list": self.print_all,
+            "verify": self.verify,
+            "restore": self.restore,
+        }
+        for name in ("daily", "cleanup") if action == "all" else (action,):
+            works[name]()
+        return self.status
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """What can't be done in it fails the run, and the rest of it still runs."""
+        try:
+            yield
+        except Problem as problem:
+            self.fail(str(problem))
+
+    def remove_leftovers(self) -> None:
+        """Of a run that was killed: we have its lock, so it is no more. Its mounts went with it."""
+        if self.group is not None and (self.sizes or self.options.to_volume is not None):
+            try:
+                volumes = self.look_at_volumes()
+            except Problem as problem:
+                self.fail(str(problem))
+                return
+            for volume in volumes:
+                for tag in {DAILY, RESTORING}.intersection(volume.tags):
+                    self.remove_volume(
+                        volume.name,
+                        tag,
+                        "is left of a run that was cut off, and cannot be removed. "
+                        f"Do: lvremove {self.group}/{volume.name}",
+                    )
+        try:
+            folder = self.require_backups()
+        except Problem:
+            return
+        try:
+            self.remove_leftover_files(folder)
+        except FileNotFoundError:
+            return
+        except OSError as problem:
+            self.fail(f"what a run left in {folder} that was cut off cannot be removed: {problem.strerror}")
+
+    def remove_leftover_files(self, folder: str) -> None:
+        for name in sorted(os.listdir(folder)):
+            path = f"{folder}/{name}"
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                continue
+            archive = name.removesuffix(CHECKSUM)
+            # A checksum gets its name just before its archive does. On cold it may be about one that was moved.
+            is_alone = (
+                archive != name
+                and ARCHIVE_NAME.fullmatch(archive) is not None
+                and not os.path.exists(f"{folder}/{archive}")
+                and not self.may_be_on_cold(archive)
+            )
+            if name.startswith(TEMPORARY) or is_alone:
+                os.unlink(path)
+
+    def may_be_on_cold(self, archive: str) -> bool:
+        if self.settings.cold is None:
+            return False
+        try:
+            require_cold(self.settings)
+        except Problem:
+            return True
+        return os.path.exists(f"{self.archived}/{archive}")
+
+    def require_backups(self) -> str:
+        """
+        The folder of archives on warm, which is mounted.
+
+        @raises Problem where it isn't, or this host has none
+        """
+        if self.settings.warm is None or self.backups is None:
+            raise Problem("this host has no warm tier")
+        try:
+            prove_warm(self.settings.warm)
+        except Problem as problem:
+            raise Problem(f"{problem}. Do: mount {self.settings.warm.mount_point}") from None
+        return self.backups
+
+    def look_at_volumes(self) -> list[Volume]:
+        """@raises Problem where LVM doesn't tell them"""
+        fields = "lv_name,origin,lv_size,snap_percent,lv_snapshot_invalid,lv_tags"
+        format_of = ("--binary", "--reportformat", "json", "--units", "b", "--nosuffix", "--options", fields)
+        try:
+            answer = json.loads(output_of(["lvs", *format_of, "--", str(self.group)], LOOK_SECONDS))
+            return [_volume(row) for row in answer["report"][0]["lv"]]
+        except (Problem, ValueError, LookupError, TypeError):
+            raise Problem(
+                f"the volume group {self.group} cannot be looked at. Do: vgs; pvs; dmesg --level=err,warn"
+            ) from None
+
+    def remove_volume(self, name: str, tag: str, problem: str) -> bool:
+        """Only where it has our tag still. That problem of it fails the run where it can't be removed."""
+        try:
+            ours = f"lv_name={name} && lv_tags={{{tag}}}"
+            _carry_out("lvremove --quiet --yes --select", ours, "--", str(self.group))
+        except Problem:
+            self.fail(f"{self.group}/{name} {problem}")
+            return False
+        return True
+
+    def create(self) -> None:
+        for volume in self.chosen_volumes():
+            with self.failing():
+                snapshot = f"{volume}_kept_{self.stamp}"
+                self.safe_filesystem_of(volume)
+                self.make_snapshot(volume, snapshot, KEPT)
+                if not self.dry_run:
+                    log("info", f"made {self.group}/{snapshot}")
+
+    def chosen_volumes(self) -> Sequence[str]:
+        """Those that were named, or all."""
+        if not self.sizes:
+            log("info", "no volumes to back up (automation.backupVolumes)")
+        return self.arguments or tuple(self.sizes)
+
+    def safe_filesystem_of(self, volume: str) -> str:
+        """@raises Problem unless it is one that stands a snapshot by LVM"""
+        origin = _find(self.look_at_volumes(), volume)
+        if origin is None:
+            raise Problem(f"there is no volume {self.group}/{volume}. Do: pulumi up --refresh")
+        if origin.origin:
+            raise Problem(f"{self.group}/{volume} is a snapshot itself")
+        try:
+            filesystem = self.filesystem_of(volume)
+        except Problem:
+            raise Problem(f"the filesystem of {self.group}/{volume} cannot be told") from None
+        # btrfs takes a copy of a device for the device itself.
+        if filesystem not in FILESYSTEMS:
+            raise Problem(
+                f"{self.group}/{volume} has {filesystem}, of which no snapshot by LVM is safe. "
+                "Do: leave it out of automation.backupVolumes"
+            )
+        return filesystem
+
+    def make_snapshot(self, volume: str, snapshot: str, tag: str) -> None:
+        """@raises Problem where there is none then"""
+        size = self.sizes[volume]
+        if self.dry_run:
+            log("info", f"would make the snapshot {self.group}/{snapshot} of {human(size)}")
+            return
+        try:
+            sized = ("--size", f"{size}b", "--name", snapshot, "--addtag", tag)
+            _carry_out("lvcreate --quiet --yes --snapshot --permission rw", *sized, "--", f"{self.group}/{volume}")
+        except Problem:
+            raise Problem(f"no snapshot of {self.group}/{volume}. Do: {PROGRAM} cleanup; vgs {self.group}") from None
+
+    def filesystem_of(self, volume: str) -> str:
+        """@raises Problem where it can't be told"""
+        command = ["blkid", "--probe", "--match-tag", "TYPE", "--output", "value", "--", f"/dev/{self.group}/{volume}"]
+        return output_of(command, LOOK_SECONDS).rstrip("\n")
+
+    def daily(self) -> None:
+        volumes = self.chosen_volumes()
+        if not volumes:
+            return
+        try:
+            folder = self.require_backups()
+        except Problem as problem:
+            self.fail(f"nothing archived: {problem}")
+            return
+        if not os.path.isdir(folder) or os.path.islink(folder):
+            self.fail(f"there is no folder {folder}. Do: pulumi up --refresh")
+            return
+        for volume in volumes:
+            with self.failing():
+                self.archive(volume, f"{folder}/{volume}-{self.stamp}{ENDING}")
+
+    def archive(self, volume: str, target: str) -> None:
+        """@raises Problem where it isn't archived"""
+        if os.path.lexists(target):
+            raise Problem(f"{target} is there already")
+        snapshot = f"{volume}_daily_{self.stamp}"
+        filesystem = self.safe_filesystem_of(volume)
+        if self.dry_run:
+            self.make_snapshot(volume, snapshot, DAILY)
+            log("info", f"would archive it as {target}")
+            return
+        try:
+            self.make_snapshot(volume, snapshot, DAILY)
+            self.archive_snapshot(volume, snapshot, filesystem, target)
+        finally:
+            self.remove_volume(snapshot, DAILY, "cannot be removed; the next run tries again")
+
+    def archive_snapshot(self, volume: str, snapshot: str, filesystem: str, target: str) -> None:
+        """@raises Problem where it isn't archived"""
+        temporary = f"{os.path.dirname(target)}/{TEMPORARY}{volume}-{self.stamp}"
+        options = "ro,nouuid" if filesystem == "xfs" else "ro"
+        device = f"/dev/{self.group}/{snapshot}"
+        command = [*ALONE, READ_SNAPSHOT, "read-snapshot", filesystem, options, device, self.mount_point]
+        sha256 = None
+        try:
+            try:
+                _make_folder(self.mount_point)
+                sha256 = pack([command, ["zstd", "--quiet", "--stdout"]], temporary)
+            except Problem as problem:
+                log("error", str(problem))
+            # Asked after all was read: what was read before it filled up is right, and what is not seen to be whole is
+            # not.
+            self.require_whole(volume, snapshot)
+            try:
+                if sha256 is None:
+                    raise Problem(f"{target} was not written")
+                publish(temporary, target, sha256, read_tar)
+            except Problem as problem:
+                log("error", str(problem))
+                point = os.path.dirname(os.path.dirname(target))
+                raise Problem(
+                    f"{volume} is not archived; is there room on {point}? Do: {HERE}/storage-health.sh"
+                ) from None
+            log("info", f"archived {self.group}/{volume} as {target} ({os.path.getsize(target)} bytes)")
+        finally:
+            self.discard(temporary)
+
+    def require_whole(self, volume: str, snapshot: str) -> None:
+        """@raises Problem unless the snapshot has all that its volume had"""
+        try:
+            seen = _find(self.look_at_volumes(), snapshot)
+        except Problem as problem:
+            log("error", str(problem))
+            raise Problem(f"{volume} is not archived: whether its snapshot is whole cannot be told") from None
+        if seen is None:
+            raise Problem(f"{volume} is not archived: its snapshot was removed meanwhile")
+        if not seen.is_whole:
+            raise Problem(
+                f"{volume} is not archived: its snapshot of {human(seen.bytes)} filled up meanwhile. "
+                "Do: give it more in automation.backupVolumes"
+            )
+
+    def discard(self, archive: str) -> bool:
+        """The archive first: a checksum alone is a leftover."""
+        try:
+            remove_temporary(archive)
+        except OSError as problem:
+            self.fail(f"{archive} cannot be deleted: {problem.strerror}")
+            return False
+        return True
+
+    def cleanup(self) -> None:
+        if self.sizes:
+            with self.failing():
+                self.remove_old_snapshots(self.look_at_volumes())
+        if self.settings.warm is None:
+            return
+        try:
+            folder = self.require_backups()
+        except Problem as problem:
+            self.fail(f"no archives deleted: {problem}")
+            return
+        if os.path.isdir(folder):
+            for volume in self.sizes:
+                self.delete_old_archives(folder, volume)
+
+    def remove_old_snapshots(self, volumes: Sequence[Volume]) -> None:
+        reason = None if self.options.now is not None else self.reason_by_clock("snapshots")
+        oldest = stamp_of(self.now - self.settings.automation.backups_kept_days * DAY_SECONDS)
+        for one in volumes:
+            stamp = SNAPSHOT_STAMP.search(one.name)
+            is_old = stamp is not None and stamp[1] < oldest
+            if KEPT not in one.tags or not (one.is_invalid or is_old):
+                continue
+            if reason is not None and not one.is_invalid:
+                log("warning", f"the snapshot {self.group}/{one.name} stays in this run: {reason}")
+                continue
+            device = f"/dev/{self.group}/{one.name}"
+            problem = f"cannot be removed. Do: findmnt --source {device}; fuser {device}"
+            if self.dry_run or self.remove_volume(one.name, KEPT, problem):
+                log("info", f"{self.would_have}removed the snapshot {self.group}/{one.name}")
+
+    def delete_old_archives(self, folder: str, volume: str) -> None:
+        kept = self.settings.automation.backups_kept_days
+        weekly = self.settings.cold is not None
+        try:
+            names = expired(folder, volume, ENDING, kept, kept, self.now, weekly)
+        except OSError as problem:
+            self.fail(f"{folder} cannot be looked through: {problem.strerror}")
+            return
+        for name in names:
+            if self.dry_run or self.discard(f"{folder}/{name}"):
+                log("info", f"{self.would_have}deleted {folder}/{name}")
+
+    @property
+    def would_have(self) -> str:
+        return "would have " if self.dry_run else ""
+
+    def archives(self, complain: Callable[[str], None]) -> list[Archive]:
+        """All that can be seen, those of warm first. What can't be is complained of."""
+        files: list[tuple[str, str, str, int]] = []
+        if self.settings.warm is not None:
+            try:
+                folder = self.require_backups()
+                files += [("warm", folder, *file) for file in self.files_of(folder)]
+            except Problem as problem:
+                complain(f"warm is not looked at: {problem}")
+        if self.settings.cold is not None:
+            try:
+                require_cold(self.settings)
+                files += [("cold", str(self.archived), *file) for file in self.files_of(str(self.archived))]
+            except Problem as problem:
+                complain(f"cold is not looked at: {problem}. Do: {HERE}/storage-health.sh")
+        names = {name for _, _, name, _ in files}
+        return [
+            Archive(name, found[1], size, tier, folder, f"{name}{CHECKSUM}" in names)
+            for tier, folder, name, size in files
+            if (found := ARCHIVE_NAME.fullmatch(name)) is not None
+        ]
+
+    def files_of(self, folder: str) -> list[tuple[str, int]]:
+        """Names and bytes of the regular files in it. @raises Problem where they can't be told"""
+        found = bounded(_files_of, folder, seconds=LOOK_SECONDS)
+        return [(name, size) for name, size in found]
+
+    def print_all(self) -> None:
+        archives = sorted(self.archives(self.fail), key=lambda one: (one.volume, one.name))
+        snapshots: list[Volume] = []
+        if self.group is not None:
+            with self.failing():
+                snapshots = [one for one in self.look_at_volumes() if {KEPT, DAILY}.intersection(one.tags)]
+        if self.options.json:
+            told = {
+                "archives": [_told_archive(one) for one in archives],
+                "snapshots": [_told_snapshot(one) for one in snapshots],
+            }
+            print(json.dumps(told, indent=2, ensure_ascii=False))
+            return
+        for archive in archives:
+            missing = "" if archive.has_checksum else "  WITHOUT A CHECKSUM"
+            print(f"archive   {archive.tier}  {archive.name}  {archive.bytes} bytes{missing}")
+        for one in snapshots:
+            print(f"snapshot  hot   {one.name}  {one.fill_percent:g} % full{'  LOST' if one.is_invalid else ''}")
+
+    def copies(self) -> dict[str, list[str]]:
+        """The paths of each archive that was named; a move that was cut off leaves it on warm and cold."""
+        # What is away may have what isn't found, and else doesn't matter.
+        found = self.archives(partial(log, "warning"))
+        return {name: [one.path for one in found if one.name == name] for name in self.arguments}
+
+    def require_sum(self, path: str) -> None:
+        """@raises Problem unless the archive is what its checksum says"""
+        checksum = self.checksum_of(path)
+        if checksum is None:
+            raise Problem(f"{path} has no checksum, neither beside it nor on the other tier")
+        wanted = first_line(checksum).split(" ")[0]
+        if not wanted:
+            raise Problem(f"{checksum} cannot be read")
+        try:
+            with open(path, "rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as problem:
+            raise Problem(f"{path} cannot be read: {problem.strerror}") from None
+        if found != wanted:
+            raise Problem(f"{path} is not what its checksum says: it is damaged")
+
+    def checksum_of(self, path: str) -> str | None:
+        """Its path, beside the archive or on the other tier."""
+        beside = f"{path}{CHECKSUM}"
+        if os.path.isfile(beside):
+            return beside
+        folder, name = os.path.split(beside)
+        try:
+            if folder == self.backups:
+                require_cold(self.settings)
+                other = f"{self.archived}/{name}"
+            else:
+                other = f"{self.require_backups()}/{name}"
+        except Problem:
+            return None
+        return other if os.path.isfile(other) else None
+
+    def verify(self) -> None:
+        if not self.arguments:
+            for one in self.archives(self.fail):
+                with self.failing():
+                    self.verify_copy(one.path)
+        else:
+            for name, paths in self.copies().items():
+                if not paths:
+                    self.fail(f"there is no archive {name}. Do: {PROGRAM} list")
+                for path in paths:
+                    with self.failing():
+                        self.verify_copy(path)
+
+    def verify_copy(self, path: str) -> None:
+        """@raises Problem where it is damaged"""
+        self.require_sum(path)
+        try:
+            with open(path, "rb") as file:
+                read_tar(file.fileno())
+        except (Problem, OSError):
+            raise Problem(f"{path} cannot be unpacked, though it is as it was written") from None
+        print(f"ok  {path}", flush=True)
+
+    def restore(self) -> None:
+        ((name, paths),) = self.copies().items()
+        if not paths:
+            self.fail(f"there is no archive {name}. Do: {PROGRAM} list")
+            return
+        for path in paths:
+            try:
+                self.require_sum(path)
+            except Problem as problem:
+                log("warning", str(problem))
+                continue
+            with self.failing():
+                if self.options.to is not None:
+                    self.restore_to_folder(path, self.options.to)
+                else:
+                    self.restore_to_volume(path, self.options.to_volume)
+            return
+        self.fail(f"no copy of {name} is good. Do: {PROGRAM} list, and restore another one")
+
+    def restore_to_folder(self, path: str, folder: str) -> None:
+        """@raises Problem where it isn't restored"""
+        _require_free(folder, os.path.basename(path))
+        if self.dry_run:
+            log("info", f"would restore {path} to {folder}")
+            return
+        unfinished = f"{folder}/{UNFINISHED}"
+        try:
+            _make_folder(folder)
+            # On the device before anything else of it is.
+            write_whole(unfinished, f"{os.path.basename(path)}\n")
+            _carry_out("sync --", folder)
+            _unpack(path, [*UNPACK, f"--directory={folder}"])
+            _carry_out("sync --file-system --", folder)
+            os.unlink(unfinished)
+        except (Problem, OSError) as problem:
+            log("error", reason_of(problem))
+            raise Problem(
+                f"{folder} is not whole, as its file {UNFINISHED} tells. Do: look for room in it, and run this again"
+            ) from None
+        log("info", f"restored {path} to {folder}")
+
+    def restore_to_volume(self, path: str, name: str) -> None:
+        """@raises Problem where it isn't restored"""
+        volumes = self.look_at_volumes()
+        if _find(volumes, name) is not None:
+            raise Problem(f"there is a volume {self.group}/{name} already. Do: choose another name")
+        original = os.path.basename(path).rpartition("-")[0]
+        size = self.options.size or self.size_of(volumes, original)
+        filesystem = self.options.filesystem or self.restorable_filesystem_of(original)
+        if self.dry_run:
+            log("info", f"would restore {path} to a new volume {self.group}/{name} of {size}, {filesystem}")
+            return
+        is_restored = False
+        try:
+            self.make_volume(name, size)
+            try:
+                self.fill_volume(path, name, filesystem)
+            except Problem as problem:
+                log("error", str(problem))
+                raise Problem(f"{path} is not restored; is there room in {size}?") from None
+            is_restored = True
+        finally:
+            if not is_restored:
+                self.remove_volume(name, RESTORING, f"cannot be removed. Do: lvremove {self.group}/{name}")
+        log("info", f"restored {path} to {self.group}/{name}, which is not mounted")
+
+    def size_of(self, volumes: Sequence[Volume], original: str) -> str:
+        found = _find(volumes, original)
+        if found is None:
+            raise Problem(f"there is no {self.group}/{original} to take the size from. Do: give --size")
+        return f"{found.bytes}b"
+
+    def restorable_filesystem_of(self, original: str) -> str:
+        try:
+            filesystem = self.filesystem_of(original)
+        except Problem:
+            filesystem = ""
+        if filesystem not in FILESYSTEMS:
+            raise Problem(
+                f"there is no filesystem of {self.group}/{original} to take the type from. Do: give --filesystem"
+            )
+        return filesystem
+
+    def make_volume(self, name: str, size: str) -> None:
+        try:
+            sized = ("--size", size, "--name", name, "--addtag", RESTORING)
+            _carry_out("lvcreate --quiet --yes --wipesignatures y", *sized, "--", str(self.group))
+        except Problem:
+            raise Problem(f"no volume {self.group}/{name}. Do: vgs {self.group}") from None
+
+    def fill_volume(self, path: str, name: str, filesystem: str) -> None:
+        """@raises Problem where it isn't whole"""
+        device = f"/dev/{self.group}/{name}"
+        _make_folder(self.mount_point)
+        _carry_out(f"mkfs.{filesystem} -q --", device)
+        _unpack(path, [*ALONE, FILL_VOLUME, "fill-volume", filesystem, device, self.mount_point, *UNPACK])
+        _carry_out(f"lvchange --quiet --deltag {RESTORING} --", f"{self.group}/{name}")
+
+
+def _volume(row: dict[str, str]) -> Volume:
+    return Volume(
+        name=row["lv_name"],
+        origin=row["origin"],
+        bytes=int(row["lv_size"]),
+        fill_percent=float(row["snap_percent"] or 0),
+        is_invalid=str(row["lv_snapshot_invalid"]) == "1",
+        tags=tuple(tag for tag in row["lv_tags"].split(",") if tag),
+    )
+
+
+def _find(volumes: Sequence[Volume], name: str) -> Volume | None:
+    return next((one for one in volumes if one.name == name), None)
+
+
+def _told_snapshot(one: Volume) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "volume": one.origin,
+        "bytes": one.bytes,
+        "fillPercent": one.fill_percent,
+        "invalid": one.is_invalid,
+    }
+
+
+def _told_archive(one: Archive) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "volume": one.volume,
+        "bytes": one.bytes,
+        "tier": one.tier,
+        "folder": one.folder,
+        "hasChecksum": one.has_checksum,
+    }
+
+
+def _files_of(folder: str) -> list[tuple[str, int]]:
+    if not os.path.isdir(folder):
+        return []
+    with os.scandir(folder) as files:
+        return sorted((one.name, one.stat().st_size) for one in files if one.is_file(follow_symlinks=False))
+
+
+def _require_free(folder: str, archive: str) -> None:
+    """@raises Problem unless the archive can be restored there, and nothing is lost"""
+    if os.path.islink(folder):
+        raise Problem(f"{folder} is a symbolic link")
+    if not os.path.exists(folder):
+        return
+    if not os.path.isdir(folder):
+        raise Problem(f"{folder} is no folder")
+    # One that we didn't finish is ours to finish, with the same archive: of another one files would stay.
+    unfinished = first_line(f"{folder}/{UNFINISHED}")
+    if unfinished == archive:
+        return
+    try:
+        found = _first_file(folder)
+    except OSError:
+        raise Problem(f"{folder} cannot be looked through") from None
+    if found is None:
+        return
+    if unfinished:
+        raise Problem(
+            f"{folder} has an unfinished restore of {unfinished}. Do: finish that one, or restore to another folder"
+        )
+    raise Problem(
+        f"{folder} has files in it, such as {shlex.quote(found)}. Do: move them away, or restore to another folder"
+    )
+
+
+def _first_file(folder: str) -> str | None:
+    """What is no folder, at any depth. @raises OSError where it can't be told"""
+    with os.scandir(folder) as entries:
+        for one in entries:
+            if one.is_dir(follow_symlinks=False):
+                found = _first_file(one.path)
+                if found is not None:
+                    return found
+            elif one.name != UNFINISHED:
+                return one.path
+    return None
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as problem:
+        raise Problem(f"cannot make {path}: {problem.strerror}") from None
+
+
+@contextmanager
+def _ending_later() -> Iterator[None]:
+    """A signal that ends us does so once this is over. What is started in it gets signals as ever."""
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            raise SystemExit(128 + came[0])
+
+
+def _carry_out(words: str, *arguments: str) -> None:
+    """
+    A command of those words and arguments, without a limit in time, and with the lock: killed halfway, LVM would leave
+    a volume suspended. So what ends us waits for it.
+
+    @raises Problem where it fails
+    """
+    command = [*words.split(), *arguments]
+    try:
+        with _ending_later():
+            status = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, pass_fds=OURS_ALONE).wait()
+    except OSError as problem:
+        raise Problem(f"{command[0]} cannot be run: {problem.strerror}") from None
+    if status != 0:
+        raise Problem(f"{command[0]} failed with status {status}")
+
+
+def _unpack(path: str, command: Sequence[str]) -> None:
+    """
+    Gives a command what is in an archive.
+
+    @raises Problem where it doesn't take it all
+    """
+    unpacking = ["zstd", "--quiet", "--decompress", "--stdout"]
+    try:
+        with (
+            open(path, "rb") as file,
+            subprocess.Popen(unpacking, stdin=file, stdout=subprocess.PIPE, pass_fds=OURS_ALONE) as source,
+            subprocess.Popen(command, stdin=source.stdout, stdout=2, pass_fds=OURS_ALONE) as sink,
+        ):
+            try:
+                assert source.stdout is not None
+                source.stdout.close()
+                sink.wait()
+            except BaseException:
+                source.kill()
+                raise
+    except OSError as problem:
+        raise Problem(f"{problem.filename or command[0]}: {problem.strerror}") from None
+    if source.returncode != 0 or sink.returncode != 0:
+        raise Problem(f"{path} cannot be unpacked")

@@ -1,0 +1,829 @@
+"""\
+usage: storage-health.sh [--json | --prometheus] [--save] [--settings FILE]
+
+Looks at the usage of each tier, the volume group and its snapshots, the error counters of btrfs, the NAS, the last
+results of our timers and failed mounts, the age of the newest backups, what the disks do, and SMART. Says what is wrong
+and what to do. Changes nothing, and waits for nothing that hangs: each look has a limit in time.
+
+  --json           prints one JSON document, as docs/storage-health.schema.json describes it
+  --prometheus     prints metrics for the textfile collector of Prometheus's node exporter
+  --save           also writes both, each in one step: health.json in stateFolder, and jts-storage.prom in
+                   automation.metricsFolder where that is there; the timer's service does
+  --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
+
+Levels:
+  warning   usage or a snapshot's fill above automation.usageWarningPercent; too little room for snapshots; a timer that
+            is gone or stopped, or whose last run failed; a failed mount unit; a newest backup older than
+            automation.backupWarningHours, or none in so long; a worn disk
+  critical  usage or a snapshot's fill above automation.usageCriticalPercent; a tier that isn't mounted, is another one,
+            or doesn't answer; a lost snapshot; device errors of btrfs; a disk that says it is failing
+
+Settings, as docs/configuration.md tells them (those of the tiers are told by tiered-storage.sh --help):
+  automation.usageWarningPercent, usageCriticalPercent
+  hot.volumeGroup
+  hot.snapshotReserveBytes       what must be free in it, or be a snapshot's
+  timers                         whose last runs are looked at
+  automation.backupWarningHours  0: the age of backups doesn't matter
+  automation.backupVolumes       those that must have backups
+  automation.metricsFolder
+  stateFolder, probeSeconds      how long a filesystem may take to answer
+  budgetSeconds                  after so long no further look is made, and the report is critical
+
+Exit status: 0 ok · 1 warning · 2 critical · 3 wrong usage or settings, or --save could not write
+"""
+
+import argparse
+import datetime
+import glob
+import json
+import math
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jts_storage.bounded import BUDGET, HERE, bounded, output_of
+from jts_storage.files import first_line, make_state_folder, write_whole
+from jts_storage.log import log
+from jts_storage.problem import Problem, reason_of
+from jts_storage.program import Parser, human
+from jts_storage.settings import Cold, Settings, Warm
+from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
+
+# 1 and 2 are what findings are told by.
+NO_REPORT = 3
+LEVELS = ("ok", "warning", "critical")
+LOOK_SECONDS = 10
+# No answer, or another one than the program gives.
+UNCLEAR = (Problem, AttributeError, LookupError, TypeError, ValueError)
+ARCHIVE = re.compile(r"([A-Za-z0-9+_.-]+)-([0-9]{8}T[0-9]{6}Z)\.tar\.zst(\.sha256)?")
+BACKUP_REMEDY = "journalctl --unit=lvm-backup.service --lines=50; systemctl start lvm-backup.service"
+# What each figure is, for HELP and TYPE of the metric; all are gauges.
+METRICS = {
+    "level": "What the whole is: 0 ok, 1 warning, 2 critical.",
+    "checked_timestamp_seconds": "When this was looked at.",
+    "findings": "How many findings have this level.",
+    "tier_writable": "Whether it is not mounted read-only, by hand or by the kernel after an error.",
+    "filesystem_errors": "Errors that ext4 counted since its last check.",
+    "tier_answers": "Whether the right filesystem is mounted there and answers.",
+    "tier_size_bytes": "Size of the filesystem.",
+    "tier_used_bytes": "What is used of it.",
+    "tier_used_percent": "What is used of it, of what users may have, as df(1) tells.",
+    "tier_inodes_used_percent": "What is used of its inodes.",
+    "btrfs_device_errors": "Errors of all kinds that btrfs has counted on the device.",
+    "volume_group_size_bytes": "Size of the volume group.",
+    "volume_group_free_bytes": "What of it no volume has.",
+    "snapshot_fill_percent": "How full a snapshot is; at 100 it is lost.",
+    "timer_active": "Whether the timer waits for its time.",
+    "timer_last_run_timestamp_seconds": "When the timer last started its service.",
+    "timer_next_run_timestamp_seconds": "When it will next.",
+    "service_succeeded": "Whether the last run of the service succeeded, or there was none yet.",
+    "backup_age_seconds": "Age of the newest backup archive of a volume that has its checksum beside it.",
+    "disk_reads_per_second": "Over the second of the look.",
+    "disk_writes_per_second": "Over the second of the look.",
+    "disk_read_bytes_per_second": "Over the second of the look.",
+    "disk_written_bytes_per_second": "Over the second of the look.",
+    "disk_busy_percent": "Share of the second of the look in which the disk had something to do.",
+    "disk_passes": "Whether SMART says that the disk passes its own test.",
+}
+
+
+def main(words: Sequence[str]) -> int:
+    parser = Parser(__doc__ or "", wrong_usage=NO_REPORT)
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true")
+    forms.add_argument("--prometheus", action="store_true")
+    parser.add_argument("--save", action="store_true")
+    options = parser.parse_args(words)
+    settings = parser.read_settings(options)
+    try:
+        return _tell(Health(settings).look(), settings, options)
+    except Problem as problem:
+        log("error", str(problem))
+    except Exception:
+        # Python's own status for this would be that of a warning.
+        traceback.print_exc()
+    return NO_REPORT
+
+
+@dataclass(frozen=True)
+class Finding:
+    level: str
+    subject: str
+    fact: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number for those who keep them over time; METRICS tells what each is."""
+
+    name: str
+    value: float
+    labels: dict[str, str]
+
+
+class Report:
+    """What was found, and the forms in which it is told."""
+
+    def __init__(self) -> None:
+        self.at = int(time.time())
+        self.findings: list[Finding] = []
+        self.figures: list[Figure] = []
+
+    def find(self, level: str, subject: str, fact: str, remedy: str = "") -> None:
+        self.findings.append(Finding(level, subject, _printable(fact), _printable(remedy)))
+
+    def figure(self, name: str, value: float, **labels: str) -> None:
+        self.figures.append(Figure(name, value, {label: _printable(text) for label, text in labels.items()}))
+
+    @property
+    def worst(self) -> int:
+        return max((LEVELS.index(one.level) for one in self.findings), default=0)
+
+    def table(self) -> str:
+        lines = []
+        for one in self.findings:
+            lines.append(f"{one.level:8}  {one.subject:12}  {one.fact}\n")
+            if one.remedy:
+                lines.append(f"{'':8}  {'':12}  → {one.remedy}\n")
+        return f"{''.join(lines)}storage is {LEVELS[self.worst]}\n"
+
+    def document(self) -> str:
+        document = {
+            "version": 1,
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.at)),
+            "host": os.uname().nodename,
+            "level": LEVELS[self.worst],
+            "findings": [
+                {"level": one.level, "subject": one.subject, "fact": one.fact}
+                | ({"remedy": one.remedy} if one.remedy else {})
+                for one in self.findings
+            ],
+            "figures": [{"name": one.name, "value": one.value, "labels": one.labels} for one in self.figures],
+        }
+        return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"
+
+    def metrics(self) -> str:
+        """Each family together, as the text format wants it."""
+        levels = [one.level for one in self.findings]
+        figures = [
+            Figure("level", self.worst, {}),
+            Figure("checked_timestamp_seconds", self.at, {}),
+            *(Figure("findings", levels.count(level), {"level": level}) for level in LEVELS),
+            *self.figures,
+        ]
+        lines = []
+        for name, words in METRICS.items():
+            family = [_sample_of(one) for one in figures if one.name == name]
+            if family:
+                lines += [f"# HELP jts_storage_{name} {words}\n", f"# TYPE jts_storage_{name} gauge\n", *family]
+        return "".join(lines)
+
+
+def _sample_of(figure: Figure) -> str:
+    labels = ",".join(f'{label}="{_escaped(text)}"' for label, text in figure.labels.items())
+    return f"jts_storage_{figure.name}{f'{{{labels}}}' if labels else ''} {figure.value}\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _printable(text: str) -> str:
+    """Without the bytes of names that aren't UTF-8."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def _tell(report: Report, settings: Settings, options: argparse.Namespace) -> int:
+    text = report.document() if options.json else report.metrics() if options.prometheus else report.table()
+    try:
+        with open(1, "w", encoding="utf-8", closefd=False) as stdout:
+            stdout.write(text)
+    except OSError as problem:
+        raise Problem(f"cannot print the report: {reason_of(problem)}") from None
+    if options.save:
+        make_state_folder(settings.state_folder)
+        write_whole(f"{settings.state_folder}/health.json", report.document())
+        # Whoever has no node exporter has no such folder.
+        if os.path.isdir(settings.automation.metrics_folder):
+            write_whole(f"{settings.automation.metrics_folder}/jts-storage.prom", report.metrics())
+    return report.worst
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    name: str
+    fill: float
+    is_lost: bool
+
+
+@dataclass(frozen=True)
+class VolumeGroup:
+    size: float
+    free: float
+    missing: float
+    """How many of its physical volumes."""
+    in_snapshots: float
+    snapshots: tuple[Snapshot, ...]
+
+
+class Health:
+    """All looks, in the order of what they find."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.automation = settings.automation
+        self.report = Report()
+
+    def look(self) -> Report:
+        began = time.monotonic()
+        # Well within the unit's own limit, which would leave no report.
+        BUDGET.end = began + self.settings.budget_seconds
+        self.look_at_tiers()
+        self.look_at_volume_group()
+        self.look_at_timers()
+        self.look_at_backups()
+        self.look_at_activity()
+        self.look_at_disks()
+        now = time.monotonic()
+        if now >= BUDGET.end:
+            self.report.find(
+                "critical",
+                "look",
+                f"the looks took {int(now - began)} s, so those after the first {self.settings.budget_seconds} s "
+                "were not made, and say that nothing answers",
+                f"mend what is above, from the first on; then: {HERE}/storage-health.sh",
+            )
+        self.report.at = int(time.time())
+        return self.report
+
+    def look_at_tiers(self) -> None:
+        hot, warm, cold = self.settings.hot, self.settings.warm, self.settings.cold
+        for point in () if hot is None else hot.mount_points:
+            self.look_at_hot(point)
+        if warm is not None:
+            self.look_at_warm(warm)
+        if cold is not None:
+            self.look_at_cold(cold)
+
+    def look_at_hot(self, point: str) -> None:
+        if mount_at(point) is None:
+            self.report.figure("tier_answers", 0, tier="hot", mount_point=point)
+            remedy = f"mount {point}; if that fails: lvs; journalctl --boot --grep={point}"
+            self.report.find("critical", "hot", f"nothing is mounted at {point}", remedy)
+            return
+        self.look_at_usage(
+            "hot",
+            point,
+            f"find what grew: du --one-file-system --human-readable --max-depth=2 {point}; "
+            f"move old logs: {HERE}/tiered-storage.sh migrate",
+        )
+
+    def look_at_warm(self, warm: Warm) -> None:
+        point = warm.mount_point
+        try:
+            prove_warm(warm)
+        except Problem as problem:
+            self.report.figure("tier_answers", 0, tier="warm", mount_point=point)
+            remedy = f"mount {point}; if that fails: lsblk --fs; dmesg --level=err,warn"
+            self.report.find("critical", "warm", str(problem), remedy)
+            return
+        self.look_at_usage("warm", point, f"{HERE}/tiered-storage.sh cleanup; {HERE}/tiered-storage.sh migrate")
+        self.look_at_btrfs(point)
+
+    def look_at_cold(self, cold: Cold) -> None:
+        try:
+            prove_cold(cold)
+        except Problem as problem:
+            self.report.figure("tier_answers", 0, tier="cold", mount_point=cold.mount_point)
+            self.report.find("critical", "cold", str(problem), self.remedy_of_nas(cold))
+            return
+        remedy = f"free space on the NAS, {cold.source}, or give its volume more"
+        self.look_at_usage("cold", cold.mount_point, remedy, lambda: self.remedy_of_nas(cold))
+
+    def look_at_usage(
+        self,
+        tier: str,
+        point: str,
+        remedy: str,
+        remedy_of_silence: Callable[[], str] = lambda: "look for a failing disk: dmesg --level=err,warn",
+    ) -> None:
+        report, probe_seconds = self.report, self.settings.probe_seconds
+        try:
+            usage = usage_of(point, probe_seconds)
+        except Problem:
+            report.figure("tier_answers", 0, tier=tier, mount_point=point)
+            report.find("critical", tier, f"{point} does not answer within {probe_seconds} s", remedy_of_silence())
+            return
+        report.figure("tier_answers", 1, tier=tier, mount_point=point)
+        self.look_at_mount(tier, point)
+        report.figure("tier_size_bytes", usage.total, tier=tier, mount_point=point)
+        report.figure("tier_used_bytes", usage.used, tier=tier, mount_point=point)
+        report.figure("tier_used_percent", usage.percent, tier=tier, mount_point=point)
+        report.figure("tier_inodes_used_percent", usage.inodes_percent, tier=tier, mount_point=point)
+        level = self.level_of(max(usage.percent, usage.inodes_percent))
+        report.find(
+            level,
+            tier,
+            f"{point}: {usage.percent} % of {human(usage.total)} used, {usage.inodes_percent} % of its inodes",
+            "" if level == "ok" else remedy,
+        )
+
+    def level_of(self, percent: float) -> str:
+        if percent > self.automation.usage_critical_percent:
+            return "critical"
+        return "warning" if percent > self.automation.usage_warning_percent else "ok"
+
+    def look_at_mount(self, tier: str, point: str) -> None:
+        """The kernel makes a filesystem read-only after an error; reads still succeed then."""
+        report, live = self.report, mount_at(point)
+        if live is None:
+            return
+        # The kernel tells it of the mount, and then of the filesystem, each before its other options.
+        by_mount, by_filesystem = [option == "ro" for option in live.options if option in ("ro", "rw")][:2]
+        report.figure("tier_writable", int(not by_mount and not by_filesystem), tier=tier, mount_point=point)
+        if by_filesystem:
+            report.find(
+                "critical",
+                tier,
+                f"{point} is read-only: the kernel does so after an error",
+                "dmesg --level=err,crit,warn; look at its disk; "
+                f"then unmount, check and mount it: umount {point}; fsck; mount {point}",
+            )
+        elif by_mount:
+            remedy = f"where nobody wants it so: mount --options remount,rw {point}; then: pulumi up --refresh"
+            report.find("critical", tier, f"{point} is mounted read-only", remedy)
+        if live.type != "ext4":
+            return
+        device = os.path.basename(os.path.realpath(f"/sys/dev/block/{live.device}"))
+        counted = first_line(f"/sys/fs/ext4/{device}/errors_count")
+        if re.fullmatch("[0-9]+", counted) is None:
+            return
+        report.figure("filesystem_errors", int(counted), tier=tier, mount_point=point)
+        if int(counted) > 0:
+            report.find(
+                "warning",
+                tier,
+                f"{point}: ext4 counted {counted} errors since it was checked last",
+                f"dmesg --level=err,warn; umount {point}; e2fsck -f /dev/{device}; mount {point}",
+            )
+
+    def remedy_of_nas(self, cold: Cold) -> str:
+        """Where the server answers, the fault is here or in its export; else it is in the network or the NAS."""
+        server = cold.source.split(":/")[0].removeprefix("[").removesuffix("]")
+
+        def connect() -> None:
+            socket.create_connection((server, 2049)).close()
+
+        try:
+            # No name would be this host.
+            if not server:
+                raise Problem("no server is named")
+            bounded(connect, seconds=self.settings.probe_seconds)
+        except Problem:
+            return (
+                f"{server} does not answer on port 2049: ping {server}; look at the NAS; "
+                "what waits for it goes on when it is back"
+            )
+        return f"{server} answers on port 2049: showmount --exports {server}; mount {cold.mount_point}"
+
+    def look_at_btrfs(self, point: str) -> None:
+        """The kernel's counters, which no ailing device can make hang."""
+        live = mount_at(point)
+        if live is None or live.type != "btrfs":
+            return
+        device = os.path.realpath(live.source)
+        try:
+            folder = _btrfs_folder(device)
+            total, errors = _btrfs_errors(folder)
+            is_full = self.is_metadata_full(folder)
+        except (OSError, *UNCLEAR):
+            remedy = f"btrfs device stats {point}"
+            self.report.find("warning", "btrfs", f"could not look at the counters of {device}", remedy)
+            return
+        self.report.figure("btrfs_device_errors", total, mount_point=point)
+        if errors:
+            self.report.find(
+                "critical",
+                "btrfs",
+                f"device errors of {device}: {' '.join(errors)}",
+                f"btrfs scrub start {point}; smartctl --all {device}; "
+                f"replace the disk, then: btrfs device stats --reset {point}",
+            )
+        else:
+            self.report.find("ok", "btrfs", f"no device errors of {device}")
+        if is_full:
+            self.report.find(
+                "critical",
+                "btrfs",
+                f"metadata of {point} is nearly full, and nothing is left to allocate",
+                f"btrfs balance start -dusage=20 {point}; {HERE}/tiered-storage.sh cleanup",
+            )
+
+    def is_metadata_full(self, folder: str) -> bool:
+        """It runs out of metadata before df shows it, once all of the device is allocated."""
+        used = _number_in(f"{folder}/allocation/metadata/bytes_used")
+        total = _number_in(f"{folder}/allocation/metadata/total_bytes")
+        percent = used * 100 // (total + 1)
+        return percent > self.automation.usage_critical_percent and _unallocated(folder) < 1 << 30
+
+    def look_at_volume_group(self) -> None:
+        hot, report = self.settings.hot, self.report
+        if hot is None or hot.volume_group is None:
+            return
+        name = hot.volume_group
+        try:
+            group = _volume_group(name)
+        except UNCLEAR:
+            remedy = f"vgs {name}; pvs; dmesg --level=err,warn"
+            report.find("critical", "lvm", f"could not look at the volume group {name}", remedy)
+            return
+        report.figure("volume_group_size_bytes", group.size, volume_group=name)
+        report.figure("volume_group_free_bytes", group.free, volume_group=name)
+        if group.missing != 0:
+            report.find(
+                "critical",
+                "lvm",
+                f"{name} lacks {group.missing} of its physical volumes: a disk has left",
+                "pvs; lsblk; look at its cable and power; dmesg --level=err,warn; "
+                "never vgreduce --removemissing while data is wanted",
+            )
+        free = f"{name}: {human(group.free)} of {human(group.size)} free"
+        if group.free + group.in_snapshots < hot.snapshot_reserve_bytes:
+            remedy = f"lvs {name}; remove what is not declared, or add a disk"
+            report.find("warning", "lvm", f"{free}, too little for snapshots", remedy)
+        else:
+            report.find("ok", "lvm", f"{free}, {human(group.in_snapshots)} in snapshots")
+        for snapshot in group.snapshots:
+            self.look_at_snapshot(name, snapshot)
+
+    def look_at_snapshot(self, group: str, snapshot: Snapshot) -> None:
+        name, fill = snapshot.name, snapshot.fill
+        self.report.figure("snapshot_fill_percent", fill, volume_group=group, snapshot=name)
+        level = self.level_of(fill)
+        if snapshot.is_lost:
+            remedy = f"lvremove {group}/{name}; make the next one larger"
+            self.report.find("critical", "lvm", f"snapshot {name} is full, so what it holds is lost", remedy)
+        elif level == "ok":
+            self.report.find("ok", "lvm", f"snapshot {name} is {fill} % full")
+        else:
+            remedy = f"copy it off, then: lvremove {group}/{name}; or: lvextend --size +1G {group}/{name}"
+            self.report.find(level, "lvm", f"snapshot {name} is {fill} % full; at 100 % it is lost", remedy)
+
+    def look_at_timers(self) -> None:
+        for name in self.settings.timers:
+            # Our own last result is only what we found last time.
+            if self.is_waiting(name) and name != "storage-health":
+                self.look_at_service(name)
+        if self.settings.timers:
+            self.look_at_times()
+            self.look_at_failed_units()
+
+    def is_waiting(self, name: str) -> bool:
+        """Whether the timer is, which is told where it isn't."""
+        report = self.report
+        try:
+            told = _properties(f"{name}.timer", "LoadState", "ActiveState")
+        except Problem:
+            report.find("warning", "timers", f"could not look at {name}.timer", f"systemctl status {name}.timer")
+            return False
+        loaded, active = told.get("LoadState", ""), told.get("ActiveState", "")
+        is_waiting = loaded == "loaded" and active == "active"
+        report.figure("timer_active", int(is_waiting), timer=name)
+        if loaded != "loaded":
+            report.find("warning", "timers", f"there is no {name}.timer", "pulumi up --refresh")
+        elif not is_waiting:
+            remedy = f"systemctl enable --now {name}.timer"
+            report.find("warning", "timers", f"{name}.timer is {active}, so it starts nothing", remedy)
+        return is_waiting
+
+    def look_at_service(self, name: str) -> None:
+        try:
+            told = _properties(f"{name}.service", "Result", "ExecMainStatus")
+        except Problem:
+            told = {}
+        result, status = told.get("Result") or "unknown", told.get("ExecMainStatus") or "unknown"
+        self.report.figure("service_succeeded", int(result == "success"), service=name)
+        if result == "success":
+            self.report.find("ok", "timers", f"{name}: its last run succeeded, or there was none yet")
+        else:
+            self.report.find(
+                "warning",
+                "timers",
+                f"{name}: its last run failed ({result}, status {status})",
+                f"journalctl --unit={name}.service --lines=50; systemctl start {name}.service",
+            )
+
+    def look_at_times(self) -> None:
+        """Of those without a time, such as the next one while the service runs, there is no figure."""
+        timers = [f"{name}.timer" for name in self.settings.timers]
+        try:
+            told = _json_of(["systemctl", "list-timers", "--all", "--output=json", "--", *timers])
+            times = [(one["unit"].removesuffix(".timer"), one["last"], one["next"]) for one in told]
+        except UNCLEAR:
+            return
+        for name, last, following in times:
+            if isinstance(last, int) and last > 0:
+                self.report.figure("timer_last_run_timestamp_seconds", last // 1_000_000, timer=name)
+            if isinstance(following, int) and following > 0:
+                self.report.figure("timer_next_run_timestamp_seconds", following // 1_000_000, timer=name)
+
+    def look_at_failed_units(self) -> None:
+        """What failed of what a tier stands on; others' failures are others' to report."""
+        patterns = [*self.patterns_of_mounts(), "systemd-fsck@*", "lvm2-*"]
+        options = ("--state=failed", "--plain", "--no-legend", "--full")
+        try:
+            failed = output_of(["systemctl", "list-units", *options, "--", *patterns], LOOK_SECONDS)
+        except Problem:
+            self.report.find("warning", "units", "failed units cannot be listed", "systemctl --failed")
+            return
+        for words in map(str.split, failed.splitlines()):
+            if words:
+                unit = words[0]
+                remedy = f"systemctl status '{unit}'; once it is mended: systemctl reset-failed '{unit}'"
+                self.report.find("warning", "units", f"{unit} has failed", remedy)
+
+    def patterns_of_mounts(self) -> list[str]:
+        hot, warm, cold = self.settings.hot, self.settings.warm, self.settings.cold
+        points = [] if hot is None else [*hot.mount_points]
+        points += [tier.mount_point for tier in (warm, cold) if tier is not None]
+        if hot is not None:
+            points.append(f"{hot.log_root}/*")
+        command = ["systemd-escape", "--path", "--suffix=mount", "--", *points]
+        try:
+            units = output_of(command, LOOK_SECONDS, stderr=subprocess.DEVNULL).split()
+        except Problem:
+            return []
+        # The tree's star is one again; other backslashes would quote what follows.
+        return [unit.replace(r"\x2a", "*").replace("\\", r"\\") for unit in units]
+
+    def look_at_backups(self) -> None:
+        """The archives that lvm-backup.sh makes. One without its checksum beside it is one that was never finished."""
+        warm = self.settings.warm
+        if warm is None or mount_at(warm.mount_point) is None:
+            return
+        folder = f"{warm.mount_point}/daily-backups"
+        try:
+            found: list[str] = bounded(_archives_below, folder, seconds=self.settings.probe_seconds)
+        except Problem:
+            # The folder isn't there, or the warm tier says that it doesn't answer.
+            return
+        newest = _newest(found)
+        archived = {volume for volume, stamp in sorted(newest.items()) if self.look_at_archive(volume, stamp)}
+        if not self.is_time_for_backups(folder):
+            return
+        for volume in self.automation.backup_volumes:
+            if volume not in archived:
+                self.report.find("warning", "backups", f"there is no good archive of {volume}", BACKUP_REMEDY)
+
+    def look_at_archive(self, volume: str, stamp: str) -> bool:
+        """Whether its name has a time."""
+        try:
+            made = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+        except ValueError:
+            return False
+        age, hours = int(time.time()) - int(made.timestamp()), self.automation.backup_warning_hours
+        self.report.figure("backup_age_seconds", age, volume=volume)
+        if age < -3600:
+            self.report.find(
+                "warning",
+                "backups",
+                f"the newest archive of {volume} is of a time to come",
+                "timedatectl; once the clock is right: systemctl start lvm-backup.service, and move that archive away",
+            )
+            return True
+        is_old = 0 < hours * 3600 < age
+        self.report.find(
+            "warning" if is_old else "ok",
+            "backups",
+            f"the newest good archive of {volume} is {int(age / 3600)} h old",
+            BACKUP_REMEDY if is_old else "",
+        )
+        return True
+
+    def is_time_for_backups(self, folder: str) -> bool:
+        """
+        Whether there was time for one: a host that is just made has none yet. Where the filesystem can't tell since
+        when the folder is there, it is old.
+        """
+        hours = self.automation.backup_warning_hours
+        if hours == 0:
+            return False
+        try:
+            # Python doesn't tell it.
+            since = int(output_of(["stat", "--format=%W", "--", folder], self.settings.probe_seconds))
+        except UNCLEAR:
+            return False
+        return time.time() - since > hours * 3600
+
+    def look_at_activity(self) -> None:
+        """What the disks do just now; no amount of it is a fault."""
+        report = self.report
+        if shutil.which("iostat") is None:
+            report.find("ok", "disks", "not looked at: there is no iostat (package sysstat)")
+            return
+        try:
+            told = _json_of(["iostat", "-y", "-d", "-x", "-k", "-o", "JSON", "1", "1"])
+            activities = [_activity(one) for one in told["sysstat"]["hosts"][0]["statistics"][-1]["disk"]]
+        except UNCLEAR:
+            report.find("warning", "disks", f"iostat does not answer within {LOOK_SECONDS} s", "iostat -x 1 2")
+            return
+        for one in activities:
+            if re.match("(loop|ram|zram|sr|fd|dm-)", one.disk):
+                continue
+            report.figure("disk_reads_per_second", one.reads, disk=one.disk)
+            report.figure("disk_writes_per_second", one.writes, disk=one.disk)
+            report.figure("disk_read_bytes_per_second", one.read_bytes, disk=one.disk)
+            report.figure("disk_written_bytes_per_second", one.written_bytes, disk=one.disk)
+            report.figure("disk_busy_percent", one.busy, disk=one.disk)
+            report.find(
+                "ok",
+                "disks",
+                f"{one.disk}: {one.reads} reads/s ({human(int(one.read_bytes))}/s), "
+                f"{one.writes} writes/s ({human(int(one.written_bytes))}/s), busy {one.busy} %",
+            )
+
+    def look_at_disks(self) -> None:
+        if shutil.which("smartctl") is None:
+            self.report.find("ok", "smart", "not looked at: there is no smartctl (package smartmontools)")
+            return
+        command = ["lsblk", "--nodeps", "--noheadings", "--raw", "--paths", "--output", "NAME,TYPE"]
+        try:
+            lines = output_of(command, LOOK_SECONDS).splitlines()
+        except Problem:
+            self.report.find("warning", "smart", "the disks cannot be listed", "lsblk")
+            return
+        for disk, kind in (line.split() for line in lines if len(line.split()) == 2):
+            if kind == "disk" and not disk.startswith("/dev/zram"):
+                self.look_at_disk(disk)
+
+    def look_at_disk(self, disk: str) -> None:
+        state, name = _smart_state(disk), disk.removeprefix("/dev/")
+        if state != "unknown":
+            self.report.figure("disk_passes", int(state != "failing"), disk=name)
+        if state == "failing":
+            remedy = f"smartctl --all {disk}; copy its data off and replace it"
+            self.report.find("critical", "smart", f"{disk} says that it is failing", remedy)
+        elif state == "worn":
+            remedy = f"smartctl --all {disk}; plan its replacement"
+            self.report.find("warning", "smart", f"{disk} has used more than 90 % of its rated writes", remedy)
+        elif state == "passed":
+            self.report.find("ok", "smart", f"{disk} passed")
+        else:
+            self.report.find("ok", "smart", f"{disk} tells nothing, asleep or without SMART")
+
+
+def _json_of(command: Sequence[str], any_status: bool = False) -> Any:
+    """@raises Problem, or ValueError where it prints no JSON"""
+    return json.loads(output_of(command, LOOK_SECONDS, any_status=any_status))
+
+
+def _number(told: Any) -> float:
+    """A number, or the text of one; a whole one has no decimals. @raises TypeError or ValueError where it is none"""
+    number = float(told)
+    if not math.isfinite(number):
+        raise ValueError(f"{told} is no number")
+    return int(number) if number.is_integer() else number
+
+
+def _number_in(file: str) -> int:
+    """@raises OSError or ValueError"""
+    with open(file, encoding="ascii") as stream:
+        return int(stream.read())
+
+
+def _btrfs_folder(device: str) -> str:
+    """What the kernel tells of the filesystem on that device. @raises Problem where it isn't there"""
+    name = os.path.basename(device)
+    for folder in glob.glob("/sys/fs/btrfs/*"):
+        if os.path.exists(f"{folder}/devices/{name}"):
+            return folder
+    raise Problem(f"no btrfs is on {device}")
+
+
+def _btrfs_errors(folder: str) -> tuple[int, list[str]]:
+    """How many there are, and each that isn't 0 as NAME=COUNT."""
+    total, errors = 0, []
+    # Older kernels have no such files.
+    for file in sorted(glob.glob(f"{folder}/devinfo/*/error_stats")) or [""]:
+        try:
+            with open(file, encoding="ascii") as stream:
+                counts = [line.split() for line in stream]
+        except OSError:
+            errors.append("unreadable")
+            continue
+        for name, count in counts:
+            total += int(count)
+            if int(count) != 0:
+                errors.append(f"{name}={count}")
+    return total, errors
+
+
+def _unallocated(folder: str) -> int:
+    """Bytes of the devices that no block group has."""
+    sectors = sum(map(_number_in, glob.glob(f"{folder}/devices/*/size")))
+    kinds = ("data", "metadata", "system")
+    return sectors * 512 - sum(_number_in(f"{folder}/allocation/{kind}/disk_total") for kind in kinds)
+
+
+def _volume_group(name: str) -> VolumeGroup:
+    """@raises one of UNCLEAR"""
+    form = ("--reportformat", "json", "--units", "b", "--nosuffix", "--options")
+    group = _json_of(["vgs", *form, "vg_size,vg_free,vg_missing_pv_count", "--", name])["report"][0]["vg"][0]
+    options = "lv_name,origin,lv_size,snap_percent,lv_snapshot_invalid"
+    volumes = _json_of(["lvs", "--binary", *form, options, "--", name])["report"][0]["lv"]
+    snapshots = [one for one in volumes if one["origin"] != ""]
+    return VolumeGroup(
+        size=_number(group["vg_size"]),
+        free=_number(group["vg_free"]),
+        missing=_number(group.get("vg_missing_pv_count") or 0),
+        in_snapshots=sum(_number(one["lv_size"]) for one in snapshots),
+        snapshots=tuple(map(_snapshot, snapshots)),
+    )
+
+
+def _snapshot(told: dict[str, Any]) -> Snapshot:
+    try:
+        fill = _number(told["snap_percent"])
+    except ValueError:
+        # LVM tells none of one that isn't active.
+        fill = 0
+    return Snapshot(told["lv_name"], fill, str(told["lv_snapshot_invalid"]) == "1" or fill >= 100)
+
+
+def _properties(unit: str, *names: str) -> dict[str, str]:
+    lines = output_of(["systemctl", "show", f"--property={','.join(names)}", "--", unit], LOOK_SECONDS).splitlines()
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def _archives_below(folder: str) -> list[str]:
+    """The names of archives and of their checksums, on the folder's own filesystem."""
+    device = os.lstat(folder).st_dev
+    names, folders = [], [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.stat(follow_symlinks=False).st_dev == device:
+                        folders.append(entry.path)
+                elif ARCHIVE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                    names.append(entry.name)
+    return names
+
+
+def _newest(names: Sequence[str]) -> dict[str, str]:
+    """Volume → the stamp of its newest archive that has its checksum."""
+    there, newest = set(names), dict[str, str]()
+    for name in there:
+        found = ARCHIVE.fullmatch(name)
+        if found is not None and found[3] is None and f"{name}.sha256" in there:
+            newest[found[1]] = max(found[2], newest.get(found[1], ""))
+    return newest
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Of a disk, for each second."""
+
+    disk: str
+    reads: float
+    writes: float
+    read_bytes: float
+    written_bytes: float
+    busy: float
+    """In per cent."""
+
+
+def _activity(told: dict[str, Any]) -> Activity:
+    return Activity(
+        disk=told["disk_device"],
+        reads=_number(told["r/s"]),
+        writes=_number(told["w/s"]),
+        read_bytes=_number(told["rkB/s"] * 1024),
+        written_bytes=_number(told["wkB/s"] * 1024),
+        busy=_number(told["util"]),
+    )
+
+
+def _smart_state(disk: str) -> str:
+    """failing, worn, passed or unknown."""
+    # Its exit status is a set of bits that is rarely 0; what it says counts. A sleeping disk is not woken.
+    command = ["smartctl", "--json", "--health", "--attributes", "--nocheck=standby", "--", disk]
+    try:
+        told = _json_of(command, any_status=True)
+        passed = (told.get("smart_status") or {}).get("passed")
+        nvme = told.get("nvme_smart_health_information_log") or {}
+        if passed is False or (nvme.get("critical_warning") or 0) != 0:
+            return "failing"
+        if (nvme.get("percentage_used") or 0) > 90:
+            return "worn"
+    except UNCLEAR:
+        return "unknown"
+    return "passed" if passed is True else "unknown"
