@@ -1,5 +1,6 @@
 """
-The mover against rsync and mv, which verify nothing that they wrote: the same files, from and to the same filesystems.
+The mover against rsync and mv, which verify nothing that they wrote, against rsync followed by rsync --checksum, which
+does, and compressing against zstd: the same files, from and to the same filesystems.
 usage: mover.py PACKAGE SOURCE DESTINATION-MOUNT STATE [--large-mib N] [--small-files N] [--runs N]
 PACKAGE is the folder jts_storage.
 
@@ -9,6 +10,7 @@ Each starts with nothing cached, and ends when its destination is flushed. Print
 import argparse
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -25,7 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     source, destination = os.path.join(options.source, "bench"), os.path.join(options.destination, "bench")
     move = [
-        "python3",
+        "/usr/bin/python3",
         "-I",
         "-B",
         options.package,
@@ -39,47 +41,78 @@ def main() -> None:
         "--older-than-days",
         "1",
     ]
-    tools = {
-        "mv": ["mv", "--no-clobber", "--", f"{source}/files", f"{destination}/"],
-        "rsync": ["rsync", "-aHAX", "--remove-source-files", f"{source}/", f"{destination}/"],
-        "mover": [*move, "--lock", f"{options.state}/lock", "--journal", f"{options.state}/moves.jsonl", "--json"],
+    move += ["--lock", f"{options.state}/lock", "--journal", f"{options.state}/moves.jsonl", "--json"]
+    rsync = ["rsync", "-aHAX"]
+    ends = [f"{source}/", f"{destination}/"]
+    plain: dict[str, list[list[str]]] = {
+        "mv": [["mv", "--no-clobber", "--", f"{source}/files", f"{destination}/"]],
+        "rsync": [[*rsync, "--remove-source-files", *ends]],
+        "rsync, rsync --checksum": [[*rsync, *ends], [*rsync, "--checksum", "--remove-source-files", *ends]],
+        "mover": [move],
     }
-    files = {"large": (4, options.large_mib << 18), "small": (options.small_files, 4096)}
+    compressed: dict[str, list[list[str]]] = {
+        "rsync": plain["rsync"],
+        "zstd -T0": [["zstd", "-T0", "--quiet", "--rm", "-r", f"{source}/files", "--output-dir-mirror", destination]],
+        "mover": [[*move, "--compress"]],
+    }
+    large, small = (4, options.large_mib << 18), (options.small_files, 4096)
     told = {}
-    for what, (count, size) in files.items():
+    for what, (count, size), tools in (
+        ("large", large, plain),
+        ("small", small, plain),
+        ("large, compressed", large, compressed),
+        ("small, compressed", small, compressed),
+    ):
         seconds: dict[str, list[float]] = {tool: [] for tool in tools}
         for _ in range(options.runs):
             # Side by side, so that a slow minute of the machine is everybody's.
-            for tool, command in tools.items():
+            for tool, commands in tools.items():
                 for path in (source, destination):
                     shutil.rmtree(path, ignore_errors=True)
                 os.makedirs(destination)
-                make(f"{source}/files", count, size)
-                seconds[tool].append(time_of(command, source, destination))
+                make(f"{source}/files", count, size, is_text=tools is compressed)
+                seconds[tool].append(time_of(commands, source, destination))
                 found = sum(len(names) for _, _, names in os.walk(destination))
                 assert found == count, f"{tool} moved {found} of {count} files"
-        told[what] = {tool: round(statistics.median(times), 2) for tool, times in seconds.items()}
-        told[what]["mover / rsync"] = round(told[what]["mover"] / told[what]["rsync"], 2)
+        medians = {tool: statistics.median(times) for tool, times in seconds.items()}
+        told[what] = {tool: round(median, 2) for tool, median in medians.items()}
+        for tool, median in medians.items():
+            if tool != "mover":
+                told[what][f"mover / {tool}"] = round(medians["mover"] / median, 2)
     for path in (source, destination):
         shutil.rmtree(path, ignore_errors=True)
     print(json.dumps(told))
 
 
-def make(folder: str, count: int, size: int) -> None:
+def make(folder: str, count: int, size: int, is_text: bool) -> None:
     for number in range(count):
         path = f"{folder}/{number % 20}/{number}.log"
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
-            file.write(os.urandom(size))
+            left = size
+            while left > 0:
+                piece = (text_of(number) if is_text else os.urandom(min(left, 1 << 20)))[:left]
+                left -= file.write(piece)
         os.utime(path, (10**9, 10**9))
 
 
-def time_of(command: list[str], source: str, destination: str) -> float:
+def text_of(number: int) -> bytes:
+    """Lines as a service logs them, of which zstd makes a sixth or so."""
+    seeded = random.Random(number)
+    lines = []
+    for line in range(100):
+        price, order = seeded.randrange(10**6), seeded.randrange(1 << 40)
+        lines.append(f"2026-06-30T12:00:{line % 60:02}Z INFO order {order:x} of client {number}: filled at {price}\n")
+    return "".join(lines).encode() * 8
+
+
+def time_of(commands: list[list[str]], source: str, destination: str) -> float:
     subprocess.run(["sync"], check=True)
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as caches:
         caches.write("3")
     began = time.monotonic()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for command in commands:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     subprocess.run(["sync", "--file-system", destination, source], check=True)
     return time.monotonic() - began
 

@@ -37,6 +37,8 @@ export function packagesFor({ hot, warm, cold, automation }: HostSettings): stri
       ? ["btrfs-progs"]
       : []),
     ...(cold === undefined ? [] : ["nfs-common"]),
-    ...(automation === undefined ? [] : ["python3", "zstd", "jq", "rsync", "smartmontools", "sysstat", "fio"]),
+    ...(automation === undefined
+      ? []
+      : ["python3", "python3-xxhash", "python3-zstandard", "zstd", "rsync", "smartmontools", "sysstat", "fio"]),
   ];
 }

@@ -13,8 +13,10 @@ const PACKAGES = [
   "openssh-client",
   "python3",
   "python3-venv",
+  "python3-xxhash",
+  "python3-zstandard",
+  "logrotate",
   "zstd",
-  "jq",
   "rsync",
   "shellcheck",
 ];

@@ -1,9 +1,9 @@
 /** Which files of end-to-end tests a changed file can reach, by what they import and by what they run. */
 import { matchesGlob } from "node:path";
 
-/** What brings up a stack: all but the options, which are tried without one. */
+/** What brings up a stack: all but the options and the loss of power, which are tried without one. */
 const STACKS = ["backup", "boot", "mounts", "mover", "operations", "safety", "secrets", "survival", "tiers", "volumes"];
-const ALL = [...STACKS, "options"];
+const ALL = [...STACKS, "options", "powerLoss"];
 const NONE: readonly string[] = [];
 /** What brings up a stack with the cold tier, tuning, automation, the verification. */
 const COLD = ["backup", "boot", "mounts", "mover", "operations", "survival", "tiers"];
@@ -19,6 +19,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["test/support/labStack.ts", STACKS],
   ["test/support/tried.ts", ["options"]],
   ["test/support/moverTorture.py", ["mover"]],
+  ["test/support/powerLoss.py", ["powerLoss"]],
   ["test/{unit,contract,fixtures,support}/**", NONE],
 
   // What stays on the host.
@@ -26,7 +27,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["scripts/jts_storage/{archives,archival,backup}.py", ["backup", "operations"]],
   ["scripts/jts_storage/health.py", ["operations", "tiers"]],
   ["scripts/jts_storage/{performance,monitor}.py", ["operations"]],
-  ["scripts/jts_storage/**", AUTOMATION],
+  ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],
   ["scripts/tiered-storage.sh", ["backup", "boot", "mover", "operations", "tiers"]],
   ["scripts/{lvm-backup,nas-archival}.sh", ["backup", "operations"]],
   ["scripts/clickhouse/**", ["backup"]],
@@ -35,7 +36,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["scripts/verify-tiers.py", VERIFICATION],
 
   // The program.
-  ["providers/values/{mountOptions,knownOptions,size}.ts", ALL],
+  ["providers/values/{mountOptions,knownOptions,size}.ts", [...STACKS, "options"]],
   ["{components/coldTier,providers/resources/nfsMount}.ts", COLD],
   ["{components/hostTuning,providers/facts/kernelValues}.ts", TUNING],
   ["providers/programs/{activate-sysctl,activate-udev,restore-kernel-values}.sh", TUNING],

@@ -48,6 +48,8 @@ const PACKAGES = [
     "acl",
     "psmisc",
     "python3",
+    "python3-xxhash",
+    "python3-zstandard",
     "postgresql-15",
   ],
 ];

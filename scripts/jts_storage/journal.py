@@ -2,10 +2,10 @@
 
 import contextlib
 import errno
+import fcntl
 import fnmatch
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,16 +26,18 @@ class Journal:
 
     def __init__(self, path: str | None) -> None:
         self.path, self.fd = path, -1
-        self.lock = threading.Lock()
 
     def add(self, action: str, told: dict[str, Any]) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         line = json.dumps({"time": now, "action": action, **told}).encode() + b"\n"
 
         def write() -> None:
-            size = self.size()
+            if self.fd < 0:
+                self.open()
+            # Whole, since it is opened to append, whoever else writes; but for where there is no room.
             if os.write(self.fd, line) != len(line):
-                os.ftruncate(self.fd, size)
+                with contextlib.suppress(OSError):
+                    os.write(self.fd, b"\n")
                 raise OSError(errno.ENOSPC, "there is no room for a line")
 
         self.attempt(write)
@@ -44,46 +46,52 @@ class Journal:
         """At 8 MiB it becomes FILE.1, and that FILE.2, which takes a flush: called where no file waits for it."""
 
         def roll() -> None:
-            if self.size() >= JOURNAL_BYTES:
-                self.close()
-                for number in range(FILES_KEPT - 1, 0, -1):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.rename(f"{self.path}.{number}", f"{self.path}.{number + 1}")
-                os.rename(f"{self.path}", f"{self.path}.1")
+            if self.size() < JOURNAL_BYTES:
+                return
+            # The workers of a run have it open, each for itself.
+            fcntl.lockf(self.fd, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(self.fd), os.stat(f"{self.path}", follow_symlinks=False)):
+                    for number in range(FILES_KEPT - 1, 0, -1):
+                        with contextlib.suppress(FileNotFoundError):
+                            os.rename(f"{self.path}.{number}", f"{self.path}.{number + 1}")
+                    os.rename(f"{self.path}", f"{self.path}.1")
+            self.close()
 
         self.attempt(roll)
 
     def attempt(self, work: Callable[[], None]) -> None:
         """What goes wrong ends the journal, and no move."""
-        with self.lock:
-            if self.path is None:
-                return
-            try:
-                work()
-            except OSError as problem:
-                log("warning", f"moves go on without the journal {self.path}: {problem.strerror}")
-                self.path = None
+        if self.path is None:
+            return
+        try:
+            work()
+        except OSError as problem:
+            log("warning", f"moves go on without the journal {self.path}: {problem.strerror}")
+            self.path = None
 
     def size(self) -> int:
-        """Opens it at the first call."""
         if self.fd < 0:
-            assert self.path is not None
-            os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
             self.open()
-            self.mend()
         return os.fstat(self.fd).st_size
 
     def open(self) -> None:
         assert self.path is not None
+        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
 
     def mend(self) -> None:
-        """Takes off the line that a kill or a loss of power tore."""
-        size = os.fstat(self.fd).st_size
-        tail = os.pread(self.fd, TAIL_BYTES, max(0, size - TAIL_BYTES))
-        torn = len(tail) - (tail.rfind(b"\n") + 1)
-        if torn:
-            os.ftruncate(self.fd, size - torn)
+        """Takes off the line that a kill or a loss of power tore. Before anybody writes."""
+
+        def cut() -> None:
+            if os.path.lexists(f"{self.path}"):
+                size = self.size()
+                tail = os.pread(self.fd, TAIL_BYTES, max(0, size - TAIL_BYTES))
+                torn = len(tail) - (tail.rfind(b"\n") + 1)
+                if torn:
+                    os.ftruncate(self.fd, size - torn)
+
+        self.attempt(cut)
 
     def close(self) -> None:
         if self.fd >= 0:

@@ -19,6 +19,10 @@ class Problem(Exception):
     """What can't be done, in words for the operator."""
 
 
+class Hopeless(Problem):
+    """What can't be done for any other file either."""
+
+
 class Skip(Exception):
     """The file stays, and that is as it should be."""
 

@@ -24,6 +24,11 @@ LEAVING = ".jts-leaving-"
 # The whole name, where the private one has no room for it.
 NAME_ATTRIBUTE = "trusted.jts-storage.name"
 NAME_BYTES = 255
+# When it was recalled, in seconds since 1970: it is as old as that.
+RECALLED_ATTRIBUTE = "trusted.jts-storage.recalled"
+# Where the copy is, or is about to be, of a file whose name was taken: in company, the next run may find it elsewhere.
+TARGET_ATTRIBUTE = "trusted.jts-storage.target"
+OUR_ATTRIBUTES = (NAME_ATTRIBUTE, RECALLED_ATTRIBUTE, TARGET_ATTRIBUTE)
 RENAME_NOREPLACE = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -96,6 +101,14 @@ def name_of(folder: int, private: str) -> str:
     return private.removeprefix(LEAVING)
 
 
+def target_of(file: int | str) -> str | None:
+    """Where the copy is of a file, open or by its path, that a killed run was about to take away."""
+    try:
+        return os.fsdecode(os.getxattr(file, TARGET_ATTRIBUTE))
+    except OSError:
+        return None
+
+
 def take_away(
     fd: int,
     folder: int,
@@ -117,9 +130,7 @@ def take_away(
         raise Skip("changed meanwhile") from None
     is_about_to_go = False
     try:
-        require_unchanged(seen, os.stat(private, dir_fd=folder, follow_symlinks=False), renamed=True)
-        if fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_WRLCK:
-            raise Skip("open")
+        require_taken(fd, folder, private, seen)
         before()
         is_about_to_go = True
         os.unlink(private, dir_fd=folder)
@@ -145,16 +156,28 @@ def alone(fd: int) -> Iterator[None]:
     Holds a write lease, which the kernel grants only while nobody else has the file open or mapped, in any namespace.
     Unlike a look through /proc/*/fd it leaves no gap until we let go, and never touches a path that could hang.
     """
+    hold(fd)
+    try:
+        yield
+    finally:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+def hold(fd: int) -> None:
+    """Takes that lease, which goes with the last descriptor."""
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
     except OSError as problem:
         if problem.errno == errno.EAGAIN:
             raise Skip("open") from None
         raise Problem(f"cannot prove that nobody has it open: {problem.strerror}") from None
-    try:
-        yield
-    finally:
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+def require_taken(fd: int, folder: int, private: str, seen: os.stat_result) -> None:
+    """@raises Skip unless the private name is the file's, as it was seen, and nobody waits to open it"""
+    require_unchanged(seen, os.stat(private, dir_fd=folder, follow_symlinks=False), renamed=True)
+    if fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_WRLCK:
+        raise Skip("open")
 
 
 def open_seen(name: str, flags: int, folder: int) -> int:

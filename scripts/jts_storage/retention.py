@@ -22,7 +22,17 @@ from typing import Any
 from jts_storage.log import log
 from jts_storage.mounts import Mount, closing, mount_id
 from jts_storage.problem import Problem, Skip, reason_of
-from jts_storage.removal import FILE, FOLDER, LEAVING, alone, open_seen, put_back, require_unchanged, take_away
+from jts_storage.removal import (
+    FILE,
+    FOLDER,
+    LEAVING,
+    alone,
+    open_seen,
+    put_back,
+    require_unchanged,
+    take_away,
+    target_of,
+)
 
 STALL_SECONDS = 300
 
@@ -105,6 +115,8 @@ class Retention:
             self.tick()
             below = os.path.join(path, name)
             try:
+                if name.startswith(LEAVING) and target_of(f"/proc/self/fd/{folder}/{name}") is not None:
+                    raise Skip("begun by a move")
                 if name.startswith(LEAVING) and delete and not self.options.dry_run:
                     # A run was killed while it took it away.
                     put_back(folder, name)

@@ -1,11 +1,12 @@
 """\
 usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json] [--yes] [--settings FILE] [--lock FILE]
        tiered-storage.sh where NAME [--json] [--settings FILE]
+       tiered-storage.sh recall PATH [--dry-run] [--json] [--settings FILE] [--lock FILE]
 
   check     prints the usage of each tier
   migrate   moves old logs from hot to warm, compressed: by names that logs have, and nothing of a database's folder;
-            old backups from warm to cold; and what the settings' rules say. Where warm is above its high mark, what is
-            oldest there goes to cold sooner, until warm is below its low mark
+            what was rotated below /var/log; old backups from warm to cold; and what the settings' rules say. Where
+            warm is above its high mark, what is oldest there goes to cold sooner, until warm is below its low mark
   cleanup   deletes old files of warm's temp-processing and logs; docker prune, without volumes. A file's age is how
             long it has been there, whatever time it bears; what somebody has open stays. A first run, and one after a
             week without any or after a clock that went back, deletes nothing: the clock may be wrong
@@ -13,6 +14,8 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
   all       all of them in this order, whatever fails
   where     tells from the journal where files of that name went, and which of them are there now. NAME may have
             wildcards, or be a path, from which or to which it was moved; NAME.zst is NAME
+  recall    moves a file back to the tier that it came from, decompressed where it was compressed: PATH is where it was,
+            or where it is. It is then as old as that, so that no rule takes it away the next night
 
   --dry-run        prints a table of all that a run would do, and changes nothing
   --json           prints one JSON document instead: what was done, or in a dry run would be, and what went wrong
@@ -20,13 +23,15 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
   --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
   --lock FILE      in place of /run/jts-storage-tiering.lock
 
-Settings, as docs/configuration.md tells them; a tier that is null isn't there:
+Settings, as README.md tells them; a tier that is null isn't there:
   hot.mountPoints, logFolders  where the tier is mounted; folders of logs
   hot.logRoot                  below warm's logs they have the paths that they have below this one
   warm.mountPoint, label       and the filesystem's label that proves which one is mounted
   cold.mountPoint, source      and SERVER:EXPORT that proves it
   cold.root                    the folder below it that is ours
   automation.logsToWarmAfterDays, backupsToColdAfterDays   age is that of the last write
+  automation.systemLogs                                    the folder of the system's logs
+  automation.attributes        strict: what the destination can't keep all attributes of stays; or best-effort
   automation.tempAfterDays, warmLogsAfterDays              what is older there is deleted
   automation.deleteAtMostPercent                           of warm's size
   automation.warmHighPercent, warmLowPercent               the marks
@@ -70,6 +75,8 @@ ACTIONS = ("check", "migrate", "cleanup", "optimize", "all")
 DAY_SECONDS = 86400
 # What a filesystem frees it may tell late, and a compressed file takes less than it says: hence further looks.
 ROUNDS = 3
+# Reasons why the mover leaves what is due.
+STAYED = ("open", "changed meanwhile")
 
 
 def main(words: Sequence[str]) -> int:
@@ -84,13 +91,18 @@ def main(words: Sequence[str]) -> int:
         if len(options.actions) != 2:
             parser.error("where needs one name")
         return where(options.actions[1], parser.read_settings(options), options.json)
+    if options.actions[:1] == ["recall"]:
+        if len(options.actions) != 2 or not options.actions[1].startswith("/"):
+            parser.error("recall needs one absolute path")
+        return Tiering(parser.read_settings(options), options).recall(os.path.normpath(options.actions[1]))
     for action in options.actions:
         if action not in ACTIONS:
             parser.error(f"there is no {action}")
     if len(options.actions) != 1:
         parser.error("a subcommand is missing" if not options.actions else "one subcommand at a time")
     tiering = Tiering(parser.read_settings(options), options)
-    return tiering.run(options.actions[0])
+    with tiering.recorded("tiered-storage", options.actions[0]):
+        return tiering.run(options.actions[0])
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,7 @@ class Tiering(Run):
         self.skipped: dict[str, int] = {}
         self.commands: list[str] = []
         self.moved = {"files": 0, "bytes": 0}
+        self.stayed: dict[str, int] = {}
 
     def run(self, action: str) -> int:
         if not self.dry_run and action != "check":
@@ -306,6 +319,7 @@ class Tiering(Run):
     def move(self, moving: Moving, mount: str, arguments: Sequence[str]) -> None:
         """Runs the mover, under our lock, and adds up what it moved."""
         words = [*arguments, "--destination-mount", mount, "--journal", self.settings.moves_journal, "--json"]
+        words.append(f"--attributes={self.settings.automation.attributes}")
         if self.lock is not None:
             words += ["--lock-descriptor", str(self.lock)]
         if self.dry_run:
@@ -322,9 +336,73 @@ class Tiering(Run):
             return
         self.moved["files"] += told["moved"]["files"]
         self.moved["bytes"] += told["moved"]["bytes"]
+        self.files, self.bytes = self.moved["files"], self.moved["bytes"]
+        self.conflicts = (self.conflicts or 0) + told.get("conflicts", 0)
+        self.add_backlog(moving.name, told)
         self.moves += told.get("moves", [])
         self.not_moved += told["failed"]
         self.add_skipped(told["skipped"])
+
+    def recall(self, path: str) -> int:
+        """Moves a file back to where the journal says that it came from."""
+        found = origin_and_place(self.settings.moves_journal, path)
+        if found is None:
+            raise Problem(f"the journal has no move of {_quoted(path)}. Do: tiered-storage.sh where '*NAME*'")
+        origin, place = found
+        if origin == place:
+            raise Problem(f"{_quoted(place)} is where it came from, by the journal; nothing was moved")
+        point = self.tier_of(origin)
+        if point is None:
+            raise Problem(
+                f"{_quoted(origin)} is on none of the tiers, to which alone files are moved. Do: cp --archive "
+                f"{_quoted(place)} {_quoted(origin)}"
+            )
+        self.require_tier(place)
+        self.require_tier(origin)
+        if not self.dry_run:
+            self.lock = take_lock(self.options.lock)
+        name = os.path.basename(place)
+        arguments = [f"--source={os.path.dirname(place)}", f"--name={name}", "--recall", "--older-than-days=0"]
+        arguments.append(f"--destination={os.path.dirname(origin)}")
+        if name.endswith(".zst") and not origin.endswith(".zst"):
+            arguments.append("--decompress")
+        self.move(Moving("recall", "hot", (), tuple(arguments), False), point, [*arguments, "--list"])
+        if self.moves == [] and self.status == 0:
+            skipped = "; ".join(self.skipped) or "there is no such file. Do: tiered-storage.sh where NAME"
+            self.fail(f"{_quoted(place)} was not recalled: {skipped}")
+        if self.options.json:
+            print(json.dumps(printable(self.report("recall")), indent=2, ensure_ascii=False))
+        else:
+            for one in self.moves:
+                would = "a run would have recalled" if self.dry_run else "recalled"
+                print(f"{would} {_quoted(one['from'])} to {_quoted(one['to'])} ({one['bytes']} bytes)")
+        return self.status
+
+    def tier_of(self, path: str) -> str | None:
+        """The mount point of ours that it is on."""
+        settings = self.settings
+        points = [
+            *(() if settings.hot is None else settings.hot.mount_points),
+            *(one.mount_point for one in (settings.warm, settings.cold) if one is not None),
+        ]
+        return max((point for point in points if f"{path}/".startswith(f"{point}/")), key=len, default=None)
+
+    def require_tier(self, path: str) -> None:
+        """@raises Problem unless the tier that it is on is there, and answers"""
+        warm, cold, point = self.settings.warm, self.settings.cold, self.tier_of(path)
+        if cold is not None and point == cold.mount_point:
+            prove_cold(cold)
+        elif warm is not None and point == warm.mount_point:
+            prove_warm(warm)
+        elif point is not None:
+            _require_mounted(point)
+        if point is not None:
+            usage_of(point, self.settings.probe_seconds)
+
+    def add_backlog(self, what: str, told: dict[str, Any]) -> None:
+        """Of each rule the last word counts: under pressure it has several rounds."""
+        self.stayed[what] = len(told["failed"]) + sum(told["skipped"].get(reason, 0) for reason in STAYED)
+        self.backlog = sum(self.stayed.values())
 
     def add_skipped(self, skipped: dict[str, int]) -> None:
         for reason, count in skipped.items():
@@ -359,6 +437,7 @@ class Tiering(Run):
             return
         self.deletions += told["deleted"]
         self.not_deleted += told["failed"]
+        self.add_backlog(folder, told)
         self.add_skipped(told["skipped"])
 
     def optimize(self) -> None:
@@ -437,6 +516,10 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
     if hot is not None and hot.log_folders:
         log_options = (f"--relative-to={hot.log_root}", "--only-logs", "--compress")
         found.append(moving("logs", hot.log_folders, "warm", "logs", automation.logs_to_warm_after_days, *log_options))
+    if automation.system_logs is not None:
+        rotated = ("--only-rotated", "--compress")
+        days = automation.logs_to_warm_after_days
+        found.append(moving("system logs", [automation.system_logs], "warm", "logs/system", days, *rotated))
     daily = f"{warm.mount_point}/daily-backups"
     found.append(moving("backups", [daily], "cold", "archives/database", automation.backups_to_cold_after_days))
     for rule in automation.rules:
@@ -448,6 +531,42 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
         )
     found.append(moving("warm logs", [f"{warm.mount_point}/logs"], "cold", "archives/logs", 36500, pressed=True))
     return found
+
+
+def origin_and_place(journal: str, path: str) -> tuple[str, str] | None:
+    """
+    Where a file came from at first, and where it is now, by the journal, of one that is or was at that path; several
+    moves may lie between. None: it has no such move.
+    """
+    came_from: dict[str, str] = {}
+    went_to: dict[str, str] = {}
+    known = set()
+    # Each step by the last move of that name, since names are used again.
+    for told in moves_of(journal, "*"):
+        known |= {told["from"], told["to"]}
+        if told["action"] == "undo":
+            came_from.pop(told["to"], None)
+            went_to.pop(told["from"], None)
+        elif told["action"] != "copy":
+            went_to[told["from"]] = told["to"]
+            # What went from there before is another one, or this one, which is there again.
+            went_to.pop(told["to"], None)
+            if told["action"] == "recall":
+                came_from.pop(told["from"], None)
+            else:
+                came_from[told["to"]] = told["from"]
+    if path not in known:
+        return None
+    place = _last_of(went_to, path)
+    return _last_of(came_from, place), place
+
+
+def _last_of(steps: dict[str, str], path: str) -> str:
+    for _ in steps:
+        if path not in steps:
+            break
+        path = steps[path]
+    return path
 
 
 def where(name: str, settings: Settings, as_json: bool) -> int:
@@ -462,7 +581,7 @@ def where(name: str, settings: Settings, as_json: bool) -> int:
         for one in moves:
             print(
                 f"{one['time']}  {one['action']:<8} {_quoted(one['from'])} → {_quoted(one['to'])} "
-                f"({one['bytes']} bytes, SHA-256 {one['sha256']})"
+                f"({one['bytes']} bytes, SHA-256 {one.get('sha256', 'not made, for its holes')})"
             )
         for place, is_there in there.items():
             if is_there is not False:

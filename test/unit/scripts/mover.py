@@ -1,24 +1,30 @@
 """
 Runs the mover from inside, where a test must stop it at a line or change something between two of them.
-usage: mover.py change-after-link|flip-a-bit|grow FOLDER, whose `hot` and `warm` are mounts
+usage: mover.py change-after-link|unflushed|flip-a-bit|grow|change|remount|stall FOLDER [OPTION…], whose `hot` and
+       `warm` are mounts
        mover.py rotate FOLDER name|journal; logrotate comes before the name is taken, or after
        mover.py open FOLDER; somebody opens the file to append to it, while it is being taken away
-       mover.py company FOLDER ROTATIONS SEED; programs rotate logs and append to them while the mover runs
+       mover.py others-at-lines FOLDER EVERY; at each of these lines another program rotates the file, appends to it,
+       compresses it or renames its folder, beside the mover or once that is killed there; tells where content was
+       lost or doubled
        mover.py kill-at-lines FOLDER EVERY; 1 kills it at each line that it executes, by turns
 """
 
-import collections
 import contextlib
+import errno
+import gzip
 import importlib
 import json
 import os
 import pathlib
-import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -26,18 +32,18 @@ SCRIPTS = pathlib.Path(__file__).parents[3] / "scripts"
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(SCRIPTS))
 mover: Any = importlib.import_module("jts_storage.mover")
+content: Any = importlib.import_module("jts_storage.content")
 removal: Any = importlib.import_module("jts_storage.removal")
 
 folder = pathlib.Path(sys.argv[2])
 HOT, WARM = folder / "hot", folder / "warm"
 OLD = 10**9
-LOGS = 300
 CONTENT = b"a line of a log\n" * 1000
 
 
 def move(*options: str, source: pathlib.Path = HOT) -> int:
     sys.argv[1:] = ["--source", str(source), "--destination", str(WARM / "logs"), "--destination-mount", str(WARM)]
-    sys.argv[1:] += ["--older-than-days", "1", "--lock", str(folder / "lock"), *options]
+    sys.argv[1:] += ["--older-than-days", "1", "--lock", str(folder / "lock"), "--workers", "1", *options]
     status: int = mover.main()
     return status
 
@@ -67,8 +73,8 @@ def files() -> list[str]:
     return sorted(str(path.relative_to(folder)) for top in (HOT, WARM) for path in top.rglob("*") if not path.is_dir())
 
 
-def kill_at(count: int) -> None:
-    """Ends us as kill -9 does, at the nth line that the mover executes."""
+def at_line(count: int, work: Callable[[], object]) -> None:
+    """Has the work done at the nth line that the mover executes."""
     left = count
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -78,11 +84,16 @@ def kill_at(count: int) -> None:
         if event == "line":
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                work()
         return trace
 
     threading.settrace(trace)
     sys.settrace(trace)
+
+
+def die() -> None:
+    """As kill -9 does it."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def kill_at_lines(every: int, *options: str) -> int:
@@ -92,12 +103,12 @@ def kill_at_lines(every: int, *options: str) -> int:
         put_file()
 
         def killed(count: int = lines) -> int:
-            kill_at(count)
+            at_line(count, die)
             return move(*options)
 
         ended = in_child(killed)
-        # Whenever it was, the content is somewhere under its own name.
-        assert "hot/service/app.log" in files() or name in files(), (lines, files())
+        # Whenever it was, the content is somewhere under its own name, or the private one that the next run knows.
+        assert {"hot/service/app.log", "hot/service/.jts-leaving-app.log", name} & set(files()), (lines, files())
         assert in_child(lambda: move(*options)) == 0, lines
         assert files() == [name], (lines, files())
         moved = folder / name
@@ -119,7 +130,7 @@ def kill_at_lines(every: int, *options: str) -> int:
         lines += every
 
 
-def change_after_link() -> dict[str, Any]:
+def change_after_link(*options: str) -> dict[str, Any]:
     source = put_file()
     link = os.link
 
@@ -129,14 +140,30 @@ def change_after_link() -> dict[str, Any]:
             log.write(b"one more\n")
 
     mover.os.link = link_and_change
-    return {"status": move(), "files": files(), "intact": source.read_bytes() == CONTENT + b"one more\n"}
+    return {"status": move(*options), "files": contents()}
 
 
-def flip_a_bit() -> dict[str, Any]:
+def unflushed(*options: str) -> dict[str, Any]:
+    """The folder of the copy can't be written to its device."""
+    source = put_file()
+    mover.flush = lambda _: False
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        if os.path.exists(f"/proc/self/fd/{fd}/app.log") and os.stat(fd).st_dev == WARM.stat().st_dev:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(fd)
+
+    mover.os.fsync = fsync
+    status = move(*options)
+    return {"status": status, "files": files(), "intact": source.read_bytes() == CONTENT}
+
+
+def flip_a_bit(*options: str) -> dict[str, Any]:
     put_file()
-    write = mover.write
-    mover.write = lambda fd, data, offset: write(fd, bytes([data[0] ^ 1]) + data[1:], offset)
-    return {"status": move(), "files": files()}
+    write = content.write
+    content.write = lambda fd, data, offset: write(fd, bytes([data[0] ^ 1]) + data[1:], offset)
+    return {"status": move(*options), "files": files()}
 
 
 def before(owner: Any, function: str, work: Callable[[], object]) -> None:
@@ -155,11 +182,42 @@ def contents() -> dict[str, str]:
     return {name: (folder / name).read_text() for name in files()}
 
 
-def grow() -> dict[str, Any]:
+def grow(*options: str) -> dict[str, Any]:
     """Between the look at it and its reading, so that the hash has what the copy is cut off from."""
     source = put_file()
-    before(mover.Move, "copy", lambda: source.open("ab").write(b"one more\n"))
-    return {"status": move(), "files": files()}
+    before(mover, "transfer", lambda: append(source))
+    return {"status": move(*options), "files": files()}
+
+
+def append(path: pathlib.Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"one more\n")
+
+
+def change(*options: str) -> dict[str, Any]:
+    """Once it was read."""
+    source = put_file()
+    before(mover, "give", lambda: append(source))
+    status = move(*options)
+    return {"status": status, "files": files(), "intact": source.read_bytes() == CONTENT + b"one more\n"}
+
+
+def remount(*options: str) -> dict[str, Any]:
+    """Something else is mounted at the destination while it is read."""
+    put_file()
+    before(mover, "transfer", lambda: subprocess.run(["mount", "-t", "tmpfs", "other", str(WARM)], check=True))
+    return {"status": move(*options), "files": files()}
+
+
+def stall(*options: str) -> dict[str, Any]:
+    """As on a NAS that stopped to answer."""
+    put_file()
+    real = mover.transfer
+    before(mover, "transfer", lambda: time.sleep(60))
+    ended = in_child(lambda: move("--stall-seconds", "1", *options))
+    left = files()
+    mover.transfer = real
+    return {"ended": ended, "left": left, "status": in_child(lambda: move(*options)), "files": files()}
 
 
 def rotate(when: str) -> dict[str, Any]:
@@ -176,7 +234,7 @@ def rotate(when: str) -> dict[str, Any]:
         log.rename(old)
 
     if when == "name":
-        before(removal, "take_name", logrotate)
+        before(mover, "take_name", logrotate)
     else:
         before(mover.Journal, "add", logrotate)
     return {"status": move(), "files": contents()}
@@ -197,117 +255,102 @@ def open_meanwhile() -> dict[str, Any]:
         while b"break_lease" not in (stack := pathlib.Path(f"/proc/{child}/stack").read_bytes()):
             assert os.waitpid(child, os.WNOHANG) == (0, 0), stack
 
-    before(removal, "take_name", append)
+    before(mover, "take_name", append)
     status = move()
     assert os.waitpid(child, 0)[1] == 0
     return {"status": status, "files": files(), "intact": source.read_bytes() == CONTENT + b"one more\n"}
 
 
-def company(rotations: int, seed: int) -> dict[str, Any]:
-    """Every file that was rotated, and every line that was appended, must be somewhere in the end, and once."""
-    service = HOT / "service"
-    service.mkdir()
-    (kept := HOT / "kept").mkdir()
-    names = [service / f"{number}.log" for number in range(LOGS)]
-    reading = {}
-    workers = []
-    for worker in (rotating, appending):
-        result = os.memfd_create(worker.__name__)
-        child = os.fork()
-        if child == 0:
-            said = worker(names, rotations, random.Random(f"{seed} {worker.__name__}"))
-            os.pwrite(result, json.dumps(said).encode(), 0)
-            os._exit(0)
-        workers.append(child)
-        reading[worker.__name__] = result
-    lines: list[str] = []
-    runs, moved = 0, 0
-
-    def harvest(top: pathlib.Path) -> None:
-        nonlocal moved
-        for path in sorted(top.rglob("*")):
-            if path.is_file():
-                lines.extend(path.read_text().splitlines())
-                path.unlink()
-                moved += top == WARM
-
-    left = set(workers)
-    while left:
-        assert in_child(lambda: move(source=service)) == 0
-        harvest(WARM)
-        runs += 1
-        left -= {child for child in left if os.waitpid(child, os.WNOHANG)[0]}
-    assert in_child(lambda: move(source=service)) == 0
-    for top in (WARM, HOT, kept):
-        harvest(top)
-    written = {name: json.loads(os.pread(result, 1 << 26, 0)) for name, result in reading.items()}
-    wanted = sorted([*written["rotating"], *written["appending"]])
-    found = sorted(lines)
-    lost = sorted(set(wanted) - set(found))
-    twice = sorted(line for line, count in collections.Counter(found).items() if count > 1)
-    return {
-        "runs": runs,
-        "movedFiles": moved,
-        "rotations": len(written["rotating"]),
-        "appends": len(written["appending"]),
-        "lost": lost,
-        "twice": twice,
-    }
+def rename() -> None:
+    log = HOT / "service" / "app.log"
+    log.rename(f"{log}.1")
 
 
-def rotating(names: list[pathlib.Path], rotations: int, seeded: random.Random) -> list[str]:
-    """As logrotate does it, with numbers: the oldest first, each over whatever has its name by now. None is deleted."""
-    made = []
-    for number in range(rotations):
-        log = names[number % LOGS] if seeded.random() < 0.9 else seeded.choice(names)
-        for index in (2, 1):
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{log}.{index}", f"{log}.{index + 1}" if index < 2 else HOT / "kept" / str(number))
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(log, f"{log}.1")
-        new = log.with_name(f"new-{number}")
-        new.write_text(f"rotated {number}\n")
-        os.utime(new, (OLD, OLD))
-        os.rename(new, log)
-        made.append(f"rotated {number}")
-    return made
+def append_old() -> None:
+    # The kernel tells us that it is leased, where another program would wait.
+    fd = os.open(HOT / "service" / "app.log", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+    os.write(fd, b"one more\n")
+    os.utime(fd, (OLD, OLD))
+    os.close(fd)
 
 
-def appending(names: list[pathlib.Path], appends: int, seeded: random.Random) -> list[str]:
-    """Opens, writes and closes, and never makes a file."""
-    said = []
-    for number in range(appends):
-        path = f"{seeded.choice(names)}{seeded.choice(['', '.1'])}"
-        try:
-            file = os.open(path, os.O_WRONLY | os.O_APPEND)
-        except FileNotFoundError:
-            continue
-        os.write(file, f"appended {number}\n".encode())
-        # So old that the mover wants it again.
-        os.utime(file, (OLD, OLD))
-        os.close(file)
-        said.append(f"appended {number}")
-    return said
+def compress() -> None:
+    """As logrotate does it, which has the file open until its name is gone."""
+    log = HOT / "service" / "app.log"
+    fd = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    compressed = pathlib.Path(f"{log}.gz")
+    compressed.write_bytes(gzip.compress(os.pread(fd, 1 << 20, 0)))
+    os.utime(compressed, (OLD, OLD))
+    # The mover may have its name.
+    with contextlib.suppress(FileNotFoundError):
+        log.unlink()
+    os.close(fd)
+
+
+def rename_folder() -> None:
+    (HOT / "service").rename(HOT / "service-1")
+    (HOT / "service").mkdir()
+
+
+def others_at_lines(every: int) -> list[str]:
+    """Whatever another program does, and whenever, the content is in one file in the end."""
+    first = 1
+    while was_at_line(first + 100, die) and not any(WARM.iterdir()):
+        first += 100
+    wrong = []
+    for work in (rename, append_old, compress, rename_folder):
+        for told in ("", "killed, then "):
+            lines = first
+            while was_at_line(lines, die if told else partial(try_to, work)):
+                if told:
+                    try_to(work)
+                status = in_child(move)
+                found = sum(
+                    (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).count(CONTENT)
+                    for path in map(folder.joinpath, files())
+                )
+                if (status, found, [name for name in files() if ".jts-" in name]) != (0, 1, []):
+                    wrong.append(f"{told}{work.__name__} at line {lines}: {found} times, status {status}: {files()}")
+                lines += every
+    return wrong
+
+
+def try_to(work: Callable[[], None]) -> None:
+    with contextlib.suppress(FileNotFoundError, BlockingIOError):
+        work()
+
+
+def was_at_line(count: int, work: Callable[[], object]) -> bool:
+    """Moves one file, and has the work done at that line of the mover; whether it came there."""
+    for top in (HOT, WARM):
+        for left in top.iterdir():
+            shutil.rmtree(left)
+    put_file()
+    came = os.memfd_create("came")
+
+    def run() -> int:
+        at_line(count, lambda: (os.write(came, b"x"), work()))
+        return move()
+
+    in_child(run)
+    was_there = os.fstat(came).st_size > 0
+    os.close(came)
+    return was_there
 
 
 match sys.argv[1]:
     case "kill-at-lines":
         every = int(sys.argv[3])
         print(json.dumps({"plain": kill_at_lines(every), "compressed": kill_at_lines(every, "--compress")}))
-    case "change-after-link":
-        result = change_after_link()
-        print("\n" + json.dumps(result))
-    case "flip-a-bit":
-        result = flip_a_bit()
-        print("\n" + json.dumps(result))
-    case "grow":
-        result = grow()
-        print("\n" + json.dumps(result))
+    case "change-after-link" | "unflushed" | "flip-a-bit" | "grow" | "change" | "remount" | "stall":
+        works = {"change-after-link": change_after_link, "flip-a-bit": flip_a_bit, "grow": grow}
+        works |= {"unflushed": unflushed, "change": change, "remount": remount, "stall": stall}
+        print("\n" + json.dumps(works[sys.argv[1]](*sys.argv[3:])))
     case "rotate":
         result = rotate(sys.argv[3])
         print("\n" + json.dumps(result))
     case "open":
         result = open_meanwhile()
         print("\n" + json.dumps(result))
-    case "company":
-        print("\n" + json.dumps(company(int(sys.argv[3]), int(sys.argv[4]))))
+    case "others-at-lines":
+        print("\n" + json.dumps(others_at_lines(int(sys.argv[3]))))

@@ -47,7 +47,7 @@ export function settingsIn(path: string): Settings {
     },
     warm: { mountPoint: warm, label: "" },
     cold: { mountPoint: cold, source: "nas:/volume", root: join(cold, "jts") },
-    automation: { ...automationDefaults(), dockerPrune: false },
+    automation: { ...automationDefaults(), dockerPrune: false, systemLogs: null },
     timers: [],
     movesJournal: join(path, "moves.jsonl"),
     stateFolder: join(path, "state"),
