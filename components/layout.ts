@@ -180,6 +180,14 @@ export function findProblems({ connection, hot, warm, cold, automation }: Partia
         message: `${automation.usageWarningPercent} must be below usageCriticalPercent, ${automation.usageCriticalPercent}`,
       });
     }
+    if (automation.coldRetention !== undefined && cold === undefined)
+      problems.push({ key: "automation.coldRetention", message: "is about the cold tier, and there is none" });
+    const hidden = HIDDEN.find((folder) => isBelow(automation.notify ?? "", folder));
+    if (hidden !== undefined)
+      problems.push({
+        key: "automation.notify",
+        message: `${automation.notify!} is in ${hidden}, which the sandbox of storage-health.service hides from it; put it for example in /usr/local/sbin`,
+      });
     if (automation.warmLowPercent >= automation.warmHighPercent) {
       problems.push({
         key: "automation.warmLowPercent",
@@ -199,7 +207,8 @@ export function findProblems({ connection, hot, warm, cold, automation }: Partia
 
 /** What the services' sandbox shows empty, or nobody may write to: systemd.exec(5), ProtectHome, PrivateTmp, ProtectSystem. */
 const PRIVATE = ["/tmp", "/var/tmp"];
-const CLOSED = [...PRIVATE, "/home", "/root", "/run/user", "/usr", "/boot", "/efi", "/etc"];
+const HIDDEN = [...PRIVATE, "/home", "/root", "/run/user"];
+const CLOSED = [...HIDDEN, "/usr", "/boot", "/efi", "/etc"];
 
 const isBelow = (path: string, folder: string | undefined): boolean =>
   folder !== undefined && `${path}/`.startsWith(`${folder}/`);
@@ -459,6 +468,9 @@ export function scriptSettings(settings: HostSettings, automation: AutomationSet
     healthOnCalendar: _health,
     backupOnCalendar: _backup,
     archivalOnCalendar: _archival,
+    snapshotOnCalendar: _snapshot,
+    verifyOnCalendar: _verifyOn,
+    scrubOnCalendar: _scrub,
     verify: _verify,
     ...values
   } = automation;
@@ -483,6 +495,9 @@ export function scriptSettings(settings: HostSettings, automation: AutomationSet
         : { mountPoint: cold.mountPoint, source: `${cold.server}:${cold.export}`, root: coldRoot(cold) },
     automation: {
       ...values,
+      systemLogs: automation.systemLogs ? "/var/log" : null,
+      notify: automation.notify ?? null,
+      coldRetention: automation.coldRetention ?? null,
       backupVolumes: Object.fromEntries(
         backupVolumes(settings, automation).map(({ name, snapshotBytes }) => [name, snapshotBytes]),
       ),

@@ -34,9 +34,10 @@ const SETTINGS_FILE = "/etc/jts-storage/settings.json";
 const WRITTEN = [
   MOVES_JOURNAL,
   ...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => `${MOVES_JOURNAL}.${number}`),
-  ...["health.json", "performance.json", "cleanup.last", "snapshots.last", "removed.last"].map(
-    (name) => `/var/lib/jts-storage/${name}`,
-  ),
+  ...[
+    ...["health.json", "notified.json", "runs.json", "runs.lock", "performance.json"],
+    ...["cleanup.last", "snapshots.last", "removed.last"],
+  ].map((name) => `/var/lib/jts-storage/${name}`),
 ];
 
 /** What moves data between the tiers by its age, and watches them: scripts, their settings, their timers. */
@@ -48,7 +49,14 @@ export class TieringAutomation extends pulumi.ComponentResource {
     return {
       "tiered-storage": automation.onCalendar,
       "storage-health": automation.healthOnCalendar,
-      ...(backupVolumes(settings, automation).length > 0 ? { "lvm-backup": automation.backupOnCalendar } : {}),
+      ...(backupVolumes(settings, automation).length > 0
+        ? {
+            ...(automation.snapshotOnCalendar === undefined ? {} : { "lvm-snapshots": automation.snapshotOnCalendar }),
+            "lvm-backup": automation.backupOnCalendar,
+            "lvm-backup-verify": automation.verifyOnCalendar,
+          }
+        : {}),
+      ...(settings.warm === undefined ? {} : { "btrfs-scrub": automation.scrubOnCalendar }),
       ...(settings.cold === undefined ? {} : { "nas-archival": automation.archivalOnCalendar }),
     };
   }
@@ -95,20 +103,51 @@ export class TieringAutomation extends pulumi.ComponentResource {
       { ExecStart: `${INSTALLED}/tiered-storage.sh all`, TimeoutStartSec: "12h" },
     );
     if ("lvm-backup" in this.timers) {
+      const onWarm = { RequiresMountsFor: unitWord(settings.warm?.mountPoint ?? "/") };
+      // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended. It may not load modules itself.
+      const lvm: Directives = {
+        ExecStartPre: "+/usr/sbin/modprobe dm-snapshot",
+        ReadWritePaths: "-/etc/lvm",
+        CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_IPC_LOCK CAP_SYS_NICE CAP_MKNOD`,
+      };
+      if (automation.snapshotOnCalendar !== undefined)
+        timer(
+          "lvm-snapshots",
+          "Snapshots of the hot tier's volumes",
+          automation.snapshotOnCalendar,
+          {},
+          { ...lvm, ExecStart: `${INSTALLED}/lvm-backup.sh create --rolling`, TimeoutStartSec: "1h" },
+        );
+      timer("lvm-backup", "Archives of the hot tier's volumes", automation.backupOnCalendar, onWarm, {
+        ...lvm,
+        ExecStart: `${INSTALLED}/lvm-backup.sh all`,
+        TimeoutStartSec: "12h",
+        // A snapshot is mounted in a namespace of its own, so that a kill leaves no mount.
+        RestrictNamespaces: "mnt",
+      });
       timer(
-        "lvm-backup",
-        "Archives of the hot tier's volumes",
-        automation.backupOnCalendar,
-        { RequiresMountsFor: unitWord(settings.warm?.mountPoint ?? "/") },
-        // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended. It may not load modules itself. A
-        // snapshot is mounted in a namespace of its own, so that a kill leaves no mount.
+        "lvm-backup-verify",
+        "Reads all archives of the hot tier's volumes back",
+        automation.verifyOnCalendar,
+        onWarm,
+        { ExecStart: `${INSTALLED}/lvm-backup.sh verify`, TimeoutStartSec: "24h" },
+      );
+    }
+    if (settings.warm !== undefined) {
+      const point = unitWord(settings.warm.mountPoint);
+      // It keeps its progress in /var/lib/btrfs, and ends with a failure where it found what it could not mend.
+      timer(
+        "btrfs-scrub",
+        "Reads all of the warm tier, and compares it with its checksums",
+        automation.scrubOnCalendar,
+        { RequiresMountsFor: point },
         {
-          ExecStartPre: "+/usr/sbin/modprobe dm-snapshot",
-          ExecStart: `${INSTALLED}/lvm-backup.sh all`,
-          TimeoutStartSec: "12h",
-          ReadWritePaths: "-/etc/lvm",
-          RestrictNamespaces: "mnt",
-          CapabilityBoundingSet: `${SANDBOX.CapabilityBoundingSet as string} CAP_IPC_LOCK CAP_SYS_NICE CAP_MKNOD`,
+          ExecCondition: `/usr/bin/findmnt --noheadings --types btrfs --mountpoint ${point}`,
+          ExecStart: `/usr/bin/btrfs scrub start -B -c 3 ${point}`,
+          TimeoutStartSec: "24h",
+          PrivateNetwork: true,
+          RestrictAddressFamilies: "AF_UNIX",
+          CapabilityBoundingSet: "CAP_SYS_ADMIN",
         },
       );
     }

@@ -1,6 +1,5 @@
 """\
-usage: nas-archival.sh configs|postgresql|development|clickhouse|all [--dry-run] [--now TIME] [--settings FILE]
-                       [--lock FILE]
+usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify [OPTION…]
 
   configs      archives fstab, LVM's metadata, units and our settings to archives/configs
   postgresql   dumps each database, and the roles, to archives/database, and reads the dumps to their end
@@ -8,13 +7,18 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all [--dry-run]
                A NAME that another host or folder copies to, or that has others' files, is left alone
   clickhouse   has ClickHouse move old partitions to the volume "cold" of their tables' storage policy
   all          all of them in this order, whatever fails; what the host doesn't have is left out
+  list         prints the archives on cold: time, kind, bytes, path
+  verify       compares configs and dumps with their checksums, and reads them to their end; the archives of volumes are
+               lvm-backup.sh's to verify
 
   --dry-run        says what a run would do, and changes nothing
+  --json           prints one JSON document: what there is, or what was done
+  --try            for configs, postgresql and all: also where there seems to be no room for an archive
   --now TIME       in place of the clock, as date(1) takes it
   --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
   --lock FILE      in place of /run/jts-storage-archival.lock
 
-Settings, as docs/configuration.md tells them:
+Settings, as README.md tells them:
   cold.mountPoint, source                   where the NAS is mounted, and SERVER:EXPORT that proves it
   cold.root                                 the folder below it that is ours
   hot.volumeGroup                           whose metadata configs archives
@@ -24,6 +28,9 @@ Settings, as docs/configuration.md tells them:
   automation.developmentKeptDays            what a copy replaced or deleted
   automation.clickhouseToColdAfterDays
   stateFolder, probeSeconds                 how long a filesystem may take to answer
+
+Nothing is begun where there is no room: an archive takes as much as the last one of its name and a quarter more, and
+the first one at most what its source uses. Copies of folders find out while they are made, and the next run goes on.
 
 Archives go when they are older than automation.archivesKeptDays and seven newer ones are there. What was kept aside
 goes by the clock alone, so that none goes in a first run, after a week without any, or after a clock that went back,
@@ -40,48 +47,52 @@ import contextlib
 import json
 import os
 import re
-import select
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
-import traceback
+import time
 import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn
+from typing import Any
 
 from jts_storage.archives import (
     CHECKSUM,
+    COMPRESS,
     STAMP,
+    STAMP_FORMAT,
+    ArchivingRun,
     expired,
     pack,
+    print_json,
     publish,
     read_tar,
     read_through,
     remove_temporary,
+    require_room,
+    size_of_last,
     stamp_of,
+    sum_beside,
+    verify,
+    watched,
 )
 from jts_storage.bounded import OURS_ALONE, NoAnswer, bounded, output_of
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
-from jts_storage.mounts import closing
 from jts_storage.problem import Problem, reason_of
-from jts_storage.program import Parser, Run, parse_time, take_lock
+from jts_storage.program import Parser, parse_time, take_lock
 from jts_storage.settings import Cold, Settings
-from jts_storage.tiers import mount_at, require_cold, usage_of
+from jts_storage.tiers import mount_at, require_cold
 
 HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all")
+LOOKS = ("list", "verify")
+ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS)
 TEMPORARY = ".jts-archive-"
 DAY_SECONDS = 86400
 # Newer ones that are there before an archive may go.
 NEWER = 7
-# Of the cold tier, one after the other: it is away.
-MISSES = 5
-ENDING_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 CONFIGS = (
     "etc/fstab",
     "etc/jts-storage",
@@ -102,7 +113,10 @@ DATABASES = (
     r"select replace(encode(convert_to(datname, 'utf8'), 'base64'), E'\n', '') "
     "from pg_database where datallowconn and not datistemplate order by 1"
 )
+SIZES = r"""
+select json_object_agg(datname, pg_database_size(oid)) from pg_database where datallowconn and not datistemplate"""
 QUERY_SECONDS = 300
+LOOK_SECONDS = 60
 # Age is that of the data where the partition key has a time, else that of the last write. ClickHouse copies, and lets
 # go of the old parts only when the new ones are there; a partition that is partly there is moved again.
 OLD_PARTITIONS = """
@@ -121,10 +135,26 @@ ORDER BY database, table, id
 FORMAT JSONEachRow"""
 
 
+ARCHIVE_NAME = re.compile(rf"(?P<name>.+)-(?P<stamp>{STAMP.pattern})(?P<ending>\.tar\.zst|\.dump|\.sql\.zst)")
+# Of dumps, all of it, not just its list of contents; the last line of roles tells that they are whole.
+READERS = {
+    "configs": read_tar,
+    "dump": read_through([["pg_restore", "--file=-"]]),
+    "roles": read_through(
+        [
+            ["zstd", "--quiet", "--decompress", "--stdout"],
+            ["tail", "--lines=5"],
+            ["grep", "--fixed-strings", "PostgreSQL database cluster dump complete"],
+        ]
+    ),
+}
+
+
 def main(words: Sequence[str]) -> int:
     parser = Parser(__doc__ or "")
     parser.add_argument("actions", nargs="*")
-    parser.add_argument("--dry-run", action="store_true")
+    for option in ("--dry-run", "--json", "--try"):
+        parser.add_argument(option, action="store_true")
     parser.add_argument("--now", metavar="TIME")
     parser.add_argument("--lock", metavar="FILE", default="/run/jts-storage-archival.lock")
     options = parser.parse_intermixed_args(words)
@@ -138,7 +168,9 @@ def main(words: Sequence[str]) -> int:
         now = parse_time(options.now)
     except Problem as problem:
         parser.error(str(problem))
-    return Archival(settings, options, now).run(options.actions[0])
+    archival = Archival(settings, options, now)
+    with archival.recorded("nas-archival", options.actions[0]):
+        return archival.run(options.actions[0])
 
 
 @dataclass(frozen=True)
@@ -150,24 +182,26 @@ class Archive:
     ending: str
     commands: tuple[tuple[str, ...], ...]
     reader: Callable[[int], None]
+    source_bytes: int | None = None
+    """What it is made of, not compressed; None: unknown."""
+    well: tuple[int, ...] = (0,)
+    """Statuses with which the first of the commands may end."""
+    old_name: str = ""
+    """What such archives were called before."""
 
 
-class Archival(Run):
+class Archival(ArchivingRun):
     """One run of archives and copies to the cold tier."""
 
     def __init__(self, settings: Settings, options: argparse.Namespace, now: int) -> None:
-        super().__init__(settings, options.dry_run)
+        super().__init__(settings, options.dry_run, options.json)
         self.options = options
         self.now = now
         self.stamp = stamp_of(now)
         self.is_all = False
-        self.would = "would have " if self.dry_run else ""
 
     def run(self, action: str) -> int:
-        if self.dry_run:
-            # What would happen is what was asked for, so it is the output.
-            os.dup2(1, 2)
-        else:
+        if not self.dry_run and action not in LOOKS:
             take_lock(self.options.lock)
             # Archives hold what only root and the services may read.
             os.umask(0o077)
@@ -180,12 +214,68 @@ class Archival(Run):
             "development": self.development,
             "clickhouse": self.clickhouse,
         }
-        for work in works.values() if self.is_all else [works[action]]:
+        looks = {"list": self.print_all, "verify": self.verify}
+        for work in works.values() if self.is_all else [(works | looks)[action]]:
             try:
                 work()
             except Problem as problem:
                 self.fail(str(problem))
+        if action not in LOOKS:
+            self.print_summary(action)
         return self.status
+
+    def print_all(self) -> None:
+        archives = self.archives()
+        if self.options.json:
+            print_json({"archives": archives, "failed": self.problems})
+            return
+        for one in archives:
+            missing = "" if one["hasChecksum"] else "  WITHOUT A CHECKSUM"
+            print(f"{one['time']}  {one['kind']:7}  {one['bytes']} bytes  {one['path']}{missing}")
+
+    def archives(self) -> list[dict[str, Any]]:
+        """On cold, by their names, which end with their times; none where it is away, which fails the run."""
+        try:
+            cold = require_cold(self.settings)
+            folders = [f"{cold.root}/archives/{name}" for name in ("configs", "database")]
+            found: list[dict[str, Any]] = bounded(_archives_in, folders, seconds=LOOK_SECONDS)
+            return found
+        except Problem as problem:
+            self.fail(f"cold is not looked at: {problem}. Do: {HERE}/storage-health.sh")
+            return []
+
+    def verify(self) -> None:
+        told = []
+        for one in self.archives():
+            reader = READERS.get(one["kind"])
+            if reader is None:
+                continue
+            problem = self.problem_of(one["path"], reader)
+            if problem is None:
+                log("info", f"{one['path']} went away meanwhile")
+                continue
+            if problem:
+                self.fail(problem)
+            elif not self.options.json:
+                print(f"ok  {one['path']}", flush=True)
+            told.append({**one, "ok": not problem, "problem": problem or None})
+        if self.options.json:
+            print_json({"archives": told, "failed": self.problems})
+
+    def problem_of(self, path: str, reader: Callable[[int], None]) -> str | None:
+        """Empty: it is good. None: it went away while it was read."""
+
+        def look() -> str | None:
+            try:
+                verify(path, sum_beside(path), reader)
+            except Problem as problem:
+                return str(problem) if os.path.lexists(path) else None
+            return ""
+
+        try:
+            return watched(require_cold(self.settings).mount_point, self.settings.probe_seconds, look)
+        except Problem as problem:
+            return f"{path} is not verified: {problem}"
 
     def configs(self) -> None:
         cold = self.ready("archives/configs")
@@ -205,8 +295,11 @@ class Archival(Run):
                 self.fail("the block devices cannot be listed. Do: lsblk")
             there = [path for path in CONFIGS if os.path.exists(f"/{path}")]
             tar = ("tar", "--create", "--file=-", "--numeric-owner", f"--directory={scratch}", ".", "--directory=/")
-            commands = ((*tar, *there), ("zstd", "--quiet", "--stdout"))
-            self.archive(cold, Archive("archives/configs", f"configs-{_node()}", ".tar.zst", commands, read_tar))
+            commands = ((*tar, *there), COMPRESS)
+            size = sum(_bytes_below(f"/{path}") for path in there) + _bytes_below(scratch)
+            # 1: files that changed or went away meanwhile. They are in the next one.
+            name = f"configs-{_node()}"
+            self.archive(cold, Archive("archives/configs", name, ".tar.zst", commands, read_tar, size, (0, 1)))
 
     def postgresql(self) -> None:
         if self.is_absent("pg_dump"):
@@ -227,7 +320,8 @@ class Archival(Run):
         except Problem:
             self.fail("PostgreSQL doesn't answer. Do: systemctl status postgresql")
             return
-        for archive in (_roles(), *map(_dump, databases)):
+        sizes = _sizes()
+        for archive in (_roles(), *(_dump(database, sizes.get(database)) for database in databases)):
             self.archive(cold, archive)
 
     def development(self) -> None:
@@ -250,9 +344,19 @@ class Archival(Run):
                     f"{source} is not copied, or not all of it. "
                     f"Do: look at the lines before this one; {HERE}/storage-health.sh"
                 )
+            else:
+                self.tell("copied", source)
         reason = self.reason_by_clock("removed") if self.options.now is None else None
-        if not self.watched(cold, partial(self.forget_removed, cold, reason)):
-            self.fail("what was kept aside for long cannot be deleted")
+        try:
+            look = partial(self.forget_removed, cold, reason)
+            deleted, failed = watched(cold.mount_point, self.settings.probe_seconds, look)
+        except Problem as problem:
+            deleted, failed = [], [str(problem)]
+        for path in deleted:
+            days = self.settings.automation.development_kept_days
+            self.tell("deleted", path, f", kept aside for {days} days")
+        for problem_of_one in failed:
+            self.fail(f"what was kept aside for long cannot be deleted: {problem_of_one}")
 
     def clickhouse(self) -> None:
         if self.is_absent("clickhouse-client"):
@@ -274,10 +378,8 @@ class Archival(Run):
             )
             return
         for partition, move in moves:
-            if self.dry_run:
-                log("info", f"would move the partition {partition}")
-            elif self.watched(cold, partial(_must, ["clickhouse-client", "--query", move])):
-                log("info", f"moved the partition {partition}")
+            if self.dry_run or self.watched(cold, partial(_must, ["clickhouse-client", "--query", move])):
+                self.tell("moved", f"the partition {partition}")
             else:
                 self.fail(
                     f"the partition {partition} is not moved. "
@@ -310,74 +412,70 @@ class Archival(Run):
         return True
 
     def watched(self, cold: Cold, work: Callable[[], None]) -> bool:
-        """
-        Whether a function did its work, in a process of its own; what it can't do it tells itself. Where the cold tier
-        stops to answer meanwhile, that is killed with all that it started: what writes to a NAS that is away waits for
-        ever, and so would whoever waits for that.
-        """
-        # No signal may end this one between the start and what takes it back.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
-        child = os.fork()
-        if child == 0:
-            _work_and_end(work, held)
+        """Whether a function did its work while the cold tier answered; what it couldn't do is told."""
         try:
-            os.setpgid(child, child)
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            is_ended = self.ends_while_cold_answers(child, cold)
-        finally:
-            os.killpg(child, signal.SIGKILL)
-        if not is_ended:
-            log("warning", f"{cold.mount_point} stopped to answer; the next run tries again")
+            watched(cold.mount_point, self.settings.probe_seconds, work)
+        except Problem as problem:
+            log("error", str(problem))
             return False
-        return os.waitpid(child, 0)[1] == 0
-
-    def ends_while_cold_answers(self, child: int, cold: Cold) -> bool:
-        misses = 0
-        with closing(os.pidfd_open(child)) as ended:
-            while misses < MISSES:
-                if select.select([ended], [], [], self.settings.probe_seconds)[0]:
-                    return True
-                try:
-                    usage_of(cold.mount_point, self.settings.probe_seconds)
-                    misses = 0
-                except Problem:
-                    misses += 1
-        return False
+        return True
 
     def archive(self, cold: Cold, archive: Archive) -> None:
-        if self.dry_run:
-            log("info", f"would archive {cold.root}/{archive.folder}/{archive.name}-{self.stamp}{archive.ending}")
-        elif not self.watched(cold, partial(self.keep, cold, archive)):
+        point, seconds = cold.mount_point, self.settings.probe_seconds
+        path = f"{cold.root}/{archive.folder}/{archive.name}-{self.stamp}{archive.ending}"
+        try:
+            watched(point, seconds, partial(self.require_room, cold, archive))
+            size = None if self.dry_run else watched(point, seconds, partial(self.keep, path, archive))
+        except Problem as problem:
+            log("error", str(problem))
             self.fail(f"no archive of {archive.name}. Do: look at the lines before this one; {HERE}/storage-health.sh")
             return
+        if size is not None:
+            self.files, self.bytes = self.files + 1, self.bytes + size
+        self.tell("archived", path, path=path, bytes=size)
         # Only where a newer one was made.
-        if not self.watched(cold, partial(self.thin, cold, archive)):
+        try:
+            for old in watched(point, seconds, partial(self.thin, cold, archive)):
+                self.tell("deleted", old)
+        except Problem as problem:
+            log("error", str(problem))
             self.fail(f"old archives of {archive.name} cannot be deleted")
 
-    def keep(self, cold: Cold, archive: Archive) -> None:
-        folder = f"{cold.root}/{archive.folder}"
+    def require_room(self, cold: Cold, archive: Archive) -> None:
+        """@raises Problem where the cold tier has none for it"""
+        if vars(self.options)["try"]:
+            return
+        last = size_of_last(f"{cold.root}/{archive.folder}", archive.ending, archive.name, archive.old_name)
+        action = "configs" if archive.folder.endswith("configs") else "postgresql"
+        remedy = f"{HERE}/nas-archival.sh {action} --try"
+        require_room(last, archive.source_bytes, cold.mount_point, self.settings.probe_seconds, remedy)
+
+    def keep(self, path: str, archive: Archive) -> int:
+        """Makes it; returns its bytes."""
+        folder, name = os.path.split(path)
         # Of runs that were killed: we have their lock. Those of other hosts have other names.
-        names = (re.escape(f"{TEMPORARY}{archive.name}-"), STAMP.pattern, re.escape(archive.ending))
-        left = re.compile(f"{''.join(names)}({re.escape(CHECKSUM)})?")
+        names = "|".join(re.escape(one) for one in (archive.name, archive.old_name) if one)
+        ending = f"{re.escape(archive.ending)}({re.escape(CHECKSUM)})?"
+        left = re.compile(f"{re.escape(TEMPORARY)}({names})-{STAMP.pattern}{ending}")
         for entry in os.scandir(folder):
             if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 os.unlink(entry.path)
-        name = f"{archive.name}-{self.stamp}{archive.ending}"
         temporary = f"{folder}/{TEMPORARY}{name}"
         try:
-            publish(temporary, f"{folder}/{name}", pack(archive.commands, temporary), archive.reader)
+            publish(temporary, path, pack(archive.commands, temporary, archive.well), archive.reader)
         except Problem:
             remove_temporary(temporary)
             raise
-        log("info", f"archived {folder}/{name}")
+        return os.path.getsize(path)
 
-    def thin(self, cold: Cold, archive: Archive) -> None:
+    def thin(self, cold: Cold, archive: Archive) -> list[str]:
+        """Paths of what it deleted."""
         folder, days = f"{cold.root}/{archive.folder}", self.settings.automation.archives_kept_days
-        for name in expired(folder, archive.name, archive.ending, days, NEWER, self.now):
-            if not self.dry_run:
-                # With its checksum.
-                remove_temporary(f"{folder}/{name}")
-            log("info", f"{self.would}deleted {folder}/{name}")
+        names = expired(folder, archive.name, archive.ending, days, NEWER, self.now, old_name=archive.old_name)
+        for name in () if self.dry_run else names:
+            # With its checksum.
+            remove_temporary(f"{folder}/{name}")
+        return [f"{folder}/{name}" for name in names]
 
     def copy(self, cold: Cold, source: str) -> None:
         """What is replaced or deleted is moved aside, on the same filesystem."""
@@ -423,11 +521,11 @@ class Archival(Run):
             os.makedirs(claims, exist_ok=True)
             write_whole(claim, f"{ours}\n")
 
-    def forget_removed(self, cold: Cold, reason: str | None) -> None:
-        """`reason`: why nothing may go for its age."""
+    def forget_removed(self, cold: Cold, reason: str | None) -> tuple[list[str], list[str]]:
+        """What it deleted, and what it could not. `reason`: why nothing may go for its age."""
         folder, days = f"{cold.root}/development/.removed", self.settings.automation.development_kept_days
         oldest = stamp_of(self.now - days * DAY_SECONDS)
-        failed = []
+        deleted, failed = [], []
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
             path = f"{folder}/{name}"
             if not STAMP.fullmatch(name) or name >= oldest or os.path.islink(path) or not os.path.isdir(path):
@@ -441,31 +539,8 @@ class Archival(Run):
                 except Problem as problem:
                     failed.append(f"{path}: {problem}")
                     continue
-            log("info", f"{self.would}deleted {path}, kept aside for {days} days")
-        if failed:
-            raise Problem("; ".join(failed))
-
-
-def _work_and_end(work: Callable[[], None], mask: set[signal.Signals | int]) -> NoReturn:
-    """In the process that was forked for it: nothing of the parent's is to be cleaned up here."""
-    status = 1
-    try:
-        os.setpgid(0, 0)
-        for number in ENDING_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        with closing(os.open(os.devnull, os.O_RDONLY)) as nothing:
-            os.dup2(nothing, 0)
-        work()
-        status = 0
-    except Problem as problem:
-        log("error", str(problem))
-    except OSError as problem:
-        log("error", f"{problem.filename}: {reason_of(problem)}")
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(status)
+            deleted.append(path)
+        return deleted, failed
 
 
 def check_source(source: str) -> None:
@@ -522,20 +597,75 @@ def _databases() -> tuple[str, ...]:
         raise Problem(f"psql prints no base64: {problem}") from None
 
 
+def _sizes() -> dict[str, int]:
+    """Bytes of each database; empty where the server doesn't tell them."""
+    query = [*("psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--dbname=postgres")]
+    try:
+        told = json.loads(output_of([*AS_POSTGRES, *query, f"--command={SIZES}"], QUERY_SECONDS))
+        return {str(name): int(size) for name, size in told.items()}
+    except (Problem, ValueError, AttributeError, TypeError):
+        return {}
+
+
 def _roles() -> Archive:
-    commands = ((*AS_POSTGRES, "pg_dumpall", "--no-password", "--globals-only"), ("zstd", "--quiet", "--stdout"))
-    # Its last line tells that it is whole.
-    whole = ["grep", "--fixed-strings", "PostgreSQL database cluster dump complete"]
-    reader = read_through([["zstd", "--quiet", "--decompress", "--stdout"], ["tail", "--lines=5"], whole])
-    return Archive("archives/database", f"postgresql-{_node()}-roles", ".sql.zst", commands, reader)
+    commands = ((*AS_POSTGRES, "pg_dumpall", "--no-password", "--globals-only"), COMPRESS)
+    return Archive("archives/database", f"postgresql-{_node()}-roles", ".sql.zst", commands, READERS["roles"])
 
 
-def _dump(database: str) -> Archive:
+def _dump(database: str, size: int | None) -> Archive:
     # By the environment, since an argument with = in it would be a connection.
     command = (*AS_POSTGRES, "env", f"PGDATABASE={database}", "pg_dump", "--no-password", "--format=custom")
-    name = f"postgresql-{_node()}-{urllib.parse.quote(os.fsencode(database), safe='')}"
-    # All of it, not just its list of contents.
-    return Archive("archives/database", name, ".dump", (command,), read_through([["pg_restore", "--file=-"]]))
+    node, name = _node(), urllib.parse.quote(os.fsencode(database), safe="")
+    # Neither a host's name nor a quoted one has an @, so no two databases share a name.
+    return Archive(
+        "archives/database",
+        f"postgresql-{node}@{name}",
+        ".dump",
+        (command,),
+        READERS["dump"],
+        size,
+        old_name=f"postgresql-{node}-{name}",
+    )
+
+
+def _bytes_below(top: str) -> int:
+    """Of its files, or of that one."""
+    size = 0 if os.path.isdir(top) else os.path.getsize(top)
+    for folder, _, files in os.walk(top):
+        for name in files:
+            with contextlib.suppress(OSError):
+                size += os.lstat(f"{folder}/{name}").st_size
+    return size
+
+
+def _archives_in(folders: Sequence[str]) -> list[dict[str, Any]]:
+    found = []
+    for folder in folders:
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            path, is_ours = f"{folder}/{name}", ARCHIVE_NAME.fullmatch(name)
+            if is_ours is None or not os.path.isfile(path) or os.path.islink(path):
+                continue
+            try:
+                when = time.strptime(is_ours["stamp"], STAMP_FORMAT)
+                size = os.path.getsize(path)
+            except (ValueError, OSError):
+                continue
+            found.append(
+                {
+                    "path": path,
+                    "kind": _kind_of(os.path.basename(folder), is_ours["name"], is_ours["ending"]),
+                    "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", when),
+                    "bytes": size,
+                    "hasChecksum": os.path.isfile(f"{path}{CHECKSUM}"),
+                }
+            )
+    return found
+
+
+def _kind_of(folder: str, name: str, ending: str) -> str:
+    if ending == ".tar.zst":
+        return "configs" if folder == "configs" and name.startswith("configs-") else "volume"
+    return "dump" if ending == ".dump" else "roles"
 
 
 def _move_of(partition: str) -> str:

@@ -8,11 +8,13 @@ usage: lvm-backup.sh create [VOLUME…] | daily [VOLUME…] | cleanup | all | li
   cleanup  removes our snapshots and archives that are older than they are kept
   all      daily, then cleanup, whatever fails
   list     prints archives, on warm and cold, and snapshots
-  verify   compares archives with their checksums, and reads them to their end
+  verify   compares archives with their checksums, and reads them to their end, those of warm and cold
   restore  unpacks an archive into a folder that has no files, or a new volume; never over something
 
   --dry-run        says what a run would do, and changes nothing
-  --json           for list
+  --json           prints one JSON document: what there is, or what was done
+  --rolling        for create: snapshots that go before their time where the volume group is short of room
+  --try            for daily: also where there seems to be no room for it
   --size SIZE      of the new volume, as lvcreate(8) takes it; left out: the original's. So is --filesystem
   --now TIME       in place of the clock, as date(1) takes it
   --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
@@ -21,18 +23,25 @@ usage: lvm-backup.sh create [VOLUME…] | daily [VOLUME…] | cleanup | all | li
 Settings (those of the tiers are told by tiered-storage.sh --help):
   automation.backupVolumes     what is backed up, and the bytes of its snapshot, which may change while it is read
   automation.backupsKeptDays
+  automation.coldRetention     how many of the last weeks, months and years keep the newest archive of each volume on
+                               cold; none: all stay there
 
-An archive goes when it is older than automation.backupsKeptDays and as many newer ones of its volume are there. Where
-there is a cold tier, the first of each week stays until tiered-storage.sh moves it there. Snapshots go by the clock
-alone, so that none goes in a first run, after a week without any, or after a clock that went back, unless --now is
-given.
+Nothing is begun where there is no room. An archive takes as much as the last one of its volume and a quarter more; the
+first one may take as much as its volume uses. A snapshot takes free extents of the volume group.
+
+An archive goes from warm when it is older than automation.backupsKeptDays and as many newer ones of its volume are
+there. Where there is a cold tier, the first of each week stays until tiered-storage.sh moves it there. On cold, the
+newest of a volume always stay, as many as the largest number of automation.coldRetention. Snapshots, and archives on
+cold, stay in a first run, after a week without any, and after a clock that went back, unless --now is given.
+
+Rolling snapshots go as soon as the next ones and the snapshot of a daily run would not fit, the oldest first; the
+newest of a volume stays. So there are as many of them as the volume group holds.
 
 Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
 75 another run holds the lock
 """
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -41,18 +50,37 @@ import signal
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from jts_storage.archives import CHECKSUM, expired, pack, publish, read_tar, remove_temporary, stamp_of
+from jts_storage.archives import (
+    CHECKSUM,
+    COMPRESS,
+    ArchivingRun,
+    expired,
+    pack,
+    print_json,
+    publish,
+    read_tar,
+    remove_temporary,
+    require_room,
+    require_sum,
+    size_of_last,
+    stamp_of,
+    sum_beside,
+    superseded,
+    verify,
+    watched,
+)
 from jts_storage.bounded import OURS_ALONE, bounded, output_of
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
+from jts_storage.mounts import mounted
 from jts_storage.problem import Problem, reason_of
-from jts_storage.program import Parser, Run, human, parse_time, take_lock
-from jts_storage.settings import Settings
-from jts_storage.tiers import prove_warm, require_cold
+from jts_storage.program import Parser, human, parse_time, take_lock
+from jts_storage.settings import Cold, Settings
+from jts_storage.tiers import prove_warm, require_cold, usage_of
 
 HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PROGRAM = f"{HERE}/lvm-backup.sh"
@@ -61,8 +89,10 @@ FILESYSTEMS = ("ext4", "xfs")
 DAY_SECONDS = 86400
 LOOK_SECONDS = 60
 
-# What is ours in LVM has one of these tags: a snapshot that stays, one of a run, a volume that is being restored.
-KEPT, DAILY, RESTORING = "jts-backup.kept", "jts-backup.daily", "jts-backup.restoring"
+# What is ours in LVM has one of these tags: a snapshot that stays, one that stays while there is room, one of a run, a
+# volume that is being restored.
+KEPT, ROLLING = "jts-backup.kept", "jts-backup.rolling"
+DAILY, RESTORING = "jts-backup.daily", "jts-backup.restoring"
 TEMPORARY = ".jts-backup-"
 UNFINISHED = ".jts-restore-unfinished"
 ENDING = ".tar.zst"
@@ -90,7 +120,8 @@ def main(words: Sequence[str]) -> int:
     parser = Parser(__doc__ or "")
     parser.add_argument("words", nargs="*")
     parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    for option in ("--json", "--rolling", "--try"):
+        parser.add_argument(option, action="store_true")
     for option in ("--now", "--to", "--to-volume", "--size", "--filesystem"):
         parser.add_argument(option, type=_filled)
     parser.add_argument("--lock", type=_filled, default="/run/jts-storage-backup.lock")
@@ -106,7 +137,10 @@ def main(words: Sequence[str]) -> int:
         _require_arguments(action, arguments, options, settings)
     except Problem as problem:
         parser.error(str(problem))
-    return Backup(settings, options, now, arguments).run(action)
+    backup = Backup(settings, options, now, arguments)
+    # A run of some of them says nothing of all.
+    with backup.recorded("lvm-backup", "" if arguments else action):
+        return backup.run(action)
 
 
 def _filled(value: str) -> str:
@@ -127,6 +161,10 @@ def _require_arguments(action: str, arguments: Sequence[str], options: argparse.
                 raise Problem(f"{one} is no archive's name, as list prints them")
         else:
             raise Problem(f"{action} takes no {one}")
+    if options.rolling and action != "create":
+        raise Problem(f"{action} takes no --rolling")
+    if vars(options)["try"] and action not in ("daily", "all"):
+        raise Problem(f"{action} takes no --try")
     if action != "restore":
         return
     if len(arguments) != 1:
@@ -176,13 +214,25 @@ class Archive:
         return f"{self.folder}/{self.name}"
 
 
-class Backup(Run):
+@dataclass(frozen=True)
+class Group:
+    """The volume group's room, in bytes."""
+
+    free: int
+    extent: int
+
+    def taken_by(self, size: int) -> int:
+        """LVM takes whole extents."""
+        return -(-size // self.extent) * self.extent
+
+
+class Backup(ArchivingRun):
     """One run of a subcommand."""
 
     def __init__(
         self, settings: Settings, options: argparse.Namespace, now: int, arguments: Sequence[str] = ()
     ) -> None:
-        super().__init__(settings, options.dry_run)
+        super().__init__(settings, options.dry_run, options.json)
         self.options = options
         self.arguments = arguments
         self.now = now
@@ -194,10 +244,7 @@ class Backup(Run):
         self.mount_point = f"{options.lock.removesuffix('.lock')}.mount"
 
     def run(self, action: str) -> int:
-        if self.dry_run:
-            # What would happen is what was asked for, so it is the output.
-            os.dup2(1, 2)
-        elif action not in ("list", "verify"):
+        if not self.dry_run and action not in ("list", "verify"):
             take_lock(self.options.lock)
             # Archives hold what only their services may read.
             os.umask(0o077)
@@ -212,6 +259,8 @@ class Backup(Run):
         }
         for name in ("daily", "cleanup") if action == "all" else (action,):
             works[name]()
+        if action not in ("list", "verify"):
+            self.print_summary(action)
         return self.status
 
     @contextmanager
@@ -315,9 +364,9 @@ class Backup(Run):
             with self.failing():
                 snapshot = f"{volume}_kept_{self.stamp}"
                 self.safe_filesystem_of(volume)
-                self.make_snapshot(volume, snapshot, KEPT)
+                self.make_snapshot(volume, snapshot, ROLLING if self.options.rolling else KEPT)
                 if not self.dry_run:
-                    log("info", f"made {self.group}/{snapshot}")
+                    self.tell("made", f"{self.group}/{snapshot}")
 
     def chosen_volumes(self) -> Sequence[str]:
         """Those that were named, or all."""
@@ -347,6 +396,7 @@ class Backup(Run):
     def make_snapshot(self, volume: str, snapshot: str, tag: str) -> None:
         """@raises Problem where there is none then"""
         size = self.sizes[volume]
+        self.require_extents(volume, tag)
         if self.dry_run:
             log("info", f"would make the snapshot {self.group}/{snapshot} of {human(size)}")
             return
@@ -355,6 +405,48 @@ class Backup(Run):
             _carry_out("lvcreate --quiet --yes --snapshot --permission rw", *sized, "--", f"{self.group}/{volume}")
         except Problem:
             raise Problem(f"no snapshot of {self.group}/{volume}. Do: {PROGRAM} cleanup; vgs {self.group}") from None
+
+    def require_extents(self, volume: str, tag: str) -> None:
+        """@raises Problem where the volume group has no room for a snapshot of that volume"""
+        group, size = self.look_at_group(), self.sizes[volume]
+        needed, why = group.taken_by(size), ""
+        if tag == ROLLING:
+            # Archives come first.
+            run = max(map(group.taken_by, self.sizes.values()))
+            needed, why = needed + run, f", {human(run)} of it for the snapshot of a daily run"
+        if needed <= group.free:
+            return
+        ours, freed = [], 0
+        for one in self.by_age(self.look_at_volumes()):
+            if freed < needed - group.free:
+                ours.append(f"{self.group}/{one.name}")
+                freed += one.bytes
+        remedy = f"; or, where they are needed no more: lvremove {' '.join(ours)}" if ours else ""
+        raise Problem(
+            f"no snapshot of {self.group}/{volume}: it needs {human(needed)}{why}, {self.group} has "
+            f"{human(group.free)} free. Do: {PROGRAM} cleanup; vgs {self.group}{remedy}"
+        )
+
+    def look_at_group(self) -> Group:
+        """@raises Problem where LVM doesn't tell its room"""
+        format_of = ("--reportformat", "json", "--units", "b", "--nosuffix", "--options", "vg_free,vg_extent_size")
+        try:
+            answer = json.loads(output_of(["vgs", *format_of, "--", str(self.group)], LOOK_SECONDS))
+            row = answer["report"][0]["vg"][0]
+            return Group(int(row["vg_free"]), int(row["vg_extent_size"]))
+        except (Problem, ValueError, LookupError, TypeError):
+            raise Problem(
+                f"the room of the volume group {self.group} cannot be told. Do: vgs; pvs; dmesg --level=err,warn"
+            ) from None
+
+    def by_age(self, volumes: Sequence[Volume]) -> list[Volume]:
+        """Our snapshots that stay, the oldest first."""
+        stamped = [
+            (found[1], one)
+            for one in volumes
+            if {KEPT, ROLLING}.intersection(one.tags) and (found := SNAPSHOT_STAMP.search(one.name)) is not None
+        ]
+        return [one for _, one in sorted(stamped, key=lambda pair: pair[0])]
 
     def filesystem_of(self, volume: str) -> str:
         """@raises Problem where it can't be told"""
@@ -383,15 +475,41 @@ class Backup(Run):
             raise Problem(f"{target} is there already")
         snapshot = f"{volume}_daily_{self.stamp}"
         filesystem = self.safe_filesystem_of(volume)
+        self.require_room(volume, os.path.dirname(target))
         if self.dry_run:
             self.make_snapshot(volume, snapshot, DAILY)
             log("info", f"would archive it as {target}")
+            self.done.append({"did": "archived", "what": f"{self.group}/{volume}", "path": target})
             return
         try:
             self.make_snapshot(volume, snapshot, DAILY)
             self.archive_snapshot(volume, snapshot, filesystem, target)
         finally:
             self.remove_volume(snapshot, DAILY, "cannot be removed; the next run tries again")
+
+    def require_room(self, volume: str, folder: str) -> None:
+        """@raises Problem where warm has none for an archive of that volume"""
+        if self.settings.warm is None or vars(self.options)["try"]:
+            return
+        try:
+            last, point = size_of_last(folder, ENDING, volume), self.settings.warm.mount_point
+            used = None if last is not None else self.used_by(volume)
+            require_room(last, used, point, LOOK_SECONDS, f"{PROGRAM} daily {volume} --try")
+        except Problem as problem:
+            raise Problem(f"{volume} is not archived: {problem}") from None
+        except OSError as problem:
+            raise Problem(f"{folder} cannot be looked through: {problem.strerror}") from None
+
+    def used_by(self, volume: str) -> int | None:
+        """Bytes, where it is mounted."""
+        try:
+            device = os.stat(f"/dev/{self.group}/{volume}").st_rdev
+            number = f"{os.major(device)}:{os.minor(device)}"
+            with open("/proc/self/mountinfo", "rb") as table:
+                point = next((one.point for one in mounted(table) if one.device == number), None)
+            return None if point is None else usage_of(point, LOOK_SECONDS).used
+        except (OSError, Problem):
+            return None
 
     def archive_snapshot(self, volume: str, snapshot: str, filesystem: str, target: str) -> None:
         """@raises Problem where it isn't archived"""
@@ -403,7 +521,7 @@ class Backup(Run):
         try:
             try:
                 _make_folder(self.mount_point)
-                sha256 = pack([command, ["zstd", "--quiet", "--stdout"]], temporary)
+                sha256 = pack([command, COMPRESS], temporary)
             except Problem as problem:
                 log("error", str(problem))
             # Asked after all was read: what was read before it filled up is right, and what is not seen to be whole is
@@ -419,7 +537,9 @@ class Backup(Run):
                 raise Problem(
                     f"{volume} is not archived; is there room on {point}? Do: {HERE}/storage-health.sh"
                 ) from None
-            log("info", f"archived {self.group}/{volume} as {target} ({os.path.getsize(target)} bytes)")
+            size = os.path.getsize(target)
+            self.files, self.bytes = self.files + 1, self.bytes + size
+            self.tell("archived", f"{self.group}/{volume}", f" as {target} ({size} bytes)", path=target, bytes=size)
         finally:
             self.discard(temporary)
 
@@ -448,9 +568,19 @@ class Backup(Run):
         return True
 
     def cleanup(self) -> None:
+        reason = None
+        if self.options.now is None and (self.sizes or self.settings.automation.cold_retention is not None):
+            reason = self.reason_by_clock("snapshots")
         if self.sizes:
             with self.failing():
-                self.remove_old_snapshots(self.look_at_volumes())
+                self.remove_old_snapshots(reason)
+            with self.failing():
+                self.make_room(reason)
+        self.clean_warm()
+        with self.failing():
+            self.clean_cold(reason)
+
+    def clean_warm(self) -> None:
         if self.settings.warm is None:
             return
         try:
@@ -462,21 +592,40 @@ class Backup(Run):
             for volume in self.sizes:
                 self.delete_old_archives(folder, volume)
 
-    def remove_old_snapshots(self, volumes: Sequence[Volume]) -> None:
-        reason = None if self.options.now is not None else self.reason_by_clock("snapshots")
+    def remove_old_snapshots(self, reason: str | None) -> None:
+        """`reason`: why nothing may go for its age."""
         oldest = stamp_of(self.now - self.settings.automation.backups_kept_days * DAY_SECONDS)
-        for one in volumes:
+        for one in self.look_at_volumes():
             stamp = SNAPSHOT_STAMP.search(one.name)
             is_old = stamp is not None and stamp[1] < oldest
-            if KEPT not in one.tags or not (one.is_invalid or is_old):
+            if not {KEPT, ROLLING}.intersection(one.tags) or not (one.is_invalid or is_old):
                 continue
             if reason is not None and not one.is_invalid:
                 log("warning", f"the snapshot {self.group}/{one.name} stays in this run: {reason}")
                 continue
-            device = f"/dev/{self.group}/{one.name}"
-            problem = f"cannot be removed. Do: findmnt --source {device}; fuser {device}"
-            if self.dry_run or self.remove_volume(one.name, KEPT, problem):
-                log("info", f"{self.would_have}removed the snapshot {self.group}/{one.name}")
+            self.remove_snapshot(one)
+
+    def remove_snapshot(self, one: Volume) -> bool:
+        device = f"/dev/{self.group}/{one.name}"
+        problem = f"cannot be removed. Do: findmnt --source {device}; fuser {device}"
+        tag = ROLLING if ROLLING in one.tags else KEPT
+        if not self.dry_run and not self.remove_volume(one.name, tag, problem):
+            return False
+        self.tell("removed the snapshot", f"{self.group}/{one.name}")
+        return True
+
+    def make_room(self, reason: str | None) -> None:
+        """For the next rolling snapshots, and one of a daily run beside them."""
+        rolling = [one for one in self.by_age(self.look_at_volumes()) if ROLLING in one.tags and not one.is_invalid]
+        if not rolling or reason is not None:
+            return
+        group = self.look_at_group()
+        taken = [group.taken_by(size) for size in self.sizes.values()]
+        free, needed = group.free, sum(taken) + max(taken)
+        newest = {one.origin: one.name for one in rolling}
+        for one in rolling:
+            if free < needed and newest[one.origin] != one.name and self.remove_snapshot(one):
+                free += group.taken_by(one.bytes)
 
     def delete_old_archives(self, folder: str, volume: str) -> None:
         kept = self.settings.automation.backups_kept_days
@@ -488,11 +637,40 @@ class Backup(Run):
             return
         for name in names:
             if self.dry_run or self.discard(f"{folder}/{name}"):
-                log("info", f"{self.would_have}deleted {folder}/{name}")
+                self.tell("deleted", f"{folder}/{name}")
 
-    @property
-    def would_have(self) -> str:
-        return "would have " if self.dry_run else ""
+    def clean_cold(self, reason: str | None) -> None:
+        """@raises Problem where archives that are kept for long enough can't go from cold"""
+        if self.settings.automation.cold_retention is None or self.settings.cold is None:
+            return
+        try:
+            cold = require_cold(self.settings)
+            paths = watched(cold.mount_point, self.settings.probe_seconds, self.superseded_on_cold)
+            for path in paths:
+                if reason is not None:
+                    log("warning", f"{path} stays in this run: {reason}")
+                    continue
+                if not self.dry_run:
+                    watched(cold.mount_point, self.settings.probe_seconds, partial(remove_temporary, path))
+                self.tell("deleted", path)
+        except Problem as problem:
+            raise Problem(f"not all that may go from cold went: {problem}. Do: {HERE}/storage-health.sh") from None
+
+    def superseded_on_cold(self) -> list[str]:
+        """Paths of archives of volumes we know, or that have their checksum beside them."""
+        retention, folder = self.settings.automation.cold_retention, str(self.archived)
+        names = {name for name, _ in _files_of(folder)}
+        stamps: dict[str, list[str]] = {}
+        for name in names:
+            found = ARCHIVE_NAME.fullmatch(name)
+            if found is not None and (found[1] in self.sizes or f"{name}{CHECKSUM}" in names):
+                stamps.setdefault(found[1], []).append(name.removesuffix(ENDING).rpartition("-")[2])
+        assert retention is not None
+        return [
+            f"{folder}/{volume}-{stamp}{ENDING}"
+            for volume in sorted(stamps)
+            for stamp in superseded(stamps[volume], retention, self.now)
+        ]
 
     def archives(self, complain: Callable[[str], None]) -> list[Archive]:
         """All that can be seen, those of warm first. What can't be is complained of."""
@@ -526,13 +704,14 @@ class Backup(Run):
         snapshots: list[Volume] = []
         if self.group is not None:
             with self.failing():
-                snapshots = [one for one in self.look_at_volumes() if {KEPT, DAILY}.intersection(one.tags)]
+                ours = {KEPT, ROLLING, DAILY}
+                snapshots = [one for one in self.look_at_volumes() if ours.intersection(one.tags)]
         if self.options.json:
             told = {
                 "archives": [_told_archive(one) for one in archives],
                 "snapshots": [_told_snapshot(one) for one in snapshots],
             }
-            print(json.dumps(told, indent=2, ensure_ascii=False))
+            print_json(told)
             return
         for archive in archives:
             missing = "" if archive.has_checksum else "  WITHOUT A CHECKSUM"
@@ -540,75 +719,76 @@ class Backup(Run):
         for one in snapshots:
             print(f"snapshot  hot   {one.name}  {one.fill_percent:g} % full{'  LOST' if one.is_invalid else ''}")
 
-    def copies(self) -> dict[str, list[str]]:
-        """The paths of each archive that was named; a move that was cut off leaves it on warm and cold."""
+    def copies(self) -> dict[str, list[Archive]]:
+        """Of each archive that was named; a move that was cut off leaves it on warm and cold."""
         # What is away may have what isn't found, and else doesn't matter.
         found = self.archives(partial(log, "warning"))
-        return {name: [one.path for one in found if one.name == name] for name in self.arguments}
+        return {name: [one for one in found if one.name == name] for name in self.arguments}
 
-    def require_sum(self, path: str) -> None:
-        """@raises Problem unless the archive is what its checksum says"""
-        checksum = self.checksum_of(path)
-        if checksum is None:
-            raise Problem(f"{path} has no checksum, neither beside it nor on the other tier")
-        wanted = first_line(checksum).split(" ")[0]
-        if not wanted:
-            raise Problem(f"{checksum} cannot be read")
-        try:
-            with open(path, "rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as problem:
-            raise Problem(f"{path} cannot be read: {problem.strerror}") from None
-        if found != wanted:
-            raise Problem(f"{path} is not what its checksum says: it is damaged")
-
-    def checksum_of(self, path: str) -> str | None:
-        """Its path, beside the archive or on the other tier."""
-        beside = f"{path}{CHECKSUM}"
-        if os.path.isfile(beside):
-            return beside
-        folder, name = os.path.split(beside)
-        try:
-            if folder == self.backups:
+    def sum_of(self, one: Archive) -> str:
+        """The line of its checksum, beside the archive or on the other tier. @raises Problem where there is none"""
+        if os.path.isfile(f"{one.path}{CHECKSUM}"):
+            return sum_beside(one.path)
+        with suppress(Problem):
+            if one.tier == "warm":
                 require_cold(self.settings)
-                other = f"{self.archived}/{name}"
-            else:
-                other = f"{self.require_backups()}/{name}"
-        except Problem:
-            return None
-        return other if os.path.isfile(other) else None
+            other = self.archived if one.tier == "warm" else self.require_backups()
+            line: str = bounded(first_line, f"{other}/{one.name}{CHECKSUM}", seconds=LOOK_SECONDS)
+            if line:
+                return line
+        raise Problem(f"{one.path} has no checksum, neither beside it nor on the other tier")
 
     def verify(self) -> None:
-        if not self.arguments:
-            for one in self.archives(self.fail):
-                with self.failing():
-                    self.verify_copy(one.path)
-        else:
-            for name, paths in self.copies().items():
-                if not paths:
-                    self.fail(f"there is no archive {name}. Do: {PROGRAM} list")
-                for path in paths:
-                    with self.failing():
-                        self.verify_copy(path)
+        found = self.copies() if self.arguments else {"": self.archives(self.fail)}
+        told = []
+        for name, copies in found.items():
+            if name and not copies:
+                self.fail(f"there is no archive {name}. Do: {PROGRAM} list")
+            for one in copies:
+                problem = self.problem_of(one)
+                if problem is None:
+                    log("info", f"{one.path} went away meanwhile")
+                    continue
+                if problem:
+                    self.fail(problem)
+                elif not self.options.json:
+                    print(f"ok  {one.path}", flush=True)
+                told.append({**_told_archive(one), "ok": not problem, "problem": problem or None})
+        if self.options.json:
+            print_json({"archives": told, "failed": self.problems})
 
-    def verify_copy(self, path: str) -> None:
-        """@raises Problem where it is damaged"""
-        self.require_sum(path)
+    def problem_of(self, one: Archive) -> str | None:
+        """Empty: it is good. None: it went away while it was read, as cleanup deletes and tiered-storage.sh moves."""
+
+        def look() -> str | None:
+            try:
+                verify(one.path, self.sum_of(one), read_tar)
+            except Problem as problem:
+                return str(problem) if os.path.lexists(one.path) else None
+            return ""
+
+        if one.tier == "warm":
+            return look()
         try:
-            with open(path, "rb") as file:
-                read_tar(file.fileno())
-        except (Problem, OSError):
-            raise Problem(f"{path} cannot be unpacked, though it is as it was written") from None
-        print(f"ok  {path}", flush=True)
+            # The NAS may go away while it is read.
+            return watched(self.cold.mount_point, self.settings.probe_seconds, look)
+        except Problem as problem:
+            return f"{one.path} is not verified: {problem}"
+
+    @property
+    def cold(self) -> Cold:
+        assert self.settings.cold is not None
+        return self.settings.cold
 
     def restore(self) -> None:
-        ((name, paths),) = self.copies().items()
-        if not paths:
+        ((name, copies),) = self.copies().items()
+        if not copies:
             self.fail(f"there is no archive {name}. Do: {PROGRAM} list")
             return
-        for path in paths:
+        for copy in copies:
+            path = copy.path
             try:
-                self.require_sum(path)
+                require_sum(path, self.sum_of(copy))
             except Problem as problem:
                 log("warning", str(problem))
                 continue
@@ -640,7 +820,7 @@ class Backup(Run):
             raise Problem(
                 f"{folder} is not whole, as its file {UNFINISHED} tells. Do: look for room in it, and run this again"
             ) from None
-        log("info", f"restored {path} to {folder}")
+        self.tell("restored", path, f" to {folder}", to=folder)
 
     def restore_to_volume(self, path: str, name: str) -> None:
         """@raises Problem where it isn't restored"""
@@ -665,7 +845,8 @@ class Backup(Run):
         finally:
             if not is_restored:
                 self.remove_volume(name, RESTORING, f"cannot be removed. Do: lvremove {self.group}/{name}")
-        log("info", f"restored {path} to {self.group}/{name}, which is not mounted")
+        volume = f"{self.group}/{name}"
+        self.tell("restored", path, f" to {volume}, which is not mounted", to=volume)
 
     def size_of(self, volumes: Sequence[Volume], original: str) -> str:
         found = _find(volumes, original)

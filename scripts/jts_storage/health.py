@@ -1,40 +1,55 @@
 """\
 usage: storage-health.sh [--json | --prometheus] [--save] [--settings FILE]
+       storage-health.sh --notify-test [--settings FILE]
 
-Looks at the usage of each tier, the volume group and its snapshots, the error counters of btrfs, the NAS, the last
-results of our timers and failed mounts, the age of the newest backups, what the disks do, and SMART. Says what is wrong
-and what to do. Changes nothing, and waits for nothing that hangs: each look has a limit in time.
+Looks at the disks of each tier and its usage, the volume group and its snapshots, the error counters of btrfs, the NAS,
+the last results of our timers and failed mounts, what came of our last runs, the age of the newest backups and
+archives, what the disks do, and SMART. Says what is wrong and what to do. Changes nothing, and waits for nothing that
+hangs: each look has a limit in time.
 
   --json           prints one JSON document, as docs/storage-health.schema.json describes it
   --prometheus     prints metrics for the textfile collector of Prometheus's node exporter
   --save           also writes both, each in one step: health.json in stateFolder, and jts-storage.prom in
-                   automation.metricsFolder where that is there; the timer's service does
+                   automation.metricsFolder where that is there; and tells automation.notify where the level or the
+                   findings are others than when it was told last, that failed, or it was a day ago. The timer's
+                   service does so
+  --notify-test    tells automation.notify now, whatever was told before, and says what came of it
   --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
 
 Levels:
   warning   usage or a snapshot's fill above automation.usageWarningPercent; too little room for snapshots; a timer that
             is gone or stopped, or whose last run failed; a failed mount unit; a newest backup older than
-            automation.backupWarningHours, or none in so long; a worn disk
+            automation.backupWarningHours, or none in so long; a newest archive on cold older than
+            automation.archiveWarningHours; files that were due and stayed, more of them in each of the last three runs;
+            moves to names that are taken; no run that succeeded for two of its timer's periods, and 50 hours; a worn
+            disk; a report that automation.notify did not get
   critical  usage or a snapshot's fill above automation.usageCriticalPercent; a tier that isn't mounted, is another one,
-            or doesn't answer; a lost snapshot; device errors of btrfs; a disk that says it is failing
+            doesn't answer, or whose disk has left; a lost snapshot; device errors of btrfs; a disk that says it is
+            failing
 
-Settings, as docs/configuration.md tells them (those of the tiers are told by tiered-storage.sh --help):
+Settings, as README.md tells them (those of the tiers are told by tiered-storage.sh --help):
   automation.usageWarningPercent, usageCriticalPercent
   hot.volumeGroup
   hot.snapshotReserveBytes       what must be free in it, or be a snapshot's
   timers                         whose last runs are looked at
   automation.backupWarningHours  0: the age of backups doesn't matter
   automation.backupVolumes       those that must have backups
+  automation.archiveWarningHours the same of archives on cold, where nas-archival is one of the timers
   automation.metricsFolder
+  automation.notify              null, or who is told: a URL of http or https, which the JSON document is POSTed to and
+                                 which answers 2xx within 10 s; or the path of a command, which gets it on standard
+                                 input and the level in JTS_STORAGE_LEVEL, and is killed after 30 s
   stateFolder, probeSeconds      how long a filesystem may take to answer
   budgetSeconds                  after so long no further look is made, and the report is critical
 
 Exit status: 0 ok · 1 warning · 2 critical · 3 wrong usage or settings, or --save could not write
+With --notify-test: 0 it arrived · 3 it did not, or as above
 """
 
 import argparse
 import datetime
 import glob
+import itertools
 import json
 import math
 import os
@@ -44,6 +59,7 @@ import socket
 import subprocess
 import time
 import traceback
+import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,8 +67,11 @@ from typing import Any
 from jts_storage.bounded import BUDGET, HERE, bounded, output_of
 from jts_storage.files import first_line, make_state_folder, write_whole
 from jts_storage.log import log
+from jts_storage.mounts import Mounted
+from jts_storage.notify import Notifier
 from jts_storage.problem import Problem, reason_of
 from jts_storage.program import Parser, human
+from jts_storage.runs import KEPT, RECORDED, History, read_runs
 from jts_storage.settings import Cold, Settings, Warm
 from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
 
@@ -63,12 +82,25 @@ LOOK_SECONDS = 10
 # No answer, or another one than the program gives.
 UNCLEAR = (Problem, AttributeError, LookupError, TypeError, ValueError)
 ARCHIVE = re.compile(r"([A-Za-z0-9+_.-]+)-([0-9]{8}T[0-9]{6}Z)\.tar\.zst(\.sha256)?")
+# Of a disk that is on its way out, or gone: Linux, scsi_device and nvme_ctrl.
+LOST = ("offline", "transport-offline", "cancel", "deleted", "deleting", "deleting (no IO)", "dead")
+SUCCESS_SECONDS = 50 * 3600
+# Which timer runs what.
+RUN_BY = {
+    ("tiered-storage", "all"): "tiered-storage",
+    ("lvm-backup", "all"): "lvm-backup",
+    ("lvm-backup", "create"): "lvm-snapshots",
+    ("lvm-backup", "verify"): "lvm-backup-verify",
+    ("nas-archival", "all"): "nas-archival",
+}
 BACKUP_REMEDY = "journalctl --unit=lvm-backup.service --lines=50; systemctl start lvm-backup.service"
+ARCHIVE_REMEDY = "journalctl --unit=nas-archival.service --lines=50; systemctl start nas-archival.service"
 # What each figure is, for HELP and TYPE of the metric; all are gauges.
 METRICS = {
     "level": "What the whole is: 0 ok, 1 warning, 2 critical.",
     "checked_timestamp_seconds": "When this was looked at.",
     "findings": "How many findings have this level.",
+    "tier_disks_present": "Whether all disks below it are on their bus and not offline.",
     "tier_writable": "Whether it is not mounted read-only, by hand or by the kernel after an error.",
     "filesystem_errors": "Errors that ext4 counted since its last check.",
     "tier_answers": "Whether the right filesystem is mounted there and answers.",
@@ -85,6 +117,15 @@ METRICS = {
     "timer_next_run_timestamp_seconds": "When it will next.",
     "service_succeeded": "Whether the last run of the service succeeded, or there was none yet.",
     "backup_age_seconds": "Age of the newest backup archive of a volume that has its checksum beside it.",
+    "archive_age_seconds": "Age of the newest archive of that name on the cold tier that has its checksum beside it.",
+    "run_last_success_timestamp_seconds": "When the last run of the program's subcommand that succeeded ended.",
+    "run_timestamp_seconds": "When its last run began.",
+    "run_duration_seconds": "How long its last run took.",
+    "run_failed": "Whether its last run failed.",
+    "run_files": "Files that its last run moved or archived.",
+    "run_bytes": "Bytes of those.",
+    "run_conflicts": "Files of its last run whose name was taken at their destination.",
+    "backlog_files": "Files that were due in its last run and stayed: open, or failed.",
     "disk_reads_per_second": "Over the second of the look.",
     "disk_writes_per_second": "Over the second of the look.",
     "disk_read_bytes_per_second": "Over the second of the look.",
@@ -100,10 +141,20 @@ def main(words: Sequence[str]) -> int:
     forms.add_argument("--json", action="store_true")
     forms.add_argument("--prometheus", action="store_true")
     parser.add_argument("--save", action="store_true")
+    forms.add_argument("--notify-test", action="store_true")
     options = parser.parse_args(words)
+    if options.notify_test and options.save:
+        parser.error("--notify-test and --save exclude each other")
     settings = parser.read_settings(options)
+    receiver = settings.automation.notify
+    notifier = None if receiver is None else Notifier(receiver, settings.state_folder)
+    if options.notify_test and notifier is None:
+        parser.error("automation.notify is not set: there is nobody to tell. Do: set it, and pulumi up")
     try:
-        return _tell(Health(settings).look(), settings, options)
+        report = Health(settings).look()
+        if options.notify_test and notifier is not None:
+            return _test(report, notifier)
+        return _tell(report, settings, notifier, options)
     except Problem as problem:
         log("error", str(problem))
     except Exception:
@@ -146,6 +197,11 @@ class Report:
     @property
     def worst(self) -> int:
         return max((LEVELS.index(one.level) for one in self.findings), default=0)
+
+    @property
+    def bad(self) -> list[tuple[str, str, str]]:
+        """What isn't ok: level, subject and fact."""
+        return [(one.level, one.subject, one.fact) for one in self.findings if one.level != "ok"]
 
     def table(self) -> str:
         lines = []
@@ -201,20 +257,57 @@ def _printable(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-def _tell(report: Report, settings: Settings, options: argparse.Namespace) -> int:
+def _tell(report: Report, settings: Settings, notifier: Notifier | None, options: argparse.Namespace) -> int:
+    unsaved: Problem | None = None
+    if options.save:
+        try:
+            _save(report, settings)
+        except Problem as problem:
+            # Somebody is to be told nevertheless.
+            unsaved = problem
+            report.find("critical", "report", f"it cannot be kept: {problem}", "df; findmnt /; dmesg --level=err,warn")
+        if notifier is not None and not _notify(report, notifier) and unsaved is None:
+            _save(report, settings)
     text = report.document() if options.json else report.metrics() if options.prometheus else report.table()
     try:
         with open(1, "w", encoding="utf-8", closefd=False) as stdout:
             stdout.write(text)
     except OSError as problem:
         raise Problem(f"cannot print the report: {reason_of(problem)}") from None
-    if options.save:
-        make_state_folder(settings.state_folder)
-        write_whole(f"{settings.state_folder}/health.json", report.document())
-        # Whoever has no node exporter has no such folder.
-        if os.path.isdir(settings.automation.metrics_folder):
-            write_whole(f"{settings.automation.metrics_folder}/jts-storage.prom", report.metrics())
+    if unsaved is not None:
+        raise unsaved
     return report.worst
+
+
+def _save(report: Report, settings: Settings) -> None:
+    make_state_folder(settings.state_folder)
+    write_whole(f"{settings.state_folder}/health.json", report.document())
+    # Whoever has no node exporter has no such folder.
+    if os.path.isdir(settings.automation.metrics_folder):
+        write_whole(f"{settings.automation.metrics_folder}/jts-storage.prom", report.metrics())
+
+
+def _notify(report: Report, notifier: Notifier) -> bool:
+    """Tells of it where that is due. Whether it arrived, or was not due: where it did not, that is one more finding."""
+    if not notifier.is_due(report.bad, report.at):
+        return True
+    try:
+        notifier.tell(report.document(), LEVELS[report.worst], report.bad, report.at)
+    except Problem as problem:
+        remedy = f"mend what it says, or automation.notify; then: {HERE}/storage-health.sh --notify-test"
+        report.find("warning", "notify", f"this report did not arrive: {problem}", remedy)
+        return False
+    return True
+
+
+def _test(report: Report, notifier: Notifier) -> int:
+    try:
+        notifier.tell(report.document(), LEVELS[report.worst], report.bad, report.at)
+    except Problem as problem:
+        log("error", f"it did not arrive: {problem}")
+        return NO_REPORT
+    print(f"{notifier.name} was told that storage is {LEVELS[report.worst]}")
+    return 0
 
 
 @dataclass(frozen=True)
@@ -241,6 +334,9 @@ class Health:
         self.settings = settings
         self.automation = settings.automation
         self.report = Report()
+        self.is_cold_there = False
+        # Of timers that wait for their next time.
+        self.periods: dict[str, int] = {}
 
     def look(self) -> Report:
         began = time.monotonic()
@@ -249,7 +345,9 @@ class Health:
         self.look_at_tiers()
         self.look_at_volume_group()
         self.look_at_timers()
+        self.look_at_runs()
         self.look_at_backups()
+        self.look_at_archives()
         self.look_at_activity()
         self.look_at_disks()
         now = time.monotonic()
@@ -262,6 +360,8 @@ class Health:
                 f"mend what is above, from the first on; then: {HERE}/storage-health.sh",
             )
         self.report.at = int(time.time())
+        # Who is told of it has limits of its own.
+        BUDGET.end = None
         return self.report
 
     def look_at_tiers(self) -> None:
@@ -274,11 +374,13 @@ class Health:
             self.look_at_cold(cold)
 
     def look_at_hot(self, point: str) -> None:
-        if mount_at(point) is None:
+        live = mount_at(point)
+        if live is None:
             self.report.figure("tier_answers", 0, tier="hot", mount_point=point)
             remedy = f"mount {point}; if that fails: lvs; journalctl --boot --grep={point}"
             self.report.find("critical", "hot", f"nothing is mounted at {point}", remedy)
             return
+        self.look_at_presence("hot", live)
         self.look_at_usage(
             "hot",
             point,
@@ -288,6 +390,9 @@ class Health:
 
     def look_at_warm(self, warm: Warm) -> None:
         point = warm.mount_point
+        live = mount_at(point)
+        if live is not None:
+            self.look_at_presence("warm", live)
         try:
             prove_warm(warm)
         except Problem as problem:
@@ -306,7 +411,22 @@ class Health:
             self.report.find("critical", "cold", str(problem), self.remedy_of_nas(cold))
             return
         remedy = f"free space on the NAS, {cold.source}, or give its volume more"
-        self.look_at_usage("cold", cold.mount_point, remedy, lambda: self.remedy_of_nas(cold))
+        self.is_cold_there = self.look_at_usage("cold", cold.mount_point, remedy, lambda: self.remedy_of_nas(cold))
+
+    def look_at_presence(self, tier: str, live: Mounted) -> None:
+        """Where a disk has left, its filesystem stays mounted, and answers from memory for a while."""
+        devices = _devices_of(live)
+        lost = sorted({one for device in devices for one in _lost(device)})
+        if devices:
+            self.report.figure("tier_disks_present", int(not lost), tier=tier, mount_point=live.point)
+        if lost:
+            self.report.find(
+                "critical",
+                tier,
+                f"{live.point}, on {live.source}, has lost its disk: {', '.join(lost)}",
+                "dmesg --level=err,warn; lsblk; look at its cable, power and slot, and stop what writes there; once it "
+                f"is back: umount {live.point}; mount {live.point}; else docs/runbooks/replace-a-failed-nvme.md",
+            )
 
     def look_at_usage(
         self,
@@ -314,14 +434,15 @@ class Health:
         point: str,
         remedy: str,
         remedy_of_silence: Callable[[], str] = lambda: "look for a failing disk: dmesg --level=err,warn",
-    ) -> None:
+    ) -> bool:
+        """Whether it answers."""
         report, probe_seconds = self.report, self.settings.probe_seconds
         try:
             usage = usage_of(point, probe_seconds)
         except Problem:
             report.figure("tier_answers", 0, tier=tier, mount_point=point)
             report.find("critical", tier, f"{point} does not answer within {probe_seconds} s", remedy_of_silence())
-            return
+            return False
         report.figure("tier_answers", 1, tier=tier, mount_point=point)
         self.look_at_mount(tier, point)
         report.figure("tier_size_bytes", usage.total, tier=tier, mount_point=point)
@@ -335,6 +456,7 @@ class Health:
             f"{point}: {usage.percent} % of {human(usage.total)} used, {usage.inodes_percent} % of its inodes",
             "" if level == "ok" else remedy,
         )
+        return True
 
     def level_of(self, percent: float) -> str:
         if percent > self.automation.usage_critical_percent:
@@ -532,6 +654,8 @@ class Health:
         for name, last, following in times:
             if isinstance(last, int) and last > 0:
                 self.report.figure("timer_last_run_timestamp_seconds", last // 1_000_000, timer=name)
+            if isinstance(last, int) and isinstance(following, int) and following > last > 0:
+                self.periods[name] = (following - last) // 1_000_000
             if isinstance(following, int) and following > 0:
                 self.report.figure("timer_next_run_timestamp_seconds", following // 1_000_000, timer=name)
 
@@ -564,6 +688,128 @@ class Health:
         # The tree's star is one again; other backslashes would quote what follows.
         return [unit.replace(r"\x2a", "*").replace("\\", r"\\") for unit in units]
 
+    def look_at_runs(self) -> None:
+        """What came of them: a timer's last result doesn't tell that a run did nothing of what was due."""
+        histories = read_runs(self.settings.state_folder)
+        for one in histories:
+            self.tell_last_run(one)
+            self.look_at_success(one)
+        for program in RECORDED:
+            # Of the newest run that says something of it: an older one of another subcommand is overtaken.
+            ours = sorted((one for one in histories if one.program == program), key=lambda one: one.runs[-1].began)
+            with_backlog = [one for one in ours if one.runs[-1].backlog is not None]
+            with_conflicts = [one for one in ours if one.runs[-1].conflicts is not None]
+            if with_backlog:
+                self.look_at_backlog(with_backlog[-1])
+            if with_conflicts:
+                self.look_at_conflicts(with_conflicts[-1])
+
+    def tell_last_run(self, history: History) -> None:
+        last, report = history.runs[-1], self.report
+        of = {"program": history.program, "subcommand": history.subcommand}
+        if history.succeeded is not None:
+            report.figure("run_last_success_timestamp_seconds", history.succeeded, **of)
+        report.figure("run_timestamp_seconds", last.began, **of)
+        report.figure("run_duration_seconds", last.seconds, **of)
+        report.figure("run_failed", int(last.status != 0), **of)
+        report.figure("run_files", last.files, **of)
+        report.figure("run_bytes", last.bytes, **of)
+        if last.conflicts is not None:
+            report.figure("run_conflicts", last.conflicts, **of)
+        if last.backlog is not None:
+            report.figure("backlog_files", last.backlog, **of)
+
+    def look_at_success(self, history: History) -> None:
+        """Of what a timer runs."""
+        name = RUN_BY.get((history.program, history.subcommand), "")
+        # One that runs just now has none: a weekly one would be late by its last success.
+        if name not in self.periods:
+            return
+        limit = max(SUCCESS_SECONDS, 2 * self.periods[name])
+        age = int(time.time()) - (history.since if history.succeeded is None else history.succeeded)
+        if age > limit:
+            self.report.find(
+                "warning",
+                "runs",
+                f"{name}: no run has succeeded for {age // 3600} h",
+                f"journalctl --unit={name}.service --lines=50; systemctl start {name}.service",
+            )
+
+    def look_at_backlog(self, history: History) -> None:
+        stayed = [one.backlog or 0 for one in history.runs]
+        if len(stayed) == KEPT and all(before < after for before, after in itertools.pairwise(stayed)):
+            self.report.find(
+                "warning",
+                "runs",
+                f"{history.program}: more files that were due stayed in each of the last three runs, "
+                f"{stayed[-1]} in the last one",
+                f"journalctl --unit={history.program}.service --lines=50; {HERE}/{history.program}.sh "
+                f"{history.subcommand} --dry-run; where they are open: lsof +D FOLDER, and have their service rotate "
+                "them",
+            )
+
+    def look_at_conflicts(self, history: History) -> None:
+        conflicts = history.runs[-1].conflicts or 0
+        if conflicts > 0:
+            self.report.find(
+                "warning",
+                "runs",
+                f"{history.program}: the names of {conflicts} files of its last run are taken at their destination",
+                f"journalctl --unit={history.program}.service --lines=50; those that went beside have names as "
+                f"FILE~20260131T000000Z: {HERE}/{history.program}.sh where '*~*'; have what writes them give each "
+                "a name of its own",
+            )
+
+    def look_at_archives(self) -> None:
+        """Those that nas-archival.sh makes of this host; what lvm-backup.sh made is there only once it is old."""
+        cold, hours = self.settings.cold, self.automation.archive_warning_hours
+        if cold is None or not self.is_cold_there or "nas-archival" not in self.settings.timers:
+            return
+        try:
+            newest: dict[str, str] = bounded(_cold_archives, cold.root, seconds=self.settings.probe_seconds)
+        except Problem as problem:
+            remedy = f"ls {cold.root}/archives; pulumi up --refresh"
+            self.report.find("warning", "archives", f"the archives on cold cannot be looked at: {problem}", remedy)
+            return
+        node, wanted = os.uname().nodename, self.automation.postgres_databases
+        databases = (urllib.parse.quote(os.fsencode(one), safe="") for one in wanted)
+        only = {f"postgresql-{node}-roles", *(f"postgresql-{node}@{one}" for one in databases)}
+        for name, stamp in sorted(newest.items()):
+            if not wanted or name in only or name == f"configs-{node}":
+                self.look_at_cold_archive(name, stamp)
+        # Since when it could have made one: of a host that is just made, none is missed.
+        runs = [
+            one.since
+            for one in read_runs(self.settings.state_folder)
+            if one.program == "nas-archival" and one.subcommand in ("all", "configs")
+        ]
+        if f"configs-{node}" not in newest and runs and 0 < hours * 3600 < time.time() - min(runs):
+            fact = f"there is no good archive of configs-{node}"
+            self.report.find("warning", "archives", fact, ARCHIVE_REMEDY)
+
+    def look_at_cold_archive(self, name: str, stamp: str) -> None:
+        age = _age_of(stamp)
+        if age is None:
+            return
+        self.report.figure("archive_age_seconds", age, archive=name)
+        gone = "; where that database was given up: move its archives away" if name.startswith("postgresql-") else ""
+        self.judge_age("archives", name, age, self.automation.archive_warning_hours, f"{ARCHIVE_REMEDY}{gone}")
+
+    def judge_age(self, subject: str, name: str, age: int, hours: int, remedy: str) -> None:
+        """Of the newest archive of that name, in seconds; `hours`: from then on it is too old, unless 0."""
+        if age < -3600:
+            clock = "timedatectl; once the clock is right, move that archive away, and: "
+            fact = f"the newest archive of {name} is of a time to come"
+            self.report.find("warning", subject, fact, f"{clock}{remedy}")
+            return
+        is_old = 0 < hours * 3600 < age
+        self.report.find(
+            "warning" if is_old else "ok",
+            subject,
+            f"the newest good archive of {name} is {int(age / 3600)} h old",
+            remedy if is_old else "",
+        )
+
     def look_at_backups(self) -> None:
         """The archives that lvm-backup.sh makes. One without its checksum beside it is one that was never finished."""
         warm = self.settings.warm
@@ -585,27 +831,11 @@ class Health:
 
     def look_at_archive(self, volume: str, stamp: str) -> bool:
         """Whether its name has a time."""
-        try:
-            made = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
-        except ValueError:
+        age = _age_of(stamp)
+        if age is None:
             return False
-        age, hours = int(time.time()) - int(made.timestamp()), self.automation.backup_warning_hours
         self.report.figure("backup_age_seconds", age, volume=volume)
-        if age < -3600:
-            self.report.find(
-                "warning",
-                "backups",
-                f"the newest archive of {volume} is of a time to come",
-                "timedatectl; once the clock is right: systemctl start lvm-backup.service, and move that archive away",
-            )
-            return True
-        is_old = 0 < hours * 3600 < age
-        self.report.find(
-            "warning" if is_old else "ok",
-            "backups",
-            f"the newest good archive of {volume} is {int(age / 3600)} h old",
-            BACKUP_REMEDY if is_old else "",
-        )
+        self.judge_age("backups", volume, age, self.automation.backup_warning_hours, BACKUP_REMEDY)
         return True
 
     def is_time_for_backups(self, folder: str) -> bool:
@@ -699,11 +929,36 @@ def _number_in(file: str) -> int:
         return int(stream.read())
 
 
+def _devices_of(live: Mounted) -> list[str]:
+    """The block devices that a filesystem is on, as sysfs has them."""
+    if live.type == "btrfs":
+        try:
+            return glob.glob(f"{_btrfs_folder(os.path.realpath(live.source))}/devices/*")
+        except Problem:
+            # A device without a node has left.
+            return [] if os.path.exists(live.source) else [live.source]
+    return [] if live.device.startswith("0:") else [f"/sys/dev/block/{live.device}"]
+
+
+def _lost(device: str) -> list[str]:
+    """What of a block device, or of the disks below it, has left, in words."""
+    # A link to what has left leads nowhere.
+    if not os.path.exists(device):
+        return [f"{os.path.basename(device)} is gone"]
+    folder = os.path.realpath(device)
+    below = glob.glob(f"{folder}/slaves/*")
+    if below:
+        return [lost for one in below for lost in _lost(one)]
+    disk = os.path.dirname(folder) if os.path.exists(f"{folder}/partition") else folder
+    state = first_line(f"{disk}/device/state")
+    return [f"{os.path.basename(disk)} is {state}"] if state in LOST else []
+
+
 def _btrfs_folder(device: str) -> str:
     """What the kernel tells of the filesystem on that device. @raises Problem where it isn't there"""
     name = os.path.basename(device)
     for folder in glob.glob("/sys/fs/btrfs/*"):
-        if os.path.exists(f"{folder}/devices/{name}"):
+        if os.path.lexists(f"{folder}/devices/{name}"):
             return folder
     raise Problem(f"no btrfs is on {device}")
 
@@ -776,6 +1031,34 @@ def _archives_below(folder: str) -> list[str]:
                 elif ARCHIVE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                     names.append(entry.name)
     return names
+
+
+def _cold_archives(root: str) -> dict[str, str]:
+    """Name → the stamp of its newest archive that has its checksum, of this host."""
+    node = re.escape(os.uname().nodename)
+    newest: dict[str, str] = {}
+    for folder, pattern in (
+        ("configs", rf"(configs-{node})-(\d{{8}}T\d{{6}}Z)\.tar\.zst"),
+        ("database", rf"(postgresql-{node}(?:@.+|-roles))-(\d{{8}}T\d{{6}}Z)\.(?:dump|sql\.zst)"),
+    ):
+        try:
+            there = set(os.listdir(f"{root}/archives/{folder}"))
+        except FileNotFoundError:
+            continue
+        for name in there:
+            found = re.fullmatch(pattern, name)
+            if found is not None and f"{name}.sha256" in there:
+                newest[found[1]] = max(found[2], newest.get(found[1], ""))
+    return newest
+
+
+def _age_of(stamp: str) -> int | None:
+    """In seconds; None where it is no time."""
+    try:
+        made = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+    except ValueError:
+        return None
+    return int(time.time()) - int(made.timestamp())
 
 
 def _newest(names: Sequence[str]) -> dict[str, str]:

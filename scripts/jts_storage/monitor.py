@@ -9,7 +9,7 @@ Prints the size of each folder of the hot tree, and how full the filesystems bel
   --seconds N      how long the sizes of one folder of the tree may take to be added up; 60
   --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
 
-Settings, as docs/configuration.md tells them:
+Settings, as README.md tells them:
   hot.logRoot   the hot tree
   probeSeconds  how long a filesystem may take to answer
 

@@ -21,7 +21,7 @@ A tier is refused where its mount isn't proved, or where the test would leave it
 with less than twice the test's size free. The test's file lies in a folder .jts-performance-… of its own at the top of
 what is measured, and is removed whatever happens; what a killed run left, the next one removes.
 
-Settings, as docs/configuration.md tells them: hot.mountPoints; warm.mountPoint, label; cold.mountPoint, source, root;
+Settings, as README.md tells them: hot.mountPoints; warm.mountPoint, label; cold.mountPoint, source, root;
 automation.usageWarningPercent; probeSeconds; stateFolder, where performance.json keeps the last run of each size.
 
 Exit status: 0 all measured · 1 some tier could not be measured; the log says why · 2 wrong usage or settings ·

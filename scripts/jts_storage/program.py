@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ from jts_storage.bounded import OURS_ALONE, output_of
 from jts_storage.files import first_line, make_state_folder, write_whole
 from jts_storage.log import log
 from jts_storage.problem import Problem
+from jts_storage.runs import RECORDED, Record, keep_run
 from jts_storage.settings import Settings, read_settings
 
 LOCKED = 75
@@ -93,6 +95,29 @@ class Run:
         self.settings = settings
         self.dry_run = dry_run
         self.problems: list[str] = []
+        # What is told of it by those who do it: see Record.
+        self.files, self.bytes = 0, 0
+        self.backlog: int | None = None
+        self.conflicts: int | None = None
+
+    @contextmanager
+    def recorded(self, program: str, subcommand: str) -> Iterator[None]:
+        """Keeps what comes of it for health, however it ends, unless it was dry or another run had the lock."""
+        began, ticks, status = int(time.time()), time.monotonic(), 1
+        try:
+            yield
+            status = self.status
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+            raise
+        finally:
+            if subcommand in RECORDED[program] and not self.dry_run and status != LOCKED:
+                seconds = round(time.monotonic() - ticks, 3)
+                run = Record(began, seconds, status, self.files, self.bytes, self.backlog, self.conflicts)
+                try:
+                    keep_run(self.settings.state_folder, program, subcommand, run)
+                except Problem as problem:
+                    log("warning", f"health does not get to know of this run: {problem}")
 
     @property
     def status(self) -> int:
@@ -114,10 +139,13 @@ class Run:
         now, said = int(time.time()), first_line(file)
         reason = None
         if re.fullmatch(r"\d{1,12}", said) is None:
-            reason = (
-                "it is the first one; the next one deletes what is old by then. "
-                "Do: look at that by --dry-run, now that this one was made"
-            )
+            if self.dry_run:
+                log(
+                    "info",
+                    "no run was made yet: the first one deletes nothing for its age; this is what the next would",
+                )
+                return None
+            reason = "it is the first one; the next one deletes what is old by then. Do: look at that by --dry-run"
         elif now < int(said) or now - int(said) > WEEK_SECONDS:
             reason = f"the clock says {_minute(now)} UTC, and said {_minute(int(said))} in the last one"
             if not is_clock_synchronized():

@@ -1,6 +1,6 @@
 """What is declared of this host, for all that runs here: one JSON document that `pulumi up` writes.
 
-Its keys and their defaults are the configuration's (docs/configuration.md). A document that lacks one, or has another,
+Its keys and their defaults are the configuration's (README.md). A document that lacks one, or has another,
 is refused. The configuration refuses more, with better words: what is checked here is what a hand may have written.
 """
 
@@ -29,6 +29,10 @@ def _is_below(text: str) -> bool:
     return text != "" and not text.startswith("/") and ".." not in text.split("/")
 
 
+def _is_receiver(text: str) -> bool:
+    return "\0" not in text and re.match(r"/.|https?://[^\s/]\S*$", text) is not None
+
+
 def _is_named(text: str) -> bool:
     return text.startswith("/") and "\0" not in text and text.rsplit("/", 1)[1] not in ("", ".", "..")
 
@@ -41,6 +45,7 @@ Line = Annotated[str, _check("one line of text", lambda text: re.fullmatch(r"[^\
 Count = Annotated[int, _check("a whole number, 0 or more", lambda number: number >= 0)]
 Days = Annotated[int, _check("a number of days, at least 1", lambda number: number >= 1)]
 Age = Annotated[float, _check("a number of days, 0 or more", lambda number: number >= 0)]
+Receiver = Annotated[str, _check("an absolute path of a command, or a URL of http or https", _is_receiver)]
 Percent = Annotated[float, _check("a percentage", lambda number: 0 <= number <= 100)]
 
 
@@ -84,8 +89,19 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class ColdRetention:
+    """How many of the last weeks, months and years keep the newest archive of each volume on cold."""
+
+    weekly: Count
+    monthly: Count
+    yearly: Count
+
+
+@dataclass(frozen=True)
 class Automation:
     logs_to_warm_after_days: Age
+    system_logs: Path | None
+    """Where the system has its logs; None: they stay."""
     backups_to_cold_after_days: Age
     temp_after_days: Age
     warm_logs_after_days: Age
@@ -94,6 +110,8 @@ class Automation:
     """Volume → bytes of its snapshot."""
     backups_kept_days: Days
     archives_kept_days: Days
+    cold_retention: ColdRetention | None
+    """None: archives of volumes stay on cold."""
     postgres_databases: tuple[Line, ...]
     development_folders: tuple[NamedFolder, ...]
     development_kept_days: Days
@@ -101,11 +119,14 @@ class Automation:
     usage_warning_percent: Percent
     usage_critical_percent: Percent
     delete_at_most_percent: Percent
+    attributes: Annotated[str, _check("strict or best-effort", lambda text: text in ("strict", "best-effort"))]
     rules: tuple[Rule, ...]
     warm_high_percent: Percent
     warm_low_percent: Percent
     backup_warning_hours: Count
+    archive_warning_hours: Count
     metrics_folder: Path
+    notify: Receiver | None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ class Usage:
 
     used: int
     total: int
+    available: int
+    """To those who aren't root as well."""
     percent: int
     inodes_percent: int
 
@@ -101,7 +103,8 @@ def usage_of(point: str, seconds: float) -> Usage:
 
     blocks, free, available, size, files, free_files = bounded(look, seconds=seconds)
     used = blocks - free
-    return Usage(used * size, blocks * size, _percent(used, used + available), _percent(files - free_files, files))
+    percent = _percent(used, used + available)
+    return Usage(used * size, blocks * size, available * size, percent, _percent(files - free_files, files))
 
 
 def _percent(used: int, of: int) -> int:

@@ -107,7 +107,7 @@ describe("archives of volumes, ext4 and XFS", { tags: ["long"] }, () => {
   it("from a snapshot that fills up meanwhile is thrown away", async () => {
     // Once the reading has begun, more changes than the snapshot has room for.
     await on(
-      `mkdir --parents /root/bin; printf '#!/bin/bash\\n[[ $* != "--quiet --stdout" ]] || { dd if=/dev/urandom of=/var/lib/kafka/data/more bs=1M count=64 conv=fsync status=none; }\\nexec /usr/bin/zstd "$@"\\n' >/root/bin/zstd; chmod 755 /root/bin/zstd`,
+      `mkdir --parents /root/bin; printf '#!/bin/bash\\n[[ $* != *--threads=0* ]] || { dd if=/dev/urandom of=/var/lib/kafka/data/more bs=1M count=64 conv=fsync status=none; }\\nexec /usr/bin/zstd "$@"\\n' >/root/bin/zstd; chmod 755 /root/bin/zstd`,
     );
     const { exitCode, stderr } = await lab.run(
       "storage-host",
@@ -201,7 +201,7 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
     );
     await psql("create database again");
     await on(
-      `pg_restore --host=/run/postgresql --username=postgres --dbname=again ${COLD}/database/postgresql-*-postgres-*.dump`,
+      `pg_restore --host=/run/postgresql --username=postgres --dbname=again ${COLD}/database/postgresql-*@postgres-*.dump`,
     );
     expect(
       await on(

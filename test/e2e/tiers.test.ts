@@ -157,6 +157,8 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
       "tiered-storage": "daily",
       "storage-health": "hourly",
       "lvm-backup": "*-*-* 02:00",
+      "lvm-backup-verify": "Sat *-*-01..07 07:00",
+      "btrfs-scrub": "Sat *-*-08..14 09:00",
       "nas-archival": "*-*-* 05:00",
     });
   });

@@ -257,6 +257,29 @@ describe("what can't be mounted is refused by name", () => {
     );
   });
 
+  it.each<[string, RegExp | undefined]>([
+    ["/usr/local/sbin/tell the on-call", undefined],
+    ["https://hooks.example.org:8443/services/a%20b?token=x&y=@z", undefined],
+    ["http://[fe80::1]/", undefined],
+    ["tell", /is neither a command's absolute path nor a URL/],
+    ["/usr/local/../tell", /must be an absolute path without/],
+    ["/", /is no command/],
+    ["ftp://nas/report", /is neither/],
+    ["https://", /is neither/],
+    ["https:/hooks.example.org", /is neither/],
+    ["https://hooks.example.org/a b", /is neither/],
+    ["https://hooks.example.org/a\nb", /is neither/],
+    ["https://user:secret@hooks.example.org/", /has a user or password in it/],
+    ["/home/jts/tell", /is in \/home, which the sandbox of storage-health.service hides/],
+    ["/tmp/tell", /is in \/tmp, which the sandbox/],
+  ])("somebody to notify: %j", (notify, problem) => {
+    expect(problemsOf({ warm: { device: { path: "/dev/sda2" } }, automation: { notify } })).toEqual(
+      problem === undefined ? [] : [expect.stringMatching(/^trading\.automation\.notify: /)],
+    );
+    if (problem !== undefined)
+      expect(problemsOf({ warm: { device: { path: "/dev/sda2" } }, automation: { notify } })[0]).toMatch(problem);
+  });
+
   it("automation without a warm tier", () => {
     expect(problemsOf({ automation: {} })).toEqual([expect.stringContaining("needs the warm tier")]);
   });
@@ -271,6 +294,16 @@ describe("what can't be mounted is refused by name", () => {
       { redis: { filesystem: "btrfs" } },
       { backupVolumes: { redis: "1GiB" } },
       /^trading\.automation\.backupVolumes\.redis: is btrfs/,
+    ],
+    [
+      { redis: {} },
+      { coldRetention: { weekly: 0 } },
+      /^trading\.automation\.coldRetention: .*: keeps nothing: give weekly, monthly or yearly a number/,
+    ],
+    [
+      { redis: {} },
+      { coldRetention: { weekly: 4 } },
+      /^trading\.automation\.coldRetention: is about the cold tier, and there is none/,
     ],
     [
       { redis: {} },

@@ -76,7 +76,10 @@ describe("the graph of a host with all tiers", () => {
     expect([...before("trading-automation-settings")]).toEqual(
       expect.arrayContaining(["trading-hot-kafka-folders", "trading-warm-folders", "trading-cold-folders"]),
     );
-    for (const timer of ["tiered-storage", "lvm-backup", "nas-archival", "storage-health"])
+    for (const timer of [
+      ...["tiered-storage", "lvm-backup", "lvm-backup-verify", "btrfs-scrub", "nas-archival"],
+      "storage-health",
+    ])
       expect(get(`trading-automation-${timer}`).dependencies).toEqual(
         expect.arrayContaining(["trading-automation-install", "trading-automation-settings"]),
       );
@@ -100,9 +103,10 @@ describe("the graph of a host with all tiers", () => {
     const onFailure = (name: string) => (get(name).inputs.unit as Record<string, string> | undefined)?.OnFailure;
     expect([
       onFailure("trading-automation-tiered-storage"),
+      onFailure("trading-automation-btrfs-scrub"),
       onFailure("trading-tuning-fstrim"),
       onFailure("trading-automation-storage-health"),
-    ]).toEqual(["storage-health.service", "storage-health.service", undefined]);
+    ]).toEqual([...Array<string>(3).fill("storage-health.service"), undefined]);
   });
 
   it("no line of fstab keeps a boot waiting, and what works on a tier starts only where that is mounted", () => {

@@ -73,6 +73,9 @@ const accepted = fc
       automation: {
         rules: [{ source: `${warm}/x`, to: "cold", destination: "models", olderThanDays: 2, name: "odd" }],
         backupVolumes: { redis: "1GiB" },
+        coldRetention: { weekly: 4, yearly: 2 },
+        ...(what === "label" ? { notify: "https://hooks.example.org/a?token=$HOME'" } : {}),
+        ...(what === "root" ? { notify: "/usr/local/sbin/tell $HOME" } : {}),
       },
     };
     const { hosts } = parseHosts({ trading: host });
@@ -163,6 +166,11 @@ describe("the scripts' settings", () => {
     ["101 %", ({ automation }) => (automation!.warmHighPercent = 101), /is not a percentage/],
     ["a low mark above the high one", ({ automation }) => (automation!.warmLowPercent = 99), /is above/],
     ["a root beside its mount", ({ cold }) => (cold!.root = "/elsewhere"), /cold\.root, \/elsewhere, is not on/],
+    [
+      "nobody to notify",
+      ({ automation }) => (automation!.notify = "file:///etc/passwd"),
+      /automation\.notify: 'file:.*' is not an absolute path of a command, or a URL of http or https/,
+    ],
     ["volumes without a group", ({ hot }) => (hot!.volumeGroup = null), /needs hot\.volumeGroup/],
     [
       "a rule that leads out of its tier",

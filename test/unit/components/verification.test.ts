@@ -62,7 +62,23 @@ describe("what a host is verified against", () => {
     const hours = Object.entries(declared.timers)
       .filter(([name]) => name !== "storage-health")
       .map(([, calendar]) => (calendar === "daily" ? "00" : /(\d\d):\d\d$/.exec(calendar)?.[1]));
-    expect([hours.length, new Set(hours).size, hours.includes(undefined)]).toEqual([4, 4, false]);
+    expect([hours.length, new Set(hours).size, hours.includes(undefined)]).toEqual([6, 6, false]);
+    // The hour that the documentation has for the one that is made where it is asked for.
+    expect(hours).not.toContain("01");
+  });
+
+  it("has a timer for snapshots where it is asked for", () => {
+    const timersOf = (automation: object) =>
+      declarationOf(
+        settingsOf({
+          hot: { device: { path: "/dev/disk/by-id/nvme-x" } },
+          warm: { device: { path: "/dev/disk/by-id/sata-part2" } },
+          automation,
+        }),
+      ).timers;
+    expect(timersOf({})).not.toHaveProperty("lvm-snapshots");
+    expect(timersOf({ snapshotOnCalendar: "*-*-* 01:00" })).toMatchObject({ "lvm-snapshots": "*-*-* 01:00" });
+    expect(timersOf({ backupVolumes: {}, snapshotOnCalendar: "*-*-* 01:00" })).not.toHaveProperty("lvm-snapshots");
   });
 
   it("leaves out what a host doesn't have", () => {

@@ -52,6 +52,16 @@ case $program in
     done
     printf '{"report":[{"lv":[%s]}]}\n' "$rows"
     ;;
+  vgs)
+    # As large as `.room` says, else 1 TiB; only snapshots take from it.
+    free=$((1 << 40))
+    if [[ -e $folder/.room ]]; then read -r free <"$folder/.room"; fi
+    for path in "$folder"/*; do
+      known "${path##*/}"
+      if [[ -n $origin ]]; then free=$((free - (bytes + 4194303) / 4194304 * 4194304)); fi
+    done
+    printf '{"report":[{"vg":[{"vg_free":"%s","vg_extent_size":"4194304"}]}]}\n' "$free"
+    ;;
   lvcreate)
     option --name
     name=$value

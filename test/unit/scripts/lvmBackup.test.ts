@@ -20,7 +20,7 @@ const test = plain.extend<{ readonly world: World }>({
 });
 
 function fillWorld(world: World) {
-  for (const name of ["lvs", "lvcreate", "lvremove", "lvchange", "blkid", "mkfs.ext4", "mkfs.xfs", "mount"])
+  for (const name of ["vgs", "lvs", "lvcreate", "lvremove", "lvchange", "blkid", "mkfs.ext4", "mkfs.xfs", "mount"])
     world.program(name, `source ${FAKE_LVM} ${world.path}/vg "\${0##*/}" "$@"`);
   volume(world, "lv_postgres", "ext4");
   volume(world, "lv_kafka", "xfs");
@@ -55,7 +55,10 @@ const argumentsOf = (world: World, options: readonly string[], change?: Change) 
 ];
 const backup = (world: World, options: readonly string[], change?: Change): Promise<Ended> =>
   world.run(argumentsOf(world, options, change));
-const volumes = (world: World) => readdirSync(join(world.path, "vg")).sort();
+const volumes = (world: World) =>
+  readdirSync(join(world.path, "vg"))
+    .filter((name) => name !== ".room")
+    .sort();
 const archived = async (world: World) =>
   (await world.files())
     .filter((path) => path.startsWith("warm/"))
@@ -111,6 +114,8 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     ["restore", "notes.tar.zst", "--to", "/a"],
     ["restore", NAME, "--to-volume", "-b"],
     ["cleanup", "--now", "never"],
+    ["daily", "--rolling"],
+    ["create", "--try"],
   ])("refuses the arguments %j, exit 2", async (options, { world }) => {
     expect(await backup(world, options)).toMatchObject({ status: 2 });
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
@@ -149,6 +154,9 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
       ]),
     ).toBe("content of lv_postgres");
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
+    expect(JSON.parse(readFileSync(join(world.path, "state/runs.json"), "utf8"))).toMatchObject({
+      subcommands: [{ program: "lvm-backup", subcommand: "daily", runs: [{ status: 0, files: 2 }] }],
+    });
     // Replays the log; XFS wouldn't be mounted beside its original.
     expect(world.calls()).toEqual(
       expect.arrayContaining([
@@ -195,7 +203,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     async (facts, { world }) => {
       world.program(
         "zstd",
-        `[[ $* != "--quiet --stdout" ]] || { cd ${world.path}/vg/lv_postgres_daily_*; /usr/bin/python3 -c 'import json, sys; f = json.load(open("known.json")) | json.loads(sys.argv[1]); json.dump(f, open("known.json", "w"))' '${JSON.stringify(facts)}'; }\nexec /usr/bin/zstd "$@"`,
+        `[[ $* != *--threads=0* ]] || { cd ${world.path}/vg/lv_postgres_daily_*; /usr/bin/python3 -c 'import json, sys; f = json.load(open("known.json")) | json.loads(sys.argv[1]); json.dump(f, open("known.json", "w"))' '${JSON.stringify(facts)}'; }\nexec /usr/bin/zstd "$@"`,
       );
       expect(await backup(world, ["daily", "lv_postgres"])).toMatchObject({
         status: 1,
@@ -207,7 +215,7 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
   );
 
   const partOfTar = `[[ $* != *--create* ]] || { /usr/bin/tar "$@" | head --bytes=100; exit 2; }; exec /usr/bin/tar "$@"`;
-  const zstd = (instead: string) => `[[ $* != "--quiet --stdout" ]] || { ${instead}; }\nexec /usr/bin/zstd "$@"`;
+  const zstd = (instead: string) => `[[ $* != *--threads=0* ]] || { ${instead}; }\nexec /usr/bin/zstd "$@"`;
   test.for<[string, string, (world: World) => void]>([
     [
       "reads back differently",
@@ -418,6 +426,235 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     }
     expect(await cleanup()).toMatchObject({ status: 0, stderr: text(`removed the snapshot vg_jts/${old}`) });
     expect(volumes(world)).toEqual(["lv_kafka", "lv_postgres"]);
+  });
+
+  const COLD = (world: World) => join(world.cold, "jts/archives/database");
+
+  test("begins no archive that is likely not to fit, as the last one of its volume tells, unless told to try", async ({
+    world,
+  }) => {
+    const last = `lv_postgres-${stampOf(NOW - DAY)}.tar.zst`;
+    world.put(join(world.warm, "daily-backups", last), Buffer.alloc(40 * 2 ** 20));
+    world.put(join(world.warm, "daily-backups", `${last}.sha256`));
+    for (const more of [[], ["--dry-run"]]) {
+      const { status, stdout, stderr } = await backup(world, ["daily", ...more]);
+      expect(status).toBe(1);
+      expect(`${stdout}${stderr}`).toMatch(
+        new RegExp(
+          `lv_postgres is not archived: it needs about 51MiB \\(as the last one took, and a quarter more\\), ${world.warm} has 2\\dMiB free. Do: make room`,
+        ),
+      );
+    }
+    expect(world.calls().join("\n")).not.toMatch(/lvcreate.*lv_postgres_daily/);
+    // The one that fits is made.
+    expect(await archived(world)).toEqual([KAFKA, `${KAFKA}.sha256`, last, `${last}.sha256`]);
+    expect(await backup(world, ["daily", "lv_postgres", "--try"])).toMatchObject({ status: 0 });
+    expect(await archived(world)).toContain(NAME);
+  });
+
+  test("begins no first archive that may not fit, by what its volume uses", async ({ world }) => {
+    world.put(join(world.hot, "data"), Buffer.alloc(70 * 2 ** 20));
+    changePython(
+      world,
+      [
+        "class Device: pass",
+        'Device.st_rdev = os.stat(os.environ["HOT"]).st_dev',
+        "stat = os.stat",
+        'os.stat = lambda path, **more: Device if path == "/dev/vg_jts/lv_postgres" else stat(path, **more)',
+      ].join("\n"),
+    );
+    expect(await world.run(argumentsOf(world, ["daily"]), { HOT: world.hot })).toMatchObject({
+      status: 1,
+      stderr: text("it needs about 71MiB (at most: what its source uses, since there is no last one to go by)"),
+    });
+    expect(await archived(world)).toEqual([KAFKA, `${KAFKA}.sha256`]);
+  });
+
+  const room = (world: World, mib: number) => writeFileSync(join(world.path, "vg/.room"), `${mib * 2 ** 20}\n`);
+
+  test("makes no snapshot that doesn't fit the group, and names those of ours that could go", async ({ world }) => {
+    const kept = (days: number) => `lv_kafka_kept_${stampOf(NOW - days * DAY)}`;
+    for (const days of [1, 2, 3])
+      volume(world, kept(days), "xfs", { origin: "lv_kafka", tags: "jts-backup.kept", bytes: 4 * 2 ** 20 });
+    room(world, 12);
+    for (const action of ["create", "daily"]) {
+      const { status, stderr } = await backup(world, [action, "lv_kafka"]);
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringMatching(
+          new RegExp(
+            `no snapshot of vg_jts/lv_kafka: it needs 4.0MiB, vg_jts has 0B free. Do: \\S+lvm-backup.sh cleanup; vgs vg_jts; or, where they are needed no more: lvremove vg_jts/${kept(3)}\n`,
+          ),
+        ),
+      ]);
+    }
+    expect(volumes(world)).toEqual([...["lv_kafka", kept(3), kept(2), kept(1)], "lv_postgres"]);
+    room(world, 16);
+    expect(await backup(world, ["create", "lv_kafka"])).toMatchObject({ status: 0 });
+  });
+
+  test("rolling snapshots leave room for the archives, and go before their time only where the next don't fit", async ({
+    world,
+  }) => {
+    // Each takes 4 MiB: two volumes, and the snapshot of a daily run.
+    room(world, 32);
+    const byHand = `lv_kafka_kept_${stampOf(NOW - DAY)}`;
+    volume(world, byHand, "xfs", { origin: "lv_kafka", tags: "jts-backup.kept", bytes: 4 * 2 ** 20 });
+    const day = async (number: number) => {
+      const now = ["--now", `@${NOW + number * DAY}`];
+      expect(await backup(world, ["create", "--rolling", ...now])).toMatchObject({ status: 0 });
+      expect(await backup(world, ["all", ...now])).toMatchObject({ status: 0 });
+      return volumes(world)
+        .filter((name) => /_kept_/.test(name) && name !== byHand)
+        .map(
+          (name) => (Date.parse(name.replace(/^.*_(\d{4})(\d\d)(\d\d)T.*$/, "$1-$2-$3T12:00:00Z")) / 1000 - NOW) / DAY,
+        );
+    };
+    expect(await day(0)).toEqual([0, 0]);
+    expect(await day(1)).toEqual([0, 1, 0, 1]);
+    expect(await day(2)).toEqual([1, 2, 1, 2]);
+    room(world, 8);
+    expect(await backup(world, ["cleanup", "--now", `@${NOW + 2 * DAY}`])).toMatchObject({ status: 0 });
+    expect(volumes(world).filter((name) => name.includes("_kept_"))).toEqual([
+      byHand,
+      `lv_kafka_kept_${stampOf(NOW + 2 * DAY)}`,
+      `lv_postgres_kept_${stampOf(NOW + 2 * DAY)}`,
+    ]);
+  });
+
+  test("cold keeps the newest archive of the last weeks, months and years, by the stamps, and only of ours", async ({
+    world,
+  }) => {
+    const keep: Change = ({ automation }) => (automation.coldRetention = { weekly: 2, monthly: 3, yearly: 0 });
+    const days = [-1, 0, 1, 7, 8, 30, 31, 62, 93, 400];
+    for (const day of days) putArchive(world, `lv_old-${stampOf(NOW - day * DAY)}.tar.zst`, COLD(world));
+    const theirs = [
+      "lv_x-20200101T000000Z.tar.zst",
+      "lv_old-20209999T000000Z.tar.zst",
+      "postgresql-h@d-20200101T000000Z.dump",
+      "notes",
+    ];
+    for (const name of theirs) world.put(join(COLD(world), name));
+    // A volume of the settings, whose checksum is on warm still; and its only archive.
+    const only = "lv_kafka-20200101T000000Z.tar.zst";
+    world.put(join(COLD(world), only));
+    const before = await world.files();
+    expect(await backup(world, ["cleanup"])).toMatchObject({ status: 0 });
+    expect(await backup(world, ["cleanup", "--dry-run"], keep)).toMatchObject({
+      status: 0,
+      stdout: text(`would have deleted ${COLD(world)}/lv_old-${stampOf(NOW - 400 * DAY)}.tar.zst`),
+    });
+    expect(await world.files()).toEqual(before);
+    expect(await backup(world, ["cleanup"], keep)).toMatchObject({ status: 0 });
+    const left = (await world.files())
+      .filter((path) => path.startsWith("cold/jts/archives/database/"))
+      .map((path) => path.slice("cold/jts/archives/database/".length));
+    expect(left.filter((name) => name.endsWith(".sha256")).map((name) => name.slice(0, -7))).toEqual(
+      left.filter((name) => /^lv_old-2026.*zst$/.test(name)),
+    );
+    // NOW is a Tuesday, June 30th. Weeks: 0, 7 (1 is Monday of the same); months: 0, 30 (May 31st), 62 (April 29th).
+    // The newest three stay besides.
+    expect(left.filter((name) => name.endsWith(".zst")).sort()).toEqual(
+      [
+        ...[-1, 0, 1, 7, 30, 62].map((day) => `lv_old-${stampOf(NOW - day * DAY)}.tar.zst`),
+        ...theirs.filter((name) => name.endsWith(".zst")),
+        only,
+      ].sort(),
+    );
+    expect(left).toEqual(expect.arrayContaining(theirs));
+  });
+
+  test("archives on cold stay in a first run, and where cold is away", async ({ world }) => {
+    const keep: Change = ({ automation }) => (automation.coldRetention = { weekly: 1, monthly: 0, yearly: 0 });
+    const cleanup = (...more: string[]) =>
+      world.run([
+        ...[join(SCRIPTS, "lvm-backup.sh"), "cleanup", "--settings", settings(world, keep)],
+        ...["--lock", join(world.path, "lock"), ...more],
+      ]);
+    const now = Math.floor(Date.now() / 1000);
+    const old = `lv_kafka-${stampOf(now - 30 * DAY)}.tar.zst`;
+    for (const name of [old, `lv_kafka-${stampOf(now - DAY)}.tar.zst`]) putArchive(world, name, COLD(world));
+    // What a run after the first would do is what a dry run before it tells.
+    expect(await cleanup("--dry-run")).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(
+        new RegExp(`the first one deletes nothing for its age[^]*would have deleted ${COLD(world)}/${old}`),
+      ) as string,
+    });
+    expect(await cleanup()).toMatchObject({ status: 0, stderr: text(`${old} stays in this run: it is the first one`) });
+    await world.must(["umount", world.cold]);
+    expect(await cleanup()).toMatchObject({
+      status: 1,
+      stderr: text("not all that may go from cold went: nothing is"),
+    });
+    await world.must(["mount", "-t", "tmpfs", "nas:/volume", world.cold]);
+    for (const name of [old, `lv_kafka-${stampOf(now - DAY)}.tar.zst`]) putArchive(world, name, COLD(world));
+    const { status, stdout } = await cleanup("--json");
+    expect([status, JSON.parse(stdout)]).toEqual([
+      0,
+      {
+        action: "cleanup",
+        dryRun: false,
+        done: [{ did: "deleted", what: `${COLD(world)}/${old}` }],
+        failed: [],
+      },
+    ]);
+    expect((await world.files()).filter((path) => path.endsWith(old))).toEqual([]);
+  });
+
+  test("verify tells each archive as JSON, waits for no NAS that hangs, and finds none bad that went away meanwhile", async ({
+    world,
+  }) => {
+    await putDaily(world);
+    await world.must(["bash", "-c", `mv ${world.warm}/daily-backups/lv_kafka* ${COLD(world)}/`]);
+    writeFileSync(world.at(join(world.warm, "daily-backups", NAME)), "x", { flag: "r+" });
+    const told = JSON.parse((await backup(world, ["verify", "--json"])).stdout) as {
+      archives: { name: string; tier: string; ok: boolean; problem: string | null }[];
+      failed: string[];
+    };
+    expect(told.archives.map(({ name, tier, ok, problem }) => [name, tier, ok, problem])).toEqual([
+      [NAME, "warm", false, text("is damaged")],
+      [KAFKA, "cold", true, null],
+    ]);
+    expect(told.failed).toEqual([text("is damaged")]);
+    // Reading hangs, and so does the NAS by then.
+    world.program("zstd", `echo >${world.path}/away; exec sleep 1000`);
+    changePython(
+      world,
+      [
+        "import time",
+        "statvfs = os.statvfs",
+        `is_away = lambda path: path == "${world.cold}" and os.path.exists("${world.path}/away")`,
+        "os.statvfs = lambda path: time.sleep(3600) if is_away(path) else statvfs(path)",
+      ].join("\n"),
+    );
+    expect(await backup(world, ["verify", KAFKA], (settings) => (settings.probeSeconds = 1))).toMatchObject({
+      status: 1,
+      stderr: text(`${KAFKA} is not verified: ${world.cold} stopped to answer`),
+    });
+    rmSync(join(world.programs, "python3"));
+    world.program("zstd", `rm ${COLD(world)}/${KAFKA}; exit 1`);
+    expect(await backup(world, ["verify", KAFKA])).toMatchObject({ status: 0, stderr: text("went away meanwhile") });
+  });
+
+  test("daily tells what it made as JSON", async ({ world }) => {
+    const { status, stdout } = await backup(world, ["daily", "lv_kafka", "--json"]);
+    expect([status, JSON.parse(stdout)]).toEqual([
+      0,
+      {
+        action: "daily",
+        dryRun: false,
+        done: [
+          {
+            did: "archived",
+            what: "vg_jts/lv_kafka",
+            path: `${world.warm}/daily-backups/${KAFKA}`,
+            bytes: expect.any(Number) as number,
+          },
+        ],
+        failed: [],
+      },
+    ]);
   });
 
   test("restores into a folder that has no files, from warm or cold, and finishes what was cut off", async ({

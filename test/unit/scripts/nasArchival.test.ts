@@ -147,13 +147,13 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     world.program("pg_dump", `[[ $PGDATABASE != broken ]] || exit 1; printf 'dump of %s' "$PGDATABASE"`);
     expect(await archive(world, "postgresql")).toMatchObject({
       status: 1,
-      stderr: text("no archive of postgresql-trading-broken"),
+      stderr: text("no archive of postgresql-trading@broken"),
     });
     const names = (await cold(world)).filter((name) => !name.endsWith(".sha256"));
     expect(names).toEqual([
-      `archives/database/postgresql-trading-jts-${STAMP}.dump`,
       `archives/database/postgresql-trading-roles-${STAMP}.sql.zst`,
-      `archives/database/postgresql-trading-x%3D1%20y%2F..%2F%C3%BC-${STAMP}.dump`,
+      `archives/database/postgresql-trading@jts-${STAMP}.dump`,
+      `archives/database/postgresql-trading@x%3D1%20y%2F..%2F%C3%BC-${STAMP}.dump`,
     ]);
     expect(world.read(join(world.cold, "jts", names[2]!))).toBe("dump of x=1 y/../ü");
   });
@@ -173,12 +173,12 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
       await archive(world, "postgresql", (settings) => (settings.automation.postgresDatabases = ["jts"])),
     ).toMatchObject({ status: 0 });
     expect((await cold(world)).filter((name) => name.endsWith(".dump"))).toEqual([
-      `archives/database/postgresql-trading-jts-${STAMP}.dump`,
+      `archives/database/postgresql-trading@jts-${STAMP}.dump`,
     ]);
   });
 
   test.for<[string, string, string]>([
-    ["pg_dump", "printf 'half a dump'; exit 1", "no archive of postgresql-trading-jts"],
+    ["pg_dump", "printf 'half a dump'; exit 1", "no archive of postgresql-trading@jts"],
     ["pg_restore", "exit 1", "cannot be read as what it should be"],
     ["pg_dumpall", "echo CREATE ROLE", "no archive of postgresql-trading-roles"],
     ["psql", "exit 2", "PostgreSQL doesn't answer"],
@@ -188,7 +188,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     expect(await archive(world, "postgresql")).toMatchObject({ status: 1, stderr: text(message) });
     const dumps = await cold(world);
     expect(dumps.filter((name) => /\/\.|jts-archive/.test(name))).toEqual([]);
-    expect(dumps.filter((name) => name.includes(message.endsWith("roles") ? "-roles-" : "-jts-"))).toEqual([]);
+    expect(dumps.filter((name) => name.includes(message.endsWith("roles") ? "-roles-" : "@jts-"))).toEqual([]);
   });
 
   test("a dump that reads back differently gets no name", async ({ world }) => {
@@ -212,6 +212,140 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     expect(await ended).toMatchObject({ status: 143 });
     expect(readdirSync(world.at(scratch))).toEqual([".keep"]);
     await gone(world, "packing");
+  });
+
+  test("configs are archived though files change and go away while they are read, but not where tar fails", async ({
+    world,
+  }) => {
+    world.program("lsblk", "echo '{}'");
+    // Its status where a file changed, and where it failed.
+    for (const [status, made] of [
+      [1, true],
+      [2, false],
+    ] as const) {
+      world.program("tar", `/usr/bin/tar "$@"; [[ $1 != --create ]] || exit ${status}`);
+      expect(await archive(world, "configs", undefined, "--now", `@${NOW + status}`)).toMatchObject({
+        status: made ? 0 : 1,
+      });
+      const name = `archives/configs/configs-trading-${stampOf(NOW + status)}.tar.zst`;
+      expect((await cold(world)).includes(name)).toBe(made);
+    }
+    // A real tar, and a file that grows: more than it is read in one go.
+    rmSync(join(world.programs, "tar"));
+    const folder = world.put(join(world.path, "lvm/growing"), Buffer.alloc(2 ** 24)).replace("/growing", "");
+    await world.must(["bash", "-c", `mkdir --parents /etc/lvm && mount --bind ${folder} /etc/lvm`]);
+    const ended = join(world.path, "ended");
+    const grow = `while [[ ! -e ${ended} ]]; do truncate --size=+1 ${folder}/growing; echo >${folder}/new; rm ${folder}/new; done`;
+    const writer = world.start(["bash", "-c", grow]);
+    const { status, stderr } = await archive(world, "configs");
+    writeFileSync(ended, "");
+    await writer.ended;
+    expect([status, stderr]).toEqual([0, expect.stringMatching(/file changed as we read it|File removed before/)]);
+    expect(await cold(world)).toContain(`archives/configs/configs-trading-${STAMP}.tar.zst.sha256`);
+  });
+
+  test("begins no archive that is likely not to fit, and leaves no half of one that didn't", async ({ world }) => {
+    postgres(world, "jts", "new");
+    await world.must(["mount", "-t", "tmpfs", "-o", "size=16m", "nas:/volume", world.cold]);
+    const folder = join(world.cold, "jts/archives/database");
+    const last = `postgresql-trading-jts-${stampOf(NOW - DAY)}.dump`;
+    world.put(join(folder, last), Buffer.alloc(10 * 2 ** 20));
+    world.put(join(folder, `${last}.sha256`));
+    world.program(
+      "psql",
+      `case $* in *pg_database_size*) echo '{"jts": 1, "new": ${50 * 2 ** 20}}' ;; *) printf '%s\n' anRz bmV3 ;; esac`,
+    );
+    const { status, stderr } = await archive(world, "postgresql");
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/needs about 14MiB \(as the last one took, and a quarter more\), \S+ has 6.0MiB free/);
+    expect(stderr).toMatch(/needs about 51MiB \(at most: what its source uses, [^)]*\), [^]*postgresql --try/);
+    expect(world.calls().filter((call) => call.startsWith("pg_dump "))).toEqual([]);
+    const dumps = async () => (await cold(world)).filter((name) => /postgresql-[^/]*(jts|new)/.test(name));
+    expect(await dumps()).toEqual([`archives/database/${last}`, `archives/database/${last}.sha256`]);
+    world.program("pg_dump", "head --bytes=20M /dev/zero");
+    expect(await archive(world, "postgresql", undefined, "--try")).toMatchObject({
+      status: 1,
+      stderr: text("No space left on device"),
+    });
+    expect(await dumps()).toEqual([`archives/database/${last}`, `archives/database/${last}.sha256`]);
+  });
+
+  test("two hosts and databases whose names make one share no archive", async ({ world }) => {
+    postgres(world, "b-c");
+    world.program("uname", "echo a");
+    expect(await archive(world, "postgresql")).toMatchObject({ status: 0 });
+    postgres(world, "c");
+    world.program("uname", "echo a-b");
+    expect(await archive(world, "postgresql")).toMatchObject({ status: 0 });
+    expect((await cold(world)).filter((name) => name.endsWith(".dump"))).toEqual([
+      `archives/database/postgresql-a-b@c-${STAMP}.dump`,
+      `archives/database/postgresql-a@b-c-${STAMP}.dump`,
+    ]);
+  });
+
+  test("list and verify tell the archives on cold, as text and as JSON", async ({ world }) => {
+    postgres(world, "jts");
+    world.program("lsblk", "echo '{}'");
+    for (const action of ["configs", "postgresql"]) expect(await archive(world, action)).toMatchObject({ status: 0 });
+    const database = join(world.cold, "jts/archives/database");
+    // Of a time before its name changed, and of a volume.
+    const old = join(database, "postgresql-trading-jts-20200101T000000Z.dump");
+    world.put(old, "dump of jts");
+    await world.must([
+      "bash",
+      "-c",
+      `cd ${database} && sha256sum "$1" >"$1.sha256"`,
+      "sum",
+      old.slice(database.length + 1),
+    ]);
+    world.put(join(database, "lv_postgres-20200101T000000Z.tar.zst"), "x");
+    world.put(join(database, "notes-2020.dump"));
+    interface Told {
+      archives: { path: string; kind: string; time: string; bytes: number; hasChecksum: boolean; ok?: boolean }[];
+      failed: string[];
+    }
+    const told = async (action: string) =>
+      JSON.parse((await archive(world, action, undefined, "--json")).stdout) as Told;
+    expect((await told("list")).archives.map(({ kind, time, hasChecksum }) => [kind, time, hasChecksum])).toEqual([
+      ["configs", "2026-06-30T12:00:00Z", true],
+      ["volume", "2020-01-01T00:00:00Z", false],
+      ["dump", "2020-01-01T00:00:00Z", true],
+      ["roles", "2026-06-30T12:00:00Z", true],
+      ["dump", "2026-06-30T12:00:00Z", true],
+    ]);
+    expect((await archive(world, "list")).stdout).toMatch(
+      /2020-01-01T00:00:00Z {2}volume {3}1 bytes {2}\S+lv_postgres\S+ {2}WITHOUT A CHECKSUM\n/,
+    );
+    expect(await archive(world, "verify")).toMatchObject({ status: 0, stdout: text(`ok  ${old}\n`) });
+    writeFileSync(world.at(old), "X", { flag: "r+" });
+    rmSync(world.at(join(database, `postgresql-trading@jts-${STAMP}.dump.sha256`)));
+    const { archives, failed } = await told("verify");
+    expect(archives.map(({ kind, ok }) => [kind, ok])).toEqual([
+      ["configs", true],
+      ["dump", false],
+      ["roles", true],
+      ["dump", false],
+    ]);
+    expect(failed).toEqual([text("is damaged"), text("has no checksum beside it")]);
+    await world.must(["umount", world.cold]);
+    expect(await told("list")).toEqual({ archives: [], failed: [text("nothing is mounted")] });
+    expect(await archive(world, "verify")).toMatchObject({ status: 1, stderr: text("nothing is mounted") });
+  });
+
+  test("a run tells what it did as JSON", async ({ world }) => {
+    world.program("lsblk", "echo '{}'");
+    const path = join(world.cold, `jts/archives/configs/configs-trading-${STAMP}.tar.zst`);
+    const done = async (...more: string[]) =>
+      JSON.parse((await archive(world, "configs", undefined, "--json", ...more)).stdout) as unknown;
+    const told = { did: "archived", what: path, path };
+    expect(await done("--dry-run")).toEqual({
+      action: "configs",
+      dryRun: true,
+      done: [{ ...told, bytes: null }],
+      failed: [],
+    });
+    const bytes = expect.any(Number) as number;
+    expect(await done()).toEqual({ action: "configs", dryRun: false, done: [{ ...told, bytes }], failed: [] });
   });
 
   test("old dumps go, but for seven, and only with a newer one made", async ({ world }) => {
@@ -278,7 +412,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     const now = Math.floor(Date.now() / 1000);
     const old = `development/.removed/${stampOf(now - 31 * DAY)}/old`;
     world.put(join(world.cold, "jts", old));
-    const development = () =>
+    const development = (...more: string[]) =>
       world.run([
         join(SCRIPTS, "nas-archival.sh"),
         "development",
@@ -286,7 +420,18 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
         world.settings(copying(join(world.hot, "dev"))),
         "--lock",
         world.lock,
+        ...more,
       ]);
+    // What a run after the first would do is what a dry run before it tells.
+    expect(await development("--dry-run")).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(
+        new RegExp(
+          `the first one deletes nothing for its age[^]*would have deleted ${world.cold}/jts/${old.slice(0, -"/old".length)},`,
+        ),
+      ) as string,
+    });
+    expect(await cold(world)).toContain(old);
     expect(await development()).toMatchObject({ status: 0, stderr: text("stays in this run: it is the first one") });
     writeFileSync(join(world.path, "state/removed.last"), `${now - 400 * DAY}\n`);
     for (const synchronized of ["no", "yes"]) {

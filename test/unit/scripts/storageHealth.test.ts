@@ -1,7 +1,21 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
 import { join } from "node:path";
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { z } from "zod";
 import { IS_ROOT, SCRIPTS, test as plain, type Settings, type World } from "./world.ts";
 
@@ -536,6 +550,499 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       labels: { timer: "good" },
     });
     expect(figures).toContainEqual({ name: "service_succeeded", value: 1, labels: { service: "good" } });
+  });
+
+  /**
+   * Shows the scripts other mounts and another /sys: what the kernel tells of filesystems on block devices, which no test
+   * can have here. `lines` maps a mount point to what its line tells from the device number on, and of the filesystem.
+   */
+  const pretend = async (world: World, lines: Readonly<Record<string, readonly [device: string, rest: string]>>) => {
+    await world.must(["mount", "-t", "tmpfs", "sys", "/sys"]);
+    const before = [
+      "import builtins, io, json, re, runpy, sys",
+      `lines = json.loads(sys.argv[1])`,
+      "real = builtins.open",
+      "def changed(line):",
+      "    words = line.decode().split()",
+      "    if words[4] in lines: words = [*words[:2], lines[words[4]][0], *words[3:words.index(chr(45))], *lines[words[4]][1].split()]",
+      "    return chr(32).join(words).encode()",
+      "def opened(file, *more, **named):",
+      '    if file != "/proc/self/mountinfo": return real(file, *more, **named)',
+      '    with real(file, "rb") as table: return io.BytesIO(b"\\n".join(changed(line) for line in table) + b"\\n")',
+      "builtins.open = opened",
+      "sys.argv = sys.argv[2:]",
+      'runpy.run_path(sys.argv[0], run_name="__main__")',
+    ].join("\n");
+    writeFileSync(join(world.path, "before.py"), before);
+    writeFileSync(join(world.path, "lines.json"), JSON.stringify(lines));
+    world.program(
+      "python3",
+      `exec /usr/bin/python3 "$1" "$2" ${world.path}/before.py "$(cat ${world.path}/lines.json)" "\${@:3}"`,
+    );
+  };
+  const findingsOf = async (world: World, subjects: readonly string[], change?: Change) =>
+    read((await health(world, change, "--json")).stdout)
+      .findings.filter(({ subject }) => subjects.includes(subject))
+      .map(({ level, fact }) => [level, fact]);
+
+  /** sysfs of an LV on two disks, of which one is a partition's. */
+  const sysfsOfVolume = (world: World) => {
+    for (const disk of ["sda", "nvme0n1"]) world.put(`/sys/devices/${disk}/device/state`, "running\n");
+    world.put("/sys/devices/nvme0n1/nvme0n1p3/partition", "3\n");
+    mkdirSync(world.at("/sys/devices/dm-0/slaves"), { recursive: true });
+    mkdirSync(world.at("/sys/dev/block"), { recursive: true });
+    symlinkSync("../../devices/dm-0", world.at("/sys/dev/block/253:0"));
+    symlinkSync("../../sda", world.at("/sys/devices/dm-0/slaves/sda"));
+    symlinkSync("../../nvme0n1/nvme0n1p3", world.at("/sys/devices/dm-0/slaves/nvme0n1p3"));
+  };
+
+  test.for<[string, string, (world: World) => unknown, string | undefined]>([
+    ["all", "is there", () => undefined, undefined],
+    ["the volume", "has left", (world) => rmSync(world.at("/sys/devices/dm-0"), { recursive: true }), "253:0 is gone"],
+    [
+      "a disk below it",
+      "has left",
+      (world) => rmSync(world.at("/sys/devices/sda"), { recursive: true }),
+      "sda is gone",
+    ],
+    [
+      "a disk below it",
+      "is offline",
+      (world) => world.put("/sys/devices/sda/device/state", "offline\n"),
+      "sda is offline",
+    ],
+    [
+      "the disk of a partition below it",
+      "is dead",
+      (world) => world.put("/sys/devices/nvme0n1/device/state", "dead\n"),
+      "nvme0n1 is dead",
+    ],
+  ])("is critical where a mounted volume has lost its disk: %s %s", async ([, , change, said], { world }) => {
+    await pretend(world, { [world.hot]: ["253:0", "- ext4 /dev/mapper/vg-lv rw"] });
+    sysfsOfVolume(world);
+    change(world);
+    const { stdout, status } = await health(world, undefined, "--json");
+    const { findings, figures } = read(stdout);
+    expect(figures).toContainEqual({
+      name: "tier_disks_present",
+      value: said === undefined ? 1 : 0,
+      labels: { tier: "hot", mount_point: world.hot },
+    });
+    expect(status).toBe(said === undefined ? 0 : 2);
+    if (said !== undefined)
+      expect(findings).toContainEqual({
+        level: "critical",
+        subject: "hot",
+        fact: `${world.hot}, on /dev/mapper/vg-lv, has lost its disk: ${said}`,
+        remedy: text("umount"),
+      });
+  });
+
+  test("warns of errors that ext4 counted", async ({ world }) => {
+    await pretend(world, { [world.hot]: ["253:0", "- ext4 /dev/mapper/vg-lv rw"] });
+    sysfsOfVolume(world);
+    world.put("/sys/fs/ext4/dm-0/errors_count", "0\n");
+    expect(await findingsOf(world, ["hot"])).toEqual([["ok", text("used")]]);
+    world.put("/sys/fs/ext4/dm-0/errors_count", "3\n");
+    expect(await findingsOf(world, ["hot"])).toEqual([
+      ["warning", `${world.hot}: ext4 counted 3 errors since it was checked last`],
+      ["ok", text("used")],
+    ]);
+  });
+
+  test("is critical where btrfs counted errors, was forced read-only, or has lost its disk", async ({ world }) => {
+    const device = join(world.path, "sdb");
+    world.put(device, "");
+    const btrfs = (options: string) => pretend(world, { [world.warm]: ["0:99", `- btrfs ${device} ${options}`] });
+    const folder = "/sys/fs/btrfs/uuid";
+    const count = (errors: number) =>
+      world.put(`${folder}/devinfo/1/error_stats`, `write_errs ${errors}\nread_errs 0\n`);
+    const sysfs = () => {
+      world.put("/sys/devices/sdb/device/state", "running\n");
+      world.put("/sys/devices/sdb/size", "2000000000\n");
+      count(0);
+      for (const kind of ["data", "metadata", "system"])
+        for (const name of ["disk_total", "total_bytes", "bytes_used"])
+          world.put(`${folder}/allocation/${kind}/${name}`, "1000\n");
+      mkdirSync(world.at(`${folder}/devices`), { recursive: true });
+      symlinkSync("../../../../devices/sdb", world.at(`${folder}/devices/sdb`));
+    };
+    await btrfs("rw");
+    sysfs();
+    expect(await findingsOf(world, ["warm", "btrfs"])).toEqual([
+      ["ok", text("used")],
+      ["ok", `no device errors of ${device}`],
+    ]);
+    count(7);
+    expect(await findingsOf(world, ["btrfs"])).toEqual([["critical", `device errors of ${device}: write_errs=7`]]);
+    await btrfs("ro");
+    sysfs();
+    expect(await findingsOf(world, ["warm"])).toContainEqual([
+      "critical",
+      `${world.warm} is read-only: the kernel does so after an error`,
+    ]);
+    rmSync(world.at("/sys/devices/sdb"), { recursive: true });
+    const lost = ["critical", `${world.warm}, on ${device}, has lost its disk: sdb is gone`];
+    expect(await findingsOf(world, ["warm"])).toContainEqual(lost);
+    rmSync(world.at(device));
+    expect(await findingsOf(world, ["warm"])).toContainEqual(lost);
+  });
+
+  /** What runs.json has of runs of `tiered-storage.sh all`, an hour apart from each other, the last one an hour ago. */
+  const putRuns = (
+    world: World,
+    runs: readonly Readonly<Record<string, unknown>>[],
+    { program = "tiered-storage", succeeded }: { program?: string; succeeded?: number } = {},
+  ) => {
+    const began = (index: number) => Math.floor(world.now) - (runs.length - index) * 3600;
+    const record = { seconds: 2.5, status: 0, files: 3, bytes: 4096, backlog: 0, conflicts: 0 };
+    const told = runs.map((run, index) => ({ ...record, began: began(index), ...run }));
+    const history = { program, subcommand: "all", since: began(0), succeeded: succeeded ?? null, runs: told };
+    world.put(join(world.path, "state/runs.json"), JSON.stringify({ version: 1, subcommands: [history] }));
+  };
+
+  test("tells what came of the last runs as figures", async ({ world }) => {
+    const succeeded = Math.floor(world.now) - 3000;
+    putRuns(world, [{ backlog: 9 }, { status: 1, backlog: 2, conflicts: 5 }], { succeeded });
+    const metrics = readMetrics((await health(world, undefined, "--prometheus")).stdout);
+    const of = (name: string) => metrics.get(`jts_storage_${name}{program="tiered-storage",subcommand="all"}`);
+    expect({
+      success: of("run_last_success_timestamp_seconds"),
+      seconds: of("run_duration_seconds"),
+      failed: of("run_failed"),
+      files: of("run_files"),
+      bytes: of("run_bytes"),
+      conflicts: of("run_conflicts"),
+      backlog: of("backlog_files"),
+    }).toEqual({ success: succeeded, seconds: 2.5, failed: 1, files: 3, bytes: 4096, conflicts: 5, backlog: 2 });
+  });
+
+  test("warns of a backlog that grew in each of the last three runs, and of moves to names that are taken", async ({
+    world,
+  }) => {
+    const warnings = () => findingsOf(world, ["runs"]);
+    const backlogs = (...counts: number[]) =>
+      putRuns(
+        world,
+        counts.map((backlog) => ({ backlog })),
+      );
+    for (const counts of [
+      [1, 2, 3],
+      [3, 2, 3, 4],
+      [1, 2, 2, 3],
+    ]) {
+      backlogs(...counts);
+      expect(await warnings(), counts.join()).toEqual([]);
+    }
+    backlogs(0, 1, 2, 7);
+    expect(await warnings()).toEqual([["warning", text("stayed in each of the last three runs, 7 in the last one")]]);
+    putRuns(world, [{ conflicts: 2 }]);
+    expect(await warnings()).toEqual([["warning", text("names of 2 files of its last run are taken")]]);
+    putRuns(world, [{ conflicts: 2 }, { conflicts: 0 }]);
+    expect(await warnings()).toEqual([]);
+    world.put(join(world.path, "state/runs.json"), '{"subcommands": [{"program": 3}, null]}');
+    expect(await warnings()).toEqual([]);
+  });
+
+  test("warns where no run of a timer has succeeded for two of its periods, or 50 hours", async ({ world }) => {
+    const hours = (count: number) => Math.floor(world.now - count * 3600);
+    const systemctl = (period: number, next = String(hours(-1) * 1e6)) => {
+      world.program(
+        "systemctl",
+        `case $* in
+      list-timers*) echo '[{"next":${next},"last":${(hours(-1) - period * 3600) * 1e6},"unit":"tiered-storage.timer"}]' ;;
+      *.timer) printf 'LoadState=loaded\\nActiveState=active\\n' ;;
+      *.service) printf 'Result=success\\nExecMainStatus=0\\n' ;;
+    esac`,
+      );
+    };
+    const warnings = (timers: readonly string[] = ["tiered-storage"]) =>
+      findingsOf(world, ["runs"], (settings) => (settings.timers = [...timers]));
+    systemctl(24);
+    putRuns(world, [{}], { succeeded: hours(49) });
+    expect(await warnings()).toEqual([]);
+    putRuns(world, [{}], { succeeded: hours(51) });
+    expect(await warnings()).toEqual([["warning", "tiered-storage: no run has succeeded for 51 h"]]);
+    expect(await warnings([])).toEqual([]);
+    systemctl(168);
+    expect(await warnings()).toEqual([]);
+    putRuns(world, [{ began: hours(400), status: 1 }]);
+    expect(await warnings()).toEqual([]);
+    putRuns(world, [{}], { succeeded: hours(337) });
+    expect(await warnings()).toEqual([["warning", "tiered-storage: no run has succeeded for 337 h"]]);
+    // It runs just now.
+    systemctl(168, "null");
+    expect(await warnings()).toEqual([]);
+  });
+
+  const stampOf = (world: World, hours: number) =>
+    new Date((world.now - hours * 3600) * 1000).toISOString().replaceAll(/[-:]|\.\d+/g, "");
+
+  test("warns of archives on cold that stopped to come, of this host alone, and waits for no NAS that hangs", async ({
+    world,
+  }) => {
+    const node = hostname();
+    const archives = join(world.cold, "jts/archives");
+    const put = (path: string, withSum = true) => {
+      world.put(join(archives, path));
+      if (withSum) world.put(join(archives, `${path}.sha256`));
+    };
+    put(`configs/configs-${node}-${stampOf(world, 60)}.tar.zst`);
+    put(`configs/configs-${node}-${stampOf(world, 30)}.tar.zst`);
+    put(`configs/configs-other-${stampOf(world, 90)}.tar.zst`);
+    put(`database/postgresql-${node}@trades-${stampOf(world, 50)}.dump`);
+    put(`database/postgresql-${node}@trades-${stampOf(world, 1)}.dump`, false);
+    put(`database/postgresql-${node}@given%20up-${stampOf(world, 70)}.dump`);
+    put(`database/postgresql-${node}-roles-${stampOf(world, 2)}.sql.zst`);
+    put(`database/lv_postgres-${stampOf(world, 900)}.tar.zst`);
+    const found = (change?: Change) =>
+      findingsOf(world, ["archives"], (settings) => {
+        settings.timers = ["nas-archival"];
+        change?.(settings);
+      });
+    const age = (level: string, name: string, hours: number) => [
+      level,
+      `the newest good archive of ${name.replace("-", `-${node}`)} is ${hours} h old`,
+    ];
+    expect(await found()).toEqual([
+      age("ok", "configs-", 30),
+      age("ok", "postgresql--roles", 2),
+      age("warning", "postgresql-@given%20up", 70),
+      age("warning", "postgresql-@trades", 50),
+    ]);
+    expect(await found(({ automation }) => (automation.postgresDatabases = ["trades"]))).toEqual([
+      age("ok", "configs-", 30),
+      age("ok", "postgresql--roles", 2),
+      age("warning", "postgresql-@trades", 50),
+    ]);
+    expect((await found(({ automation }) => (automation.archiveWarningHours = 0))).map(([level]) => level)).toEqual(
+      Array(4).fill("ok"),
+    );
+    expect(await found((settings) => (settings.timers = ["tiered-storage"]))).toEqual([]);
+    world.silence(world.cold);
+    expect(await found((settings) => (settings.probeSeconds = 1))).toEqual([]);
+  });
+
+  test("warns where no archive of the configuration ever came to cold, once there was time for one", async ({
+    world,
+  }) => {
+    const found = () => findingsOf(world, ["archives"], (settings) => (settings.timers = ["nas-archival"]));
+    expect(await found()).toEqual([]);
+    putRuns(world, [{ status: 1, backlog: null, conflicts: null }], { program: "nas-archival" });
+    expect(await found()).toEqual([]);
+    world.clockAhead(2);
+    expect(await found()).toEqual([["warning", `there is no good archive of configs-${hostname()}`]]);
+  });
+
+  describe("that tells somebody", () => {
+    /** A command that keeps what it is told, a line for each time. */
+    const receiver = (world: World, body = "") => {
+      const path = join(world.path, "tell");
+      writeFileSync(
+        path,
+        `#!/bin/bash\nprintf '%s %s\\n' "$JTS_STORAGE_LEVEL" "$(tr -d '\\n')" >>"${world.path}/told"\n${body}\n`,
+      );
+      chmodSync(path, 0o755);
+      return path;
+    };
+    const told = (world: World) =>
+      existsSync(join(world.path, "told"))
+        ? readFileSync(join(world.path, "told"), "utf8")
+            .trimEnd()
+            .split("\n")
+            .map((line) => line.split(" ", 1)[0])
+        : [];
+    const save = (world: World, notify: string | null, ...options: readonly string[]) =>
+      health(world, ({ automation }) => (automation.notify = notify), ...(options.length > 0 ? options : ["--save"]));
+
+    test("runs the command with the report at first, when the findings change, and after a day", async ({ world }) => {
+      const command = receiver(world);
+      await save(world, command);
+      expect(told(world)).toEqual(["ok"]);
+      const line = readFileSync(join(world.path, "told"), "utf8");
+      expect(read(line.slice(3)).level).toBe("ok");
+      await save(world, command);
+      expect(told(world)).toEqual(["ok"]);
+
+      world.put(join(world.warm, "big"), Buffer.alloc(53 * 2 ** 20, 1));
+      expect(await save(world, command)).toMatchObject({ status: 1 });
+      // A share that changes is no other finding.
+      world.put(join(world.warm, "more"), Buffer.alloc(2 ** 20, 1));
+      await save(world, command);
+      expect(told(world)).toEqual(["ok", "warning"]);
+
+      await world.must(["umount", world.hot]);
+      await save(world, command);
+      await world.must(["umount", world.cold]);
+      await save(world, command);
+      expect(told(world)).toEqual(["ok", "warning", "critical", "critical"]);
+      world.clockAhead(1.01);
+      await save(world, command);
+      await save(world, command);
+      expect(told(world)).toEqual(["ok", "warning", "critical", "critical", "critical"]);
+      // Only the timer's run tells.
+      rmSync(join(world.path, "state/notified.json"));
+      await save(world, command, "--json");
+      expect(told(world)).toHaveLength(5);
+    });
+
+    test("warns where that fails, keeps its report, and tries again at each run", async ({ world }) => {
+      const command = receiver(world, `echo "no route" >&2; [[ -e ${world.path}/mended ]]`);
+      const failed = {
+        level: "warning",
+        subject: "notify",
+        fact: `this report did not arrive: ${command}: it failed with status 1: no route`,
+        remedy: text("--notify-test"),
+      };
+      for (const times of [1, 2]) {
+        expect(await save(world, command)).toMatchObject({ status: 1, stdout: text("this report did not arrive") });
+        expect(read(readFileSync(join(world.path, "state/health.json"), "utf8")).findings).toContainEqual(failed);
+        expect(told(world)).toHaveLength(times);
+      }
+      writeFileSync(join(world.path, "mended"), "");
+      for (const _ of [1, 2]) expect(await save(world, command)).toMatchObject({ status: 0 });
+      expect(told(world)).toHaveLength(3);
+      rmSync(join(world.path, "mended"));
+      await world.must(["umount", world.hot]);
+      expect(await save(world, command)).toMatchObject({ status: 2, stdout: text("did not arrive") });
+      await world.must(["mount", "-t", "tmpfs", "hot", world.hot]);
+      // It was asked to tell of something that is over by now, and somebody is to know that it works.
+      writeFileSync(join(world.path, "mended"), "");
+      expect(await save(world, command)).toMatchObject({ status: 0 });
+      expect(told(world)).toEqual(["ok", "ok", "ok", "critical", "ok"]);
+    });
+
+    test("ends a command that hangs, with all that it started", async ({ world }) => {
+      const command = receiver(world, `sleep 4242 & echo $! >${world.path}/child; wait`);
+      const settings = world.settings(({ automation }) => (automation.notify = command));
+      const program =
+        "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['health', '--save', '--settings', sys.argv[2]]; from jts_storage import health, notify; notify.COMMAND_SECONDS = 1; sys.exit(health.main(sys.argv[1:]))";
+      expect(await world.run(["/usr/bin/python3", "-I", "-B", "-c", program, SCRIPTS, settings])).toMatchObject({
+        status: 1,
+        stdout: text("it did not end within 1 s"),
+      });
+      const child = readFileSync(join(world.path, "child"), "utf8").trim();
+      await vi.waitFor(() => {
+        const state = spawnSync("ps", ["-o", "stat=", "-p", child], { encoding: "utf8" }).stdout.trim();
+        expect(state).toMatch(/^(Z.*)?$/);
+      });
+    });
+
+    test("runs no command that others than root could change", async ({ world }) => {
+      const command = receiver(world);
+      chmodSync(command, 0o777);
+      expect(await save(world, command)).toMatchObject({ status: 1, stdout: text("others than root could change it") });
+      chmodSync(command, 0o755);
+      mkdirSync(join(world.path, "theirs"));
+      chownSync(join(world.path, "theirs"), 65534, 65534);
+      writeFileSync(join(world.path, "theirs/tell"), "#!/bin/sh\n", { mode: 0o755 });
+      expect(await save(world, join(world.path, "theirs/tell"))).toMatchObject({
+        status: 1,
+        stdout: text(`could change it, by ${join(world.path, "theirs")}`),
+      });
+      expect(await save(world, join(world.path, "none"))).toMatchObject({ stdout: text("No such file") });
+      expect(told(world)).toEqual([]);
+    });
+
+    const serving = async (answer: RequestListener, use: (url: string) => Promise<void>) => {
+      const server = createServer(answer).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      try {
+        await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/secret?token=t0p`);
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    };
+
+    test("POSTs the report to a URL, and takes 2xx alone for an answer; no secret of the URL is told", async ({
+      world,
+    }) => {
+      const requests: string[] = [];
+      let status = 204;
+      const answer: RequestListener = (request, response) => {
+        let body = "";
+        request.on("data", (data: Buffer) => (body += data.toString()));
+        request.on("end", () => {
+          requests.push(`${request.method} ${request.url} ${read(body).level} ${request.headers["content-type"]}`);
+          response.writeHead(status, { location: "/elsewhere" }).end();
+        });
+      };
+      await serving(answer, async (url) => {
+        const asked = "POST /secret?token=t0p ok application/json";
+        expect(await save(world, url)).toMatchObject({ status: 0 });
+        expect(requests).toEqual([asked]);
+        await save(world, url);
+        expect(requests).toEqual([asked]);
+        for (status of [302, 500, 403]) {
+          const { stdout, stderr, status: exit } = await save(world, url, "--notify-test");
+          expect([exit, stdout + stderr]).toEqual([
+            3,
+            `it did not arrive: ${new URL(url).origin}: it answered ${status}\n`,
+          ]);
+        }
+        expect(await save(world, url)).toMatchObject({ status: 1, stdout: text("it answered 403") });
+        status = 200;
+        expect(await save(world, url, "--notify-test")).toMatchObject({
+          status: 0,
+          stdout: `${new URL(url).origin} was told that storage is ok\n`,
+        });
+        expect(requests).toEqual(Array(6).fill(asked));
+        expect(readFileSync(join(world.path, "state/health.json"), "utf8")).not.toContain("t0p");
+      });
+      // Nobody listens there any more.
+      const { stdout } = await save(world, "http://127.0.0.1:1/secret?token=t0p", "--save");
+      expect(stdout).toContain("storage is ok");
+      world.put(join(world.path, "state/notified.json"), "not JSON");
+      expect(await save(world, "http://127.0.0.1:1/t0p")).toMatchObject({
+        status: 1,
+        stdout: text("Connection refused"),
+      });
+    });
+
+    test("gives up a URL that never ends its answer, within its limit", async ({ world }) => {
+      const settings = (url: string) => world.settings(({ automation }) => (automation.notify = url));
+      const program =
+        "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['health', '--notify-test', '--settings', sys.argv[2]]; from jts_storage import health, notify; notify.URL_SECONDS = 2; sys.exit(health.main(sys.argv[1:]))";
+      const dribble: RequestListener = (_, response) => {
+        const timer = setInterval(() => response.socket?.write("HTTP"), 200);
+        response.socket?.on("close", () => clearInterval(timer));
+      };
+      await serving(dribble, async (url) => {
+        const { status, stderr } = await world.run([
+          "/usr/bin/python3",
+          "-I",
+          "-B",
+          "-c",
+          program,
+          SCRIPTS,
+          settings(url),
+        ]);
+        expect([status, stderr]).toEqual([3, text("no answer within 2 s")]);
+      });
+    });
+
+    test("tells it also where the report cannot be kept", async ({ world }) => {
+      const command = receiver(world);
+      world.put(join(world.path, "state"), "a file");
+      expect(await save(world, command)).toMatchObject({ status: 3, stderr: text("state") });
+      expect(told(world)).toEqual(["critical"]);
+    });
+
+    test("--notify-test tells it whatever was told before; without anybody to tell, exit 3", async ({ world }) => {
+      const command = receiver(world);
+      for (const _ of [1, 2])
+        expect(await save(world, command, "--notify-test")).toMatchObject({
+          status: 0,
+          stdout: `${command} was told that storage is ok\n`,
+        });
+      expect(told(world)).toEqual(["ok", "ok"]);
+      expect(await save(world, null, "--notify-test")).toMatchObject({
+        status: 3,
+        stderr: text("automation.notify is not set"),
+      });
+      expect(await save(world, command, "--notify-test", "--save")).toMatchObject({ status: 3 });
+    });
   });
 
   test("an iostat that fails is a warning, and holds nothing up", async ({ world }) => {
