@@ -244,16 +244,17 @@ class Copy:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.temporary, dir_fd=self.destination)
 
-    def take_source(self) -> None:
+    def take_source(self, is_held: bool) -> None:
         """Takes the source's name, and keeps others from opening it."""
-        hold(self.source_fd)
+        if is_held:
+            hold(self.source_fd)
         require_unchanged(self.seen, os.fstat(self.source_fd))
         self.mark()
         try:
             self.private = take_name(self.source_fd, self.source, self.name)
         except FileNotFoundError:
             raise Skip("changed meanwhile") from None
-        require_taken(self.source_fd, self.source, self.private, self.seen)
+        require_taken(self.source_fd, self.source, self.private, self.seen, is_held)
 
     def mark(self) -> None:
         """Says on the source where the copy goes. NFSv3 keeps none: there the next run goes by the name alone."""
@@ -527,12 +528,23 @@ class Move:
             if self.options.source_mount and self.source_mount != Mount(self.options.source_mount).id:
                 raise Problem(f"is not on the filesystem that is mounted at {self.options.source_mount}")
             with open("/proc/self/mountinfo", "rb") as table:
-                self.has_mounts = any(one.point.startswith(f"{source}/") for one in mounted(table))
+                mounts = list(mounted(table))
+            self.has_mounts = any(one.point.startswith(f"{source}/") for one in mounts)
+            # NFS leases no file that a server may have open for others. Somebody asks for this one.
+            is_nfs = any(one.id == self.source_mount and one.type.startswith("nfs") for one in mounts)
+            self.is_held = not (is_nfs and self.options.recall)
             place = Place(fd, folder, source)
             if self.options.name is None:
                 self.visit(place)
             elif self.is_ours(self.options.name):
-                self.visit_name(place, self.options.name)
+                self.visit_asked_for(place)
+
+    def visit_asked_for(self, place: Place) -> None:
+        name, private = self.options.name, LEAVING + self.options.name
+        if private in os.listdir(place.fd):
+            name = self.go_on(place, private)
+        if name is not None:
+            self.visit_name(place, name)
 
     def visit(self, place: Place) -> None:
         with os.scandir(place.fd) as entries:
@@ -666,8 +678,9 @@ class Move:
                 raise Skip("on another filesystem")
             if recalled_at(fd) >= self.cutoff:
                 raise Skip("too young")
-            with alone(fd):
-                pass
+            if self.is_held:
+                with alone(fd):
+                    pass
             destination = place.folder.open()
             if self.options.keep and destination is not None and is_copied(seen, destination, target, form):
                 raise Skip("copied already")
@@ -795,7 +808,7 @@ class Move:
             copies = self.take(batch.copies, partial(settle, flush([copy.fd for copy in batch.copies])))
             copies = self.take(copies, self.compare)
             if not self.options.keep:
-                copies = self.take(copies, Copy.take_source)
+                copies = self.take(copies, lambda copy: copy.take_source(self.is_held))
                 # Before the copy has its name, so that a loss of power doesn't give the source its own again, by which
                 # others would rename it.
                 unflushed = unflushed_of({copy.source for copy in copies})
@@ -879,7 +892,7 @@ class Move:
         assert copy.private is not None  # taken before
         self.journal.make_room()
         self.mount.prove()
-        require_taken(copy.source_fd, copy.source, copy.private, copy.seen)
+        require_taken(copy.source_fd, copy.source, copy.private, copy.seen, self.is_held)
         self.journal.add(self.action, without_none(copy.told))
         try:
             os.unlink(copy.private, dir_fd=copy.source)
@@ -893,7 +906,7 @@ class Move:
         self.journal.make_room()
         told = without_none(told)
         # Whoever opens it from here on waits in the kernel until it is gone.
-        with alone(fd):
+        with alone(fd) if self.is_held else contextlib.nullcontext():
             self.mount.prove()
             require_unchanged(seen, os.fstat(fd))
             if self.options.keep:
@@ -904,6 +917,7 @@ class Move:
                     source,
                     name,
                     seen,
+                    is_held=self.is_held,
                     before=lambda: self.journal.add(self.action, told),
                     undo=lambda: self.journal.add("undo", told),
                 )

@@ -116,6 +116,7 @@ def take_away(
     seen: os.stat_result,
     before: Callable[[], object] = lambda: None,
     undo: Callable[[], object] = lambda: None,
+    is_held: bool = True,
 ) -> None:
     """
     Takes away a file that is open, and whose lease is held (`alone`). Another file may have come under its name since
@@ -130,7 +131,7 @@ def take_away(
         raise Skip("changed meanwhile") from None
     is_about_to_go = False
     try:
-        require_taken(fd, folder, private, seen)
+        require_taken(fd, folder, private, seen, is_held)
         before()
         is_about_to_go = True
         os.unlink(private, dir_fd=folder)
@@ -173,10 +174,10 @@ def hold(fd: int) -> None:
         raise Problem(f"cannot prove that nobody has it open: {problem.strerror}") from None
 
 
-def require_taken(fd: int, folder: int, private: str, seen: os.stat_result) -> None:
+def require_taken(fd: int, folder: int, private: str, seen: os.stat_result, is_held: bool = True) -> None:
     """@raises Skip unless the private name is the file's, as it was seen, and nobody waits to open it"""
     require_unchanged(seen, os.stat(private, dir_fd=folder, follow_symlinks=False), renamed=True)
-    if fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_WRLCK:
+    if is_held and fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_WRLCK:
         raise Skip("open")
 
 

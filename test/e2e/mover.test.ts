@@ -136,10 +136,22 @@ describe("a move", { tags: ["long"] }, () => {
     expect(moves.map(({ to }) => to)).toEqual(
       [2, 3, 4].map((days) => `/mnt/synology/jts/archives/database/${days}.tar`),
     );
+    // Processes share the files, in no order.
     const journal = (await on("cat /var/lib/jts-storage/moves.jsonl"))
       .split("\n")
-      .map((line) => JSON.parse(line) as object);
-    expect(journal.slice(-3)).toMatchObject(moves);
+      .map((line) => JSON.parse(line) as { from: string })
+      .slice(-3);
+    expect(journal.sort((one, other) => one.from.localeCompare(other.from))).toMatchObject(moves);
+  });
+
+  it("is recalled from the NAS to the tier that it came from, and stays there", async () => {
+    const path = "/data/warm-storage/daily-backups/4.tar";
+    expect(await on(`${TIERED} recall ${path}`)).toContain(
+      `recalled "/mnt/synology/jts/archives/database/4.tar" to "${path}"`,
+    );
+    expect(await on(`cat ${path}; ls -A /mnt/synology/jts/archives/database`)).toBe("4\n2.tar\n3.tar\na.tar");
+    await attempt(`${TIERED} migrate --settings /run/torture/settings.json`);
+    expect(await on(`cat ${path}; ${TIERED} where 4.tar`)).toMatch(/^4\n.*move .*\n.*recall .*\n"\/data\S+ is there$/);
   });
 
   it("has put nothing below a mount point on the root disk", async () => {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import * as lab from "../../lab/lab.ts";
 import { ROOT } from "../../setup/project.ts";
@@ -11,8 +11,12 @@ const on = async (command: string) => (await lab.run("storage-host", command)).s
 const mayFail = (command: string) => lab.run("storage-host", command, { mayFail: true, timeoutSeconds: 300 });
 const BIN = "/usr/local/lib/jts-storage";
 
+/** What the health report is told by; it keeps what it got. */
+const RECEIVER = "/usr/local/sbin/tell-somebody";
+
 /** Small volumes of two services and root's, on all three tiers: as on the real host, but quicker to make. */
 const small = (host: Record<string, unknown>) => {
+  host.automation = { ...(host.automation as object), notify: RECEIVER };
   host.hot = {
     ...(host.hot as object),
     volumes: { redis: { size: "2GiB" }, mongodb: { size: "2GiB" }, local_backup: { size: "2GiB" } },
@@ -28,7 +32,14 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     await lab.blank();
     stack = await LabStack.select();
     await stack.configure(small);
+    await on(
+      `printf '#!/bin/sh\nid --user >/var/lib/told; echo "$JTS_STORAGE_LEVEL" >>/var/lib/told; cat >>/var/lib/told\n' >${RECEIVER}; chmod 755 ${RECEIVER}`,
+    );
     first = await stack.up();
+  });
+
+  afterAll(async () => {
+    await on(`rm --force ${RECEIVER} /var/lib/told`);
   });
 
   it("an `up` has verified the host, and a second one neither verifies nor changes anything", async () => {
@@ -114,6 +125,9 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
         "stat --format='%U %a' /var/lib/jts-storage/health.json /var/lib/prometheus/node-exporter/jts-storage.prom; grep ^jts_storage_level /var/lib/prometheus/node-exporter/jts-storage.prom",
       ),
     ).toBe("root 644\nroot 644\njts_storage_level 0");
+    // From within its sandbox.
+    const [user, level, ...report] = (await on("cat /var/lib/told")).split("\n");
+    expect([user, level, (JSON.parse(report.join("\n")) as { level: string }).level]).toEqual(["0", "ok", "ok"]);
     const told = await on(
       `systemd-analyze security --no-pager ${units.map((unit) => `${unit}.service`).join(" ")} 2>&1`,
     );
