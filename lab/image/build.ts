@@ -50,6 +50,8 @@ const PACKAGES = [
     "python3",
     "python3-xxhash",
     "python3-zstandard",
+    // What that needs by another name, which debootstrap doesn't find.
+    "python3-cffi-backend",
     "postgresql-15",
   ],
 ];

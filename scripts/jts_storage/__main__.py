@@ -25,7 +25,15 @@ def main() -> int:
     # Isolated, Python looks into this folder alone, and not into the one that the package is in.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     name = sys.argv.pop(1)
-    program = importlib.import_module(f"jts_storage.{PROGRAMS[name]}")
+    try:
+        program = importlib.import_module(f"jts_storage.{PROGRAMS[name]}")
+    except ModuleNotFoundError as problem:
+        print(
+            f"{sys.executable} has no {problem.name}. Do: apt-get install python3-xxhash python3-zstandard; where that "
+            "is another Python than Debian's: PATH=/usr/bin:$PATH before the command",
+            file=sys.stderr,
+        )
+        return 3
     if name in PARTS:
         status: int = program.main()
         return status

@@ -15,7 +15,7 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
   where     tells from the journal where files of that name went, and which of them are there now. NAME may have
             wildcards, or be a path, from which or to which it was moved; NAME.zst is NAME
   recall    moves a file back to the tier that it came from, decompressed where it was compressed: PATH is where it was,
-            or where it is. It is then as old as that, so that no rule takes it away the next night
+            or where it is. Its age then counts from that on, so that no rule takes it away the next night
 
   --dry-run        prints a table of all that a run would do, and changes nothing
   --json           prints one JSON document instead: what was done, or in a dry run would be, and what went wrong
@@ -42,8 +42,7 @@ Settings, as README.md tells them; a tier that is null isn't there:
   stateFolder, probeSeconds    how long a filesystem may take to answer
 
 Exit status: 0 all well · 1 something failed, is away or above the critical usage, or the journal has no such file; the
-log says what and what to do ·
-2 wrong usage or settings · 75 another run holds the lock
+log says what and what to do · 2 wrong usage or settings · 75 another run holds the lock
 """
 
 import argparse
