@@ -81,12 +81,11 @@ from jts_storage.archives import (
 from jts_storage.bounded import OURS_ALONE, NoAnswer, bounded, output_of
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
-from jts_storage.problem import Problem, reason_of
+from jts_storage.problem import HERE, Problem, reason_of
 from jts_storage.program import Parser, parse_time, take_lock
 from jts_storage.settings import Cold, Settings
 from jts_storage.tiers import mount_at, require_cold
 
-HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 LOOKS = ("list", "verify")
 ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS)
 TEMPORARY = ".jts-archive-"

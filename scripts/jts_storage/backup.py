@@ -77,12 +77,11 @@ from jts_storage.bounded import OURS_ALONE, bounded, output_of
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
 from jts_storage.mounts import mounted
-from jts_storage.problem import Problem, reason_of
+from jts_storage.problem import HERE, Problem, reason_of
 from jts_storage.program import Parser, human, parse_time, take_lock
 from jts_storage.settings import Cold, Settings
 from jts_storage.tiers import prove_warm, require_cold, usage_of
 
-HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PROGRAM = f"{HERE}/lvm-backup.sh"
 ACTIONS = ("create", "daily", "cleanup", "all", "list", "verify", "restore")
 FILESYSTEMS = ("ext4", "xfs")

@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
-from jts_storage.problem import Problem
+from jts_storage.problem import HERE, Problem
 
-HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 

@@ -64,12 +64,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jts_storage.bounded import BUDGET, HERE, bounded, output_of
+from jts_storage.bounded import BUDGET, bounded, output_of
 from jts_storage.files import first_line, make_state_folder, write_whole
 from jts_storage.log import log
 from jts_storage.mounts import Mounted
 from jts_storage.notify import Notifier
-from jts_storage.problem import Problem, reason_of
+from jts_storage.problem import HERE, Problem, reason_of
 from jts_storage.program import Parser, human
 from jts_storage.runs import KEPT, RECORDED, History, read_runs
 from jts_storage.settings import Cold, Settings, Warm

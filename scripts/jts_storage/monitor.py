@@ -25,11 +25,10 @@ from typing import Any
 
 from jts_storage.bounded import output_of
 from jts_storage.log import log
-from jts_storage.problem import Problem
+from jts_storage.problem import HERE, Problem
 from jts_storage.program import Parser, human, printable
 from jts_storage.tiers import usage_of
 
-HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 # What goes away meanwhile is no fault.
 GONE = b": No such file or directory"
 

@@ -44,12 +44,11 @@ from typing import Any
 from jts_storage.bounded import bounded, output_of
 from jts_storage.files import make_state_folder, write_whole
 from jts_storage.log import log
-from jts_storage.problem import Problem, reason_of
+from jts_storage.problem import HERE, Problem, reason_of
 from jts_storage.program import Parser, human, take_lock
 from jts_storage.settings import Settings
 from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
 
-HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TIERS = ("hot", "warm", "cold")
 FILE = "jts-performance.fio"
 PREFIX = ".jts-performance-"

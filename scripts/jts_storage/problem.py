@@ -1,7 +1,10 @@
 """Why something is not done."""
 
 import errno
+import os
 
+# Of the scripts, for what to do.
+HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 # What a name from errno(3) means for files that move.
 REMEDIES = {
     errno.EPERM: "lsattr, for what may only be appended to; on a NAS, whether its export squashes root",

@@ -64,12 +64,11 @@ from jts_storage import mover, retention
 from jts_storage.bounded import bounded, output_of
 from jts_storage.journal import moves_of
 from jts_storage.log import log
-from jts_storage.problem import Problem
+from jts_storage.problem import HERE, Problem
 from jts_storage.program import Parser, Run, human, printable, take_lock
 from jts_storage.settings import Cold, Settings, Warm
 from jts_storage.tiers import mount_at, prove_cold, prove_mount, prove_warm, usage_of
 
-HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 ACTIONS = ("check", "migrate", "cleanup", "optimize", "all")
 DAY_SECONDS = 86400
 # What a filesystem frees it may tell late, and a compressed file takes less than it says: hence further looks.

@@ -31,10 +31,9 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from jts_storage.bounded import answer_of, begin, bounded
 from jts_storage.mounts import Mounted, mounted
-from jts_storage.problem import Problem
+from jts_storage.problem import HERE, Problem
 from jts_storage.removal import FOLDER
 
-HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PROBE = re.compile(r"\.jts-verify-[0-9a-f]{16}")
 PROBE_SECONDS = 20
 MOVE_SECONDS = 180
