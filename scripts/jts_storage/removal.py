@@ -33,14 +33,25 @@ RENAME_NOREPLACE = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def rename_without_replacing(folder: int, old: str, new: str) -> None:
-    """@raises FileExistsError where the new name is taken"""
+def rename_without_replacing(folder: int, old: str, new: str, is_private: bool = False) -> None:
+    """
+    @param is_private  nobody else uses the new name
+    @raises FileExistsError where the new name is taken
+    """
     if LIBC.renameat2(folder, os.fsencode(old), folder, os.fsencode(new), RENAME_NOREPLACE) == 0:
         return
     number = ctypes.get_errno()
-    # NFS has no such renaming, but links replace nothing; a kill between the two leaves both names of one file.
+    # NFS has no such renaming.
     if number not in (errno.EINVAL, errno.ENOSYS):
         raise OSError(number, os.strerror(number), old)
+    if is_private:
+        # Not by links: it would rename the old name of a file that is open to .nfsXXXX, in place of removing it.
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(new, dir_fd=folder, follow_symlinks=False)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+        os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
+        return
+    # Links replace nothing; a kill between the two leaves both names of one file.
     os.link(old, new, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     os.unlink(old, dir_fd=folder)
 
@@ -62,7 +73,7 @@ def take_name(fd: int, folder: int, name: str) -> str:
                 "Do: give it a shorter one"
             ) from None
     try:
-        rename_without_replacing(folder, name, private)
+        rename_without_replacing(folder, name, private, is_private=True)
     except FileExistsError:
         raise Problem(f"{private} is in its way. Do: look what it is, and rename it") from None
     return private
