@@ -16,6 +16,9 @@ import statistics
 import subprocess
 import time
 
+# Further apart than what zstd looks back for: 2 MiB.
+TEXT_BYTES = 8 << 20
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -88,22 +91,22 @@ def make(folder: str, count: int, size: int, is_text: bool) -> None:
     for number in range(count):
         path = f"{folder}/{number % 20}/{number}.log"
         os.makedirs(os.path.dirname(path), exist_ok=True)
+        text = text_of(number, min(size, TEXT_BYTES)) if is_text else b""
         with open(path, "wb") as file:
             left = size
             while left > 0:
-                piece = (text_of(number) if is_text else os.urandom(min(left, 1 << 20)))[:left]
-                left -= file.write(piece)
+                left -= file.write((text if is_text else os.urandom(min(left, 1 << 20)))[:left])
         os.utime(path, (10**9, 10**9))
 
 
-def text_of(number: int) -> bytes:
-    """Lines as a service logs them, of which zstd makes a sixth or so."""
+def text_of(number: int, size: int) -> bytes:
+    """Lines as a service logs them, of which zstd makes a fifth or so."""
     seeded = random.Random(number)
     lines = []
-    for line in range(100):
+    for line in range(size // 70 + 1):
         price, order = seeded.randrange(10**6), seeded.randrange(1 << 40)
         lines.append(f"2026-06-30T12:00:{line % 60:02}Z INFO order {order:x} of client {number}: filled at {price}\n")
-    return "".join(lines).encode() * 8
+    return "".join(lines).encode()
 
 
 def time_of(commands: list[list[str]], source: str, destination: str) -> float:

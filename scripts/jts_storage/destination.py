@@ -2,8 +2,8 @@
 
 import contextlib
 import errno
+import itertools
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -16,8 +16,13 @@ Exclusive = Callable[[], AbstractContextManager[None]]
 """Holds off the other workers of the run."""
 
 
+_STARTED = int.from_bytes(os.urandom(2))
+_counted = itertools.count()
+
+
 def new_temporary_name() -> str:
-    return f".jts-moving-{secrets.token_hex(8)}"
+    """Of this process alone, also after a fork."""
+    return f".jts-moving-{os.getpid():06x}{_STARTED:04x}{next(_counted):06x}"
 
 
 class Folder:

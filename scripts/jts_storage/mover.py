@@ -52,6 +52,7 @@ from jts_storage.removal import (
     name_of,
     open_seen,
     put_back,
+    require_held,
     require_taken,
     require_unchanged,
     take_away,
@@ -232,7 +233,10 @@ class Copy:
     temporary: str
     fd: int
     digest: Digest | None = None
-    published: os.stat_result | None = None
+    there: os.stat_result | None = None
+    """The copy, once it was compared."""
+    published: bool = False
+    """Whether it has its name."""
     private: str | None = None
     """The source's name, once its own was taken."""
 
@@ -268,13 +272,13 @@ class Copy:
                 os.stat(self.private, dir_fd=self.source, follow_symlinks=False)
             except FileNotFoundError:
                 return
-        if self.published is not None:
+        if self.published and self.there is not None:
             # Where it can't be taken back, the next run finds it there.
             with (
                 contextlib.suppress(FileNotFoundError, Problem),
                 closing(os.open(self.target, FILE, dir_fd=self.destination)) as fd,
             ):
-                if os.path.samestat(self.published, os.fstat(fd)):
+                if os.path.samestat(self.there, os.fstat(fd)):
                     withdraw(fd, self.destination, self.target)
         if self.private is not None:
             put_back(self.source, self.private, self.name)
@@ -816,7 +820,9 @@ class Move:
             copies = self.take(copies, self.publish)
             folders = {copy.destination for copy in copies}
             unflushed = {} if flush(folders) else unflushed_of(folders)
-            self.take(copies, lambda copy: self.finish_copy(copy, unflushed))
+            self.journal.make_room()
+            unproved = self.unproved()
+            self.take(copies, lambda copy: self.finish_copy(copy, unflushed, unproved))
         finally:
             batch.close()
         files, size = self.outcome.moved - before[0], self.outcome.moved_bytes - before[1]
@@ -845,12 +851,12 @@ class Move:
     def compare(self, copy: Copy) -> None:
         """Compares a copy that is on the device with what was read."""
         assert copy.digest is not None  # it was filled
-        is_whole = read_back(copy.form, copy.source_fd, copy.seen, copy.fd, self.tick) == copy.digest.check
-        # What it is cut off, where it shrank while it was read, is no fault of the device's.
-        require_unchanged(copy.seen, os.fstat(copy.source_fd))
-        if not is_whole:
+        if read_back(copy.form, copy.source_fd, copy.seen, copy.fd, self.tick) != copy.digest.check:
+            # What it is cut off, where it shrank while it was read, is no fault of the device's.
+            require_unchanged(copy.seen, os.fstat(copy.source_fd))
             raise Problem("the copy reads back differently from what was written: check the device of the destination")
         there, wanted = os.fstat(copy.fd), copy.wanted
+        copy.there = there
         # A server that maps owners may do so without an error.
         if (there.st_uid, there.st_gid, stat.S_IMODE(there.st_mode)) != (wanted.uid, wanted.gid, wanted.mode):
             raise Problem("the destination does not keep its owner and mode")
@@ -858,11 +864,12 @@ class Move:
     def publish(self, copy: Copy) -> None:
         """Gives a copy its name."""
         try:
-            self.link(copy, os.fstat(copy.fd))
+            self.link(copy)
         finally:
             copy.remove_temporary()
 
-    def link(self, copy: Copy, there: os.stat_result) -> None:
+    def link(self, copy: Copy) -> None:
+        assert copy.there is not None  # compared before
         for is_beside in (False, True):
             target = copy.target
             if is_beside:
@@ -875,24 +882,34 @@ class Move:
             except FileExistsError:
                 # Where NFS lost the answer and asked again, a link that worked says that it exists already.
                 now = os.stat(target, dir_fd=copy.destination, follow_symlinks=False)
-                if not os.path.samestat(there, now):
+                if not os.path.samestat(copy.there, now):
                     continue
             self.outcome.conflicts += is_beside
-            copy.target, copy.published = target, there
+            copy.target, copy.published = target, True
             return
         raise Taken("another file of this name came up at the destination")
 
-    def finish_copy(self, copy: Copy, unflushed: dict[int, OSError | None]) -> None:
+    def unproved(self) -> Problem | None:
+        """Why what is mounted at the destination isn't what was at first, where that is so."""
+        try:
+            self.mount.prove()
+            return None
+        except Problem as problem:
+            return problem
+
+    def finish_copy(self, copy: Copy, unflushed: dict[int, OSError | None], unproved: Problem | None) -> None:
         """Takes the source away, whose copy is on the device under its own name."""
+        if unproved is not None:
+            raise unproved
         require_flushed(copy.destination, unflushed)
         if self.options.keep:
             self.finish(copy.source_fd, copy.seen, copy.source, copy.name, copy.told)
             os.posix_fadvise(copy.source_fd, 0, 0, os.POSIX_FADV_DONTNEED)
             return
         assert copy.private is not None  # taken before
-        self.journal.make_room()
-        self.mount.prove()
-        require_taken(copy.source_fd, copy.source, copy.private, copy.seen, self.is_held)
+        # Nobody else uses that name, and nobody has opened the file.
+        if self.is_held:
+            require_held(copy.source_fd)
         self.journal.add(self.action, without_none(copy.told))
         try:
             os.unlink(copy.private, dir_fd=copy.source)

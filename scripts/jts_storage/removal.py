@@ -188,7 +188,13 @@ def hold(fd: int) -> None:
 def require_taken(fd: int, folder: int, private: str, seen: os.stat_result, is_held: bool = True) -> None:
     """@raises Skip unless the private name is the file's, as it was seen, and nobody waits to open it"""
     require_unchanged(seen, os.stat(private, dir_fd=folder, follow_symlinks=False), renamed=True)
-    if is_held and fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_WRLCK:
+    if is_held:
+        require_held(fd)
+
+
+def require_held(fd: int) -> None:
+    """@raises Skip where somebody waits to open the file"""
+    if fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_WRLCK:
         raise Skip("open")
 
 
