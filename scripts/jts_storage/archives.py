@@ -130,7 +130,8 @@ def pack(commands: Sequence[Sequence[str]], temporary: str, well: Sequence[int] 
             children.append(child)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with open(fd, "wb", buffering=0) as file:
-            while chunk := _stdout_of(children[-1]).read(CHUNK_BYTES):
+            # As it comes, not only once there is a chunk of it.
+            while chunk := os.read(_stdout_of(children[-1]).fileno(), CHUNK_BYTES):
                 digest.update(chunk)
                 view = memoryview(chunk)
                 while view:
