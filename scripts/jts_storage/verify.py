@@ -367,14 +367,18 @@ def look_at_probe(folder: str) -> list[str]:
 
 
 def remove_probes(folder: str, seconds: int, only: str | None = None) -> None:
-    """Removes folders of ours that are older, with what a move puts into them, and nothing else."""
+    """
+    Removes folders of ours that are older, or the one of that name however old it looks by a NAS's clock, with what a
+    move puts into them, and nothing else.
+    """
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     for name in os.listdir(top):
         if name != only if only is not None else not PROBE.fullmatch(name):
             continue
         with contextlib.suppress(OSError):
             seen = os.stat(name, dir_fd=top, follow_symlinks=False)
-            if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or time.time() - seen.st_mtime < seconds:
+            is_young = only is None and time.time() - seen.st_mtime < seconds
+            if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or is_young:
                 continue
             fd = os.open(name, FOLDER, dir_fd=top)
             for file in os.listdir(fd):
