@@ -75,7 +75,9 @@ def prepare() -> None:
 def take_lock(path: str) -> int:
     """Holds the lock until this process, and those that got its descriptor, end. Where another has it, so does this."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Whoever may read it could hold it.
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.fchmod(fd, 0o600)
     except OSError as problem:
         log("error", f"cannot open the lock, {path}: {problem.strerror}; this needs root")
         raise SystemExit(1) from None

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -544,6 +545,12 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
         sha256,
       },
     ]);
+  });
+
+  test("nobody else can hold the lock, also where an earlier version left it open to all", async ({ world }) => {
+    writeFileSync(world.lock, "", { mode: 0o644 });
+    expect(await tiered(world, world.settings(), "migrate")).toMatchObject({ status: 0 });
+    expect(statSync(world.lock).mode & 0o777).toBe(0o600);
   });
 
   test("migrate without a cold tier is content with warm", async ({ world }) => {
