@@ -160,7 +160,9 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would move, and change nothing")
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
-    parser.add_argument("--list", action="store_true", help="each move in the summary as well")
+    parser.add_argument(
+        "--list", action="store_true", help="each move in the summary as well; of a dry run none in the log then"
+    )
     parser.add_argument(
         "--journal",
         help="file to which each move is appended, a line of JSON; at 8 MiB it becomes FILE.1, and so on up to 8",
@@ -694,7 +696,8 @@ class Move:
             told = {"from": path, "to": self.path_there(place, target), "bytes": seen.st_size}
             if self.options.dry_run:
                 self.tell(told)
-                log("info", f"would {self.action} {path!r} to {told['to']!r} ({seen.st_size} bytes)")
+                if not self.options.list:
+                    log("info", f"would {self.action} {path!r} to {told['to']!r} ({seen.st_size} bytes)")
             elif digest is not None:
                 self.finish(fd, seen, place.fd, name, {**told, "sha256": digest.sha256})
             else:
