@@ -5,12 +5,11 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from jts_storage.log import log
 from jts_storage.problem import Hopeless, Problem
-from jts_storage.removal import OUR_ATTRIBUTES
+from jts_storage.removal import OUR_ATTRIBUTES, new_temporary_name
 
 ACL = "system.posix_acl_"
 OWNERS = "owners"
@@ -54,11 +53,11 @@ class Attributes:
         self.missing: set[str] | None = None
         self.told: set[str] = set()
 
-    def probe(self, folder: int, new_name: Callable[[], str]) -> None:
+    def probe(self, folder: int) -> None:
         """Tries with a file, once; a server that maps owners may do so without an error."""
         if self.missing is not None:
             return
-        missing, name = set(), new_name()
+        missing, name = set(), new_temporary_name()
         probe = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
         try:
             made = os.fstat(probe)

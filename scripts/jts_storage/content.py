@@ -41,6 +41,10 @@ class Digest:
     sha256: str | None
     check: bytes
 
+    def told(self) -> dict[str, str]:
+        """What the journal has of it."""
+        return {} if self.sha256 is None else {"sha256": self.sha256}
+
 
 def has_large_holes(seen: os.stat_result) -> bool:
     return seen.st_size - seen.st_blocks * 512 > HOLES_BYTES

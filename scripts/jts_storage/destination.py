@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import itertools
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,19 +9,10 @@ from contextlib import AbstractContextManager
 from jts_storage.attributes import Attributes, give
 from jts_storage.mounts import closing, mount_id
 from jts_storage.problem import Problem
-from jts_storage.removal import FOLDER, rename_without_replacing
+from jts_storage.removal import FOLDER, new_temporary_name, rename_without_replacing
 
 Exclusive = Callable[[], AbstractContextManager[None]]
 """Holds off the other workers of the run."""
-
-
-_STARTED = int.from_bytes(os.urandom(2))
-_counted = itertools.count()
-
-
-def new_temporary_name() -> str:
-    """Of this process alone, also after a fork."""
-    return f".jts-moving-{os.getpid():06x}{_STARTED:04x}{next(_counted):06x}"
 
 
 class Folder:
@@ -68,7 +58,7 @@ class Folder:
             os.mkdir(self.name, 0o755, dir_fd=parent)
             os.fsync(parent)
             return
-        attributes.probe(parent, new_temporary_name)
+        attributes.probe(parent)
         temporary = new_temporary_name()
         os.mkdir(temporary, 0o700, dir_fd=parent)
         try:

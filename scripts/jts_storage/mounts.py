@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import select
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -46,7 +45,6 @@ class Mount:
         self.point = point
         self.id: int | None = None
         self.proved = False
-        self.lock = threading.Lock()
         self.table = open("/proc/self/mountinfo", "rb")  # noqa: SIM115 -- until the end
         self.changes = select.poll()
         self.changes.register(self.table, select.POLLPRI | select.POLLERR)
@@ -59,10 +57,6 @@ class Mount:
 
     def prove(self) -> None:
         """@raises Problem unless what is mounted here is what was mounted here at first."""
-        with self.lock:
-            self.look()
-
-    def look(self) -> None:
         # proc(5): the kernel tells by poll(2) that something was mounted or unmounted since.
         if not self.changes.poll(0) and self.proved:
             return

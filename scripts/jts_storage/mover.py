@@ -35,7 +35,7 @@ from typing import Any
 
 from jts_storage.attributes import BEST_EFFORT, STRICT, Attributes, Wanted, give
 from jts_storage.content import COMPRESS, DECOMPRESS, PLAIN, Digest, has_large_holes, is_same, read_back, transfer
-from jts_storage.destination import Folder, new_temporary_name, remove_empty
+from jts_storage.destination import Folder, remove_empty
 from jts_storage.journal import Journal
 from jts_storage.log import log
 from jts_storage.logs import SYSTEM_FOLDERS, database_sign, is_log, is_rotated
@@ -50,7 +50,9 @@ from jts_storage.removal import (
     alone,
     hold,
     name_of,
+    new_temporary_name,
     open_seen,
+    private_name_of,
     put_back,
     require_held,
     require_taken,
@@ -546,7 +548,7 @@ class Move:
                 self.visit_asked_for(place)
 
     def visit_asked_for(self, place: Place) -> None:
-        name, private = self.options.name, LEAVING + self.options.name
+        name, private = self.options.name, private_name_of(self.options.name)
         if private in os.listdir(place.fd):
             name = self.go_on(place, private)
         if name is not None:
@@ -598,13 +600,14 @@ class Move:
                     digest = self.digest_at(fd, seen, name, target)
                     if digest is not None:
                         told = {"from": os.path.join(place.path, name), "to": target, "bytes": seen.st_size}
-                        if not self.options.dry_run:
-                            told = without_none({**told, "sha256": digest.sha256})
-                            with alone(fd):
-                                require_taken(fd, place.fd, private, seen)
-                                self.journal.add(self.action, told)
-                                os.unlink(private, dir_fd=place.fd)
-                        self.tell(told)
+                        if self.options.dry_run:
+                            self.tell(told)
+                            return None
+                        self.journal.make_room()
+                        with self.alone(fd):
+                            self.mount.prove()
+                            require_taken(fd, place.fd, private, seen, self.is_held)
+                            self.remove_source(place.fd, private, {**told, **digest.told()})
                         return None
             return self.put_name_back(place.fd, private, place.path)
         except (Skip, Problem, OSError) as reason:
@@ -684,9 +687,8 @@ class Move:
                 raise Skip("on another filesystem")
             if recalled_at(fd) >= self.cutoff:
                 raise Skip("too young")
-            if self.is_held:
-                with alone(fd):
-                    pass
+            with self.alone(fd):
+                pass
             destination = place.folder.open()
             if self.options.keep and destination is not None and is_copied(seen, destination, target, form):
                 raise Skip("copied already")
@@ -699,7 +701,7 @@ class Move:
                 if not self.options.list:
                     log("info", f"would {self.action} {path!r} to {told['to']!r} ({seen.st_size} bytes)")
             elif digest is not None:
-                self.finish(fd, seen, place.fd, name, {**told, "sha256": digest.sha256})
+                self.finish(fd, seen, place.fd, name, {**told, **digest.told()})
             else:
                 self.begin(place, name, seen, fd, form, target, told)
                 opened.pop_all()
@@ -784,7 +786,7 @@ class Move:
     ) -> None:
         """Makes a copy, which is the batch's from then on, and so is the descriptor."""
         destination = place.folder.make(self.attributes, self.exclusive, self.outcome.made)
-        self.attributes.probe(destination, new_temporary_name)
+        self.attributes.probe(destination)
         wanted = self.attributes.wanted(fd, seen)
         require_room(place.folder, destination, seen, form)
         if wanted.dropped:
@@ -795,7 +797,7 @@ class Move:
         copy = Copy(name, seen, fd, *held, target, form, wanted, told, temporary, made)
         try:
             digest = copy.digest = transfer(form, fd, seen, made, self.tick)
-            told["sha256"] = digest.sha256
+            told.update(digest.told())
             give(made, wanted, fd)
             os.utime(made, ns=(seen.st_atime_ns, seen.st_mtime_ns))
             if self.options.recall:
@@ -913,20 +915,27 @@ class Move:
         # Nobody else uses that name, and nobody has opened the file.
         if self.is_held:
             require_held(copy.source_fd)
-        self.journal.add(self.action, without_none(copy.told))
+        self.remove_source(copy.source, copy.private, copy.told)
+
+    def remove_source(self, folder: int, private: str, told: dict[str, Any]) -> None:
+        """By its private name, once it is in the journal."""
+        self.journal.add(self.action, told)
         try:
-            os.unlink(copy.private, dir_fd=copy.source)
+            os.unlink(private, dir_fd=folder)
         except OSError:
-            self.journal.add("undo", without_none(copy.told))
+            self.journal.add("undo", told)
             raise
-        self.tell(without_none(copy.told))
+        self.tell(told)
+
+    def alone(self, fd: int) -> contextlib.AbstractContextManager[None]:
+        """Holds the file's lease, where its filesystem has leases."""
+        return alone(fd) if self.is_held else contextlib.nullcontext()
 
     def finish(self, fd: int, seen: os.stat_result, source: int, name: str, told: dict[str, Any]) -> None:
         """The same of a file whose copy was there before, from a run that was killed."""
         self.journal.make_room()
-        told = without_none(told)
         # Whoever opens it from here on waits in the kernel until it is gone.
-        with alone(fd) if self.is_held else contextlib.nullcontext():
+        with self.alone(fd):
             self.mount.prove()
             require_unchanged(seen, os.fstat(fd))
             if self.options.keep:
@@ -948,11 +957,6 @@ class Move:
             self.outcome.moves.append({"action": self.action, **told})
         self.outcome.moved += 1
         self.outcome.moved_bytes += told["bytes"]
-
-
-def without_none(told: dict[str, Any]) -> dict[str, Any]:
-    """A file that has too much of holes has no SHA-256."""
-    return {name: value for name, value in told.items() if value is not None}
 
 
 def unflushed_of(folders: Collection[int]) -> dict[int, OSError | None]:

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,15 @@ TARGET_ATTRIBUTE = "trusted.jts-storage.target"
 OUR_ATTRIBUTES = (NAME_ATTRIBUTE, RECALLED_ATTRIBUTE, TARGET_ATTRIBUTE)
 RENAME_NOREPLACE = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+_STARTED = int.from_bytes(os.urandom(2))
+_counted = itertools.count()
+
+
+def new_temporary_name() -> str:
+    """Of this process alone, also after a fork."""
+    return f".jts-moving-{os.getpid():06x}{_STARTED:04x}{next(_counted):06x}"
 
 
 def rename_without_replacing(folder: int, old: str, new: str, is_private: bool = False) -> None:
@@ -56,15 +66,21 @@ def rename_without_replacing(folder: int, old: str, new: str, is_private: bool =
     os.unlink(old, dir_fd=folder)
 
 
+def private_name_of(name: str) -> str:
+    private = LEAVING + name
+    if len(os.fsencode(private)) > NAME_BYTES:
+        return LEAVING + hashlib.sha256(os.fsencode(name)).hexdigest()
+    return private
+
+
 def take_name(fd: int, folder: int, name: str) -> str:
     """
     Takes the name of an open file to a private one, which it returns. Whether it was still this file's must be looked
     at then.
     @raises FileNotFoundError where nothing has the name any more
     """
-    private = LEAVING + name
-    if len(os.fsencode(private)) > NAME_BYTES:
-        private = LEAVING + hashlib.sha256(os.fsencode(name)).hexdigest()
+    private = private_name_of(name)
+    if private != LEAVING + name:
         try:
             os.setxattr(fd, NAME_ATTRIBUTE, os.fsencode(name))
         except OSError as problem:

@@ -557,6 +557,22 @@ import time; time.sleep(60)`;
     expect((await world.describe())[`warm/logs/service/${long}`]?.xattrs).toEqual({});
   });
 
+  test("--name goes on with a file whose name a killed run took, also where that was too long for the private one", async ({
+    world,
+  }) => {
+    const long = "n".repeat(250);
+    const hashed = join(world.hot, `.jts-leaving-${createHash("sha256").update(long).digest("hex")}`);
+    world.put(hashed, "long");
+    await world.python(
+      "import os, sys; os.setxattr(sys.argv[1], 'trusted.jts-storage.name', os.fsencode(sys.argv[2]))",
+      hashed,
+      long,
+    );
+    world.put(join(world.hot, "other"));
+    expect(await world.move("--name", long)).toMatchObject({ status: 0 });
+    expect(await world.files()).toEqual(["hot/other", `warm/logs/${long}`]);
+  });
+
   test("goes by the data of a file with large holes, which has no hash in the journal then, and moves it as it is", async ({
     world,
   }) => {
