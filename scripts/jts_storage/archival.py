@@ -66,7 +66,6 @@ from jts_storage.archives import (
     ArchivingRun,
     expired,
     pack,
-    print_json,
     publish,
     read_tar,
     read_through,
@@ -82,7 +81,7 @@ from jts_storage.bounded import OURS_ALONE, NoAnswer, bounded, output_of
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, reason_of
-from jts_storage.program import Parser, parse_time, take_lock
+from jts_storage.program import Parser, parse_time, print_json, take_lock
 from jts_storage.settings import Cold, Settings
 from jts_storage.tiers import mount_at, require_cold
 
@@ -244,22 +243,11 @@ class Archival(ArchivingRun):
             return []
 
     def verify(self) -> None:
-        told = []
-        for one in self.archives():
-            reader = READERS.get(one["kind"])
-            if reader is None:
-                continue
-            problem = self.problem_of(one["path"], reader)
-            if problem is None:
-                log("info", f"{one['path']} went away meanwhile")
-                continue
-            if problem:
-                self.fail(problem)
-            elif not self.options.json:
-                print(f"ok  {one['path']}", flush=True)
-            told.append({**one, "ok": not problem, "problem": problem or None})
-        if self.options.json:
-            print_json({"archives": told, "failed": self.problems})
+        self.verify_each(
+            (one["path"], one, partial(self.problem_of, one["path"], READERS[one["kind"]]))
+            for one in self.archives()
+            if one["kind"] in READERS
+        )
 
     def problem_of(self, path: str, reader: Callable[[int], None]) -> str | None:
         """Empty: it is good. None: it went away while it was read."""

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any, NoReturn, TypeVar
 
 from jts_storage.bounded import OURS_ALONE
@@ -19,7 +19,7 @@ from jts_storage.files import first_line
 from jts_storage.log import log
 from jts_storage.mounts import closing
 from jts_storage.problem import Problem, reason_of
-from jts_storage.program import Run, human, printable
+from jts_storage.program import Run, human, print_json
 from jts_storage.settings import ColdRetention, Settings
 from jts_storage.tiers import usage_of
 
@@ -53,14 +53,29 @@ class ArchivingRun(Run):
         log("info", f"{self.would_have}{did} {what}{more}")
         self.done.append({"did": did, "what": what, **facts})
 
+    def verify_each(self, archives: Iterable[tuple[str, dict[str, Any], Callable[[], str | None]]]) -> None:
+        """
+        Tells of archives, by path and facts, what their looks find: nothing where they are good; None where they went
+        away while they were read.
+        """
+        told = []
+        for path, facts, look in archives:
+            problem = look()
+            if problem is None:
+                log("info", f"{path} went away meanwhile")
+                continue
+            if problem:
+                self.fail(problem)
+            elif not self.as_json:
+                print(f"ok  {path}", flush=True)
+            told.append({**facts, "ok": not problem, "problem": problem or None})
+        if self.as_json:
+            print_json({"archives": told, "failed": self.problems})
+
     def print_summary(self, action: str) -> None:
         """Where JSON was asked for."""
         if self.as_json:
             print_json({"action": action, "dryRun": self.dry_run, "done": self.done, "failed": self.problems})
-
-
-def print_json(told: Any) -> None:
-    print(json.dumps(printable(told), indent=2, ensure_ascii=False))
 
 
 def stamp_of(seconds: float) -> str:

@@ -60,7 +60,6 @@ from jts_storage.archives import (
     ArchivingRun,
     expired,
     pack,
-    print_json,
     publish,
     read_tar,
     remove_temporary,
@@ -78,7 +77,7 @@ from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
 from jts_storage.mounts import mounted
 from jts_storage.problem import HERE, Problem, reason_of
-from jts_storage.program import Parser, human, parse_time, take_lock
+from jts_storage.program import Parser, human, parse_time, print_json, take_lock
 from jts_storage.settings import Cold, Settings
 from jts_storage.tiers import prove_warm, require_cold, usage_of
 
@@ -738,23 +737,15 @@ class Backup(ArchivingRun):
         raise Problem(f"{one.path} has no checksum, neither beside it nor on the other tier")
 
     def verify(self) -> None:
+        self.verify_each((one.path, _told_archive(one), partial(self.problem_of, one)) for one in self.asked_for())
+
+    def asked_for(self) -> Iterator[Archive]:
+        """The archives that were named, or all."""
         found = self.copies() if self.arguments else {"": self.archives(self.fail)}
-        told = []
         for name, copies in found.items():
             if name and not copies:
                 self.fail(f"there is no archive {name}. Do: {PROGRAM} list")
-            for one in copies:
-                problem = self.problem_of(one)
-                if problem is None:
-                    log("info", f"{one.path} went away meanwhile")
-                    continue
-                if problem:
-                    self.fail(problem)
-                elif not self.options.json:
-                    print(f"ok  {one.path}", flush=True)
-                told.append({**_told_archive(one), "ok": not problem, "problem": problem or None})
-        if self.options.json:
-            print_json({"archives": told, "failed": self.problems})
+            yield from copies
 
     def problem_of(self, one: Archive) -> str | None:
         """Empty: it is good. None: it went away while it was read, as cleanup deletes and tiered-storage.sh moves."""

@@ -70,7 +70,7 @@ from jts_storage.log import log
 from jts_storage.mounts import Mounted
 from jts_storage.notify import Notifier
 from jts_storage.problem import HERE, Problem, reason_of
-from jts_storage.program import Parser, human
+from jts_storage.program import Parser, human, printable
 from jts_storage.runs import KEPT, RECORDED, History, read_runs
 from jts_storage.settings import Cold, Settings, Warm
 from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
@@ -189,10 +189,10 @@ class Report:
         self.figures: list[Figure] = []
 
     def find(self, level: str, subject: str, fact: str, remedy: str = "") -> None:
-        self.findings.append(Finding(level, subject, _printable(fact), _printable(remedy)))
+        self.findings.append(Finding(level, subject, printable(fact), printable(remedy)))
 
     def figure(self, name: str, value: float, **labels: str) -> None:
-        self.figures.append(Figure(name, value, {label: _printable(text) for label, text in labels.items()}))
+        self.figures.append(Figure(name, value, {label: printable(text) for label, text in labels.items()}))
 
     @property
     def worst(self) -> int:
@@ -250,11 +250,6 @@ def _sample_of(figure: Figure) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _printable(text: str) -> str:
-    """Without the bytes of names that aren't UTF-8."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def _tell(report: Report, settings: Settings, notifier: Notifier | None, options: argparse.Namespace) -> int:

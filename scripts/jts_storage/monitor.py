@@ -16,7 +16,6 @@ Settings, as README.md tells them:
 Exit status: 0 all told · 1 something could not be told · 2 wrong usage or settings, or there is no hot tree
 """
 
-import json
 import os
 import re
 import tempfile
@@ -26,7 +25,7 @@ from typing import Any
 from jts_storage.bounded import output_of
 from jts_storage.log import log
 from jts_storage.problem import HERE, Problem
-from jts_storage.program import Parser, human, printable
+from jts_storage.program import Parser, human, print_json, printable
 from jts_storage.tiers import usage_of
 
 # What goes away meanwhile is no fault.
@@ -50,7 +49,10 @@ def main(words: Sequence[str]) -> int:
         describe(os.path.join(tree, name), settings.probe_seconds, int(options.seconds)) for name in folders_in(tree)
     ]
     document = printable({"version": 1, "tree": tree, "folders": folders})
-    print(json.dumps(document, indent=2, ensure_ascii=False) if options.json else "\n".join(_text(document)))
+    if options.json:
+        print_json(document)
+    else:
+        print("\n".join(_text(document)))
     is_whole = all(value is not None for folder in folders for value in folder.values())
     return 0 if is_whole else 1
 

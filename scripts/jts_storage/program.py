@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import json
 import os
 import re
 import signal
@@ -208,10 +209,15 @@ def human(size: float) -> str:
 def printable(value: Any) -> Any:
     """Names that are no UTF-8 have U+FFFD in place of what isn't."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        # Also lone surrogates of JSON that other programs print.
+        return re.sub("[\ud800-\udfff]", "\ufffd", value)
     if isinstance(value, dict):
         return {key: printable(one) for key, one in value.items()}
     return [printable(one) for one in value] if isinstance(value, list) else value
+
+
+def print_json(document: Any) -> None:
+    print(json.dumps(printable(document), indent=2, ensure_ascii=False))
 
 
 def run_program(main: Callable[[Sequence[str]], int]) -> int:

@@ -65,7 +65,7 @@ from jts_storage.bounded import bounded, output_of
 from jts_storage.journal import moves_of
 from jts_storage.log import log
 from jts_storage.problem import HERE, Problem
-from jts_storage.program import Parser, Run, human, printable, take_lock
+from jts_storage.program import Parser, Run, human, print_json, printable, take_lock
 from jts_storage.settings import Cold, Settings, Warm
 from jts_storage.tiers import mount_at, prove_cold, prove_mount, prove_warm, usage_of
 
@@ -146,7 +146,7 @@ class Tiering(Run):
             work()
         report = printable(self.report(action))
         if self.options.json:
-            print(json.dumps(report, indent=2, ensure_ascii=False))
+            print_json(report)
             return self.status
         if self.dry_run:
             print("\n".join(_table(report)))
@@ -369,7 +369,7 @@ class Tiering(Run):
             skipped = "; ".join(self.skipped) or "there is no such file. Do: tiered-storage.sh where NAME"
             self.fail(f"{_quoted(place)} was not recalled: {skipped}")
         if self.options.json:
-            print(json.dumps(printable(self.report("recall")), indent=2, ensure_ascii=False))
+            print_json(self.report("recall"))
         else:
             for one in self.moves:
                 would = "a run would have recalled" if self.dry_run else "recalled"
@@ -574,7 +574,7 @@ def where(name: str, settings: Settings, as_json: bool) -> int:
     there = {place: _is_there(place, settings.probe_seconds) for place in places}
     if as_json:
         document = {"name": name, "moves": moves, "there": there}
-        print(json.dumps(printable(document), indent=2, ensure_ascii=False))
+        print_json(document)
     else:
         for one in moves:
             print(
