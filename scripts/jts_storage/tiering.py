@@ -48,6 +48,7 @@ log says what and what to do · 2 wrong usage or settings · 75 another run hold
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import stat
@@ -345,7 +346,8 @@ class Tiering(Run):
         """Moves a file back to where the journal says that it came from."""
         found = origin_and_place(self.settings.moves_journal, path)
         if found is None:
-            raise Problem(f"the journal has no move of {_quoted(path)}. Do: tiered-storage.sh where '*NAME*'")
+            name = shlex.quote(os.path.basename(path))
+            raise Problem(f"the journal has no move of {_quoted(path)}. Do: {HERE}/tiered-storage.sh where {name}")
         origin, place = found
         if origin == place:
             raise Problem(f"{_quoted(place)} is where it came from, by the journal; nothing was moved")
