@@ -1,12 +1,15 @@
-"""Verifies that this host's storage is as declared, and that it works: mounts with their sources and options, folders
-with owners and modes, service accounts that can write where they must and nowhere else, timers with their calendars,
-and a file that goes from hot to warm to cold with the same SHA-256, by the mover that the timers use.
+"""Verifies what only this host can show: that each service's account can write to its own folders and to no others',
+and that a file goes from hot to warm to cold with the same SHA-256, by the mover that the timers use.
 
-The declaration is one JSON document on standard input; `npm run verify -- --stack STACK` and `pulumi up` send it, from
-the stack's configuration. What is tried is tried with files of this program's own, named .jts-verify-…, which are
-removed again; what a killed run left, the next one removes. Nothing that hangs is waited for.
+Whether mounts, folders and timers are as declared is not its concern: the resources of `pulumi up` compare them, and
+`npm run verify` asks for both.
 
-exit status: 0 all is as declared, 1 something isn't (the table says what), 2 wrong usage, or no declaration
+The declaration is one JSON document on standard input; `npm run verify -- --stack STACK` and `pulumi up` send it. It
+has "folders" (path, owner, group, mode, and the folders below) and "moves" (the tiers that a file goes through: tier,
+path, mount). What is tried is tried with files of this program's own, named .jts-verify-…, which are removed again;
+what a killed run left, the next run removes. Everything that may hang is given a time limit.
+
+exit status: 0 all is well, 1 something is not (the table says what), 2 wrong usage, or no declaration
 """
 
 import argparse
@@ -26,11 +29,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar, TypeVarTuple
 
 from jts_storage.bounded import answer_of, begin, bounded
-from jts_storage.mounts import Mounted, mounted
 from jts_storage.problem import HERE, Problem
 from jts_storage.removal import FOLDER
 
@@ -40,7 +42,7 @@ MOVE_SECONDS = 180
 PROBE_BYTES = 1 << 20
 # What none of the services may write to, whatever is declared.
 OURS = ("/etc/jts-storage", "/usr/local/lib/jts-storage", "/var/lib/jts-storage")
-HEAL = "Do: pulumi up --refresh"
+HEAL = "Next: pulumi up --refresh"
 Check = dict[str, Any]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -60,40 +62,26 @@ def main() -> int:
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     try:
         declared = json.load(sys.stdin)
-        mounts, folders, timers, moves = (declared[key] for key in ("mounts", "folders", "timers", "moves"))
+        folders, moves = declared["folders"], declared["moves"]
     except (ValueError, KeyError, TypeError) as problem:
-        parser.error(f"standard input is no declaration: {problem!r}")
+        parser.error(f"standard input is not a declaration: {problem!r}")
     if os.geteuid() != 0:
-        parser.error("this needs root, to become the services' accounts")
+        parser.error("this needs root, to act as the services' accounts")
     # What was made is removed on the way out.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
 
-    def look_at_all() -> list[Check]:
-        table = read_mounts()
-        users = sorted({folder["owner"] for folder in folders} - {"root"})
-        checks = [
-            *(check("mount", check_mount, mount, table) for mount in mounts),
-            *(check("folders", check_folders, folder) for folder in folders),
-            *(check("access", check_access, user, folders) for user in users),
-        ]
-        units: dict[str, dict[str, str]] = {}
-        if timers:
-            try:
-                units = show_timers(timers)
-            except (OSError, subprocess.SubprocessError) as problem:
-                checks.append({"ok": False, "subject": "timer", "fact": str(problem)})
-        for name, calendar in timers.items():
-            checks.append(check("timer", check_timer, name, calendar, units))
-        return checks
+    def check_accounts() -> list[Check]:
+        return [check("access", check_access, user, folders) for user in users]
 
-    # Beside a file's way through the tiers, which takes as long as all the rest.
-    looking, told = begin(look_at_all)
+    users = sorted({folder["owner"] for folder in folders} - {"root"})
+    # The two run side by side: a file's way through the tiers takes as long as everything else.
+    looking, answer = begin(check_accounts)
     try:
         moved = [check("move", check_moves, moves)] if moves else []
-        checks: list[Check] = answer_of(looking, told, PROBE_SECONDS * (10 + len(mounts) + 2 * len(folders)))
+        checks: list[Check] = answer_of(looking, answer, PROBE_SECONDS * (1 + 2 * len(users)))
     except Problem as problem:
-        checks = [{"ok": False, "subject": "look", "fact": str(problem)}]
+        checks = [{"ok": False, "subject": "access", "fact": str(problem)}]
     except SystemExit:
         os.kill(looking, signal.SIGTERM)
         raise
@@ -116,80 +104,8 @@ def check(subject: str, look: Callable[[*Ts], str], *arguments: *Ts) -> Check:
         return {"ok": False, "subject": subject, "fact": str(problem)}
 
 
-def read_mounts() -> dict[str, Mounted]:
-    """By mount point, the topmost one."""
-    with open("/proc/self/mountinfo", "rb") as table:
-        return {one.point: one for one in mounted(table)}
-
-
-def check_mount(declared: dict[str, Any], table: dict[str, Mounted]) -> str:
-    point, source = declared["point"], declared["source"]
-    live = table.get(point)
-    if live is None:
-        raise Problem(f"nothing is mounted at {point}. Do: mount {point}")
-    if declared["type"] == "none":
-        shown = table.get(source)
-        if shown is None or (live.device, live.root) != (shown.device, shown.root):
-            raise Problem(f"{point} does not show {source}. {HEAL}")
-    else:
-        if live.type.rstrip("4") != declared["type"].rstrip("4"):
-            raise Problem(f"{point} is {live.type}, not {declared['type']}. {HEAL}")
-        if live.source.startswith("/dev/") and not is_source(live.source, source):
-            # Links of a device that was made just now may come late.
-            subprocess.run(["udevadm", "settle", "--timeout=60"], check=False)
-        if not is_source(live.source, source):
-            raise Problem(f"{live.source} is mounted at {point} instead of {source}. {HEAL}")
-    missing = [option for option in declared["options"] if not any(is_same(option, one) for one in live.options)]
-    if missing:
-        raise Problem(f"{point} is mounted without {', '.join(missing)}. {HEAL}")
-    return f"{point} shows {source}" + (f", {','.join(declared['options'])}" if declared["options"] else "")
-
-
-def is_source(live: str, declared: str) -> bool:
-    if declared.startswith("LABEL="):
-        declared = subprocess.run(
-            ["findfs", declared], capture_output=True, text=True, timeout=60, check=False
-        ).stdout.strip()
-    return os.path.realpath(live) == os.path.realpath(declared) if declared.startswith("/dev/") else live == declared
-
-
-def is_same(declared: str, live: str) -> bool:
-    """An NFS server may grant smaller sizes; the kernel writes sizes as it likes."""
-    if declared == live:
-        return True
-    (name, _, value), (shown_name, _, shown) = declared.partition("="), live.partition("=")
-    if name != shown_name:
-        return False
-    if name in ("rsize", "wsize") and value.isdigit() and shown.isdigit():
-        return int(shown) <= int(value)
-    if name == "vers" and value == "4":
-        return shown.startswith("4.")
-    return size_of(value) is not None and size_of(value) == size_of(shown)
-
-
-def size_of(text: str) -> int | None:
-    found = re.fullmatch(r"(\d+)([kmg]?)", text, re.IGNORECASE)
-    return None if found is None else int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]
-
-
 def paths_of(folder: dict[str, Any]) -> list[str]:
     return [folder["path"], *(os.path.join(folder["path"], name) for name in folder["folders"])]
-
-
-def check_folders(folder: dict[str, Any]) -> str:
-    def look(paths: list[str]) -> list[list[int]]:
-        seen = [os.lstat(path) for path in paths]
-        return [[stat.S_ISDIR(one.st_mode), one.st_uid, one.st_gid, stat.S_IMODE(one.st_mode)] for one in seen]
-
-    paths, owner, group, mode = paths_of(folder), folder["owner"], folder["group"], int(folder["mode"], 8)
-    try:
-        wanted = [True, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, mode]
-    except KeyError as problem:
-        raise Problem(f"{problem.args[0]}. {HEAL}") from None
-    for path, seen in zip(paths, bounded(look, paths, seconds=PROBE_SECONDS), strict=True):
-        if seen != wanted:
-            raise Problem(f"{path} is not a folder of {owner}:{group} with mode {folder['mode']}. {HEAL}")
-    return f"{folder['path']} and {len(paths) - 1} in it: {owner}:{group} {folder['mode']}"
 
 
 def check_access(user: str, folders: list[dict[str, Any]]) -> str:
@@ -222,7 +138,7 @@ def check_access(user: str, folders: list[dict[str, Any]]) -> str:
     if can:
         raise Problem(
             f"{user} can write to {', '.join(can)}, which belongs to others. "
-            f"Do: namei -l {can[0]}; getfacl {can[0]}; id {user}"
+            f"Next: namei -l {can[0]}; getfacl {can[0]}; id {user}"
         )
     return f"{user} writes to its {len(must)} folders, and to none of {len(must_not)} others"
 
@@ -243,35 +159,6 @@ def writes(folder: str) -> bool:
             return False
         os.unlink(path)
     return True
-
-
-def show_timers(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """What systemd says of each: one question for all."""
-    properties = "Id,LoadState,UnitFileState,ActiveState,FragmentPath,NextElapseUSecRealtime"
-    command = ["systemctl", "show", f"--property={properties}", "--", *(f"{name}.timer" for name in names)]
-    environment = {**os.environ, "TZ": "UTC"}
-    shown = subprocess.run(
-        command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=True, env=environment
-    ).stdout
-    units = (dict(line.split("=", 1) for line in one.splitlines() if "=" in line) for one in shown.split("\n\n"))
-    return {unit.get("Id", ""): unit for unit in units}
-
-
-def check_timer(name: str, calendar: str, units: dict[str, dict[str, str]]) -> str:
-    unit = units.get(f"{name}.timer", {})
-    if unit.get("LoadState") != "loaded":
-        raise Problem(f"there is no {name}.timer. {HEAL}")
-    if (unit.get("UnitFileState"), unit.get("ActiveState")) != ("enabled", "active"):
-        raise Problem(
-            f"{name}.timer is {unit.get('UnitFileState')} and {unit.get('ActiveState')}. "
-            f"Do: systemctl enable --now {name}.timer"
-        )
-    with open(unit["FragmentPath"], encoding="utf-8") as file:
-        if f"OnCalendar={calendar}" not in file.read().splitlines():
-            raise Problem(f"{name}.timer does not run {calendar}. {HEAL}")
-    # After the day of the week; empty while its service runs.
-    after = unit.get("NextElapseUSecRealtime", "").partition(" ")[2]
-    return f"{name}: {calendar}, {f'next {after}' if after else 'its service runs now'}"
 
 
 def check_moves(tiers: list[dict[str, Any]]) -> str:
@@ -319,7 +206,7 @@ def check_moves(tiers: list[dict[str, Any]]) -> str:
             ]:
                 raise Problem(
                     f"a file of {PROBE_BYTES} bytes did not go from {tiers[index - 1]['path']} to {tier['path']} alone "
-                    f"with its SHA-256. Do: {HERE}/tiered-storage.sh migrate --dry-run"
+                    f"with its SHA-256. Next: {HERE}/tiered-storage.sh migrate --dry-run"
                 )
     finally:
         shutil.rmtree(locks, ignore_errors=True)
@@ -337,7 +224,7 @@ def run_mover(command: list[str]) -> None:
         _, said = mover.communicate(timeout=MOVE_SECONDS)
     except subprocess.TimeoutExpired:
         mover.kill()
-        raise Problem(f"a move did not end within {MOVE_SECONDS} s. Do: {HERE}/storage-health.sh") from None
+        raise Problem(f"a move did not end within {MOVE_SECONDS} s. Next: {HERE}/storage-health.sh") from None
     if mover.returncode != 0:
         raise Problem(f"a move failed (status {mover.returncode}): {' '.join(said.split()) or 'without a word'}")
 
