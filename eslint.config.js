@@ -42,7 +42,7 @@ export default tseslint.config(
     rules: notFrom("@pulumi/*", "execa", "**/engine/**", "**/resources/**", "**/host/sshHost.ts"),
   },
   {
-    files: ["providers/values/**"],
+    files: ["providers/{values,filesystems}/**"],
     rules: notFrom("@pulumi/*", "execa", "../engine/**", "../host/**", "../resources/**", "../facts/**"),
   },
   { files: ["eslint.config.js"], ...tseslint.configs.disableTypeChecked },

@@ -10,7 +10,7 @@ import type {
   VolumeSettings,
   WarmSettings,
 } from "../config.ts";
-import { refusedOptions, type MountRequest } from "../providers/values/mountOptions.ts";
+import { refusedOptions, type MountRequest } from "../providers/filesystems/mountOptions.ts";
 import { formatBytes } from "../providers/values/size.ts";
 import { COMMON_OPTIONS, SNAPSHOT_DAYS, VOLUME_PROFILES, WARM } from "./profiles.ts";
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { HostSettings } from "../config.ts";
-import { shownOptions } from "../providers/values/mountOptions.ts";
+import { shownOptions } from "../providers/filesystems/mountOptions.ts";
 import { HostTuning } from "./hostTuning.ts";
 import { BIND_OPTIONS, coldRoot, serviceFolders, volumesOf, warmAlsoAt, warmMount } from "./layout.ts";
 import { asRoot, connectionArgs } from "./remote.ts";

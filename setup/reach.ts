@@ -36,7 +36,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["scripts/verify-tiers.py", VERIFICATION],
 
   // The program.
-  ["providers/values/{mountOptions,knownOptions,size}.ts", [...STACKS, "options"]],
+  ["providers/{filesystems/*,values/size}.ts", [...STACKS, "options"]],
   ["{components/coldTier,providers/resources/nfsMount}.ts", COLD],
   ["{components/hostTuning,providers/facts/kernelValues}.ts", TUNING],
   ["providers/programs/{activate-sysctl,activate-udev,restore-kernel-values}.sh", TUNING],

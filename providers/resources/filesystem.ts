@@ -6,9 +6,10 @@ import { deviceAt } from "../facts/device.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
 import { orError } from "../facts/fact.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
+import { MADE_FILESYSTEMS, MADE_TYPES, type MadeType } from "../filesystems/index.ts";
+import { refusedOptions } from "../filesystems/mountOptions.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
-import { refusedOptions } from "../values/mountOptions.ts";
 import { formatBytes } from "../values/size.ts";
 import { bytes, hostName, line, mkfsOption, onDelete, path, serial, wrongDevice } from "./inputs.ts";
 
@@ -17,7 +18,7 @@ const inputs = z.object({
   device: path,
   sizeBytes: bytes.optional(),
   serial: serial.optional(),
-  type: z.enum(["ext4", "xfs", "btrfs"]),
+  type: z.enum(MADE_TYPES),
   label: line.optional(),
   mkfsOptions: z.array(mkfsOption).default([]),
   onDelete,
@@ -37,9 +38,6 @@ const SLACK_BYTES = 16 * 1024 * 1024;
 /** The label until all of the filesystem is on the disk: see programs/make-filesystem.sh. */
 const MAKING = "jts-making";
 
-/** mkfs.ext4 cuts a longer one, and says so on standard error alone. */
-const LABEL_BYTES = { ext4: 16, xfs: 12, btrfs: 255 } as const;
-
 /** A filesystem on a device, made by mkfs(8) where the device is proved blank. */
 export const filesystem: ResourceKind<Inputs, Seen> = {
   name: "Filesystem",
@@ -54,20 +52,7 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
       property: "mkfsOptions",
       reason,
     })),
-    ...(Buffer.byteLength(label) > LABEL_BYTES[type]
-      ? [
-          {
-            property: "label",
-            reason: `the label ${label} has ${Buffer.byteLength(label)} bytes, and ${type} takes ${LABEL_BYTES[type]}`,
-          },
-        ]
-      : []),
-    ...(type === "xfs" && /\s/.test(label)
-      ? [{ property: "label", reason: `the label ${label} has white space, which xfs_db(8) can't set` }]
-      : []),
-    ...(label === MAKING
-      ? [{ property: "label", reason: `the label ${MAKING} is that of filesystems that are not made to their end yet` }]
-      : []),
+    ...labelProblems(type, label).map((reason) => ({ property: "label", reason })),
   ],
   refuseChange: (olds, news) =>
     (["device", "type", "label"] as const)
@@ -163,6 +148,16 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
     outputs: filesystem?.uuid === undefined ? {} : { uuid: filesystem.uuid },
   }),
 };
+
+function labelProblems(type: MadeType, label: string): string[] {
+  const { maxBytes, refused } = MADE_FILESYSTEMS[type].label;
+  const bytes = Buffer.byteLength(label);
+  return [
+    ...(bytes > maxBytes ? [`the label ${label} has ${bytes} bytes, and ${type} takes ${maxBytes}`] : []),
+    ...(refused?.pattern.test(label) ? [`the label ${label} has ${refused.words}`] : []),
+    ...(label === MAKING ? [`the label ${MAKING} is that of filesystems that are not made to their end yet`] : []),
+  ];
+}
 
 function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: BlockDevice): Step[] {
   return [

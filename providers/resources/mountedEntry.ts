@@ -9,9 +9,9 @@ import type { BlockDevice } from "../facts/lsblk.ts";
 import { mountAt, mountOf, mounts, type Mount } from "../facts/mounts.ts";
 import { realPath } from "../facts/realPath.ts";
 import { sourceDevice } from "../facts/sourceDevice.ts";
+import { canRemount, liveDifferences, refusedOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
-import { liveDifferences, refusedOptions } from "../values/mountOptions.ts";
 
 interface Seen {
   readonly text: string;
@@ -199,15 +199,6 @@ function isBoundTo(all: readonly Mount[], source: string, mount: Mount): boolean
   if (holder === undefined || holder.number !== mount.number) return false;
   const below = source.slice(holder.target === "/" ? 0 : holder.target.length);
   return mount.root === (holder.root === "/" ? below || "/" : holder.root + below);
-}
-
-/** Whether `mount -o remount` brings the options about; the filesystems' own manuals name those that need a new mount. */
-function canRemount(type: string, differences: readonly string[]): boolean {
-  if (type.startsWith("nfs")) return false;
-  const names = differences.map((difference) => difference.split(/[= ]/, 1)[0] ?? "");
-  if (type === "xfs") return names.every((name) => ["ro", "rw", "noatime", "nodev", "nosuid", "noexec"].includes(name));
-  // Remounting with another subvolume succeeds, and shows the old one.
-  return !names.some((name) => ["data", "subvol", "subvolid"].includes(name));
 }
 
 function sha256(text: string): string {

@@ -1,8 +1,8 @@
-/** What mountOptions.ts and knownOptions.ts say of the kernel and of mkfs, by real attempts: on a loop device of the storage host, and on the NAS. */
+/** What providers/filesystems/ says of the kernel and of mkfs, by real attempts: on a loop device of the storage host, and on the NAS. */
 import { beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { KNOWN_FLAGS, KNOWN_OPTIONS } from "../../providers/values/knownOptions.ts";
-import { refusedOptions, RULES } from "../../providers/values/mountOptions.ts";
+import { FILESYSTEMS, MADE_FILESYSTEMS } from "../../providers/filesystems/index.ts";
+import { refusedOptions } from "../../providers/filesystems/mountOptions.ts";
 import { everyKnown, triedFlags, triedOptions } from "../support/tried.ts";
 
 const MKFS: Readonly<Record<string, readonly string[]>> = { ext4: [], xfs: ["-d", "su=64k,sw=1"], btrfs: [] };
@@ -101,12 +101,13 @@ const line = (
   between = ",",
 ) => [verb, type, mkfs.join(" "), options.join(between)].join("|");
 
-const known = Object.keys(KNOWN_OPTIONS).map((type) => ({
+const judged = Object.entries(FILESYSTEMS).filter(([, { options }]) => options !== undefined);
+const known = judged.map(([type, filesystem]) => ({
   type,
-  line: line("accepted", type, MKFS[type], triedOptions(type), " "),
+  line: line("accepted", type, MKFS[type], triedOptions(filesystem), " "),
 }));
-const flags = Object.keys(KNOWN_FLAGS).flatMap((type) =>
-  triedFlags(type).map((mkfsOptions) => ({
+const flags = Object.entries(MADE_FILESYSTEMS).flatMap(([type, { mkfs }]) =>
+  triedFlags(mkfs).map((mkfsOptions) => ({
     what: `mkfs.${type} ${mkfsOptions.join(" ")}`,
     line: line("mount", type, mkfsOptions, ["rw"]),
   })),
@@ -119,17 +120,20 @@ const VERBS: Readonly<Record<string, string>> = {
   "repeats the UUID": "uuid",
   "does not grow online": "grow",
 };
-const rules = RULES.flatMap(({ examples, outcome, reason }) =>
-  examples.map((example) => {
-    const { type, mkfsOptions, options = [] } = example;
-    const verb = typeof outcome === "string" ? (VERBS[outcome] ?? "mount") : "mount";
-    return {
-      what: `${[...(mkfsOptions ?? []), ...options].join(" ")} on ${type} ${reason}`,
-      example,
-      outcome,
-      line: line(verb, type, mkfsOptions, options),
-    };
-  }),
+const rules = Object.entries(FILESYSTEMS).flatMap(([type, { refused, mkfs }]) =>
+  [...refused, ...(mkfs?.refused ?? [])].flatMap(({ examples, outcome, reason }) =>
+    examples.map((example) => {
+      const { mkfsOptions, options = [] } = example;
+      const verb = typeof outcome === "string" ? (VERBS[outcome] ?? "mount") : "mount";
+      return {
+        what: `${[...(mkfsOptions ?? []), ...options].join(" ")} on ${type} ${reason}`,
+        type,
+        example,
+        outcome,
+        line: line(verb, type, mkfsOptions, options),
+      };
+    }),
+  ),
 );
 const unknown = UNKNOWN.map(([type, option]) => ({
   type,
@@ -153,8 +157,9 @@ describe("every option that is accepted is known to the kernel", { tags: ["long"
     expect(answers.get(asked)).toBe("");
   });
 
-  it.each(Object.keys(KNOWN_OPTIONS))("each of %s is tried, or says why it isn't", (type) => {
-    for (const { tried, untried } of everyKnown(type)) expect(tried.length > 0 || untried !== undefined).toBe(true);
+  it.each(judged)("each of %s is tried, or says why it isn't", (_type, filesystem) => {
+    for (const { tried, untried } of everyKnown(filesystem))
+      expect(tried.length > 0 || untried !== undefined).toBe(true);
   });
 });
 
@@ -165,7 +170,7 @@ describe("every flag of mkfs that is accepted makes what mounts", { tags: ["long
 });
 
 describe("each rule's example is refused, and is as the rule says", { tags: ["long"] }, () => {
-  it.each(rules)("$what", ({ example: { type, options = [], mkfsOptions }, outcome, line: asked }) => {
+  it.each(rules)("$what", ({ type, example: { options = [], mkfsOptions }, outcome, line: asked }) => {
     expect(
       refusedOptions({ type, source: "", pass: 0, options, ...(mkfsOptions === undefined ? {} : { mkfsOptions }) }),
     ).not.toEqual([]);

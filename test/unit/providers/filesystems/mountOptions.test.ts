@@ -1,13 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { FILESYSTEMS, MADE_FILESYSTEMS } from "../../../../providers/filesystems/index.ts";
+import { liveDifferences, refusedOptions, type MountRequest } from "../../../../providers/filesystems/mountOptions.ts";
 import { mountAt, mounts } from "../../../../providers/facts/mounts.ts";
 import { findEntry, OURS } from "../../../../providers/values/fstabText.ts";
-import { KNOWN_FLAGS, KNOWN_OPTIONS } from "../../../../providers/values/knownOptions.ts";
-import {
-  liveDifferences,
-  refusedOptions,
-  RULES,
-  type MountRequest,
-} from "../../../../providers/values/mountOptions.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 import { triedFlags, triedOptions } from "../../../support/tried.ts";
 
@@ -239,22 +234,25 @@ describe("refusedOptions", () => {
     expect(refusedOptions({ ...good, type, options: [], mkfsOptions })).toEqual([]);
   });
 
-  it.each(Object.keys(KNOWN_OPTIONS))("takes every option of %s that the kernel was seen to take", (type) => {
-    for (const option of triedOptions(type))
+  it.each(Object.entries(FILESYSTEMS))("takes every option of %s that the kernel was seen to take", (type, known) => {
+    for (const option of triedOptions(known))
       expect(refusedOptions({ type, source: "", options: option.split(","), pass: 0 })).toEqual([]);
   });
 
-  it.each(Object.keys(KNOWN_FLAGS))("takes every flag of mkfs.%s that was seen to make what mounts", (type) => {
-    for (const mkfsOptions of triedFlags(type))
-      expect(refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions })).toEqual([]);
-  });
+  it.each(Object.entries(MADE_FILESYSTEMS))(
+    "takes every flag of mkfs.%s that was seen to make what mounts",
+    (type, { mkfs }) => {
+      for (const mkfsOptions of triedFlags(mkfs))
+        expect(refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions })).toEqual([]);
+    },
+  );
 
-  it("refuses the examples of each rule", () => {
-    for (const { example, reason } of RULES.flatMap(({ examples, reason }) =>
-      examples.map((example) => ({ example, reason })),
-    )) {
-      const reasons = refusedOptions({ source: "", options: [], pass: 0, ...example }).map((refusal) => refusal.reason);
-      expect(reasons).toContainEqual(expect.stringContaining(reason));
+  it.each(Object.entries(FILESYSTEMS))("refuses the examples of each rule of %s", (type, { refused, mkfs }) => {
+    for (const { examples, reason } of [...refused, ...(mkfs?.refused ?? [])]) {
+      for (const example of examples) {
+        const refusals = refusedOptions({ type, source: "", options: [], pass: 0, ...example });
+        expect(refusals.map((refusal) => refusal.reason)).toContainEqual(expect.stringContaining(reason));
+      }
     }
   });
 });

@@ -1,0 +1,162 @@
+import type { MadeFilesystem } from "./filesystemType.ts";
+import {
+  beside,
+  called,
+  features,
+  flag,
+  flags,
+  number,
+  OF_DEVICE,
+  oneOf,
+  orNothing,
+  size,
+  text,
+  type KnownOption,
+} from "./options.ts";
+import {
+  hasBlocksAboveAPage,
+  losesCommittedData,
+  made,
+  makesNothing,
+  mounted,
+  needsReadOnly,
+  overwrites,
+  setsLabel,
+  setsUuid,
+  type Declared,
+} from "./rules.ts";
+
+const COMPRESSION: KnownOption = {
+  tail: /^=(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no|none)$/,
+  takes: "zlib[:1-9], lzo, zstd[:1-15] or no",
+  tried: ["=zlib:9", "=lzo", "=no", "=zstd:15", "=zstd"],
+};
+
+/** Judged only where the filesystem is made here too: one from before btrfs-progs 5.15 has none. */
+const hasFreeSpaceTree = ({ options, mkfs }: Declared) =>
+  mkfs !== undefined && !options.includes("clear_cache") && !mkfs.some(({ word }) => word === "^free-space-tree");
+
+/** btrfs(5), mkfs.btrfs(8), btrfs-filesystem(8). */
+export const btrfs: MadeFilesystem = {
+  manual: "btrfs(5)",
+  pass: 0,
+  packages: ["btrfs-progs"],
+  label: { maxBytes: 255 },
+  // Remounting with another subvolume succeeds, and shows the old one.
+  canRemount: (name) => name !== "subvol" && name !== "subvolid",
+  silentDefaults: ["space_cache=v2"],
+  shownAs: (option) =>
+    option.replace(/^(compress(-force)?=(zstd|zlib))$/, "$1:3").replace(/^subvol=(?!\/)/, "subvol=/"),
+
+  options: {
+    ...OF_DEVICE,
+    ...flags(`
+      acl noacl
+      autodefrag noautodefrag
+      barrier
+      clear_cache
+      datacow nodatacow datasum nodatasum
+      degraded
+      nodiscard
+      enospc_debug noenospc_debug
+      flushoncommit noflushoncommit
+      rescan_uuid_tree
+      skip_balance
+      ssd ssd_spread nossd nossd_spread
+      treelog notreelog
+      usebackuproot recovery
+      user_subvol_rm_allowed
+    `),
+    nospace_cache: beside("clear_cache", flag),
+    nologreplay: beside("ro", flag),
+    norecovery: beside("ro", flag),
+    commit: number(30, "seconds"),
+    compress: orNothing(COMPRESSION),
+    "compress-force": orNothing(COMPRESSION),
+    device: text("DEVICE", "a path"),
+    discard: orNothing(oneOf("sync", "async")),
+    fatal_errors: oneOf("bug", "panic"),
+    max_inline: text("2048", "a size", /^=\d+[kmg]?$/i),
+    metadata_ratio: number(4),
+    rescue: beside(
+      "ro",
+      text(
+        "all",
+        "usebackuproot, nologreplay, ignorebadroots, ignoredatacsums or all, with : between",
+        /^=(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all)(:(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all))*$/,
+      ),
+    ),
+    space_cache: { ...orNothing(oneOf("v1", "v2")), tried: [",clear_cache", "=v1,clear_cache", "=v2"] },
+    subvol: text("/", "a path"),
+    subvolid: number(5),
+    thread_pool: text("8", "a number above 0", /^=[1-9]\d*$/),
+  },
+
+  refused: [
+    losesCommittedData(...mounted("nobarrier")),
+    needsReadOnly(...mounted("norecovery", "nologreplay")),
+    {
+      matches: /^(space_cache|space_cache=v1|nospace_cache)$/,
+      when: hasFreeSpaceTree,
+      reason: "does not mount on a btrfs with a free space tree, which mkfs.btrfs makes since 5.15; leave it out",
+      examples: ["space_cache", "space_cache=v1", "nospace_cache"].map((option) => ({
+        options: [option],
+        mkfsOptions: [],
+      })),
+      outcome: "does not mount",
+    },
+    {
+      matches: /^(no)?inode_cache$/,
+      reason: "is ignored since Linux 5.11; leave it out",
+      examples: mounted("inode_cache", "noinode_cache"),
+      outcome: "is ignored",
+    },
+    {
+      matches: /^(alloc_start|subvolrootid)=/,
+      reason: "is unknown to btrfs of Linux 6.1, and does not mount; leave it out",
+      examples: mounted("alloc_start=1", "subvolrootid=5"),
+      outcome: "does not mount",
+    },
+    {
+      matches: /^(check_int(_data|_print_mask=.*)?|fragment=.*|ref_verify)$/,
+      reason: "does not mount: Debian builds the kernel without it; leave it out",
+      examples: mounted("check_int", "check_int_data", "check_int_print_mask=1", "fragment=all", "ref_verify"),
+      outcome: "does not mount",
+    },
+  ],
+
+  mkfs: {
+    manual: "mkfs.btrfs(8)",
+    valued:
+      /^(-[AbdlLmnOrRsU]|--(alloc-start|byte-count|checksum|csum|data|features|label|leafsize|metadata|nodesize|rootdir|runtime-features|sectorsize|uuid))$/,
+    flags: {
+      ...called("-b --byte-count", size("600m")),
+      ...called("--checksum --csum", oneOf("crc32c", "xxhash", "sha256", "blake2")),
+      ...called("-d --data", oneOf("single", "dup")),
+      ...called("-K --nodiscard", flag),
+      ...called("-m --metadata", oneOf("single", "dup")),
+      ...called("-M --mixed", flag),
+      ...called("-n --nodesize", oneOf("4096", "8192", "16384", "32768", "65536", "4k", "8k", "16k", "32k", "64k")),
+      ...called("-O --features", features("extref raid56 skinny-metadata no-holes")),
+      ...called("-q --quiet", flag),
+      ...called("-R --runtime-features", features("quota free-space-tree")),
+      ...called("-s --sectorsize", oneOf("4096", "4k")),
+      ...called("-v --verbose", flag),
+    },
+    refused: [
+      overwrites(...made("-f", "--force")),
+      makesNothing(/^(-V|--version|-h|--help)$/, ...made("-V", "--version", "--help")),
+      setsLabel(...made("-L theirs", "--label theirs")),
+      setsUuid(...made("--uuid 11111111-2222-4333-8444-555555555555")),
+      hasBlocksAboveAPage(...made("-s 16384", "--sectorsize 65536")),
+      {
+        matches: /^(-[dm]|--data|--metadata) raid(1|1c3|1c4|5|6)$/i,
+        reason: "needs more devices than one, so mkfs refuses; write single or dup",
+        examples: ["raid1", "raid1c3", "raid1c4", "raid5", "raid6"].flatMap((level) =>
+          made(`-d ${level}`, `-m ${level}`),
+        ),
+        outcome: "mkfs refuses",
+      },
+    ],
+  },
+};

@@ -1,0 +1,54 @@
+import type { KnownFlag, KnownOptions } from "./options.ts";
+import type { Rule } from "./rules.ts";
+
+/** A type of filesystem: all that is known of it, from its man pages and from what Linux 6.1 of Debian 12 does. */
+export interface FilesystemType {
+  /** The man page that has its mount options, besides mount(8). */
+  readonly manual: string;
+  /** What it takes; another option is refused. Left out: its options aren't judged. */
+  readonly options?: KnownOptions;
+  /** Mount options that are refused by name. */
+  readonly refused: readonly Rule[];
+  /** Options whose value the kernel leaves out when it is the default. Default: none. */
+  readonly silentDefaults?: readonly string[];
+  /** The kernel's word for a declared option. Default: the same. */
+  readonly shownAs?: (option: string) => string;
+  /** Whether the value that a mount has is what came of the declared one; undefined: compared as text and size. */
+  readonly isGranted?: (name: string, declared: string, shown: string) => boolean | undefined;
+  /** Whether it shows the flags of another mount, such as nosuid, beside its own. Default: no. */
+  readonly takesOverFlags?: true;
+  /** Whether `mount -o remount` changes an option; if not, a new mount does. */
+  readonly canRemount: (name: string) => boolean;
+  /** fs_passno of fstab(5): 0 where fsck(8) does nothing for it at boot. */
+  readonly pass: 0 | 2;
+  /** Debian packages with its tools. */
+  readonly packages: readonly string[];
+  /** How it is made. Left out: not here. */
+  readonly mkfs?: Mkfs;
+  readonly label?: Label;
+}
+
+/** A type that is made here. Its functions in programs/filesystems.sh label, measure and grow it. */
+export interface MadeFilesystem extends FilesystemType {
+  readonly mkfs: Mkfs;
+  readonly label: Label;
+}
+
+/** What a label can be. */
+export interface Label {
+  /** A longer one is cut, or fails. */
+  readonly maxBytes: number;
+  /** What else it can't hold, and that in words. Default: nothing. */
+  readonly refused?: { readonly pattern: RegExp; readonly words: string };
+}
+
+/** The program mkfs.TYPE. */
+export interface Mkfs {
+  readonly manual: string;
+  /** Flags that are taken; another one is refused, since it would come to light when the disk is formatted. */
+  readonly flags: Readonly<Record<string, KnownFlag>>;
+  /** All flags that take a value, those that are refused too. */
+  readonly valued: RegExp;
+  /** Flags that are refused by name. */
+  readonly refused: readonly Rule[];
+}

@@ -1,0 +1,38 @@
+/** A flag of mkfs, and one of the words of its value. */
+export interface MkfsWord {
+  /** Empty: the word has no flag. */
+  readonly flag: string;
+  /** Empty: the flag takes no value. */
+  readonly word: string;
+  /** The argument that it is written in. */
+  readonly argument: string;
+}
+
+/**
+ * mkfs arguments, taken apart: `-E lazy_itable_init=0,discard` has two words, `-O^has_journal` one, `-qF` is two flags.
+ * @param valued the flags that take a value
+ */
+export function mkfsWords(valued: RegExp, mkfsOptions: readonly string[]): MkfsWord[] {
+  const found: MkfsWord[] = [];
+  const rest = [...mkfsOptions];
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    if (!argument.startsWith("-")) {
+      found.push({ flag: "", word: argument, argument });
+      continue;
+    }
+    const isLong = argument.startsWith("--");
+    let name = isLong ? argument.split("=", 1)[0]! : argument.slice(0, 2);
+    let tail = argument.slice(name.length);
+    // Short flags without a value stand together.
+    for (; !valued.test(name); name = `-${tail[0]}`, tail = tail.slice(1)) {
+      found.push({ flag: name, word: "", argument });
+      if (isLong || tail === "") break;
+    }
+    if (!valued.test(name)) continue;
+    const value = tail === "" ? (rest.shift() ?? "") : tail.replace(/^=/, "");
+    found.push(
+      ...value.split(/[\s,]+/).map((word) => ({ flag: name, word, argument: tail === "" ? value : argument })),
+    );
+  }
+  return found;
+}

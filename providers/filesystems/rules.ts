@@ -1,0 +1,100 @@
+import type { MkfsWord } from "./mkfsWords.ts";
+
+/** A row of what is refused by name. `findmnt --verify` takes all of them. */
+export interface Rule {
+  /** Matches a mount option; or a word of a mkfs flag, after the flag: `-O sparse_super2`; or a flag only: `-F`. */
+  readonly matches: RegExp;
+  /** Left out: whatever else is declared. */
+  readonly when?: (declared: Declared) => boolean;
+  /** It follows `OPTION on TYPE`, and ends in what to write instead. Seen on Linux 6.1, where no other version is named. */
+  readonly reason: string;
+  /** One for each name that it matches; test/e2e/options.test.ts tries them on a real kernel. */
+  readonly examples: readonly Example[];
+  readonly outcome: Outcome;
+}
+
+/** What a filesystem is mounted with, and made with; `mkfs` is undefined where it isn't made here. */
+export interface Declared {
+  readonly options: readonly string[];
+  readonly mkfs: readonly MkfsWord[] | undefined;
+}
+
+/** A mount or a mkfs that shows what a row says. */
+export interface Example {
+  readonly options?: readonly string[];
+  readonly mkfsOptions?: readonly string[];
+}
+
+/**
+ * What happens with an example: mount fails; it is mounted, and the option isn't shown; it is mounted, and something else
+ * is shown (`shows`); or what mkfs does. With its first flag it "overwrites", without that it refuses to.
+ */
+export type Outcome =
+  | "does not mount"
+  | "is ignored"
+  | { readonly shows: string }
+  | "mkfs refuses"
+  | "makes no such filesystem"
+  | "overwrites"
+  | "labels"
+  | "repeats the UUID"
+  | "does not grow online";
+
+/** Mount options, each by itself. */
+export const mounted = (...options: readonly string[]): Example[] => options.map((option) => ({ options: [option] }));
+
+/** mkfs with these arguments, separated by spaces. */
+export const made = (...all: readonly string[]): Example[] => all.map((words) => ({ mkfsOptions: words.split(" ") }));
+
+// Rows of more than one type.
+
+export const losesCommittedData = (...examples: readonly Example[]): Rule => ({
+  matches: /^(barrier=0|nobarrier)$/,
+  reason: "loses committed data when the power fails; leave it out",
+  examples,
+  outcome: { shows: "nobarrier" },
+});
+
+export const needsReadOnly = (...examples: readonly Example[]): Rule => ({
+  matches: /^(norecovery|nologreplay)$/,
+  when: ({ options }) => !options.includes("ro"),
+  reason: "does not mount unless read-only; add ro, or leave it out",
+  examples,
+  outcome: "does not mount",
+});
+
+export const overwrites = (...examples: readonly Example[]): Rule => ({
+  matches: /^(-f|--force)$/,
+  reason: "has mkfs overwrite what it finds; whether a device is blank is proved without it, so leave it out",
+  examples,
+  outcome: "overwrites",
+});
+
+export const makesNothing = (matches: RegExp, ...examples: readonly Example[]): Rule => ({
+  matches,
+  reason: "makes no filesystem; leave it out",
+  examples,
+  outcome: "makes no such filesystem",
+});
+
+export const setsLabel = (...examples: readonly Example[]): Rule => ({
+  matches: /^(-L|--label) /,
+  reason: "as the label is compared by nobody, and a declared label overrides it; leave it out",
+  examples,
+  outcome: "labels",
+});
+
+export const setsUuid = (...examples: readonly Example[]): Rule => ({
+  matches: /^((-U|--uuid) |-m uuid=)/,
+  reason: "as the UUID can't tell what is wiped from what was made later; leave it out, mkfs makes a new one each time",
+  examples,
+  outcome: "repeats the UUID",
+});
+
+/** The page size is x86-64's. */
+export const hasBlocksAboveAPage = (...examples: readonly Example[]): Rule => ({
+  matches: /^(-b size=|-s |--sectorsize )(8192|8k|16384|16k|32768|32k|65536|64k)$/i,
+  reason: "does not mount: larger than a page of memory, 4 KiB on x86-64 (XFS: until Linux 6.12)",
+  examples,
+  outcome: "does not mount",
+});

@@ -1,0 +1,163 @@
+import type { MadeFilesystem } from "./filesystemType.ts";
+import { beside, flag, flags, number, OF_DEVICE, oneOf, orNothing, size, text, untried, words } from "./options.ts";
+import {
+  hasBlocksAboveAPage,
+  made,
+  makesNothing,
+  mounted,
+  needsReadOnly,
+  overwrites,
+  setsLabel,
+  setsUuid,
+  type Declared,
+} from "./rules.ts";
+
+/** Each in bytes, in k and, from there on, in m: 4k to 1g. */
+const ALLOCSIZE = new RegExp(
+  `^=(1g|${Array.from({ length: 19 }, (_, power) => 4 * 2 ** power)
+    .flatMap((kib) => [kib * 1024, `${kib}k`, ...(kib < 1024 ? [] : [`${kib / 1024}m`])])
+    .join("|")})$`,
+  "i",
+);
+
+/** Whether the log's buffers are smaller than the stripe unit that the log is made with. */
+const isBelowLogStripe = ({ options, mkfs = [] }: Declared) => {
+  const written = mkfs.find(({ flag, word }) => flag === "-l" && word.startsWith("su="))?.word ?? "";
+  const stripeKib = /^su=(\d+)k$/.exec(written)?.[1];
+  const buffer = options.map((option) => /^logbsize=(\d+)(k?)$/.exec(option)).findLast((match) => match !== null);
+  if (stripeKib === undefined || buffer === undefined) return false;
+  return Number(buffer?.[1]) * (buffer?.[2] === "k" ? 1 : 1 / 1024) < Number(stripeKib);
+};
+
+/** xfs(5), mkfs.xfs(8), xfs_admin(8), xfs_growfs(8). */
+export const xfs: MadeFilesystem = {
+  manual: "xfs(5)",
+  pass: 0,
+  packages: ["xfsprogs"],
+  label: { maxBytes: 12, refused: { pattern: /\s/, words: "white space, which xfs_db(8) can't set" } },
+  canRemount: (name) => ["ro", "rw", "noatime", "nodev", "nosuid", "noexec"].includes(name),
+  silentDefaults: ["logbufs=8", "logbsize=32k", "attr2", "inode64", "noquota"],
+
+  options: {
+    ...OF_DEVICE,
+    ...flags(`
+      attr2
+      discard nodiscard
+      grpid bsdgroups nogrpid sysvgroups
+      filestreams
+      ikeep noikeep
+      inode32 inode64
+      largeio nolargeio
+      noalign
+      nouuid
+      swalloc
+      wsync
+      noquota
+      quota uquota usrquota uqnoenforce qnoenforce
+      gquota grpquota gqnoenforce
+      pquota prjquota pqnoenforce
+    `),
+    norecovery: beside("ro", flag),
+    allocsize: text("64m", "a size from 4k to 1g, a power of 2", ALLOCSIZE),
+    logbufs: oneOf("2", "3", "4", "5", "6", "7", "8"),
+    logbsize: oneOf("16k", "32k", "64k", "128k", "256k", "16384", "32768", "65536", "131072", "262144"),
+    sunit: beside("swidth=128", number(128, "blocks of 512 bytes")),
+    swidth: beside("sunit=128", number(128, "blocks of 512 bytes")),
+    dax: orNothing(oneOf("always", "inode", "never")),
+    logdev: untried("needs a log on another device", text("/dev/x", "a path")),
+    rtdev: untried("needs a realtime section on another device", text("/dev/x", "a path")),
+  },
+
+  refused: [
+    {
+      matches: /^(no)?barrier$/,
+      reason: "is unknown to XFS since Linux 4.19, and does not mount; leave it out",
+      examples: mounted("barrier", "nobarrier"),
+      outcome: "does not mount",
+    },
+    {
+      matches: /^((no)?delaylog|ihashsize=.*|irixsgid|osyncis[do]sync)$/,
+      reason: "is unknown to XFS since Linux 4.0, and does not mount; leave it out",
+      examples: mounted("delaylog", "nodelaylog", "ihashsize=1024", "irixsgid", "osyncisdsync", "osyncisosync"),
+      outcome: "does not mount",
+    },
+    {
+      matches: /^noattr2$/,
+      reason: "does not mount on XFS of version 5, which mkfs.xfs makes; leave it out",
+      examples: mounted("noattr2"),
+      outcome: "does not mount",
+    },
+    {
+      matches: /^logbsize=/,
+      when: isBelowLogStripe,
+      reason:
+        "does not mount where it is smaller than the log's stripe unit; write a larger one, or a smaller `-l su=`",
+      examples: [{ mkfsOptions: ["-l", "su=64k"], options: ["logbsize=32k"] }],
+      outcome: "does not mount",
+    },
+    needsReadOnly(...mounted("norecovery")),
+  ],
+
+  mkfs: {
+    manual: "mkfs.xfs(8)",
+    valued: /^-[bcdilLmnprs]$/,
+    flags: {
+      "-b": words({ size: oneOf("1024", "2048", "4096", "1k", "2k", "4k") }),
+      "-d": words({
+        agcount: number(8),
+        agsize: size("128m"),
+        cowextsize: number(32, "blocks"),
+        daxinherit: oneOf("0", "1"),
+        extszinherit: number(4, "blocks"),
+        noalign: flag,
+        projinherit: number(0),
+        size: size("600m"),
+        su: beside("sw=1", size("64k")),
+        sunit: beside("swidth=128", number(128, "blocks of 512 bytes")),
+        sw: beside("su=64k", number(1)),
+        swidth: beside("sunit=128", number(128, "blocks of 512 bytes")),
+      }),
+      "-i": words({
+        align: oneOf("1"),
+        attr: oneOf("2"),
+        maxpct: text("25", "a percentage", /^=(\d?\d|100)$/),
+        perblock: oneOf("2", "4", "8"),
+        projid32bit: oneOf("1"),
+        size: oneOf("512", "1024", "2048"),
+        sparse: oneOf("0", "1"),
+      }),
+      "-K": flag,
+      "-l": words({
+        agnum: number(0),
+        internal: orNothing(oneOf("1")),
+        "lazy-count": oneOf("1"),
+        size: size("64m"),
+        su: size("32k"),
+        sunit: number(64, "blocks of 512 bytes"),
+        version: oneOf("2"),
+      }),
+      "-m": words({
+        bigtime: oneOf("0", "1"),
+        crc: oneOf("1"),
+        finobt: oneOf("1"),
+        inobtcount: oneOf("0", "1"),
+        reflink: oneOf("0", "1"),
+        rmapbt: oneOf("0", "1"),
+      }),
+      "-n": words({
+        ftype: oneOf("1"),
+        size: oneOf("4096", "8192", "16384", "32768", "65536", "4k", "8k", "16k", "32k", "64k"),
+        version: oneOf("2", "ci"),
+      }),
+      "-q": flag,
+      "-s": words({ size: oneOf("512", "1024", "2048", "4096", "1k", "2k", "4k") }),
+    },
+    refused: [
+      overwrites(...made("-f")),
+      makesNothing(/^-[NV]$/, ...made("-N", "-V")),
+      setsLabel(...made("-L theirs")),
+      setsUuid(...made("-m uuid=11111111-2222-4333-8444-555555555555")),
+      hasBlocksAboveAPage(...made("-b size=8192", "-b size=64k")),
+    ],
+  },
+};
