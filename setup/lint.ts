@@ -4,8 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { basename, join, relative } from "node:path";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { execa } from "execa";
 import { main } from "./progress.ts";
 import { MADE, ROOT } from "./project.ts";
@@ -14,9 +14,6 @@ import { MADE, ROOT } from "./project.ts";
 const NEEDED_GO = [1, 26] as const;
 const LINTERS = join(ROOT, "setup", "linters");
 const WORKFLOWS = join(".github", "workflows");
-const PROGRAMS = join("providers", "programs");
-/** What program.ts puts before others. */
-const PRELUDES = ["ledger.sh", "records.sh"];
 /** `--fix`: formatters write instead of telling. */
 const FIXES = process.argv.includes("--fix");
 const NOT_OURS = ["node_modules", ".jts", ".git"];
@@ -97,19 +94,13 @@ async function shellcheck(): Promise<Outcome> {
   const files = await findShellFiles();
   const withoutInterpreter: string[] = [];
   const withInterpreter: string[] = [];
-  const ledgerPrograms: string[] = [];
   for (const file of files) {
     const text = await readFile(join(ROOT, file), "utf8");
-    if (/^#!|^# shellcheck shell=/.test(text)) withInterpreter.push(file);
-    // program.ts gives those that don't set their own options ledger.sh's functions and options.
-    else if (file.startsWith(PROGRAMS) && !PRELUDES.includes(basename(file)) && !/^set -/m.test(text))
-      ledgerPrograms.push(file);
-    else withoutInterpreter.push(file);
+    (/^#!|^# shellcheck shell=/.test(text) ? withInterpreter : withoutInterpreter).push(file);
   }
   const findings = await Promise.all([
     runShellcheck(withInterpreter),
     runShellcheck(withoutInterpreter, "--shell=bash"),
-    checkLedgerPrograms(ledgerPrograms),
   ]);
   const line = ({ file, line, column, level, code, message }: Finding) =>
     `${file}:${line}:${column}: ${level}: ${message} [SC${code}]`;
@@ -136,7 +127,7 @@ async function runShellcheck(files: readonly string[], ...options: readonly stri
   if (files.length === 0) return [];
   const { stdout, stderr, exitCode } = await execa(
     "shellcheck",
-    ["--format=json1", "--external-sources", ...options, "--", ...files],
+    ["--format=json1", "--external-sources", "--source-path=SCRIPTDIR", ...options, "--", ...files],
     { cwd: ROOT, stdin: "ignore", reject: false },
   );
   // 1 says that there are findings.
@@ -144,35 +135,6 @@ async function runShellcheck(files: readonly string[], ...options: readonly stri
   if (exitCode === undefined)
     throw new Error("There is no shellcheck: `npm run setup` installs it, and so does apt-get install shellcheck.");
   throw new Error(stderr || `shellcheck ended with exit code ${exitCode}`);
-}
-
-/** Checks programs with what program.ts puts before them, as they run; what is found in that itself is said of it alone. */
-async function checkLedgerPrograms(files: readonly string[]): Promise<readonly Finding[]> {
-  const textOf = (name: string) => readFile(join(ROOT, PROGRAMS, name), "utf8");
-  const ledger = `set -euo pipefail\n${await textOf("ledger.sh")}`;
-  const records = ledger + (await textOf("records.sh"));
-  const linesBefore = new Map<string, number>();
-  await mkdir(MADE, { recursive: true });
-  const folder = await mkdtemp(join(MADE, "lint-"));
-  try {
-    for (const file of files) {
-      const text = await readFile(join(ROOT, file), "utf8");
-      const prelude = text.includes("record_done") ? records : ledger;
-      linesBefore.set(basename(file), prelude.split("\n").length - 1);
-      await writeFile(join(folder, basename(file)), prelude + text);
-    }
-    const findings = await runShellcheck(
-      files.map((file) => relative(ROOT, join(folder, basename(file)))),
-      "--shell=bash",
-    );
-    return findings.flatMap((finding) => {
-      const name = basename(finding.file);
-      const line = finding.line - (linesBefore.get(name) ?? 0);
-      return line > 0 ? [{ ...finding, file: join(PROGRAMS, name), line }] : [];
-    });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }
 
 /** As .editorconfig says. */

@@ -1,9 +1,10 @@
-# Usage: bash -c "$THIS" find-signs-of-use DEVICE [BYTES [SERIAL]]
+# Usage: find-signs-of-use DEVICE [BYTES [SERIAL]]
 # Prints one line for each sign that a block device is in use, holds data, or isn't the one of that size and serial
 # number; nothing for a blank one. A filesystem that make-filesystem was cut short at is none, where it can't be mounted
 # or holds no file.
 # Exit: 0 blank, 10 signs were found, anything else: could not look, which is never "blank".
 set -euo pipefail
+source filesystems.sh
 device=$(readlink --canonicalize-existing -- "$1") || {
   echo "there is no $1" >&2
   exit 2
@@ -15,8 +16,7 @@ device=$(readlink --canonicalize-existing -- "$1") || {
 
 # By a mount that writes nothing, and that nobody else sees.
 is_cut_short() {
-  local unlogged
-  case $1 in ext4) unlogged=noload ;; xfs) unlogged=norecovery ;; btrfs) unlogged=rescue=nologreplay ;; *) return 1 ;; esac
+  [[ -n ${unlogged[$1]-} ]] || return 1
   # shellcheck disable=SC2016 # The inner shell's variables.
   unshare --mount -- bash -c '
     if said=$(LC_ALL=C mount --types "$1" --options "ro,$2" -- "$3" /mnt 2>&1); then
@@ -24,7 +24,7 @@ is_cut_short() {
     else
       [[ $said == *"Structure needs cleaning"* || $said == *"bad superblock"* ]]
     fi
-  ' mount "$1" "$unlogged" "$device"
+  ' mount "$1" "${unlogged[$1]}" "$device"
 }
 
 devices=$(lsblk --noheadings --raw --paths --bytes --output NAME,TYPE,SIZE,MAJ:MIN -- "$device")

@@ -1,5 +1,8 @@
 # Usage: install-timer NAME TIMER-TEXT SERVICE-TEXT; many of them.
 # Checks, installs, enables and starts timers and their services.
+set -euo pipefail
+source ledger.sh
+source records.sh
 folder=/etc/systemd/system
 new=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX)
 trap 'rm --recursive --force -- "$new"' EXIT

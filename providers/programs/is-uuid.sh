@@ -1,5 +1,7 @@
 # Usage: is-uuid pv|vg|lv|filesystem NAME UUID; many of them.
 # Proves that what is about to be removed is the very thing that was looked at.
+set -euo pipefail
+source records.sh
 declare -A found=()
 # Lines of a name and a UUID.
 read_found() { while read -r name uuid; do found["$1 $name"]=$uuid; done; }

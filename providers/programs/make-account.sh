@@ -1,5 +1,8 @@
 # Usage: make-account GROUP [USER HOME]; many of them.
 # Makes the system group, and the system user who can't log in, where they are absent.
+set -euo pipefail
+source ledger.sh
+source records.sh
 declare -A known=()
 for database in group passwd; do
   while IFS=: read -r name _; do known["$database $name"]=yes; done < <(getent "$database")

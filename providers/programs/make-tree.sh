@@ -1,5 +1,8 @@
 # Usage: make-tree OWNER GROUP MODE FOLDER...; many of them.
 # Makes the folders, in the order given, and sets their owner, group and mode; an existing one keeps what is in it.
+set -euo pipefail
+source ledger.sh
+source records.sh
 # Inside a folder `.` can't be swapped for a link by whoever owns the folder above. Which folder it is, the kernel says:
 # cd looks at the path before it goes there, and a link can come in between.
 enter() {

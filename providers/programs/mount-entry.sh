@@ -2,26 +2,19 @@
 # with our LINE on standard input; many of them, each on the text that the one before it leaves.
 # Changes /etc/fstab and what is mounted, both or neither: all lines are written at once, then they are mounted; where a
 # mount fails, fstab is left with the lines of those before it.
+set -euo pipefail
+source ledger.sh
+source records.sh
+source fstab.sh
 shopt -s nullglob dotglob
-fstab=/etc/fstab
-current=
-IFS= read -r -d '' current <"$fstab" || true
 count=${#starts[@]} failed=
-targets=() actions=() lines=() over_files=() shown=() before=("$current" "${texts[@]}")
+targets=() actions=() lines=() over_files=() before=("$current" "${texts[@]}")
 for ((i = 0; i < count; i++)); do
   read_record "$i"
   targets+=("${record[0]}") actions+=("${record[1]}") lines+=("${record[3]}") over_files+=("${record[4]-}")
-  # Spaces and the like are in octal in mountinfo, see proc(5).
-  name=${record[0]//\\/\\134} name=${name// /\\040} name=${name//$'\t'/\\011}
-  shown+=("$name")
 done
 read_record 0
-if [[ $(sha256sum <"$fstab") != "${record[2]}  -" ]]; then
-  echo "$fstab was changed by someone else just now; run again" >&2
-  exit 75
-fi
-declare -A mounted=()
-while read -r _ _ _ _ point _; do mounted[$point]=yes; done </proc/self/mountinfo
+expect_fstab "${record[2]}"
 
 # give_up RECORD WORDS: this one and those after it are not carried out; the words come last.
 give_up() { end=$1 failed=$2; }
@@ -32,7 +25,7 @@ make_mount_points() {
   local -A is_immutable=()
   for ((i = begin; i < end; i++)); do
     target=${targets[i]}
-    if [[ -n ${mounted[${shown[i]}]-} ]]; then continue; fi
+    if was_mounted "$target"; then continue; fi
     if ! said=$(refuse_links "$target" 2>&1); then
       give_up "$i" "$said"
       continue
@@ -63,21 +56,7 @@ make_mount_points() {
   chattr +i -- "${unguarded[@]}" || true
 }
 
-# A name as mktemp(1) would make it, without a process for it.
-printf -v new '%s.jts-%05x%05x' "$fstab" "$((SRANDOM & 0xfffff))" "$((SRANDOM & 0xfffff))"
-remove_new() { rm --force -- "$new"; }
-# put_fstab TEXT: replaces the file in one step, its owner, mode and attributes kept.
-put_fstab() {
-  trap remove_new EXIT
-  cp --preserve=all -- "$fstab" "$new"
-  printf %s "$1" >"$new"
-  sync --data -- "$new"
-  mv --no-target-directory -- "$new" "$fstab"
-  trap - EXIT
-  sync -- /etc
-  current=$1
-}
-# verify LINE...: our lines alone: what was wrong before us isn't ours to judge.
+# verify LINE...: only our lines: what was wrong before us isn't ours to judge.
 verify() {
   trap remove_new EXIT
   printf '%s\n' "$@" >"$new"
@@ -120,13 +99,6 @@ write_lines() {
   if [[ -n $others ]] || has_old_unit "${points[@]}"; then systemctl daemon-reload; fi
 }
 
-# in_time COMMAND...: its status; what lies on a server or disk that doesn't answer would wait for ever.
-in_time() {
-  local status=0
-  timeout --kill-after=10 90 "$@" || status=$?
-  ((status != 124 && status != 137)) || echo "$1 of ${!#} did not end within 90 s: what it lies on doesn't answer: ${lines[i]%%[[:space:]]*}" >&2
-  return "$status"
-}
 # Ends the program, with fstab as it was before the record i.
 fail() {
   if [[ $current != "${before[i]}" ]]; then
@@ -138,10 +110,11 @@ fail() {
 }
 # While it is mounted elsewhere too, a new mount would have the old options: what shows it goes and comes with it.
 replace() {
-  local target=$1 number='' of point other also=() again=()
-  while read -r _ _ of _ point _; do [[ $point != "${shown[i]}" ]] || number=$of; done </proc/self/mountinfo
+  local target=$1 number='' of point other octal also=() again=()
+  to_octal "$target"
+  while read -r _ _ of _ point _; do [[ $point != "$octal" ]] || number=$of; done </proc/self/mountinfo
   while read -r _ _ of _ point _; do
-    [[ $of != "$number" || $point == "${shown[i]}" ]] || also=("$(printf %b "$point")" ${also[@]+"${also[@]}"})
+    [[ $of != "$number" || $point == "$octal" ]] || also=("$(printf %b "$point")" ${also[@]+"${also[@]}"})
   done </proc/self/mountinfo
   for other in ${also[@]+"${also[@]}"}; do
     findmnt --fstab --noheadings --target "$other" --output OPTIONS | grep --quiet x-jts-storage || {
@@ -155,10 +128,7 @@ replace() {
     mount_again
   }
   for other in ${also[@]+"${also[@]}"} "$target"; do
-    in_time umount -- "$other" || {
-      timeout 20 fuser --verbose --mount "$other" >&2 || true
-      fail mount_again
-    }
+    unmount "$other" || fail mount_again
     [[ $other == "$target" ]] || again=("$other" ${again[@]+"${again[@]}"})
   done
   in_time mount -- "$target" || fail mount_all_again
@@ -174,6 +144,7 @@ for ((begin = 0; begin < count && ${#failed} == 0; begin = end)); do
   ((end > begin)) || break
   write_lines
   for ((i = begin; i < end; i++)); do
+    lies_on=${lines[i]%%[[:space:]]*}
     case ${actions[i]} in
       none) ;;
       mount) in_time mount -- "${targets[i]}" || fail ;;

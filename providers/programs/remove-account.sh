@@ -1,5 +1,8 @@
 # Usage: remove-account GROUP [USER]; many of them.
 # Removes what we made of them.
+set -euo pipefail
+source ledger.sh
+source records.sh
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"
   group=${record[0]} user=${record[1]-} gone=()

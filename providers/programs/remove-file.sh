@@ -1,5 +1,8 @@
 # Usage: remove-file PATH; many of them.
 # Removes the files that we made, and then the folders that we made for them.
+set -euo pipefail
+source ledger.sh
+source records.sh
 paths=() lines=() folders=()
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"

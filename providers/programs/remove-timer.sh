@@ -1,5 +1,8 @@
 # Usage: remove-timer NAME; many of them.
 # A run under way is let finish; what it was told to do is done.
+set -euo pipefail
+source ledger.sh
+source records.sh
 folder=/etc/systemd/system
 timers=() services=() files=() lines=() stamps=()
 for ((i = 0; i < ${#starts[@]}; i++)); do

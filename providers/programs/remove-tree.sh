@@ -1,5 +1,8 @@
 # Usage: remove-tree FOLDER...; many of them.
 # Removes the folders, last first, where we made them and nothing is in them.
+set -euo pipefail
+source ledger.sh
+source records.sh
 cd /
 folders=()
 for ((i = ${#starts[@]} - 1; i >= 0; i--)); do

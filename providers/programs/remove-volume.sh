@@ -1,5 +1,7 @@
 # Usage: remove-volume VG/LV; many of them.
 # Removes logical volumes; one in use is refused by lvremove itself.
+set -euo pipefail
+source records.sh
 names=()
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"

@@ -1,4 +1,4 @@
-# Usage: bash -c "$THIS" take-out-physical-volume VG PV
+# Usage: take-out-physical-volume VG PV
 # Moves its extents to the VG's other PVs, while the volumes are in use, and takes it out. Started again, it goes on.
 set -euo pipefail
 used=$(pvs --noheadings --nosuffix --units b --options pv_used -- "$2")

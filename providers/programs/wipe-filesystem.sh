@@ -1,5 +1,7 @@
 # Usage: wipe-filesystem DEVICE; many of them.
 # Takes the signatures off; wipefs opens a device exclusively, so it refuses a mounted one.
+set -euo pipefail
+source records.sh
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"
   wipefs --all --quiet -- "${record[0]}"

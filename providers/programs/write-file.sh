@@ -1,5 +1,8 @@
 # Usage: write-file PATH OWNER GROUP MODE, the content on standard input; many of them.
 # Replaces the file in one step; no reader sees half of it, and it is never open wider than declared.
+set -euo pipefail
+source ledger.sh
+source records.sh
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"
   path=${record[0]} folder=${record[0]%/*}

@@ -8,7 +8,7 @@ import { ledger } from "../facts/ledger.ts";
 import type { PathStatus } from "../facts/pathStatus.ts";
 import { realPath } from "../facts/realPath.ts";
 import { cmd } from "../host/command.ts";
-import { ledgerProgram, recordsProgram } from "../programs/program.ts";
+import { program, recordsProgram } from "../programs/program.ts";
 import { accountName, hostName, line, mode, path } from "./inputs.ts";
 
 const inputs = z.object({
@@ -101,7 +101,7 @@ export const configFile: ResourceKind<Inputs, Seen> = {
       steps.push({
         summary: `put back ${dropped.join(", ")}`,
         risk: "safe",
-        command: ledgerProgram("restore-kernel-values", ...dropped),
+        command: program("restore-kernel-values", ...dropped),
       });
     if (differs)
       steps.push({
@@ -124,7 +124,7 @@ export const configFile: ResourceKind<Inputs, Seen> = {
       steps.push({
         summary: `put back ${remembered.join(", ")}`,
         risk: "safe",
-        command: ledgerProgram("restore-kernel-values", ...remembered),
+        command: program("restore-kernel-values", ...remembered),
       });
     return { steps };
   },
@@ -188,13 +188,13 @@ function activate({ path, content, activation }: Inputs, wrong: Seen["live"]): S
       return {
         summary,
         risk: "safe",
-        command: ledgerProgram("activate-sysctl", path, ...sysctlFiles(content).map(([kernelFile]) => kernelFile)),
+        command: program("activate-sysctl", path, ...sysctlFiles(content).map(([kernelFile]) => kernelFile)),
       };
     case "udev":
       return {
         summary,
         risk: "safe",
-        command: ledgerProgram("activate-udev", activation.device, activation.attribute),
+        command: program("activate-udev", activation.device, activation.attribute),
       };
   }
 }

@@ -81,7 +81,7 @@ describe("contents", () => {
     expect(run(contents.command({ ...args, device: "/dev/unreadable" }), {}, {})).toMatchObject({ exitCode: 1 });
     expect(
       run(contents.command(args), { dumpe2fs: "wipefs-ext4.json" }, { "/dev/a": "wipefs-ext4.json" }),
-    ).toMatchObject({ exitCode: 1, stderr: "no size among what was said of the ext4 on /dev/a\n" });
+    ).toMatchObject({ exitCode: 1, stderr: "no size in what was said of the ext4 on /dev/a\n" });
     expect(contents.command(args).okExitCodes).toBeUndefined();
     for (const stdout of ["", "14 -\n{}", "2 -\n{}", "0 x\n"]) {
       expect(() => contents.parse({ stdout, stderr: "", exitCode: 0 }, args)).toThrow();

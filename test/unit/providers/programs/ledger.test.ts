@@ -14,7 +14,7 @@ import {
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ledgerProgram, recordsProgram } from "../../../../providers/programs/program.ts";
+import { program, recordsProgram } from "../../../../providers/programs/program.ts";
 import type { Command } from "../../../../providers/host/command.ts";
 import { runLocally } from "../runLocally.ts";
 
@@ -27,7 +27,7 @@ const group = runLocally({ argv: ["id", "--group", "--name"] }).stdout.trim();
 
 /** Runs a program as on a host, with its ledger below our folder. */
 const run = (name: string, args: readonly string[], stdin = "") => runHere(recordsProgram(name, args, stdin));
-const runOne = (name: string, args: readonly string[]) => runHere(ledgerProgram(name, ...args));
+const runOne = (name: string, args: readonly string[]) => runHere(program(name, ...args));
 
 function runHere(command: Command) {
   const argv = command.argv.map((text, index) =>
@@ -153,7 +153,7 @@ describe("restore-kernel-values", () => {
     const [scheduler, absent] = [join(root, "scheduler"), join(root, "absent")];
     writeFileSync(scheduler, "none [mq-deadline]\n");
     const remember = (file: string) => {
-      const { argv } = ledgerProgram("activate-sysctl");
+      const { argv } = program("activate-sysctl");
       const text = argv[2]!
         .slice(0, argv[2]!.lastIndexOf("remember_kernel_values"))
         .replaceAll("/var/lib/jts-storage", join(root, "ledger"));

@@ -149,6 +149,60 @@ describe("mount-entry for many", () => {
     expect(log().slice(-2)).toEqual(["systemctl daemon-reload", `mount -- ${name}`]);
   });
 
+  describe("of what is mounted already", () => {
+    /** Lines of mountinfo, which has a space in octal. */
+    const isMountedAt = (...names: string[]) =>
+      names.map((name) => `30 22 8:1 / ${join(root, name).replaceAll(" ", "\\040")} rw - ext4 /dev/sda rw\n`).join("");
+    const replace = (name: string) => [
+      recordsProgram("mount-entry", [join(root, name), "replace", sha256(OLD), line(name)], withLines(name)),
+    ];
+    const isOurs = `[[ "$*" != *--fstab* ]] || echo defaults,x-jts-storage`;
+
+    it("unmounts and mounts it anew, with what shows it elsewhere, last first", () => {
+      writeFileSync(join(root, "mountinfo"), MOUNTED + isMountedAt("a b", "shown x", "shown y"));
+      expect(run(replace("a b"), { findmnt: isOurs })).toMatchObject({ exitCode: 0, done: 1 });
+      expect(log().filter((words) => /^u?mount/.test(words))).toEqual([
+        "umount -- shown y",
+        "umount -- shown x",
+        "umount -- a b",
+        "mount -- a b",
+        "mount -- shown x",
+        "mount -- shown y",
+      ]);
+      expect(log().join("\n"), "its mount point is guarded already").not.toContain("chattr");
+    });
+
+    it("leaves all as it is where it is shown by a mount that isn't ours", () => {
+      writeFileSync(join(root, "mountinfo"), MOUNTED + isMountedAt("a", "theirs"));
+      const { said } = run(replace("a"));
+      expect(said).toContain("a is mounted at theirs too, which isn't ours");
+      expect(log().filter((words) => /^u?mount/.test(words))).toEqual([]);
+      expect(read("fstab")).toBe(OLD);
+    });
+
+    it("mounts again what it unmounted where a mount is in use, and names who uses it", () => {
+      writeFileSync(join(root, "mountinfo"), MOUNTED + isMountedAt("a", "shown"));
+      const umount = `[[ "\${@: -1}" != */a ]] || { echo busy >&2; exit 32; }`;
+      expect(run(replace("a"), { findmnt: isOurs, umount })).toEqual({ exitCode: 1, done: 0, said: "busy\nsleep" });
+      expect(log().filter((words) => /^u?mount/.test(words))).toEqual([
+        "umount -- shown",
+        "umount -- a",
+        "mount -- shown",
+      ]);
+      expect(read("fstab")).toBe(OLD);
+    });
+  });
+
+  it("says of a mount that does not end in time what it lies on", () => {
+    // As timeout(1) ends when it had to kill.
+    expect(run(mount("a"), { mount: "exit 124" })).toEqual({
+      exitCode: 1,
+      done: 0,
+      said: "mount of a did not end within 90 s: what it lies on doesn't answer: LABEL=a",
+    });
+    expect(read("fstab")).toBe(OLD);
+  });
+
   it("does nothing on a text that another writer changed", () => {
     writeFileSync(join(root, "fstab"), `${OLD}# theirs\n`);
     expect(run(mount("a", "b"))).toMatchObject({ exitCode: 75, done: 0 });

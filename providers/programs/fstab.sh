@@ -1,0 +1,54 @@
+# shellcheck shell=bash disable=SC2034
+# /etc/fstab and what is mounted, for the programs that change both.
+fstab=/etc/fstab
+# The text of fstab.
+current=
+IFS= read -r -d '' current <"$fstab" || true
+declare -A mounted=()
+while read -r _ _ _ _ point _; do mounted[$point]=yes; done </proc/self/mountinfo
+# Sets `octal` to a path as mountinfo has it: spaces and the like are in octal there, see proc(5).
+to_octal() { octal=${1//\\/\\134} octal=${octal// /\\040} octal=${octal//$'\t'/\\011}; }
+# Whether something was mounted at a path when the program began.
+was_mounted() {
+  local octal
+  to_octal "$1"
+  [[ -n ${mounted[$octal]-} ]]
+}
+# Ends the program where fstab is no longer the text with this checksum.
+expect_fstab() {
+  [[ $(sha256sum <"$fstab") == "$1  -" ]] || {
+    echo "$fstab was changed by someone else just now; run again" >&2
+    exit 75
+  }
+}
+# A name as mktemp(1) would make it, without a process for it.
+printf -v new '%s.jts-%05x%05x' "$fstab" "$((SRANDOM & 0xfffff))" "$((SRANDOM & 0xfffff))"
+remove_new() { rm --force -- "$new"; }
+# put_fstab TEXT: replaces the file in one step, its owner, mode and attributes kept.
+put_fstab() {
+  [[ $current != "$1" ]] || return 0
+  trap remove_new EXIT
+  cp --preserve=all -- "$fstab" "$new"
+  printf %s "$1" >"$new"
+  sync --data -- "$new"
+  mv --no-target-directory -- "$new" "$fstab"
+  trap - EXIT
+  sync -- /etc
+  current=$1
+}
+# What the mount that is worked on lies on, for messages; empty: not known.
+lies_on=
+# in_time COMMAND...: its status; what lies on a server or disk that doesn't answer would wait for ever.
+in_time() {
+  local status=0
+  timeout --kill-after=10 90 "$@" || status=$?
+  ((status != 124 && status != 137)) || echo "$1 of ${!#} did not end within 90 s: what it lies on doesn't answer${lies_on:+: $lies_on}" >&2
+  return "$status"
+}
+# Unmounts, or names who uses the mount. fuser takes no "--"; the path is absolute.
+unmount() {
+  local status=0
+  in_time umount -- "$1" || status=$?
+  ((status == 0)) || timeout 20 fuser --verbose --mount "$1" >&2 || true
+  return "$status"
+}
