@@ -6,8 +6,11 @@ current=
 IFS= read -r -d '' current <"$fstab" || true
 declare -A mounted=()
 while read -r _ _ _ _ point _; do mounted[$point]=yes; done </proc/self/mountinfo
-# Sets `octal` to a path as mountinfo has it: spaces and the like are in octal there, see proc(5).
+# mountinfo has backslashes, spaces and tabs in octal, see proc(5).
+# Sets `octal` to a path as it is written there.
 to_octal() { octal=${1//\\/\\134} octal=${octal// /\\040} octal=${octal//$'\t'/\\011}; }
+# Sets `path` to what is written there. printf's %b would take a digit after it for a part of the number.
+from_octal() { path=${1//\\040/ } path=${path//\\011/$'\t'} path=${path//\\134/\\}; }
 # Whether something was mounted at a path when the program began.
 was_mounted() {
   local octal

@@ -110,11 +110,13 @@ fail() {
 }
 # While it is mounted elsewhere too, a new mount would have the old options: what shows it goes and comes with it.
 replace() {
-  local target=$1 number='' of point other octal also=() again=()
+  local target=$1 number='' of point other octal path also=() again=()
   to_octal "$target"
   while read -r _ _ of _ point _; do [[ $point != "$octal" ]] || number=$of; done </proc/self/mountinfo
   while read -r _ _ of _ point _; do
-    [[ $of != "$number" || $point == "$octal" ]] || also=("$(printf %b "$point")" ${also[@]+"${also[@]}"})
+    if [[ $of != "$number" || $point == "$octal" ]]; then continue; fi
+    from_octal "$point"
+    also=("$path" ${also[@]+"${also[@]}"})
   done </proc/self/mountinfo
   for other in ${also[@]+"${also[@]}"}; do
     findmnt --fstab --noheadings --target "$other" --output OPTIONS | grep --quiet x-jts-storage || {

@@ -159,15 +159,15 @@ describe("mount-entry for many", () => {
     const isOurs = `[[ "$*" != *--fstab* ]] || echo defaults,x-jts-storage`;
 
     it("unmounts and mounts it anew, with what shows it elsewhere, last first", () => {
-      writeFileSync(join(root, "mountinfo"), MOUNTED + isMountedAt("a b", "shown x", "shown y"));
+      writeFileSync(join(root, "mountinfo"), MOUNTED + isMountedAt("a b", "shown 1", "shown 2"));
       expect(run(replace("a b"), { findmnt: isOurs })).toMatchObject({ exitCode: 0, done: 1 });
       expect(log().filter((words) => /^u?mount/.test(words))).toEqual([
-        "umount -- shown y",
-        "umount -- shown x",
+        "umount -- shown 2",
+        "umount -- shown 1",
         "umount -- a b",
         "mount -- a b",
-        "mount -- shown x",
-        "mount -- shown y",
+        "mount -- shown 1",
+        "mount -- shown 2",
       ]);
       expect(log().join("\n"), "its mount point is guarded already").not.toContain("chattr");
     });
