@@ -143,7 +143,7 @@ export function canRemount(type: string, differences: readonly string[]): boolea
 function isSameValue(type: string, name: string, declared: string, shown: string): boolean {
   const isGranted = filesystemOf(type).isGranted?.(name, declared, shown);
   if (isGranted !== undefined) return isGranted;
-  const isSize = /^\d+[kmg]?$/i;
+  const isSize = /^[1-9]\d*[kmg]?$/i;
   return (
     isSize.test(declared) &&
     isSize.test(shown) &&

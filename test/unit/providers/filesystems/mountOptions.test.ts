@@ -298,6 +298,15 @@ describe("liveDifferences", () => {
     expect(liveDifferences(type, declared, live(target))).toEqual([difference]);
   });
 
+  it("tells of a number where the kernel shows 0, and takes 0 for 0", () => {
+    expect(liveDifferences("ext4", ["init_itable=10"], ["rw", "init_itable=0"])).toEqual(["init_itable=10 is missing"]);
+    expect(liveDifferences("ext4", ["init_itable=0"], ["rw", "init_itable=0"])).toEqual([]);
+  });
+
+  it("finds in nfs4 no more differences than in nfs", () => {
+    for (const type of ["nfs", "nfs4"]) expect(liveDifferences(type, ["lock", "ac"], ["rw", "vers=4.2"])).toEqual([]);
+  });
+
   it("tells that a mount fell back to read-only", () => {
     expect(liveDifferences("ext4", ["rw", "noatime"], ["ro", "noatime", "rw", "commit=30"])).toEqual([
       "ro was not asked for",
