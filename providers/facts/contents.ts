@@ -12,9 +12,9 @@ export interface Signature {
 }
 
 export interface Contents {
-  /** All of them; none is no proof of a blank device: wipefs takes what it can't read for one. */
+  /** All of them. That there is none doesn't prove a blank device: wipefs finds none in what it can't read, either. */
   readonly signatures: readonly Signature[];
-  /** What the filesystem of the type asked for takes as its size, mounted or not; undefined: there is none. */
+  /** The size of the filesystem of the type asked for, mounted or not; undefined: there is no such filesystem. */
   readonly bytes: number | undefined;
 }
 

@@ -151,7 +151,7 @@ export const btrfs: MadeFilesystem = {
       hasBlocksAboveAPage(...made("-s 16384", "--sectorsize 65536")),
       {
         matches: /^(-[dm]|--data|--metadata) raid(1|1c3|1c4|5|6)$/i,
-        reason: "needs more devices than one, so mkfs refuses; write single or dup",
+        reason: "needs more than one device, so mkfs refuses; write single or dup",
         examples: ["raid1", "raid1c3", "raid1c4", "raid5", "raid6"].flatMap((level) =>
           made(`-d ${level}`, `-m ${level}`),
         ),

@@ -200,14 +200,14 @@ export const ext4: MadeFilesystem = {
       {
         matches: /^-F$/,
         reason:
-          "has mkfs make what it refuses, such as blocks that don't mount; whether a device is blank is proved without it, so leave it out",
+          "makes mkfs do what it would refuse, such as blocks that don't mount; leave it out: that the device is blank is proved without it",
         examples: made("-F -b 8192"),
         outcome: "overwrites",
       },
       makesNothing(/^-[nV]$/, ...made("-n", "-V")),
       {
         matches: /^-[tO] (ext[23]|journal_dev)$/,
-        reason: "makes something else than ext4; leave it out",
+        reason: "makes something other than ext4; leave it out",
         examples: made("-t ext2", "-t ext3", "-O journal_dev"),
         outcome: "makes no such filesystem",
       },

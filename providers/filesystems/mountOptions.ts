@@ -68,19 +68,20 @@ function unknownOption({ manual, options }: FilesystemType, option: string): str
     return known.tail.test(option.slice(name.length)) ? undefined : `takes ${known.takes}, see ${manual}`;
   const others = Object.keys(FILESYSTEMS).filter((type) => own(FILESYSTEMS[type]?.options ?? {}, name) !== undefined);
   const page = manual === "mount(8)" ? manual : `${manual} and mount(8)`;
-  return `is none of the options in ${page}${others.length === 0 ? "; correct it" : `, but one of ${others.join(", ")}; leave it out`}`;
+  return `is not an option in ${page}${others.length === 0 ? "; correct it" : `, but one of ${others.join(", ")}; leave it out`}`;
 }
 
 /** Why mkfs doesn't get a word of a flag, whatever else is declared; undefined: it does. */
 function unknownFlag({ manual, flags }: Mkfs, { flag: name, word }: MkfsWord): string | undefined {
-  if (name === "") return `is no flag of ${manual}, which would take it for a device or a size; leave it out`;
+  if (name === "") return `is not a flag of ${manual}, which would take it for a device or a size; leave it out`;
   const found = own(flags, name);
-  if (found === undefined) return `is none of the flags of ${manual} that are taken: ${Object.keys(flags).join(", ")}`;
+  if (found === undefined)
+    return `is not one of the flags of ${manual} that are accepted: ${Object.keys(flags).join(", ")}`;
   // A word has its value after "=", a flag has the word as its value.
   const [ofWord = "", ...values] = "words" in found ? word.split("=") : [name, ...(word === "" ? [] : [word])];
   const known = "words" in found ? own(found.words, ofWord) : found;
   if (known === undefined)
-    return `is none of the words that ${name} takes: ${Object.keys((found as { words: object }).words).join(", ")}`;
+    return `is not one of the words that ${name} takes: ${Object.keys((found as { words: object }).words).join(", ")}`;
   return known.tail.test(values.map((value) => `=${value}`).join(""))
     ? undefined
     : `takes ${known.takes}, see ${manual}`;
@@ -105,7 +106,7 @@ const TELLING_FLAGS = ["ro", "nosuid", "nodev", "noexec", "noatime"];
 
 /**
  * How a live mount differs from what is declared, in words: "commit=30 is missing". Only what is certain is reported:
- * what the kernel doesn't show can't be judged, and what an NFS server negotiated down is no difference.
+ * what the kernel doesn't show can't be judged, and an NFS size that the server made smaller is not a difference.
  * @param live the mount's own flags and the filesystem's options, as mountinfo has them
  */
 export function liveDifferences(type: string, declared: readonly string[], live: readonly string[]): string[] {

@@ -65,7 +65,7 @@ export const needsReadOnly = (...examples: readonly Example[]): Rule => ({
 
 export const overwrites = (...examples: readonly Example[]): Rule => ({
   matches: /^(-f|--force)$/,
-  reason: "has mkfs overwrite what it finds; whether a device is blank is proved without it, so leave it out",
+  reason: "makes mkfs overwrite what it finds; leave it out: that the device is blank is proved without it",
   examples,
   outcome: "overwrites",
 });
@@ -79,14 +79,15 @@ export const makesNothing = (matches: RegExp, ...examples: readonly Example[]): 
 
 export const setsLabel = (...examples: readonly Example[]): Rule => ({
   matches: /^(-L|--label) /,
-  reason: "as the label is compared by nobody, and a declared label overrides it; leave it out",
+  reason: "is a label that nothing checks, and that a declared label replaces; leave it out",
   examples,
   outcome: "labels",
 });
 
 export const setsUuid = (...examples: readonly Example[]): Rule => ({
   matches: /^((-U|--uuid) |-m uuid=)/,
-  reason: "as the UUID can't tell what is wiped from what was made later; leave it out, mkfs makes a new one each time",
+  reason:
+    "is a UUID that a filesystem made after a wipe would have again, so that nothing tells the two apart; leave it out, mkfs makes a new one each time",
   examples,
   outcome: "repeats the UUID",
 });

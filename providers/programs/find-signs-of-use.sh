@@ -1,7 +1,7 @@
 # Usage: find-signs-of-use DEVICE [BYTES [SERIAL]]
 # Prints one line for each sign that a block device is in use, holds data, or isn't the one of that size and serial
-# number; nothing for a blank one. A filesystem that make-filesystem was cut short at is none, where it can't be mounted
-# or holds no file.
+# number; nothing for a blank one. A filesystem that make-filesystem did not finish is not a sign, where it can't be
+# mounted or holds no file.
 # Exit: 0 blank, 10 signs were found, anything else: could not look, which is never "blank".
 set -euo pipefail
 source filesystems.sh
@@ -14,7 +14,7 @@ device=$(readlink --canonicalize-existing -- "$1") || {
   exit 2
 }
 
-# By a mount that writes nothing, and that nobody else sees.
+# Whether nothing was ever put into a filesystem: by a mount that writes nothing, and that nobody else sees.
 is_cut_short() {
   [[ -n ${unlogged[$1]-} ]] || return 1
   # shellcheck disable=SC2016 # The inner shell's variables.

@@ -16,7 +16,7 @@ done
 read_record 0
 expect_fstab "${record[2]}"
 
-# give_up RECORD WORDS: this one and those after it are not carried out; the words come last.
+# give_up RECORD WORDS: this one and those after it are not carried out; the words are printed at the end.
 give_up() { end=$1 failed=$2; }
 
 # Makes the mount points of the records from `begin` to `end`.
@@ -62,7 +62,7 @@ verify() {
   printf '%s\n' "$@" >"$new"
   said=$(findmnt --verify --tab-file "$new" 2>&1)
 }
-# A unit of an old line might undo a new mount; nothing needs one of a new line yet.
+# systemd's unit of an old line might undo a new mount; nothing needs a unit of a new line yet.
 has_old_unit() {
   local target unit
   [[ -d /run/systemd/generator ]] || return 1
@@ -108,7 +108,8 @@ fail() {
   (($# == 0)) || "$@"
   exit 1
 }
-# While it is mounted elsewhere too, a new mount would have the old options: what shows it goes and comes with it.
+# While the filesystem is mounted elsewhere too, a new mount would get the old options: those mounts are unmounted with it
+# and mounted again.
 replace() {
   local target=$1 number='' of point other octal path also=() again=()
   to_octal "$target"

@@ -11,9 +11,9 @@ read_record() {
   local count=${arguments[at]}
   record=("${arguments[@]:at+1:count}")
 }
-# What tools print is no answer.
+# Standard output is for the answer only; what tools print goes to standard error.
 exec {report}>&1 1>&2
-# Another record is carried out; what was said before is not of the next.
+# Reports that one more record is carried out. The mark on standard error ends what was said of it.
 record_done() {
   printf 'done\n' >&"$report"
   printf '\036' >&2

@@ -1,5 +1,5 @@
 # Usage: remove-timer NAME; many of them.
-# A run under way is let finish; what it was told to do is done.
+# Removes timers and their services. A run under way is allowed to finish.
 set -euo pipefail
 source ledger.sh
 source records.sh

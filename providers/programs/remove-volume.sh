@@ -8,7 +8,7 @@ for ((i = 0; i < ${#starts[@]}; i++)); do
   names+=("${record[0]}")
 done
 if ! lvremove --yes -- "${names[@]}"; then
-  # Which of them it is.
+  # Finds which of them it is.
   for name in "${names[@]}"; do
     if lvs --noheadings -- "$name" >/dev/null 2>&1; then lvremove --yes -- "$name"; fi
     record_done

@@ -155,7 +155,7 @@ function labelProblems(type: MadeType, label: string): string[] {
   return [
     ...(bytes > maxBytes ? [`the label ${label} has ${bytes} bytes, and ${type} takes ${maxBytes}`] : []),
     ...(refused?.pattern.test(label) ? [`the label ${label} has ${refused.words}`] : []),
-    ...(label === MAKING ? [`the label ${MAKING} is that of filesystems that are not made to their end yet`] : []),
+    ...(label === MAKING ? [`the label ${MAKING} marks filesystems that are not finished yet`] : []),
   ];
 }
 

@@ -28,7 +28,7 @@ const UNKNOWN: readonly [type: string, option: string][] = [
 
 /**
  * Answers each row, `verb|type|mkfs arguments|options`, after a line that repeats it. A list of options is tried at once,
- * and by halves where that fails, since some exclude each other: `accepted` prints those that fail alone.
+ * and by halves where that fails, since some exclude each other: `accepted` prints those that fail by themselves.
  */
 const script = (rows: readonly string[]) => String.raw`set -u
 work=$(mktemp --directory /var/tmp/options-XXXXXX); mkdir $work/mnt $work/shown

@@ -61,30 +61,26 @@ describe("refusedOptions", () => {
       { type: "none", source: "/a", options: ["bind", "lazytime"] },
       "ignored by a bind mount",
     ],
-    ["a typo", { options: ["noatimee"] }, "is none of the options in ext4(5) and mount(8)"],
-    ["a value that is no number", { options: ["commit=abc"] }, "takes a number of seconds, see ext4(5)"],
+    ["a typo", { options: ["noatimee"] }, "is not an option in ext4(5) and mount(8)"],
+    ["a value that is not a number", { options: ["commit=abc"] }, "takes a number of seconds, see ext4(5)"],
     ["a value where there must be none", { options: ["noatime=1"] }, "takes no value"],
     ["an option without its value", { options: ["commit"] }, "takes a number of seconds"],
-    ["a name that every object has", { options: ["constructor"] }, "is none of the options"],
+    ["a name that every object has", { options: ["constructor"] }, "is not an option"],
     ["a compression level that btrfs cuts down", { type: "btrfs", options: ["compress=zstd:16"] }, "zstd[:1-15]"],
     ["too many log buffers", { type: "xfs", options: ["logbufs=9"] }, "takes 2, 3, 4, 5, 6, 7, 8, see xfs(5)"],
     [
-      "a preallocation that is no power of 2",
+      "a preallocation that is not a power of 2",
       { type: "xfs", options: ["allocsize=100m"] },
       "a size from 4k to 1g, a power of 2",
     ],
-    ["a log buffer of a size that there isn't", { type: "xfs", options: ["logbsize=48k"] }, "takes 16k, 32k"],
+    ["a log buffer of an unknown size", { type: "xfs", options: ["logbsize=48k"] }, "takes 16k, 32k"],
     ["an option of ext4 on XFS", { type: "xfs", options: ["data=writeback"] }, "but one of ext4; leave it out"],
-    ["an NFS version that there isn't", { type: "nfs", source: "nas:/a", options: ["vers=5"] }, "see nfs(5)"],
-    [
-      "an NFS version that there isn't, of type nfs4",
-      { type: "nfs4", source: "nas:/a", options: ["vers=5"] },
-      "see nfs(5)",
-    ],
+    ["an unknown NFS version", { type: "nfs", source: "nas:/a", options: ["vers=5"] }, "see nfs(5)"],
+    ["an unknown NFS version, of type nfs4", { type: "nfs4", source: "nas:/a", options: ["vers=5"] }, "see nfs(5)"],
     [
       "an option of ext4 on a bind mount",
       { type: "none", source: "/a", options: ["bind", "commit=30"] },
-      "is none of the options in mount(8), but one of ext4, btrfs",
+      "is not an option in mount(8), but one of ext4, btrfs",
     ],
     ["-F of mkfs.ext4", { mkfsOptions: ["-F"] }, "proved without it"],
     ["-F among other flags", { mkfsOptions: ["-qF"] }, "proved without it"],
@@ -92,52 +88,56 @@ describe("refusedOptions", () => {
     ["--force of mkfs.btrfs", { type: "btrfs", mkfsOptions: ["--force"] }, "overwrite what it finds"],
     ["a dry run of mkfs.ext4", { mkfsOptions: ["-n"] }, "makes no filesystem"],
     ["a dry run of mkfs.xfs", { type: "xfs", mkfsOptions: ["-N"] }, "makes no filesystem"],
-    ["another type by mkfs.ext4", { mkfsOptions: ["-t", "ext2"] }, "something else than ext4"],
-    ["a label", { mkfsOptions: ["-L", "theirs"] }, "as the label"],
-    ["a UUID", { type: "btrfs", mkfsOptions: ["--uuid=11111111-2222-4333-8444-555555555555"] }, "as the UUID"],
+    ["another type by mkfs.ext4", { mkfsOptions: ["-t", "ext2"] }, "something other than ext4"],
+    ["a label", { mkfsOptions: ["-L", "theirs"] }, "is a label that nothing checks"],
+    ["a UUID", { type: "btrfs", mkfsOptions: ["--uuid=11111111-2222-4333-8444-555555555555"] }, "is a UUID that"],
     [
       "a UUID of mkfs.xfs",
       { type: "xfs", mkfsOptions: ["-m", "uuid=11111111-2222-4333-8444-555555555555"] },
-      "as the UUID",
+      "is a UUID that",
     ],
     ["blocks larger than a page", { type: "xfs", mkfsOptions: ["-b", "size=8192"] }, "larger than a page of memory"],
-    ["copies on devices that there aren't", { type: "btrfs", mkfsOptions: ["--data", "raid1"] }, "needs more devices"],
+    ["copies on other devices", { type: "btrfs", mkfsOptions: ["--data", "raid1"] }, "needs more than one device"],
     [
       "a log on another device, which nobody proved blank",
       { type: "xfs", mkfsOptions: ["-l", "size=64m,logdev=/dev/sdb"] },
-      "is none of the words that -l takes",
+      "is not one of the words that -l takes",
     ],
     [
       "a journal on another device, which nobody proved blank",
       { mkfsOptions: ["-J", "device=/dev/sdb"] },
-      "is none of the words that -J takes",
+      "is not one of the words that -J takes",
     ],
     [
       "a realtime section",
       { type: "xfs", mkfsOptions: ["-r", "rtdev=/dev/sdb"] },
-      "is none of the flags of mkfs.xfs(8) that are taken",
+      "is not one of the flags of mkfs.xfs(8) that are accepted",
     ],
     [
       "values from a file of the host",
       { type: "xfs", mkfsOptions: ["-c", "options=/tmp/any"] },
-      "is none of the flags",
+      "is not one of the flags",
     ],
-    ["superblocks alone", { mkfsOptions: ["-S"] }, "is none of the flags of mkfs.ext4(8)"],
+    ["only the superblocks", { mkfsOptions: ["-S"] }, "is not one of the flags of mkfs.ext4(8)"],
     ["a second device", { type: "btrfs", mkfsOptions: ["-d", "single", "../dev/sdb"] }, "would take it for a device"],
-    ["an end of the flags", { mkfsOptions: ["--"] }, "is none of the flags"],
-    ["a long flag cut short, which getopt takes", { type: "btrfs", mkfsOptions: ["--forc"] }, "is none of the flags"],
-    ["a feature with a typo", { mkfsOptions: ["-O", "^has_jornal"] }, "is none of the words that -O takes"],
+    ["an end of the flags", { mkfsOptions: ["--"] }, "is not one of the flags"],
+    [
+      "a long flag cut short, which getopt takes",
+      { type: "btrfs", mkfsOptions: ["--forc"] },
+      "is not one of the flags",
+    ],
+    ["a feature with a typo", { mkfsOptions: ["-O", "^has_jornal"] }, "is not one of the words that -O takes"],
     [
       "an extended option with a typo",
       { mkfsOptions: ["-E", "lazy_itable_init=0,discrad"] },
-      "is none of the words that -E takes",
+      "is not one of the words that -E takes",
     ],
     [
-      "a word of mkfs with a value that there isn't",
+      "a word of mkfs with an unknown value",
       { mkfsOptions: ["-E", "lazy_itable_init=2"] },
       "takes 0, 1, or no value, see mkfs.ext4(8)",
     ],
-    ["a flag's value that there isn't", { mkfsOptions: ["-b", "3000"] }, "takes 1024, 2048, 4096"],
+    ["an unknown value of a flag", { mkfsOptions: ["-b", "3000"] }, "takes 1024, 2048, 4096"],
     ["a flag without its value", { mkfsOptions: ["-b"] }, "takes 1024, 2048, 4096"],
     ["intr on NFS", { type: "nfs", source: "nas:/a", options: ["intr"] }, "ignored since Linux 2.6.25"],
     ["nointr on NFSv4", { type: "nfs4", source: "nas:/a", options: ["nointr"] }, "ignored since Linux 2.6.25"],
@@ -147,14 +147,14 @@ describe("refusedOptions", () => {
     ["a SCSI disk's name", { source: "/dev/sda2" }, "may name another device after the next boot"],
     ["an NVMe disk's name", { source: "/dev/nvme0n1p1" }, "may name another device"],
     ["a device mapper number", { source: "/dev/dm-3" }, "may name another device"],
-  ])("refuses %s, alone and by name", (_what, request, reason) => {
+  ])("refuses %s, and only that, by name", (_what, request, reason) => {
     const refused = refusedOptions({ ...good, ...request });
     expect(refused).toHaveLength(1);
     expect(refused[0]?.reason).toContain(reason);
     expect(refused[0]?.reason).toContain(refused[0]?.option);
   });
 
-  it("tells everything that is wrong at once", () => {
+  it("reports everything that is wrong at once", () => {
     const refused = refusedOptions({ type: "xfs", source: "/dev/sdb", options: ["nobarrier", "noatime"], pass: 2 });
     expect(refused.map(({ option }) => option)).toEqual(["nobarrier", "pass 2", "/dev/sdb"]);
   });
@@ -293,12 +293,12 @@ describe("liveDifferences", () => {
     ["an NFS size larger than declared", "/mnt/synology", ["rsize=32768"], "rsize=32768 is missing"],
     ["another NFS version", "/mnt/synology", ["vers=4"], "vers=4 is missing"],
     ["soft instead of hard", "/mnt/synology", ["soft"], "soft is missing"],
-  ])("tells %s", (_what, target, declared, difference) => {
+  ])("reports %s", (_what, target, declared, difference) => {
     const type = mountAt(all, target)!.type;
     expect(liveDifferences(type, declared, live(target))).toEqual([difference]);
   });
 
-  it("tells of a number where the kernel shows 0, and takes 0 for 0", () => {
+  it("reports a number where the kernel shows 0, and takes 0 for 0", () => {
     expect(liveDifferences("ext4", ["init_itable=10"], ["rw", "init_itable=0"])).toEqual(["init_itable=10 is missing"]);
     expect(liveDifferences("ext4", ["init_itable=0"], ["rw", "init_itable=0"])).toEqual([]);
   });
@@ -307,7 +307,7 @@ describe("liveDifferences", () => {
     for (const type of ["nfs", "nfs4"]) expect(liveDifferences(type, ["lock", "ac"], ["rw", "vers=4.2"])).toEqual([]);
   });
 
-  it("tells that a mount fell back to read-only", () => {
+  it("reports that a mount fell back to read-only", () => {
     expect(liveDifferences("ext4", ["rw", "noatime"], ["ro", "noatime", "rw", "commit=30"])).toEqual([
       "ro was not asked for",
     ]);
@@ -315,7 +315,7 @@ describe("liveDifferences", () => {
 
   it.each<[string, string, string[], string[]]>([
     [
-      "words for mount(8) and systemd alone",
+      "words that are only for mount(8) and systemd",
       "ext4",
       ["defaults", "nofail", "_netdev", "noauto", "x-systemd.device-timeout=5min", "X-mount.mkdir"],
       ["rw"],
@@ -333,7 +333,7 @@ describe("liveDifferences", () => {
       ["rw", "vers=3", "proto=tcp", "acregmin=30"],
     ],
     ["the flags that a bind mount takes over", "none", ["bind"], ["rw", "nosuid", "nodev", "noatime"]],
-  ])("tells no difference for %s", (_what, type, declared, shown) => {
+  ])("reports no difference for %s", (_what, type, declared, shown) => {
     expect(liveDifferences(type, declared, shown)).toEqual([]);
   });
 });

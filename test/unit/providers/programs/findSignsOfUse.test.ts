@@ -18,7 +18,7 @@ const blank = {
   "*--output NAME,TYPE*": "echo '/dev/nvme0n1 disk 4000787030016 259:0'",
 };
 
-/** Runs the program on a file that stands for a device, with tools that answer as told. */
+/** Runs the program on a file that stands for a device, with tools that answer as given. */
 function look(tools: Partial<Record<keyof typeof blank | "unshare", string>>, ...expected: string[]) {
   const { wipefs, dd, unshare, ...lsblk } = { ...blank, unshare: "exit 1", ...tools };
   const scripts = {
@@ -74,7 +74,7 @@ describe("find-signs-of-use", () => {
       "its serial number is OTHER instead of JTSNVME0001",
     ],
     ["no serial number", { "*--output SERIAL*": "echo" }, "its serial number is unknown instead of JTSNVME0001"],
-  ])("tells %s", (_what, tools, sign) => {
+  ])("reports %s", (_what, tools, sign) => {
     expect(look(tools, "4000787030016", "JTSNVME0001")).toEqual({ stdout: `${sign}\n`, stderr: "", exitCode: 10 });
   });
 
@@ -85,7 +85,7 @@ describe("find-signs-of-use", () => {
     expect(of("swap", "exit 0")).toBe(10);
   });
 
-  it("tells where the device is mounted", () => {
+  it("reports where the device is mounted", () => {
     const [, , number, , target] = readFileSync("/proc/self/mountinfo", "utf8").split("\n", 1)[0]!.split(" ");
     const { stdout, exitCode } = look({ "*--output NAME,TYPE*": `echo /dev/sda disk 4000787030016 ${number}` });
     expect([stdout.split("\n"), exitCode]).toEqual([expect.arrayContaining([`mounted at ${target}`]), 10]);
@@ -97,7 +97,7 @@ describe("find-signs-of-use", () => {
     expect(exitCode).toBe(tool === "*--output SERIAL*" ? 10 : 1);
   });
 
-  it("never calls a missing device blank, nor a file that is no device", () => {
+  it("never calls a missing device blank, nor a file that is not a device", () => {
     expect(runLocally(program("find-signs-of-use", join(folder, "none"))).exitCode).toBe(2);
     expect(runLocally(program("find-signs-of-use", device)).exitCode).toBe(2);
   });

@@ -22,12 +22,12 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 const read = (name: string) => readFileSync(join(root, name), "utf8");
-/** The tools that ran, in order, with what they were told. */
+/** The tools that ran, in order, with their arguments. */
 const log = () => (existsSync(join(root, "log")) ? read("log").replaceAll(`${root}/`, "").trimEnd().split("\n") : []);
 const OLD = "LABEL=root / ext4 defaults 0 1\n";
 const MOUNTED = "22 1 254:0 / / rw - ext4 /dev/vda rw\n";
 
-/** Tools that do nothing but to write down that they ran, unless told otherwise in shell. */
+/** What tools do besides writing down that they ran, in shell. */
 const TOOLS = {
   mount: "",
   umount: "",
@@ -92,7 +92,7 @@ describe("mount-entry for many", () => {
     );
   });
 
-  it("leaves fstab with the lines of those before one that does not mount, and tells that one's words alone", () => {
+  it("leaves fstab with the lines of those before one that does not mount, and reports only what that one said", () => {
     const fails = `case \${@: -1} in */b) echo "bad b" >&2; exit 32;; *) echo "hint" >&2;; esac`;
     expect(run(mount("a", "b", "c"), { mount: fails })).toEqual({ exitCode: 1, done: 1, said: "bad b" });
     expect(read("fstab")).toBe(withLines("a"));
@@ -101,7 +101,7 @@ describe("mount-entry for many", () => {
   });
 
   it.each<[string, string, (name: string) => void]>([
-    ["whose line is no good", "findmnt --verify: wrong", () => undefined],
+    ["whose line is wrong", "findmnt --verify: wrong", () => undefined],
     [
       "that hides files",
       "b is not empty",
@@ -113,8 +113,7 @@ describe("mount-entry for many", () => {
     ["that is a file", "b is not a directory", (name) => writeFileSync(join(root, name), "")],
   ])("carries out those before one %s, and nothing of it or of those after it", (what, said, make) => {
     make("b");
-    const findmnt =
-      what === "whose line is no good" ? `if grep -q LABEL=b "\${@: -1}"; then echo wrong; exit 1; fi` : "";
+    const findmnt = what === "whose line is wrong" ? `if grep -q LABEL=b "\${@: -1}"; then echo wrong; exit 1; fi` : "";
     const output = run(mount("a", "b", "c"), { findmnt });
     expect(output).toMatchObject({ exitCode: 1, done: 1 });
     expect(output.said).toContain(said);
@@ -295,7 +294,7 @@ describe("make-account for many", () => {
 describe("remove-volume and is-uuid for many", () => {
   const names = ["vg/a", "vg/b", "vg/c"];
 
-  it("remove all in one go, or tell which one can't be", () => {
+  it("remove all in one go, or report which one can't be", () => {
     const remove = names.map((name) => recordsProgram("remove-volume", [name]));
     expect(run(remove)).toMatchObject({ exitCode: 0, done: 3 });
     expect(log()).toEqual(["lvremove --yes -- vg/a vg/b vg/c"]);
@@ -303,7 +302,7 @@ describe("remove-volume and is-uuid for many", () => {
     expect(run(remove, { lvremove: inUse })).toEqual({ exitCode: 5, done: 1, said: "vg/b in use" });
   });
 
-  it("tell the one whose UUID is another, or that is gone", () => {
+  it("report the one whose UUID is another, or that is gone", () => {
     const prove = names.map((name, index) => recordsProgram("is-uuid", ["lv", name, `u-${index}`]));
     expect(run(prove, { lvs: "printf '  vg/a u-0\\n  vg/b u-1\\n  vg/c u-2\\n'" })).toMatchObject({
       exitCode: 0,

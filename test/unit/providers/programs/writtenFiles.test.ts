@@ -191,7 +191,7 @@ describe("make-tree", () => {
 describe("mount-entry", () => {
   const OLD = "LABEL=root / ext4 defaults 0 1\n";
   const LINE = "LABEL=a /data ext4 defaults,x-jts-storage 0 0";
-  /** At `/`, which is mounted, so that the file alone changes. */
+  /** At `/`, which is mounted, so that only the file changes. */
   function change({ mode, verifies = true }: { mode: number; verifies?: boolean }) {
     writeFileSync(join(root, "fstab"), OLD);
     chmodSync(join(root, "fstab"), mode);
@@ -223,7 +223,7 @@ describe("mount-entry", () => {
     },
   );
 
-  it("has our line alone verified, and leaves fstab as it is, and no other file, where it is no good", () => {
+  it("has only our line verified, and where it is wrong leaves fstab unchanged and no other file", () => {
     const { exitCode, stderr } = change({ mode: 0o644, verifies: false });
     expect([exitCode, stderr]).toEqual([1, "findmnt --verify: wrong\n"]);
     expect(readFileSync(join(root, "verified"), "utf8")).toBe(`${LINE}\n`);
