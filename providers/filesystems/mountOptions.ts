@@ -68,7 +68,8 @@ function unknownOption({ manual, options }: FilesystemType, option: string): str
     return known.tail.test(option.slice(name.length)) ? undefined : `takes ${known.takes}, see ${manual}`;
   const others = Object.keys(FILESYSTEMS).filter((type) => own(FILESYSTEMS[type]?.options ?? {}, name) !== undefined);
   const page = manual === "mount(8)" ? manual : `${manual} and mount(8)`;
-  return `is not an option in ${page}${others.length === 0 ? "; correct it" : `, but one of ${others.join(", ")}; leave it out`}`;
+  if (others.length === 0) return `is not an option in ${page}; correct it`;
+  return `is not an option in ${page}, but one of ${others.join(", ")}; leave it out`;
 }
 
 /** Why mkfs doesn't get a word of a flag, whatever else is declared; undefined: it does. */
@@ -93,8 +94,8 @@ function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined
 }
 
 /**
- * Not shown by the kernel: they are only for mount(8), systemd.mount(5) and fstab(5), are what a mount has by default, or
- * are shown as several others.
+ * Not shown by the kernel: they are only for mount(8), systemd.mount(5) and fstab(5), are what a mount has by default,
+ * or are shown as several others.
  */
 const UNSHOWN =
   /^(defaults|auto|noauto|user|nouser|users|owner|group|nofail|_netdev|(no)?bg|(no)?fg|retry=.*|x-.*|X-.*|comment=.*|bind|rbind|suid|dev|exec|async|atime|diratime|actimeo=.*)$/;

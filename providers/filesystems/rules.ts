@@ -6,7 +6,7 @@ export interface Rule {
   readonly matches: RegExp;
   /** Left out: whatever else is declared. */
   readonly when?: (declared: Declared) => boolean;
-  /** It follows `OPTION on TYPE`, and ends in what to write instead. Seen on Linux 6.1, where no other version is named. */
+  /** It follows `OPTION on TYPE`, and ends in what to write instead. Seen on Linux 6.1, or on the version it names. */
   readonly reason: string;
   /** One for each name that it matches; test/e2e/options.test.ts tries them on a real kernel. */
   readonly examples: readonly Example[];
@@ -26,8 +26,8 @@ export interface Example {
 }
 
 /**
- * What happens with an example: mount fails; it is mounted, and the option isn't shown; it is mounted, and something else
- * is shown (`shows`); or what mkfs does. With its first flag it "overwrites", without that it refuses to.
+ * What happens with an example: mount fails; it is mounted, and the option isn't shown; it is mounted, and something
+ * else is shown (`shows`); or what mkfs does. With its first flag it "overwrites", without that it refuses to.
  */
 export type Outcome =
   | "does not mount"

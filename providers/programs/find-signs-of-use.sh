@@ -31,7 +31,9 @@ devices=$(lsblk --noheadings --raw --paths --bytes --output NAME,TYPE,SIZE,MAJ:M
 # The first is the device itself.
 read -r _ _ size number <<<"$devices"
 # wipefs takes what it can't read for blank: here it must be readable where signatures are.
-for skip in 0 $((size > 1048576 ? size / 1048576 - 1 : 0)); do dd if="$device" of=/dev/null bs=1M count=1 skip="$skip" status=none; done
+for skip in 0 $((size > 1048576 ? size / 1048576 - 1 : 0)); do
+  dd if="$device" of=/dev/null bs=1M count=1 skip="$skip" status=none
+done
 
 signs=()
 # util-linux prints no JSON at all where there is nothing to print.
@@ -44,7 +46,10 @@ done <<<"$signatures"
 [[ -z ${2-} || $size == "$2" ]] || signs+=("its size is $size bytes instead of $2")
 if [[ -n ${3-} ]]; then
   # A partition has its disk's serial number, the last that is printed.
-  serial=$(lsblk --noheadings --inverse --list --output SERIAL -- "$device" | sed 's/^ *//; s/ *$//' | grep . | tail --lines=1 || true)
+  serial=$(
+    lsblk --noheadings --inverse --list --output SERIAL -- "$device" |
+      sed 's/^ *//; s/ *$//' | grep . | tail --lines=1 || true
+  )
   [[ $serial == "$3" ]] || signs+=("its serial number is ${serial:-unknown} instead of $3")
 fi
 

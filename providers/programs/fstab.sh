@@ -45,7 +45,8 @@ lies_on=
 in_time() {
   local status=0
   timeout --kill-after=10 90 "$@" || status=$?
-  ((status != 124 && status != 137)) || echo "$1 of ${!#} did not end within 90 s: what it lies on doesn't answer${lies_on:+: $lies_on}" >&2
+  ((status != 124 && status != 137)) ||
+    echo "$1 of ${!#} did not end within 90 s: what it lies on doesn't answer${lies_on:+: $lies_on}" >&2
   return "$status"
 }
 # Unmounts, or names who uses the mount. fuser takes no "--"; the path is absolute.

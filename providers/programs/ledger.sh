@@ -1,6 +1,7 @@
 # What this program made on the host, one thing a line: `directory PATH`, `file PATH`, `user NAME`, `group NAME`,
-# `immutable PATH`, `kernel PATH VALUE-BEFORE`. Written before the thing is made, so that a cut leaves nothing unowned; whatever isn't
-# here was there before us and stays. It is on the host because stacks share it, and because state can be lost.
+# `immutable PATH`, `kernel PATH VALUE-BEFORE`. Written before the thing is made, so that a cut leaves nothing unowned;
+# whatever isn't here was there before us and stays. It is on the host because stacks share it, and because state can be
+# lost.
 ledger=/var/lib/jts-storage/made
 # Its lines; nobody else changes it meanwhile. One that was dropped is empty.
 declare -A made=()
@@ -70,7 +71,8 @@ make_directories() {
   ledger_add_lines "${missing[@]/#/directory }"
   mkdir --mode=755 -- "${missing[@]}"
 }
-# Removes folders of ours where they are empty, each after those in it, and those of ours above them that no one else uses.
+# Removes folders of ours where they are empty, each after those in it, and those of ours above them that no one else
+# uses.
 remove_directories() {
   local path line ours above dropped=()
   while (($#)); do

@@ -6,7 +6,9 @@ set -euo pipefail
 source filesystems.sh
 type=$1 label=$2 device=$3
 # What was left unfinished; mkfs itself overwrites nothing.
-if [[ $(blkid --probe --match-tag LABEL --output value -- "$device") == jts-making ]]; then wipefs --all --quiet -- "$device"; fi
+if [[ $(blkid --probe --match-tag LABEL --output value -- "$device") == jts-making ]]; then
+  wipefs --all --quiet -- "$device"
+fi
 "mkfs.$type" -q "${@:4}" -L jts-making "$device"
 sync -- "$device"
 "label_$type" "$device" "$label"

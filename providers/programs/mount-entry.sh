@@ -43,7 +43,9 @@ make_mount_points() {
   done
   # While nothing is mounted there, not even root can write: a service that starts too early fills no root disk.
   if ((${#bare[@]})); then
-    while read -r flags target; do [[ $flags != ????i* ]] || is_immutable[$target]=yes; done < <(lsattr -d -- "${bare[@]}" 2>/dev/null)
+    while read -r flags target; do
+      [[ $flags != ????i* ]] || is_immutable[$target]=yes
+    done < <(lsattr -d -- "${bare[@]}" 2>/dev/null)
     for target in "${bare[@]}"; do [[ -n ${is_immutable[$target]-} ]] || unguarded+=("$target"); done
   fi
   if ((${#absent[@]})); then
@@ -108,8 +110,8 @@ fail() {
   (($# == 0)) || "$@"
   exit 1
 }
-# While the filesystem is mounted elsewhere too, a new mount would get the old options: those mounts are unmounted with it
-# and mounted again.
+# While the filesystem is mounted elsewhere too, a new mount would get the old options: those mounts are unmounted with
+# it and mounted again.
 replace() {
   local target=$1 number='' of point other octal path also=() again=()
   to_octal "$target"

@@ -1,6 +1,6 @@
 # Usage: print-contents [TYPE DEVICE]...
-# Prints for each device a line `LENGTH BYTES`, then so many characters of the JSON in which wipefs lists its signatures;
-# 0 where it has none. BYTES is the size that the filesystem of TYPE takes, which is smaller than its device after a
+# Prints for each device a line `LENGTH BYTES`, then so many characters of JSON, in which wipefs lists its signatures; 0
+# where it has none. BYTES is the size that the filesystem of TYPE takes, which is smaller than its device after a
 # half-done grow; `-` where the device has no such filesystem, or TYPE is `none`.
 set -euo pipefail
 source filesystems.sh

@@ -1,5 +1,5 @@
-# Usage: unmount-entry MOUNT-POINT SHA256-OF-FSTAB, the new text of fstab on standard input; many of them, each on the text
-# that the one before it leaves.
+# Usage: unmount-entry MOUNT-POINT SHA256-OF-FSTAB, the new text of fstab on standard input; many of them, each on the
+# text that the one before it leaves.
 # Unmounts, then takes the lines out; a mount in use stays, and its line with it.
 set -euo pipefail
 source ledger.sh

@@ -1,4 +1,7 @@
-/** What providers/filesystems/ says of the kernel and of mkfs, by real attempts: on a loop device of the storage host, and on the NAS. */
+/**
+ * What providers/filesystems/ says of the kernel and of mkfs, by real attempts: on a loop device of the storage host,
+ * and on the NAS.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
 import { FILESYSTEMS, MADE_FILESYSTEMS } from "../../providers/filesystems/index.ts";
@@ -27,8 +30,8 @@ const UNKNOWN: readonly [type: string, option: string][] = [
 ];
 
 /**
- * Answers each row, `verb|type|mkfs arguments|options`, after a line that repeats it. A list of options is tried at once,
- * and by halves where that fails, since some exclude each other: `accepted` prints those that fail by themselves.
+ * Answers each row, `verb|type|mkfs arguments|options`, after a line that repeats it. A list of options is tried at
+ * once, and by halves where that fails, since some exclude each other: `accepted` prints those that fail by themselves.
  */
 const script = (rows: readonly string[]) => String.raw`set -u
 work=$(mktemp --directory /var/tmp/options-XXXXXX); mkdir $work/mnt $work/shown

@@ -16,7 +16,7 @@ const TOOLS = [
   ...["findmnt", "mount", "umount", "blkid", "wipefs", "sync"],
 ];
 
-/** Runs a program with tools that only write down how they were called; `answers` is shell, by tool. Returns the calls. */
+/** Runs a program with tools that only write down how they were called; `answers` is shell, by tool. */
 function run(name: string, args: readonly string[], answers: Readonly<Record<string, string>> = {}) {
   for (const tool of TOOLS) {
     writeFileSync(join(folder, tool), `#!/bin/bash\necho "${tool} $*" >>${folder}/log\n${answers[tool] ?? ""}\n`);

@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import {
+  FILESYSTEMS,
+  filesystemOf,
+  fsckPass,
+  MADE_TYPES,
+  packagesOf,
+} from "../../../../providers/filesystems/index.ts";
+import { canRemount } from "../../../../providers/filesystems/mountOptions.ts";
+
+describe("what is known of a type", () => {
+  it("is the same for nfs4 as for nfs, and nothing of a type by the name of what every object has", () => {
+    expect(filesystemOf("nfs4")).toBe(FILESYSTEMS.nfs);
+    expect(filesystemOf("constructor")).toBe(filesystemOf("vfat"));
+  });
+
+  it("lets fsck(8) check only an ext4 at boot, of those that are made here", () => {
+    expect(MADE_TYPES.map((type) => [type, fsckPass(type)])).toEqual([
+      ["ext4", 2],
+      ["xfs", 0],
+      ["btrfs", 0],
+    ]);
+  });
+
+  it.each([
+    ["ext4", ["e2fsprogs"]],
+    ["xfs", ["xfsprogs"]],
+    ["btrfs", ["btrfs-progs"]],
+    ["nfs", ["nfs-common"]],
+    ["nfs4", ["nfs-common"]],
+    ["none", []],
+    ["vfat", []],
+  ])("names the Debian packages of %s", (type, packages) => {
+    expect(packagesOf(type)).toEqual(packages);
+  });
+
+  it.each(Object.entries(FILESYSTEMS))("says what is refused of %s in words that follow the option", (_type, known) => {
+    for (const { reason } of [...known.refused, ...(known.mkfs?.refused ?? [])])
+      expect(reason).toMatch(/^(does|is|loses|makes|forbids|needs) /);
+  });
+});
+
+describe("canRemount", () => {
+  it.each([
+    ["ext4", "commit=30 is missing", true],
+    ["ext4", "data=writeback is missing", false],
+    ["xfs", "noatime was not asked for", true],
+    ["xfs", "logbufs=8 is missing", false],
+    ["btrfs", "compress=zstd:3 is missing", true],
+    ["btrfs", "subvol=/a is missing", false],
+    ["btrfs", "subvolid=5 is missing", false],
+    ["nfs", "ro was not asked for", false],
+    ["nfs4", "ro was not asked for", false],
+    ["none", "ro is missing", true],
+    ["vfat", "uid=5 is missing", true],
+  ])("knows of a mount of %s where %s", (type, difference, expected) => {
+    expect(canRemount(type, [difference])).toBe(expected);
+  });
+
+  it("wants a new mount where one of several differences needs it", () => {
+    expect(canRemount("ext4", ["commit=30 is missing", "data=journal is missing"])).toBe(false);
+  });
+});
