@@ -15,11 +15,7 @@ describe("what is known of a type", () => {
   });
 
   it("lets fsck(8) check only an ext4 at boot, of those that are made here", () => {
-    expect(MADE_TYPES.map((type) => [type, fsckPass(type)])).toEqual([
-      ["ext4", 2],
-      ["xfs", 0],
-      ["btrfs", 0],
-    ]);
+    expect(MADE_TYPES.filter((type) => fsckPass(type) !== 0)).toEqual(["ext4"]);
   });
 
   it.each([
