@@ -32,12 +32,14 @@ export function refusedOptions({ type, source, options, pass, mkfsOptions }: Mou
     const reason = reasonIn(filesystem.refused, option, declared) ?? unknownOption(filesystem, option);
     if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });
   }
-  for (const written of words ?? []) {
-    const { flag, word, argument } = written;
-    const reason =
-      reasonIn(mkfs!.refused, word === "" ? flag : `${flag} ${word}`, declared) ?? unknownFlag(mkfs!, written);
-    const option = [word, flag].find((one) => one !== "" && argument.includes(one)) ?? argument;
-    if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });
+  if (mkfs !== undefined && words !== undefined) {
+    for (const written of words) {
+      const { flag, word, argument } = written;
+      const reason =
+        reasonIn(mkfs.refused, word === "" ? flag : `${flag} ${word}`, declared) ?? unknownFlag(mkfs, written);
+      const option = [word, flag].find((one) => one !== "" && argument.includes(one)) ?? argument;
+      if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });
+    }
   }
   if (filesystem.pass === 0 && pass !== 0) {
     refusals.push({

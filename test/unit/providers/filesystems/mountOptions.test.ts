@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FILESYSTEMS, MADE_FILESYSTEMS } from "../../../../providers/filesystems/index.ts";
 import { liveDifferences, refusedOptions, type MountRequest } from "../../../../providers/filesystems/mountOptions.ts";
@@ -255,6 +256,29 @@ describe("refusedOptions", () => {
       }
     }
   });
+});
+
+it("refusedOptions judges whatever is written, and each reason begins with the option that was written", () => {
+  const types = fc.constantFrom(...Object.keys(FILESYSTEMS), "nfs4", "vfat", "constructor");
+  const names = Object.values(FILESYSTEMS).flatMap(({ options = {} }) => Object.keys(options));
+  const option = fc.oneof(
+    fc.string(),
+    fc.constantFrom(...names),
+    fc.tuple(fc.constantFrom(...names), fc.string()).map(([name, value]) => `${name}=${value}`),
+  );
+  const mkfsOption = fc.oneof(
+    fc.string(),
+    fc.constantFrom(...Object.values(MADE_FILESYSTEMS).flatMap(({ mkfs }) => Object.keys(mkfs.flags))),
+  );
+  fc.assert(
+    fc.property(types, fc.array(option), fc.array(mkfsOption), (type, options, mkfsOptions) => {
+      for (const refusal of refusedOptions({ type, source: "", pass: 0, options, mkfsOptions })) {
+        expect(refusal.reason.startsWith(`${refusal.option} on ${type} `)).toBe(true);
+        expect([...options, ...mkfsOptions].some((written) => written.includes(refusal.option))).toBe(true);
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 describe("liveDifferences", () => {
