@@ -1,28 +1,8 @@
-/**
- * What the text in each resource's state names. State outlives this program's versions: an export here is never
- * renamed or removed, only added to.
- */
+/** What the text in each resource's state names. Pulumi's server of dynamic providers loads it, and nothing else does. */
+import type { ResourceProvider } from "@pulumi/pulumi/dynamic/index.js";
 import { provider } from "./engine/provider.ts";
-import { configFile } from "./resources/configFile.ts";
-import { directory } from "./resources/directory.ts";
-import { filesystem } from "./resources/filesystem.ts";
-import { fstabEntry } from "./resources/fstabEntry.ts";
-import { logicalVolume } from "./resources/logicalVolume.ts";
-import { nfsMount } from "./resources/nfsMount.ts";
-import { physicalVolume } from "./resources/physicalVolume.ts";
-import { systemdTimer } from "./resources/systemdTimer.ts";
-import { systemUser } from "./resources/systemUser.ts";
-import { volumeGroup } from "./resources/volumeGroup.ts";
+import { kinds } from "./kinds.ts";
 
-export const v1 = {
-  ConfigFile: () => provider(configFile),
-  Directory: () => provider(directory),
-  Filesystem: () => provider(filesystem),
-  FstabEntry: () => provider(fstabEntry),
-  LogicalVolume: () => provider(logicalVolume),
-  NfsMount: () => provider(nfsMount),
-  PhysicalVolume: () => provider(physicalVolume),
-  SystemdTimer: () => provider(systemdTimer),
-  SystemUser: () => provider(systemUser),
-  VolumeGroup: () => provider(volumeGroup),
-};
+export const v1 = Object.fromEntries(
+  Object.entries(kinds).map(([name, kind]) => [name, () => provider(kind)]),
+) as Readonly<Record<keyof typeof kinds, () => ResourceProvider>>;

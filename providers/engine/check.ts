@@ -1,22 +1,20 @@
 import type { CheckResult } from "@pulumi/pulumi/dynamic/index.js";
+import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { z } from "zod";
 import { InvalidConfig } from "../errors.ts";
-import type { CommonInputs, InvalidInput, ResourceKind } from "./resource.ts";
+import type { AnyKind, CommonInputs, InvalidInput, Properties } from "./resource.ts";
 
-export type Properties = Record<string, unknown>;
-
-/** What the engine puts where a preview can't know a value yet (`unknownValue` of @pulumi/pulumi/runtime/rpc). */
-const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+type Inputs = Properties & CommonInputs;
 
 /**
- * Checks and normalizes what the program declares. Everything wrong is told at once, each with its property; values
- * that a preview can't know yet are passed on as they are.
+ * Checks and normalizes what the program declares. Everything wrong is reported at once, each with its
+ * property; values that a preview can't know yet are passed on as they are.
  *
  * A failure would end a preview at its first resource. So a program that is only previewed says so, by `isPreview`; it
- * then gets what is wrong as the property `refused`, and tells that of all resources. None of both enters a state.
+ * then gets what is wrong as the property `refused`, and reports it for all resources. Neither enters a state.
  */
-export function checkInputs<I extends CommonInputs, S>(
-  kind: ResourceKind<I, S>,
+export function checkInputs(
+  kind: AnyKind,
   olds: Properties,
   { isPreview, ...news }: Properties,
 ): CheckResult<Properties> {
@@ -25,8 +23,8 @@ export function checkInputs<I extends CommonInputs, S>(
   return isPreview === true ? { inputs: { ...inputs, refused: failures } } : { inputs, failures };
 }
 
-function check<I extends CommonInputs, S>(
-  kind: ResourceKind<I, S>,
+function check(
+  kind: AnyKind,
   olds: Properties,
   news: Properties,
 ): { readonly inputs: Properties; readonly failures?: InvalidInput[] } {
@@ -44,20 +42,20 @@ function check<I extends CommonInputs, S>(
     return { inputs: declared, failures };
   }
   if (unknown.length > 0) return { inputs: { ...declared, ...parsed.data, drift: [] } };
-  const inputs = parsed.data as unknown as I;
+  const inputs = parsed.data as Inputs;
   const failures: InvalidInput[] = [...(kind.refuse?.(inputs) ?? [])];
   const old = kind.inputs.safeParse(olds);
   const sameResource =
     old.success &&
     ["host", ...kind.identity].every((key) => JSON.stringify(old.data[key]) === JSON.stringify(parsed.data[key]));
-  if (sameResource) failures.push(...(kind.refuseChange?.(old.data as unknown as I, inputs) ?? []));
+  if (sameResource) failures.push(...(kind.refuseChange?.(old.data as Inputs, inputs) ?? []));
   return { inputs: normalInputs(kind, inputs), failures };
 }
 
 /** The inputs among a resource's properties, which hold outputs beside them. */
-export function parseInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, properties: Properties): I {
+export function parseInputs(kind: AnyKind, properties: Properties): Inputs {
   const parsed = kind.inputs.safeParse(properties);
-  if (parsed.success) return parsed.data as unknown as I;
+  if (parsed.success) return parsed.data as Inputs;
   const said = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
   throw new InvalidConfig(
     `${kind.name}: the state holds inputs that this version doesn't take: ${said}`,
@@ -66,11 +64,11 @@ export function parseInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>,
 }
 
 function holdsUnknown(value: unknown): boolean {
-  if (value === UNKNOWN) return true;
+  if (value === unknownValue) return true;
   return typeof value === "object" && value !== null && Object.values(value).some(holdsUnknown);
 }
 
 /** The inputs as check leaves them: with what follows from them, and no drift. */
-export function normalInputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, inputs: I): Properties {
-  return { ...(inputs as unknown as Properties), ...kind.derive?.(inputs), drift: [] };
+export function normalInputs(kind: AnyKind, inputs: Inputs): Properties {
+  return { ...inputs, ...kind.derive?.(inputs), drift: [] };
 }

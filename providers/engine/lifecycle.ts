@@ -7,15 +7,17 @@ import type {
   UpdateResult,
 } from "@pulumi/pulumi/dynamic/index.js";
 import { DataLossRefused, NotConverged } from "../errors.ts";
-import { checkInputs, normalInputs, parseInputs, type Properties } from "./check.ts";
+import { checkInputs, normalInputs, parseInputs } from "./check.ts";
 import type { Plan, Step } from "./plan.ts";
-import type { CommonInputs, ResourceKind } from "./resource.ts";
+import type { AnyKind, CommonInputs, Properties } from "./resource.ts";
 import type { Session } from "./session.ts";
 
+type Inputs = Properties & CommonInputs;
+
 /** The provider of a kind: create, read, update and delete, written once for all kinds. */
-export function lifecycle<I extends CommonInputs, S>(
-  kind: ResourceKind<I, S>,
-  sessionOf: (host: string) => Session,
+export function lifecycle(
+  kind: AnyKind,
+  sessionOf: (inputs: CommonInputs) => Session,
 ): Required<Omit<ResourceProvider<Properties, Properties>, "configure">> {
   return {
     check: (olds, news): Promise<CheckResult<Properties>> => Promise.resolve(checkInputs(kind, olds, news)),
@@ -31,23 +33,23 @@ export function lifecycle<I extends CommonInputs, S>(
     async create(properties): Promise<CreateResult<Properties>> {
       const inputs = parseInputs(kind, properties);
       const id = kind.id(inputs);
-      const { outs, hadSteps } = await converge(kind, sessionOf(inputs.host), inputs, id, properties);
+      const { outs, hadSteps } = await converge(kind, sessionOf(inputs), inputs, id, properties);
       if (!hadSteps) console.log(`${kind.name} ${id} was there already, just as declared: it is this stack's now.`);
       return { id, outs };
     },
 
     async update(id, _olds, news): Promise<UpdateResult<Properties>> {
       const inputs = parseInputs(kind, news);
-      return { outs: (await converge(kind, sessionOf(inputs.host), inputs, id, news)).outs };
+      return { outs: (await converge(kind, sessionOf(inputs), inputs, id, news)).outs };
     },
 
     async read(id, properties = {}): Promise<ReadResult<Properties>> {
       const inputs = parseInputs(kind, properties);
-      const seen = await kind.observe(sessionOf(inputs.host).ask, inputs);
-      if (await isGone(kind, sessionOf(inputs.host), inputs, seen)) return {};
+      const seen = await kind.observe(sessionOf(inputs).ask, inputs);
+      if (await isGone(kind, sessionOf(inputs), inputs, seen)) return {};
       const report = kind.report(inputs, seen);
       const declared = normalInputs(kind, inputs);
-      // What no program could declare would make the state unreadable: it is told in words instead.
+      // What no program could declare would make the state unreadable: it is said in words instead.
       const isDeclarable = kind.inputs.safeParse({ ...declared, ...report.inputs }).success;
       const found: Properties = { ...declared, ...(isDeclarable ? report.inputs : {}) };
       const plan = kind.plan(inputs, seen);
@@ -55,7 +57,7 @@ export function lifecycle<I extends CommonInputs, S>(
         ...(plan.refusals ?? []).map((refusal) => refusal.found),
         ...plan.steps.map((step) => step.summary),
       ];
-      // Drift that no declared property shows is still told: what the next `up` would do.
+      // Drift that no declared property shows is said in words too: what the next `up` would do.
       if (JSON.stringify(found) === JSON.stringify(declared)) found.drift = todo;
       return { id, inputs: found, props: { ...found, ...report.outputs } };
     },
@@ -63,11 +65,11 @@ export function lifecycle<I extends CommonInputs, S>(
     async delete(_id, properties): Promise<void> {
       const inputs = parseInputs(kind, properties);
       if (kind.leaves?.(inputs) === true) return;
-      const session = sessionOf(inputs.host);
+      const session = sessionOf(inputs);
       const declared = { ...properties, ...inputs };
-      const plan = (seen: S) => {
+      const plan = (seen: unknown) => {
         const planned = kind.planDestroy(declared, seen);
-        refuse(kind, session, inputs, planned, "onDelete" in inputs && inputs.onDelete === "wipe");
+        refuse(kind, session, inputs, planned, kind.holdsData === true && inputs.onDelete === "wipe");
         return planned.steps;
       };
       // Removing is quick, even where making takes long: all share the host's turn.
@@ -82,16 +84,16 @@ export function lifecycle<I extends CommonInputs, S>(
 }
 
 /** Looks, plans, refuses, runs, looks again: afterwards the plan is empty, or it throws. */
-async function converge<I extends CommonInputs, S>(
-  kind: ResourceKind<I, S>,
+async function converge(
+  kind: AnyKind,
   session: Session,
-  inputs: I,
+  inputs: Inputs,
   id: string,
   { __provider }: Properties,
 ): Promise<{ readonly outs: Properties; readonly hadSteps: boolean }> {
   let hadSteps = false;
   try {
-    const plan = (seen: S) => {
+    const plan = (seen: unknown) => {
       const planned = kind.plan(inputs, seen);
       refuse(kind, session, inputs, planned, false);
       hadSteps = planned.steps.length > 0;
@@ -110,27 +112,22 @@ async function converge<I extends CommonInputs, S>(
   }
 }
 
-/** On proof alone, or a resource would be forgotten that only can't be seen. */
-async function isGone<I extends CommonInputs, S>(
-  kind: ResourceKind<I, S>,
-  session: Session,
-  inputs: I,
-  seen: S,
-): Promise<boolean> {
+/** Only on proof: a resource that can't be seen would be forgotten otherwise. */
+async function isGone(kind: AnyKind, session: Session, inputs: Inputs, seen: unknown): Promise<boolean> {
   if (!kind.isAbsent(inputs, seen)) return false;
   return kind.isProvedAbsent === undefined || (await kind.isProvedAbsent(session.ask, inputs));
 }
 
 /** What exists, or may exist, enters the state with the error, so that the next `up` finishes it. */
-async function halfMade<I extends CommonInputs, S>(
-  kind: ResourceKind<I, S>,
+async function halfMade(
+  kind: AnyKind,
   session: Session,
-  inputs: I,
+  inputs: Inputs,
   { id, __provider }: { readonly id: string; readonly __provider: unknown },
   error: unknown,
 ): Promise<unknown> {
   if (!(error instanceof Error) || error instanceof DataLossRefused) return error;
-  let seen: S | undefined;
+  let seen: unknown;
   try {
     seen = await kind.observe(session.ask, inputs);
     if (await isGone(kind, session, inputs, seen)) return error;
@@ -139,7 +136,7 @@ async function halfMade<I extends CommonInputs, S>(
   }
   // The loss of a call is one error for all who shared it, and each has properties of its own.
   const own = Object.create(Object.getPrototypeOf(error) as object, Object.getOwnPropertyDescriptors(error)) as Error;
-  // The server adds the provider's text to good results alone; without it the resource could never be read again.
+  // The server adds the provider's text only to good results; without it the resource could never be read again.
   return Object.assign(own, {
     id,
     properties: { ...outputs(kind, inputs, seen), ...(__provider === undefined ? {} : { __provider }) },
@@ -148,13 +145,7 @@ async function halfMade<I extends CommonInputs, S>(
 }
 
 /** The one place where losing data is refused. */
-function refuse<I extends CommonInputs, S>(
-  kind: ResourceKind<I, S>,
-  session: Session,
-  inputs: I,
-  plan: Plan,
-  mayDestroyData: boolean,
-): void {
+function refuse(kind: AnyKind, session: Session, inputs: Inputs, plan: Plan, mayDestroyData: boolean): void {
   const where = `${session.host.name}: ${kind.name} ${kind.id(inputs)}`;
   if (plan.refusals !== undefined && plan.refusals.length > 0) {
     throw new DataLossRefused(
@@ -171,22 +162,17 @@ function refuse<I extends CommonInputs, S>(
   }
 }
 
-function notConverged<I extends CommonInputs, S>(
-  kind: ResourceKind<I, S>,
-  session: Session,
-  inputs: I,
-  rest: readonly Step[],
-): NotConverged {
+function notConverged(kind: AnyKind, session: Session, inputs: Inputs, rest: readonly Step[]): NotConverged {
   return new NotConverged(
     `${session.host.name}: ${kind.name} ${kind.id(inputs)}: all steps ran, yet it still needs: ${rest.map(({ summary }) => summary).join("; ")}`,
     "pulumi up --refresh shows what the host has; something else may be changing it.",
   );
 }
 
-function outputs<I extends CommonInputs, S>(kind: ResourceKind<I, S>, inputs: I, seen: S | undefined): Properties {
+function outputs(kind: AnyKind, inputs: Inputs, seen: unknown): Properties {
   return { ...normalInputs(kind, inputs), ...(seen === undefined ? {} : kind.report(inputs, seen).outputs) };
 }
 
-function deviceOf<I extends CommonInputs, S>(kind: ResourceKind<I, S>, inputs: I): string | undefined {
+function deviceOf(kind: AnyKind, inputs: Inputs): string | undefined {
   return kind.turn === "host" ? undefined : kind.turn.device(inputs);
 }

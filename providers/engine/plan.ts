@@ -7,13 +7,13 @@ export type Risk = "safe" | "interrupts-service" | "destroys-data";
 export interface Step {
   /** What it does, as a person would say it: "grow lv_postgres to 800 GiB". */
   readonly summary: string;
-  readonly risk: Risk;
   readonly command: Command;
-  /** Proves on the host, in the same breath, what the step relies on; when it fails, its words are the refusal. */
+  readonly risk: Risk;
+  /** Proves on the host, in the same call, what the step relies on; when it fails, its words are the refusal. */
   readonly guard?: Command;
   /**
-   * systemd must read its files again afterwards, but nothing waits for it: it takes seconds on a slow host, so that it
-   * is done once, when nothing more comes.
+   * systemd must read its files again afterwards, but nothing waits for it: it takes seconds on a slow host, so it is
+   * done once, when nothing more comes.
    */
   readonly owesReload?: boolean;
   /** What a fact will be after the step, for plans that are made before it has run, in the same call. */
@@ -34,3 +34,27 @@ export interface Refusal {
 }
 
 export const CONVERGED: Plan = { steps: [] };
+
+/** A step of a plan. Default: it is safe, and needs no guard. */
+export function step(summary: string, command: Command, more: Partial<Omit<Step, "summary" | "command">> = {}): Step {
+  return { summary, command, risk: "safe", ...more };
+}
+
+/** A plan that carries out these steps, in this order. */
+export function toDo(...steps: readonly Step[]): Plan {
+  return { steps };
+}
+
+/**
+ * A plan that does nothing, and says why.
+ * @param found what is in the way: one thing, or several that have the same way out
+ * @param next what would allow it
+ */
+export function refuse(found: string | readonly string[], next: string): Plan {
+  return refuseAll([found].flat().map((one) => ({ found: one, next })));
+}
+
+/** A plan that does nothing, for reasons that each have a way out of their own. */
+export function refuseAll(refusals: readonly Refusal[]): Plan {
+  return { steps: [], refusals };
+}

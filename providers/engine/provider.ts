@@ -1,41 +1,40 @@
 import type { ConfigureRequest, ResourceProvider } from "@pulumi/pulumi/dynamic/index.js";
 import { z } from "zod";
 import { InvalidConfig } from "../errors.ts";
-import { connectionSchema } from "../host/connection.ts";
+import { connectionSchema, type Connection } from "../host/connection.ts";
 import { SshHost } from "../host/sshHost.ts";
 import { lifecycle } from "./lifecycle.ts";
-import type { CommonInputs, ResourceKind } from "./resource.ts";
+import type { AnyKind, CommonInputs } from "./resource.ts";
 import { Session } from "./session.ts";
 
-/** `jts-storage:hosts` as the last provider to be configured was given it; the same for all in one process. */
-let hosts: unknown;
+/** `hosts` of the configuration, as the last provider to be configured was given it; the same for all in one process. */
+let hosts: Readonly<Record<string, { readonly connection: Connection }>> = {};
 const sessions = new Map<string, Session>();
 
 /** A kind as the provider's server wants it. */
-export function provider<I extends CommonInputs, S>(kind: ResourceKind<I, S>): ResourceProvider {
+export function provider(kind: AnyKind): ResourceProvider {
   return {
     // Sets what it sets before its first await: the server doesn't wait for it on a second, concurrent call.
     configure({ config }: ConfigureRequest): Promise<void> {
-      hosts = JSON.parse(config.get("hosts") ?? "{}");
+      hosts = hostsSchema.safeParse(JSON.parse(config.get("hosts") ?? "{}")).data ?? {};
       return Promise.resolve();
     },
     ...lifecycle(kind, sessionOf),
   };
 }
 
-function sessionOf(name: string): Session {
-  let session = sessions.get(name);
-  if (session === undefined) {
-    const parsed = z.record(z.string(), z.looseObject({ connection: connectionSchema })).safeParse(hosts);
-    const connection = parsed.data?.[name]?.connection;
-    if (connection === undefined) {
-      throw new InvalidConfig(
-        `The stack's configuration has no connection for the host "${name}".`,
-        `pulumi config get jts-storage:hosts — a host's resources must be destroyed before its entry goes.`,
-      );
-    }
-    session = new Session(new SshHost(name, connection));
-    sessions.set(name, session);
+const hostsSchema = z.record(z.string(), z.looseObject({ connection: connectionSchema }));
+
+/** One session for each host and way to it. */
+function sessionOf({ host, connection = hosts[host]?.connection }: CommonInputs): Session {
+  if (connection === undefined) {
+    throw new InvalidConfig(
+      `The stack's configuration has no connection for the host "${host}", and the resource was given none.`,
+      "pulumi config get hosts — a host's resources must be destroyed before its entry goes.",
+    );
   }
+  const key = JSON.stringify([host, connection]);
+  const session = sessions.get(key) ?? new Session(new SshHost(host, connection));
+  sessions.set(key, session);
   return session;
 }

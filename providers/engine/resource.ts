@@ -1,12 +1,21 @@
 import type { z } from "zod";
 import type { About, Ask } from "../facts/fact.ts";
+import type { Connection } from "../host/connection.ts";
 import type { Plan } from "./plan.ts";
 
 /** What every resource takes. */
-export interface CommonInputs {
-  /** The host's name: a key of `jts-storage:hosts`. Addresses and keys stay in the configuration, out of the state. */
+export type CommonInputs = {
+  /** The host's name. */
   readonly host: string;
-}
+  /** How the host is reached. Left out: as the stack's configuration says, so that addresses stay out of the state. */
+  readonly connection?: Connection | undefined;
+};
+
+/** Checked inputs of a kind with this schema, plain JSON. */
+export type InputsOf<Schema extends z.ZodObject> = z.output<Schema> & CommonInputs;
+
+/** A resource's properties, as they travel and as the state has them. */
+export type Properties = Record<string, unknown>;
 
 /** An input that can't be, with the words for the person who wrote it. */
 export interface InvalidInput {
@@ -18,41 +27,51 @@ export interface InvalidInput {
  * All that a resource file says: a question, a comparison and a list of steps. `plan` is the only comparator: it
  * drives create, update, drift, destroy and the check that the host converged.
  *
- * @typeParam I checked inputs, plain JSON
- * @typeParam S what was seen on the host
+ * @typeParam Schema the schema of the inputs; the public args and their documentation are taken from it
+ * @typeParam Seen what was seen on the host
  */
-export interface ResourceKind<I extends CommonInputs, S> {
+export interface ResourceKind<Schema extends z.ZodObject, Seen> {
   /** The resource type's name: "LogicalVolume". */
   readonly name: string;
   /** Checks and normalizes; parsing what it made changes nothing. */
-  readonly inputs: z.ZodObject;
+  readonly inputs: Schema;
   /** A change here is another resource: the old one is deleted, by its own rules, and a new one created. */
-  readonly identity: readonly (keyof I & string)[];
+  readonly identity: readonly (keyof InputsOf<Schema> & string)[];
   /** What one call may change, so that what was read of it is read again. */
   readonly changes: readonly About[];
-  /** The writer's turn that steps need, but for removal: the host's, or that of one device, so that formatting goes side by side. */
-  readonly turn: "host" | { device(inputs: I): string };
+  /** Whose turn steps wait for, but for removal: the host's, or one device's, so that formatting goes side by side. */
+  readonly turn: "host" | { device(inputs: InputsOf<Schema>): string };
+  /** What is lost with it is data. It is destroyed only where the state has the input `onDelete` as `wipe`. */
+  readonly holdsData?: true;
 
   /** The provider's id of the resource, unique on its host. */
-  id(inputs: I): string;
+  id(inputs: InputsOf<Schema>): string;
+  /** One line for a reviewer, of inputs and what follows from them; a preview may not know them all. */
+  describe(properties: Properties): string;
   /** Properties that follow from the inputs, so that previews have no unknowns. */
-  derive?(inputs: I): Readonly<Record<string, unknown>>;
+  derive?(inputs: InputsOf<Schema>): Readonly<Properties>;
   /** Refuses in preview, offline, inputs that can never be, each on its own. */
-  refuse?(inputs: I): readonly InvalidInput[];
+  refuse?(inputs: InputsOf<Schema>): readonly InvalidInput[];
   /** Refuses in preview, offline, a change that would lose data. */
-  refuseChange?(olds: I, news: I): readonly InvalidInput[];
+  refuseChange?(olds: InputsOf<Schema>, news: InputsOf<Schema>): readonly InvalidInput[];
 
   /** Read-only. What could not be looked at is thrown: it is never "absent". */
-  observe(ask: Ask, inputs: I): Promise<S>;
+  observe(ask: Ask, inputs: InputsOf<Schema>): Promise<Seen>;
   /** Whether what was seen proves that nothing of the resource is there. */
-  isAbsent(inputs: I, seen: S): boolean;
+  isAbsent(inputs: InputsOf<Schema>, seen: Seen): boolean;
   /** Proves what {@link isAbsent} says, where what was seen is too little for a resource to leave the state. */
-  isProvedAbsent?(ask: Ask, inputs: I): Promise<boolean>;
-  plan(desired: I, seen: S): Plan;
+  isProvedAbsent?(ask: Ask, inputs: InputsOf<Schema>): Promise<boolean>;
+  plan(desired: InputsOf<Schema>, seen: Seen): Plan;
   /** Obeys `onDelete` as the state has it. */
-  planDestroy(inputs: I & Readonly<Record<string, unknown>>, seen: S): Plan;
-  /** Whether deleting leaves the host alone, so that it needs no connection. */
-  leaves?(inputs: I): boolean;
+  planDestroy(inputs: InputsOf<Schema> & Readonly<Properties>, seen: Seen): Plan;
+  /** Whether deleting leaves the host as it is, so that it needs no connection. */
+  leaves?(inputs: InputsOf<Schema>): boolean;
   /** What was seen, in the words of the inputs; what is left out is as declared. */
-  report(inputs: I, seen: S): { readonly inputs?: Partial<I>; readonly outputs?: Readonly<Record<string, unknown>> };
+  report(
+    inputs: InputsOf<Schema>,
+    seen: Seen,
+  ): { readonly inputs?: Partial<InputsOf<Schema>>; readonly outputs?: Readonly<Properties> };
 }
+
+/** A kind to whoever treats all of them alike. */
+export type AnyKind = ResourceKind<z.ZodObject, unknown>;

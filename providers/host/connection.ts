@@ -5,30 +5,37 @@ const publicKey = z.string().regex(/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|3
     'is not a public key; write what "ssh-keyscan -t ed25519 HOST" prints after the name, once compared with the host: ssh-ed25519 AAAA…',
 });
 
-/** How a host is reached; the key `connection` of a host in the stack's configuration. */
+/** How a host is reached: `connection` of a host in the stack's configuration, or of a resource. */
 export const connectionSchema = z.strictObject({
   /** Name or address, as ssh(1) takes it. */
-  host: z.string().regex(/^[^-\s@][^\s@]*$/, { error: "is no host name or address" }),
+  host: z.string().regex(/^[^-\s@][^\s@]*$/, { error: "is not a valid host name or address" }),
+  /** The port of its SSH server. Default: 22. */
   port: z.int().min(1).max(65535).default(22),
-  /** root, or a user with passwordless sudo. */
+  /** root, or a user with passwordless sudo. Default: root. */
   user: z
     .string()
-    .regex(/^[A-Za-z_][\w.-]*\$?$/, { error: "is no user's name" })
+    .regex(/^[A-Za-z_][\w.-]*\$?$/, { error: "is not a valid user name" })
     .default("root"),
   /** The host's public key, `type base64` as in known_hosts after the name. Always checked. */
   hostKey: publicKey,
-  /** The private key's path, `~` allowed. Left out: the SSH agent and ~/.ssh/config decide. */
+  /** The private key's path, `~` allowed. Default: the SSH agent and ~/.ssh/config decide. */
   identityFile: z.string().min(1).optional(),
-  /** As ssh_config(5)'s ProxyJump, of one hop: `[user@]host[:port]`. Needs proxyHostKey. */
+  /** As ProxyJump of ssh_config(5), of one hop: `[user@]host[:port]`. Default: none. `@pulumi/command` needs proxyHostKey too. */
   proxyJump: z
     .string()
     .regex(/^(?!-)([^@,\s]+@)?(\[[^\]]+\]|[^:,\s@]+)(:\d+)?$/, {
       error: "must be one hop, [user@]host[:port]; more of them belong into ~/.ssh/config",
     })
     .optional(),
-  /** The jump host's public key, for `@pulumi/command`, which doesn't read known_hosts; ssh(1) itself takes it from there. */
+  /**
+   * The jump host's public key, only for `@pulumi/command`, which doesn't read known_hosts; ssh(1) takes it from there.
+   * Default: none.
+   */
   proxyHostKey: publicKey.optional(),
-  /** How long the host may say nothing, when it is dialled and later, before it counts as unreachable, in seconds. */
+  /**
+   * How long the host may say nothing, when it is dialled and later, before it counts as unreachable, in seconds.
+   * Default: 30.
+   */
   timeoutSeconds: z.int().min(5).max(3600).default(30),
 });
 export type Connection = z.infer<typeof connectionSchema>;

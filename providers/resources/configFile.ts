@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { CONVERGED, type Step } from "../engine/plan.ts";
-import type { ResourceKind } from "../engine/resource.ts";
+import { CONVERGED, refuse, step, toDo, type Step } from "../engine/plan.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import type { Ask } from "../facts/fact.ts";
 import { file } from "../facts/file.ts";
 import { kernelValues } from "../facts/kernelValues.ts";
@@ -9,31 +9,45 @@ import type { PathStatus } from "../facts/pathStatus.ts";
 import { realPath } from "../facts/realPath.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
-import { accountName, hostName, line, mode, path } from "./inputs.ts";
+import { list, word } from "../values/words.ts";
+import { accountName, commonInputs, line, mode, path } from "./inputs.ts";
 
 const inputs = z.object({
-  host: hostName,
+  ...commonInputs,
+  /** An absolute path. A file that is there already and differs is refused. A change makes another resource. */
   path,
+  /** The whole text of the file. */
   content: z.string().refine((text) => !text.includes("\0"), { error: "must not hold a NUL" }),
+  /** A user that exists. Default: root. */
   owner: accountName.default("root"),
+  /** A group that exists. Default: root. */
   group: accountName.default("root"),
+  /** Octal digits, see chmod(1). Default: 644. */
   mode: mode.default("644"),
+  /** What brings the file into effect in the running system. Default: none. */
   activation: z
     .discriminatedUnion("kind", [
       z.strictObject({ kind: z.literal("none") }),
-      z.strictObject({ kind: z.literal("sysctl") }),
       z.strictObject({
+        /** sysctl --load; the kernel's values are compared too, and put back on delete. See sysctl(8). */
+        kind: z.literal("sysctl"),
+      }),
+      z.strictObject({
+        /** udev's rules are read and applied to one block device, whose attribute in sysfs then has this value. See udev(7). */
         kind: z.literal("udev"),
+        /** The block device's path. */
         device: path,
+        /** The attribute: a path below the device's folder in /sys/class/block. */
         attribute: z.string().regex(/^[a-z0-9_]+(\/[a-z0-9_]+)*$/, {
           error: "must be a path below the device's folder in /sys/class/block",
         }),
+        /** The attribute's value once the rules are applied; of a choice the chosen one. */
         value: line,
       }),
     ])
     .default({ kind: "none" }),
 });
-type Inputs = z.infer<typeof inputs>;
+type Inputs = InputsOf<typeof inputs>;
 
 interface Seen {
   readonly file: (PathStatus & { readonly content: string }) | undefined;
@@ -43,13 +57,15 @@ interface Seen {
 }
 
 /** A file of ours, replaced in one step, and what it brings about in the running kernel. */
-export const configFile: ResourceKind<Inputs, Seen> = {
+export const configFile: ResourceKind<typeof inputs, Seen> = {
   name: "ConfigFile",
   inputs,
   identity: ["path"],
   changes: ["files", "kernel", "ledger"],
   turn: "host",
   id: ({ host, path }) => `${host}:${path}`,
+  describe: ({ path, activation }) =>
+    list(word(path), word((activation as Partial<Inputs["activation"]> | undefined)?.kind).replace("none", "")),
 
   async observe(ask, desired) {
     const [seen, made, wanted] = await Promise.all([
@@ -83,50 +99,27 @@ export const configFile: ResourceKind<Inputs, Seen> = {
       found.group !== group ||
       found.mode !== mode;
     if (found !== undefined && differs && !isOurs) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `${path} exists already and isn't ours`,
-            next: `compare it with what is declared, and move it away: mv ${path} ${path}.before`,
-          },
-        ],
-      };
+      return refuse(
+        `${path} exists already and isn't ours`,
+        `compare it with what is declared, and move it away: mv ${path} ${path}.before`,
+      );
     }
     const wrongLive = live.filter(({ wanted, value }) => wanted !== value);
     if (!differs && wrongLive.length === 0) return CONVERGED;
-    const steps: Step[] = [];
-    const dropped = activation.kind === "sysctl" ? droppedValues(found?.content ?? "", content, made) : [];
-    if (dropped.length > 0)
-      steps.push({
-        summary: `put back ${dropped.join(", ")}`,
-        risk: "safe",
-        command: program("restore-kernel-values", ...dropped),
-      });
-    if (differs)
-      steps.push({
-        summary: `write ${path}`,
-        risk: "safe",
-        command: recordsProgram("write-file", [path, owner, group, mode], content),
-      });
-    if (activation.kind !== "none") steps.push(activate(desired, wrongLive));
-    return { steps };
+    const write = step(`write ${path}`, recordsProgram("write-file", [path, owner, group, mode], content));
+    return toDo(
+      ...putBack(activation.kind === "sysctl" ? droppedValues(found?.content ?? "", content, made) : []),
+      ...(differs ? [write] : []),
+      ...(activation.kind === "none" ? [] : [activate(desired, wrongLive)]),
+    );
   },
 
   planDestroy({ path }, { made, live }) {
     const remembered = live
       .filter((one) => [...made].some((entry) => entry.startsWith(`kernel ${one.path} `)))
       .map((one) => one.path);
-    const steps: Step[] = [];
-    if (made.has(`file ${path}`))
-      steps.push({ summary: `remove ${path}`, risk: "safe", command: recordsProgram("remove-file", [path]) });
-    if (remembered.length > 0)
-      steps.push({
-        summary: `put back ${remembered.join(", ")}`,
-        risk: "safe",
-        command: program("restore-kernel-values", ...remembered),
-      });
-    return { steps };
+    const remove = step(`remove ${path}`, recordsProgram("remove-file", [path]));
+    return toDo(...(made.has(`file ${path}`) ? [remove] : []), ...putBack(remembered));
   },
 
   report: (_inputs, { file: found }) =>
@@ -176,6 +169,12 @@ function droppedValues(oldText: string, newText: string, made: ReadonlySet<strin
   );
 }
 
+function putBack(kernelFiles: readonly string[]): Step[] {
+  return kernelFiles.length === 0
+    ? []
+    : [step(`put back ${kernelFiles.join(", ")}`, program("restore-kernel-values", ...kernelFiles))];
+}
+
 function activate({ path, content, activation }: Inputs, wrong: Seen["live"]): Step {
   const summary =
     wrong.length === 0
@@ -183,18 +182,10 @@ function activate({ path, content, activation }: Inputs, wrong: Seen["live"]): S
       : wrong.map((one) => `set ${one.path} to ${one.wanted} (it is ${one.value ?? "absent"})`).join(", ");
   switch (activation.kind) {
     case "none":
-      return { summary, risk: "safe", command: cmd`true` };
+      return step(summary, cmd`true`);
     case "sysctl":
-      return {
-        summary,
-        risk: "safe",
-        command: program("activate-sysctl", path, ...sysctlFiles(content).map(([kernelFile]) => kernelFile)),
-      };
+      return step(summary, program("activate-sysctl", path, ...sysctlFiles(content).map(([kernelFile]) => kernelFile)));
     case "udev":
-      return {
-        summary,
-        risk: "safe",
-        command: program("activate-udev", activation.device, activation.attribute),
-      };
+      return step(summary, program("activate-udev", activation.device, activation.attribute));
   }
 }

@@ -1,34 +1,42 @@
 import { z } from "zod";
-import { CONVERGED } from "../engine/plan.ts";
-import type { ResourceKind } from "../engine/resource.ts";
+import { CONVERGED, refuse, step, toDo } from "../engine/plan.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { ledger } from "../facts/ledger.ts";
 import { pathStatus, type PathStatus } from "../facts/pathStatus.ts";
 import { recordsProgram } from "../programs/program.ts";
-import { accountName, hostName, mode, path, relativePath } from "./inputs.ts";
+import { labelled, list, word, words } from "../values/words.ts";
+import { accountName, commonInputs, mode, path, relativePath } from "./inputs.ts";
 
 const inputs = z.object({
-  host: hostName,
+  ...commonInputs,
+  /** The absolute path of the topmost folder. A change makes another resource. */
   path,
+  /** A user that exists. Default: root. */
   owner: accountName.default("root"),
+  /** A group that exists. Default: root. */
   group: accountName.default("root"),
+  /** Octal digits, see chmod(1). Default: 755. */
   mode: mode.default("755"),
+  /** Paths below, of the same owner, group and mode. Default: none. */
   folders: z.array(relativePath).default([]),
 });
-type Inputs = z.infer<typeof inputs>;
+type Inputs = InputsOf<typeof inputs>;
 
 interface Seen {
   readonly paths: ReadonlyMap<string, PathStatus>;
   readonly made: ReadonlySet<string>;
 }
 
-/** A folder and those below it, of one owner, group and mode; what is in them is nobody's business here. */
-export const directory: ResourceKind<Inputs, Seen> = {
+/** A folder and those below it, of one owner, group and mode; what is in them is left alone. */
+export const directory: ResourceKind<typeof inputs, Seen> = {
   name: "Directory",
   inputs,
   identity: ["path"],
   changes: ["files", "ledger"],
   turn: "host",
   id: ({ host, path }) => `${host}:${path}`,
+  describe: ({ path, owner, group, mode, folders }) =>
+    list(`${word(path)} ${word(owner)}:${word(group)} ${word(mode)}`, labelled("with", words(folders))),
 
   async observe(ask, desired) {
     const [paths, made] = await Promise.all([ask(pathStatus, tree(desired)), ask(ledger, undefined)]);
@@ -40,24 +48,19 @@ export const directory: ResourceKind<Inputs, Seen> = {
     const wrong = tree(desired).filter((folder) => !matches(desired, paths.get(folder)));
     const notFolders = wrong.filter((folder) => (paths.get(folder)?.type ?? "directory") !== "directory");
     if (notFolders.length > 0) {
-      return {
-        steps: [],
-        refusals: notFolders.map((one) => ({
-          found: `${one} is a ${paths.get(one)?.type}`,
-          next: "move it away, or declare another path.",
-        })),
-      };
+      return refuse(
+        notFolders.map((one) => `${one} is a ${paths.get(one)?.type}`),
+        "move it away, or declare another path.",
+      );
     }
     if (wrong.length === 0) return CONVERGED;
-    return {
-      steps: [
-        {
-          summary: `make ${wrong.join(", ")} ${desired.owner}:${desired.group} ${desired.mode}`,
-          risk: "safe",
-          command: recordsProgram("make-tree", [desired.owner, desired.group, desired.mode, ...wrong]),
-        },
-      ],
-    };
+    const { owner, group, mode } = desired;
+    return toDo(
+      step(
+        `make ${wrong.join(", ")} ${owner}:${group} ${mode}`,
+        recordsProgram("make-tree", [owner, group, mode, ...wrong]),
+      ),
+    );
   },
 
   planDestroy(desired, { made }) {
@@ -72,15 +75,7 @@ export const directory: ResourceKind<Inputs, Seen> = {
       (folder) => made.has(`directory ${folder}`) && !made.has(`immutable ${folder}`) && !isShared(folder),
     );
     if (ours.length === 0) return CONVERGED;
-    return {
-      steps: [
-        {
-          summary: `remove ${ours.join(", ")} where nothing is in them`,
-          risk: "safe",
-          command: recordsProgram("remove-tree", ours),
-        },
-      ],
-    };
+    return toDo(step(`remove ${ours.join(", ")} where nothing is in them`, recordsProgram("remove-tree", ours)));
   },
 
   report(desired, { paths }) {

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { CONVERGED, type Step } from "../engine/plan.ts";
-import type { ResourceKind } from "../engine/resource.ts";
+import { CONVERGED, refuse, step, toDo, type Plan } from "../engine/plan.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { contents, type Signature } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
@@ -11,19 +11,24 @@ import { refusedOptions } from "../filesystems/mountOptions.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
 import { formatBytes } from "../values/size.ts";
-import { bytes, hostName, line, mkfsOption, onDelete, path, serial, wrongDevice } from "./inputs.ts";
+import { labelled, list, word, words } from "../values/words.ts";
+import { dataHolder } from "./dataHolder.ts";
+import { deviceInputs, refuseNoDevice, wrongDevice } from "./device.ts";
+import { commonInputs, line, mkfsOption, onDelete } from "./inputs.ts";
 
 const inputs = z.object({
-  host: hostName,
-  device: path,
-  sizeBytes: bytes.optional(),
-  serial: serial.optional(),
+  ...commonInputs,
+  ...deviceInputs,
+  /** It can't change: see docs/runbooks/change-a-filesystem.md. */
   type: z.enum(MADE_TYPES),
+  /** At most 16 bytes for ext4, 12 for xfs, 255 for btrfs. Default: none. It can't change. */
   label: line.optional(),
+  /** Arguments for mkfs.ext4(8), mkfs.xfs(8) or mkfs.btrfs(8), one each; only a new filesystem gets them. Default: none. */
   mkfsOptions: z.array(mkfsOption).default([]),
+  /** Default: retain. */
   onDelete,
 });
-type Inputs = z.infer<typeof inputs>;
+type Inputs = InputsOf<typeof inputs>;
 
 interface Seen {
   readonly device: BlockDevice | undefined;
@@ -39,13 +44,15 @@ const SLACK_BYTES = 16 * 1024 * 1024;
 const MAKING = "jts-making";
 
 /** A filesystem on a device, made by mkfs(8) where the device is proved blank. */
-export const filesystem: ResourceKind<Inputs, Seen> = {
+export const filesystem: ResourceKind<typeof inputs, Seen> = {
   name: "Filesystem",
   inputs,
   identity: [],
   changes: ["contents"],
   turn: { device: ({ device }) => device },
   id: ({ host, device }) => `${host}:${device}`,
+  describe: ({ type, device, label, mkfsOptions }) =>
+    list(`${word(type)} on ${word(device)}`, labelled("label", word(label)), words(mkfsOptions)),
   refuse: ({ type, label = "", mkfsOptions }) => [
     // The device is no fstab source: its name is used now, not at boot.
     ...refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions }).map(({ reason }) => ({
@@ -80,68 +87,34 @@ export const filesystem: ResourceKind<Inputs, Seen> = {
 
   plan(desired, { device, filesystem, signs }) {
     const { device: path, type, label } = desired;
-    if (device === undefined) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `there is no device ${path}`,
-            next: "lsblk --output NAME,SIZE,SERIAL and ls -l /dev/disk/by-id on the host show what is there.",
-          },
-        ],
-      };
-    }
+    if (device === undefined) return refuseNoDevice(path);
     const found = wrongDevice(desired, device);
     if (filesystem === undefined) found.push(...signs.map((sign) => `${path} is not blank: ${sign}`));
     else if (label !== undefined && filesystem.label !== label)
       found.push(`the ${type} on ${path} has the label ${filesystem.label ?? "none"} instead of ${label}`);
-    if (found.length > 0) {
-      return {
-        steps: [],
-        refusals: found.map((what) => ({
-          found: what,
-          next: "declare what is there, or empty the device by docs/runbooks/clear-a-device.md.",
-        })),
-      };
-    }
-    if (filesystem === undefined) return { steps: makeFilesystem(desired, device) };
+    if (found.length > 0)
+      return refuse(found, "declare what is there, or empty the device by docs/runbooks/clear-a-device.md.");
+    if (filesystem === undefined) return makeFilesystem(desired, device);
     if (device.sizeBytes - filesystem.bytes < SLACK_BYTES) return CONVERGED;
-    return {
-      steps: [
-        {
-          summary: `grow the ${type} on ${path} from ${formatBytes(filesystem.bytes)} to ${formatBytes(device.sizeBytes)}`,
-          risk: "safe",
-          command: program("grow-filesystem", type, path),
-        },
-      ],
-    };
+    return toDo(
+      step(
+        `grow the ${type} on ${path} from ${formatBytes(filesystem.bytes)} to ${formatBytes(device.sizeBytes)}`,
+        program("grow-filesystem", type, path),
+      ),
+    );
   },
 
-  leaves: ({ onDelete }) => onDelete !== "wipe",
-  planDestroy({ device: path, type, uuid }, { filesystem }) {
-    if (filesystem === undefined) return CONVERGED;
-    if (uuid !== filesystem.uuid) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `${path} holds the ${type} ${filesystem.uuid ?? "without UUID"} instead of ours, ${String(uuid)}`,
-            next: `pulumi refresh, and look whose it is: blkid ${path}.`,
-          },
-        ],
-      };
-    }
-    return {
-      steps: [
-        {
-          summary: `wipe the ${type} on ${path}`,
-          risk: "destroys-data",
-          guard: recordsProgram("is-uuid", ["filesystem", path, filesystem.uuid ?? ""]),
-          command: recordsProgram("wipe-filesystem", [path]),
-        },
-      ],
-    };
-  },
+  ...dataHolder<Inputs, Seen>(
+    ({ device: path, type }, { filesystem }) =>
+      filesystem && {
+        type: "filesystem",
+        at: path,
+        uuid: filesystem.uuid,
+        is: `${path} holds the ${type}`,
+        shownBy: `blkid ${path}`,
+        remove: { summary: `wipe the ${type} on ${path}`, command: recordsProgram("wipe-filesystem", [path]) },
+      },
+  ),
 
   report: ({ label }, { filesystem }) => ({
     inputs: filesystem === undefined || label === undefined ? {} : { label: filesystem.label ?? "" },
@@ -159,15 +132,12 @@ function labelProblems(type: MadeType, label: string): string[] {
   ];
 }
 
-function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: BlockDevice): Step[] {
-  return [
-    {
-      summary: `format ${device} as ${type}`,
-      risk: "safe",
+function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: BlockDevice): Plan {
+  return toDo(
+    step(`format ${device} as ${type}`, program("make-filesystem", type, label ?? "", device, ...mkfsOptions), {
       guard: program("find-signs-of-use", device, String(seen.sizeBytes), seen.serial ?? ""),
-      command: program("make-filesystem", type, label ?? "", device, ...mkfsOptions),
-    },
+    }),
     // By itself udev overlooks what is closed while it still reads what was closed before, and has links by an old label, or none.
-    { summary: "let udev see it", risk: "safe", command: cmd`udevadm trigger --action=change --settle -- ${device}` },
-  ];
+    step("let udev see it", cmd`udevadm trigger --action=change --settle -- ${device}`),
+  );
 }

@@ -1,21 +1,24 @@
 import { z } from "zod";
-import { hostName, mountOption, path } from "./inputs.ts";
-import { mountedEntry } from "./mountedEntry.ts";
+import { commonInputs, mountOption } from "./inputs.ts";
+import { mountedEntry, mountPointInputs } from "./mountedEntry.ts";
 
 const inputs = z.object({
-  host: hostName,
+  ...commonInputs,
+  /** fs_spec of fstab(5): LABEL=, UUID=, a path that stays the same over boots, or a folder to bind. */
   source: z.string().regex(/^[^\s\p{Cc}-]\P{Cc}*$/u, { error: "must name a device, LABEL=, UUID= or a folder" }),
-  mountPoint: path,
-  mountOverFiles: z.boolean().optional(),
-  type: z.string().regex(/^[a-z0-9.]+$/, { error: "is no filesystem type" }),
+  ...mountPointInputs,
+  /** fs_vfstype; `none` for a bind mount. */
+  type: z.string().regex(/^[a-z0-9.]+$/, { error: "is not a valid filesystem type" }),
+  /** fs_mntops, one each. Default: defaults. */
   options: z.array(mountOption).min(1).default(["defaults"]),
+  /** fs_freq. Default: 0. */
   dump: z.int().min(0).max(1).default(0),
+  /** fs_passno. Default: 0, no fsck(8) at boot. */
   pass: z.int().min(0).max(9).default(0),
 });
-type Inputs = z.infer<typeof inputs>;
 
 /** A filesystem's line in fstab(5), and its mount. */
-export const fstabEntry = mountedEntry<Inputs>({
+export const fstabEntry = mountedEntry({
   name: "FstabEntry",
   inputs,
   entry: ({ source, mountPoint, type, options, dump, pass }) => ({ source, mountPoint, type, options, dump, pass }),

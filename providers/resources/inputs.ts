@@ -1,6 +1,6 @@
 import { isAbsolute, normalize } from "node:path/posix";
 import { z } from "zod";
-import type { BlockDevice } from "../facts/lsblk.ts";
+import { connectionSchema } from "../host/connection.ts";
 
 /** A text on one line. */
 export const line = z
@@ -8,8 +8,17 @@ export const line = z
   .min(1)
   .regex(/^\P{Cc}*$/u, { error: "must not hold line ends and other control characters" });
 
-/** The key of the host in `jts-storage:hosts`. */
-export const hostName = line;
+/** What every resource takes. */
+export const commonInputs = {
+  /** The host's name: a key of `hosts` in the stack's configuration, unless `connection` is given. A change makes another resource. */
+  host: line,
+  /**
+   * How the host is reached. It is kept in the state, so that the resource can be destroyed without the program; a change
+   * of it changes nothing on the host. Default: what `hosts` in the stack's configuration has for the host, which enters
+   * no state.
+   */
+  connection: connectionSchema.optional(),
+};
 
 /** An absolute path in its shortest form. */
 export const path = z
@@ -36,29 +45,31 @@ export const directiveValue = z
 
 /** A device's serial number; it is also written into rules of udev, where the refused characters mean something else. */
 export const serial = z.string().regex(/^[^\p{Cc}"\\*?|[\]]+$/u, {
-  error: 'is no serial number: it holds a control character or one of " \\ * ? | [ ]',
+  error: 'is not a valid serial number: it holds a control character or one of " \\ * ? | [ ]',
 });
 
 /** One option of fstab(5). */
 export const mountOption = z.string().regex(/^[^,\s\p{Cc}]+$/u, {
-  error: "is no mount option: list each by itself, without commas, spaces and control characters",
+  error: "is not a mount option: list each by itself, without commas, spaces and control characters",
 });
 
 /** An argument of mkfs(8). The device isn't one: mkfs would take another one before it, or both. */
-export const mkfsOption = line.regex(/^(?!\/+dev\/)/, { error: "is a device; mkfs gets the declared one alone" });
+export const mkfsOption = line.regex(/^(?!\/+dev\/)/, { error: "is a device; mkfs gets only the declared one" });
 
 /** An NFS server. */
 export const nfsServer = z
   .string()
-  .regex(/^[A-Za-z0-9._[:][A-Za-z0-9.:_[\]-]*$/, { error: "is no host name or address" });
+  .regex(/^[A-Za-z0-9._[:][A-Za-z0-9.:_[\]-]*$/, { error: "is not a valid host name or address" });
 
 /** A name as lvm(8) takes it. */
 export const lvmName = z.string().regex(/^(?!\.{1,2}$)[a-zA-Z0-9+_.][a-zA-Z0-9+_.-]{0,126}$/, {
-  error: "is no LVM name: letters, digits and + _ . - are allowed, at most 127, not starting with -",
+  error: "is not a valid LVM name: letters, digits and + _ . - are allowed, at most 127, not starting with -",
 });
 
-/** What deleting does to what holds data. Obeyed as the state has it: an `up` must have set it before. */
+/** What `destroy`, and removal from the program, do to what holds data; read from the state, so an `up` must have set it. */
 export const onDelete = z.enum(["retain", "wipe", "protect"]).default("retain");
+/** What `destroy`, and removal from the program, do to what holds data; read from the state, so an `up` must have set it. */
+export type OnDelete = z.output<typeof onDelete>;
 
 /** A size in bytes. */
 export const bytes = z.int().positive();
@@ -66,29 +77,10 @@ export const bytes = z.int().positive();
 /** Permission bits, three or four octal digits, as chmod(1) takes them; without a leading zero. */
 export const mode = z
   .string()
-  .regex(/^[0-7]{3,4}$/, { error: 'is no mode; write octal digits: "750"' })
+  .regex(/^[0-7]{3,4}$/, { error: 'is not a valid mode; write octal digits: "750"' })
   .transform((text) => text.replace(/^0(?=[0-7]{3}$)/, ""));
 
 /** An account's name, as useradd(8) takes it. */
 export const accountName = z
   .string()
-  .regex(/^[a-z_][a-z0-9_-]{0,30}\$?$/, { error: "is no account name (see useradd(8))" });
-
-/** A device by its path, and what tells it from another one that may get this path some day. */
-export interface DeviceIdentity {
-  readonly device: string;
-  readonly sizeBytes?: number | undefined;
-  readonly serial?: string | undefined;
-}
-
-/** How a device differs from the one declared; empty: it is that one. */
-export function wrongDevice({ device, sizeBytes, serial }: DeviceIdentity, seen: BlockDevice): string[] {
-  return [
-    ...(sizeBytes !== undefined && sizeBytes !== seen.sizeBytes
-      ? [`${device} (${seen.path}) has ${seen.sizeBytes} bytes instead of ${sizeBytes}`]
-      : []),
-    ...(serial !== undefined && serial !== seen.serial
-      ? [`${device} (${seen.path}) has the serial number ${seen.serial ?? "unknown"} instead of ${serial}`]
-      : []),
-  ];
-}
+  .regex(/^[a-z_][a-z0-9_-]{0,30}\$?$/, { error: "is not a valid account name (see useradd(8))" });

@@ -1,21 +1,26 @@
 import { z } from "zod";
-import { CONVERGED } from "../engine/plan.ts";
-import type { ResourceKind } from "../engine/resource.ts";
+import { CONVERGED, refuse, step, toDo } from "../engine/plan.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { lvm, type LogicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
 import { cmd } from "../host/command.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { formatBytes } from "../values/size.ts";
-import { bytes, hostName, lvmName, onDelete } from "./inputs.ts";
+import { list, size, word } from "../values/words.ts";
+import { dataHolder } from "./dataHolder.ts";
+import { bytes, commonInputs, lvmName, onDelete } from "./inputs.ts";
 
 const inputs = z.object({
-  host: hostName,
+  ...commonInputs,
+  /** The VG's name. It can't change. */
   volumeGroup: lvmName,
+  /** As lvm(8) takes it. It can't change. */
   name: lvmName,
-  /** LVM rounds up to whole extents. */
+  /** In bytes; LVM rounds up to whole extents. It can grow, online, and never shrink. */
   sizeBytes: bytes,
+  /** Default: retain. */
   onDelete,
 });
-type Inputs = z.infer<typeof inputs>;
+type Inputs = InputsOf<typeof inputs>;
 
 interface Seen {
   readonly group: VolumeGroupReport | undefined;
@@ -23,13 +28,14 @@ interface Seen {
 }
 
 /** A linear LVM logical volume, see lvcreate(8). */
-export const logicalVolume: ResourceKind<Inputs, Seen> = {
+export const logicalVolume: ResourceKind<typeof inputs, Seen> = {
   name: "LogicalVolume",
   inputs,
   identity: [],
   changes: ["lvm", "block", "contents"],
   turn: "host",
   id: ({ host, volumeGroup, name }) => `${host}:${volumeGroup}/${name}`,
+  describe: ({ path, sizeBytes }) => list(word(path), size(sizeBytes)),
   derive: ({ volumeGroup, name }) => ({ path: `/dev/${volumeGroup}/${name}` }),
   refuseChange: (olds, news) => [
     ...(news.sizeBytes < olds.sizeBytes
@@ -68,85 +74,56 @@ export const logicalVolume: ResourceKind<Inputs, Seen> = {
     const fullName = `${volumeGroup}/${name}`;
     if (group === undefined || volume === undefined) {
       // The extents were free, so what they still hold belongs to nobody; without --yes lvcreate would ask about it.
-      return {
-        steps: [
-          {
-            summary: `make ${fullName} with ${formatBytes(sizeBytes)}`,
-            risk: "safe",
-            command: cmd`lvcreate --yes --wipesignatures y --name ${name} --size ${sizeBytes}b -- ${volumeGroup}`,
-          },
-        ],
-      };
+      return toDo(
+        step(
+          `make ${fullName} with ${formatBytes(sizeBytes)}`,
+          cmd`lvcreate --yes --wipesignatures y --name ${name} --size ${sizeBytes}b -- ${volumeGroup}`,
+        ),
+      );
     }
-    if (volume.origin !== undefined) {
-      return {
-        steps: [],
-        refusals: [{ found: `${fullName} is a snapshot of ${volume.origin}`, next: "choose another name." }],
-      };
-    }
+    if (volume.origin !== undefined)
+      return refuse(`${fullName} is a snapshot of ${volume.origin}`, "choose another name.");
     const wanted = roundUp(sizeBytes, group);
     if (volume.sizeBytes > wanted) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `${fullName} has ${formatBytes(volume.sizeBytes)}, more than the declared ${formatBytes(sizeBytes)}`,
-            next: `declare its size, or follow docs/runbooks/shrink-a-volume.md.`,
-          },
-        ],
-      };
+      return refuse(
+        `${fullName} has ${formatBytes(volume.sizeBytes)}, more than the declared ${formatBytes(sizeBytes)}`,
+        "declare its size, or follow docs/runbooks/shrink-a-volume.md.",
+      );
     }
     if (volume.sizeBytes === wanted) return CONVERGED;
-    return {
-      steps: [
-        {
-          summary: `grow ${fullName} from ${formatBytes(volume.sizeBytes)} to ${formatBytes(wanted)}`,
-          risk: "safe",
-          command: cmd`lvextend --size ${wanted}b -- ${fullName}`,
-        },
-      ],
-    };
+    return toDo(
+      step(
+        `grow ${fullName} from ${formatBytes(volume.sizeBytes)} to ${formatBytes(wanted)}`,
+        cmd`lvextend --size ${wanted}b -- ${fullName}`,
+      ),
+    );
   },
 
-  leaves: ({ onDelete }) => onDelete !== "wipe",
-  planDestroy({ volumeGroup, name, uuid }, { group, volume }) {
-    if (volume === undefined) return CONVERGED;
+  ...dataHolder<Inputs, Seen>(({ volumeGroup, name }, { group, volume }) => {
+    if (volume === undefined) return undefined;
     const fullName = `${volumeGroup}/${name}`;
-    if (uuid !== volume.uuid) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `${fullName} is the volume ${volume.uuid} instead of ours, ${String(uuid)}`,
-            next: "pulumi refresh, and look whose it is: lvs --options +lv_uuid.",
-          },
-        ],
-      };
-    }
     const snapshots = group?.logicalVolumes.filter(({ origin }) => origin === name) ?? [];
-    if (snapshots.length > 0) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `${fullName} has the snapshots ${snapshots.map((one) => one.name).join(", ")}, which would go with it`,
-            next: `look whether they are still needed, and remove them: lvremove ${snapshots.map((one) => `${volumeGroup}/${one.name}`).join(" ")}.`,
-          },
-        ],
-      };
-    }
-    // A volume in use is refused by lvremove itself.
+    const snapshotNames = snapshots.map((one) => one.name).join(", ");
+    const snapshotPaths = snapshots.map((one) => `${volumeGroup}/${one.name}`).join(" ");
     return {
-      steps: [
-        {
-          summary: `remove ${fullName}`,
-          risk: "destroys-data",
-          guard: recordsProgram("is-uuid", ["lv", fullName, volume.uuid]),
-          command: recordsProgram("remove-volume", [fullName]),
-        },
-      ],
+      type: "lv",
+      at: fullName,
+      uuid: volume.uuid,
+      is: `${fullName} is the volume`,
+      shownBy: "lvs --options +lv_uuid",
+      refusals:
+        snapshots.length === 0
+          ? []
+          : [
+              {
+                found: `${fullName} has the snapshots ${snapshotNames}, which would go with it`,
+                next: `look whether they are still needed, and remove them: lvremove ${snapshotPaths}.`,
+              },
+            ],
+      // A volume in use is refused by lvremove itself.
+      remove: { summary: `remove ${fullName}`, command: recordsProgram("remove-volume", [fullName]) },
     };
-  },
+  }),
 
   // A size that rounds up to the volume's is the declared one.
   report: ({ sizeBytes }, { group, volume }) =>

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { z } from "zod";
-import { CONVERGED, type Refusal } from "../engine/plan.ts";
-import type { CommonInputs, ResourceKind } from "../engine/resource.ts";
+import { z } from "zod";
+import { CONVERGED, refuse, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import type { Ask } from "../facts/fact.ts";
 import { fstab } from "../facts/fstab.ts";
 import { ledger } from "../facts/ledger.ts";
@@ -12,6 +12,16 @@ import { sourceDevice } from "../facts/sourceDevice.ts";
 import { canRemount, liveDifferences, refusedOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
+import { word } from "../values/words.ts";
+import { path, type commonInputs } from "./inputs.ts";
+
+/** What is declared of a mount point. */
+export const mountPointInputs = {
+  /** fs_file. Made where it is absent, and immutable while nothing is mounted on it. A change makes another resource. */
+  mountPoint: path,
+  /** Mounts over a folder that isn't empty: what is in it is kept, and hidden. Default: false, that is refused. */
+  mountOverFiles: z.boolean().optional(),
+};
 
 interface Seen {
   readonly text: string;
@@ -24,18 +34,23 @@ interface Seen {
   readonly made: ReadonlySet<string>;
 }
 
-interface MountedEntry<I extends CommonInputs> {
+type MountSchema = z.ZodObject<typeof commonInputs & typeof mountPointInputs>;
+
+interface MountedEntry<Schema extends MountSchema> {
   readonly name: string;
-  readonly inputs: z.ZodObject;
-  readonly entry: (inputs: I) => FstabEntry;
+  readonly inputs: Schema;
+  readonly entry: (inputs: InputsOf<Schema>) => FstabEntry;
   /** What a line of fstab, and the mount, say of the inputs. */
-  readonly read: (entry: FstabEntry, inputs: I) => Partial<I>;
+  readonly read: (entry: FstabEntry, inputs: InputsOf<Schema>) => Partial<InputsOf<Schema>>;
 }
 
 /** A line of fstab and the mount that it describes: both are there, or neither. */
-export function mountedEntry<
-  I extends CommonInputs & { readonly mountPoint: string; readonly mountOverFiles?: boolean | undefined },
->({ name, inputs, entry, read }: MountedEntry<I>): ResourceKind<I, Seen> {
+export function mountedEntry<Schema extends MountSchema>({
+  name,
+  inputs,
+  entry,
+  read,
+}: MountedEntry<Schema>): ResourceKind<Schema, Seen> {
   return {
     name,
     inputs,
@@ -43,6 +58,7 @@ export function mountedEntry<
     changes: ["fstab", "mounts", "ledger"],
     turn: "host",
     id: ({ host, mountPoint }) => `${host}:${mountPoint}`,
+    describe: ({ fstabLine }) => word(fstabLine),
     derive: (desired) => ({ fstabLine: printEntry(entry(desired)) }),
     refuse: (desired) => refusedOptions(entry(desired)).map(({ reason }) => ({ property: "options", reason })),
 
@@ -93,7 +109,7 @@ export function mountedEntry<
           next: `umount ${mountPoint}, or declare another mount point.`,
         });
       }
-      if (refusals.length > 0) return { steps: [], refusals };
+      if (refusals.length > 0) return refuseAll(refusals);
 
       const hasLine = found?.isOurs === true && printEntry(found.entry) === printEntry(wanted);
       const differences =
@@ -120,55 +136,34 @@ export function mountedEntry<
             ]),
       ];
       const newText = hasLine ? text : putEntry(text, wanted);
-      return {
-        steps: [
-          {
-            summary: doing.join(" and "),
-            risk: action === "replace" ? "interrupts-service" : "safe",
-            owesReload: action === "mount",
-            foresees: { fact: fstab, value: newText },
-            command: recordsProgram(
-              "mount-entry",
-              [
-                mountPoint,
-                action,
-                sha256(text),
-                printEntry(wanted),
-                ...(desired.mountOverFiles === true ? ["over-files"] : []),
-              ],
-              newText,
-            ),
-          },
-        ],
-      };
+      const overFiles = desired.mountOverFiles === true ? ["over-files"] : [];
+      const record = [mountPoint, action, sha256(text), printEntry(wanted), ...overFiles];
+      return toDo(
+        step(doing.join(" and "), recordsProgram("mount-entry", record, newText), {
+          risk: action === "replace" ? "interrupts-service" : "safe",
+          owesReload: action === "mount",
+          foresees: { fact: fstab, value: newText },
+        }),
+      );
     },
 
     planDestroy({ mountPoint }, { text, found, mount, isSource, made }) {
       const isOurs = found?.isOurs === true || isMade(made, mountPoint);
       if (!isOurs && !isSource) return CONVERGED;
       if (mount !== undefined && !isSource) {
-        return {
-          steps: [],
-          refusals: [
-            {
-              found: `${mount.source} is mounted at ${mountPoint}, which isn't what was declared`,
-              next: `look whose it is, and umount ${mountPoint}; then destroy again.`,
-            },
-          ],
-        };
+        return refuse(
+          `${mount.source} is mounted at ${mountPoint}, which isn't what was declared`,
+          `look whose it is, and umount ${mountPoint}; then destroy again.`,
+        );
       }
       const newText = removeEntry(text, mountPoint);
-      return {
-        steps: [
-          {
-            summary: `unmount ${mountPoint} and take its line out of fstab`,
-            risk: "interrupts-service",
-            owesReload: true,
-            foresees: { fact: fstab, value: newText },
-            command: recordsProgram("unmount-entry", [mountPoint, sha256(text)], newText),
-          },
-        ],
-      };
+      return toDo(
+        step(
+          `unmount ${mountPoint} and take its line out of fstab`,
+          recordsProgram("unmount-entry", [mountPoint, sha256(text)], newText),
+          { risk: "interrupts-service", owesReload: true, foresees: { fact: fstab, value: newText } },
+        ),
+      );
     },
 
     report: (desired, { found }) => (found?.isOurs === true ? { inputs: read(found.entry, desired) } : {}),
@@ -187,7 +182,7 @@ function isDevice({ source }: FstabEntry): boolean {
   return /^(\/dev\/|LABEL=|UUID=|PARTLABEL=|PARTUUID=)/.test(source);
 }
 
-/** btrfs has numbers of its own, and tells one of its device's paths. */
+/** btrfs has numbers of its own, and shows one of its device's paths. */
 async function isOnDevice(ask: Ask, mount: Mount, device: BlockDevice | undefined): Promise<boolean> {
   if (device === undefined || mount.number === device.number) return device !== undefined;
   return mount.source.startsWith("/dev/") && (await realPath(ask, mount.source)) === device.path;

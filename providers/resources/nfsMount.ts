@@ -1,20 +1,22 @@
 import { z } from "zod";
-import { hostName, mountOption, nfsServer, path } from "./inputs.ts";
-import { mountedEntry } from "./mountedEntry.ts";
+import { commonInputs, mountOption, nfsServer, path } from "./inputs.ts";
+import { mountedEntry, mountPointInputs } from "./mountedEntry.ts";
 
 const inputs = z.object({
-  host: hostName,
+  ...commonInputs,
+  /** Name or address of the NFS server. */
   server: nfsServer,
+  /** The exported folder on the server. */
   export: path,
-  mountPoint: path,
-  mountOverFiles: z.boolean().optional(),
+  ...mountPointInputs,
+  /** The protocol's version, see nfs(5). Default: 4.2. */
   version: z.enum(["3", "4", "4.1", "4.2"]).default("4.2"),
+  /** Further mount options, one each. A server may grant smaller rsize and wsize: that is not drift. Default: none. */
   options: z.array(mountOption).default([]),
 });
-type Inputs = z.infer<typeof inputs>;
 
 /** An export of an NFS server in fstab(5), see nfs(5), and its mount. */
-export const nfsMount = mountedEntry<Inputs>({
+export const nfsMount = mountedEntry({
   name: "NfsMount",
   inputs,
   entry: ({ server, export: folder, mountPoint, version, options }) => ({
@@ -32,7 +34,7 @@ export const nfsMount = mountedEntry<Inputs>({
       server: source.slice(0, colon),
       export: source.slice(colon + 1),
       options: options.filter((option) => !option.startsWith("vers=")),
-      ...(version === undefined ? {} : { version: version as Inputs["version"] }),
+      ...(version === undefined ? {} : { version: version as z.output<typeof inputs>["version"] }),
     };
   },
 });

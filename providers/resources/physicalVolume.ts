@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { CONVERGED } from "../engine/plan.ts";
-import type { ResourceKind } from "../engine/resource.ts";
+import { CONVERGED, refuse, step, toDo } from "../engine/plan.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { contents } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
 import { orError } from "../facts/fact.ts";
@@ -8,19 +8,23 @@ import { lvm, type PhysicalVolumeReport } from "../facts/lvm.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
-import { program, recordsProgram } from "../programs/program.ts";
-import { bytes, hostName, lvmName, onDelete, path, serial, wrongDevice } from "./inputs.ts";
+import { program } from "../programs/program.ts";
+import { labelled, list, size, word } from "../values/words.ts";
+import { dataHolder } from "./dataHolder.ts";
+import { deviceInputs, refuseNoDevice, wrongDevice } from "./device.ts";
+import { bytes, commonInputs, lvmName, onDelete } from "./inputs.ts";
 
 const inputs = z.object({
-  host: hostName,
-  device: path,
-  sizeBytes: bytes.optional(),
-  serial: serial.optional(),
+  ...commonInputs,
+  ...deviceInputs,
+  /** The VG that it may be in; a PV of another one is refused. Default: any. */
   volumeGroup: lvmName.optional(),
+  /** Where the first extent starts is a multiple of this, in bytes. Default: 4 MiB. It can't change. */
   dataAlignmentBytes: bytes.default(4 * 1024 * 1024),
+  /** Default: retain. */
   onDelete,
 });
-type Inputs = z.infer<typeof inputs>;
+type Inputs = InputsOf<typeof inputs>;
 
 interface Seen {
   readonly device: BlockDevice | undefined;
@@ -29,14 +33,18 @@ interface Seen {
   readonly signs: readonly string[];
 }
 
+/** With more than this unused at its end, a device has grown since it was made a PV. */
+const SLACK_BYTES = 64 * 1024 * 1024;
+
 /** An LVM physical volume on a whole device, see pvcreate(8). */
-export const physicalVolume: ResourceKind<Inputs, Seen> = {
+export const physicalVolume: ResourceKind<typeof inputs, Seen> = {
   name: "PhysicalVolume",
   inputs,
   identity: [],
   changes: ["lvm", "contents"],
   turn: "host",
   id: ({ host, device }) => `${host}:${device}`,
+  describe: ({ device, sizeBytes, serial }) => list(word(device), size(sizeBytes), labelled("serial", word(serial))),
   refuseChange: (olds, news) =>
     (["device", "dataAlignmentBytes"] as const)
       .filter((property) => olds[property] !== news[property])
@@ -61,106 +69,69 @@ export const physicalVolume: ResourceKind<Inputs, Seen> = {
 
   isProvedAbsent: async (ask, { device }) => (await ask(signsOfUse, device)).length === 0,
 
-  plan(desired, seen) {
-    const { device: path, dataAlignmentBytes, volumeGroup } = desired;
-    const { device, volume, signs } = seen;
-    if (device === undefined) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `there is no device ${path}`,
-            next: "lsblk --output NAME,SIZE,SERIAL and ls -l /dev/disk/by-id on the host show what is there.",
-          },
-        ],
-      };
-    }
-    const found = wrongDevice(desired, device);
-    if (volume === undefined) found.push(...signs.map((sign) => `${path} is not blank: ${sign}`));
-    else if (volume.dataStartBytes % dataAlignmentBytes !== 0)
-      found.push(
-        `the physical volume's data starts at ${volume.dataStartBytes} bytes, which is not aligned to ${dataAlignmentBytes}`,
-      );
-    if (
-      volume !== undefined &&
-      volumeGroup !== undefined &&
-      volume.volumeGroup !== "" &&
-      volume.volumeGroup !== volumeGroup
-    ) {
-      found.push(`${path} is a physical volume of the volume group ${volume.volumeGroup}, not of ${volumeGroup}`);
-    }
-    if (found.length > 0) {
-      return {
-        steps: [],
-        refusals: found.map((what) => ({
-          found: what,
-          next: "declare the right device, or empty this one by docs/runbooks/clear-a-device.md.",
-        })),
-      };
-    }
+  plan(desired, { device, volume, signs }) {
+    const { device: path, dataAlignmentBytes } = desired;
+    if (device === undefined) return refuseNoDevice(path);
+    const found = [
+      ...wrongDevice(desired, device),
+      ...(volume === undefined
+        ? signs.map((sign) => `${path} is not blank: ${sign}`)
+        : otherThanDeclared(desired, volume)),
+    ];
+    if (found.length > 0)
+      return refuse(found, "declare the right device, or empty this one by docs/runbooks/clear-a-device.md.");
     if (volume === undefined) {
-      return {
-        steps: [
-          {
-            summary: `make ${path} a physical volume`,
-            risk: "safe",
-            guard: program("find-signs-of-use", path, String(device.sizeBytes), device.serial ?? ""),
-            // Without --yes, and without a terminal, pvcreate itself refuses what it finds in use.
-            command: cmd`pvcreate --dataalignment ${dataAlignmentBytes}b -- ${path}`,
-          },
-        ],
-      };
+      return toDo(
+        step(
+          `make ${path} a physical volume`,
+          // Without --yes, and without a terminal, pvcreate itself refuses what it finds in use.
+          cmd`pvcreate --dataalignment ${dataAlignmentBytes}b -- ${path}`,
+          { guard: program("find-signs-of-use", path, String(device.sizeBytes), device.serial ?? "") },
+        ),
+      );
     }
-    if (volume.deviceBytes - volume.sizeBytes > volume.dataStartBytes + 64 * 1024 * 1024) {
-      return {
-        steps: [
-          {
-            summary: `grow the physical volume ${path} to its device's ${volume.deviceBytes} bytes`,
-            risk: "safe",
-            command: cmd`pvresize -- ${path}`,
-          },
-        ],
-      };
-    }
-    return CONVERGED;
+    if (volume.deviceBytes - volume.sizeBytes <= volume.dataStartBytes + SLACK_BYTES) return CONVERGED;
+    return toDo(
+      step(`grow the physical volume ${path} to its device's ${volume.deviceBytes} bytes`, cmd`pvresize -- ${path}`),
+    );
   },
 
-  leaves: ({ onDelete }) => onDelete !== "wipe",
-  planDestroy({ device: path, uuid }, { volume }) {
-    if (volume === undefined) return CONVERGED;
-    if (uuid !== volume.uuid) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `${path} holds the physical volume ${volume.uuid} instead of ours, ${String(uuid)}`,
-            next: "pulumi refresh, and look whose it is: pvs --options +pv_uuid.",
-          },
-        ],
-      };
-    }
-    if (volume.volumeGroup !== "") {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `${path} is in use by the volume group ${volume.volumeGroup}`,
-            next: `vgs ${volume.volumeGroup} shows what is in it; what this stack doesn't own must be moved or removed by hand.`,
-          },
-        ],
-      };
-    }
-    return {
-      steps: [
-        {
-          summary: `remove the physical volume ${path}`,
-          risk: "destroys-data",
-          guard: recordsProgram("is-uuid", ["pv", path, volume.uuid]),
-          command: cmd`pvremove -- ${path}`,
-        },
-      ],
-    };
-  },
+  ...dataHolder<Inputs, Seen>(
+    ({ device: path }, { volume }) =>
+      volume && {
+        type: "pv",
+        at: path,
+        uuid: volume.uuid,
+        is: `${path} holds the physical volume`,
+        shownBy: "pvs --options +pv_uuid",
+        refusals:
+          volume.volumeGroup === ""
+            ? []
+            : [
+                {
+                  found: `${path} is in use by the volume group ${volume.volumeGroup}`,
+                  next: `vgs ${volume.volumeGroup} shows what is in it; what this stack doesn't own must be moved or removed by hand.`,
+                },
+              ],
+        remove: { summary: `remove the physical volume ${path}`, command: cmd`pvremove -- ${path}` },
+      },
+  ),
 
   report: (_inputs, { volume }) => ({ outputs: { ...(volume === undefined ? {} : { uuid: volume.uuid }) } }),
 };
+
+function otherThanDeclared(
+  { device, dataAlignmentBytes, volumeGroup }: Inputs,
+  { dataStartBytes, volumeGroup: actual }: PhysicalVolumeReport,
+): string[] {
+  return [
+    ...(dataStartBytes % dataAlignmentBytes === 0
+      ? []
+      : [
+          `the physical volume's data starts at ${dataStartBytes} bytes, which is not aligned to ${dataAlignmentBytes}`,
+        ]),
+    ...(volumeGroup === undefined || actual === "" || actual === volumeGroup
+      ? []
+      : [`${device} is a physical volume of the volume group ${actual}, not of ${volumeGroup}`]),
+  ];
+}

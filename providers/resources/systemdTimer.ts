@@ -1,31 +1,40 @@
 import { z } from "zod";
-import { CONVERGED } from "../engine/plan.ts";
-import type { ResourceKind } from "../engine/resource.ts";
+import { CONVERGED, refuse, step, toDo } from "../engine/plan.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { file } from "../facts/file.ts";
 import { ledger } from "../facts/ledger.ts";
 import { unit, type UnitStatus } from "../facts/unit.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { printUnit, type Section } from "../values/unitFile.ts";
-import { directiveValue, hostName } from "./inputs.ts";
+import { list, word } from "../values/words.ts";
+import { commonInputs, directiveValue } from "./inputs.ts";
 
+/** Directives of a section of a unit file; a list writes the directive once for each value. */
 const directives = z.record(
-  z.string().regex(/^[A-Z][A-Za-z]*$/, { error: "is no directive" }),
+  z.string().regex(/^[A-Z][A-Za-z]*$/, { error: "is not a directive" }),
   z.union([directiveValue, z.number(), z.boolean(), z.array(directiveValue)]),
 );
 
 const inputs = z.object({
-  host: hostName,
-  name: z.string().regex(/^[A-Za-z0-9:_.\\-]+$/, { error: "is no unit name without its ending (systemd.unit(5))" }),
+  ...commonInputs,
+  /** The units' name, without `.timer` and `.service`. A change makes another resource. */
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9:_.\\-]+$/, { error: "is not a valid unit name without its ending (systemd.unit(5))" }),
+  /** Description= of both units. */
   description: directiveValue.min(1),
+  /** When it elapses, see systemd.time(7), "Calendar events". */
   onCalendar: directiveValue.min(1),
+  /** RandomizedDelaySec=. Default: 0. */
   randomizedDelaySeconds: z.int().min(0).default(0),
+  /** Whether a run that was missed is made up for, once. Default: true. */
   persistent: z.boolean().default(true),
-  /** Directives of the service's [Unit] section. */
+  /** Directives of the service's [Unit] section. Default: only its description. */
   unit: directives.default({}),
-  /** Directives of the service's [Service] section; Type= is oneshot unless said otherwise. */
+  /** Directives of the service's [Service] section; Type= is oneshot where it isn't given. */
   service: directives,
 });
-type Inputs = z.infer<typeof inputs>;
+type Inputs = InputsOf<typeof inputs>;
 
 interface Seen {
   readonly timerText: string | undefined;
@@ -37,13 +46,14 @@ interface Seen {
 const FOLDER = "/etc/systemd/system";
 
 /** A timer, enabled and running, and the service that it starts; see systemd.timer(5) and systemd.service(5). */
-export const systemdTimer: ResourceKind<Inputs, Seen> = {
+export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
   name: "SystemdTimer",
   inputs,
   identity: ["name"],
   changes: ["units", "files", "ledger"],
   turn: "host",
   id: ({ host, name }) => `${host}:${name}`,
+  describe: ({ name, onCalendar }) => list(`${word(name)}.timer`, word(onCalendar)),
 
   async observe(ask, { name }) {
     const [timerFile, serviceFile, timer, made] = await Promise.all([
@@ -65,13 +75,10 @@ export const systemdTimer: ResourceKind<Inputs, Seen> = {
       return text !== undefined && text !== wantedText && !made.has(`file ${path}`);
     });
     if (foreign.length > 0) {
-      return {
-        steps: [],
-        refusals: foreign.map((path) => ({
-          found: `${path} exists already and isn't ours`,
-          next: "move it away, or choose another name.",
-        })),
-      };
+      return refuse(
+        foreign.map((path) => `${path} exists already and isn't ours`),
+        "move it away, or choose another name.",
+      );
     }
     const reasons = [
       ...(timerText === wanted.timer ? [] : ["the timer's file differs"]),
@@ -81,29 +88,22 @@ export const systemdTimer: ResourceKind<Inputs, Seen> = {
       ...(timer.needsReload ? ["systemd has not read its file"] : []),
     ];
     if (reasons.length === 0) return CONVERGED;
-    return {
-      steps: [
-        {
-          summary: `install and start ${name}.timer (${reasons.join(", ")})`,
-          risk: "safe",
-          command: recordsProgram("install-timer", [name, wanted.timer, wanted.service]),
-        },
-      ],
-    };
+    return toDo(
+      step(
+        `install and start ${name}.timer (${reasons.join(", ")})`,
+        recordsProgram("install-timer", [name, wanted.timer, wanted.service]),
+      ),
+    );
   },
 
   planDestroy({ name }, { made }) {
     if (!made.has(`file ${FOLDER}/${name}.timer`) && !made.has(`file ${FOLDER}/${name}.service`)) return CONVERGED;
-    return {
-      steps: [
-        {
-          summary: `remove ${name}.timer and its service`,
-          risk: "interrupts-service",
-          owesReload: true,
-          command: recordsProgram("remove-timer", [name]),
-        },
-      ],
-    };
+    return toDo(
+      step(`remove ${name}.timer and its service`, recordsProgram("remove-timer", [name]), {
+        risk: "interrupts-service",
+        owesReload: true,
+      }),
+    );
   },
 
   report: (desired, { timerText }) => {

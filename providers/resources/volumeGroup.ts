@@ -1,21 +1,30 @@
 import { z } from "zod";
-import { CONVERGED, type Refusal, type Step } from "../engine/plan.ts";
-import type { ResourceKind } from "../engine/resource.ts";
-import { lvm, type VolumeGroupReport } from "../facts/lvm.ts";
+import { refuseAll, step, toDo, type Refusal, type Step } from "../engine/plan.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
+import { lvm, type PhysicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
 import { realPath } from "../facts/realPath.ts";
 import { cmd, type Command } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
 import { formatBytes } from "../values/size.ts";
-import { bytes, hostName, lvmName, onDelete, path } from "./inputs.ts";
+import { word, words } from "../values/words.ts";
+import { dataHolder } from "./dataHolder.ts";
+import { bytes, commonInputs, lvmName, onDelete, path } from "./inputs.ts";
 
 const inputs = z.object({
-  host: hostName,
+  ...commonInputs,
+  /** As lvm(8) takes it. A change makes another resource. */
   name: lvmName,
+  /**
+   * Paths of devices that are PVs. One that is added joins by vgextend(8); one that is left out is emptied by pvmove(8),
+   * while its volumes are in use, where the others have room, and then leaves by vgreduce(8).
+   */
   physicalVolumes: z.array(path).min(1),
+  /** In bytes, a power of 2. Default: 4 MiB. It can't change. */
   extentSizeBytes: bytes.default(4 * 1024 * 1024),
+  /** Default: retain. */
   onDelete,
 });
-type Inputs = z.infer<typeof inputs>;
+type Inputs = InputsOf<typeof inputs>;
 
 interface Seen {
   readonly group: VolumeGroupReport | undefined;
@@ -30,13 +39,14 @@ interface Seen {
 const OURS = "jts-storage";
 
 /** An LVM volume group, see vgcreate(8). */
-export const volumeGroup: ResourceKind<Inputs, Seen> = {
+export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
   name: "VolumeGroup",
   inputs,
   identity: ["name"],
   changes: ["lvm"],
   turn: "host",
   id: ({ host, name }) => `${host}:${name}`,
+  describe: ({ name, physicalVolumes }) => `${word(name)} on ${words(physicalVolumes)}`,
   refuseChange: (olds, news) =>
     olds.extentSizeBytes === news.extentSizeBytes
       ? []
@@ -59,13 +69,14 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
 
   plan({ name, physicalVolumes, extentSizeBytes }, { group, names }) {
     if (group === undefined) {
-      const make: Step = {
-        summary: `make the volume group ${name}`,
-        risk: "safe",
-        guard: arePhysicalVolumes(physicalVolumes),
-        command: cmd`vgcreate --physicalextentsize ${extentSizeBytes}b -- ${name} ${physicalVolumes}`,
-      };
-      return { steps: [make, ...tag(physicalVolumes, physicalVolumes)] };
+      return toDo(
+        step(
+          `make the volume group ${name}`,
+          cmd`vgcreate --physicalextentsize ${extentSizeBytes}b -- ${name} ${physicalVolumes}`,
+          { guard: arePhysicalVolumes(physicalVolumes) },
+        ),
+        ...tag(physicalVolumes, physicalVolumes),
+      );
     }
     const refusals: Refusal[] = [];
     if (group.extentBytes !== extentSizeBytes) {
@@ -100,70 +111,39 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
         next: "make room, or add a device first: docs/runbooks/move-to-a-new-disk.md.",
       });
     }
-    if (refusals.length > 0) return { steps: [], refusals };
+    if (refusals.length > 0) return refuseAll(refusals);
 
-    const steps: Step[] = [];
-    if (missing.length > 0)
-      steps.push({
-        summary: `add ${missing.join(", ")} to the volume group ${name}`,
-        risk: "safe",
-        guard: arePhysicalVolumes(missing),
-        command: cmd`vgextend -- ${name} ${missing}`,
-      });
-    steps.push(
-      ...tag(
-        physicalVolumes,
-        physicalVolumes.filter((one) => !staying.some((pv) => pv.name === names.get(one) && pv.tags.includes(OURS))),
-      ),
+    const untagged = physicalVolumes.filter(
+      (one) => !staying.some((pv) => pv.name === names.get(one) && pv.tags.includes(OURS)),
     );
-    for (const pv of leaving) {
-      steps.push({
-        summary: `move ${formatBytes(pv.usedBytes)} of volumes off ${pv.name}, and take it out of ${name}`,
-        risk: "safe",
-        guard: recordsProgram("is-uuid", ["pv", pv.name, pv.uuid]),
-        command: program("take-out-physical-volume", name, pv.name),
-      });
-    }
-    return { steps };
+    return toDo(
+      ...(missing.length === 0 ? [] : [add(name, missing)]),
+      ...tag(physicalVolumes, untagged),
+      ...leaving.map((pv) => takeOut(name, pv)),
+    );
   },
 
-  leaves: ({ onDelete }) => onDelete !== "wipe",
-  planDestroy({ name, uuid }, { group }) {
-    if (group === undefined) return CONVERGED;
-    if (uuid !== group.uuid) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `${name} is the volume group ${group.uuid} instead of ours, ${String(uuid)}`,
-            next: "pulumi refresh, and look whose it is: vgs --options +vg_uuid.",
-          },
-        ],
-      };
-    }
-    if (group.logicalVolumes.length > 0) {
-      return {
-        steps: [],
-        refusals: [
-          {
-            found: `${name} still has ${group.logicalVolumes.map((volume) => volume.name).join(", ")}`,
-            next: `lvs ${name} shows them; what this stack doesn't own must be removed by hand.`,
-          },
-        ],
-      };
-    }
-    // Without --yes: vgremove asks before it removes volumes, and gets no answer.
-    return {
-      steps: [
-        {
-          summary: `remove the volume group ${name}`,
-          risk: "destroys-data",
-          guard: recordsProgram("is-uuid", ["vg", name, group.uuid]),
-          command: cmd`vgremove -- ${name}`,
-        },
-      ],
-    };
-  },
+  ...dataHolder<Inputs, Seen>(
+    ({ name }, { group }) =>
+      group && {
+        type: "vg",
+        at: name,
+        uuid: group.uuid,
+        is: `${name} is the volume group`,
+        shownBy: "vgs --options +vg_uuid",
+        refusals:
+          group.logicalVolumes.length === 0
+            ? []
+            : [
+                {
+                  found: `${name} still has ${group.logicalVolumes.map((volume) => volume.name).join(", ")}`,
+                  next: `lvs ${name} shows them; what this stack doesn't own must be removed by hand.`,
+                },
+              ],
+        // Without --yes: vgremove asks before it removes volumes, and gets no answer.
+        remove: { summary: `remove the volume group ${name}`, command: cmd`vgremove -- ${name}` },
+      },
+  ),
 
   report: ({ physicalVolumes }, { group, names }) =>
     group === undefined
@@ -179,16 +159,24 @@ export const volumeGroup: ResourceKind<Inputs, Seen> = {
         },
 };
 
+function add(name: string, devices: readonly string[]): Step {
+  return step(`add ${devices.join(", ")} to the volume group ${name}`, cmd`vgextend -- ${name} ${devices}`, {
+    guard: arePhysicalVolumes(devices),
+  });
+}
+
+function takeOut(name: string, pv: PhysicalVolumeReport): Step {
+  return step(
+    `move ${formatBytes(pv.usedBytes)} of volumes off ${pv.name}, and take it out of ${name}`,
+    program("take-out-physical-volume", name, pv.name),
+    { guard: recordsProgram("is-uuid", ["pv", pv.name, pv.uuid]) },
+  );
+}
+
 /** The only one stays as long as the group, and needs no tag. */
 function tag(all: readonly string[], untagged: readonly string[]): Step[] {
   if (all.length === 1 || untagged.length === 0) return [];
-  return [
-    {
-      summary: `tag ${untagged.join(", ")} as this program's`,
-      risk: "safe",
-      command: cmd`pvchange --quiet --addtag ${OURS} -- ${untagged}`,
-    },
-  ];
+  return [step(`tag ${untagged.join(", ")} as this program's`, cmd`pvchange --quiet --addtag ${OURS} -- ${untagged}`)];
 }
 
 /** vgcreate and vgextend would make PVs of them, without our proof that they are blank. */

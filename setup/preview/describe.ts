@@ -1,4 +1,8 @@
+import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
+import type { AnyKind } from "../../providers/engine/resource.ts";
+import { kinds } from "../../providers/kinds.ts";
 import { formatBytes } from "../../providers/values/size.ts";
+import { list, word } from "../../providers/values/words.ts";
 import type { Json } from "../printTree.ts";
 
 export type Properties = { readonly [key: string]: Json };
@@ -8,52 +12,30 @@ interface State {
   readonly outputs: Properties;
 }
 
-/** Which properties differ, as the engine tells it. */
+/** Which properties differ, as the engine reports it. */
 export interface Difference {
   readonly diffs?: readonly string[];
   readonly detailedDiff?: { readonly [path: string]: { readonly diffKind: string; readonly inputDiff: boolean } };
 }
 
-/** What the engine puts where a preview can't know a value yet, and where it hides one. */
-const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+type Described = Pick<AnyKind, "describe" | "holdsData">;
+
+/** What the engine puts where it hides a value. */
 const SECRET_MARK = "4dabf18193072939515e22adb298388d";
 const LONGEST_VALUE = 160;
 /** So much of a long text is shown around what differs in it. */
 const CONTEXT = 20;
 
-const word = (value: Json | undefined): string =>
-  value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value);
-const words = (value: Json | undefined): string => (Array.isArray(value) ? value.map(word).join(" ") : word(value));
-const size = (value: Json | undefined): string => (typeof value === "number" ? formatBytes(value) : "");
-const list = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join(", ");
-const labelled = (label: string, text: string): string => (text === "" ? "" : `${label} ${text}`);
-
-/** What a reviewer wants to see of each kind of resource. */
-const DESCRIPTIONS: { readonly [kind: string]: (properties: Properties) => string } = {
-  Command: ({ create }) => programCall(word(create)),
-  CopyToRemote: ({ remotePath }) => `to ${word(remotePath)}`,
-  PhysicalVolume: ({ device, sizeBytes, serial }) =>
-    list(word(device), size(sizeBytes), labelled("serial", word(serial))),
-  VolumeGroup: ({ name, physicalVolumes }) => `${word(name)} on ${words(physicalVolumes)}`,
-  SystemUser: ({ user, group }) =>
-    user === undefined || user === null ? `group ${word(group)}` : `${word(user)}:${word(group)}`,
-  LogicalVolume: ({ path, sizeBytes }) => list(word(path), size(sizeBytes)),
-  Filesystem: ({ type, device, label, mkfsOptions }) =>
-    list(`${word(type)} on ${word(device)}`, labelled("label", word(label)), words(mkfsOptions)),
-  FstabEntry: ({ fstabLine }) => word(fstabLine),
-  NfsMount: ({ fstabLine }) => word(fstabLine),
-  Directory: ({ path, owner, group, mode, folders }) =>
-    list(`${word(path)} ${word(owner)}:${word(group)} ${word(mode)}`, labelled("with", words(folders))),
-  ConfigFile: ({ path, activation }) =>
-    list(word(path), word((activation as Properties | undefined)?.kind).replace("none", "")),
-  SystemdTimer: ({ name, onCalendar }) => list(`${word(name)}.timer`, word(onCalendar)),
+/** What a reviewer wants to see of the kinds of @pulumi/command, which come before ours. */
+const DELIVERIES: Readonly<Record<string, Described>> = {
+  Command: { describe: ({ create }) => programCall(word(create)) },
+  CopyToRemote: { describe: ({ remotePath }) => `to ${word(remotePath)}` },
 };
 
-/** All kinds, in the order in which one comes after another on a host. */
-export const KINDS: readonly string[] = Object.keys(DESCRIPTIONS);
+const DESCRIBED = new Map<string, Described>(Object.entries({ ...DELIVERIES, ...kinds }));
 
-/** What is lost with them is data. */
-const HOLDS_DATA = ["PhysicalVolume", "VolumeGroup", "LogicalVolume", "Filesystem"];
+/** All kinds, in the order in which one comes after another on a host. */
+export const KINDS: readonly string[] = [...DESCRIBED.keys()];
 
 /** `LogicalVolume` of `pulumi-nodejs:dynamic/jts-storage:LogicalVolume`. */
 export function kindOf(type: string): string {
@@ -71,8 +53,9 @@ export function describeChange(
   // Whether data is wiped is read from the state: an `up` must have said so.
   const { onDelete } = { ...before.inputs, ...before.outputs };
   const takesAway = operation === "delete" || operation === "replace";
-  const destroysData = takesAway && HOLDS_DATA.includes(kind) && onDelete === "wipe";
-  const fate = !takesAway || !HOLDS_DATA.includes(kind) ? "" : destroysData ? "DATA IS WIPED" : "data stays";
+  const takesData = takesAway && DESCRIBED.get(kind)?.holdsData === true;
+  const destroysData = takesData && onDelete === "wipe";
+  const fate = !takesData ? "" : destroysData ? "DATA IS WIPED" : "data stays";
   const text =
     operation === "delete"
       ? describe(kind, before.inputs)
@@ -83,8 +66,8 @@ export function describeChange(
 }
 
 function describe(kind: string, properties: Properties): string {
-  const known = DESCRIPTIONS[kind];
-  if (known !== undefined) return known(properties);
+  const known = DESCRIBED.get(kind);
+  if (known !== undefined) return known.describe(properties);
   return Object.entries(properties)
     .flatMap(([key, value]) => (key.startsWith("__") ? [] : [`${key}: ${shorten(show(value))}`]))
     .join(", ");
@@ -107,7 +90,7 @@ function describeDifference(before: State, after: State, { detailedDiff, diffs }
     .join(", ");
 }
 
-/** What differs between two values; of lists and long texts, that alone. */
+/** What differs between two values; of lists and long texts, only that. */
 function contrast(old: Json | undefined, wanted: Json | undefined, isSize: boolean): string {
   const [before, after] = [partsOf(old), partsOf(wanted)];
   if (before !== undefined && after !== undefined) {
@@ -172,7 +155,7 @@ function programCall(line: string): string {
 }
 
 function oneLine(text: string): string {
-  return text.replaceAll(UNKNOWN, "(known after up)").replaceAll(/\s+/g, " ").trim();
+  return text.replaceAll(unknownValue, "(known after up)").replaceAll(/\s+/g, " ").trim();
 }
 
 function shorten(text: string, longest = LONGEST_VALUE): string {

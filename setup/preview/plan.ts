@@ -38,7 +38,7 @@ const PARTS_OF_A_REPLACEMENT = ["create-replacement", "delete-replaced", "discar
 const TIERS = ["packages", "hot", "warm", "cold", "tuning", "automation"];
 const STACK_TYPE = "pulumi:pulumi:Stack";
 
-/** Reads what the engine told of a preview. The order is the same each time, whatever ran side by side. */
+/** Reads what the engine reported of a preview. The order is the same each time, whatever ran side by side. */
 export function readPlan(stack: string, events: readonly EngineEvent[]): Plan {
   // Components are the headings of what they hold, and providers are nobody's concern.
   const steps = events.flatMap(({ resourcePreEvent }) =>

@@ -18,7 +18,7 @@ export interface PreviewOptions {
 /** Exit code of `pulumi` where the backend doesn't have the stack. */
 const NO_SUCH_STACK = 6;
 
-/** Previews a stack; what goes wrong is the plan's error. @throws the signal's reason alone. */
+/** Previews a stack; what goes wrong is the plan's error. @throws only the signal's reason. */
 export async function previewStack(stack: string, options: PreviewOptions): Promise<Plan> {
   try {
     return await runPreview(stack, options);
@@ -91,7 +91,7 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
   return { ...plan, ...note, errors: plan.errors.length > 0 ? plan.errors : [said] };
 }
 
-/** A backend in the run's folder. Its passphrase is no secret: it goes with the folder. */
+/** A backend in the run's folder. Its passphrase is not a secret: it goes with the folder. */
 function emptyBackend(folder: string): Record<string, string> {
   return { PULUMI_BACKEND_URL: `file://${join(folder, "state")}`, PULUMI_CONFIG_PASSPHRASE: "jts-preview" };
 }

@@ -1,18 +1,8 @@
-import type { Properties } from "../../providers/engine/check.ts";
+import type { Properties } from "../../providers/engine/resource.ts";
 import { lifecycle } from "../../providers/engine/lifecycle.ts";
-import type { CommonInputs, ResourceKind } from "../../providers/engine/resource.ts";
 import { Session } from "../../providers/engine/session.ts";
 import type { Host } from "../../providers/host/host.ts";
-import { configFile } from "../../providers/resources/configFile.ts";
-import { directory } from "../../providers/resources/directory.ts";
-import { filesystem } from "../../providers/resources/filesystem.ts";
-import { fstabEntry } from "../../providers/resources/fstabEntry.ts";
-import { logicalVolume } from "../../providers/resources/logicalVolume.ts";
-import { nfsMount } from "../../providers/resources/nfsMount.ts";
-import { physicalVolume } from "../../providers/resources/physicalVolume.ts";
-import { systemdTimer } from "../../providers/resources/systemdTimer.ts";
-import { systemUser } from "../../providers/resources/systemUser.ts";
-import { volumeGroup } from "../../providers/resources/volumeGroup.ts";
+import { kinds } from "../../providers/kinds.ts";
 import type { Registered } from "./graph.ts";
 
 type Provider = ReturnType<typeof lifecycle>;
@@ -25,24 +15,6 @@ export interface Kept {
   /** It entered the state together with an error: the next `up` updates it, whatever the diff says. */
   readonly isHalfMade: boolean;
 }
-
-const of =
-  <I extends CommonInputs, S>(kind: ResourceKind<I, S>) =>
-  (session: Session): Provider =>
-    lifecycle(kind, () => session);
-
-const KINDS: Readonly<Record<string, (session: Session) => Provider>> = {
-  ConfigFile: of(configFile),
-  Directory: of(directory),
-  Filesystem: of(filesystem),
-  FstabEntry: of(fstabEntry),
-  LogicalVolume: of(logicalVolume),
-  NfsMount: of(nfsMount),
-  PhysicalVolume: of(physicalVolume),
-  SystemdTimer: of(systemdTimer),
-  SystemUser: of(systemUser),
-  VolumeGroup: of(volumeGroup),
-};
 
 /** What check said: by what is declared, then by the old inputs. It asks no host, so that it says the same again. */
 const CHECKED = new WeakMap<Properties, Map<string, Promise<Properties>>>();
@@ -140,7 +112,8 @@ export class StackOnHost {
 
   #provider(name: string, session: Session): Provider | undefined {
     const { type } = this.#graph.get(name)!;
-    return type.startsWith(OURS) ? KINDS[type.slice(OURS.length)]!(session) : undefined;
+    if (!type.startsWith(OURS)) return undefined;
+    return lifecycle(kinds[type.slice(OURS.length) as keyof typeof kinds], () => session);
   }
 
   async #checked(name: string, provider: Provider): Promise<Properties> {

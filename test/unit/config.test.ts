@@ -360,7 +360,7 @@ describe("what would mean something else where it is written is refused by name"
 
   it.each(['S1", RUN+="/bin/sh', "S*", "S|T", "[S]", "S\n1"])("the serial number %j, in a rule of udev", (serial) => {
     expect(problemsOf({ hot: { device: { ...NVME, serial }, volumes: { redis: {} } } })).toEqual([
-      expect.stringMatching(/^trading\.hot\.device\.serial: .*no serial number/),
+      expect.stringMatching(/^trading\.hot\.device\.serial: .*not a valid serial number/),
     ]);
   });
 
@@ -378,7 +378,7 @@ describe("what would mean something else where it is written is refused by name"
 
   it("a server that mount.nfs would take for an option", () => {
     expect(problemsOf({ cold: { ...nas, server: "-oproto" } })).toEqual([
-      expect.stringMatching(/^trading\.cold\.server: .*no host name/),
+      expect.stringMatching(/^trading\.cold\.server: .*not a valid host name/),
     ]);
   });
 
@@ -386,7 +386,7 @@ describe("what would mean something else where it is written is refused by name"
     "the device %j among mkfs's options, which would be formatted in the declared one's place",
     (device) => {
       expect(problemsOf({ warm: { device: sda2, mkfsOptions: [device] } })).toEqual([
-        expect.stringMatching(/^trading\.warm\.mkfsOptions\.0: .*mkfs gets the declared one alone/),
+        expect.stringMatching(/^trading\.warm\.mkfsOptions\.0: .*mkfs gets only the declared one/),
       ]);
     },
   );

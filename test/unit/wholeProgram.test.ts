@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { HostUnreachable, StorageError } from "../../providers/errors.ts";
-import type { Properties } from "../../providers/engine/check.ts";
+import type { Properties } from "../../providers/engine/resource.ts";
 import { StackOnHost, type Kept } from "../support/engine.ts";
 import { blankMachine, FakeHost, type Fault, type Machine } from "../support/fakeHost.ts";
 import { graphOf } from "../support/graph.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { FakeHost } from "../../../support/fakeHost.ts";
-import type { Properties } from "../../../../providers/engine/check.ts";
+import type { Properties } from "../../../../providers/engine/resource.ts";
+import type { Kind } from "../../../support/examples.ts";
 import { checked, situationOf, situations } from "./situations.ts";
 
 /** What the engine writes for a value that a preview can't know. */
@@ -11,10 +12,10 @@ interface Checked {
   readonly inputs: Properties;
   readonly failures: { readonly property: string; readonly reason: string }[];
 }
-async function check(name: string, news: Properties, olds: Properties = {}): Promise<Checked> {
+async function check(name: Kind, news: Properties, olds: Properties = {}): Promise<Checked> {
   return { failures: [], ...((await situationOf(name).run(host).check(olds, news)) as Partial<Checked>) } as Checked;
 }
-const declaredOf = (name: string, changes: Properties = {}) => ({ ...situationOf(name).declared, ...changes });
+const declaredOf = (name: Kind, changes: Properties = {}) => ({ ...situationOf(name).declared, ...changes });
 
 describe.each(situations)("checking a $name", (situation) => {
   it("changes nothing the second time", async () => {
@@ -110,7 +111,7 @@ describe("checkInputs", () => {
     );
   });
 
-  it.each<[string, Properties, string]>([
+  it.each<[Kind, Properties, string]>([
     ["LogicalVolume", { sizeBytes: 1024 ** 3 }, "sizeBytes"],
     ["LogicalVolume", { name: "lv_other" }, "name"],
     ["LogicalVolume", { volumeGroup: "vg_other" }, "volumeGroup"],
@@ -127,7 +128,7 @@ describe("checkInputs", () => {
     expect(failures[0]?.reason).toMatch(/docs\/runbooks\/|declare it as a new volume/);
   });
 
-  it.each<[string, Properties]>([
+  it.each<[Kind, Properties]>([
     ["LogicalVolume", { sizeBytes: 51 * 1024 ** 3 }],
     ["LogicalVolume", { onDelete: "retain" }],
     ["LogicalVolume", { host: "other", sizeBytes: 1024 ** 3 }],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { HostUnreachable, StorageError } from "../../../../providers/errors.ts";
-import type { Properties } from "../../../../providers/engine/check.ts";
+import type { Properties } from "../../../../providers/engine/resource.ts";
 import { FakeHost, type Fault } from "../../../support/fakeHost.ts";
 import { checked, situations, type Situation } from "./situations.ts";
 

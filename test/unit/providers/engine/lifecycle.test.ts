@@ -8,6 +8,7 @@ import {
 } from "../../../../providers/errors.ts";
 import { printCommand, recordsOf } from "../../../../providers/host/command.ts";
 import { deviceLock, HOST_LOCK } from "../../../../providers/host/host.ts";
+import type { Kind } from "../../../support/examples.ts";
 import { FakeHost, nameOf, type Machine } from "../../../support/fakeHost.ts";
 import { checked, situationOf, situations } from "./situations.ts";
 
@@ -89,17 +90,24 @@ describe.concurrent.each(situations)("$name", (situation) => {
     expect(await run(host).read(id, outs)).toEqual({});
   });
 
-  it.each(["Filesystem", "PhysicalVolume"])("a %s whose device can't be read is not read as gone", async (name) => {
-    const situation = situationOf(name);
-    const host = new FakeHost(situation.machine());
-    const { id, outs } = await situation.run(host).create(await checked(situation, host));
-    // As wipefs tells of a device that it can't read: nothing, and no failure.
-    host.machine.signatures = {};
-    host.answers.set("find-signs-of-use", { stdout: "", stderr: "dd: error reading: Input/output error", exitCode: 1 });
-    await expect(situation.run(host).read(id, outs)).rejects.toThrow("Input/output error");
-    host.answers.clear();
-    expect(await situation.run(host).read(id, outs)).toEqual({});
-  });
+  it.each(["Filesystem", "PhysicalVolume"] as const)(
+    "a %s whose device can't be read is not read as gone",
+    async (name) => {
+      const situation = situationOf(name);
+      const host = new FakeHost(situation.machine());
+      const { id, outs } = await situation.run(host).create(await checked(situation, host));
+      // As wipefs tells of a device that it can't read: nothing, and no failure.
+      host.machine.signatures = {};
+      host.answers.set("find-signs-of-use", {
+        stdout: "",
+        stderr: "dd: error reading: Input/output error",
+        exitCode: 1,
+      });
+      await expect(situation.run(host).read(id, outs)).rejects.toThrow("Input/output error");
+      host.answers.clear();
+      expect(await situation.run(host).read(id, outs)).toEqual({});
+    },
+  );
 
   it("is neither made, changed, read as gone nor deleted on a host that can't be reached", async () => {
     const host = new FakeHost(machine());
@@ -139,9 +147,8 @@ describe.concurrent.each(situations)("$name", (situation) => {
   }
 });
 
-describe.concurrent.each(["PhysicalVolume", "VolumeGroup", "LogicalVolume", "Filesystem"])("wiping a %s", (name) => {
+describe.concurrent.each(situations.filter(({ holdsData }) => holdsData))("wiping a $name", (situation) => {
   it("is refused when another one has taken its place, with both UUIDs, and nothing is written", async () => {
-    const situation = situationOf(name);
     const host = new FakeHost(situation.machine());
     const { id, outs } = await situation.run(host).create(await checked(situation, host));
     const before = structuredClone(host.machine);
@@ -154,7 +161,6 @@ describe.concurrent.each(["PhysicalVolume", "VolumeGroup", "LogicalVolume", "Fil
   });
 
   it("is refused by the host itself when another one takes its place after it was looked at", async () => {
-    const situation = situationOf(name);
     const host = new FakeHost(situation.machine());
     const { id, outs } = await situation.run(host).create(await checked(situation, host));
     host.answers.set("is-uuid", { stdout: "", stderr: "it is now uuid-2 instead of uuid-1", exitCode: 10 });
@@ -168,7 +174,7 @@ describe.concurrent.each(["PhysicalVolume", "VolumeGroup", "LogicalVolume", "Fil
 
 describe.concurrent("data", () => {
   it("on a device that isn't blank is refused before any step, with what was found", async () => {
-    for (const name of ["PhysicalVolume", "Filesystem"]) {
+    for (const name of ["PhysicalVolume", "Filesystem"] as const) {
       const situation = situationOf(name);
       const host = new FakeHost(situation.machine());
       for (const device of ["/dev/nvme0n1", "/dev/sda2"])
@@ -182,7 +188,7 @@ describe.concurrent("data", () => {
   });
 
   it("that appears between the look and the step is found by the guard, and nothing enters the state", async () => {
-    for (const name of ["PhysicalVolume", "Filesystem"]) {
+    for (const name of ["PhysicalVolume", "Filesystem"] as const) {
       const situation = situationOf(name);
       const host = new FakeHost(situation.machine());
       const provider = situation.run(host);
@@ -305,7 +311,7 @@ describe.concurrent("half-made work", () => {
 });
 
 describe.concurrent("drift to what nobody could declare", () => {
-  it.each<[string, string, (machine: Machine) => void]>([
+  it.each<[string, Kind, (machine: Machine) => void]>([
     ["a folder of a deleted user", "Directory", ({ files }) => void (files["/data/jts/hot"]!.owner = "UNKNOWN")],
     [
       "a filesystem that lost its label",

@@ -3,9 +3,13 @@ import { describe, expect, it } from "vitest";
 import type { filesystem } from "../../../../providers/resources/filesystem.ts";
 import { logicalVolume } from "../../../../providers/resources/logicalVolume.ts";
 import type { physicalVolume } from "../../../../providers/resources/physicalVolume.ts";
-import { bytes, everyKind, fs, lv, onDelete, pv, type SeenOf } from "./kinds.ts";
+import { examples } from "../../../support/examples.ts";
+import { bytes, onDelete } from "../../../support/generators.ts";
+import { checkPlans, type SeenOf } from "./plans.ts";
 
-describe.each(everyKind)("every $name", ({ check }) => {
+describe.each(Object.entries(examples))("every %s", (_name, example) => {
+  const check = (property: Parameters<typeof checkPlans>[1]) => checkPlans(example, property);
+
   it("has no step and no refusal where the host is as declared, and isn't absent there", () => {
     check(({ converged }) => {
       expect(converged.plan).toEqual({ steps: [] });
@@ -41,7 +45,7 @@ describe.each(everyKind)("every $name", ({ check }) => {
     });
   });
 
-  it("destroys data only where its UUID is the one in the state, and proves it again in the same breath", () => {
+  it("destroys data only where its UUID is the one in the state, and proves it again in the same call", () => {
     check(({ any }) => {
       for (const step of any.destroyed.steps.filter(({ risk }) => risk === "destroys-data")) {
         expect(step.guard?.argv[3]).toBe("is-uuid");
@@ -58,7 +62,7 @@ describe.each(everyKind)("every $name", ({ check }) => {
 
 describe("no plan", () => {
   it("makes a logical volume smaller", () => {
-    lv.check(({ any }) => {
+    checkPlans(examples.LogicalVolume, ({ any }) => {
       const { volume } = any.seen as SeenOf<typeof logicalVolume>;
       for (const { command } of any.plan.steps) {
         expect(command.argv[0]).toMatch(/^(lvcreate|lvextend)$/);
@@ -69,7 +73,7 @@ describe("no plan", () => {
   });
 
   it("makes a volume where one is seen", () => {
-    lv.check(({ any }) => {
+    checkPlans(examples.LogicalVolume, ({ any }) => {
       const { group, volume } = any.seen as SeenOf<typeof logicalVolume>;
       if (group !== undefined && volume !== undefined)
         expect(any.plan.steps.map(({ command }) => command.argv[0])).not.toContain("lvcreate");
@@ -77,8 +81,8 @@ describe("no plan", () => {
   });
 
   it("makes a filesystem or a PV where one, or a sign of use, or another device is seen, and never without a guard", () => {
-    for (const kind of [fs, pv]) {
-      kind.check(({ inputs, any }) => {
+    for (const example of [examples.Filesystem, examples.PhysicalVolume]) {
+      checkPlans(example, ({ inputs, any }) => {
         const seen = any.seen as {
           device?: { sizeBytes: number; serial?: string };
           signs: string[];
@@ -109,12 +113,12 @@ describe("no plan", () => {
   });
 
   it("resizes a filesystem or a PV but to a device that is larger", () => {
-    fs.check(({ any }) => {
+    checkPlans(examples.Filesystem, ({ any }) => {
       const { device: seenDevice, filesystem: made } = any.seen as SeenOf<typeof filesystem>;
       if (any.plan.steps.some(({ command }) => command.argv[3] === "grow-filesystem"))
         expect(seenDevice?.sizeBytes).toBeGreaterThan(made?.bytes ?? Number.NaN);
     });
-    pv.check(({ any }) => {
+    checkPlans(examples.PhysicalVolume, ({ any }) => {
       const { volume } = any.seen as SeenOf<typeof physicalVolume>;
       if (any.plan.steps.some(({ command }) => command.argv[0] === "pvresize"))
         expect(volume?.deviceBytes).toBeGreaterThan(volume?.sizeBytes ?? Number.NaN);

@@ -18,7 +18,7 @@ import { contents } from "../../../../providers/facts/contents.ts";
 import { signsOfUse } from "../../../../providers/facts/signsOfUse.ts";
 import { isProgram, printCommand, type Command } from "../../../../providers/host/command.ts";
 import { GREETING, parseAnswers, printProgram, SHELL } from "../../../../providers/host/wire.ts";
-import { everyKind } from "./kinds.ts";
+import { examples } from "../../../support/examples.ts";
 
 const RUNS = 20;
 const SEED = 7;
@@ -101,17 +101,17 @@ const declared: Declared[] = [];
 const taken = new Map<string, Set<string>>();
 
 beforeAll(async () => {
-  for (const { kind, inputs, converged, any } of everyKind) {
+  for (const { kind, inputs, converged, any } of Object.values(examples)) {
     const attacks = fc.array(fc.array(hostile, { minLength: 16, maxLength: 16 }), { minLength: 12, maxLength: 12 });
     for (const [tame, texts] of fc.sample(fc.tuple(inputs, attacks), { numRuns: RUNS, seed: SEED })) {
-      let desired = kind.inputs.parse(tame) as unknown as CommonInputs;
+      let desired = kind.inputs.parse(tame) as typeof tame;
       // Each string input becomes the first hostile value that the schema takes.
       stringsIn(desired).forEach((path, index) => {
         const found = texts[index % texts.length]!.map(
           (text) => [text, kind.inputs.safeParse(withString(desired, path, text))] as const,
         ).find(([, { success }]) => success);
         if (found === undefined || found[1].data === undefined) return;
-        desired = found[1].data as unknown as CommonInputs;
+        desired = found[1].data as typeof tame;
         const name = `${kind.name}.${nameOf(path)}`;
         taken.set(name, (taken.get(name) ?? new Set()).add(found[0]));
       });
@@ -195,17 +195,9 @@ describe("values from the configuration", () => {
       .filter(([, texts]) => [...texts].some((text) => /[^\w@%+=:,./[\]-]/.test(text)))
       .map(([name]) => name);
     expect(free.sort()).toEqual(
-      [
-        ...["PhysicalVolume", "Filesystem"].flatMap((kind) => [`${kind}.device`, `${kind}.serial`]),
-        ...["Filesystem.label", "Filesystem.mkfsOptions", "VolumeGroup.physicalVolumes"],
-        ...["FstabEntry", "NfsMount"].flatMap((kind) => [`${kind}.mountPoint`, `${kind}.options`]),
-        ...["FstabEntry.source", "NfsMount.export", "Directory.path", "Directory.folders", "SystemUser.home"],
-        ...["path", "content", "activation.device", "activation.value"].map((name) => `ConfigFile.${name}`),
-        ...["description", "onCalendar", "service.ExecStart", "service.Type", "name"].map(
-          (name) => `SystemdTimer.${name}`,
-        ),
-        ...everyKind.map(({ name }) => `${name}.host`),
-      ].sort(),
+      Object.entries(examples)
+        .flatMap(([kind, { takesAnyText }]) => ["host", ...takesAnyText].map((input) => `${kind}.${input}`))
+        .sort(),
     );
   });
 
@@ -254,7 +246,7 @@ describe("values from the configuration", () => {
   });
 
   it("hold no NUL, in any string input, which no argument could hold", () => {
-    for (const { kind, inputs } of everyKind) {
+    for (const { kind, inputs } of Object.values(examples)) {
       for (const tame of fc.sample(inputs, { numRuns: RUNS, seed: SEED })) {
         for (const path of stringsIn(tame)) {
           for (const text of ["\0", "/a\0", "a\0b"])

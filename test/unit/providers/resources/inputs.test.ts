@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { accountName, lvmName, mode, path, wrongDevice } from "../../../../providers/resources/inputs.ts";
+import { accountName, lvmName, mode, path } from "../../../../providers/resources/inputs.ts";
 
 describe("the inputs", () => {
   it.each([
@@ -29,17 +29,5 @@ describe("the inputs", () => {
 
   it("have modes as stat(1) prints them", () => {
     expect(["0750", "750", "2775"].map((text) => mode.parse(text))).toEqual(["750", "750", "2775"]);
-  });
-});
-
-describe("wrongDevice", () => {
-  const seen = { path: "/dev/sda", type: "disk", sizeBytes: 10, serial: "S1", number: "8:1", isInUse: false };
-  it("asks for nothing that isn't declared, and tells all that differs", () => {
-    expect(wrongDevice({ device: "/dev/a" }, seen)).toEqual([]);
-    expect(wrongDevice({ device: "/dev/a", sizeBytes: 10, serial: "S1" }, seen)).toEqual([]);
-    expect(wrongDevice({ device: "/dev/a", sizeBytes: 11, serial: "S2" }, seen)).toEqual([
-      "/dev/a (/dev/sda) has 10 bytes instead of 11",
-      "/dev/a (/dev/sda) has the serial number S1 instead of S2",
-    ]);
   });
 });

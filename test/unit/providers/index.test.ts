@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import { stripTypeScriptTypes } from "node:module";
+import { join } from "node:path";
+import ts from "typescript";
+import { describe, expect, it } from "vitest";
+import { connectionSchema } from "../../../providers/host/connection.ts";
+import * as resources from "../../../providers/index.ts";
+import { kinds } from "../../../providers/kinds.ts";
+import { ROOT } from "../../../setup/project.ts";
+
+const MODULE = join(ROOT, "providers/index.ts");
+const NAMES = Object.keys(kinds);
+
+describe("the public classes", () => {
+  it("are those of the kinds: one for each, by its name", () => {
+    const classes = Object.entries(resources).filter(([, one]) => /^class /.test(String(one)));
+    expect(classes.map(([name]) => name).sort()).toEqual(NAMES.toSorted());
+    expect(Object.values(kinds).map(({ name }) => name)).toEqual(NAMES);
+  });
+
+  it("load no kind into a program's process, and nothing else but Pulumi", () => {
+    const code = stripTypeScriptTypes(readFileSync(MODULE, "utf8"));
+    expect(
+      [...code.matchAll(/\bfrom "([^"]+)"|\bimport\("([^"]+)"/g)].map(([, from, dynamic]) => from ?? dynamic),
+    ).toEqual(["@pulumi/pulumi"]);
+  });
+});
+
+describe("the text that names a provider", () => {
+  it("is a file of the checkout where the program is TypeScript", () => {
+    expect(resources.providerText("Directory")).toBe(
+      'exports.handler = () => require("./providers/entry.ts").v1.Directory()',
+    );
+  });
+
+  it("is the package's own where the program is JavaScript, as it is once built", () => {
+    const built = "file:///srv/other/node_modules/jts-storage/dist/providers/index.js";
+    expect(resources.providerText("Directory", built)).toBe(
+      'exports.handler = () => require("jts-storage/provider").v1.Directory()',
+    );
+  });
+});
+
+/** What an editor shows at places in a program, by TypeScript's language service; `¦` stands before each place. */
+function documentationIn(text: string): string[] {
+  const file = join(ROOT, "test/unit/providers/a-program.ts");
+  const parts = text.split("¦");
+  const places = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("").length);
+  const config = JSON.parse(readFileSync(join(ROOT, "tsconfig.json"), "utf8")) as unknown;
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
+  const service = ts.createLanguageService({
+    ...ts.sys,
+    useCaseSensitiveFileNames: () => true,
+    getScriptFileNames: () => [file],
+    getScriptVersion: () => "1",
+    getScriptSnapshot(path) {
+      const content = path === file ? parts.join("") : ts.sys.readFile(path);
+      return content === undefined ? undefined : ts.ScriptSnapshot.fromString(content);
+    },
+    getCurrentDirectory: () => ROOT,
+    getCompilationSettings: () => options,
+    getDefaultLibFileName: (options) => ts.getDefaultLibFilePath(options),
+  });
+  expect(service.getSemanticDiagnostics(file).map(({ messageText }) => messageText)).toEqual([]);
+  return places.map((place) => ts.displayPartsToString(service.getQuickInfoAtPosition(file, place)?.documentation));
+}
+
+describe("an editor", () => {
+  it("shows the documentation of every kind, of every arg, of every property of a connection, and of every output", () => {
+    const connection = Object.keys(connectionSchema.shape).map((key) => `¦${key}: any`);
+    const made = Object.entries(kinds).map(([name, { inputs }]) => {
+      const args = [...Object.keys(inputs.shape), "configKeys"].map((key) =>
+        key === "connection" ? `¦connection: { ${connection.join(", ")} }` : `¦${key}: any`,
+      );
+      return `new resources.¦${name}("a", { ${args.join(", ")} }).¦drift;`;
+    });
+    const outputs = [
+      ...["PhysicalVolume", "VolumeGroup", "LogicalVolume", "Filesystem"].map((name) => [name, "uuid"]),
+      ...["FstabEntry", "NfsMount"].map((name) => [name, "fstabLine"]),
+      ["LogicalVolume", "path"],
+      ["LogicalVolume", "sizeBytes"],
+    ].map(([name, output]) => `({} as resources.${name}).¦${output};`);
+    const program = [
+      'import * as resources from "../../../providers/index.ts";',
+      "declare const any: never;",
+      ...made,
+      ...outputs,
+    ].join("\n");
+
+    const places = [...program.matchAll(/¦(\w+)/g)].map(([, name]) => name);
+    const shown = documentationIn(program);
+    expect(places.filter((_, index) => shown[index] === "")).toEqual([]);
+    expect(places.length).toBeGreaterThan(150);
+    expect(shown[places.indexOf("sizeBytes")]).toBe("The device's size in bytes, checked on the host. Default: any.");
+    expect(shown[places.lastIndexOf("path")]).toBe("/dev/VG/LV, known in previews.");
+  });
+});
