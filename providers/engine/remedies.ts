@@ -1,0 +1,54 @@
+import { CommandFailed, DataLossRefused, UnexpectedOutput } from "../errors.ts";
+import { isProgram, printCommand, saidBy, type Command, type Output } from "../host/command.ts";
+
+/** What to say of a command that failed, and what to try next. */
+
+/** The shell's exit code for a command that isn't there. */
+const NOT_FOUND = 127;
+/** As timeout(1) ends, with SIGTERM or SIGKILL. */
+const TIMED_OUT = [124, 137];
+
+/** @param summary what the step was to do, as the step says it */
+export function guardFailed(host: string, summary: string, output: Output): DataLossRefused {
+  return new DataLossRefused(
+    `${host}: refused to ${summary}: ${saidBy(output)}`,
+    "make sure nothing there is needed, then follow the runbook docs/runbooks/clear-a-device.md.",
+  );
+}
+
+/** @param summary what the step was to do, as the step says it */
+export function stepFailed(host: string, summary: string, command: Command, output: Output): CommandFailed {
+  return new CommandFailed(
+    `${host}: could not ${summary}: ${saidBy(output)} (exit code ${output.exitCode})`,
+    nextAfter(command, output),
+  );
+}
+
+/** @param why what was odd about the answer; undefined: the command itself failed */
+export function unanswered(
+  host: string,
+  question: string,
+  command: Command,
+  output: Output,
+  why = TIMED_OUT.includes(output.exitCode)
+    ? "no answer in time"
+    : `exit code ${output.exitCode}: ${output.stderr.trim()}`,
+): UnexpectedOutput {
+  return new UnexpectedOutput(`${host}: could not read ${question}: ${why}`, nextAfter(command, output));
+}
+
+/** What to try after a command that failed, by what it said. */
+function nextAfter(command: Command, output: Output): string {
+  const said = saidBy(output);
+  if (output.exitCode === NOT_FOUND) {
+    const [, tool = command.argv[0] ?? ""] = /(\S+): command not found/.exec(said) ?? [];
+    return `install on the host what has ${tool}: apt-get install --reinstall, with the packages that this stack needs.`;
+  }
+  if (said.includes("Read-only file system"))
+    return "on the host: findmnt --output TARGET,OPTIONS; dmesg --level=err,crit; where its disk is sound: mount -o remount,rw /";
+  if (said.includes("No space left on device"))
+    return "on the host: df --human-readable --local; make room, then: pulumi up --refresh";
+  if (TIMED_OUT.includes(output.exitCode) || said.includes("doesn't answer"))
+    return "on the host: dmesg | tail; for a NAS, showmount --exports SERVER and docs/runbooks/nas-replaced.md; once it answers: pulumi up --refresh";
+  return isProgram(command) ? "mend what it says, then: pulumi up --refresh" : `on the host: ${printCommand(command)}`;
+}
