@@ -174,6 +174,32 @@ describe("a host that can't be reached", () => {
   });
 });
 
+describe("a connection that is handed in", () => {
+  const given = {
+    host: "127.0.0.2",
+    user: "operator",
+    hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
+  };
+  const declared = async () => ({ ...declaredOf("Directory"), connection: { ...given, port: await refusingPort() } });
+
+  it("is kept with the inputs, with its defaults", async () => {
+    const { inputs, failures } = await server.check(urnOf("Directory"), {}, await declared());
+    expect(failures).toEqual([]);
+    expect(inputs.connection).toMatchObject({ ...given, timeoutSeconds: 30 });
+  });
+
+  it("is the way to the host, before the configuration's for the same name, and for a name that it doesn't have", async () => {
+    for (const host of ["trading", "elsewhere"]) {
+      const { inputs } = await server.check(urnOf("Directory"), {}, { ...(await declared()), host });
+      const unreachable = new RegExp(`^${host} \\(operator@127\\.0\\.0\\.2, port \\d+\\) could not be reached`);
+      expect((await failureOf(server.create(urnOf("Directory"), inputs))).message).toMatch(unreachable);
+      expect((await failureOf(server.delete(urnOf("Directory"), inputs))).message).toMatch(unreachable);
+    }
+    const { message } = await failureOf(server.create(urnOf("Directory"), checkedOf("Directory")));
+    expect(message).toContain("root@127.0.0.1");
+  });
+});
+
 it("distinguishes a host that the configuration doesn't have from one that can't be reached", async () => {
   const { message } = await failureOf(
     server.create(urnOf("Directory"), { ...checkedOf("Directory"), host: "elsewhere" }),

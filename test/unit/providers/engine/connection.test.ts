@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { lifecycle } from "../../../../providers/engine/lifecycle.ts";
+import type { CommonInputs, Properties } from "../../../../providers/engine/resource.ts";
+import { Session } from "../../../../providers/engine/session.ts";
+import { examples, KINDS, type Kind } from "../../../support/examples.ts";
+import { FakeHost } from "../../../support/fakeHost.ts";
+import { situationOf } from "./situations.ts";
+
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+const declared = { host: "192.168.1.100", hostKey };
+/** With the defaults that check adds. */
+const connection = { ...declared, port: 22, user: "root", timeoutSeconds: 30 };
+/** What the engine writes for a value that a preview can't know. */
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+/** A kind's provider on a host in memory, and the connections by which sessions were wanted. */
+function onHost(kind: Kind) {
+  const host = new FakeHost(situationOf(kind).machine());
+  const session = new Session(host);
+  const wanted: CommonInputs["connection"][] = [];
+  const provider = lifecycle(examples[kind].kind, ({ connection }) => {
+    wanted.push(connection);
+    return session;
+  });
+  const check = async (more: Properties = {}) =>
+    (await provider.check({}, { host: "fake", ...examples[kind].declared, ...more })) as {
+      readonly inputs: Properties;
+      readonly failures?: readonly { readonly property: string; readonly reason: string }[];
+    };
+  return { host, wanted, provider, check };
+}
+
+describe.each(KINDS)("the connection of a %s", (kind) => {
+  it("is in neither inputs nor outputs where none is handed in, so that states stay as they are", async () => {
+    const { provider, check, wanted } = onHost(kind);
+    const { inputs } = await check();
+    const { outs } = await provider.create(inputs);
+    expect(Object.keys(inputs)).not.toContain("connection");
+    expect(Object.keys(outs!)).not.toContain("connection");
+    expect(wanted.length).toBeGreaterThan(0);
+    expect(wanted).toEqual(wanted.map(() => undefined));
+  });
+
+  it("is in the state where it is handed in, and is the way to the host for all that comes, without the program too", async () => {
+    const { host, provider, check, wanted } = onHost(kind);
+    const { inputs } = await check({ connection: declared });
+    expect(inputs.connection).toEqual(connection);
+    const { id, outs } = await provider.create(inputs);
+    expect(outs!.connection).toEqual(connection);
+    expect(await provider.read(id, outs)).toMatchObject({ inputs: { connection }, props: { connection } });
+    await provider.delete(id, outs!);
+    expect(wanted.length).toBeGreaterThan(2);
+    expect(wanted).toEqual(wanted.map(() => connection));
+    expect(host.machine).toEqual({ ...situationOf(kind).machine(), uuids: host.machine.uuids });
+  });
+
+  it("can change, and be left to the configuration again: an update that runs no step, and no other resource", async () => {
+    const { host, provider, check, wanted } = onHost(kind);
+    const { inputs } = await check({ connection: declared });
+    const { id, outs } = await provider.create(inputs);
+    const steps = host.steps.length;
+    for (const other of [{ ...declared, port: 2222 }, undefined]) {
+      const { inputs: changed, failures } = await check(other === undefined ? {} : { connection: other });
+      expect(failures).toBeUndefined();
+      expect(await provider.diff(id, outs!, changed)).toEqual({ replaces: [], deleteBeforeReplace: true });
+      expect((await provider.update(id, outs!, changed)).outs).toEqual({
+        ...Object.fromEntries(Object.entries(outs!).filter(([key]) => key !== "connection")),
+        ...(other === undefined ? {} : { connection: { ...connection, port: 2222 } }),
+      });
+      expect(wanted.at(-1)).toEqual(changed.connection);
+    }
+    expect(host.steps).toHaveLength(steps);
+  });
+});
+
+describe("a connection", () => {
+  it("may come from another resource, so that a preview doesn't know it, or part of it", async () => {
+    const { check } = onHost("Directory");
+    for (const unknown of [UNKNOWN, { ...declared, host: UNKNOWN }])
+      expect(await check({ connection: unknown })).toMatchObject({ inputs: { connection: unknown } });
+  });
+
+  it("that no host could be reached by is refused in preview, each property by name", async () => {
+    const { failures = [] } = await onHost("Directory").check({
+      connection: { host: "a b", port: 0, hostKey: "none", colour: "red" },
+    });
+    expect(failures.map(({ property }) => property)).toEqual([
+      "connection.host",
+      "connection.port",
+      "connection.hostKey",
+      "connection",
+    ]);
+  });
+});
