@@ -14,7 +14,7 @@ export abstract class StorageError extends Error {
 /** The connection could not be made or was lost: what the host holds is not known, least of all "gone". */
 export class HostUnreachable extends StorageError {}
 
-/** A command on the host ended with an exit code that is no answer. */
+/** A command on the host ended with an exit code that is not an answer. */
 export class CommandFailed extends StorageError {}
 
 /** A tool's output was not of the form its manual promises. */

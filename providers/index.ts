@@ -20,7 +20,10 @@ type Given<T> = pulumi.Input<
 
 /** What a resource takes: what its kind's schema does, and what enters no state. */
 type Args<K extends Kind> = { [P in keyof Declared<K>]: Given<Declared<K>[P]> } & {
-  /** Property → the configuration's key that it comes from, for what a preview refuses. It enters no state. Default: none. */
+  /**
+   * Property → the configuration's key that it comes from, for what a preview refuses. It enters no state. Default:
+   * none.
+   */
   configKeys?: Readonly<Record<string, string>>;
 };
 
@@ -130,7 +133,10 @@ export class Filesystem extends resource("Filesystem", {
   uuid: undefined,
 }) {}
 
-/** A line of fstab(5) and its mount. A mount point that isn't empty is refused; options that don't mount fail in preview. */
+/**
+ * A line of fstab(5) and its mount. A mount point that isn't empty is refused; options that don't mount fail in
+ * preview.
+ */
 export class FstabEntry extends resource("FstabEntry", {
   /** The line without its line end, and without the option that marks it as ours. Known in previews. */
   fstabLine: undefined,

@@ -163,8 +163,9 @@ function refuse(kind: AnyKind, session: Session, inputs: Inputs, plan: Plan, may
 }
 
 function notConverged(kind: AnyKind, session: Session, inputs: Inputs, rest: readonly Step[]): NotConverged {
+  const needs = rest.map(({ summary }) => summary).join("; ");
   return new NotConverged(
-    `${session.host.name}: ${kind.name} ${kind.id(inputs)}: all steps ran, yet it still needs: ${rest.map(({ summary }) => summary).join("; ")}`,
+    `${session.host.name}: ${kind.name} ${kind.id(inputs)}: all steps ran, yet it still needs: ${needs}`,
     "pulumi up --refresh shows what the host has; something else may be changing it.",
   );
 }

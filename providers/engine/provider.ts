@@ -7,7 +7,9 @@ import { lifecycle } from "./lifecycle.ts";
 import type { AnyKind, CommonInputs } from "./resource.ts";
 import { Session } from "./session.ts";
 
-/** `hosts` of the configuration, as the last provider to be configured was given it; the same for all in one process. */
+/**
+ * `hosts` of the configuration, as the last provider to be configured was given it; the same for all in one process.
+ */
 let hosts: Readonly<Record<string, { readonly connection: Connection }>> = {};
 const sessions = new Map<string, Session>();
 

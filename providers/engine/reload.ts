@@ -12,8 +12,8 @@ const RELOAD_BY_ITSELF = cmd`setsid --fork systemctl daemon-reload`;
 const UNITS = new Set(["units"] as const);
 
 /**
- * systemd's reading of its files, which takes seconds on a slow host. Steps owe it; it is done once for all of them, when
- * nothing more comes, or when the process ends.
+ * systemd's reading of its files, which takes seconds on a slow host. Steps owe it; it is done once for all of them,
+ * when nothing more comes, or when the process ends.
  */
 export class OwedReload {
   readonly #host: Host;

@@ -110,7 +110,9 @@ export class Turns {
     () => this.#serveTogether(byKind(this.#waiting.splice(0))),
   );
 
-  /** One turn of the host for all who wait for it. Those after the first that fails get another turn, on a fresh look. */
+  /**
+   * One turn of the host for all who wait for it. Those after the first that fails get another turn, on a fresh look.
+   */
   async #serveTogether(batch: readonly Waiting[]): Promise<void> {
     // What they all want to know travels in one call; whose question isn't answered learns it below.
     await Promise.allSettled(batch.map(({ work }) => work.observe(this.#answers.ask)));
@@ -185,7 +187,7 @@ export class Turns {
     const failure = isGuard
       ? guardFailed(this.#host.name, step.summary, output)
       : stepFailed(this.#host.name, step.summary, command, output);
-    // Of a guard that several share, none of theirs has run.
+    // Where several share a guard, no step of theirs has run.
     throw new StepFailure(turn, isGuard ? owners[0].turn : turn, failure, output);
   }
 }

@@ -1,6 +1,9 @@
 import type { Command, Output } from "../host/command.ts";
 
-/** What a fact is about: changing one of these makes the facts about it stale. `block`: which devices there are; `contents`: what is on them. */
+/**
+ * What a fact is about: changing one of these makes the facts about it stale. `block`: which devices there are;
+ * `contents`: what is on them.
+ */
 export type About =
   "block" | "contents" | "lvm" | "mounts" | "fstab" | "files" | "accounts" | "units" | "kernel" | "ledger";
 
@@ -19,7 +22,7 @@ export interface Fact<A, T> {
     command(all: readonly A[]): Command;
     part(output: Output, args: A, index: number): Output;
   };
-  /** Gets outputs with an accepted exit code alone. May throw an Error that says what was odd. */
+  /** Gets only outputs with an accepted exit code. May throw an Error that says what was odd. */
   parse(output: Output, args: A): T;
 }
 

@@ -14,7 +14,7 @@ export const file: Fact<string, (PathStatus & { readonly content: string }) | un
   },
   parse({ stdout }) {
     const [section] = sections(stdout);
-    if (section === undefined) throw new Error("nothing was said of it");
+    if (section === undefined) throw new Error("nothing was printed about it");
     const [header = "", ...content] = section.split(/(?<=\n)/);
     const [type = "", owner = "", group = "", mode = ""] = header.trimEnd().split("\t").slice(1);
     if (type === "") return undefined;

@@ -32,7 +32,7 @@ const printed = z.object({
   ),
 });
 
-/** Every mount, later ones over earlier ones. Read from the kernel alone, so that a dead server can't hang it. */
+/** Every mount, later ones over earlier ones. Read only from the kernel, so that a dead server can't hang it. */
 export const mounts: Fact<undefined, readonly Mount[]> = {
   name: "the mounts",
   about: ["mounts"],

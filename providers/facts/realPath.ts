@@ -3,7 +3,10 @@ import { cmd } from "../host/command.ts";
 import type { Ask, Fact } from "./fact.ts";
 import { blockDevices } from "./lsblk.ts";
 
-/** Every symbolic link below /dev but those of {@link contentLinks}, by its path: what it says. udev makes them by serial number, volume, … */
+/**
+ * Every symbolic link below /dev but those of {@link contentLinks}, by its path: what it says. udev makes them by
+ * serial number, volume, …
+ */
 export const deviceLinks: Fact<undefined, Links> = {
   name: "the links to devices",
   about: ["block", "lvm"],

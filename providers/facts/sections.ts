@@ -1,6 +1,6 @@
 /**
- * What a program of ours prints for each of many: a line that begins with a number, and so many bytes after it. Each section
- * has its line.
+ * What a program of ours prints for each of many: a line that begins with a number, and so many bytes after it. Each
+ * section has its line.
  * @throws {Error} where it ends early
  */
 export function sections(stdout: string): readonly string[] {

@@ -5,11 +5,13 @@ export { quote };
 /** A command for a host: an argument vector, never a shell string. */
 export interface Command {
   readonly argv: readonly string[];
-  /** Text for the command's standard input; without it the input is empty. Texts that each end with a NUL are several. */
+  /**
+   * Text for the command's standard input; without it the input is empty. Texts that each end with a NUL are several.
+   */
   readonly stdin?: string;
   /** Set where argv is `bash -c TEXT NAME ARGUMENT…`, a program of ours. `many`: see {@link joinPrograms}. */
   readonly program?: "one" | "many";
-  /** Exit codes that are an answer, not a failure. Default: 0 alone. */
+  /** Exit codes that are an answer, not a failure. Default: only 0. */
   readonly okExitCodes?: readonly number[];
 }
 

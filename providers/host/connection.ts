@@ -20,7 +20,10 @@ export const connectionSchema = z.strictObject({
   hostKey: publicKey,
   /** The private key's path, `~` allowed. Default: the SSH agent and ~/.ssh/config decide. */
   identityFile: z.string().min(1).optional(),
-  /** As ProxyJump of ssh_config(5), of one hop: `[user@]host[:port]`. Default: none. `@pulumi/command` needs proxyHostKey too. */
+  /**
+   * As ProxyJump of ssh_config(5), of one hop: `[user@]host[:port]`. Default: none. `@pulumi/command` needs
+   * proxyHostKey too.
+   */
   proxyJump: z
     .string()
     .regex(/^(?!-)([^@,\s]+@)?(\[[^\]]+\]|[^:,\s@]+)(:\d+)?$/, {

@@ -31,7 +31,10 @@ export interface Host {
 /** One writer at a time on a host, across stacks and machines. Not in /run/lock, where anybody may plant a file. */
 export const HOST_LOCK = "/run/jts-storage.lock";
 
-/** One writer at a time on a device. Not the device itself: udev waits for who holds that, and a step that waits for udev would wait for itself. */
+/**
+ * One writer at a time on a device. Not the device itself: udev waits for who holds that, and a step that waits for
+ * udev would wait for itself.
+ */
 export function deviceLock(device: string): string {
   return `/run/jts-storage${device.replaceAll("/", "-")}.lock`;
 }

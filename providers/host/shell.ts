@@ -30,10 +30,10 @@ export class Shell {
   #exitCode: number | undefined;
   #hasGreeted = false;
 
-  /** @param onSaid is told what comes on standard error, at once. */
+  /** @param onSaid gets what comes on standard error, at once. */
   constructor([file = "", ...args]: readonly string[], onSaid: (text: string) => void, onEnd: () => void) {
     this.#process = spawn(file, args);
-    this.#process.stdin.on("error", () => undefined); // the end of the process tells
+    this.#process.stdin.on("error", () => undefined); // the end of the process says it
     this.#process
       .on("error", (error) => (this.#said += error.message))
       .on("close", (code) => {
@@ -73,7 +73,7 @@ export class Shell {
     this.#size += bytes.length;
     if (this.#size > MAX_BYTES) this.#process.kill();
     this.#bytes.push(bytes);
-    if (bytes.at(-1) !== LINE_END && this.#hasGreeted) return; // the shell's own lines alone end what it says
+    if (bytes.at(-1) !== LINE_END && this.#hasGreeted) return; // only the shell's own lines end what it says
     let whole = Buffer.concat(this.#bytes);
     const greeting = this.#hasGreeted ? -1 : whole.indexOf(`${GREETING}\n`);
     if (greeting >= 0) {

@@ -38,7 +38,7 @@ export class SshHost implements Host {
     const { hostKey } = connection;
     writeFileSync(join(this.#folder, "known_hosts"), `${name} ${hostKey}\n`);
     process.once("exit", () => this.#hangUp());
-    // The engine ends its providers by a signal, which alone would leave the connection and its folder behind.
+    // The engine ends its providers by a signal, which by itself would leave the connection and its folder behind.
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit());
   }
 
@@ -101,7 +101,10 @@ export class SshHost implements Host {
     this.#last = last;
   }
 
-  /** For those who look for lost time: each dial and remote call as a line of JSON, where JTS_STORAGE_TRACE names a file. */
+  /**
+   * For those who look for lost time: each dial and remote call as a line of JSON, where JTS_STORAGE_TRACE names a
+   * file.
+   */
   #trace(event: Readonly<Record<string, unknown>>): void {
     const file = process.env.JTS_STORAGE_TRACE;
     if (file !== undefined && file !== "")

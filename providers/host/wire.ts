@@ -5,9 +5,9 @@ import type { Answers, Program } from "./host.ts";
 export const GREETING = "jts-storage is ready";
 
 /**
- * What a host's bash is told first, on its standard input: to greet, and then to run one program after another, each as
- * `printProgram` makes it. Not before the whole of one was received is it begun, and what becomes of the connection does
- * not end it. The shell ends with its standard input.
+ * What a host's bash gets first, on its standard input: to greet, and then to run one program after another, each as
+ * `printProgram` makes it. A program is begun only once the whole of it was received, and a lost
+ * connection does not end it. The shell ends with its standard input.
  */
 export const SHELL = `${[
   "{", // so that a part of it does nothing
@@ -30,8 +30,9 @@ export const SHELL = `${[
 
 /**
  * A program as bash text for a SHELL: its length in bytes and its mark on a line, and a text that writes the answers on
- * standard output: a line `index exit-code` for each command that ran, `sizes`, the bytes of its stdout and of its stderr
- * on a line each, `contents`, all of them one after another, `end`. Then comes the shell's line, `mark exit-code`.
+ * standard output: a line `index exit-code` for each command that ran, `sizes`, the bytes of its stdout and of its
+ * stderr on a line each, `contents`, all of them one after another, `end`. Then comes the shell's line,
+ * `mark exit-code`.
  *
  * Answers are written only after the steps, so that a step never dies of a closed pipe when the connection is cut.
  */
@@ -70,7 +71,8 @@ export function printProgram(program: Program, mark: string, lockTimeoutSeconds:
   );
   lines.push(
     "wait",
-    // A process costs as much on a slow host as what it is asked for: the shell reads and prints by itself, unless there is a NUL.
+    // A process costs as much on a slow host as what it is asked for: the shell reads and prints by itself, unless
+    // there is a NUL.
     "local files=() texts=() sizes=() file text",
     `for ((i = 0; i < ${total}; i++)); do`,
     'if read -r code <"$frames/$i.code"; then echo "$i $code"; files+=("$frames/$i.out" "$frames/$i.err"); fi',

@@ -33,7 +33,10 @@ const inputs = z.object({
         kind: z.literal("sysctl"),
       }),
       z.strictObject({
-        /** udev's rules are read and applied to one block device, whose attribute in sysfs then has this value. See udev(7). */
+        /**
+         * udev's rules are read and applied to one block device, whose attribute in sysfs then has this value. See
+         * udev(7).
+         */
         kind: z.literal("udev"),
         /** The block device's path. */
         device: path,
@@ -146,7 +149,10 @@ async function wantedValues(
   }
 }
 
-/** The kernel's files that a sysctl.d(5) text sets, and to what; where a key's first separator is a slash, its dots are those of a name. */
+/**
+ * The kernel's files that a sysctl.d(5) text sets, and to what; where a key's first separator is a slash, its dots are
+ * those of a name.
+ */
 export function sysctlFiles(text: string): readonly (readonly [string, string])[] {
   return text.split("\n").flatMap((line) => {
     const [, key, value] = /^\s*-?([^#;=\s][^=]*?)\s*=\s*(.*?)\s*$/.exec(line) ?? [];

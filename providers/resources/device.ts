@@ -2,7 +2,7 @@ import { refuse, type Plan } from "../engine/plan.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
 import { bytes, path, serial } from "./inputs.ts";
 
-/** A device by its path, and what tells it from another one that may get this path some day. */
+/** A device by its path, and how it differs from another one that may get this path some day. */
 export const deviceInputs = {
   /**
    * The device's path, any that leads to it; /dev/disk/by-id/… stays the same over boots. The device must be proved

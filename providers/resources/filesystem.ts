@@ -23,7 +23,9 @@ const inputs = z.object({
   type: z.enum(MADE_TYPES),
   /** At most 16 bytes for ext4, 12 for xfs, 255 for btrfs. Default: none. It can't change. */
   label: line.optional(),
-  /** Arguments for mkfs.ext4(8), mkfs.xfs(8) or mkfs.btrfs(8), one each; only a new filesystem gets them. Default: none. */
+  /**
+   * Arguments for mkfs.ext4(8), mkfs.xfs(8) or mkfs.btrfs(8), one each; only a new filesystem gets them. Default: none.
+   */
   mkfsOptions: z.array(mkfsOption).default([]),
   /** Default: retain. */
   onDelete,
@@ -64,10 +66,12 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
   refuseChange: (olds, news) =>
     (["device", "type", "label"] as const)
       .filter((property) => olds[property] !== news[property])
-      .map((property) => ({
-        property,
-        reason: `the ${property} of the filesystem on ${olds.device} can't change from ${olds[property] ?? "none"} to ${news[property] ?? "none"}; see docs/runbooks/${property === "device" ? "move-to-a-new-disk" : "change-a-filesystem"}.md`,
-      })),
+      .map((property) => {
+        const change = `from ${olds[property] ?? "none"} to ${news[property] ?? "none"}`;
+        const runbook = property === "device" ? "move-to-a-new-disk" : "change-a-filesystem";
+        const reason = `the ${property} of the filesystem on ${olds.device} can't change ${change}; see docs/runbooks/${runbook}.md`;
+        return { property, reason };
+      }),
 
   async observe(ask, { device: path, type }) {
     // Together, so that they travel together; of a path that leads nowhere nothing can be read.
@@ -137,7 +141,8 @@ function makeFilesystem({ device, type, label, mkfsOptions }: Inputs, seen: Bloc
     step(`format ${device} as ${type}`, program("make-filesystem", type, label ?? "", device, ...mkfsOptions), {
       guard: program("find-signs-of-use", device, String(seen.sizeBytes), seen.serial ?? ""),
     }),
-    // By itself udev overlooks what is closed while it still reads what was closed before, and has links by an old label, or none.
+    // By itself udev overlooks what is closed while it still reads what was closed before, and has links by an old
+    // label, or none.
     step("let udev see it", cmd`udevadm trigger --action=change --settle -- ${device}`),
   );
 }

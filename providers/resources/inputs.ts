@@ -10,12 +10,15 @@ export const line = z
 
 /** What every resource takes. */
 export const commonInputs = {
-  /** The host's name: a key of `hosts` in the stack's configuration, unless `connection` is given. A change makes another resource. */
+  /**
+   * The host's name: a key of `hosts` in the stack's configuration, unless `connection` is given. A change makes
+   * another resource.
+   */
   host: line,
   /**
-   * How the host is reached. It is kept in the state, so that the resource can be destroyed without the program; a change
-   * of it changes nothing on the host. Default: what `hosts` in the stack's configuration has for the host, which enters
-   * no state.
+   * How the host is reached. It is kept in the state, so that the resource can be destroyed without the program; a
+   * change of it changes nothing on the host. Default: what `hosts` in the stack's configuration has for the host,
+   * which enters no state.
    */
   connection: connectionSchema.optional(),
 };
@@ -43,7 +46,9 @@ export const directiveValue = z
   .regex(/^\P{Cc}*$/u, { error: "must not hold line ends and other control characters" })
   .regex(/(?<!\\)$/, { error: "must not end with a backslash, which would join the next line to it" });
 
-/** A device's serial number; it is also written into rules of udev, where the refused characters mean something else. */
+/**
+ * A device's serial number; it is also written into rules of udev, where the refused characters mean something else.
+ */
 export const serial = z.string().regex(/^[^\p{Cc}"\\*?|[\]]+$/u, {
   error: 'is not a valid serial number: it holds a control character or one of " \\ * ? | [ ]',
 });
@@ -66,9 +71,15 @@ export const lvmName = z.string().regex(/^(?!\.{1,2}$)[a-zA-Z0-9+_.][a-zA-Z0-9+_
   error: "is not a valid LVM name: letters, digits and + _ . - are allowed, at most 127, not starting with -",
 });
 
-/** What `destroy`, and removal from the program, do to what holds data; read from the state, so an `up` must have set it. */
+/**
+ * What `destroy`, and removal from the program, do to what holds data; read from the state, so an `up` must have set
+ * it.
+ */
 export const onDelete = z.enum(["retain", "wipe", "protect"]).default("retain");
-/** What `destroy`, and removal from the program, do to what holds data; read from the state, so an `up` must have set it. */
+/**
+ * What `destroy`, and removal from the program, do to what holds data; read from the state, so an `up` must have set
+ * it.
+ */
 export type OnDelete = z.output<typeof onDelete>;
 
 /** A size in bytes. */

@@ -17,7 +17,9 @@ import { path, type commonInputs } from "./inputs.ts";
 
 /** What is declared of a mount point. */
 export const mountPointInputs = {
-  /** fs_file. Made where it is absent, and immutable while nothing is mounted on it. A change makes another resource. */
+  /**
+   * fs_file. Made where it is absent, and immutable while nothing is mounted on it. A change makes another resource.
+   */
   mountPoint: path,
   /** Mounts over a folder that isn't empty: what is in it is kept, and hidden. Default: false, that is refused. */
   mountOverFiles: z.boolean().optional(),
@@ -127,13 +129,11 @@ export function mountedEntry<Schema extends MountSchema>({
                 ? "remount"
                 : "replace";
       if (hasLine && action === "none") return CONVERGED;
+      const verb = action === "replace" ? "unmount and mount" : action;
+      const why = differences.length === 0 ? "" : ` (${differences.join(", ")})`;
       const doing = [
         ...(hasLine ? [] : [`write the line of ${mountPoint} into fstab`]),
-        ...(action === "none"
-          ? []
-          : [
-              `${action === "replace" ? "unmount and mount" : action} ${mountPoint}${differences.length === 0 ? "" : ` (${differences.join(", ")})`}`,
-            ]),
+        ...(action === "none" ? [] : [`${verb} ${mountPoint}${why}`]),
       ];
       const newText = hasLine ? text : putEntry(text, wanted);
       const overFiles = desired.mountOverFiles === true ? ["over-files"] : [];

@@ -15,8 +15,8 @@ const inputs = z.object({
   /** As lvm(8) takes it. A change makes another resource. */
   name: lvmName,
   /**
-   * Paths of devices that are PVs. One that is added joins by vgextend(8); one that is left out is emptied by pvmove(8),
-   * while its volumes are in use, where the others have room, and then leaves by vgreduce(8).
+   * Paths of devices that are PVs. One that is added joins by vgextend(8); one that is left out is emptied by
+   * pvmove(8), while its volumes are in use, where the others have room, and then leaves by vgreduce(8).
    */
   physicalVolumes: z.array(path).min(1),
   /** In bytes, a power of 2. Default: 4 MiB. It can't change. */
@@ -103,11 +103,14 @@ export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
       });
     }
     const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
-    const [used, free] = [sum(leaving.map((pv) => pv.usedBytes)), sum(staying.map((pv) => pv.freeBytes))];
+    const used = sum(leaving.map((pv) => pv.usedBytes));
+    const free = sum(staying.map((pv) => pv.freeBytes));
     // What is added now has no extents yet that could be counted.
     if (missing.length === 0 && used > free) {
+      const who = leaving.map((pv) => pv.name).join(", ");
+      const room = `volumes have ${formatBytes(used)} there, and ${formatBytes(free)} is free elsewhere`;
       refusals.push({
-        found: `${leaving.map((pv) => pv.name).join(", ")} can't leave ${name}: volumes have ${formatBytes(used)} there, and ${formatBytes(free)} is free elsewhere`,
+        found: `${who} can't leave ${name}: ${room}`,
         next: "make room, or add a device first: docs/runbooks/move-to-a-new-disk.md.",
       });
     }

@@ -85,7 +85,8 @@ function describeDifference(before: State, after: State, { detailedDiff, diffs }
       const key = splitPath(path);
       // A refreshed state has what the host has, and the inputs what was declared before.
       const seen = detailedDiff?.[path]?.inputDiff === false ? valueAt(before.outputs, key) : undefined;
-      return `${path}: ${contrast(seen ?? valueAt(before.inputs, key), valueAt(after.inputs, key), key.at(-1)?.endsWith("Bytes") === true)}`;
+      const isSize = key.at(-1)?.endsWith("Bytes") === true;
+      return `${path}: ${contrast(seen ?? valueAt(before.inputs, key), valueAt(after.inputs, key), isSize)}`;
     })
     .join(", ");
 }
@@ -121,10 +122,10 @@ function contrastTexts(old: string, wanted: string): string {
   while (old[start] === wanted[start]) start++;
   let end = 0;
   while (end < Math.min(old.length, wanted.length) - start && old.at(-1 - end) === wanted.at(-1 - end)) end++;
-  const middle = (text: string) =>
-    shorten(
-      `${start > 0 ? "…" : ""}${text.slice(Math.max(0, start - CONTEXT), text.length - Math.max(0, end - CONTEXT))}${end > CONTEXT ? "…" : ""}`,
-    );
+  const middle = (text: string) => {
+    const shown = text.slice(Math.max(0, start - CONTEXT), text.length - Math.max(0, end - CONTEXT));
+    return shorten(`${start > 0 ? "…" : ""}${shown}${end > CONTEXT ? "…" : ""}`);
+  };
   return `${middle(old)} → ${middle(wanted)}`;
 }
 

@@ -13,7 +13,7 @@ interface Block {
   readonly text: string;
   /** 0 stays the longest. */
   readonly rank: 0 | 1 | 2 | 3;
-  /** What it is called in the note that tells what was left out. */
+  /** What it is called in the note on what was left out. */
   readonly name: string;
 }
 

@@ -40,7 +40,7 @@ const STACK_TYPE = "pulumi:pulumi:Stack";
 
 /** Reads what the engine reported of a preview. The order is the same each time, whatever ran side by side. */
 export function readPlan(stack: string, events: readonly EngineEvent[]): Plan {
-  // Components are the headings of what they hold, and providers are nobody's concern.
+  // Components are the headings of what they hold, and providers are not shown.
   const steps = events.flatMap(({ resourcePreEvent }) =>
     resourcePreEvent !== undefined && isOnHost(resourcePreEvent.metadata) ? [resourcePreEvent.metadata] : [],
   );

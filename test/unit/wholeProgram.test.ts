@@ -108,7 +108,7 @@ async function atSome(commands: number, fault: number, work: (command: number) =
 }
 
 beforeAll(() => {
-  // Each resource that is adopted is told.
+  // Each resource that is adopted is reported.
   vi.spyOn(console, "log").mockImplementation(() => undefined);
 });
 

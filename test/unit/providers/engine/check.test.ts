@@ -72,7 +72,7 @@ describe("checkInputs", () => {
     expect(inputs.physicalVolumes).toEqual(["/dev/sda2", UNKNOWN]);
   });
 
-  it("tells everything that is wrong at once, each with its property", async () => {
+  it("reports everything that is wrong at once, each with its property", async () => {
     const { failures } = await check("LogicalVolume", {
       host: "fake",
       volumeGroup: "-vg",
@@ -84,12 +84,12 @@ describe("checkInputs", () => {
     for (const { property, reason } of failures) expect(reason).toMatch(new RegExp(`^${property}: .`));
   });
 
-  it("tells the place of a fault inside a list", async () => {
+  it("reports the place of a fault inside a list", async () => {
     const { failures } = await check("Directory", declaredOf("Directory", { folders: ["a", "../b"] }));
     expect(failures).toEqual([{ property: "folders.1", reason: "folders.1: must be a relative path without `..`" }]);
   });
 
-  it("tells every option that doesn't mount, in preview", async () => {
+  it("reports every option that doesn't mount, in preview", async () => {
     const { failures } = await check(
       "FstabEntry",
       declaredOf("FstabEntry", { type: "xfs", source: "/dev/sda2", options: ["nobarrier"], pass: 2 }),
@@ -141,7 +141,7 @@ describe("checkInputs", () => {
     expect((await check(name, declaredOf(name, change), await checked(situationOf(name), host))).failures).toEqual([]);
   });
 
-  it("tells a program that is only previewed what is refused, and lets the preview go on", async () => {
+  it("reports to a program that is only previewed what is refused, and lets the preview go on", async () => {
     const olds = await checked(situationOf("LogicalVolume"), host);
     const { inputs, failures } = await check(
       "LogicalVolume",

@@ -43,7 +43,7 @@ describe.concurrent.each(situations)("$name", (situation) => {
     expect(throughJson(read)).toStrictEqual(read);
   });
 
-  it("is made in one call that holds a lock, and read by questions alone, which hold none", async () => {
+  it("is made in one call that holds a lock, and read only by questions, which hold none", async () => {
     const host = new FakeHost(machine());
     const inputs = await checked(situation, host);
     const { id, outs } = await run(host).create(inputs);
@@ -57,7 +57,7 @@ describe.concurrent.each(situations)("$name", (situation) => {
     expect(host.calls.every(({ steps, lock }) => steps.length === 0 && lock === undefined)).toBe(true);
   });
 
-  it("tells drift by the property that has it, or in words, and heals it", async () => {
+  it("reports drift by the property that has it, or in words, and heals it", async () => {
     const host = new FakeHost(machine());
     const inputs = await checked(situation, host);
     const { id, outs } = await run(host).create(inputs);
@@ -96,7 +96,7 @@ describe.concurrent.each(situations)("$name", (situation) => {
       const situation = situationOf(name);
       const host = new FakeHost(situation.machine());
       const { id, outs } = await situation.run(host).create(await checked(situation, host));
-      // As wipefs tells of a device that it can't read: nothing, and no failure.
+      // As wipefs reports a device that it can't read: nothing, and no failure.
       host.machine.signatures = {};
       host.answers.set("find-signs-of-use", {
         stdout: "",

@@ -88,7 +88,7 @@ describe("asking a session", () => {
     expect(host.calls).toHaveLength(2);
   });
 
-  it("tells each who asked when the host can't be reached, and asks anew afterwards", async () => {
+  it("reports it to each who asked when the host can't be reached, and asks anew afterwards", async () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
     host.isDown = true;
@@ -139,7 +139,7 @@ describe("asking a session", () => {
     ],
     ["found no room", { exitCode: 1, stderr: "mktemp: No space left on device" }, /\n {2}Next: on the host: df /],
     ["ended otherwise", { exitCode: 9, stderr: "no" }, /exit code 9: no\n {2}Next: on the host: timeout /],
-  ])("tells the next command to try, by what a tool said that %s", async (_what, output, expected) => {
+  ])("says the next command to try, by what a tool said that %s", async (_what, output, expected) => {
     const host = new FakeHost();
     host.answers.set("stat", { stdout: "", stderr: "", exitCode: 0, ...output });
     await expect(new Session(host).ask(pathStatus, ["/etc"])).rejects.toThrow(expected);

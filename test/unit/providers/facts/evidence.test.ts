@@ -7,12 +7,12 @@ import { fixture } from "../../../fixtures/fixture.ts";
 import { runLocally } from "../runLocally.ts";
 
 describe("userExists and groupExists", () => {
-  it("tell an account that is there from one that isn't, by getent's exit code", () => {
+  it("distinguish an account that is there from one that isn't, by getent's exit code", () => {
     const ask = (name: string) => userExists.parse(runLocally(userExists.command(name)), name);
     expect([ask("root"), ask("no-such-user-here")]).toEqual([true, false]);
   });
 
-  it("tell it of many at once", () => {
+  it("distinguish many at once", () => {
     const names = ["no-such-group-here", "root", "daemon", "roo"];
     const output = runLocally(groupExists.together!.command(names));
     const found = names.map((name, index) => groupExists.parse(groupExists.together!.part(output, name, index), name));

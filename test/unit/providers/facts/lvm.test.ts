@@ -61,7 +61,7 @@ describe("lvm", () => {
     });
   });
 
-  it("tells a snapshot by its origin", () => {
+  it("knows a snapshot by its origin", () => {
     const stdout = fixture("lvm-fullreport-jts.json").stdout.replace('"origin":""', '"origin":"lv_postgres"');
     const [group] = lvm.parse({ stdout, stderr: "", exitCode: 0 }, undefined).volumeGroups;
     expect(group?.logicalVolumes.map(({ origin }) => origin).filter((origin) => origin !== undefined)).toEqual([

@@ -18,7 +18,7 @@ describe("pathStatus", () => {
     );
   });
 
-  it("tells absent paths from those that are there, as a real stat(1) prints them", () => {
+  it("distinguishes absent paths from those that are there, as a real stat(1) prints them", () => {
     const [stdout, stderr] = [/^(?!stat:).*\n/gm, /^stat:.*\n/gm].map(
       (lines) => fixture("stat-root-and-absent.txt").stdout.match(lines)?.join("") ?? "",
     );
@@ -65,7 +65,7 @@ describe("pathStatus", () => {
     expect(pathStatus.command(["/a"]).okExitCodes, "124 is timeout(1)'s own").toEqual([0, 1]);
   });
 
-  it("answers many at once as each by itself, and tells whose error is whose", () => {
+  it("answers many at once as each by itself, and says whose error is whose", () => {
     const file = join(folder, "one file");
     writeFileSync(file, "");
     const all = [[folder, join(folder, "it's gone")], [join(folder, "gone")], [file, folder], [join(file, "below")]];

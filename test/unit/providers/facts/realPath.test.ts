@@ -76,7 +76,7 @@ describe("deviceAt", () => {
     }
   });
 
-  it("finds none for a link that leads nowhere, to itself, or to a file that is no block device", async () => {
+  it("finds none for a link that leads nowhere, to itself, or to a file that is not a block device", async () => {
     const links = {
       "/dev/gone": "nowhere",
       "/dev/loop-a": "loop-b",

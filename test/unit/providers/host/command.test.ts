@@ -56,7 +56,7 @@ describe("printCommand", () => {
 });
 
 describe("succeeded", () => {
-  it("takes 0 alone for an answer, unless other codes are declared", () => {
+  it("takes only 0 for an answer, unless other codes are declared", () => {
     const output = { stdout: "", stderr: "", exitCode: 2 };
     expect(succeeded({ argv: ["a"] }, output)).toBe(false);
     expect(succeeded({ argv: ["a"], okExitCodes: [0, 2] }, output)).toBe(true);

@@ -4,7 +4,7 @@ import { connectionSchema } from "../../../../providers/host/connection.ts";
 const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 describe("connectionSchema", () => {
-  it("needs a host and its key alone", () => {
+  it("needs only a host and its key", () => {
     expect(connectionSchema.parse({ host: "10.0.0.1", hostKey })).toEqual({
       host: "10.0.0.1",
       hostKey,

@@ -104,12 +104,12 @@ describe("a host over SSH", () => {
     const trading = host();
     await trading.call(question("true"));
     process.kill(Number(theShell()), "SIGKILL");
-    // What is asked before its end is noticed can't be told from a lost connection.
+    // What is asked before its end is noticed looks the same as a lost connection.
     const answer = async () => (await trading.call(question("echo here")).catch(() => undefined))?.questions[0]?.stdout;
     await expect.poll(answer, { timeout: 30_000 }).toBe("here\n");
   });
 
-  it("tells that sudo wants a password, and what grants it", async () => {
+  it("says that sudo wants a password, and what grants it", async () => {
     before("echo 'sudo: a password is required' >&2; exit 1\n");
     const refused = host().call(question("true"));
     await expect(refused).rejects.toThrow(CommandFailed);
@@ -118,7 +118,7 @@ describe("a host over SSH", () => {
     );
   });
 
-  it("tells a connection that was refused from that", async () => {
+  it("distinguishes a connection that was refused from that", async () => {
     before("echo 'Connection refused' >&2; exit 255\n");
     await expect(host().call(question("true"))).rejects.toThrow(/could not be reached: Connection refused/);
   });

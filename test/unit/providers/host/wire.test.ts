@@ -16,7 +16,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What a shell is told to run programs, with a folder of ours for /run, so that its traces can be looked at, by anybody. */
+/**
+ * What a shell gets to run programs, with a folder of ours for /run, so that its traces can be looked at, by anybody.
+ */
 function textOf(...programs: readonly Program[]): string {
   const shell = SHELL.replace("--tmpdir=/run", `--tmpdir=${frames}`);
   return shell + programs.map((program, index) => printProgram(program, `mark${index}`, 0.1)).join("");
@@ -82,7 +84,7 @@ describe("a printed program, run by bash", () => {
     expect(answers?.steps.map(({ exitCode }) => exitCode)).toEqual([3, 0]);
   });
 
-  it("tells apart a command that isn't there", () => {
+  it("distinguishes a command that isn't there", () => {
     expect(run({ steps: [], questions: [cmd`no-such-command-here`] }).answers?.questions[0]?.exitCode).toBe(127);
   });
 
@@ -190,7 +192,7 @@ describe("the lock of a program", () => {
     expect(run(program).answers?.steps).toHaveLength(1);
   });
 
-  it("isn't waited for by questions alone", () => {
+  it("isn't waited for where there are only questions", () => {
     const lock = join(folder, "lock");
     const { stdout } = spawnSync("flock", [lock, "bash", "-s"], {
       input: textOf({ steps: [], questions: [cmd`true`], lock }),

@@ -30,7 +30,7 @@ describe("the plan of a file", () => {
     expect(plan.steps[0]?.command.stdin).toBe(`${desired.content}\0`);
   });
 
-  it("writes alone what has no effect in the kernel", () => {
+  it("only writes what has no effect in the kernel", () => {
     expect(read(configFile.plan({ ...desired, activation: { kind: "none" } }, { ...absent, live: [] }))).toEqual([
       write,
     ]);

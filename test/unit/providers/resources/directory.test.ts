@@ -40,7 +40,7 @@ describe("the plan of a folder tree", () => {
     ["another's", { owner: "root" }],
     ["another group's", { group: "root" }],
     ["open to others", { mode: "755" }],
-  ])("touches the one alone that is %s", (_what, change) => {
+  ])("touches only the one that is %s", (_what, change) => {
     expect(read(directory.plan(desired, seen({ "/data/hot/redis/data": change })))).toEqual([
       "safe: make-tree redis redis 750 /data/hot/redis/data",
     ]);
@@ -54,7 +54,7 @@ describe("the plan of a folder tree", () => {
 });
 
 describe("the removal of a folder tree", () => {
-  it("removes those alone that were made here", () => {
+  it("removes only those that were made here", () => {
     expect(
       read(
         directory.planDestroy(

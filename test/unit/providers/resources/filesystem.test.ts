@@ -31,7 +31,7 @@ const made = (bytes = 50 * GIB, label?: string): Seen => ({
 });
 
 describe("the plan of a filesystem", () => {
-  it("makes one on a blank device, proved blank and of this size in the same breath", () => {
+  it("makes one on a blank device, proved blank and of this size in the same call", () => {
     expect(read(filesystem.plan(desired, blank))).toEqual([
       `guard: find-signs-of-use ${path} 53687091200 ''`,
       `safe: make-filesystem ext4 '' ${path} -E lazy_itable_init=0,discard`,
@@ -118,7 +118,7 @@ describe("the look at a filesystem", () => {
       return Promise.resolve(answers[fact.name] as never);
     }, desired);
 
-  it("finds the declared type alone", async () => {
+  it("finds only the declared type", async () => {
     expect((await look(["ext4"])).filesystem).toMatchObject({ type: "ext4", bytes: 50 * GIB });
   });
 
@@ -203,7 +203,7 @@ it("an XFS label with white space is refused in preview", () => {
 });
 
 describe("the removal of a filesystem", () => {
-  it("proves its UUID in the same breath, and never forces wipefs onto a mounted one", () => {
+  it("proves its UUID in the same call, and never forces wipefs onto a mounted one", () => {
     expect(read(filesystem.planDestroy({ ...desired, uuid: "u1" }, made()))).toEqual([
       `guard: is-uuid filesystem ${path} u1`,
       `destroys-data: wipe-filesystem ${path}`,

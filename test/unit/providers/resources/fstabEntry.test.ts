@@ -113,7 +113,7 @@ describe("the plan of an fstab entry", () => {
     expect(step).toBe(`${expected} ${sha256(seen.text ?? made.text)} ${line}`);
   });
 
-  it("unmounts and mounts an XFS for its log buffers, and remounts it for flags alone", () => {
+  it("unmounts and mounts an XFS for its log buffers, and only remounts it for flags", () => {
     const xfs: Inputs = { ...desired, type: "xfs", options: ["noatime", "logbufs=8", "largeio"], pass: 0 };
     const seen = (mountOptions: string[], filesystemOptions: string[]): Seen => ({
       ...made,

@@ -60,7 +60,7 @@ const pieces = [
   ",",
   "a",
 ];
-/** So that an option that nobody meant is told apart from those that are. */
+/** So that an option that nobody meant differs from those that are meant. */
 const DASHED = "--hostile";
 const hostile = fc
   .tuple(
@@ -163,7 +163,9 @@ function askOf(commands: Command[]): Ask {
   };
 }
 
-/** Runs commands as on a host, but for the tools: each is replaced by what tells its arguments and its standard input. */
+/**
+ * Runs commands as on a host, but for the tools: each is replaced by what prints its arguments and its standard input.
+ */
 async function runRecorded(commands: readonly Command[]): Promise<readonly string[]> {
   const program = { steps: commands.map((command) => ({ ...command, okExitCodes: [0] })), questions: [] };
   const tool = '"${@:2}" >"$frames/$1.out"';
@@ -228,7 +230,7 @@ describe("values from the configuration", () => {
     expect(stdout).toBe(commands.map(({ argv }) => [...argv, "\n", ""].join("\0")).join(""));
   });
 
-  it("are no option of a tool where they start with a dash: they come after --, or are what an option takes", () => {
+  it("are not taken for options of a tool where they start with a dash: they come after --, or are what an option takes", () => {
     const dashed = declared.flatMap(({ inputs, commands }) =>
       commands
         .filter((command) => !isProgram(command))

@@ -22,7 +22,7 @@ describe("the inputs", () => {
       ["", "Root", "1a", "a:b", "a b", "-a", "a".repeat(33)],
     ],
     ["mode", mode, ["750", "0750", "2775", "000"], ["", "75", "888", "rwx", "07500"]],
-  ])("of the form %s are told apart from others", (_name, schema, good, bad) => {
+  ])("of the form %s are accepted, and others are not", (_name, schema, good, bad) => {
     expect(good.filter((text) => !schema.safeParse(text).success)).toEqual([]);
     expect(bad.filter((text) => schema.safeParse(text).success)).toEqual([]);
   });

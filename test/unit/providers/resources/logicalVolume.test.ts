@@ -60,7 +60,7 @@ describe("the report of a logical volume", () => {
 });
 
 describe("the removal of a logical volume", () => {
-  it("proves its UUID in the same breath", () => {
+  it("proves its UUID in the same call", () => {
     expect(read(logicalVolume.planDestroy({ ...desired, uuid: "u1" }, seen(50 * GIB)))).toEqual([
       "guard: is-uuid lv vg_jts/lv_redis u1",
       "destroys-data: remove-volume vg_jts/lv_redis",

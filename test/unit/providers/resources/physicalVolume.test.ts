@@ -34,7 +34,7 @@ const volume = {
 const made: Seen = { ...blank, volume };
 
 describe("the plan of a physical volume", () => {
-  it("makes one on a blank device, proved blank, of that size and serial number, in the same breath", () => {
+  it("makes one on a blank device, proved blank, of that size and serial number, in the same call", () => {
     expect(read(physicalVolume.plan(desired, blank))).toEqual([
       `guard: find-signs-of-use ${path} 1048576000 S1`,
       `safe: pvcreate --dataalignment 4194304b -- ${path}`,
@@ -115,7 +115,7 @@ describe("the plan of a physical volume", () => {
 });
 
 describe("the removal of a physical volume", () => {
-  it("proves its UUID in the same breath", () => {
+  it("proves its UUID in the same call", () => {
     expect(read(physicalVolume.planDestroy({ ...desired, uuid: "u1" }, made))).toEqual([
       `guard: is-uuid pv ${path} u1`,
       `destroys-data: pvremove -- ${path}`,

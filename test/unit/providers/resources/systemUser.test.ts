@@ -10,7 +10,7 @@ const nothing = { group: false, user: false, made: new Set<string>() };
 const there = { group: true, user: true, made: new Set(["group redis", "user redis"]) };
 
 describe("the plan of an account", () => {
-  it("makes group and user, or the group alone", () => {
+  it("makes group and user, or only the group", () => {
     expect(read(systemUser.plan(desired, nothing))).toEqual(["safe: make-account redis redis /var/lib/redis"]);
     expect(read(systemUser.plan(groupAlone, { ...nothing, user: true }))).toEqual(["safe: make-account redis"]);
   });

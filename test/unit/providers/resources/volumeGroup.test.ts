@@ -107,7 +107,7 @@ describe("the plan of a volume group", () => {
       ["refused: vg_jts also has the physical volume /dev/sdc"],
     ],
     [
-      "a group of this name on other devices alone",
+      "a group of this name on other devices only",
       { physicalVolumes: [pv("/dev/sdc", { tags: [] })] },
       [
         "refused: vg_jts also has the physical volume /dev/sdc",
@@ -132,7 +132,7 @@ describe("the plan of a volume group", () => {
 });
 
 describe("the removal of a volume group", () => {
-  it("proves its UUID in the same breath, and lets vgremove ask about volumes", () => {
+  it("proves its UUID in the same call, and lets vgremove ask about volumes", () => {
     expect(read(volumeGroup.planDestroy({ ...desired, uuid: "u1" }, { group, names }))).toEqual([
       "guard: is-uuid vg vg_jts u1",
       "destroys-data: vgremove -- vg_jts",
