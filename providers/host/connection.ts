@@ -5,8 +5,7 @@ const publicKey = z.string().regex(/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|3
     'is not a public key; write what "ssh-keyscan -t ed25519 HOST" prints after the name, once compared with the host: ssh-ed25519 AAAA…',
 });
 
-/** How a host is reached: `connection` of a host in the stack's configuration, or of a resource. */
-export const connectionSchema = z.strictObject({
+const connection = {
   /** Name or address, as ssh(1) takes it. */
   host: z.string().regex(/^[^-\s@][^\s@]*$/, { error: "is not a valid host name or address" }),
   /** The port of its SSH server. Default: 22. */
@@ -40,5 +39,12 @@ export const connectionSchema = z.strictObject({
    * Default: 30.
    */
   timeoutSeconds: z.int().min(5).max(3600).default(30),
-});
+};
+type Shape = typeof connection;
+/** An interface, since declaration files name it, and so keep the documentation of its properties. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type
+export interface ConnectionShape extends Shape {}
+
+/** How a host is reached: `connection` of a host in the stack's configuration, or of a resource. */
+export const connectionSchema: z.ZodObject<ConnectionShape, z.core.$strict> = z.strictObject(connection);
 export type Connection = z.infer<typeof connectionSchema>;

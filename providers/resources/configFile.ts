@@ -10,10 +10,9 @@ import { realPath } from "../facts/realPath.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
 import { list, word } from "../values/words.ts";
-import { accountName, commonInputs, line, mode, path } from "./inputs.ts";
+import { accountName, kindInputs, line, mode, path } from "./inputs.ts";
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   /** An absolute path. A file that is there already and differs is refused. A change makes another resource. */
   path,
   /** The whole text of the file. */
@@ -52,7 +51,7 @@ const inputs = z.object({
 });
 type Inputs = InputsOf<typeof inputs>;
 
-interface Seen {
+export interface Seen {
   readonly file: (PathStatus & { readonly content: string }) | undefined;
   /** The kernel's files that the activation sets, and what they should and do hold. */
   readonly live: readonly { readonly path: string; readonly wanted: string; readonly value: string | undefined }[];

@@ -5,10 +5,9 @@ import { ledger } from "../facts/ledger.ts";
 import { pathStatus, type PathStatus } from "../facts/pathStatus.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { labelled, list, word, words } from "../values/words.ts";
-import { accountName, commonInputs, mode, path, relativePath } from "./inputs.ts";
+import { accountName, kindInputs, mode, path, relativePath } from "./inputs.ts";
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   /** The absolute path of the topmost folder. A change makes another resource. */
   path,
   /** A user that exists. Default: root. */
@@ -22,7 +21,7 @@ const inputs = z.object({
 });
 type Inputs = InputsOf<typeof inputs>;
 
-interface Seen {
+export interface Seen {
   readonly paths: ReadonlyMap<string, PathStatus>;
   readonly made: ReadonlySet<string>;
 }

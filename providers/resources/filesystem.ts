@@ -14,10 +14,9 @@ import { formatBytes } from "../values/size.ts";
 import { labelled, list, word, words } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
 import { deviceInputs, refuseNoDevice, wrongDevice } from "./device.ts";
-import { commonInputs, line, mkfsOption, onDelete } from "./inputs.ts";
+import { kindInputs, line, mkfsOption, onDelete } from "./inputs.ts";
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   ...deviceInputs,
   /** It can't change: see docs/runbooks/change-a-filesystem.md. */
   type: z.enum(MADE_TYPES),
@@ -32,7 +31,7 @@ const inputs = z.object({
 });
 type Inputs = InputsOf<typeof inputs>;
 
-interface Seen {
+export interface Seen {
   readonly device: BlockDevice | undefined;
   readonly filesystem: (Signature & { readonly bytes: number }) | undefined;
   /** Asked only where the declared filesystem isn't. */

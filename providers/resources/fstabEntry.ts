@@ -1,9 +1,8 @@
 import { z } from "zod";
-import { commonInputs, mountOption } from "./inputs.ts";
+import { kindInputs, mountOption } from "./inputs.ts";
 import { mountedEntry, mountPointInputs } from "./mountedEntry.ts";
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   /** fs_spec of fstab(5): LABEL=, UUID=, a path that stays the same over boots, or a folder to bind. */
   source: z.string().regex(/^[^\s\p{Cc}-]\P{Cc}*$/u, { error: "must name a device, LABEL=, UUID= or a folder" }),
   ...mountPointInputs,

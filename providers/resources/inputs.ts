@@ -8,21 +8,6 @@ export const line = z
   .min(1)
   .regex(/^\P{Cc}*$/u, { error: "must not hold line ends and other control characters" });
 
-/** What every resource takes. */
-export const commonInputs = {
-  /**
-   * The host's name: a key of `hosts` in the stack's configuration, unless `connection` is given. A change makes
-   * another resource.
-   */
-  host: line,
-  /**
-   * How the host is reached. It is kept in the state, so that the resource can be destroyed without the program; a
-   * change of it changes nothing on the host. Default: what `hosts` in the stack's configuration has for the host,
-   * which enters no state.
-   */
-  connection: connectionSchema.optional(),
-};
-
 /** An absolute path in its shortest form. */
 export const path = z
   .string()
@@ -95,3 +80,28 @@ export const mode = z
 export const accountName = z
   .string()
   .regex(/^[a-z_][a-z0-9_-]{0,30}\$?$/, { error: "is not a valid account name (see useradd(8))" });
+
+/** What every resource takes. */
+const commonInputs = {
+  /**
+   * The host's name: a key of `hosts` in the stack's configuration, unless `connection` is given. A change makes
+   * another resource.
+   */
+  host: line,
+  /**
+   * How the host is reached. It is kept in the state, so that the resource can be destroyed without the program; a
+   * change of it changes nothing on the host. Default: what `hosts` in the stack's configuration has for the host,
+   * which enters no state.
+   */
+  connection: connectionSchema.optional(),
+};
+
+type Common = typeof commonInputs;
+/** An interface, since declaration files name it, and so keep the documentation of its properties. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type
+export interface CommonShape extends Common {}
+
+/** The schema of a kind's inputs: what every resource takes, and these. Their documentation is that of the public args. */
+export function kindInputs<Shape extends z.core.$ZodLooseShape>(shape: Shape): z.ZodObject<CommonShape & Shape> {
+  return z.object({ ...commonInputs, ...shape });
+}

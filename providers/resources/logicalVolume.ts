@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { CONVERGED, refuse, step, toDo } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { lvm, type LogicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
@@ -7,10 +6,9 @@ import { recordsProgram } from "../programs/program.ts";
 import { formatBytes } from "../values/size.ts";
 import { list, size, word } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
-import { bytes, commonInputs, lvmName, onDelete } from "./inputs.ts";
+import { bytes, kindInputs, lvmName, onDelete } from "./inputs.ts";
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   /** The VG's name. It can't change. */
   volumeGroup: lvmName,
   /** As lvm(8) takes it. It can't change. */
@@ -22,7 +20,7 @@ const inputs = z.object({
 });
 type Inputs = InputsOf<typeof inputs>;
 
-interface Seen {
+export interface Seen {
   readonly group: VolumeGroupReport | undefined;
   readonly volume: LogicalVolumeReport | undefined;
 }

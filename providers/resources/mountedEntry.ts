@@ -13,7 +13,7 @@ import { canRemount, liveDifferences, refusedOptions } from "../filesystems/moun
 import { recordsProgram } from "../programs/program.ts";
 import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
 import { word } from "../values/words.ts";
-import { path, type commonInputs } from "./inputs.ts";
+import { path } from "./inputs.ts";
 
 /** What is declared of a mount point. */
 export const mountPointInputs = {
@@ -25,7 +25,7 @@ export const mountPointInputs = {
   mountOverFiles: z.boolean().optional(),
 };
 
-interface Seen {
+export interface Seen {
   readonly text: string;
   readonly found: { readonly entry: FstabEntry; readonly isOurs: boolean } | undefined;
   readonly mount: Mount | undefined;
@@ -36,7 +36,7 @@ interface Seen {
   readonly made: ReadonlySet<string>;
 }
 
-type MountSchema = z.ZodObject<typeof commonInputs & typeof mountPointInputs>;
+type MountSchema = z.ZodObject<typeof mountPointInputs>;
 
 interface MountedEntry<Schema extends MountSchema> {
   readonly name: string;

@@ -1,9 +1,8 @@
 import { z } from "zod";
-import { commonInputs, mountOption, nfsServer, path } from "./inputs.ts";
+import { kindInputs, mountOption, nfsServer, path } from "./inputs.ts";
 import { mountedEntry, mountPointInputs } from "./mountedEntry.ts";
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   /** Name or address of the NFS server. */
   server: nfsServer,
   /** The exported folder on the server. */

@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { CONVERGED, refuse, step, toDo } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { contents } from "../facts/contents.ts";
@@ -12,10 +11,9 @@ import { program } from "../programs/program.ts";
 import { labelled, list, size, word } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
 import { deviceInputs, refuseNoDevice, wrongDevice } from "./device.ts";
-import { bytes, commonInputs, lvmName, onDelete } from "./inputs.ts";
+import { bytes, kindInputs, lvmName, onDelete } from "./inputs.ts";
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   ...deviceInputs,
   /** The VG that it may be in; a PV of another one is refused. Default: any. */
   volumeGroup: lvmName.optional(),
@@ -26,7 +24,7 @@ const inputs = z.object({
 });
 type Inputs = InputsOf<typeof inputs>;
 
-interface Seen {
+export interface Seen {
   readonly device: BlockDevice | undefined;
   readonly volume: PhysicalVolumeReport | undefined;
   /** Asked only where there is no PV. */

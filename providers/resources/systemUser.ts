@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { CONVERGED, step, toDo } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
 import { groupExists, userExists } from "../facts/accounts.ts";
@@ -6,10 +5,9 @@ import { ledger } from "../facts/ledger.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { word } from "../values/words.ts";
 import { unlessWiped } from "./dataHolder.ts";
-import { accountName, commonInputs, onDelete, path } from "./inputs.ts";
+import { accountName, kindInputs, onDelete, path } from "./inputs.ts";
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   /** A system group, made where it is absent. */
   group: accountName,
   /** A system user of the group, without a login shell, made where it is absent. Default: only the group. */
@@ -20,7 +18,7 @@ const inputs = z.object({
   onDelete,
 });
 
-interface Seen {
+export interface Seen {
   readonly group: boolean;
   /** True where no user is declared. */
   readonly user: boolean;

@@ -7,7 +7,7 @@ import { unit, type UnitStatus } from "../facts/unit.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { printUnit, type Section } from "../values/unitFile.ts";
 import { list, word } from "../values/words.ts";
-import { commonInputs, directiveValue } from "./inputs.ts";
+import { kindInputs, directiveValue } from "./inputs.ts";
 
 /** Directives of a section of a unit file; a list writes the directive once for each value. */
 const directives = z.record(
@@ -15,8 +15,7 @@ const directives = z.record(
   z.union([directiveValue, z.number(), z.boolean(), z.array(directiveValue)]),
 );
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   /** The units' name, without `.timer` and `.service`. A change makes another resource. */
   name: z
     .string()
@@ -36,7 +35,7 @@ const inputs = z.object({
 });
 type Inputs = InputsOf<typeof inputs>;
 
-interface Seen {
+export interface Seen {
   readonly timerText: string | undefined;
   readonly serviceText: string | undefined;
   readonly timer: UnitStatus;

@@ -8,10 +8,9 @@ import { program, recordsProgram } from "../programs/program.ts";
 import { formatBytes } from "../values/size.ts";
 import { word, words } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
-import { bytes, commonInputs, lvmName, onDelete, path } from "./inputs.ts";
+import { bytes, kindInputs, lvmName, onDelete, path } from "./inputs.ts";
 
-const inputs = z.object({
-  ...commonInputs,
+const inputs = kindInputs({
   /** As lvm(8) takes it. A change makes another resource. */
   name: lvmName,
   /**
@@ -26,7 +25,7 @@ const inputs = z.object({
 });
 type Inputs = InputsOf<typeof inputs>;
 
-interface Seen {
+export interface Seen {
   readonly group: VolumeGroupReport | undefined;
   /** Declared path → the name LVM has for it, undefined where there is no such device. */
   readonly names: ReadonlyMap<string, string | undefined>;
