@@ -33,6 +33,7 @@ export default tseslint.config(
       "**/providers/host/**",
       "**/providers/facts/**",
       "**/providers/resources/**",
+      "**/providers/{entry,kinds}.ts",
       "execa",
     ),
   },
