@@ -101,7 +101,9 @@ type Common = typeof commonInputs;
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type
 export interface CommonShape extends Common {}
 
-/** The schema of a kind's inputs: what every resource takes, and these. Their documentation is that of the public args. */
+/**
+ * The schema of a kind's inputs: what every resource takes, and these. Their documentation is that of the public args.
+ */
 export function kindInputs<Shape extends z.core.$ZodLooseShape>(shape: Shape): z.ZodObject<CommonShape & Shape> {
   return z.object({ ...commonInputs, ...shape });
 }
