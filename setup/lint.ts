@@ -7,11 +7,10 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { execa } from "execa";
+import { goBuild, missingGo } from "./go.ts";
 import { main } from "./progress.ts";
 import { MADE, ROOT } from "./project.ts";
 
-/** What setup/linters/go.mod asks for. */
-const NEEDED_GO = [1, 26] as const;
 const LINTERS = join(ROOT, "setup", "linters");
 const WORKFLOWS = join(".github", "workflows");
 /** `--fix`: formatters write instead of telling. */
@@ -205,26 +204,13 @@ async function pinsOf(file: string): Promise<string> {
 }
 
 /** A linter that is a Go program, built from the Go module proxy as setup/linters/go.sum pins it, or why there is none. */
-async function goProgram(target: string): Promise<Outcome & { readonly program?: string }> {
-  const program = join(MADE, "bin", `${basename(target)}-${await pinsOf("go.sum")}`);
+async function goProgram(source: string): Promise<Outcome & { readonly program?: string }> {
+  const program = join(MADE, "bin", `${basename(source)}-${await pinsOf("go.sum")}`);
   if (existsSync(program)) return { problems: "", program };
-  const missing = await missingGo();
-  if (missing !== undefined) return { problems: "", skipped: missing };
-  await mkdir(join(MADE, "bin"), { recursive: true });
+  const skipped = await missingGo("linters");
+  if (skipped !== undefined) return { problems: "", skipped };
   const built = `${program}.${process.pid}`;
-  const { exitCode, all } = await execa(
-    "go",
-    ["build", "-mod=readonly", "-buildvcs=false", "-ldflags", "-s -w", "-o", built, target],
-    { cwd: LINTERS, stdin: "ignore", reject: false, all: true },
-  );
-  if (exitCode !== 0) return { problems: `it can't be built: ${all.trim().split("\n").slice(-3).join(" ")}` };
+  await goBuild("linters", { source, to: built });
   await rename(built, program);
   return { problems: "", program };
-}
-
-async function missingGo(): Promise<string | undefined> {
-  const { stdout = "" } = await execa("go", ["env", "GOVERSION"], { reject: false, cwd: ROOT });
-  const [major = 0, minor = 0] = (/^go(\d+)\.(\d+)/.exec(stdout)?.slice(1) ?? []).map(Number);
-  if (major > NEEDED_GO[0] || (major === NEEDED_GO[0] && minor >= NEEDED_GO[1])) return undefined;
-  return `it is built with Go ${NEEDED_GO.join(".")} or newer (found: ${stdout === "" ? "none" : stdout}).`;
 }

@@ -56,7 +56,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["lab/**", ALL],
   ["setup/{project,progress,debian}.ts", ALL],
   ["setup/{cli,languageHost}/**", STACKS],
-  ["setup/tools.ts", STACKS],
+  ["setup/{tools,go}.ts", STACKS],
   ["setup/verify.ts", ["operations"]],
   ["setup/**", NONE],
   ["{package,package-lock}.json", ALL],

@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { chmod, copyFile, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { execa } from "execa";
+import { quote } from "../providers/values/shellWord.ts";
+import { go, goBuild, missingGo } from "./go.ts";
 import { together, type Need, type Preparation } from "./prepare.ts";
 import { MissingNeed, step } from "./progress.ts";
 import {
@@ -18,8 +20,6 @@ import {
 const DOWNLOAD_SECONDS = 180;
 /** Its presence says that all is there that belongs to it. */
 const CLI = join(PULUMI_BIN, "pulumi");
-/** The Go release that the CLI's modules ask for. */
-const NEEDED_GO = [1, 26] as const;
 
 export const tools: Preparation = { missing: () => Promise.resolve(missingTools()), make: installTools };
 
@@ -56,70 +56,52 @@ async function downloadCli(signal: AbortSignal): Promise<boolean> {
   return false;
 }
 
-const LANGUAGE_HOST = "pulumi-language-nodejs";
-/** Go packages, each of a module of its own below setup/. */
-const LANGUAGE_HOST_SOURCE = `github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/${LANGUAGE_HOST}`;
-const CLI_SOURCE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi";
-
+/** Builds the CLI and its language host, each from its module below setup/, and puts them where a release would be. */
 async function buildCli(signal: AbortSignal): Promise<void> {
-  await requireGo();
-  await mkdir(PULUMI_BIN, { recursive: true });
+  const missing = await missingGo("cli");
+  if (missing !== undefined)
+    throw new MissingNeed(
+      `Pulumi ${PULUMI_VERSION} can't be downloaded here, and can't be built: ${missing} Next: install Go, or put the ` +
+        `files of a Pulumi ${PULUMI_VERSION} release into ${PULUMI_BIN}.`,
+    );
+  const languageHost = "pulumi-language-nodejs";
+  const dynamicProvider = "pulumi-resource-pulumi-nodejs";
+  const builtLanguageHost = join(PULUMI_BIN, `.${languageHost}`);
+  const builtCli = join(PULUMI_BIN, ".pulumi");
+  const cliSource = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi";
   // Not both builds at once: each would compile Go's own packages.
-  const [languageHost = ""] = await together<string>(
+  await together<unknown>(
     [
       (either) =>
         step("Building Pulumi's Node.js language host", () =>
-          goBuild("languageHost", LANGUAGE_HOST_SOURCE, "-s -w", either),
+          goBuild(
+            "languageHost",
+            {
+              source: `github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/${languageHost}`,
+              to: builtLanguageHost,
+            },
+            either,
+          ),
         ),
-      (either) => step("Fetching the Pulumi CLI's Go modules", () => go("cli", either, "list", "-deps", CLI_SOURCE)),
+      (either) => step("Fetching the Pulumi CLI's Go modules", () => go("cli", ["list", "-deps", cliSource], either)),
     ],
     signal,
   );
-  const version = `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${PULUMI_VERSION}`;
-  const cli = await step("Building the Pulumi CLI", () => goBuild("cli", CLI_SOURCE, `-s -w ${version}`, signal));
-  const dynamicProvider = "pulumi-resource-pulumi-nodejs";
+  await step("Building the Pulumi CLI", () =>
+    goBuild(
+      "cli",
+      {
+        source: cliSource,
+        to: builtCli,
+        linkerFlags: `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${PULUMI_VERSION}`,
+      },
+      signal,
+    ),
+  );
   await copyFile(join(ROOT, "node_modules", "@pulumi", "pulumi", dynamicProvider), join(PULUMI_BIN, dynamicProvider));
   await chmod(join(PULUMI_BIN, dynamicProvider), 0o755);
-  await rename(languageHost, join(PULUMI_BIN, LANGUAGE_HOST));
-  await rename(cli, CLI);
-}
-
-async function requireGo(): Promise<void> {
-  const { stdout = "" } = await execa("go", ["env", "GOVERSION"], { reject: false, cwd: ROOT });
-  const [major = 0, minor = 0] = (/^go(\d+)\.(\d+)/.exec(stdout)?.slice(1) ?? []).map(Number);
-  if (major > NEEDED_GO[0] || (major === NEEDED_GO[0] && minor >= NEEDED_GO[1])) return;
-  const found = stdout === "" ? "none" : stdout;
-  throw new MissingNeed(
-    `Pulumi ${PULUMI_VERSION} can't be downloaded here, and to build it there must be Go ${NEEDED_GO.join(".")} or newer on the PATH (found: ${found}): install it, or put a Pulumi ${PULUMI_VERSION} release's files into ${PULUMI_BIN}.`,
-  );
-}
-
-/** @returns the program, not yet under its name */
-async function goBuild(folder: string, source: string, linkerFlags: string, signal: AbortSignal): Promise<string> {
-  const built = join(PULUMI_BIN, `.${basename(source)}`);
-  await go(folder, signal, "build", "-buildvcs=false", "-ldflags", linkerFlags, "-o", built, source);
-  return built;
-}
-
-/** Runs go(1) in one of our modules, with nothing of it left if it is ended. */
-async function go(folder: string, signal: AbortSignal, command: string, ...args: string[]): Promise<string> {
-  const temporary = await mkdtemp(join(MADE, "go-"));
-  try {
-    // Nice, since the lab's machines may boot meanwhile, and have a time to keep.
-    const { exitCode, stdout, stderr } = await execa("nice", ["go", command, "-mod=readonly", ...args], {
-      cwd: join(ROOT, "setup", folder),
-      env: { GOTMPDIR: temporary },
-      reject: false,
-      stdin: "ignore",
-      cancelSignal: signal,
-    });
-    signal.throwIfAborted();
-    if (exitCode === 0) return stdout;
-    throw new MissingNeed(`go ${command} ${args.at(-1)} failed: ${stderr.trim().split("\n").slice(-3).join(" ")}`);
-  } finally {
-    // Compilers that it started may write their last.
-    await rm(temporary, { recursive: true, force: true, maxRetries: 10 });
-  }
+  await rename(builtLanguageHost, join(PULUMI_BIN, languageHost));
+  await rename(builtCli, CLI);
 }
 
 /** The real plugin where it can be had; else a stand-in of this project's, which says that it is one. */
@@ -152,8 +134,9 @@ async function installCommandPlugin(signal: AbortSignal): Promise<void> {
 
 /** Pulumi copies what it installs, so the copy leads back to the stand-in, which needs the checkout's packages. */
 function standInLauncher(): string {
-  const quoted = (path: string) => `'${path.replaceAll("'", `'\\''`)}'`;
-  return `#!/bin/sh\nPATH=${quoted(join(ROOT, "node_modules", ".bin"))}:$PATH exec ${quoted(join(ROOT, "lab", "commandPlugin", "pulumi-resource-command"))} "$@"\n`;
+  const packages = quote(join(ROOT, "node_modules", ".bin"));
+  const standIn = quote(join(ROOT, "lab", "commandPlugin", "pulumi-resource-command"));
+  return `#!/bin/sh\nPATH=${packages}:$PATH exec ${standIn} "$@"\n`;
 }
 
 /** A stand-in of this checkout before it was moved. */
