@@ -15,7 +15,9 @@ import * as lab from "../lab/lab.ts";
 import { disconnect } from "../lab/ssh.ts";
 import { prepareStack } from "../lab/stack.ts";
 import { quote } from "../providers/values/shellWord.ts";
+import { printColumns } from "../setup/columns.ts";
 import { installDebianPackages } from "../setup/debian.ts";
+import { initStack } from "../setup/initStack.ts";
 import { main, MissingNeed } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
 import { installTools } from "../setup/tools.ts";
@@ -27,9 +29,6 @@ import { wantedOf } from "./wanted.ts";
 
 const TRACE = join(LAB, "bench-trace.jsonl");
 const CONFIG = join(LAB, "Pulumi.bench.yaml");
-
-/** Of what is told at the end. */
-const WIDTH = 40;
 
 /** One figure of one run. */
 interface Measurement {
@@ -195,9 +194,6 @@ async function engineFloor(resources: number): Promise<Measurement[]> {
   const state = join(LAB, "bench-floor");
   await rm(state, { recursive: true, force: true });
   await mkdir(state, { recursive: true });
-  // The stack's own settings would lie in the checkout.
-  const settings = join(state, "Pulumi.floor.yaml");
-  await writeFile(settings, "");
   const options = {
     cwd: join(ROOT, "bench", "engineFloor"),
     env: {
@@ -208,15 +204,10 @@ async function engineFloor(resources: number): Promise<Measurement[]> {
     },
     stdin: "ignore" as const,
   };
-  await execa(
-    "pulumi",
-    ["stack", "init", "--no-select", "--stack", "floor", "--secrets-provider", "passphrase"],
-    options,
-  );
+  await initStack("floor", { folder: state, env: options.env, project: options.cwd });
+  const settings = join(state, "Pulumi.floor.yaml");
   const run = (...args: readonly string[]) =>
     execa("pulumi", [...args, "--config-file", settings, "--suppress-progress"], options);
-  await writeFile(settings, await readFile(join(options.cwd, "Pulumi.floor.yaml"), "utf8"));
-  await rm(join(options.cwd, "Pulumi.floor.yaml"));
   return [
     await timed("floor: fresh up", () => run("up", "--yes", "--skip-preview")),
     await timed("floor: no-op up", () => run("up", "--yes", "--skip-preview")),
@@ -252,11 +243,10 @@ function report(runs: readonly ReadonlyMap<string, Measurement>[]): void {
     `${median(figures).toFixed(2)} (${Math.min(...figures).toFixed(2)} to ${Math.max(...figures).toFixed(2)})`;
   const seconds = (what: string) => runs.map((run) => run.get(what)?.seconds ?? Number.NaN);
   console.log(`\nMedian (least to greatest) of ${runs.length} ${runs.length === 1 ? "run" : "runs"}`);
-  for (const what of runs[0]?.keys() ?? []) console.log(`${what.padEnd(WIDTH)}${range(seconds(what))} s`);
-  console.log();
-  for (const [one, other] of RATIOS.filter((names) => names.every((name) => runs[0]?.has(name)))) {
+  const times = [...(runs[0]?.keys() ?? [])].map((what) => [what, `${range(seconds(what))} s`]);
+  const ratios = RATIOS.filter((names) => names.every((name) => runs[0]?.has(name))).map(([one, other]) => {
     const others = seconds(other);
-    const ratios = seconds(one).map((figure, run) => figure / (others[run] ?? Number.NaN));
-    console.log(`${`${one} / ${other}`.padEnd(WIDTH)}${range(ratios)}`);
-  }
+    return [`${one} / ${other}`, range(seconds(one).map((figure, run) => figure / (others[run] ?? Number.NaN)))];
+  });
+  console.log(printColumns([...times, [], ...ratios]).join("\n"));
 }

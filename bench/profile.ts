@@ -1,3 +1,5 @@
+import { printColumns } from "../setup/columns.ts";
+
 /** One dial or remote call, as JTS_STORAGE_TRACE has it. */
 interface Traced {
   readonly dialled?: boolean;
@@ -26,12 +28,12 @@ export function profileOf(trace: string): Profile {
   }
   return {
     remoteCalls: calls.filter(({ dialled }) => dialled === undefined).length,
-    longest: [...sums]
-      .sort(([, a], [, b]) => b.milliseconds - a.milliseconds)
-      .slice(0, NAMED)
-      .map(
-        ([name, { milliseconds, calls }]) =>
-          `${(milliseconds / 1000).toFixed(1).padStart(6)} s in ${String(calls).padStart(2)} of ${name}`,
-      ),
+    longest: printColumns(
+      [...sums]
+        .sort(([, a], [, b]) => b.milliseconds - a.milliseconds)
+        .slice(0, NAMED)
+        .map(([name, { milliseconds, calls }]) => [`${(milliseconds / 1000).toFixed(1)} s in ${calls} of`, name]),
+      [0],
+    ),
   };
 }

@@ -1,15 +1,17 @@
-import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
 import { parseDocument } from "yaml";
 import type { Connection } from "../providers/host/connection.ts";
+import { initStack, readSalt } from "../setup/initStack.ts";
 import { MissingNeed } from "../setup/progress.ts";
 import { pulumiEnvironment, ROOT } from "../setup/project.ts";
 import { LAB } from "./folders.ts";
 
 /** The lab's own file backend. */
 export const STATE = join(LAB, "state");
+/** Holds the salts of the lab's stacks. */
+const PROJECT = join(LAB, "project");
 
 const STACK = "dev";
 /** The host of stack `dev` that the lab stands in for. */
@@ -39,7 +41,10 @@ export async function prepareStack(connection: Connection, stack = STACK): Promi
       `Pulumi.${STACK}.yaml has no host "${LAB_HOST}" under jts-storage:hosts, so the lab can't stand in for it.`,
     );
   config.setIn([...at, "connection"], connection);
-  config.set("encryptionsalt", await initStack(stack));
+  const salt = hasStack(stack)
+    ? await readSalt(stack, PROJECT)
+    : await initStack(stack, { folder: PROJECT, env: pulumiEnv(stack) });
+  config.set("encryptionsalt", salt);
   const file = join(LAB, `Pulumi.${stack}.yaml`);
   await writeFile(file, config.toString());
   return file;
@@ -48,24 +53,4 @@ export async function prepareStack(connection: Connection, stack = STACK): Promi
 /** Whether a stack of the lab is in the backend, if only with nothing in it. */
 export function hasStack(stack = STACK): boolean {
   return existsSync(join(STATE, ".pulumi", "stacks", "jts-storage", `${stack}.json`));
-}
-
-/**
- * The stack is there, in the backend; gives the salt that belongs to the lab's passphrase. `pulumi stack init` writes
- * it beside the Pulumi.yaml that it finds, so it works on a copy: the committed configuration stays as it is.
- */
-async function initStack(stack: string): Promise<string> {
-  const project = join(LAB, "project");
-  const settings = join(project, `Pulumi.${stack}.yaml`);
-  await mkdir(project, { recursive: true });
-  await copyFile(join(ROOT, "Pulumi.yaml"), join(project, "Pulumi.yaml"));
-  if (!hasStack(stack)) {
-    await rm(settings, { force: true });
-    await execa("pulumi", ["stack", "init", "--no-select", "--stack", stack], {
-      cwd: project,
-      env: pulumiEnv(stack),
-      stdin: "ignore",
-    });
-  }
-  return String(parseDocument(await readFile(settings, "utf8")).get("encryptionsalt"));
 }

@@ -2,11 +2,11 @@
  * `npm run lint`: prettier, eslint, shfmt and shellcheck on every shell file, ruff and mypy on every Python file, actionlint
  * on the workflows. All of them run, whatever fails. `npm run format`: the formatters of these write what they ask for.
  */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { execa } from "execa";
+import { sha256 } from "../providers/values/sha256.ts";
 import { goBuild, missingGo } from "./go.ts";
 import { main } from "./progress.ts";
 import { MADE, ROOT } from "./project.ts";
@@ -197,10 +197,7 @@ async function pythonPackages(): Promise<PythonPackages> {
 
 /** Changes with what a file of setup/linters pins. */
 async function pinsOf(file: string): Promise<string> {
-  return createHash("sha256")
-    .update(await readFile(join(LINTERS, file)))
-    .digest("hex")
-    .slice(0, 12);
+  return sha256(await readFile(join(LINTERS, file))).slice(0, 12);
 }
 
 /** A linter that is a Go program, built from the Go module proxy as setup/linters/go.sum pins it, or why there is none. */

@@ -1,3 +1,5 @@
+import { printColumns } from "./columns.ts";
+
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 type Row = { readonly [key: string]: Json };
@@ -23,17 +25,10 @@ function rowsOf(value: Json): readonly Row[] | undefined {
 
 function printTable(rows: readonly Row[]): string[] {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const cells = [
+  return printColumns([
     columns,
     ...rows.map((row) => columns.map((column) => (row[column] === undefined ? "" : printScalar(row[column])))),
-  ];
-  const widths = columns.map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)));
-  return cells.map((row) =>
-    row
-      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
+  ]);
 }
 
 type Scalar = null | boolean | number | string | readonly (null | boolean | number | string)[];

@@ -36,6 +36,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["scripts/verify-tiers.py", VERIFICATION],
 
   // The program.
+  ["providers/values/sha256.ts", ALL],
   ["providers/{filesystems/*,values/size}.ts", [...STACKS, "options"]],
   ["{components/coldTier,providers/resources/nfsMount}.ts", COLD],
   ["{components/hostTuning,providers/facts/kernelValues}.ts", TUNING],
@@ -54,7 +55,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
 
   // What they run on, and with.
   ["lab/**", ALL],
-  ["setup/{project,progress,debian}.ts", ALL],
+  ["setup/{project,progress,debian,initStack}.ts", ALL],
   ["setup/{cli,languageHost}/**", STACKS],
   ["setup/{tools,go}.ts", STACKS],
   ["setup/verify.ts", ["operations"]],

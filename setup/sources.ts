@@ -1,8 +1,8 @@
 /** The checkout's files, as git knows them. */
-import { createHash } from "node:crypto";
 import { lstat, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
+import { sha256 } from "../providers/values/sha256.ts";
 import { MissingNeed } from "./progress.ts";
 import { ROOT } from "./project.ts";
 
@@ -39,9 +39,7 @@ export async function stateOf(dependsOn: (file: string) => boolean, root = ROOT)
   const variables = Object.entries(process.env)
     .filter(([name]) => name.startsWith("JTS_STORAGE_") && !OF_THE_RUN.includes(name))
     .sort();
-  return createHash("sha256")
-    .update(JSON.stringify([contents, variables]))
-    .digest("hex");
+  return sha256(JSON.stringify([contents, variables]));
 }
 
 export interface Changes {

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { execa } from "execa";
 import * as lab from "../lab/lab.ts";
+import { printColumns } from "./columns.ts";
 import { passedBefore, remember } from "./passed.ts";
 import { MissingNeed } from "./progress.ts";
 import { pulumiEnvironment, ROOT } from "./project.ts";
@@ -84,10 +85,11 @@ export async function chooseReached(revision?: string): Promise<string[]> {
     console.log(`\nChanged since ${since}: ${files.length} files, which reach no end-to-end test.`);
   else {
     console.log(`\nChanged since ${since}: ${files.length} files. They reach these end-to-end tests:`);
-    for (const file of chosen) {
+    const rows = chosen.map((file) => {
       const [first, ...more] = reached.get(file)!;
-      console.log(`  ${file.padEnd(12)}${first}${more.length === 0 ? "" : `, and ${more.length} more`}`);
-    }
+      return [file, `${first}${more.length === 0 ? "" : `, and ${more.length} more`}`];
+    });
+    for (const line of printColumns(rows)) console.log(`  ${line}`);
     if (left.length > 0) console.log(`and not ${left.join(", ")}.`);
   }
   return chosen;
@@ -173,13 +175,13 @@ async function run(
 }
 
 /** What came of each part, in columns. */
-export function table(rows: readonly Row[]): string[] {
-  const width = Math.max(...rows.map(({ name }) => name.length));
-  return rows.map(({ outcome, name, seconds }) =>
-    seconds === undefined
-      ? `${outcome.padEnd(13)}  ${name}`
-      : `${outcome.padEnd(13)}  ${name.padEnd(width)}  ${String(seconds).padStart(5)} s`,
-  );
+function table(rows: readonly Row[]): string[] {
+  const cells = rows.map(({ outcome, name, seconds }) => [
+    outcome,
+    name,
+    ...(seconds === undefined ? [] : [`${seconds} s`]),
+  ]);
+  return printColumns(cells, [2]);
 }
 
 function counts(rows: readonly Row[]): string {

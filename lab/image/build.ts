@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
+import { sha256 } from "../../providers/values/sha256.ts";
 import { asRoot } from "../../setup/debian.ts";
 import type { Need } from "../../setup/prepare.ts";
 import { MissingNeed, step } from "../../setup/progress.ts";
@@ -190,5 +190,5 @@ async function present(path: string): Promise<boolean> {
 }
 
 function hash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+  return sha256(text).slice(0, 16);
 }

@@ -1,8 +1,9 @@
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { parseDocument } from "yaml";
+import { initStack } from "../initStack.ts";
 import { pulumiEnvironment, ROOT } from "../project.ts";
 import { readPlan, type Plan } from "./plan.ts";
 
@@ -43,7 +44,8 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
   let env: Record<string, string> = { ...pulumiEnvironment(), PULUMI_ENABLE_STREAMING_JSON_PREVIEW: "true" };
   if (backend === undefined) {
     env = { ...env, ...emptyBackend(folder) };
-    config.set("encryptionsalt", await initStack(stack, folder, env, signal));
+    await mkdir(join(folder, "state"), { recursive: true });
+    config.set("encryptionsalt", await initStack(stack, { folder: join(folder, stack), env, signal }));
     await writeFile(configFile, config.toString());
   } else {
     env = { ...env, PULUMI_BACKEND_URL: backend };
@@ -94,26 +96,6 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
 /** A backend in the run's folder. Its passphrase is not a secret: it goes with the folder. */
 function emptyBackend(folder: string): Record<string, string> {
   return { PULUMI_BACKEND_URL: `file://${join(folder, "state")}`, PULUMI_CONFIG_PASSPHRASE: "jts-preview" };
-}
-
-/** `pulumi stack init` writes the salt beside the Pulumi.yaml that it finds, so it works on a copy. */
-async function initStack(
-  stack: string,
-  folder: string,
-  env: Record<string, string>,
-  signal: AbortSignal,
-): Promise<string> {
-  const project = join(folder, stack);
-  await mkdir(project);
-  await mkdir(join(folder, "state"), { recursive: true });
-  await copyFile(join(ROOT, "Pulumi.yaml"), join(project, "Pulumi.yaml"));
-  await execa("pulumi", ["stack", "init", "--no-select", "--stack", stack], {
-    cwd: project,
-    env,
-    stdin: "ignore",
-    cancelSignal: signal,
-  });
-  return String(parseDocument(await readFile(join(project, `Pulumi.${stack}.yaml`), "utf8")).get("encryptionsalt"));
 }
 
 /** Programs may print beside the engine's events. */

@@ -1,3 +1,4 @@
+import { printColumns } from "../columns.ts";
 import { printTree } from "../printTree.ts";
 import { countOperations, groupByTier, type Change, type Plan } from "./plan.ts";
 
@@ -43,8 +44,6 @@ export function printOutputs({ outputs }: Plan): string[] {
 }
 
 function printChanges(changes: readonly Change[]): string[] {
-  const width = (key: "name" | "kind") => Math.max(...changes.map((change) => change[key].length));
-  return changes.map(({ operation, name, kind, what }) =>
-    `  ${symbolOf(operation).padEnd(2)} ${name.padEnd(width("name"))}  ${kind.padEnd(width("kind"))}  ${what}`.trimEnd(),
-  );
+  const rows = changes.map(({ operation, name, kind, what }) => [symbolOf(operation), name, kind, what]);
+  return printColumns(rows).map((line) => `  ${line}`);
 }

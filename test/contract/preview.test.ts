@@ -1,9 +1,10 @@
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseDocument, type Document } from "yaml";
+import { initStack } from "../../setup/initStack.ts";
 import { pulumiEnvironment, ROOT } from "../../setup/project.ts";
 import { UNKNOWN } from "./providerProcess.ts";
 
@@ -46,13 +47,8 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
     folder = await mkdtemp(join(tmpdir(), "jts-preview-"));
     configFile = join(folder, "config.yaml");
     env = { ...pulumiEnvironment(), PULUMI_BACKEND_URL: `file://${folder}`, PULUMI_CONFIG_PASSPHRASE: "test" };
-    await copyFile(join(ROOT, "Pulumi.yaml"), join(folder, "Pulumi.yaml"));
-    await pulumi(["stack", "init"], { cwd: folder, reject: true });
     const config = parseDocument(await readFile(join(ROOT, "Pulumi.dev.yaml"), "utf8"));
-    config.set(
-      "encryptionsalt",
-      parseDocument(await readFile(join(folder, "Pulumi.dev.yaml"), "utf8")).get("encryptionsalt"),
-    );
+    config.set("encryptionsalt", await initStack("dev", { folder, env }));
     committed = config.toString();
     await writeFile(configFile, committed);
 

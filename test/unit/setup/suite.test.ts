@@ -38,8 +38,8 @@ describe("parts that run one after another", () => {
   it("end with a table, and a line that counts", async () => {
     expect(await runParts([part("lint"), part("e2e tiers")])).toBe(0);
     expect(said.slice(-3)).toEqual([
-      "passed         lint           0 s",
-      "passed         e2e tiers      0 s",
+      "passed  lint       0 s",
+      "passed  e2e tiers  0 s",
       "2 passed, 0 failed, 0 skipped",
     ]);
   });
@@ -47,9 +47,9 @@ describe("parts that run one after another", () => {
   it("stop at the first that fails, and what passed is remembered", async () => {
     expect(await runParts([part("a"), part("b", "false"), part("c")])).toBe(1);
     expect(said.slice(-4)).toEqual([
-      "passed         a      0 s",
-      "FAILED         b      0 s",
-      "not run        c",
+      "passed   a  0 s",
+      "FAILED   b  0 s",
+      "not run  c",
       "1 passed, 1 failed, 1 skipped",
     ]);
     expect(around.remember.mock.calls).toEqual([["a", "state", 0]]);
