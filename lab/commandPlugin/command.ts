@@ -4,8 +4,9 @@ import { execa } from "execa";
 import { z } from "zod";
 import { connectionSchema, environmentSchema, overSsh } from "./connection.ts";
 import { logged, logStatus } from "./engineLog.ts";
+import { Failed } from "./failed.ts";
 import { isSecret, read, type Properties } from "./properties.ts";
-import { Failed, type RemoteKind } from "./remoteKind.ts";
+import type { RemoteKind } from "./remoteKind.ts";
 
 const inputs = z.object({
   connection: connectionSchema,

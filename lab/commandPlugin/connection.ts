@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import { logStatus } from "./engineLog.ts";
-import { Failed } from "./remoteKind.ts";
+import { Failed } from "./failed.ts";
 
 export const CONNECTION_DEFAULTS = { port: 22, user: "root", perDialTimeout: 15, dialErrorLimit: 10 } as const;
 

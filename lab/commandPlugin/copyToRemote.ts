@@ -7,8 +7,9 @@ import { specialArchiveSig, specialAssetSig, specialSigKey } from "@pulumi/pulum
 import { execa } from "execa";
 import { z } from "zod";
 import { connectionSchema, overSsh } from "./connection.ts";
+import { Failed } from "./failed.ts";
 import { differ, read, type Properties } from "./properties.ts";
-import { Failed, type RemoteKind } from "./remoteKind.ts";
+import type { RemoteKind } from "./remoteKind.ts";
 import { CHUNK_BYTES, Sftp } from "./sftp.ts";
 
 const hash = z.string().optional();

@@ -9,10 +9,11 @@
 import { randomBytes } from "node:crypto";
 import { main, type Provider } from "@pulumi/pulumi/provider/index.js";
 import { command } from "./command.ts";
-import { copyToRemote } from "./copyToRemote.ts";
 import { CONNECTION_DEFAULTS } from "./connection.ts";
+import { copyToRemote } from "./copyToRemote.ts";
+import { Failed } from "./failed.ts";
 import { differ, failuresOf, isObject, plain, secret, type Properties } from "./properties.ts";
-import { Failed, type RemoteKind } from "./remoteKind.ts";
+import type { RemoteKind } from "./remoteKind.ts";
 
 const kinds: Readonly<Record<string, RemoteKind>> = {
   "command:remote:Command": command,

@@ -7,7 +7,7 @@ import {
   unknownValue,
 } from "@pulumi/pulumi/runtime/rpc.js";
 import type { z } from "zod";
-import { Failed } from "./remoteKind.ts";
+import { Failed } from "./failed.ts";
 
 /** As the engine sends them: secrets wrapped, and in previews a fixed word for what can't be known yet. */
 export type Properties = Readonly<Record<string, unknown>>;

@@ -13,8 +13,3 @@ export interface RemoteKind {
   update(urn: string, olds: Properties, news: Properties): Promise<Properties>;
   delete?(urn: string, properties: Properties): Promise<void>;
 }
-
-/** Says all that can be used: the server prints the stack beside the message. */
-export class Failed extends Error {
-  override readonly stack = "";
-}

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from "node:stream";
-import { Failed } from "./remoteKind.ts";
+import { Failed } from "./failed.ts";
 
 /** Packet types and codes of the SSH File Transfer Protocol, version 3 (draft-ietf-secsh-filexfer-02). */
 const INIT = 1,
