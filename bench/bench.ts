@@ -1,12 +1,6 @@
-/**
- * `npm run bench [-- --runs N] [--without ansible]`: this program, one bash script over one SSH session, and an Ansible
- * playbook, which make the same of blank machines, and the engine's own floor, on the lab; ratios of one run each.
- * `npm run bench -- mover [--runs N]`: the mover against rsync and mv, between the lab's tiers. Both take the lab's disks
- * back to blank.
- */
+/** `npm run bench`: what the same storage costs by this program, by a script and by Ansible. Usage: see below. */
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { parseDocument, type YAMLMap } from "yaml";
 import { parseHosts, type HostSettings } from "../config.ts";
@@ -16,9 +10,9 @@ import { disconnect } from "../lab/ssh.ts";
 import { prepareStack } from "../lab/stack.ts";
 import { quote } from "../providers/values/shellWord.ts";
 import { printColumns } from "../setup/columns.ts";
+import { command, WrongUsage } from "../setup/command.ts";
 import { installDebianPackages } from "../setup/debian.ts";
 import { initStack } from "../setup/initStack.ts";
-import { main, MissingNeed } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
 import { installTools } from "../setup/tools.ts";
 import { ANSIBLE_PACKAGES, runPlaybook, writePlaybook } from "./ansible.ts";
@@ -26,6 +20,17 @@ import { bashScript, bashTeardown, bashWipe } from "./bash.ts";
 import { listEndState, requireSame, withDataKept } from "./endState.ts";
 import { profileOf } from "./profile.ts";
 import { wantedOf } from "./wanted.ts";
+
+const USAGE = `Usage: npm run bench [-- [mover] [--runs N] [--without ansible]]
+
+Measures on the lab how long this program, one bash script over one SSH session and an Ansible playbook take to make the
+same on blank machines, and how long the engine takes for as many resources that do nothing; prints ratios of times of
+the same run. It takes the lab's disks back to blank.
+
+  mover              measure the mover instead, against rsync and mv, between the lab's tiers
+  --runs N           how often; 1 by default
+  --without ansible  leave the playbook out
+`;
 
 const TRACE = join(LAB, "bench-trace.jsonl");
 const CONFIG = join(LAB, "Pulumi.bench.yaml");
@@ -49,24 +54,27 @@ const RATIOS = [
   ["preview", "floor: preview"],
 ] as const;
 
-await main(async () => {
-  const { values, positionals } = parseArgs({
-    options: { runs: { type: "string", default: "1" }, without: { type: "string" } },
-    allowPositionals: true,
-  });
-  if (values.without !== undefined && values.without !== "ansible")
-    throw new MissingNeed("--without takes ansible, and nothing else.");
-  const withAnsible = values.without === undefined;
-  await installTools();
-  if (positionals[0] === "mover") return measureMover(values.runs);
-  if (withAnsible) await installDebianPackages(ANSIBLE_PACKAGES);
-  const runs: ReadonlyMap<string, Measurement>[] = [];
-  for (let run = 1; run <= Number(values.runs); run++) {
-    console.log(`\nRun ${run} of ${values.runs}`);
-    runs.push(new Map((await measureOnce(withAnsible)).map((one) => [one.what, one])));
-  }
-  report(runs);
-});
+await command(
+  USAGE,
+  { runs: { type: "string", default: "1" }, without: { type: "string" } },
+  async ({ values: { without, ...values }, positionals: [what, ...more] }) => {
+    const runs = Number(values.runs);
+    if (!(Number.isInteger(runs) && runs > 0)) throw new WrongUsage(`--runs ${values.runs} is not a positive number.`);
+    if (without !== undefined && without !== "ansible") throw new WrongUsage("--without takes only ansible.");
+    if ((what !== undefined && what !== "mover") || more.length > 0)
+      throw new WrongUsage(`What is ${more[0] ?? what}?`);
+    await installTools();
+    if (what === "mover") return measureMover(runs);
+    const withAnsible = without === undefined;
+    if (withAnsible) await installDebianPackages(ANSIBLE_PACKAGES);
+    const measured: ReadonlyMap<string, Measurement>[] = [];
+    for (let run = 1; run <= runs; run++) {
+      console.log(`\nRun ${run} of ${runs}`);
+      measured.push(new Map((await measureOnce(withAnsible)).map((one) => [one.what, one])));
+    }
+    report(measured);
+  },
+);
 
 async function measureOnce(withAnsible: boolean): Promise<Measurement[]> {
   await lab.reset();
@@ -121,7 +129,7 @@ async function measureOnce(withAnsible: boolean): Promise<Measurement[]> {
 }
 
 /** On the host itself, so that no SSH is measured. */
-async function measureMover(runs: string): Promise<void> {
+async function measureMover(runs: number): Promise<void> {
   await lab.reset();
   await configure((host) => {
     host.delete("automation");
@@ -140,7 +148,7 @@ async function measureMover(runs: string): Promise<void> {
   ] as const) {
     const { stdout } = await lab.run(
       "storage-host",
-      `python3 -B /run/bench/mover.py /run/bench/jts_storage ${from} ${to} /run/bench --runs ${Number(runs)} --large-mib 64 --small-files 500`,
+      `python3 -B /run/bench/mover.py /run/bench/jts_storage ${from} ${to} /run/bench --runs ${runs} --large-mib 64 --small-files 500`,
       { timeoutSeconds: 3600 },
     );
     console.log(`  ${from} → ${to}: ${stdout}`);

@@ -1,11 +1,11 @@
 /** `npm run test:e2e`: end-to-end tests on the lab. Usage: see below. */
-import { parseArgs } from "node:util";
 import * as lab from "../lab/lab.ts";
-import { forget } from "./passed.ts";
-import { prepare } from "./prepare.ts";
-import { main } from "./progress.ts";
-import { chooseReached, e2e, E2E_FILES, runParts, wholeFile } from "./suite.ts";
-import { tools } from "./tools.ts";
+import { command } from "../setup/command.ts";
+import { forget } from "../setup/passed.ts";
+import { prepare } from "../setup/prepare.ts";
+import { main } from "../setup/progress.ts";
+import { chooseReached, e2e, E2E_FILES, runParts, wholeFile } from "../setup/suite.ts";
+import { tools } from "../setup/tools.ts";
 
 const USAGE = `Usage: npm run test:e2e [-- WORD…]
 
@@ -20,27 +20,24 @@ Runs the end-to-end tests on the lab, file by file, up to the first that fails. 
   anything else             is vitest's: -t NAME, …
 `;
 
-await main(async () => {
-  const words = process.argv.slice(2);
-  if (words.includes("--help")) {
-    console.log(USAGE);
-    return 0;
-  }
-  await prepare(tools, lab.image);
-  if (words.includes("--changed")) {
-    const { values, positionals } = parseArgs({
-      args: words,
-      allowPositionals: true,
-      options: { changed: { type: "boolean" }, fresh: { type: "boolean" } },
-    });
-    if (values.fresh) await forget();
-    const reached = await chooseReached(positionals[0]);
-    return runParts(
-      reached.map((file) => ({ ...wholeFile(file), isTimed: true })),
-      { skipsPassed: true },
-    );
-  }
-  const isOfFiles = words.every((word) => E2E_FILES.includes(word));
-  if (isOfFiles) return runParts((words.length === 0 ? E2E_FILES : words).map(wholeFile));
-  return runParts([e2e(`e2e ${words.join(" ")}`, ...words)]);
-});
+const words = process.argv.slice(2);
+// Any other word may be vitest's.
+if (words.some((word) => ["--changed", "--help", "-h"].includes(word)))
+  await command(
+    USAGE,
+    { changed: { type: "boolean" }, fresh: { type: "boolean", default: false } },
+    async ({ values: { fresh }, positionals: [since] }) => {
+      await prepare(tools, lab.image);
+      if (fresh) await forget();
+      const parts = (await chooseReached(since)).map((file) => ({ ...wholeFile(file), isTimed: true }));
+      return lab.leftAsFound(() => runParts(parts, { skipsPassed: true }));
+    },
+  );
+else
+  await main(async () => {
+    await prepare(tools, lab.image);
+    const isOfFiles = words.every((word) => E2E_FILES.includes(word));
+    const files = words.length === 0 ? E2E_FILES : words;
+    const parts = isOfFiles ? files.map(wholeFile) : [e2e(`e2e ${words.join(" ")}`, ...words)];
+    return lab.leftAsFound(() => runParts(parts));
+  });

@@ -1,13 +1,14 @@
 /** `npm run lab -- …`: the lab's machines by hand. */
 import { execa } from "execa";
+import { LAB } from "../lab/folders.ts";
+import * as lab from "../lab/lab.ts";
+import { sshArguments } from "../lab/ssh.ts";
+import { prepareStack } from "../lab/stack.ts";
+import { command, WrongUsage } from "../setup/command.ts";
 import { prepare } from "../setup/prepare.ts";
 import { main, MissingNeed } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
 import { tools } from "../setup/tools.ts";
-import { LAB } from "./folders.ts";
-import * as lab from "./lab.ts";
-import { sshArguments } from "./ssh.ts";
-import { prepareStack } from "./stack.ts";
 
 const TAKES_CONFIG_FILE = ["config", "destroy", "import", "preview", "refresh", "up", "watch"];
 
@@ -22,77 +23,78 @@ const USAGE = `Usage: npm run lab -- COMMAND
   pulumi ARGUMENTS…       the Pulumi CLI on the lab's own backend, stack dev
 `;
 
-await main(async () => {
-  const [command = "", ...args] = process.argv.slice(2);
-  switch (command) {
+const [first, ...words] = process.argv.slice(2);
+// These hand their words over, options too.
+if (first === "ssh") await main(() => ssh(words));
+else if (first === "pulumi") await main(() => pulumi(words));
+else await command(USAGE, { hard: { type: "boolean", default: false } }, manage);
+
+async function manage({
+  values: { hard },
+  positionals: [name, ...machines],
+}: {
+  readonly values: { readonly hard: boolean };
+  readonly positionals: readonly string[];
+}): Promise<void> {
+  switch (name) {
     case "up":
       await prepare(lab.machines);
       return printStatus();
     case "down":
-      return lab.down({ hard: args.includes("--hard") });
+      return lab.down({ hard });
     case "status":
       return printStatus();
-    case "ssh":
-      return ssh(args);
     case "reboot":
-      return lab.reboot(args.includes("nas") ? "nas" : "storage-host", { hard: args.includes("--hard") });
+      return lab.reboot(machineOf(machines), { hard });
     case "reset":
       await lab.reset();
       return printStatus();
-    case "pulumi":
-      return pulumi(args);
-    case "--help":
-    case "-h":
     case "help":
-      console.log(USAGE);
-      return;
+      return console.log(USAGE);
+    case undefined:
+      throw new WrongUsage("A command is missing.");
     default:
-      console.error(`${command === "" ? "A command is missing." : `There is no command "${command}".`}\n\n${USAGE}`);
-      return 2;
+      throw new WrongUsage(`There is no command "${name}".`);
   }
-});
+}
+
+function machineOf([word = "storage-host"]: readonly string[]): lab.Machine {
+  const machine = lab.MACHINES.find((one) => one === word);
+  if (machine === undefined) throw new WrongUsage(`There is no machine "${word}".`);
+  return machine;
+}
 
 async function printStatus(): Promise<void> {
   for (const { machine, pid, sshPort, answers } of await lab.status()) {
-    if (pid === undefined) console.log(`${machine}: not running`);
-    else
-      console.log(
-        `${machine}: running (process ${pid}), SSH on 127.0.0.1:${sshPort} ${answers ? "answers" : "does not answer"}`,
-      );
+    const where = `SSH on 127.0.0.1:${sshPort} ${answers ? "answers" : "does not answer"}`;
+    console.log(`${machine}: ${pid === undefined ? "not running" : `running (process ${pid}), ${where}`}`);
   }
 }
 
-async function ssh(args: readonly string[]): Promise<number> {
-  const machine = args[0] === "nas" ? "nas" : "storage-host";
-  const command = args[0] === "nas" || args[0] === "storage-host" ? args.slice(1) : args;
-  return handOver(
-    "ssh",
-    [...(command.length === 0 && process.stdin.isTTY ? ["-t"] : []), ...(await sshArguments(machine)), ...command],
-    { cwd: LAB },
-  );
+async function ssh(words: readonly string[]): Promise<number> {
+  const named = lab.MACHINES.find((machine) => machine === words[0]);
+  const remote = named === undefined ? words : words.slice(1);
+  const terminal = remote.length === 0 && process.stdin.isTTY ? ["-t"] : [];
+  return handOver("ssh", [...terminal, ...(await sshArguments(named ?? "storage-host")), ...remote], { cwd: LAB });
 }
 
-async function pulumi(args: readonly string[]): Promise<number> {
+async function pulumi(words: readonly string[]): Promise<number> {
   await prepare(tools);
   const file = await prepareStack(await lab.connection());
-  const [subcommand = "", ...rest] = args;
-  const isDev = !names(rest, "--stack") && !names(rest, "-s");
-  const words =
-    TAKES_CONFIG_FILE.includes(subcommand) && isDev && !names(rest, "--config-file")
-      ? [subcommand, "--config-file", file, ...rest]
-      : args;
-  return handOver("pulumi", words, { cwd: ROOT, env: lab.pulumiEnv() });
+  const [subcommand = "", ...rest] = words;
+  const names = (option: string) => rest.some((word) => word === option || word.startsWith(`${option}=`));
+  const takesFile = TAKES_CONFIG_FILE.includes(subcommand) && !["--stack", "-s", "--config-file"].some(names);
+  return handOver("pulumi", takesFile ? [subcommand, "--config-file", file, ...rest] : words, {
+    cwd: ROOT,
+    env: lab.pulumiEnv(),
+  });
 }
 
-function names(args: readonly string[], option: string): boolean {
-  return args.some((word) => word === option || word.startsWith(`${option}=`));
-}
-
-/** Runs a program with this terminal, and ends as it ends. Ctrl-C is the program's to act on. */
+/** Runs a program with this terminal, and ends as it ends. Ctrl-C is for the program to act on. */
 async function handOver(
   program: string,
   args: readonly string[],
-  options: { cwd: string; env?: Record<string, string> },
+  options: { readonly cwd: string; readonly env?: Record<string, string> },
 ): Promise<number> {
   process.on("SIGINT", () => {});
   const { exitCode, code } = await execa(program, args, { ...options, stdio: "inherit", reject: false });

@@ -7,9 +7,9 @@ import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { execa } from "execa";
 import { sha256 } from "../providers/values/sha256.ts";
-import { goBuild, missingGo } from "./go.ts";
-import { main } from "./progress.ts";
-import { MADE, ROOT } from "./project.ts";
+import { goBuild, missingGo } from "../setup/go.ts";
+import { main } from "../setup/progress.ts";
+import { MADE, ROOT } from "../setup/project.ts";
 
 const LINTERS = join(ROOT, "setup", "linters");
 const WORKFLOWS = join(".github", "workflows");

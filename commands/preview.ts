@@ -5,15 +5,15 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { renderMarkdown } from "./preview/markdown.ts";
-import type { Plan } from "./preview/plan.ts";
-import { previewStack } from "./preview/run.ts";
-import { printPlan, summarizePlan } from "./preview/text.ts";
-import { prepare } from "./prepare.ts";
-import { main, MissingNeed } from "./progress.ts";
-import { MADE, ROOT } from "./project.ts";
-import { tools } from "./tools.ts";
+import { command } from "../setup/command.ts";
+import { renderMarkdown } from "../setup/preview/markdown.ts";
+import type { Plan } from "../setup/preview/plan.ts";
+import { previewStack } from "../setup/preview/run.ts";
+import { printPlan, summarizePlan } from "../setup/preview/text.ts";
+import { prepare } from "../setup/prepare.ts";
+import { MissingNeed } from "../setup/progress.ts";
+import { MADE, ROOT } from "../setup/project.ts";
+import { tools } from "../setup/tools.ts";
 
 const USAGE = `Usage: npm run preview [-- OPTION… STACK…]
 
@@ -26,44 +26,20 @@ Prints what \`pulumi up\` would do, without reaching a host; without STACK, for 
 Exit status: 0 every stack can be carried out · 1 one can't; what is wrong stands with the stack · 2 wrong usage
 `;
 
-await main(async () => {
-  const args = readArguments();
-  if (args === undefined) return 2;
-  if (args.help) {
-    console.log(USAGE);
-    return 0;
-  }
-  const stacks = await chooseStacks(args.stacks);
-  await prepare(tools);
-  const plans = await previewAll(stacks, args.backend);
-  for (const file of args.markdown) await writeFile(file, renderMarkdown(plans));
-  if (plans.length > 1) console.log(plans.map((plan) => `${plan.stack}: ${summarizePlan(plan)}`).join("\n"));
-  return plans.some(({ errors }) => errors.length > 0) ? 1 : 0;
-});
-
-function readArguments() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        markdown: { type: "string", multiple: true, default: [] },
-        backend: { type: "string" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
+await command(
+  USAGE,
+  { markdown: { type: "string", multiple: true, default: [] }, backend: { type: "string" } },
+  async ({ values, positionals }) => {
+    const stacks = await chooseStacks(positionals);
+    await prepare(tools);
     // An unset variable of a workflow arrives as an empty one.
-    const backend = values.backend ?? process.env.JTS_PREVIEW_BACKEND;
-    return {
-      stacks: positionals,
-      markdown: values.markdown,
-      help: values.help,
-      backend: backend === "" ? undefined : backend,
-    };
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    return undefined;
-  }
-}
+    const backend = (values.backend ?? process.env.JTS_PREVIEW_BACKEND) || undefined;
+    const plans = await previewAll(stacks, backend);
+    for (const file of values.markdown) await writeFile(file, renderMarkdown(plans));
+    if (plans.length > 1) for (const plan of plans) console.log(`${plan.stack}: ${summarizePlan(plan)}`);
+    return plans.some(({ errors }) => errors.length > 0) ? 1 : 0;
+  },
+);
 
 async function chooseStacks(wanted: readonly string[]): Promise<string[]> {
   const all = (await readdir(ROOT)).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []).sort();

@@ -1,9 +1,9 @@
 /** `npm run setup`: the tools alone. */
-import { debianPackages } from "./debian.ts";
-import { prepare } from "./prepare.ts";
-import { main } from "./progress.ts";
-import { PULUMI_HOME } from "./project.ts";
-import { tools } from "./tools.ts";
+import { debianPackages } from "../setup/debian.ts";
+import { prepare } from "../setup/prepare.ts";
+import { main } from "../setup/progress.ts";
+import { PULUMI_HOME } from "../setup/project.ts";
+import { tools } from "../setup/tools.ts";
 
 await main(async () => {
   await prepare(debianPackages, tools);

@@ -2,11 +2,11 @@
 import { execa } from "execa";
 import * as lab from "../lab/lab.ts";
 import { hasStack, prepareStack } from "../lab/stack.ts";
-import { prepare } from "./prepare.ts";
-import { printTree, type Json } from "./printTree.ts";
-import { main } from "./progress.ts";
-import { ROOT } from "./project.ts";
-import { tools } from "./tools.ts";
+import { prepare } from "../setup/prepare.ts";
+import { printTree, type Json } from "../setup/printTree.ts";
+import { main } from "../setup/progress.ts";
+import { ROOT } from "../setup/project.ts";
+import { tools } from "../setup/tools.ts";
 
 await main(async () => {
   if (!hasStack()) console.log("The first `pulumi up` will take some 3 min where the lab has to be emulated.");

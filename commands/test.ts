@@ -1,11 +1,19 @@
 /** `npm test` and `npm run test:all`: every check and test, in the order of its cost, up to the first that fails. Usage: see below. */
-import { parseArgs } from "node:util";
 import * as lab from "../lab/lab.ts";
-import { forget } from "./passed.ts";
-import { prepare } from "./prepare.ts";
-import { main } from "./progress.ts";
-import { chooseReached, E2E_FILES, testsThatAre, rotated, runParts, script, shortTestsOf, wholeFile } from "./suite.ts";
-import { tools } from "./tools.ts";
+import { command, WrongUsage } from "../setup/command.ts";
+import { forget } from "../setup/passed.ts";
+import { prepare } from "../setup/prepare.ts";
+import {
+  chooseReached,
+  E2E_FILES,
+  testsThatAre,
+  rotated,
+  runParts,
+  script,
+  shortTestsOf,
+  wholeFile,
+} from "../setup/suite.ts";
+import { tools } from "../setup/tools.ts";
 
 const USAGE = `Usage: npm test [-- --changed [REV]]
        npm run test:all [-- --fresh]
@@ -20,41 +28,33 @@ all of them, but not what has passed as the checkout is now: after a failure or 
 
 const STAGES = ["lint", "typecheck", "test:unit", "test:contract"];
 
-await main(async () => {
-  const args = readArguments();
-  if (args === undefined) return 2;
-  if (args.help) {
-    console.log(USAGE);
-    return 0;
-  }
-  await prepare(tools, lab.image);
-  if (args.fresh) await forget();
-  const stages = STAGES.map(script);
-  if (args.all) return runParts([...stages, ...E2E_FILES.map(wholeFile)], { skipsPassed: true });
+await command(
+  USAGE,
+  {
+    all: { type: "boolean", default: false },
+    changed: { type: "boolean", default: false },
+    fresh: { type: "boolean", default: false },
+  },
+  async ({ values: { all, changed, fresh }, positionals: [revision, ...more] }) => {
+    const unknown = changed ? more[0] : revision;
+    if (unknown !== undefined) throw new WrongUsage(`What is ${unknown}?`);
+    await prepare(tools, lab.image);
+    if (fresh) await forget();
+    return lab.leftAsFound(() => (all ? runAll() : runShort(changed ? { since: revision } : undefined)));
+  },
+);
+
+function runAll(): Promise<number> {
+  return runParts([...STAGES.map(script), ...E2E_FILES.map(wholeFile)], { skipsPassed: true });
+}
+
+/** Without long tests; then, with `changes`, the files with long tests that these reach. */
+async function runShort(changes?: { readonly since: string | undefined }): Promise<number> {
   const [long, others] = await Promise.all([testsThatAre("long"), testsThatAre("!long")]);
   const short = E2E_FILES.filter((file) => others.has(file)).map((file) =>
     long.has(file) ? shortTestsOf(file) : wholeFile(file),
   );
-  const reached = args.changed ? await chooseReached(args.revision) : [];
+  const reached = changes === undefined ? [] : await chooseReached(changes.since);
   const then = rotated(E2E_FILES.filter((file) => long.has(file))).filter((file) => reached.includes(file));
-  return runParts([...stages, ...short, ...then.map((file) => ({ ...wholeFile(file), isTimed: true }))]);
-});
-
-function readArguments() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        all: { type: "boolean", default: false },
-        changed: { type: "boolean", default: false },
-        fresh: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-    if (positionals.length > (values.changed ? 1 : 0)) throw new Error(`What is ${positionals.at(-1)}?`);
-    return { ...values, revision: positionals[0] };
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    return undefined;
-  }
+  return runParts([...STAGES.map(script), ...short, ...then.map((file) => ({ ...wholeFile(file), isTimed: true }))]);
 }

@@ -8,8 +8,8 @@ import { declarationOf } from "../components/verification.ts";
 import { parseHosts, type HostSettings } from "../config.ts";
 import { StorageError } from "../providers/errors.ts";
 import { SshHost } from "../providers/host/sshHost.ts";
-import { main, MissingNeed } from "./progress.ts";
-import { ROOT } from "./project.ts";
+import { main, MissingNeed } from "../setup/progress.ts";
+import { ROOT } from "../setup/project.ts";
 
 const USAGE = `Usage: npm run verify -- --stack STACK [OPTION…] [HOST…]
 

@@ -57,6 +57,20 @@ export async function down({ hard = false } = {}): Promise<void> {
   await locked(() => stopMachines(hard));
 }
 
+/**
+ * Does work that may start the machines. Afterwards they are taken down as by a power cut, unless one of them ran before.
+ *
+ * @param lab what it asks and does, which unit tests stand in for
+ */
+export async function leftAsFound<T>(work: () => Promise<T>, lab = { status, down }): Promise<T> {
+  const wasUp = (await lab.status()).some(({ pid }) => pid !== undefined);
+  try {
+    return await work();
+  } finally {
+    if (!wasUp) await lab.down({ hard: true });
+  }
+}
+
 /** Fresh machines with blank disks, and no stack knows of the old ones. */
 export async function reset(): Promise<void> {
   await locked(makeAnew);

@@ -2,7 +2,6 @@
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { execa } from "execa";
-import * as lab from "../lab/lab.ts";
 import { printColumns } from "./columns.ts";
 import { passedBefore, remember } from "./passed.ts";
 import { MissingNeed } from "./progress.ts";
@@ -108,11 +107,11 @@ export interface Row {
 }
 
 /** What the run of parts is surrounded by, which its unit tests stand in for. */
-const SURROUNDINGS = { status: lab.status, down: lab.down, passedBefore, remember, stateOf };
+const SURROUNDINGS = { passedBefore, remember, stateOf };
 
 /**
- * Runs parts up to the first that fails. What passes is remembered; with `skipsPassed` it isn't run again. The lab is taken
- * down afterwards, unless it was up before.
+ * Runs parts up to the first that fails. What passes is remembered; with `skipsPassed` it isn't run again.
+ *
  * @returns the exit code
  */
 export async function runParts(
@@ -122,24 +121,19 @@ export async function runParts(
 ): Promise<number> {
   const minutes = Number(process.env.JTS_STORAGE_E2E_MINUTES ?? Infinity);
   if (!(minutes > 0)) throw new MissingNeed("JTS_STORAGE_E2E_MINUTES must be a number of minutes.");
-  const wasUp = (await around.status()).some(({ pid }) => pid !== undefined);
   // A terminal sends Ctrl-C to the part as well.
   process.on("SIGINT", () => process.stdin.isTTY || running?.kill("SIGINT"));
   const rows: Row[] = [];
   const late: string[] = [];
   const end = Date.now() + minutes * 60_000;
-  try {
-    for (const part of parts) {
-      const { name, isTimed = false } = part;
-      const before = skipsPassed ? await around.passedBefore(name, await around.stateOf(part.dependsOn)) : undefined;
-      const isLate = isTimed && Date.now() >= end;
-      if (before !== undefined) rows.push({ outcome: "passed before", name, seconds: before });
-      else if (rows.some(({ outcome }) => outcome === "FAILED") || isLate) rows.push({ outcome: "not run", name });
-      else rows.push(await run(part, around));
-      if (isLate && before === undefined) late.push(name.replace(/^e2e /, ""));
-    }
-  } finally {
-    if (!wasUp) await around.down({ hard: true });
+  for (const part of parts) {
+    const { name, isTimed = false } = part;
+    const before = skipsPassed ? await around.passedBefore(name, await around.stateOf(part.dependsOn)) : undefined;
+    const isLate = isTimed && Date.now() >= end;
+    if (before !== undefined) rows.push({ outcome: "passed before", name, seconds: before });
+    else if (rows.some(({ outcome }) => outcome === "FAILED") || isLate) rows.push({ outcome: "not run", name });
+    else rows.push(await run(part, around));
+    if (isLate && before === undefined) late.push(name.replace(/^e2e /, ""));
   }
   console.log(`\n${table(rows).join("\n")}`);
   if (late.length > 0)

@@ -56,7 +56,7 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
 
   it("`npm run verify` passes, and tells what somebody changed by hand", async () => {
     const verify = () =>
-      execa("node", [join(ROOT, "setup/verify.ts"), "--config-file", stack.configFile, "--json"], { reject: false });
+      execa("node", [join(ROOT, "commands/verify.ts"), "--config-file", stack.configFile, "--json"], { reject: false });
     const read = (text: string) =>
       (JSON.parse(text) as { lab: { ok: boolean; checks: { ok: boolean; subject: string; fact: string }[] } }).lab;
     const first = await verify();

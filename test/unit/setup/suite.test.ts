@@ -8,8 +8,6 @@ type Around = Required<Parameters<typeof runPartsAround>>[2];
 
 describe("parts that run one after another", () => {
   const around = {
-    status: vi.fn<Around["status"]>(),
-    down: vi.fn<Around["down"]>(),
     passedBefore: vi.fn<Around["passedBefore"]>(),
     remember: vi.fn<Around["remember"]>(),
     stateOf: vi.fn<Around["stateOf"]>(),
@@ -20,7 +18,6 @@ describe("parts that run one after another", () => {
   beforeEach(() => {
     said = [];
     vi.spyOn(console, "log").mockImplementation((text: string) => void said.push(...text.split("\n")));
-    around.status.mockResolvedValue([]);
     around.stateOf.mockResolvedValue("state");
   });
   afterEach(() => {
@@ -77,15 +74,6 @@ describe("parts that run one after another", () => {
       "Not run, since JTS_STORAGE_E2E_MINUTES=0.0001 were over: a, b. To run them: npm run test:e2e -- a b",
       "2 passed, 0 failed, 2 skipped",
     ]);
-  });
-
-  it("leave the lab up where it was up, and else take it down, whatever fails", async () => {
-    await runParts([part("a", "false")]);
-    expect(around.down).toHaveBeenCalledWith({ hard: true });
-    around.down.mockClear();
-    around.status.mockResolvedValue([{ machine: "nas", pid: 1, sshPort: 2, answers: true }]);
-    await runParts([part("a", "false")]);
-    expect(around.down).not.toHaveBeenCalled();
   });
 });
 

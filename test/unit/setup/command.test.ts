@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { command, WrongUsage } from "../../../setup/command.ts";
+import { MissingNeed } from "../../../setup/progress.ts";
+
+const USAGE = "Usage: npm run thing [-- --fast] [NAME…]";
+const OPTIONS = { fast: { type: "boolean", default: false } } as const;
+
+let printed: string[];
+let complained: string[];
+let exitCode: typeof process.exitCode;
+beforeEach(() => {
+  printed = [];
+  complained = [];
+  exitCode = process.exitCode;
+  vi.spyOn(console, "log").mockImplementation((text: string) => void printed.push(text));
+  vi.spyOn(console, "error").mockImplementation((text: string) => void complained.push(text));
+});
+afterEach(() => {
+  process.exitCode = exitCode;
+  vi.restoreAllMocks();
+});
+
+/** What comes of the arguments, where the work is this. */
+async function run(args: readonly string[], work: Parameters<typeof command<typeof OPTIONS>>[2]) {
+  await command(USAGE, OPTIONS, work, args);
+  return { exitCode: process.exitCode, printed, complained };
+}
+const neverCalled = () => Promise.reject(new Error("called"));
+
+describe("a command", () => {
+  it("gets its options and the other words, and ends with the exit code of its work, or 0", async () => {
+    const seen: unknown[] = [];
+    const work = (code?: number) => (parsed: unknown) => {
+      seen.push(parsed);
+      return Promise.resolve(code);
+    };
+    expect(await run(["--fast", "a", "b"], work(3))).toEqual({ exitCode: 3, printed: [], complained: [] });
+    expect(await run([], work())).toMatchObject({ exitCode: 0 });
+    expect(seen).toEqual([
+      { values: { fast: true }, positionals: ["a", "b"] },
+      { values: { fast: false }, positionals: [] },
+    ]);
+  });
+
+  it.each(["--help", "-h"])("prints its usage for %s and does nothing", async (option) => {
+    expect(await run(["a", option], neverCalled)).toEqual({ exitCode: 0, printed: [USAGE], complained: [] });
+  });
+
+  it("refuses an option that it doesn't take with its usage and exit code 2, and does nothing", async () => {
+    const { exitCode, complained } = await run(["--slow"], neverCalled);
+    expect(exitCode).toBe(2);
+    expect(complained).toEqual([expect.stringMatching(/^Unknown option '--slow'.*\n\nUsage: npm run thing/s)]);
+  });
+
+  it("ends the same way where its work refuses the words", async () => {
+    const refuse = () => Promise.reject(new WrongUsage("There is no b."));
+    expect(await run(["b"], refuse)).toEqual({
+      exitCode: 2,
+      printed: [],
+      complained: [`There is no b.\n\n${USAGE}`],
+    });
+  });
+
+  it("says what is missing in one sentence, with exit code 1 and without its usage", async () => {
+    const fail = () => Promise.reject(new MissingNeed("There is no git here."));
+    expect(await run([], fail)).toEqual({ exitCode: 1, printed: [], complained: ["There is no git here."] });
+  });
+});
