@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lets the user of a GitHub runner open /dev/kvm, which its image keeps for root and the group kvm. Without it the lab's
-# machines are emulated, some ten times slower; a machine without /dev/kvm is left as it is.
+# Allows the user of a GitHub runner to open /dev/kvm, which its image reserves for root and the group kvm. Without KVM
+# the lab's machines are emulated, some ten times slower. Does nothing on a machine without /dev/kvm.
 set -euo pipefail
 [[ -e /dev/kvm ]] || exit 0
 echo 'KERNEL=="kvm", GROUP="kvm", MODE="0666", OPTIONS+="static_node=kvm"' |

@@ -14,7 +14,7 @@ export const ANSIBLE_PACKAGES = ["ansible"];
 const FOLDER = join(LAB, "bench-ansible");
 const UNITS = "/etc/systemd/system";
 
-/** Writes what a user of Ansible would have for such a host: ansible.cfg, an inventory, a playbook and its files. */
+/** Writes what a user of Ansible would write for such a host: ansible.cfg, an inventory, a playbook and its files. */
 export async function writePlaybook(wanted: Wanted, { host, port, user, identityFile }: Connection): Promise<void> {
   await rm(FOLDER, { recursive: true, force: true });
   await mkdir(join(FOLDER, "files"), { recursive: true });
@@ -34,6 +34,12 @@ export async function writePlaybook(wanted: Wanted, { host, port, user, identity
   };
   await writeFile(join(FOLDER, "inventory.yaml"), stringify(inventory));
   await writeFile(join(FOLDER, "playbook.yaml"), stringify(playbook(wanted), { lineWidth: 0 }));
+  const sshOptions = [
+    "ControlMaster=auto",
+    "ControlPersist=60s",
+    `UserKnownHostsFile=${KNOWN_HOSTS}`,
+    `HostKeyAlias=${HOST_KEY_ALIAS}`,
+  ];
   await writeFile(
     join(FOLDER, "ansible.cfg"),
     `[defaults]
@@ -43,12 +49,12 @@ home = ${FOLDER}/home
 
 [ssh_connection]
 pipelining = true
-ssh_args = -o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=${KNOWN_HOSTS} -o HostKeyAlias=${HOST_KEY_ALIAS}
+ssh_args = ${sshOptions.flatMap((option) => ["-o", option]).join(" ")}
 `,
   );
 }
 
-/** Runs the playbook over a connection of its own, and gives how many tasks changed something. */
+/** Runs the playbook over a connection of its own. Gives how many tasks changed something. */
 export async function runPlaybook(...options: readonly string[]): Promise<number> {
   const sockets = await mkdtemp(join(tmpdir(), "jts-bench-"));
   try {
@@ -63,7 +69,7 @@ export async function runPlaybook(...options: readonly string[]): Promise<number
   }
 }
 
-/** One play as a skilled user would write it: a task for each kind of thing, with a loop, and nothing asked that is not needed. */
+/** One play as a skilled user would write it: a task with a loop for each kind of thing, and no needless questions. */
 function playbook(wanted: Wanted): unknown[] {
   const { accounts, devices, volumeGroup, volumes, filesystems, entries, trees, sysctl } = wanted;
   const [sysctlFile] = pathsIn("/etc/sysctl.d", wanted);
@@ -72,7 +78,7 @@ function playbook(wanted: Wanted): unknown[] {
   const users = accounts.flatMap(({ user, group, home }) => (user === undefined ? [] : [{ user, group, home }]));
   const mountPoints = entries.map(({ mountPoint }) => mountPoint);
   const isNotMounted = "item not in mounted.stdout_lines";
-  /** Shows of an item of a loop this alone. */
+  /** Shows only this property of each item of a loop. */
   const label = (property: string) => ({ loop_control: { label: `{{ item.${property} }}` } });
   const tasks = [
     {
@@ -131,7 +137,7 @@ function playbook(wanted: Wanted): unknown[] {
       when: isNotMounted,
     },
     {
-      // Apart from that, since it would be set on the folders above that were made as well.
+      // A task of its own: with the one above, folders above the mount points would become immutable, too.
       name: "Mount points that nobody can write to while nothing is mounted",
       "ansible.builtin.file": { path: "{{ item }}", state: "directory", attributes: "+i" },
       loop: mountPoints,
@@ -203,7 +209,10 @@ function playbook(wanted: Wanted): unknown[] {
   const handlers = [
     {
       name: "Apply the rule",
-      "ansible.builtin.shell": `udevadm control --reload && udevadm trigger --action=change --settle ${devices.join(" ")}`,
+      "ansible.builtin.shell": [
+        "udevadm control --reload",
+        `udevadm trigger --action=change --settle ${devices.join(" ")}`,
+      ].join(" && "),
     },
   ];
   return [{ name: "Storage tiers", hosts: "all", gather_facts: false, tasks, handlers }];

@@ -3,9 +3,8 @@ import { quote } from "../providers/values/shellWord.ts";
 import { pathsIn, timersOf, type Wanted } from "./wanted.ts";
 
 /**
- * What a skilled operator would write for one blank host: the same commands in one go, no look at what is there, nothing
- * checked, nothing that could be run twice. This program's own scripts, which the timers start, are not delivered; nor
- * are Debian's packages looked at.
+ * What a skilled operator would write for one blank host: the same commands, without any look at the host, without checks,
+ * and not to be run twice. It neither delivers the scripts that the timers start, nor looks at Debian's packages.
  */
 export function bashScript(wanted: Wanted): string {
   const { accounts, devices, volumeGroup, volumes, filesystems, entries, trees, texts } = wanted;
@@ -46,8 +45,8 @@ export function bashScript(wanted: Wanted): string {
 }
 
 /**
- * Takes back what the script made, but for the data and what it lies on: volumes, filesystems, mount points, accounts,
- * and folders on the NAS all stay, so nothing is wiped. The kernel keeps its new values until the next boot.
+ * Takes back what the script made, except the data and what holds it: volumes, filesystems, mount points, accounts, and
+ * folders on the NAS all stay. The kernel keeps its new values until the next boot.
  */
 export function bashTeardown(wanted: Wanted): string {
   const { lines, run } = script();
@@ -55,7 +54,7 @@ export function bashTeardown(wanted: Wanted): string {
   return text(lines);
 }
 
-/** Takes everything back, as `destroy` does with `onDelete: wipe`; the kernel's values, which that puts back, stay. */
+/** Takes everything back, as `destroy` does with `onDelete: wipe`, except the kernel's values. */
 export function bashWipe(wanted: Wanted): string {
   const { accounts, devices, volumeGroup, filesystems, entries, cold, hotTree } = wanted;
   const { lines, run } = script();
@@ -71,7 +70,7 @@ export function bashWipe(wanted: Wanted): string {
   const above = hotTree.split("/").map((_, index, names) => names.slice(0, index + 1).join("/"));
   run("rmdir", "--ignore-fail-on-non-empty", ...above.slice(1).toReversed());
   for (const { group, user } of accounts) {
-    // userdel takes the user's group as well. Groups below 100 are Debian's own.
+    // userdel removes the user's group, too. Groups below 100 are Debian's own.
     if (user !== undefined) run("userdel", user);
     else
       lines.push(

@@ -41,7 +41,7 @@ interface Measurement {
   readonly seconds: number;
 }
 
-/** Our operations whose longest remote calls are told. */
+/** Our operations whose longest remote calls are printed. */
 const PROFILED: readonly string[] = ["fresh up", "up --refresh", "destroy"];
 
 const RATIOS = [
@@ -62,7 +62,7 @@ await command(
     if (!(Number.isInteger(runs) && runs > 0)) throw new WrongUsage(`--runs ${values.runs} is not a positive number.`);
     if (without !== undefined && without !== "ansible") throw new WrongUsage("--without takes only ansible.");
     if ((what !== undefined && what !== "mover") || more.length > 0)
-      throw new WrongUsage(`What is ${more[0] ?? what}?`);
+      throw new WrongUsage(`Unknown argument: ${more[0] ?? what}`);
     await installTools();
     if (what === "mover") return measureMover(runs);
     const withAnsible = without === undefined;
@@ -95,7 +95,7 @@ async function measureOnce(withAnsible: boolean): Promise<Measurement[]> {
 
   await lab.reset();
   const bash = async (what: string, script: string) => {
-    // Its connection counts, as everybody's.
+    // Its new connection counts, like that of the others.
     await disconnect("storage-host");
     return timed(what, () => lab.run("storage-host", "bash -s", { stdin: script, timeoutSeconds: 1200 }));
   };
@@ -121,7 +121,7 @@ async function measureOnce(withAnsible: boolean): Promise<Measurement[]> {
     };
     await ansible("Ansible, fresh");
     requireSame("Ansible", await listEndState(settings), made);
-    if ((await ansible("Ansible, no-op")) !== 0) throw new Error("Ansible's second run was no no-op.");
+    if ((await ansible("Ansible, no-op")) !== 0) throw new Error("Ansible's second run changed something.");
   }
 
   measurements.push(...(await engineFloor(resources)));
@@ -148,7 +148,10 @@ async function measureMover(runs: number): Promise<void> {
   ] as const) {
     const { stdout } = await lab.run(
       "storage-host",
-      `python3 -B /run/bench/mover.py /run/bench/jts_storage ${from} ${to} /run/bench --runs ${runs} --large-mib 64 --small-files 500`,
+      [
+        `python3 -B /run/bench/mover.py /run/bench/jts_storage ${from} ${to} /run/bench`,
+        `--runs ${runs} --large-mib 64 --small-files 500`,
+      ].join(" "),
       { timeoutSeconds: 3600 },
     );
     console.log(`  ${from} → ${to}: ${stdout}`);
@@ -169,8 +172,8 @@ async function configure(change: (host: YAMLMap) => void = () => undefined): Pro
 }
 
 /**
- * The texts that this program wrote on the host, by their paths: others take them as they are, units included. Their
- * services' scripts, and those scripts' settings, are this program's alone.
+ * The texts that this program wrote on the host, by their paths. The script and the playbook write the same texts, units
+ * too. Only this program delivers the scripts of these units, and their settings.
  */
 async function textsMade(): Promise<ReadonlyMap<string, string>> {
   const { stdout } = await lab.run("storage-host", "sed --quiet 's/^file //p' /var/lib/jts-storage/made");
@@ -197,7 +200,7 @@ async function pulumi(what: string, ...args: readonly string[]): Promise<Measure
   return measured;
 }
 
-/** What the engine takes for as many resources that do nothing. */
+/** Measures how long the engine takes for as many resources that do nothing. */
 async function engineFloor(resources: number): Promise<Measurement[]> {
   const state = join(LAB, "bench-floor");
   await rm(state, { recursive: true, force: true });
@@ -233,7 +236,7 @@ async function timed(what: string, work: () => Promise<unknown>): Promise<Measur
   return { what, seconds };
 }
 
-/** How many resources the stack has, itself and its providers left out, and how much of the state one of ours takes. */
+/** How many resources the stack has, without itself and its providers, and how many bytes of state one of ours takes. */
 async function stackSize(): Promise<{ readonly resources: number; readonly bytes: number }> {
   const { stdout } = await execa("pulumi", ["stack", "export"], { cwd: ROOT, env: lab.pulumiEnv() });
   const { resources } = (JSON.parse(stdout) as { deployment: { resources: { type: string }[] } }).deployment;

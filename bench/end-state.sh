@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Lists what a host's tiers, tuning and timers are, one thing a line, in any order: what all ways of making them must
-# have in common. It leaves out UUIDs, numbers of accounts, moments, and what only this program's scripts have. To be
-# run in a mount namespace of its own: `unshare --mount`.
+# Lists a host's tiers, tuning and timers, one thing a line: what must be the same whichever way they were made. It leaves
+# out UUIDs, numbers of accounts, times, and what belongs only to this program's scripts. Run it in a mount namespace of
+# its own: `unshare --mount`.
 #
 # Usage: end-state.sh MOUNT-POINT...
 set -euo pipefail
@@ -19,18 +19,19 @@ list() {
     wipefs --noheadings --output DEVICE,TYPE,LABEL "$device" | sed 's/^/signature /'
     type=$(lsblk --nodeps --noheadings --output FSTYPE "$device")
     [[ $type != ext4 ]] || dumpe2fs -h "$device" 2>/dev/null |
-      sed --quiet --regexp-extended "s/ needs_recovery//; s,^(Filesystem features|Inode count|Block count|Block size):,ext4 $device &,p"
+      sed --quiet --regexp-extended --expression='s/ needs_recovery//' \
+        --expression="s,^(Filesystem features|Inode count|Block count|Block size):,ext4 $device &,p"
   done < <(lsblk --noheadings --list --paths --output NAME | sort --unique)
 
   findmnt --verify >/dev/null && echo "fstab valid" || echo "fstab NOT valid"
   findmnt --fstab --raw --noheadings --output TARGET,SOURCE,FSTYPE,OPTIONS,FREQ,PASSNO | sed 's/^/fstab /'
-  # The server's port is another one after each of its boots; btrfs bears the name by which its device was last looked at.
+  # The server's port changes with each of its boots. btrfs shows its device by the name that was used last.
   while read -r path device type value; do
     if [[ $device == /dev/disk/* ]]; then device=$(realpath "$device"); fi
     echo "mount $path $device $type ${value/,mountport=+([0-9])/}"
   done < <(findmnt --kernel --raw --noheadings --types ext4,xfs,btrfs,nfs,nfs4 --output TARGET,SOURCE,FSTYPE,OPTIONS)
 
-  # What lies below the mounts, a bind mount of the root alone shows.
+  # Only a bind mount of the root shows what lies below the mounts.
   root=$(mktemp --directory --tmpdir=/run)
   mount --bind / "$root"
   mounted=$(findmnt --kernel --raw --noheadings --output TARGET)
@@ -44,7 +45,8 @@ list() {
     done
     grep --quiet --line-regexp --fixed-strings -- "$point" <<<"$mounted" || continue
     find "$point" -xdev -type d -printf 'folder %p %u:%g %m\n'
-    [[ $(findmnt --noheadings --output FSTYPE --mountpoint "$point") != xfs ]] || xfs_info "$point" | sed "s|^|xfs $point |"
+    type=$(findmnt --noheadings --output FSTYPE --mountpoint "$point")
+    [[ $type != xfs ]] || xfs_info "$point" | sed "s|^|xfs $point |"
   done
   umount "$root"
   rmdir "$root"
@@ -66,12 +68,13 @@ list() {
     [[ -f $file && ! -L $file ]] || continue
     sed "s|^|unit $file |" "$file"
     [[ $file != *.timer ]] || echo "timer $(
-      systemctl show --property=Id,UnitFileState,ActiveState,NeedDaemonReload "${file##*/}" | paste --serial --delimiters=' '
+      systemctl show --property=Id,UnitFileState,ActiveState,NeedDaemonReload "${file##*/}" |
+        paste --serial --delimiters=' '
     )"
   done
 }
 
-# NVMe devices are numbered anew at each boot.
+# NVMe devices may get other numbers at each boot.
 names=()
 for device in /sys/block/nvme*; do
   read -r serial <"$device/device/serial"

@@ -6,7 +6,7 @@ import * as lab from "../lab/lab.ts";
 import { OURS } from "../providers/values/fstabText.ts";
 import { quote } from "../providers/values/shellWord.ts";
 
-/** What the lab's machines have of these settings, one thing a line: see end-state.sh. */
+/** What the lab's machines have of these settings, one thing a line, as end-state.sh lists it. */
 export async function listEndState(settings: HostSettings): Promise<string[]> {
   const points = declarationOf(settings).mounts.map(({ point }) => quote(point));
   const { stdout } = await lab.run("storage-host", `unshare --mount bash -s -- ${points.join(" ")}`, {
@@ -20,13 +20,13 @@ export async function listEndState(settings: HostSettings): Promise<string[]> {
     .filter((line) => line !== "");
 }
 
-/** What stays after a teardown that keeps the data: of the host as it was made the one, of the blank host the other. */
+/** What a teardown that keeps the data must leave: the data as it was made, and all else as on the blank host. */
 export function withDataKept(made: readonly string[], blank: readonly string[]): string[] {
   const isData = (line: string) => /^(pv|vg|lv|signature|ext4|below the mounts|group|user|nas) /.test(line);
   return [...made.filter(isData), ...blank.filter((line) => !isData(line))];
 }
 
-/** @throws {Error} that shows each line which only one of them has: a race to another end is no race. */
+/** @throws {Error} that shows each line that differs: times to reach different states can't be compared. */
 export function requireSame(whose: string, found: readonly string[], expected: readonly string[]): void {
   const missing = expected.filter((line) => !found.includes(line)).map((line) => `  - ${line}`);
   const unexpected = found.filter((line) => !expected.includes(line)).map((line) => `  + ${line}`);

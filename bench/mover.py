@@ -1,6 +1,7 @@
 """
-The mover against rsync and mv, which verify nothing that they wrote, against rsync followed by rsync --checksum, which
-does, and compressing against zstd: the same files, from and to the same filesystems.
+Compares the mover with rsync and mv, which don't verify what they wrote; with rsync followed by rsync --checksum, which
+does; and, where it compresses, with zstd. All move the same files from and to the same filesystems.
+
 usage: mover.py PACKAGE SOURCE DESTINATION-MOUNT STATE [--large-mib N] [--small-files N] [--runs N]
 PACKAGE is the folder jts_storage.
 
@@ -59,7 +60,7 @@ def main() -> None:
         "mover": [[*move, "--compress"]],
     }
     large, small = (4, options.large_mib << 18), (options.small_files, 4096)
-    told = {}
+    figures = {}
     for what, (count, size), tools in (
         ("large", large, plain),
         ("small", small, plain),
@@ -68,7 +69,7 @@ def main() -> None:
     ):
         seconds: dict[str, list[float]] = {tool: [] for tool in tools}
         for _ in range(options.runs):
-            # Side by side, so that a slow minute of the machine is everybody's.
+            # In turn, so that a slow minute of the machine slows down all of them.
             for tool, commands in tools.items():
                 for path in (source, destination):
                     shutil.rmtree(path, ignore_errors=True)
@@ -78,13 +79,13 @@ def main() -> None:
                 found = sum(len(names) for _, _, names in os.walk(destination))
                 assert found == count, f"{tool} moved {found} of {count} files"
         medians = {tool: statistics.median(times) for tool, times in seconds.items()}
-        told[what] = {tool: round(median, 2) for tool, median in medians.items()}
+        figures[what] = {tool: round(median, 2) for tool, median in medians.items()}
         for tool, median in medians.items():
             if tool != "mover":
-                told[what][f"mover / {tool}"] = round(medians["mover"] / median, 2)
+                figures[what][f"mover / {tool}"] = round(medians["mover"] / median, 2)
     for path in (source, destination):
         shutil.rmtree(path, ignore_errors=True)
-    print(json.dumps(told))
+    print(json.dumps(figures))
 
 
 def make(folder: str, count: int, size: int, is_text: bool) -> None:
@@ -100,7 +101,7 @@ def make(folder: str, count: int, size: int, is_text: bool) -> None:
 
 
 def text_of(number: int, size: int) -> bytes:
-    """Lines as a service logs them, of which zstd makes a fifth or so."""
+    """Lines as a service logs them, which zstd compresses to about a fifth."""
     seeded = random.Random(number)
     lines = []
     for line in range(size // 70 + 1):

@@ -1,6 +1,6 @@
 import { printColumns } from "../setup/columns.ts";
 
-/** One dial or remote call, as JTS_STORAGE_TRACE has it. */
+/** One dial or remote call, as JTS_STORAGE_TRACE logs it. */
 interface Traced {
   readonly dialled?: boolean;
   readonly steps?: readonly string[];
@@ -12,11 +12,11 @@ const NAMED = 6;
 
 export interface Profile {
   readonly remoteCalls: number;
-  /** What took longest, a line each; calls go on side by side, so that sums may pass the whole. */
+  /** What took longest, a line each. Calls run at the same time, so that sums may exceed the whole. */
   readonly longest: readonly string[];
 }
 
-/** Of a trace's lines. A call is named by the programs of its steps; one without steps only looks. */
+/** The profile of a trace. A call is named by the programs of its steps; one without steps only looks. */
 export function profileOf(trace: string): Profile {
   const calls = trace.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Traced]));
   const sums = new Map<string, { readonly milliseconds: number; readonly calls: number }>();

@@ -12,7 +12,7 @@ import {
 import type { HostSettings, LvmSettings } from "../config.ts";
 import type { FstabEntry } from "../providers/values/fstabText.ts";
 
-/** What a host's settings come to, for the benchmark's other ways to make it. */
+/** What a host's settings ask for, as the benchmark's script and playbook need it. */
 export interface Wanted {
   readonly accounts: readonly Account[];
   readonly devices: readonly string[];
@@ -26,12 +26,12 @@ export interface Wanted {
   /** Each after the one that it shows. */
   readonly entries: readonly FstabEntry[];
   readonly trees: readonly Tree[];
-  /** The one of {@link trees} that outlives the host's disks. */
+  /** That of {@link trees} on the NAS. */
   readonly cold: Tree;
   /** Where the bind mounts of the hot tier are. */
   readonly hotTree: string;
   readonly sysctl: Readonly<Record<string, string>>;
-  /** Units, a file of sysctl.d(5) and one of udev(7): as this program wrote them, by their paths. */
+  /** Units, a file of sysctl.d(5) and one of udev(7), as this program wrote them, by their paths. */
   readonly texts: ReadonlyMap<string, string>;
 }
 

@@ -1,4 +1,4 @@
-/** `npm run test:e2e`: end-to-end tests on the lab. Usage: see below. */
+/** `npm run test:e2e`: end-to-end tests on the lab. USAGE says how. */
 import * as lab from "../lab/lab.ts";
 import { command } from "../setup/command.ts";
 import { forget } from "../setup/passed.ts";
@@ -9,19 +9,19 @@ import { tools } from "../setup/tools.ts";
 
 const USAGE = `Usage: npm run test:e2e [-- WORD…]
 
-Runs the end-to-end tests on the lab, file by file, up to the first that fails. Words choose some of them:
+Runs the end-to-end tests on the lab, file by file, until one fails. Words choose some of them:
 
-  FILE…                     these files: ${E2E_FILES.join(", ")}
-  --changed [REV] [--fresh] the files that a change reaches and that have not passed as the checkout is now: what was
-                            committed since REV, and what isn't committed yet. Without REV, since the branch left
-                            origin/main; with nothing changed since then, or no origin/main, since HEAD~1.
-                            --fresh forgets what has passed. With JTS_STORAGE_E2E_MINUTES, none is begun so long after the
-                            run
-  anything else             is vitest's: -t NAME, …
+  FILE…                      these files: ${E2E_FILES.join(", ")}
+  --changed [REV] [--fresh]  the files that a change reaches and that have not passed in this state of the checkout.
+                             A change is what was committed since REV, and what isn't committed yet. Without REV: since
+                             the branch left origin/main; where nothing changed since then, or without origin/main,
+                             since HEAD~1. --fresh forgets what has passed. JTS_STORAGE_E2E_MINUTES=N starts no file
+                             later than N minutes after the run
+  any other words            go to vitest: -t NAME, …
 `;
 
 const words = process.argv.slice(2);
-// Any other word may be vitest's.
+// Other words may be for vitest.
 if (words.some((word) => ["--changed", "--help", "-h"].includes(word)))
   await command(
     USAGE,

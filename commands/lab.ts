@@ -1,4 +1,4 @@
-/** `npm run lab -- …`: the lab's machines by hand. */
+/** `npm run lab`: the lab's machines by hand. USAGE says how. */
 import { execa } from "execa";
 import { LAB } from "../lab/folders.ts";
 import * as lab from "../lab/lab.ts";
@@ -14,17 +14,17 @@ const TAKES_CONFIG_FILE = ["config", "destroy", "import", "preview", "refresh", 
 
 const USAGE = `Usage: npm run lab -- COMMAND
 
-  up                      start the storage host and the NAS, making what they need
-  down [--hard]           shut them down; their disks stay; --hard is a power cut
-  status                  what runs, and where its SSH is
-  ssh [nas] [COMMAND…]    a shell, or a command, on the storage host (or the NAS) as root
+  up                      start the storage host and the NAS, and make what they need
+  down [--hard]           shut both down and keep their disks; --hard is a power cut
+  status                  print which machines run, and the address of their SSH
+  ssh [nas] [COMMAND…]    run a shell or a command as root on the storage host (or the NAS)
   reboot [nas] [--hard]   restart the storage host (or the NAS); --hard is a power cut
-  reset                   fresh machines with blank disks, and no stack that knows the old ones
-  pulumi ARGUMENTS…       the Pulumi CLI on the lab's own backend, stack dev
+  reset                   make new machines with blank disks, and forget the stacks of the old ones
+  pulumi ARGUMENTS…       run the Pulumi CLI on the lab's own backend, stack dev
 `;
 
 const [first, ...words] = process.argv.slice(2);
-// These hand their words over, options too.
+// Other words of these two, options too, are for the program that they run.
 if (first === "ssh") await main(() => ssh(words));
 else if (first === "pulumi") await main(() => pulumi(words));
 else await command(USAGE, { hard: { type: "boolean", default: false } }, manage);

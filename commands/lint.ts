@@ -1,6 +1,6 @@
 /**
- * `npm run lint`: prettier, eslint, shfmt and shellcheck on every shell file, ruff and mypy on every Python file, actionlint
- * on the workflows. All of them run, whatever fails. `npm run format`: the formatters of these write what they ask for.
+ * `npm run lint`: prettier and eslint; shfmt and shellcheck on every shell file; ruff and mypy on every Python file;
+ * actionlint on the workflows. All of them run, whatever fails. `npm run format` (`--fix`): the formatters write.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
@@ -13,14 +13,14 @@ import { MADE, ROOT } from "../setup/project.ts";
 
 const LINTERS = join(ROOT, "setup", "linters");
 const WORKFLOWS = join(".github", "workflows");
-/** `--fix`: formatters write instead of telling. */
+/** Formatters write, and don't only report. */
 const FIXES = process.argv.includes("--fix");
 const NOT_OURS = ["node_modules", ".jts", ".git"];
 
 type Check = readonly [string, Promise<Outcome>];
 
 interface Outcome {
-  /** What is wrong, as the tool says it; empty where all is well. */
+  /** What is wrong, in the tool's words; empty where nothing is. */
   readonly problems: string;
   /** Why the tool did not run. */
   readonly skipped?: string;
@@ -33,7 +33,7 @@ await main(async () => {
     ["shfmt", shfmt()],
     ["ruff format", runPackage(packages, "ruff", "format", ...(FIXES ? [] : ["--check"]), ".")],
   ];
-  // They would read what the formatters write.
+  // The other checks read the files that formatters write.
   if (FIXES) await Promise.allSettled(formatters.map(([, check]) => check));
   const checks: readonly Check[] = [
     ...formatters,
@@ -44,7 +44,7 @@ await main(async () => {
     ["mypy", runPackage(packages, "mypy", "--no-error-summary")],
     ["actionlint", actionlint()],
   ];
-  // All are caught from the start: one that fails before its turn to be told would end all of them.
+  // Errors are caught from the start: a check that throws before its outcome is awaited would end this process.
   const outcomes = checks.map(([name, check]) => ({
     name,
     outcome: check.catch((error: unknown): Outcome => ({ problems: (error as Error).message })),
@@ -148,31 +148,31 @@ async function actionlint(): Promise<Outcome> {
   if (!existsSync(join(ROOT, WORKFLOWS))) return { problems: "" };
   const { program, ...instead } = await goProgram("github.com/rhysd/actionlint/cmd/actionlint");
   if (program === undefined) return instead;
-  // Named, since it finds them by itself in a clone alone.
+  // By name, since actionlint finds workflows only in a clone.
   const workflows = (await readdir(join(ROOT, WORKFLOWS)))
     .filter((name) => /\.ya?ml$/.test(name))
     .map((name) => join(WORKFLOWS, name));
   return { problems: await problemsOf(program, "-no-color", ...workflows) };
 }
 
-/** As pyproject.toml says. Without the packages it finds nothing: what is wrong with them is told once. */
+/** Runs a linter as pyproject.toml says. Without the packages it finds nothing: their own outcome says what is wrong. */
 async function runPackage(packages: Promise<PythonPackages>, ...command: readonly string[]): Promise<Outcome> {
   const { python } = await packages;
   return { problems: python === undefined ? "" : await problemsOf(python, "-I", "-m", ...command) };
 }
 
-/** The Python that has them. */
+/** With the Python that has the packages. */
 type PythonPackages = Outcome & { readonly python?: string };
 
-/** The linters that are Python packages, installed from PyPI as setup/linters/requirements.txt pins them, or why not. */
+/** Installs the linters that are Python packages from PyPI, as setup/linters/requirements.txt pins them. */
 async function pythonPackages(): Promise<PythonPackages> {
   const installed = join(MADE, `python-${await pinsOf("requirements.txt")}`);
   const python = join(installed, "bin", "python");
   if (existsSync(installed)) return { problems: "", python };
   await mkdir(MADE, { recursive: true });
-  // What has its path in it, such as bin/mypy, doesn't run once it has its name: hence `python -m`.
+  // Programs that hold their own path, such as bin/mypy, don't run after the rename: hence `python -m`.
   const made = `${installed}.${process.pid}`;
-  // Nothing is built here, which takes a compiler for some, and minutes.
+  // Only wheels: to build some of the packages takes a compiler, and minutes.
   const pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:"];
   try {
     const problems =
@@ -195,12 +195,12 @@ async function pythonPackages(): Promise<PythonPackages> {
   return { problems: "", python };
 }
 
-/** Changes with what a file of setup/linters pins. */
+/** A part of a name that changes with what a file of setup/linters pins. */
 async function pinsOf(file: string): Promise<string> {
   return sha256(await readFile(join(LINTERS, file))).slice(0, 12);
 }
 
-/** A linter that is a Go program, built from the Go module proxy as setup/linters/go.sum pins it, or why there is none. */
+/** A linter that is a Go program, built as setup/linters/go.sum pins it; without Go, why it was skipped. */
 async function goProgram(source: string): Promise<Outcome & { readonly program?: string }> {
   const program = join(MADE, "bin", `${basename(source)}-${await pinsOf("go.sum")}`);
   if (existsSync(program)) return { problems: "", program };

@@ -1,6 +1,6 @@
 /**
- * `npm run preview [-- OPTION… STACK…]`: what `pulumi up` would do to each stack, from the committed configuration alone.
- * It reaches no host, and once the tools are there no network. Usage: see below.
+ * `npm run preview`: what `pulumi up` would do to each stack, from its committed configuration. It reaches no host and,
+ * once the tools are there, no network. USAGE says how.
  */
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -17,13 +17,13 @@ import { tools } from "../setup/tools.ts";
 
 const USAGE = `Usage: npm run preview [-- OPTION… STACK…]
 
-Prints what \`pulumi up\` would do, without reaching a host; without STACK, for each Pulumi.STACK.yaml.
+Prints what \`pulumi up\` would do to each STACK, without reaching a host. Default: each Pulumi.STACK.yaml.
 
-  --markdown FILE   write it as the body of a comment on a pull request too; may be given more than once
-  --backend URL     compare with the state there (default: $JTS_PREVIEW_BACKEND); without it, everything shows as new.
-                    The stack's secrets need PULUMI_CONFIG_PASSPHRASE or what else the backend asks for.
+  --markdown FILE   also write it to FILE as the body of a comment on a pull request; may be given more than once
+  --backend URL     compare with the state there (default: $JTS_PREVIEW_BACKEND); without a backend, everything shows
+                    as new. The stack's secrets need PULUMI_CONFIG_PASSPHRASE, or what else the backend asks for
 
-Exit status: 0 every stack can be carried out · 1 one can't; what is wrong stands with the stack · 2 wrong usage
+Exit status: 0 every stack can be carried out · 1 a stack can't; its errors are printed with it · 2 wrong usage
 `;
 
 await command(
@@ -52,7 +52,7 @@ async function chooseStacks(wanted: readonly string[]): Promise<string[]> {
   return wanted.length === 0 ? all : [...new Set(wanted)];
 }
 
-/** As many at a time as there are processors; each is printed once those before it are. */
+/** Previews as many stacks at a time as there are processors, and prints them in their order. */
 async function previewAll(stacks: readonly string[], backend: string | undefined): Promise<Plan[]> {
   await mkdir(MADE, { recursive: true });
   const folder = await mkdtemp(join(MADE, "preview-"));

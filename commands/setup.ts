@@ -1,4 +1,4 @@
-/** `npm run setup`: the tools alone. */
+/** `npm run setup`: only the tools. */
 import { debianPackages } from "../setup/debian.ts";
 import { prepare } from "../setup/prepare.ts";
 import { main } from "../setup/progress.ts";

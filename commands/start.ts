@@ -1,4 +1,4 @@
-/** `npm start`: the tools, the lab, a real `pulumi up` of stack `dev` on it, and the tiers that it made. */
+/** `npm start`: gets the tools, starts the lab, runs a real `pulumi up` of stack `dev` on it, and prints its tiers. */
 import { execa } from "execa";
 import * as lab from "../lab/lab.ts";
 import { hasStack, prepareStack } from "../lab/stack.ts";
@@ -9,7 +9,7 @@ import { ROOT } from "../setup/project.ts";
 import { tools } from "../setup/tools.ts";
 
 await main(async () => {
-  if (!hasStack()) console.log("The first `pulumi up` will take some 3 min where the lab has to be emulated.");
+  if (!hasStack()) console.log("The first `pulumi up` takes some 3 min where the lab's machines are emulated.");
   await prepare(tools, lab.machines);
   const configFile = await prepareStack(await lab.connection());
   const pulumi = { cwd: ROOT, env: lab.pulumiEnv() };

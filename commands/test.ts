@@ -1,4 +1,4 @@
-/** `npm test` and `npm run test:all`: every check and test, in the order of its cost, up to the first that fails. Usage: see below. */
+/** `npm test` and `npm run test:all`: checks and tests, the cheapest first, until one fails. USAGE says how. */
 import * as lab from "../lab/lab.ts";
 import { command, WrongUsage } from "../setup/command.ts";
 import { forget } from "../setup/passed.ts";
@@ -18,11 +18,12 @@ import { tools } from "../setup/tools.ts";
 const USAGE = `Usage: npm test [-- --changed [REV]]
        npm run test:all [-- --fresh]
 
-npm test runs lint, typecheck, unit and contract tests, and the end-to-end tests that aren't marked as long; test:all runs
-all of them, but not what has passed as the checkout is now: after a failure or Ctrl-C it goes on from there.
+npm test runs lint, typecheck, unit and contract tests, and the end-to-end tests that aren't marked as long. test:all runs
+the long ones, too, and skips what has passed in this state of the checkout: after a failure or Ctrl-C it goes on there.
 
-  --changed [REV]  then the files with long tests that a change reaches, as \`npm run test:e2e -- --help\` tells; each comes
-                   first in turn, by the day. With JTS_STORAGE_E2E_MINUTES, none is begun so long after the run
+  --changed [REV]  then run the files with long tests that a change reaches. \`npm run test:e2e -- --help\` says what a
+                   change is. Each day another file comes first. JTS_STORAGE_E2E_MINUTES=N starts none of these files
+                   later than N minutes after the run
   --fresh          forget what has passed
 `;
 
@@ -37,7 +38,7 @@ await command(
   },
   async ({ values: { all, changed, fresh }, positionals: [revision, ...more] }) => {
     const unknown = changed ? more[0] : revision;
-    if (unknown !== undefined) throw new WrongUsage(`What is ${unknown}?`);
+    if (unknown !== undefined) throw new WrongUsage(`Unknown argument: ${unknown}`);
     await prepare(tools, lab.image);
     if (fresh) await forget();
     return lab.leftAsFound(() => (all ? runAll() : runShort(changed ? { since: revision } : undefined)));
@@ -48,7 +49,7 @@ function runAll(): Promise<number> {
   return runParts([...STAGES.map(script), ...E2E_FILES.map(wholeFile)], { skipsPassed: true });
 }
 
-/** Without long tests; then, with `changes`, the files with long tests that these reach. */
+/** Runs all but the long tests, and then, with `changes`, the files with long tests that these changes reach. */
 async function runShort(changes?: { readonly since: string | undefined }): Promise<number> {
   const [long, others] = await Promise.all([testsThatAre("long"), testsThatAre("!long")]);
   const short = E2E_FILES.filter((file) => others.has(file)).map((file) =>

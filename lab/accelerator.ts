@@ -7,10 +7,13 @@ import { LAB } from "./folders.ts";
 
 export type Accelerator = "kvm" | "tcg";
 
-/** A kernel without a root file system panics within a second or two where KVM works. */
+/** Where KVM works, a kernel without a root filesystem panics within a second or two. */
 const PROBE_SECONDS = 15;
 
-/** KVM if a guest really runs on it (some machines have /dev/kvm and hang guests), else QEMU's emulation; found out once per boot of this machine. */
+/**
+ * KVM if a guest really runs on it, else QEMU's emulation: on some machines there is /dev/kvm, but guests hang. The answer
+ * is remembered until this machine boots again.
+ */
 export async function accelerator(): Promise<Accelerator> {
   const remembered = join(LAB, "accelerator.json");
   const boot = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
@@ -19,7 +22,7 @@ export async function accelerator(): Promise<Accelerator> {
     accelerator?: Accelerator;
   };
   if (known.boot === boot && known.accelerator !== undefined) return known.accelerator;
-  const found = await step(`Trying whether KVM works here (at most ${PROBE_SECONDS} s)`, probe);
+  const found = await step(`Testing whether KVM works here (at most ${PROBE_SECONDS} s)`, probe);
   console.log(
     found === "kvm"
       ? "KVM works."

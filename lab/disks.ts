@@ -15,7 +15,7 @@ export async function ensureDisks(machine: Machine): Promise<void> {
   if (existsSync(made)) return;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  // The image's path is told relative to the overlay, so that the checkout can be moved.
+  // The image's path is relative to the overlay, so that the checkout can be moved.
   await execa(
     "qemu-img",
     ["create", "-q", "-f", "qcow2", "-b", relative(folder, ROOT_DISK), "-F", "raw", "root.qcow2"],
@@ -31,7 +31,7 @@ export async function ensureDisks(machine: Machine): Promise<void> {
   await writeFile(made, "");
 }
 
-/** Takes the machine's disks away; the next start makes fresh ones. */
+/** Deletes the machine's disks; its next start makes new ones. */
 export async function discardDisks(machine: Machine): Promise<void> {
   await rm(folderOf(machine), { recursive: true, force: true });
 }
@@ -50,7 +50,7 @@ async function makeSata(path: string): Promise<void> {
 
 async function makeVolume1(path: string): Promise<void> {
   await makeSparse(path, VOLUME1_BYTES);
-  // Few inodes, all written now: else the NAS's kernel writes inode tables for minutes after each reset.
+  // Few inodes, all initialized now: else the NAS's kernel writes inode tables for minutes after each reset.
   await execa("mkfs.ext4", [
     "-q",
     "-F",

@@ -7,7 +7,7 @@ import { KEYS } from "./folders.ts";
 /** The key that stacks connect with. */
 export const STACK_KEY = join(KEYS, "stack_ed25519");
 
-/** The lab's own key: what the lab and its tests do by themselves is told from what a stack does. */
+/** The key of the lab and its tests themselves. Theirs are no stack's connections, and sshd's log shows which are which. */
 export const LAB_KEY = join(KEYS, "lab_ed25519");
 
 /** The host key that the image is built with, so that it is known before the first connection. */
@@ -17,7 +17,7 @@ const HOST_KEY = join(KEYS, "host_ed25519");
 export const HOST_KEY_ALIAS = "jts-lab";
 export const KNOWN_HOSTS = join(KEYS, "known_hosts");
 
-/** Makes what is absent of the lab's keys. */
+/** Makes the lab's keys, unless they are all there. */
 export async function makeKeys(): Promise<void> {
   if (existsSync(KNOWN_HOSTS)) return;
   await mkdir(KEYS, { recursive: true, mode: 0o700 });

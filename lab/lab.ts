@@ -37,30 +37,34 @@ export { pulumiEnv } from "./stack.ts";
 
 /** An emulated boot takes half a minute; a loaded machine may need several times that. */
 const BOOT_SECONDS = 240;
-/** QEMU 7.2 dies of a segmentation fault in one emulated boot of many, and hangs in another: what came of it is started again. */
+/** In a few of many emulated boots, QEMU 7.2 crashes or hangs. Such a machine is started again, so often in all. */
 const STARTS = 3;
 const POWEROFF_SECONDS = 60;
 
-/** The machines' image, without which none starts. */
+/** The disk image that the machines start from. */
 export const image: Preparation = { missing: missingForImage, make: (signal) => locked(() => makeImage(signal)) };
 
-/** The machines that run. */
+/** Machines that run. */
 export const machines: Preparation = { missing: missingForMachines, make: up };
 
-/** Starts what doesn't run of the lab, making keys, image and disks where they are absent. True if something had to be started. */
+/**
+ * Starts the machines that don't run, and makes keys, image and disks where they are absent.
+ *
+ * @returns whether a machine had to be started
+ */
 export async function up(signal?: AbortSignal): Promise<boolean> {
   return locked(() => startMachines(signal));
 }
 
-/** Shuts the machines down; their disks stay. `hard` is a power cut. */
+/** Shuts the machines down and keeps their disks. `hard` is a power cut. */
 export async function down({ hard = false } = {}): Promise<void> {
   await locked(() => stopMachines(hard));
 }
 
 /**
- * Does work that may start the machines. Afterwards they are taken down as by a power cut, unless one of them ran before.
+ * Does work that may start the machines. Afterwards it cuts their power, unless one of them ran before.
  *
- * @param lab what it asks and does, which unit tests stand in for
+ * @param lab what this calls, so that unit tests can replace it
  */
 export async function leftAsFound<T>(work: () => Promise<T>, lab = { status, down }): Promise<T> {
   const wasUp = (await lab.status()).some(({ pid }) => pid !== undefined);
@@ -71,12 +75,12 @@ export async function leftAsFound<T>(work: () => Promise<T>, lab = { status, dow
   }
 }
 
-/** Fresh machines with blank disks, and no stack knows of the old ones. */
+/** Makes new machines with blank disks, and deletes the states of all stacks. */
 export async function reset(): Promise<void> {
   await locked(makeAnew);
 }
 
-/** Machines as {@link reset} leaves them: made anew, unless those that run are just so still. */
+/** Like {@link reset}, but keeps machines that run and are still as they were made. */
 export async function blank(): Promise<void> {
   await locked(async () => {
     const running = (await idleMachines()).length === 0;
@@ -85,13 +89,13 @@ export async function blank(): Promise<void> {
       await rm(STATE, { recursive: true, force: true });
       return;
     }
-    console.log(`The machines are made anew: ${why}`);
+    console.log(`Making new machines: ${why}`);
     await makeAnew();
     await rememberLikeness();
   });
 }
 
-/** Restarts a machine in good order, or as after a power cut, and waits until it has booted. */
+/** Restarts a machine, and waits until it has booted. `hard` is a power cut. */
 export async function reboot(machine: Machine = "storage-host", { hard = false } = {}): Promise<void> {
   await locked(async () => {
     await requireRunning(machine);
@@ -108,7 +112,7 @@ export async function reboot(machine: Machine = "storage-host", { hard = false }
   });
 }
 
-/** Cuts a machine's power and starts it again without some of its disks, as if they had been pulled; the next start has them again. */
+/** Cuts the storage host's power and starts it without some of its disks. The start after that has them again. */
 export async function rebootWithout(disks: readonly DataDisk[]): Promise<void> {
   await locked(async () => {
     await powerOff("storage-host", true);
@@ -117,12 +121,12 @@ export async function rebootWithout(disks: readonly DataDisk[]): Promise<void> {
   });
 }
 
-/** Takes a machine off, with its disks kept: `up` starts it again. `hard` is a power cut. */
+/** Shuts one machine down and keeps its disks: {@link up} starts it again. `hard` is a power cut. */
 export async function stop(machine: Machine, { hard = false } = {}): Promise<void> {
   await locked(() => powerOff(machine, hard));
 }
 
-/** Stops a machine's clock: it answers nothing, as a host whose power or network hangs, until `thaw`. */
+/** Stops a machine until {@link thaw}: it answers nothing, as a host that hangs. */
 export async function freeze(machine: Machine): Promise<void> {
   process.kill(await requireRunning(machine), "SIGSTOP");
 }
@@ -131,14 +135,14 @@ export async function thaw(machine: Machine): Promise<void> {
   process.kill(await requireRunning(machine), "SIGCONT");
 }
 
-/** What goes into a stack's configuration as a host's `connection`. The user is root, or `jts`, who has passwordless sudo. */
+/** The `connection` of a machine for a stack's configuration. The user is root, or `jts`, who has passwordless sudo. */
 export async function connection(machine: Machine = "storage-host", user = "root"): Promise<Connection> {
   const port = await sshPort(machine);
-  if (port === undefined) throw new MissingNeed("The lab is not up: `npm run lab -- up` starts it.");
+  if (port === undefined) throw new MissingNeed("The lab is not up. Next: npm run lab -- up");
   return { host: "127.0.0.1", port, user, hostKey: await hostKey(), identityFile: STACK_KEY, timeoutSeconds: 30 };
 }
 
-/** SSH connections that the storage host has accepted from stacks since it booted; the lab's own don't count. */
+/** How many SSH connections of stacks the storage host has accepted since it booted. The lab's own don't count. */
 export async function sshConnectionsAccepted(): Promise<number> {
   const { stdout } = await run("storage-host", "journalctl --boot --unit=ssh.service --output=cat");
   const key = await fingerprint(STACK_KEY);
@@ -197,7 +201,7 @@ async function startMachines(signal?: AbortSignal): Promise<boolean> {
   const idle = await idleMachines();
   signal?.throwIfAborted();
   if (idle.length > 0) await Promise.all([accelerator(), ...idle.map(ensureDisks)]);
-  // One after the other only until each has its port and its process.
+  // One after the other, since each chooses a free port; they boot at the same time.
   for (const machine of idle) await powerOn(machine);
   await Promise.all(
     MACHINES.map(async (machine) =>
@@ -239,7 +243,7 @@ async function powerOff(machine: Machine, hard: boolean): Promise<void> {
   await killQemu(machine);
 }
 
-/** Waits for SSH, then, unless disks are pulled, until systemd has started all that it starts at boot. */
+/** Waits for SSH; then, unless disks are pulled, until systemd has started everything. */
 async function waitUntilBooted(
   machine: Machine,
   {
@@ -261,14 +265,14 @@ async function waitUntilBooted(
       if (fault !== undefined) {
         const failed = await failedBoot(machine, fault);
         if (starts++ >= STARTS) throw failed;
-        console.log(`${failed.message}\nIt is started again.`);
+        console.log(`${failed.message}\nStarting it again.`);
         await powerOff(machine, true);
         await powerOn(machine, pulled);
         deadline = Date.now() + BOOT_SECONDS * 1000;
       }
       if (!(await greets(machine, 3))) continue;
       if (previousBoot !== undefined && (await bootId(machine).catch(() => previousBoot)) === previousBoot) continue;
-      // Those that wait for a pulled disk do so for minutes.
+      // Units that wait for a pulled disk do so for minutes.
       if (pulled.length === 0)
         await run(machine, "systemctl is-system-running --wait", { mayFail: true, timeoutSeconds: BOOT_SECONDS });
       return;
@@ -290,6 +294,6 @@ async function failedBoot(machine: Machine, why: string): Promise<Error> {
 
 async function requireRunning(machine: Machine): Promise<number> {
   const pid = await processOf(machine);
-  if (pid === undefined) throw new MissingNeed(`The ${machine} does not run: \`npm run lab -- up\` starts it.`);
+  if (pid === undefined) throw new MissingNeed(`The ${machine} does not run. Next: npm run lab -- up`);
   return pid;
 }

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { LAB } from "./folders.ts";
 
 /**
- * One command at a time changes the lab's machines. flock(1) holds the lock for as long as it can read from us, so a
- * killed command leaves none behind.
+ * Does work while no other command changes the lab's machines. flock(1) holds the lock while it can read from this
+ * process, so that a killed command leaves no lock behind.
  */
 export async function locked<T>(work: () => Promise<T>): Promise<T> {
   await mkdir(LAB, { recursive: true });
@@ -13,7 +13,7 @@ export async function locked<T>(work: () => Promise<T>): Promise<T> {
     stdin: "pipe",
     reject: false,
   });
-  const notice = setTimeout(() => console.log("Another command is at work on the lab; waiting for it …"), 1000);
+  const notice = setTimeout(() => console.log("Another command is using the lab; waiting for it …"), 1000);
   await new Promise((resolve) => holder.stdout.once("data", resolve));
   clearTimeout(notice);
   try {

@@ -9,7 +9,7 @@ export type Machine = (typeof MACHINES)[number];
 /** The size of the 4 TB NVMe that the production settings are made for. */
 export const NVME_BYTES = 4_000_787_030_016;
 export const NVME_SERIAL = "JTSNVME0001";
-/** A second NVMe, which no stack declares: to grow into, and to replace a disk with. */
+/** A second NVMe, which no stack declares, for tests that add or replace a disk. */
 export const SPARE_BYTES = 512_110_190_592;
 export const SPARE_SERIAL = "JTSNVME0002";
 /** A 1 TB SATA disk's usual size. */
@@ -19,13 +19,13 @@ export const VOLUME1_BYTES = 1_000_204_886_016;
 
 export const NVME_PATH = `/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_${NVME_SERIAL}`;
 export const SPARE_PATH = `/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_${SPARE_SERIAL}`;
-/** The second partition: the first is somebody else's, as on the real host. */
+/** The second partition. The first is not ours, as on the real host. */
 export const SATA_PARTITION_PATH = `/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_${SATA_SERIAL}-part2`;
 
 /** The machine's folder: its disks, its console's log, QEMU's process id. */
 export const folderOf = (machine: Machine): string => join(LAB, machine);
 
-/** A sparse disk that hands zeroes and discards on as holes: mkfs of 800 GiB takes seconds and no space. */
+/** A sparse disk on which zeroes and discards become holes: mkfs of 800 GiB takes seconds and no space. */
 const blankDisk = (id: string, file: string) =>
   `file=${file},id=${id},if=none,format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap`;
 
@@ -34,7 +34,7 @@ export type DataDisk = "nvme" | "sata" | "spare";
 
 const DATA_DISKS: Record<DataDisk, readonly string[]> = {
   nvme: ["-drive", blankDisk("nvme", "storage-host/nvme.img"), "-device", `nvme,drive=nvme,serial=${NVME_SERIAL}`],
-  // Debian's cloud kernel has no AHCI: the SATA disk is a SCSI one, /dev/sda all the same.
+  // Debian's cloud kernel has no AHCI, so this is a SCSI disk. It is /dev/sda, too.
   sata: [
     "-drive",
     blankDisk("sata", "storage-host/sata.img"),
@@ -52,10 +52,13 @@ const PROCESSORS: Record<Machine, number> = { "storage-host": 2, nas: 2 };
 const OTHER: Record<Machine, Machine> = { "storage-host": "nas", nas: "storage-host" };
 const MAC_SUFFIX: Record<Machine, number> = { "storage-host": 1, nas: 2 };
 
-/** New enough for crc32c instructions, which every file system here wants; later ones' wide registers are slow to emulate (a boot in 16.5 s instead of 13). */
+/**
+ * New enough for the instruction crc32, which speeds up the checksums of every filesystem here. The wide registers of
+ * newer processors are slow to emulate: a boot takes 16.5 s in place of 13 s.
+ */
 const EMULATED_PROCESSOR = "Nehalem";
 
-/** Words that the machine's kernel, and systemd on it, read: the image is the same for both. */
+/** The kernel and systemd read from it which machine this is: both have the same image. */
 function kernelCommandLine(machine: Machine): string {
   const id = createHash("md5").update(`jts-lab ${machine}`).digest("hex");
   const words = [
@@ -106,14 +109,14 @@ export function qemuArguments(
     ...(machine === "nas"
       ? VOLUME1
       : Object.entries(DATA_DISKS).flatMap(([disk, words]) => (pulled.includes(disk as DataDisk) ? [] : words))),
-    // Nothing but SSH from this machine comes in, and nothing goes out.
+    // Only SSH from this machine comes in, and nothing goes out.
     ...[
       "-netdev",
       `user,id=user,restrict=on,hostfwd=tcp:127.0.0.1:${sshPort}-:22`,
       "-device",
       `virtio-net-pci,netdev=user,mac=52:54:00:6a:74:0${MAC_SUFFIX[machine]}`,
     ],
-    // Datagrams, since a stream would not come back when one of the two machines is started anew.
+    // Datagrams: a stream would stay broken after a restart of either machine.
     ...[
       "-netdev",
       `dgram,id=link,${link}`,

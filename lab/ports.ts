@@ -12,7 +12,7 @@ export async function sshPort(machine: Machine): Promise<number | undefined> {
   return (await readPorts())[machine];
 }
 
-/** The machine's port, chosen once for this lab, and anew only when somebody else has taken it in the meantime. */
+/** The machine's port. It stays the same, unless another process has taken it in the meantime. */
 export async function chooseSshPort(machine: Machine): Promise<number> {
   const ports = await readPorts();
   const others = MACHINES.filter((other) => other !== machine).map((other) => ports[other]);

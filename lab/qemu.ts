@@ -8,8 +8,8 @@ import { LAB } from "./folders.ts";
 import { folderOf, type Machine } from "./machine.ts";
 
 /**
- * The machine's QEMU process, if it runs. QEMU writes its pidfile itself, so none escapes when the lab is killed; that
- * the number still means this machine, and not a stranger, the process's working folder and name tell.
+ * The process ID of the machine's QEMU, if it runs. QEMU writes its pidfile itself, so that a lab that is killed loses no
+ * machine. Working folder and name prove that the process is still this machine.
  */
 export async function processOf(machine: Machine): Promise<number | undefined> {
   const pid = Number.parseInt(await readFile(join(folderOf(machine), "pid"), "utf8").catch(() => ""), 10);
@@ -22,7 +22,7 @@ export async function processOf(machine: Machine): Promise<number | undefined> {
   }
 }
 
-/** Starts QEMU on its own: it lives on when the command that started it ends. */
+/** Starts QEMU so that it runs on when the command that started it ends. */
 export async function startQemu(machine: Machine, args: readonly string[]): Promise<void> {
   const folder = folderOf(machine);
   await rm(join(folder, "link"), { force: true });
@@ -39,15 +39,15 @@ export async function startQemu(machine: Machine, args: readonly string[]): Prom
     await sleep(100);
   }
   const words = (await readFile(join(folder, "qemu.log"), "utf8")).trim();
-  throw new MissingNeed(`QEMU did not start for the ${machine}: ${words === "" ? "it said nothing" : words}`);
+  throw new MissingNeed(`QEMU did not start for the ${machine}: ${words === "" ? "it printed nothing" : words}`);
 }
 
-/** Ends the machine's QEMU, as a power cut would. */
+/** Kills the machine's QEMU, like a power cut. */
 export async function killQemu(machine: Machine): Promise<void> {
   const pid = await processOf(machine);
   if (pid !== undefined) {
     process.kill(pid, "SIGKILL");
-    // Its name is gone before its hold on the disks is: what counts is its number.
+    // A dying process loses its command line before it releases the disks: hence the wait for its ID to go.
     for (const deadline = Date.now() + 30_000; isAlive(pid) && Date.now() < deadline;) await sleep(50);
   }
   await rm(join(folderOf(machine), "pid"), { force: true });
@@ -61,7 +61,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** True once the machine's QEMU has ended by itself. */
+/** Waits until the machine's QEMU has ended after a shutdown; false if it still runs after that time. */
 export async function waitForEnd(machine: Machine, seconds: number): Promise<boolean> {
   for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await sleep(100)) {
     if ((await processOf(machine)) === undefined) return true;

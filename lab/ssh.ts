@@ -7,19 +7,19 @@ import type { Machine } from "./machine.ts";
 import { sshPort } from "./ports.ts";
 
 export interface RunOptions {
-  /** root, unless told otherwise; `jts` has passwordless sudo. */
+  /** root by default; `jts` has passwordless sudo. */
   readonly user?: string;
   readonly stdin?: string;
   /** 600 by default. */
   readonly timeoutSeconds?: number;
-  /** Return the result of a command that fails, too, instead of throwing. */
+  /** Also return the result of a command that fails, in place of throwing. */
   readonly mayFail?: boolean;
 }
 
-/** ssh's arguments up to the command, with the lab's own key. They count on being run in the lab's folder. */
+/** ssh's arguments up to the command, with the lab's own key. ssh must run in the lab's folder. */
 export async function sshArguments(machine: Machine, user = "root"): Promise<string[]> {
   const port = await sshPort(machine);
-  if (port === undefined) throw new MissingNeed("The lab is not up: `npm run lab -- up` starts it.");
+  if (port === undefined) throw new MissingNeed("The lab is not up. Next: npm run lab -- up");
   const options = {
     Port: String(port),
     IdentityFile: LAB_KEY,
@@ -60,7 +60,7 @@ export async function run(
   })) as Result & { stdout: string; stderr: string };
 }
 
-/** Ends the lab's own connections to the machine. */
+/** Closes the lab's own connections to the machine. */
 export async function disconnect(machine: Machine): Promise<void> {
   if ((await sshPort(machine)) === undefined) return;
   for (const user of ["root", "jts"]) {
@@ -73,7 +73,7 @@ export async function disconnect(machine: Machine): Promise<void> {
   }
 }
 
-/** True if the machine's SSH server greets. QEMU accepts connections before the guest does, so that alone says nothing. */
+/** True if the machine's SSH server sends its banner. An open port proves nothing: QEMU accepts before the guest does. */
 export async function greets(machine: Machine, seconds: number): Promise<boolean> {
   const port = await sshPort(machine);
   if (port === undefined) return false;

@@ -19,7 +19,7 @@ const LAB_HOST = "lab";
 
 /** The environment in which `pulumi` works on the lab's own backend. */
 export function pulumiEnv(stack = STACK): Record<string, string> {
-  // Not a secret: nothing in the lab is, and its stacks never leave this folder.
+  // The passphrase is not a secret: the lab has none.
   return {
     ...pulumiEnvironment(),
     PULUMI_BACKEND_URL: `file://${STATE}`,
@@ -28,7 +28,7 @@ export function pulumiEnv(stack = STACK): Record<string, string> {
   };
 }
 
-/** A stack of the lab exists, its configuration that of stack `dev` with the lab's connection. Gives that file's path. */
+/** Makes the stack, if it is absent, with the configuration of stack `dev` and this connection. Gives that file's path. */
 export async function prepareStack(connection: Connection, stack = STACK): Promise<string> {
   await mkdir(STATE, { recursive: true });
   const committed = join(ROOT, `Pulumi.${STACK}.yaml`);
@@ -50,7 +50,7 @@ export async function prepareStack(connection: Connection, stack = STACK): Promi
   return file;
 }
 
-/** Whether a stack of the lab is in the backend, if only with nothing in it. */
+/** Whether the lab's backend has the stack; it may be empty. */
 export function hasStack(stack = STACK): boolean {
   return existsSync(join(STATE, ".pulumi", "stacks", "jts-storage", `${stack}.json`));
 }

@@ -1,6 +1,6 @@
 /**
- * Runs a TypeScript file of this project on the Node.js that it pins, installing the npm packages first where they
- * are absent or not those of package-lock.json. Itself it needs Node.js 18 and no package.
+ * Runs a TypeScript file of this project on the Node.js release that package.json pins. It first installs the npm
+ * packages where they are absent or differ from package-lock.json. It needs Node.js 18 or newer itself, and no package.
  *
  * Usage: node setup/bootstrap.mjs FILE.ts [ARGUMENT...]
  */
@@ -23,7 +23,7 @@ if (!packagesAreThoseOfTheLock()) {
     stdio: ["ignore", "inherit", "inherit"],
   });
   if (status !== 0) {
-    console.error("npm ci failed; its words are above. With the network there, run the same command again.");
+    console.error("npm ci failed; it says why above. Next: check the network, then run the same command again.");
     process.exit(1);
   }
 }
@@ -38,12 +38,12 @@ const child = spawn(node, [join(root, file ?? ""), ...args], {
   stdio: "inherit",
   env: { ...process.env, PATH: path, NODE_COMPILE_CACHE: compileCache },
 });
-// A terminal sends Ctrl-C to the child as well; a second SIGINT would make `pulumi` drop what it has in flight.
+// A terminal sends Ctrl-C to the child, too. A second SIGINT would make `pulumi` stop without finishing its operations.
 process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
 for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
 
-/** npm writes the hidden lockfile last, so it tells a whole installation, whoever made it. */
+/** npm writes the hidden lockfile last, so that one marks a complete installation. */
 function packagesAreThoseOfTheLock() {
   const hidden = join(root, "node_modules", ".package-lock.json");
   if (!existsSync(hidden) || !existsSync(node)) return false;

@@ -9,7 +9,7 @@ export class WrongUsage extends Error {}
 
 /**
  * Runs a command's main function with its arguments, as parseArgs of node:util reads them. `--help` or `-h` prints the
- * usage. Arguments that aren't taken print what is wrong and the usage, with exit code 2; a missing need is exit code 1.
+ * usage. For arguments that it doesn't take, it prints what is wrong and the usage, and the exit code is 2.
  *
  * @param work gives the exit code, 0 by default; may throw {@link WrongUsage}
  */

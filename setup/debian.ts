@@ -2,7 +2,7 @@ import { execa } from "execa";
 import type { Need, Preparation } from "./prepare.ts";
 import { MissingNeed, step } from "./progress.ts";
 
-/** What the lab and the checks need of Debian: QEMU, what builds its images, what scripts are tested and linted with. */
+/** The Debian packages that the lab and the checks need: QEMU, what builds disk images, what tests and lints scripts. */
 const PACKAGES = [
   "qemu-system-x86",
   "qemu-utils",
@@ -21,13 +21,13 @@ const PACKAGES = [
   "shellcheck",
 ];
 
-/** A command as root runs it: as it is, or through sudo. */
+/** How this user runs a command as root: directly, or through sudo. */
 export async function asRoot(program: string, ...args: string[]): Promise<[string, string[]]> {
   if (process.getuid?.() === 0) return [program, args];
   const { exitCode } = await execa("sudo", ["--non-interactive", "true"], { reject: false });
   if (exitCode === 0) return ["sudo", ["--non-interactive", program, ...args]];
   throw new MissingNeed(
-    "This needs root, or sudo without a password, to install Debian packages and to build the lab's disk image.",
+    "Installing Debian packages and building the lab's disk image need root, or sudo without a password.",
   );
 }
 
@@ -42,8 +42,9 @@ export async function missingPackages(): Promise<Need[]> {
 }
 
 /**
- * Installs those of the Debian packages that are absent, once it has named them; left out: what the lab and the checks need.
- * Never ended halfway: dpkg would ask to be repaired.
+ * Prints which of the Debian packages are absent, and installs them. It can't be stopped halfway: dpkg would need repair.
+ *
+ * @param packages those of the lab and the checks by default
  */
 export async function installDebianPackages(packages: readonly string[] = PACKAGES): Promise<void> {
   const absent = await absentPackages(packages);
@@ -61,13 +62,14 @@ async function absentPackages(packages: readonly string[]): Promise<string[]> {
     ["--show", "--showformat", "${db:Status-Abbrev} ${Package}\n", ...packages],
     { reject: false },
   );
-  if (stdout === undefined) throw new MissingNeed("This needs Debian or one of its kin: there is no dpkg-query here.");
+  if (stdout === undefined)
+    throw new MissingNeed("This needs Debian, or a distribution based on it: there is no dpkg-query here.");
   const installed = stdout.split("\n").flatMap((line) => (line.startsWith("ii ") ? [line.slice(3).trim()] : []));
   return packages.filter((name) => !installed.includes(name));
 }
 
 async function apt(...args: string[]) {
-  // Through env, since sudo keeps no environment.
+  // Through env, since sudo drops the environment.
   const [program, rest] = await asRoot("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", ...args);
   return execa(program, rest, { stdin: "ignore", reject: false, all: true });
 }

@@ -6,10 +6,10 @@ import { coerce, gte } from "semver";
 import { MissingNeed } from "./progress.ts";
 import { MADE, ROOT } from "./project.ts";
 
-/** Why the module can't be built here, in one sentence; undefined where the PATH has the Go that its go.mod asks for. */
+/** Why the module can't be built here, in one sentence; undefined where there is a Go as new as its go.mod asks for. */
 export async function missingGo(module: string): Promise<string | undefined> {
   const needed = /^go (\S+)$/m.exec(await readFile(join(folderOf(module), "go.mod"), "utf8"))?.[1] ?? "";
-  // In the checkout, which has no go.mod: in the module, Go might go and fetch the release that the module asks for.
+  // In ROOT, which has no go.mod: inside the module, go(1) may download the release that go.mod asks for.
   const { stdout = "" } = await execa("go", ["env", "GOVERSION"], { cwd: ROOT, stdin: "ignore", reject: false });
   const [found, wanted] = [coerce(stdout), coerce(needed)];
   if (found !== null && wanted !== null && gte(found, wanted)) return undefined;
@@ -17,7 +17,8 @@ export async function missingGo(module: string): Promise<string | undefined> {
 }
 
 /**
- * Runs a go(1) command in the module, with its go.sum as it is; gives what it prints. If it is stopped, nothing stays of it.
+ * Runs a go(1) command in the module, without changing go.mod or go.sum, and gives what it prints. Leaves no temporary
+ * files, even when the signal stops it.
  *
  * @throws {MissingNeed} with the last lines of what it said, where it fails
  */

@@ -1,4 +1,4 @@
-/** What passed last, in which state of the checkout, and how long it took. */
+/** Remembers what passed last, in which state of the checkout, and how long it took. */
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MADE } from "./project.ts";
@@ -7,7 +7,7 @@ const RECORD = join(MADE, "passed.json");
 
 type Passed = Record<string, { readonly state: string; readonly seconds: number }>;
 
-/** The seconds that it took, if it passed in this very state. */
+/** How many seconds it took, if it passed in exactly this state; else undefined. */
 export async function passedBefore(name: string, state: string | undefined): Promise<number | undefined> {
   const known = (await read())[name];
   return known !== undefined && known.state === state ? known.seconds : undefined;

@@ -1,6 +1,6 @@
-/** What must be there before anything else: made where it is absent, side by side. */
+/** Makes what a command needs before it can start, several things at the same time. */
 
-/** Something that is absent, and roughly how long it takes to make it, in words. */
+/** Something that is absent, and in words roughly how long it takes to make. */
 export interface Need {
   readonly what: string;
   readonly takes: string;
@@ -8,19 +8,24 @@ export interface Need {
 
 export interface Preparation {
   readonly missing: () => Promise<readonly Need[]>;
-  /** Makes what is missing. When the signal comes it ends in good order, and throws. */
+  /** Makes what is missing. When the signal comes, it cleans up and throws. */
   readonly make: (signal: AbortSignal) => Promise<unknown>;
 }
 
-/** Says what is missing, and makes it. */
+/** Prints what is missing, and makes it. */
 export async function prepare(...preparations: readonly Preparation[]): Promise<void> {
   const needs = (await Promise.all(preparations.map(({ missing }) => missing()))).flat();
   if (needs.length > 0)
-    console.log(`Missing here, and made now:\n${needs.map(({ what, takes }) => `  ${what}: ${takes}`).join("\n")}`);
+    console.log(`Missing here, made now:\n${needs.map(({ what, takes }) => `  ${what}: ${takes}`).join("\n")}`);
   await together(preparations.map(({ make }) => make));
 }
 
-/** Does works at the same time. If one fails, the others are told to end and waited for, and its error is thrown. */
+/**
+ * Runs works at the same time, and gives their results in order. If one fails, the others get the signal to stop, and are
+ * waited for.
+ *
+ * @throws the error of the first that fails, or the reason of the outer signal
+ */
 export async function together<T>(
   works: readonly ((signal: AbortSignal) => Promise<T>)[],
   outer?: AbortSignal,
@@ -33,7 +38,7 @@ export async function together<T>(
       try {
         return await work(signal);
       } catch (error) {
-        if (!signal.aborted && pending > 1) console.log("That failed; what else goes on is ended first.");
+        if (!signal.aborted && pending > 1) console.log("That failed; stopping the other steps first …");
         failed.abort(error);
         throw error;
       } finally {

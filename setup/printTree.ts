@@ -4,7 +4,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 type Row = { readonly [key: string]: Json };
 
-/** Lines that show a value to a reader: keys with what they hold indented below, and lists or maps of records as tables. */
+/** Prints a value for a reader: below each key its value, indented; lists and maps of records as tables. */
 export function printTree(value: Json, indent = ""): string[] {
   const rows = rowsOf(value);
   if (rows !== undefined) return printTable(rows).map((line) => indent + line);
@@ -15,7 +15,7 @@ export function printTree(value: Json, indent = ""): string[] {
   );
 }
 
-/** The rows of a list of records, or of a map of records, whose keys are then the first column. */
+/** The rows of a list of records, or of a map of records, whose keys become the first column. */
 function rowsOf(value: Json): readonly Row[] | undefined {
   if (isList(value)) return value.length > 0 && value.every(isFlat) ? value : undefined;
   if (!isRecord(value)) return undefined;

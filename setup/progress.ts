@@ -1,13 +1,16 @@
-/** A need that is missing: one sentence is all that there is to say. */
+/** Something that a command needs is missing. The message says all; a stack trace would not help. */
 export class MissingNeed extends Error {}
 
-/** What goes on now; one line tells all of it, every 15 seconds. */
+/** The steps that run now. Every 15 seconds, one line names all of them. */
 const current = new Set<{ readonly what: string; readonly began: number }>();
 let ticker: NodeJS.Timeout | undefined;
 
 const secondsSince = (began: number) => Math.round((Date.now() - began) / 1000);
 
-/** Says what is done and, every 15 seconds, that it goes on; at the end how long it took. Several may go on at once. */
+/**
+ * Prints what is done, every 15 seconds that it still runs, and at the end how long it took, if that was 5 seconds or
+ * more. Several steps may run at once.
+ */
 export async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
   const own = { what: `${what[0]?.toLowerCase()}${what.slice(1)}`, began: Date.now() };
   console.log(`${what} …`);
@@ -29,7 +32,7 @@ export async function step<T>(what: string, work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** Runs a command's main function: a missing need is one sentence and exit code 1, not a stack. */
+/** Runs a command's main function and sets the exit code. A {@link MissingNeed} is printed without a stack, with 1. */
 export async function main(work: () => Promise<number | void>): Promise<void> {
   try {
     process.exitCode = (await work()) ?? 0;

@@ -4,24 +4,24 @@ import { fileURLToPath } from "node:url";
 /** The checkout. */
 export const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 
-/** Everything that set-up and the lab make lies here, and git ignores it. */
+/** Holds everything that set-up and the lab make; git ignores it. */
 export const MADE = join(ROOT, ".jts");
 
-/** The checkout's own PULUMI_HOME: the user's ~/.pulumi stays as it is. */
+/** The checkout's own PULUMI_HOME. The user's ~/.pulumi is never touched. */
 export const PULUMI_HOME = join(MADE, "pulumi");
 
 export const PULUMI_VERSION = "3.259.0";
 export const COMMAND_PLUGIN_VERSION = "1.2.1";
 
-/** Where Pulumi's npm launcher looks for the CLI, and puts it. */
+/** Where Pulumi's npm launcher looks for the CLI, and where it installs it. */
 export const PULUMI_BIN = join(PULUMI_HOME, "versions", PULUMI_VERSION, "bin");
 
-/** The environment in which `pulumi` is this project's, with Node.js 24 for the programs that it runs. */
+/** The environment in which `pulumi` is this project's, and runs programs on this project's Node.js. */
 export function pulumiEnvironment(): Record<string, string> {
   return {
     PULUMI_HOME,
     PULUMI_SKIP_UPDATE_CHECK: "true",
-    // The work is the host's, and much of it waits: the engine's default, four for each processor here, is too few.
+    // The host does the work, and operations mostly wait for it: the engine's default, four a local processor, is low.
     PULUMI_PARALLEL: "32",
     PATH: [PULUMI_BIN, join(ROOT, "node_modules", ".bin"), process.env.PATH ?? ""].join(delimiter),
     NODE_COMPILE_CACHE: join(MADE, "compile-cache"),

@@ -1,17 +1,17 @@
-/** Which files of end-to-end tests a changed file can reach, by what they import and by what they run. */
+/** Which files of end-to-end tests a changed file can affect: what they import, and what they run. */
 import { matchesGlob } from "node:path";
 
-/** What brings up a stack: all but the options and the loss of power, which are tried without one. */
+/** The files that bring up a stack: all but those on options and on the loss of power, which need none. */
 const STACKS = ["backup", "boot", "mounts", "mover", "operations", "safety", "secrets", "survival", "tiers", "volumes"];
 const ALL = [...STACKS, "options", "powerLoss"];
 const NONE: readonly string[] = [];
-/** What brings up a stack with the cold tier, tuning, automation, the verification. */
+/** The files that bring up a stack with the cold tier, with tuning, with automation, with verification. */
 const COLD = ["backup", "boot", "mounts", "mover", "operations", "survival", "tiers"];
 const TUNING = ["operations", "survival", "tiers"];
 const AUTOMATION = ["backup", "boot", "mover", "operations", "secrets", "survival", "tiers"];
 const VERIFICATION = ["backup", "mover", "operations", "secrets", "tiers"];
 
-/** For each path the first row that matches it; patterns are those of path.matchesGlob. */
+/** The first row that matches a path decides. Patterns are those of path.matchesGlob. */
 export const REACH: readonly (readonly [pattern: string, files: readonly string[]])[] = [
   // The tests.
   ...ALL.map((file) => [`test/e2e/${file}.test.ts`, [file]] as const),
@@ -53,7 +53,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["Pulumi{,.dev}.yaml", STACKS],
   ["Pulumi.prod.yaml", NONE],
 
-  // What they run on, and with.
+  // What they run on and with.
   ["lab/**", ALL],
   ["setup/{project,progress,debian,initStack}.ts", ALL],
   ["setup/{cli,languageHost}/**", STACKS],
@@ -65,7 +65,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   [".npmrc", ALL],
   ["vitest.config.ts", ALL],
 
-  // What is read alone; operators' texts are held against the host.
+  // What is only read. Texts for operators are compared with the host.
   ["docs/{STORAGE_SETUP.md,storage-health.schema.json}", ["operations"]],
   ["docs/**", NONE],
   ["bench/**", NONE],
@@ -75,14 +75,14 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   [".*", NONE],
 ];
 
-/** The names of the files of end-to-end tests that a path reaches. A path of no row might reach all. */
+/** The names of the files of end-to-end tests that a path reaches. A path without a row may reach all of them. */
 export function reachOf(path: string): readonly string[] {
   return rowOf(path)?.[1] ?? ALL;
 }
 
-/** The row that decides. */
+/** The row that decides on a path. */
 export function rowOf(path: string): (typeof REACH)[number] | undefined {
-  // Matching takes a while, and all paths are asked for again and again.
+  // Matching is slow, and the same paths are asked for again and again.
   if (!rows.has(path))
     rows.set(
       path,
@@ -93,7 +93,7 @@ export function rowOf(path: string): (typeof REACH)[number] | undefined {
 
 const rows = new Map<string, (typeof REACH)[number] | undefined>();
 
-/** File of end-to-end tests → the changed files that reach it. */
+/** For each file of end-to-end tests, the changed files that reach it. */
 export function reachedBy(changed: readonly string[]): ReadonlyMap<string, readonly string[]> {
   const reached = new Map<string, string[]>();
   for (const path of changed) for (const file of reachOf(path)) reached.set(file, [...(reached.get(file) ?? []), path]);

@@ -1,4 +1,4 @@
-/** The checkout's files, as git knows them. */
+/** The checkout's files, as git sees them. */
 import { lstat, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -6,10 +6,10 @@ import { sha256 } from "../providers/values/sha256.ts";
 import { MissingNeed } from "./progress.ts";
 import { ROOT } from "./project.ts";
 
-/** Variables that change when end-to-end tests run, not what they do. */
+/** Variables that decide when end-to-end tests run, not what they do. */
 const OF_THE_RUN = ["JTS_STORAGE_E2E_MINUTES", "JTS_STORAGE_CHANGED_SINCE"];
 
-/** What git prints, undefined where it can't. */
+/** What git prints; undefined where it fails. */
 async function git(root: string, ...args: readonly string[]): Promise<string | undefined> {
   const { stdout, exitCode } = await execa("git", args, { cwd: root, reject: false, stdin: "ignore" });
   return exitCode === 0 ? stdout : undefined;
@@ -17,13 +17,13 @@ async function git(root: string, ...args: readonly string[]): Promise<string | u
 
 const paths = (text: string | undefined) => (text ?? "").split("\0").filter((path) => path !== "");
 
-/** All that git tracks, and what is new and not ignored; undefined outside a clone. */
+/** All files that git tracks, and new ones that it doesn't ignore; undefined outside a clone. */
 export async function sourceFiles(root = ROOT): Promise<string[] | undefined> {
   const listed = await git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate");
   return listed === undefined ? undefined : paths(listed).sort();
 }
 
-/** Tells one state of such files, and of the variables that the tests heed, from another; undefined outside a clone. */
+/** A hash of such files and of the variables that tests read; undefined outside a clone. */
 export async function stateOf(dependsOn: (file: string) => boolean, root = ROOT): Promise<string | undefined> {
   const files = await sourceFiles(root);
   if (files === undefined) return undefined;
@@ -43,14 +43,14 @@ export async function stateOf(dependsOn: (file: string) => boolean, root = ROOT)
 }
 
 export interface Changes {
-  /** Since when, for people. */
+  /** Since when, in words. */
   readonly since: string;
   readonly files: readonly string[];
 }
 
 /**
- * What was committed since a revision, and what isn't committed yet. Without one, since the branch left origin/main; where
- * it didn't, what isn't committed yet, or else the last commit.
+ * The files that were committed since a revision, and those that aren't committed yet. Without a revision: since the
+ * branch left origin/main. Where nothing changed since then, or without origin/main: since HEAD~1.
  */
 export async function changes(revision?: string, root = ROOT): Promise<Changes> {
   if (revision !== undefined) return { since: revision, files: await changedSince(root, revision) };
@@ -65,7 +65,9 @@ export async function changes(revision?: string, root = ROOT): Promise<Changes> 
 async function changedSince(root: string, revision: string): Promise<string[]> {
   const committed = await git(root, "diff", "--name-only", "--no-renames", "-z", revision, "--");
   if (committed === undefined)
-    throw new MissingNeed(`git can't tell what changed since ${revision}: is there such a commit in this clone?`);
+    throw new MissingNeed(
+      `git can't list what changed since ${revision}. Next: check that this clone has such a commit: git log ${revision}`,
+    );
   const added = await git(root, "ls-files", "-z", "--others", "--exclude-standard");
   return [...new Set([...paths(committed), ...paths(added)])].sort();
 }

@@ -1,4 +1,4 @@
-/** The suite: its parts in order, up to the first that fails, and a table of what came of each. */
+/** Runs the parts of the test suite in order until one fails, and prints a table of the outcomes. */
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { execa } from "execa";
@@ -10,7 +10,7 @@ import { reachedBy, reachOf } from "./reach.ts";
 import { changes, stateOf } from "./sources.ts";
 
 const FOLDER = "test/e2e";
-/** By what would cost most if it were broken; files that are not named come after. */
+/** The files whose failures would cost most; the others come after. */
 const FIRST = ["tiers", "safety", "volumes", "mounts", "mover", "backup"];
 
 /** The names of the files of end-to-end tests, in the order in which they run. */
@@ -26,9 +26,9 @@ export interface Part {
   readonly name: string;
   readonly command: readonly [program: string, ...args: string[]];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Whether a file's content can change what comes of it. */
+  /** Whether a file's content can change the part's outcome. */
   readonly dependsOn: (file: string) => boolean;
-  /** Not begun later than JTS_STORAGE_E2E_MINUTES after the first part. */
+  /** It doesn't start later than JTS_STORAGE_E2E_MINUTES after the first part. */
   readonly isTimed?: boolean;
 }
 
@@ -39,7 +39,7 @@ export const script = (name: string): Part => ({
   dependsOn: () => true,
 });
 
-/** End-to-end tests, as vitest's words choose them. */
+/** End-to-end tests that words for vitest choose. */
 export const e2e = (name: string, ...words: readonly string[]): Part => ({
   name,
   command: ["vitest", "run", "--project", "e2e", "--reporter", "verbose", ...words],
@@ -49,18 +49,18 @@ export const e2e = (name: string, ...words: readonly string[]): Part => ({
 
 const pathOf = (file: string) => `${FOLDER}/${file}.test.ts`;
 
-/** A file of end-to-end tests, with all that is in it. */
+/** All tests of a file of end-to-end tests. */
 export const wholeFile = (file: string): Part => ({
   ...e2e(`e2e ${file}`, pathOf(file)),
-  // What the table says of the tests' own files is held against what they import; of all else, it isn't relied on here.
+  // A unit test holds the table's rows for test/ against the imports. Its other rows are not relied on here.
   dependsOn: (path) => (path.startsWith("test/") ? reachOf(path).includes(file) : reachOf(path).length > 0),
 });
 
-/** The same without what is marked as long. */
+/** The tests of a file of end-to-end tests that aren't marked as long. */
 export const shortTestsOf = (file: string): Part =>
   e2e(`e2e ${file}, without long tests`, pathOf(file), "--tags-filter", "!long");
 
-/** File of end-to-end tests → the full names of those in it that are marked as long, or of the others. */
+/** For each file of end-to-end tests, the full names of its tests that are marked as long, or of those that aren't. */
 export async function testsThatAre(which: "long" | "!long"): Promise<ReadonlyMap<string, readonly string[]>> {
   const { stdout } = await execa("vitest", ["list", "--project", "e2e", "--tags-filter", which, "--json"], {
     cwd: ROOT,
@@ -72,7 +72,7 @@ export async function testsThatAre(which: "long" | "!long"): Promise<ReadonlyMap
   return new Map([...byFile].map(([file, found]) => [file, found.map(({ name }) => name)]));
 }
 
-/** The files of end-to-end tests that a change reaches, once it is said which do so, and why. */
+/** The files of end-to-end tests that a change reaches. Prints which they are, and why. */
 export async function chooseReached(revision?: string): Promise<string[]> {
   const { since, files } = await changes(revision);
   const reached = reachedBy(files);
@@ -94,7 +94,7 @@ export async function chooseReached(revision?: string): Promise<string[]> {
   return chosen;
 }
 
-/** The list, begun one further each day, so that each item comes first in turn. */
+/** The list, rotated by one each day, so that each item comes first in turn. */
 export function rotated<T>(list: readonly T[], now = Date.now()): T[] {
   const begin = Math.floor(now / 86_400_000) % list.length;
   return [...list.slice(begin), ...list.slice(0, begin)];
@@ -106,11 +106,11 @@ export interface Row {
   readonly seconds?: number;
 }
 
-/** What the run of parts is surrounded by, which its unit tests stand in for. */
+/** What {@link runParts} calls, so that unit tests can replace it. */
 const SURROUNDINGS = { passedBefore, remember, stateOf };
 
 /**
- * Runs parts up to the first that fails. What passes is remembered; with `skipsPassed` it isn't run again.
+ * Runs parts until one fails. Remembers which passed; with `skipsPassed`, those don't run again.
  *
  * @returns the exit code
  */
@@ -121,7 +121,7 @@ export async function runParts(
 ): Promise<number> {
   const minutes = Number(process.env.JTS_STORAGE_E2E_MINUTES ?? Infinity);
   if (!(minutes > 0)) throw new MissingNeed("JTS_STORAGE_E2E_MINUTES must be a number of minutes.");
-  // A terminal sends Ctrl-C to the part as well.
+  // A terminal sends Ctrl-C to the part, too.
   process.on("SIGINT", () => process.stdin.isTTY || running?.kill("SIGINT"));
   const rows: Row[] = [];
   const late: string[] = [];
@@ -138,7 +138,8 @@ export async function runParts(
   console.log(`\n${table(rows).join("\n")}`);
   if (late.length > 0)
     console.log(
-      `Not run, since JTS_STORAGE_E2E_MINUTES=${minutes} were over: ${late.join(", ")}. To run them: npm run test:e2e -- ${late.join(" ")}`,
+      `Not run, since JTS_STORAGE_E2E_MINUTES=${minutes} were over: ${late.join(", ")}. ` +
+        `Next: npm run test:e2e -- ${late.join(" ")}`,
     );
   console.log(counts(rows));
   return rows.some(({ outcome }) => outcome === "FAILED") ? 1 : 0;
@@ -163,12 +164,12 @@ async function run(
   const { exitCode } = await child;
   const seconds = Math.round((Date.now() - began) / 1000);
   if (exitCode !== 0) return { outcome: "FAILED", name, seconds };
-  // What was changed meanwhile may not be what passed.
+  // If files changed meanwhile, it is not known which state passed.
   if (state === (await stateOf(dependsOn))) await remember(name, state, seconds);
   return { outcome: "passed", name, seconds };
 }
 
-/** What came of each part, in columns. */
+/** The outcome of each part, in columns. */
 function table(rows: readonly Row[]): string[] {
   const cells = rows.map(({ outcome, name, seconds }) => [
     outcome,

@@ -16,9 +16,9 @@ import {
   ROOT,
 } from "./project.ts";
 
-/** A download that has not come in this time will not come: it is some 100 MB. */
+/** The limit for a download of some 100 MB. */
 const DOWNLOAD_SECONDS = 180;
-/** Its presence says that all is there that belongs to it. */
+/** It is installed last: where it is present, everything that belongs to it is. */
 const CLI = join(PULUMI_BIN, "pulumi");
 
 export const tools: Preparation = { missing: () => Promise.resolve(missingTools()), make: installTools };
@@ -33,7 +33,7 @@ function missingTools(): Need[] {
   ];
 }
 
-/** Makes the Pulumi CLI and the command plugin ready in this checkout; what is there already is kept. */
+/** Installs the Pulumi CLI and the command plugin in this checkout, where they are absent. */
 export async function installTools(signal = new AbortController().signal): Promise<void> {
   if (!existsSync(CLI) && !(await downloadCli(signal))) await buildCli(signal);
   await installCommandPlugin(signal);
@@ -52,7 +52,7 @@ async function downloadCli(signal: AbortSignal): Promise<boolean> {
   );
   signal.throwIfAborted();
   if (exitCode === 0) return true;
-  console.log("No release of Pulumi can be downloaded here, so it is built from its Go modules.");
+  console.log("A release of Pulumi can't be downloaded here, so it is built from its Go modules.");
   return false;
 }
 
@@ -61,15 +61,15 @@ async function buildCli(signal: AbortSignal): Promise<void> {
   const missing = await missingGo("cli");
   if (missing !== undefined)
     throw new MissingNeed(
-      `Pulumi ${PULUMI_VERSION} can't be downloaded here, and can't be built: ${missing} Next: install Go, or put the ` +
-        `files of a Pulumi ${PULUMI_VERSION} release into ${PULUMI_BIN}.`,
+      `Pulumi ${PULUMI_VERSION} can't be downloaded here. ${missing} Next: install that Go, or put the files of a ` +
+        `Pulumi ${PULUMI_VERSION} release into ${PULUMI_BIN}.`,
     );
   const languageHost = "pulumi-language-nodejs";
   const dynamicProvider = "pulumi-resource-pulumi-nodejs";
   const builtLanguageHost = join(PULUMI_BIN, `.${languageHost}`);
   const builtCli = join(PULUMI_BIN, ".pulumi");
   const cliSource = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi";
-  // Not both builds at once: each would compile Go's own packages.
+  // Not both builds at once: each would compile Go's standard library.
   await together<unknown>(
     [
       (either) =>
@@ -104,7 +104,7 @@ async function buildCli(signal: AbortSignal): Promise<void> {
   await rename(builtCli, CLI);
 }
 
-/** The real plugin where it can be had; else a stand-in of this project's, which says that it is one. */
+/** Installs the real plugin where it can be downloaded, else this project's stand-in for it, and says so. */
 async function installCommandPlugin(signal: AbortSignal): Promise<void> {
   const plugin = join(PULUMI_HOME, "plugins", `resource-command-v${COMMAND_PLUGIN_VERSION}`, "pulumi-resource-command");
   const launcher = standInLauncher();
@@ -128,18 +128,18 @@ async function installCommandPlugin(signal: AbortSignal): Promise<void> {
   if (standIn.exitCode !== 0)
     throw new MissingNeed(`The command plugin's stand-in could not be installed: ${standIn.stderr.trim()}`);
   console.log(
-    "The command plugin can't be downloaded here: this project's stand-in takes its place, in this checkout alone.",
+    "The command plugin can't be downloaded here: this project's stand-in takes its place, only in this checkout.",
   );
 }
 
-/** Pulumi copies what it installs, so the copy leads back to the stand-in, which needs the checkout's packages. */
+/** Pulumi copies what it installs. Hence the copy is a script that starts the stand-in, which needs our npm packages. */
 function standInLauncher(): string {
   const packages = quote(join(ROOT, "node_modules", ".bin"));
   const standIn = quote(join(ROOT, "lab", "commandPlugin", "pulumi-resource-command"));
   return `#!/bin/sh\nPATH=${packages}:$PATH exec ${standIn} "$@"\n`;
 }
 
-/** A stand-in of this checkout before it was moved. */
+/** A stand-in that another commit installed, or this one before the checkout was moved. */
 async function isStaleStandIn(plugin: string, launcher: string): Promise<boolean> {
   if ((await stat(plugin)).size > 4096) return false;
   return (await readFile(plugin, "utf8")) !== launcher;

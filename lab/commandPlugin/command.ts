@@ -36,7 +36,7 @@ export const command: RemoteKind = {
   },
 };
 
-/** Runs the shell line that the property holds, if it does; else the outputs stay as they were. */
+/** Runs the shell line of the property. Without one, the outputs stay as they were. */
 async function run(
   urn: string,
   properties: Properties,
@@ -66,9 +66,8 @@ async function run(
   await logged();
   if (exitCode !== 0) {
     const shown = isSecret(properties[property]) ? "[secret]" : JSON.stringify(line);
-    throw new Failed(
-      `Process exited with ${exitCode === undefined ? `signal ${signal}` : `status ${exitCode}`}: running ${shown}:\n${all}`,
-    );
+    const how = exitCode === undefined ? `signal ${signal}` : `status ${exitCode}`;
+    throw new Failed(`Process exited with ${how}: running ${shown}:\n${all}`);
   }
   return { stdout: stdout.replace(/\n$/, ""), stderr: stderr.replace(/\n$/, "") };
 }
@@ -80,7 +79,7 @@ function variables({ stdout, stderr }: Outputs): Record<string, string> {
   };
 }
 
-/** What the command says; what ssh itself says while it dials is in the error. */
+/** Shows what the command prints. What ssh itself prints while it dials goes into the error. */
 function logLines(urn: string, stream: Readable, isThere: () => boolean): void {
   createInterface({ input: stream }).on("line", (line) => {
     if (isThere()) logStatus(urn, line);

@@ -10,10 +10,12 @@ export const CONNECTION_DEFAULTS = { port: 22, user: "root", perDialTimeout: 15,
 
 const refused = (why: string) =>
   z.undefined({ error: `isn't taken by this stand-in for Pulumi's command plugin: ${why}` }).optional();
-/** Stands for itself in ssh_config(5), and is no option. */
+/** Needs no quoting in ssh_config(5), and can't be read as an option. */
 const word = z
   .string()
-  .regex(/^[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]*$/, { error: "must be made of letters, digits and _ . : @ - alone" });
+  .regex(/^[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]*$/, {
+    error: "must hold only letters, digits and _ . : @ -, and not start with -",
+  });
 
 const endpoint = z.strictObject({
   host: word,
@@ -22,7 +24,7 @@ const endpoint = z.strictObject({
   hostKey: z
     .string({
       error:
-        "is missing: this stand-in for Pulumi's command plugin connects to no host whose key it can't check (the real one would)",
+        "is missing: this stand-in for Pulumi's command plugin refuses hosts whose key it can't check (the real one doesn't)",
     })
     .regex(/^(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{40,}={0,2}( [^\r\n]*)?\s*$/, {
       error: "is not a public key: ssh-ed25519 AAAA…",
@@ -42,18 +44,18 @@ type Endpoint = z.infer<typeof endpoint>;
 export const connectionSchema = endpoint.extend({ proxy: endpoint.optional() });
 export type Connection = z.infer<typeof connectionSchema>;
 
-/** A variable that ssh sends to the host; not one that ssh itself obeys. */
+/** Variables that ssh sends to the host. Those that ssh itself reads are refused. */
 export const environmentSchema = z.record(
   z
     .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "is no variable's name" })
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: "is not a valid name of a variable" })
     .regex(/^(?!(PATH|HOME|SHELL|SSH_.*|LD_.*)$)/, {
       error: "can't be sent by this stand-in for Pulumi's command plugin",
     }),
   z.string(),
 );
 
-/** Folders with keys in them, that outlive no end of this process that it can notice. */
+/** Folders with keys in them. They are removed when this process ends, unless it is killed with SIGKILL. */
 const folders = new Set<string>();
 process.once("exit", () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
@@ -64,7 +66,7 @@ export interface SshOptions {
   readonly reject: false;
 }
 
-/** One ssh that was started; `done` is what came of it, if it reached the host. */
+/** An ssh that was started. `done` is its result, if it reached the host. */
 export interface SshRun<T> {
   readonly ended: PromiseLike<{
     readonly exitCode?: number | undefined;
@@ -75,11 +77,11 @@ export interface SshRun<T> {
 }
 
 /**
- * Runs ssh(1) to the host, on a connection of its own; dials again, with growing pauses, as often as the connection
- * allows.
+ * Runs ssh(1) to the host, on a connection of its own. Where it doesn't reach the host, it dials again, with growing
+ * pauses, at most `dialErrorLimit` times; -1 is without limit.
  *
  * @param what ssh's arguments around the destination: options and command
- * @param start starts ssh with the arguments and options that it is given; `isThere` tells whether it reached the host
+ * @param start starts ssh with these arguments and options; `isThere` says whether ssh has reached the host
  */
 export async function overSsh<T>(
   urn: string,
@@ -117,9 +119,8 @@ export async function overSsh<T>(
       }
       if (exitCode === undefined) throw new Failed(`ssh could not run: ${originalMessage ?? "it was ended"}`);
       if (dialErrorLimit >= 0 && dials > dialErrorLimit) {
-        throw new Failed(
-          `${user}@${host}, port ${port} could not be reached, after ${dials} failed attempts: ${said.split("\n").slice(-2).join(" ") || `ssh ended with ${exitCode}`}`,
-        );
+        const why = said.split("\n").slice(-2).join(" ") || `ssh ended with ${exitCode}`;
+        throw new Failed(`${user}@${host}, port ${port} could not be reached, after ${dials} failed attempts: ${why}`);
       }
       logStatus(urn, `Dial ${dials}/${dialErrorLimit < 0 ? "inf" : dialErrorLimit} failed: retrying`);
       await setTimeout(Math.min(100 * 1.5 ** (dials - 1), 5000));
@@ -142,7 +143,7 @@ function writeConfiguration(folder: string, { proxy, ...target }: Connection, va
     "config",
     [
       "Host target",
-      // Its file tells that the dial succeeded: ssh's exit code doesn't tell its own failures from the command's.
+      // This file proves that ssh reached the host: by the exit code, a failure could be ssh's or the command's.
       "PermitLocalCommand yes",
       "LocalCommand touch dialled",
       ...(proxy === undefined ? [] : ["ProxyJump proxy"]),

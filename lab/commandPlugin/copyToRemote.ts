@@ -36,8 +36,8 @@ const inputs = z.object({
 });
 
 /**
- * `command:remote:CopyToRemote`: a file, a text or a folder, by SFTP, again when its content or the path changes. As
- * with the real one, nothing is removed, files get the server's default mode, and a file is replaced in place.
+ * `command:remote:CopyToRemote`: copies a file, a text or a folder by SFTP, and again when its content or the path
+ * changes. Like the real plugin, it removes nothing, gives files the server's default mode, and replaces files in place.
  */
 export const copyToRemote: RemoteKind = {
   inputs,
@@ -100,7 +100,7 @@ async function copyTo(sftp: Sftp, source: Source, remotePath: string): Promise<v
   );
 }
 
-/** With all that is in it; symbolic links are followed to files, and none to folders. */
+/** Copies a folder with its content. Symbolic links to files are followed; those to folders are not. */
 async function copyFolder(sftp: Sftp, local: string, remote: string): Promise<void> {
   const kind = await sftp.kindAt(remote);
   if (kind === "other") throw new Failed(`remote path ${remote} exists but is not a directory`);

@@ -4,10 +4,10 @@ import messages from "@pulumi/pulumi/proto/engine_pb.js";
 
 /** The engine starts a plugin with its own address as the last argument. */
 const engine = new EngineClient(process.argv.at(-1) ?? "", credentials.createInsecure());
-/** Lines are sent one after the other, so that they stay in order. */
+/** Lines are sent one after another, so that they stay in order. */
 let sent: Promise<void> = Promise.resolve();
 
-/** What the resource is busy with, or what its command says: shown while it lasts. */
+/** Shows a line beside the resource while it is being changed. */
 export function logStatus(urn: string, line: string): void {
   const request = new messages.LogRequest();
   request.setSeverity(messages.LogSeverity.INFO);
@@ -17,7 +17,7 @@ export function logStatus(urn: string, line: string): void {
   sent = sent.then(() => new Promise((resolve) => engine.log(request, () => resolve())));
 }
 
-/** Resolves when the engine has all lines, or can't be told any. */
+/** Resolves when the engine has got all lines, or takes none. */
 export async function logged(): Promise<void> {
   await sent;
 }

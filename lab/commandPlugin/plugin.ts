@@ -1,8 +1,8 @@
 /**
- * A stand-in for Pulumi's plugin `pulumi-resource-command` 1.2.1, for machines that can't download it: set-up installs
- * it in this checkout alone, and says so. It handles `command:remote:Command` and `command:remote:CopyToRemote`, with
- * the inputs and outputs of the published schema, and no more. It refuses what the real one leaves unchecked: a
- * connection without a host key.
+ * A stand-in for Pulumi's plugin `pulumi-resource-command` 1.2.1, for machines that can't download it. Set-up installs it
+ * only in this checkout, and says so. It handles only `command:remote:Command` and `command:remote:CopyToRemote`, with
+ * the inputs and outputs of the published schema. It refuses a connection without a host key, which the real plugin
+ * doesn't.
  *
  * Usage: plugin.ts ENGINE-ADDRESS, as the engine starts it.
  */
@@ -25,7 +25,7 @@ const provider: Provider = {
   schema: JSON.stringify({
     name: "command",
     version: "1.2.1",
-    description: "A stand-in for Pulumi's command plugin: command:remote:Command and command:remote:CopyToRemote alone",
+    description: "A stand-in for Pulumi's command plugin: only command:remote:Command and command:remote:CopyToRemote",
     resources: Object.fromEntries(Object.keys(kinds).map((type) => [type, {}])),
   }),
 
@@ -43,11 +43,11 @@ const provider: Provider = {
       };
     }),
 
-  // Whether there are changes at all is left to the engine, which compares the inputs and shows each property.
+  // The engine itself compares the inputs and shows each property that changes.
   diff: (_id, _urn, olds: Properties, news: Properties) =>
     settle(() => ({ replaces: differ(olds.triggers, news.triggers) ? ["triggers"] : [] })),
 
-  // Never called in a preview: the server doesn't offer it, and the engine then takes the inputs for the outputs.
+  // Previews don't call it: the server doesn't offer that, and the engine then expects the inputs as outputs.
   async create(urn, inputs: Properties) {
     const kind = kindOf(urn);
     return {
@@ -67,7 +67,8 @@ function kindOf(urn: string): RemoteKind {
   const kind = kinds[type];
   if (kind !== undefined) return kind;
   throw new Failed(
-    `${type}: this stand-in for Pulumi's command plugin handles ${Object.keys(kinds).join(" and ")} alone; the real plugin handles the rest.`,
+    `${type}: this stand-in for Pulumi's command plugin handles only ${Object.keys(kinds).join(" and ")}; ` +
+      "the real plugin handles the rest.",
   );
 }
 
@@ -75,7 +76,7 @@ function nameOf(urn: string): string {
   return urn.split("::").slice(3).join("::");
 }
 
-/** The result as a promise; what is thrown rejects it. */
+/** The result as a promise, rejected by what the work throws. */
 async function settle<T>(work: () => T): Promise<T> {
   return Promise.resolve(work());
 }

@@ -9,7 +9,7 @@ import {
 import type { z } from "zod";
 import { Failed } from "./failed.ts";
 
-/** As the engine sends them: secrets wrapped, and in previews a fixed word for what can't be known yet. */
+/** As the engine sends them: secrets are wrapped, and in previews `unknownValue` stands for what isn't known yet. */
 export type Properties = Readonly<Record<string, unknown>>;
 
 export function isObject(value: unknown): value is Properties {
@@ -33,7 +33,7 @@ export function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]));
 }
 
-/** Whether two values differ, assets and archives by their content. */
+/** Whether two values differ. Assets and archives are compared by their content. */
 export function differ(one: unknown, other: unknown): boolean {
   return !isDeepStrictEqual(byContent(plain(one)), byContent(plain(other)));
 }
@@ -48,7 +48,7 @@ function byContent(value: unknown): unknown {
     : Object.fromEntries(Object.entries(value).map(([key, one]) => [key, byContent(one)]));
 }
 
-/** What the schema finds wrong, but for values that aren't known yet. */
+/** What the schema finds wrong. Values that aren't known yet are left out. */
 export function failuresOf(schema: z.ZodType, properties: Properties): { property: string; reason: string }[] {
   const { error } = schema.safeParse(properties);
   return (error?.issues ?? [])

@@ -3,9 +3,9 @@ import type { Properties } from "./properties.ts";
 
 /** A resource type of the plugin. Properties come with their secrets wrapped. */
 export interface RemoteKind {
-  /** Checked before unknown values are known; other properties are refused. */
+  /** Checked in previews, too, where values may be unknown. Other properties are refused. */
   readonly inputs: z.ZodObject;
-  /** Inputs that the schema gives where the program doesn't. */
+  /** Inputs that the published schema sets where the program doesn't. */
   readonly defaults: Properties;
   readonly idStartsWithName: boolean;
   /** Does it on the host; returns the outputs that aren't inputs. */

@@ -14,7 +14,7 @@ const INIT = 1,
   ATTRS = 105;
 const STATUS_OK = 0,
   STATUS_NO_SUCH_FILE = 2;
-/** Read, write, create, truncate: what the real plugin's library opens files with. No mode: the server's umask decides. */
+/** Read, write, create, truncate: the flags of the real plugin's library. It sends no mode: the server's umask decides. */
 const OPEN_FLAGS = 0x01 | 0x02 | 0x08 | 0x10;
 const ATTRIBUTE_SIZE = 0x01,
   ATTRIBUTE_OWNER = 0x02,
@@ -30,12 +30,12 @@ export class Sftp {
   readonly #output: Writable;
   readonly #waiting = new Map<number, { resolve: (packet: Packet) => void; reject: (error: Error) => void }>();
   #lastId = 0;
-  /** Set once no answer can come any more. */
+  /** Set when no answer can come any more. */
   #ended: Error | undefined;
 
   private constructor(output: Writable) {
     this.#output = output;
-    output.on("error", () => undefined); // the other stream's end tells it
+    output.on("error", () => undefined); // #receive reports it, when the other stream ends
   }
 
   static async start({ stdin, stdout }: { stdin: Writable; stdout: Readable }): Promise<Sftp> {
@@ -47,7 +47,7 @@ export class Sftp {
     return sftp;
   }
 
-  /** What is at the path, symbolic links followed; undefined: proved absent. */
+  /** What is at the path, after symbolic links; undefined where the server says that nothing is. */
   async kindAt(path: string): Promise<"directory" | "other" | undefined> {
     const answer = await this.#ask(STAT, text(path));
     if (answer.type === ATTRS) return answer.readMode() >> 12 === 0o04 ? "directory" : "other";
@@ -61,7 +61,7 @@ export class Sftp {
     if (code !== STATUS_OK) throw new Failed(`failed to create remote directory ${path}: ${message}`);
   }
 
-  /** Makes the file or replaces its content, in place. */
+  /** Creates the file, or replaces its content in place. */
   async write(path: string, content: AsyncIterable<Buffer>): Promise<void> {
     const opened = await this.#ask(OPEN, text(path), number(OPEN_FLAGS), number(NO_ATTRIBUTES));
     if (opened.type !== HANDLE)
@@ -86,7 +86,7 @@ export class Sftp {
     check(await this.#ask(CLOSE, lengthAnd(handle)));
   }
 
-  /** No more requests. */
+  /** Ends the session: no more requests. */
   end(): void {
     this.#output.end();
   }
@@ -152,7 +152,7 @@ class Packet {
     return this.#body.subarray(4, 4 + this.#body.readUInt32BE());
   }
 
-  /** st_mode; 0 where the server doesn't tell. */
+  /** st_mode; 0 where the server doesn't send it. */
   readMode(): number {
     const flags = this.#body.readUInt32BE();
     if ((flags & ATTRIBUTE_MODE) === 0) return 0;

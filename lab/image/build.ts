@@ -65,7 +65,7 @@ export const KERNEL = join(IMAGE, "vmlinuz");
 export const INITRD = join(IMAGE, "initrd.img");
 
 const STAMP = join(IMAGE, "recipe.sha256");
-/** Debian's packages in a folder, kept for the next image. */
+/** A folder with Debian's packages installed, kept for the next image. */
 const BASE = join(LAB, `base-${hash([SUITE, ...PACKAGES].join(" "))}`);
 
 export async function missingImage(): Promise<Need[]> {
@@ -75,14 +75,14 @@ export async function missingImage(): Promise<Need[]> {
   return [{ what: "the disk image of the lab's machines", takes }];
 }
 
-/** Makes the machines' image, unless it is there and of the same recipe. True if the image is a new one. */
+/** Makes the machines' image, unless there is one by the same recipe. True if the image is new. */
 export async function buildImage(signal?: AbortSignal): Promise<boolean> {
   const wanted = await recipeHash();
   if ((await recipeMade()) === wanted) return false;
   await requireSpace();
   await mkdir(IMAGE, { recursive: true });
   await rm(STAMP, { force: true });
-  // Each is done to its end once begun: what root runs can't be ended by everybody, nor halfway.
+  // The signal stops nothing halfway: some of it runs as root, and can't be stopped by this user.
   signal?.throwIfAborted();
   await bootstrapBase();
   signal?.throwIfAborted();
@@ -91,7 +91,7 @@ export async function buildImage(signal?: AbortSignal): Promise<boolean> {
   return true;
 }
 
-/** The recipe of the image that is there. */
+/** The hash of the recipe that the image was made by; empty where there is no image. */
 async function recipeMade(): Promise<string> {
   return readFile(STAMP, "utf8").catch(() => "");
 }
@@ -117,7 +117,7 @@ async function bootstrapBase(): Promise<void> {
   await execa(move, moveArgs);
 }
 
-/** The mirror that this machine's apt has for the release; none, and debootstrap takes Debian's own. */
+/** The mirror that this machine's apt uses for the release. Without one, debootstrap takes Debian's own. */
 async function mirror(): Promise<string[]> {
   const { stdout } = await execa(
     "apt-get",
@@ -128,7 +128,7 @@ async function mirror(): Promise<string[]> {
   return line === undefined ? [] : [line.slice(SUITE.length + 1)];
 }
 
-/** mkfs.ext4 fills the file system from a folder: no loop device, no mount. */
+/** mkfs.ext4 fills the filesystem from a folder, without loop device and mount. */
 async function makeDisk(): Promise<void> {
   const root = join(LAB, "root.unfinished");
   await removeAsRoot(root);
@@ -169,7 +169,8 @@ async function requireSpace(): Promise<void> {
   const { bavail, bsize } = await statfs(LAB);
   if (bavail * bsize >= NEEDED_BYTES) return;
   throw new MissingNeed(
-    `The lab needs ${NEEDED_BYTES / 2 ** 30} GiB of free space in ${LAB}; there are ${Math.floor((bavail * bsize) / 2 ** 30)} GiB.`,
+    `The lab needs ${NEEDED_BYTES / 2 ** 30} GiB of free space in ${LAB}; ` +
+      `there are ${Math.floor((bavail * bsize) / 2 ** 30)} GiB.`,
   );
 }
 

@@ -27,10 +27,10 @@ chroot "$root" chown --recursive jts:jts /home/jts/.ssh
 
 chroot "$root" systemctl --quiet enable systemd-networkd.service
 chroot "$root" systemctl --quiet disable nfs-server.service smartmontools.service sysstat.service postgresql.service
-# Of PostgreSQL the programs alone: its account and its folder are the hot tier's to make, as on a host that is new.
+# Of PostgreSQL, only the programs stay: the hot tier makes its account and its folder, as on a new host.
 rm --recursive --force "$root"/var/lib/postgresql "$root"/etc/postgresql/*
 chroot "$root" userdel postgres
-# No console to log in on, and nothing that starts by itself and slows down what is measured.
+# No console to log in on, and no timers that would slow down what is measured.
 chroot "$root" systemctl --quiet mask \
   getty@tty1.service serial-getty@ttyS0.service nfs-blkmap.service \
   apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Writes a preview as a comment on a pull request, in place of the one that it wrote before. It runs no code of the
-# pull request, and takes the preview as text.
+# Writes a preview as a comment on a pull request. Replaces its earlier comment there, if any. Runs no code of the pull
+# request: the preview is only text.
 #
-# Usage: comment.sh FILE NUMBER    (FILE of `npm run preview -- --markdown FILE`; gh is logged in, or GH_TOKEN is set;
-#                                   GH_REPO is OWNER/REPOSITORY, or the working folder a clone of it)
+# Usage: comment.sh FILE NUMBER    (FILE is from `npm run preview -- --markdown FILE`, NUMBER is the pull request's; gh is
+#                                   logged in, or GH_TOKEN is set; GH_REPO is OWNER/REPOSITORY, or the working folder is
+#                                   a clone of it)
 set -euo pipefail
 file=$1
 number=$2
@@ -11,18 +12,19 @@ marker='<!-- jts-storage preview -->'
 longest=65536
 
 if [[ ! $number =~ ^[0-9]+$ ]]; then
-  echo "$number is no number of a pull request" >&2
+  echo "$number is not a valid number of a pull request" >&2
   exit 2
 fi
 first=''
 read -r first <"$file" || true
 if [[ $first != "$marker" ]] || (($(wc --bytes <"$file") > longest)); then
-  echo "$file is no preview that npm run preview wrote: its first line must be $marker, and it may have $longest bytes at most" >&2
+  echo "$file is not a preview by npm run preview: its first line must be $marker, and $longest bytes are allowed" >&2
   exit 2
 fi
 
-# Only a comment of one's own can be changed, and anybody can write the marker.
-url=$(gh pr view "$number" --json comments --jq "[.comments[] | select(.viewerDidAuthor and (.body | startswith(\"$marker\"))) | .url] | last // \"\"")
+# Anybody can write the marker, but only one's own comments can be changed.
+ours=".viewerDidAuthor and (.body | startswith(\"$marker\"))"
+url=$(gh pr view "$number" --json comments --jq "[.comments[] | select($ours) | .url] | last // \"\"")
 if [[ $url =~ \#issuecomment-([0-9]+)$ ]]; then
   gh api --method PATCH "repos/{owner}/{repo}/issues/comments/${BASH_REMATCH[1]}" --field body=@"$file" --jq .html_url
 else

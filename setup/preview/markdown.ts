@@ -1,23 +1,23 @@
 import { countOperations, groupByTier, type Change, type Plan } from "./plan.ts";
 import { printOutputs, summarizePlan, symbolOf, warnOfLoss } from "./text.ts";
 
-/** Hidden first line by which comment.sh finds the comment that it wrote before. */
+/** Hidden first line. comment.sh finds its earlier comment by it. */
 export const MARKER = "<!-- jts-storage preview -->";
-/** GitHub takes no comment of more characters. */
+/** The most characters that GitHub takes in a comment. */
 export const LONGEST_COMMENT = 65_536;
-/** One stack's errors shouldn't push out all other stacks. */
+/** In bytes, so that one stack's errors leave room for the other stacks. */
 const LONGEST_ERRORS = 8_000;
 
-/** Part of a comment. Where that is too long, those of the highest rank go first, from the end. */
+/** Part of a comment. Where the comment is too long, parts are left out by rank, the highest first, from its end. */
 interface Block {
   readonly text: string;
-  /** 0 stays the longest. */
+  /** Parts of rank 0 are left out last. */
   readonly rank: 0 | 1 | 2 | 3;
-  /** What it is called in the note on what was left out. */
+  /** Its name in the note on what was left out. */
   readonly name: string;
 }
 
-/** The plans as the body of a comment: what failed and how much would change at once, details folded. */
+/** The plans as the body of a comment: errors and the numbers of changes are visible, details are folded. */
 export function renderMarkdown(
   plans: readonly Plan[],
   { limit = LONGEST_COMMENT }: { readonly limit?: number } = {},
@@ -27,10 +27,10 @@ export function renderMarkdown(
 
 function header(plans: readonly Plan[]): Block {
   const failed = plans.filter(({ errors }) => errors.length > 0).length;
-  const rows = plans.map(
-    (plan) =>
-      `| ${cell(plan.stack)} | ${plan.errors.length > 0 ? "**failed**" : "ok"} | ${changesCell(plan)} | ${plan.unchanged} |`,
-  );
+  const rows = plans.map((plan) => {
+    const outcome = plan.errors.length > 0 ? "**failed**" : "ok";
+    return `| ${cell(plan.stack)} | ${outcome} | ${changesCell(plan)} | ${plan.unchanged} |`;
+  });
   const table = ["| stack | preview | changes | unchanged |", "|---|---|---|--:|", ...rows];
   return {
     rank: 0,
@@ -58,7 +58,7 @@ function renderPlan(plan: Plan): Block[] {
   ];
   const outputs = printOutputs(plan);
   return [
-    // Of a stack in which all is well and nothing changes, the table says it all.
+    // For a stack without errors and changes, the table says all.
     { rank: plan.errors.length > 0 || loss !== undefined ? 0 : 1, name: stack, text: said.join("\n\n") },
     ...[...groupByTier(plan.changes)].map(([tier, changes]): Block => ({
       rank: 2,
@@ -91,7 +91,7 @@ function renderTable(changes: readonly Change[]): string {
   ].join("\n");
 }
 
-/** Leaves out whole blocks, so that what stays is whole, and says which. */
+/** Leaves out whole blocks until the rest fits, and names them in a note. */
 function fit([summary, ...blocks]: readonly [Block, ...Block[]], limit: number): string {
   const kept = new Set(blocks);
   const assemble = () => {
@@ -114,10 +114,10 @@ function fit([summary, ...blocks]: readonly [Block, ...Block[]], limit: number):
 function noteOfOmission(names: readonly string[]): string {
   const shown = names.slice(0, 20).map(escapeHtml).join("; ");
   const more = names.length > 20 ? `; and ${names.length - 20} more` : "";
-  return `*Left out, since a comment can hold no more: ${shown}${more}. The run's log has all; so has \`npm run preview\`.*`;
+  return `*Left out, since a comment can hold no more: ${shown}${more}. Next: see the run's log, or run \`npm run preview\`.*`;
 }
 
-/** Bytes, which are never fewer than the characters that GitHub counts. */
+/** In bytes: at least as many as the characters that GitHub counts. */
 function lengthOf(text: string): number {
   return Buffer.byteLength(text);
 }
@@ -141,14 +141,14 @@ function details(summary: string, body: string): string {
   return `<details><summary>${summary}</summary>\n\n${body}\n\n</details>`;
 }
 
-/** A code block that its text can't end. */
+/** A code block with more backticks than the text, so that the text can't end it. */
 function fence(text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
   const ticks = "`".repeat(longest + 1);
   return `${ticks}text\n${text}\n${ticks}`;
 }
 
-/** A table's cell whose text is shown as it is: nobody is mentioned, nothing linked. */
+/** A table's cell that shows the text literally: GitHub makes no links and no mentions of it. */
 function code(text: string): string {
   return text === "" ? "" : `\`${text.replaceAll("`", "'").replaceAll("|", "\\|").replaceAll(/\s+/g, " ")}\``;
 }

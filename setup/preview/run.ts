@@ -8,18 +8,18 @@ import { pulumiEnvironment, ROOT } from "../project.ts";
 import { readPlan, type Plan } from "./plan.ts";
 
 export interface PreviewOptions {
-  /** A folder of this run's own. */
+  /** A folder for this run only. */
   readonly folder: string;
-  /** URL of the state to compare with; without it, of an empty one in the folder. */
+  /** URL of the backend whose state to compare with; undefined: an empty one in the folder. */
   readonly backend: string | undefined;
-  /** Stops what runs. */
+  /** Stops the preview. */
   readonly signal: AbortSignal;
 }
 
 /** Exit code of `pulumi` where the backend doesn't have the stack. */
 const NO_SUCH_STACK = 6;
 
-/** Previews a stack; what goes wrong is the plan's error. @throws only the signal's reason. */
+/** Previews a stack. What goes wrong is an error of the plan. @throws only the signal's reason */
 export async function previewStack(stack: string, options: PreviewOptions): Promise<Plan> {
   try {
     return await runPreview(stack, options);
@@ -29,7 +29,7 @@ export async function previewStack(stack: string, options: PreviewOptions): Prom
   }
 }
 
-/** Runs `pulumi preview`. Reaches no host: it takes no look at what is there, and plans need none. */
+/** Runs `pulumi preview` without a refresh, so that it reaches no host. */
 async function runPreview(stack: string, options: PreviewOptions): Promise<Plan> {
   const { folder, backend, signal } = options;
   const committed = await readFile(join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
@@ -39,7 +39,7 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
       stack,
       config.errors.map(({ message }) => `Pulumi.${stack}.yaml: ${message.trimEnd()}`),
     );
-  // A copy: `pulumi` writes into the file that it is given.
+  // A copy, since `pulumi` may write into it.
   const configFile = join(folder, `Pulumi.${stack}.yaml`);
   let env: Record<string, string> = { ...pulumiEnvironment(), PULUMI_ENABLE_STREAMING_JSON_PREVIEW: "true" };
   if (backend === undefined) {
@@ -83,22 +83,22 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
   }
   const plan = readPlan(stack, stdout.flatMap(parseEvent));
   if (exitCode === 0)
-    return backend === undefined ? { ...plan, note: "Compared with no state: everything shows as new." } : plan;
+    return backend === undefined ? { ...plan, note: "Compared with an empty state: everything shows as new." } : plan;
   const said =
     stderr
       .join("\n")
       .trim()
       .replace(/^error: /, "") || `pulumi preview ended with exit code ${exitCode}.`;
-  const note = plan.changes.length === 0 ? {} : { note: "The plan is incomplete: it ends at what is wrong." };
+  const note = plan.changes.length === 0 ? {} : { note: "The plan is incomplete: it ends at the error." };
   return { ...plan, ...note, errors: plan.errors.length > 0 ? plan.errors : [said] };
 }
 
-/** A backend in the run's folder. Its passphrase is not a secret: it goes with the folder. */
+/** A backend in the run's folder. Its passphrase is not a secret: both are deleted after the run. */
 function emptyBackend(folder: string): Record<string, string> {
   return { PULUMI_BACKEND_URL: `file://${join(folder, "state")}`, PULUMI_CONFIG_PASSPHRASE: "jts-preview" };
 }
 
-/** Programs may print beside the engine's events. */
+/** A line that isn't an event is something that the program printed. */
 function parseEvent(line: string): EngineEvent[] {
   try {
     return [JSON.parse(line) as EngineEvent];

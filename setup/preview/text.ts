@@ -8,7 +8,7 @@ export function symbolOf(operation: string): string {
   return SYMBOLS[operation] ?? operation;
 }
 
-/** `44 to create, 1 to replace`, or what else is to be said of the whole. */
+/** `44 to create, 1 to replace`; starts with FAILED where there are errors. */
 export function summarizePlan({ changes, unchanged, errors }: Plan): string {
   const counts = countOperations(changes).map(([operation, count]) => `${count} to ${operation}`);
   if (unchanged > 0) counts.push(`${unchanged} unchanged`);
@@ -16,12 +16,12 @@ export function summarizePlan({ changes, unchanged, errors }: Plan): string {
   return counts.join(", ") || "nothing planned";
 }
 
-/** One sentence where data would be gone, else none. */
+/** A sentence, where data would be lost. */
 export function warnOfLoss({ changes }: Plan): string | undefined {
   const lost = changes.filter(({ destroysData }) => destroysData).length;
   return lost === 0
     ? undefined
-    : `Data would be wiped: ${lost} ${lost === 1 ? "resource" : "resources"} with onDelete: wipe would go.`;
+    : `Data would be wiped: ${lost} ${lost === 1 ? "resource" : "resources"} with onDelete: wipe would be deleted.`;
 }
 
 /** A plan for a terminal. */
@@ -34,7 +34,7 @@ export function printPlan(plan: Plan): string {
   for (const [tier, changes] of groupByTier(plan.changes)) lines.push("", tier, ...printChanges(changes));
   const outputs = printOutputs(plan);
   if (outputs.length > 0) lines.push("", "outputs", ...outputs.map((line) => `  ${line}`));
-  // Last, where a terminal's reader looks first.
+  // Last, where one looks first in a terminal.
   if (plan.errors.length > 0) lines.push("", ...plan.errors.map((error) => `error: ${error}`));
   return lines.join("\n");
 }

@@ -101,7 +101,7 @@ describe("Check", () => {
   });
 
   it.each([
-    ["without a host key", { hostKey: null }, "connection.hostKey", "connects to no host whose key it can't check"],
+    ["without a host key", { hostKey: null }, "connection.hostKey", "refuses hosts whose key it can't check"],
     ["whose host key is none", { hostKey: "trust me" }, "connection.hostKey", "is not a public key"],
     [
       "with an encrypted key",
@@ -110,12 +110,12 @@ describe("Check", () => {
       "isn't taken by this stand-in",
     ],
     ["with a password", { password: "x" }, "connection.password", "isn't taken by this stand-in"],
-    ["whose host is an option", { host: "-oProxyCommand=id" }, "connection.host", "must be made of letters"],
+    ["whose host is an option", { host: "-oProxyCommand=id" }, "connection.host", "must hold only letters"],
     [
       "whose user is a line of configuration",
       { user: "a\nLocalCommand id" },
       "connection.user",
-      "must be made of letters",
+      "must hold only letters",
     ],
     ["by a proxy without a host key", { proxy: { host: "bastion" } }, "connection.proxy.hostKey", "is missing"],
   ])("refuses a connection %s", async (_which, wrong, property, reason) => {

@@ -14,13 +14,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** Runs the script with a gh that notes how it is called, and whose `pr view` prints the URL of the comment that is there. */
+/** Runs the script with a gh that logs its arguments, and whose `pr view` prints the URL of the earlier comment. */
 async function comment(body: string, { number = "7", url = "" } = {}) {
-  await writeFile(
-    join(folder, "gh"),
-    `#!/bin/sh\necho "$1 $2 $3 $4 $5 $6" >>'${folder}/calls'\n[ "$2" != view ] || echo '${url}'\n`,
-    { mode: 0o755 },
-  );
+  const gh = `#!/bin/sh
+echo "$1 $2 $3 $4 $5 $6" >>'${folder}/calls'
+[ "$2" != view ] || echo '${url}'
+`;
+  await writeFile(join(folder, "gh"), gh, { mode: 0o755 });
   await writeFile(join(folder, "calls"), "");
   await writeFile(join(folder, "preview.md"), body);
   const { exitCode, stderr } = await execa(SCRIPT, ["preview.md", number], {
@@ -39,7 +39,7 @@ describe("comment.sh", () => {
     });
   });
 
-  it("changes the comment that it wrote before", async () => {
+  it("replaces its earlier comment", async () => {
     const url = "https://github.com/jts/storage/pull/7#issuecomment-1234";
     expect(await comment(`${MARKER}\nnew\n`, { url })).toMatchObject({
       exitCode: 0,
@@ -51,11 +51,11 @@ describe("comment.sh", () => {
     ["a file that isn't a preview", "hello\n", "7"],
     ["an empty file", "", "7"],
     ["a preview that is too long", `${MARKER}\n${"x".repeat(70_000)}\n`, "7"],
-    ["what is no number", `${MARKER}\n`, "7/../8"],
+    ["a number that isn't one", `${MARKER}\n`, "7/../8"],
   ])("refuses %s", async (_, body, number) => {
     const { exitCode, stderr, calls } = await comment(body, { number });
     expect(exitCode).toBe(2);
-    expect(stderr).toMatch(/is no (preview|number)/);
+    expect(stderr).toMatch(/is not a (preview|valid number)/);
     expect(calls).toEqual([]);
   });
 });

@@ -37,14 +37,22 @@ describe("a comment", () => {
     );
   });
 
-  it("tells each stack in a table, and folds the details", () => {
+  it("has a table with a row for each stack, and folds the details", () => {
     const markdown = renderMarkdown([
       plan({ outputs: { hosts: { trading: "x" } } }),
       plan({ stack: "dev", changes: [], unchanged: 60 }),
     ]);
     expect(markdown).toContain("| prod | ok | 1 to create | 0 |\n| dev | ok | none | 60 |\n");
     expect(markdown).toContain(
-      "<details><summary>trading: hot: 1 to create</summary>\n\n| | resource | kind | |\n|---|---|---|---|\n| `+` | `pv` | PhysicalVolume | `/dev/nvme0n1` |\n\n</details>",
+      [
+        "<details><summary>trading: hot: 1 to create</summary>",
+        "",
+        "| | resource | kind | |",
+        "|---|---|---|---|",
+        "| `+` | `pv` | PhysicalVolume | `/dev/nvme0n1` |",
+        "",
+        "</details>",
+      ].join("\n"),
     );
     expect(markdown).toContain("<details><summary>outputs</summary>\n\n```text\nhosts\n  trading: x\n```");
   });
@@ -64,7 +72,7 @@ describe("a comment", () => {
     expect(markdown).toContain("> [!CAUTION]\n> Data would be wiped");
   });
 
-  it("takes texts as they are: none ends a cell, a code block or the folding, or mentions anybody", () => {
+  it("shows texts literally: none ends a cell, a code block or the folding, and none mentions anybody", () => {
     const markdown = renderMarkdown([
       plan({ changes: [change({ what: "a|b `c` </details>\n@everyone", host: "<b>" })], errors: ["```\n</details>"] }),
     ]);
@@ -93,7 +101,7 @@ describe("a comment that would be too long", () => {
     expect(markdown).toContain("| prod | **failed** | 300 to create | 0 |");
   });
 
-  it("cuts a flood of errors at the end of a line", () => {
+  it("cuts very many errors at the end of a line", () => {
     const markdown = renderMarkdown([
       plan({ errors: [Array.from({ length: 5000 }, (_, index) => `error number ${index}`).join("\n")] }),
     ]);

@@ -5,7 +5,7 @@ import { diagnosticEvent, outputsEvent, stepEvent } from "./events.ts";
 
 const GIB = 2 ** 30;
 
-/** What is said of one step. */
+/** The description of one step. */
 function whatOf(...step: Parameters<typeof stepEvent>): string | undefined {
   return readPlan("prod", [stepEvent(...step)]).changes[0]?.what;
 }
@@ -29,7 +29,7 @@ describe("a plan", () => {
     expect(unchanged).toBe(1);
   });
 
-  it("has the same order whatever ran first: what all need, then each service's volume, filesystem, mount and folders", () => {
+  it("has the same order whatever ran first: shared resources, then each service's volume, filesystem, mount, folders", () => {
     const events = [
       stepEvent("a-hot", "redis-folders", "Directory", { new: {} }),
       stepEvent("a-hot", "kafka-mount", "FstabEntry", { new: {} }),
@@ -65,33 +65,23 @@ describe("a plan", () => {
 
   it("shortens what the engine says of a refused property", () => {
     const urn = "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-lv";
-    const said = (reason: string) =>
-      readPlan("prod", [
-        diagnosticEvent(
-          "error",
-          `pulumi-nodejs:dynamic/jts-storage:LogicalVolume resource 'a-hot-redis-lv': property sizeBytes value {5.3e+10} has a problem: ${reason}\n`,
-          urn,
-        ),
-      ]).errors;
+    const resource = "pulumi-nodejs:dynamic/jts-storage:LogicalVolume resource 'a-hot-redis-lv'";
+    const said = (reason: string) => {
+      const message = `${resource}: property sizeBytes value {5.3e+10} has a problem: ${reason}\n`;
+      return readPlan("prod", [diagnosticEvent("error", message, urn)]).errors;
+    };
     expect(said("lv_redis can't shrink")).toEqual(["a-hot-redis-lv: sizeBytes: lv_redis can't shrink"]);
     expect(said("sizeBytes: must be positive")).toEqual(["a-hot-redis-lv: sizeBytes: must be positive"]);
   });
 
-  it("tells errors once each, a resource's with its name, and nothing of what is for debugging", () => {
+  it("has each error once, with its resource's name, and no messages for debugging", () => {
     const stack = "urn:pulumi:prod::jts-storage::pulumi:pulumi:Stack::jts-storage-prod";
+    const mount = "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-mount";
     const { errors, warnings } = readPlan("prod", [
       diagnosticEvent("debug", "registering"),
       diagnosticEvent("error", "The configuration can't be carried out:\n  a.hot: x\n", stack),
-      diagnosticEvent(
-        "error",
-        "options: nobarrier is gone\n",
-        "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-mount",
-      ),
-      diagnosticEvent(
-        "error",
-        "options: nobarrier is gone\n",
-        "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-mount",
-      ),
+      diagnosticEvent("error", "options: nobarrier is gone\n", mount),
+      diagnosticEvent("error", "options: nobarrier is gone\n", mount),
       diagnosticEvent("warning", "old\n"),
     ]);
     expect(errors).toEqual([
@@ -102,8 +92,8 @@ describe("a plan", () => {
   });
 });
 
-describe("what is said of a change", () => {
-  it("is the one line that matters of what is made", () => {
+describe("the description of a change", () => {
+  it("is one line with the main properties of what is made", () => {
     expect(
       whatOf("a-hot", "redis-lv", "LogicalVolume", { new: { path: "/dev/vg/lv_redis", sizeBytes: 50 * GIB } }),
     ).toBe("/dev/vg/lv_redis, 50 GiB");
@@ -120,7 +110,7 @@ describe("what is said of a change", () => {
     expect(whatOf("a-hot", "x", "Unheard", { new: { __provider: "code", size: 3 } })).toBe("size: 3");
   });
 
-  it("is what differs: sizes as sizes, of lists and texts the items and lines", () => {
+  it("shows what differs: sizes with their unit; of lists, the items; of texts, the lines", () => {
     const differs = (path: string) => ({ detailedDiff: { [path]: { diffKind: "update", inputDiff: true } } });
     const update = (before: Record<string, unknown>, after: Record<string, unknown>, path: string) =>
       whatOf("a-hot", "x", "FstabEntry", { op: "update", old: before, new: after, ...differs(path) });
@@ -165,7 +155,7 @@ describe("what is said of a change", () => {
     ).toBe("mode: 777 → 750");
   });
 
-  it("tells whether data stays, from the state alone", () => {
+  it("says whether data stays, by the state and not by the program", () => {
     const change = (op: string, onDelete: string, kind = "LogicalVolume") =>
       readPlan("prod", [
         stepEvent("a-hot", "x", kind, {
@@ -195,7 +185,7 @@ describe("a plan for a terminal", () => {
     ]);
     expect(printPlan(plan).split("\n")).toEqual([
       "── prod: FAILED, 1 to create, 1 to delete",
-      "Data would be wiped: 1 resource with onDelete: wipe would go.",
+      "Data would be wiped: 1 resource with onDelete: wipe would be deleted.",
       "",
       "trading: hot",
       "  -  vg        VolumeGroup    DATA IS WIPED, vg on /dev/a",

@@ -16,48 +16,48 @@ afterEach(() => {
 const there: Preparation = { missing: () => Promise.resolve([]), make: () => Promise.resolve() };
 
 describe("what is prepared", () => {
-  it("is told beforehand where it is missing, and made in any case", async () => {
+  it("is named beforehand where it is missing, and made in any case", async () => {
     const made: string[] = [];
     const make = (name: string) => () => Promise.resolve(made.push(name));
     await prepare(
       { missing: () => Promise.resolve([{ what: "the image", takes: "some 2 min" }]), make: make("image") },
       { missing: () => Promise.resolve([]), make: make("tools") },
     );
-    expect(said).toEqual(["Missing here, and made now:\n  the image: some 2 min"]);
+    expect(said).toEqual(["Missing here, made now:\n  the image: some 2 min"]);
     expect(made).toEqual(["image", "tools"]);
   });
 
-  it("is said nothing of where all is there", async () => {
+  it("prints nothing where nothing is missing", async () => {
     await prepare(there, there);
     expect(said).toEqual([]);
   });
 
-  it("is made side by side", async () => {
+  it("is made at the same time", async () => {
     let meet: () => void = () => undefined;
     const met = new Promise<void>((resolve) => (meet = resolve));
     await prepare({ ...there, make: () => met }, { ...there, make: () => Promise.resolve(meet()) });
   });
 });
 
-describe("works that go on together", () => {
-  it("give what each gives, in their order", async () => {
+describe("works that run at the same time", () => {
+  it("give their results in their order", async () => {
     expect(await together([() => sleep(10, "slow"), () => Promise.resolve("quick")])).toEqual(["slow", "quick"]);
   });
 
-  it("end each other: the first that fails is told, once the others have ended", async () => {
-    let end = "";
+  it("stop when one of them fails: its error is thrown once the others have ended", async () => {
+    let end = "none";
     const other = async (signal: AbortSignal) => {
       await sleep(10_000, undefined, { signal }).catch(() => undefined);
       await sleep(20);
-      end = "in good order";
+      end = "after it was stopped";
       throw new Error("ended, since another one failed");
     };
     await expect(together([other, () => Promise.reject(new Error("no space"))])).rejects.toThrow("no space");
-    expect(end).toBe("in good order");
-    expect(said).toEqual(["That failed; what else goes on is ended first."]);
+    expect(end).toBe("after it was stopped");
+    expect(said).toEqual(["That failed; stopping the other steps first …"]);
   });
 
-  it("end when they are told to from outside, with the outer reason", async () => {
+  it("stop with the outer signal, and throw its reason", async () => {
     const stop = new AbortController();
     const works = together([(signal) => sleep(10_000, undefined, { signal })], stop.signal);
     stop.abort(new Error("elsewhere"));
@@ -66,7 +66,7 @@ describe("works that go on together", () => {
 });
 
 describe("steps", () => {
-  it("that go on at the same time are told in one line every 15 seconds, and each by name when it is done", async () => {
+  it("that run at the same time share a line every 15 seconds, and each is named when it is done", async () => {
     vi.useFakeTimers();
     const wait = (seconds: number) => () => new Promise<void>((resolve) => setTimeout(resolve, seconds * 1000));
     const both = [step("Building the CLI", wait(31))];

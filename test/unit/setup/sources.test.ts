@@ -82,7 +82,7 @@ describe("what changed", () => {
     expect((await changes(undefined, root)).files).toEqual(["new", "second"]);
   });
 
-  it("on origin/main itself: what isn't committed, or else the last commit", async () => {
+  it("on origin/main itself: since the last commit but one", async () => {
     await git("update-ref", "refs/remotes/origin/main", "HEAD");
     expect(await changes(undefined, root)).toEqual({ since: "HEAD~1", files: ["second"] });
     await write("code", "2");
@@ -94,7 +94,7 @@ describe("what changed", () => {
     expect(await changes(undefined, root)).toEqual({ since: "HEAD~1", files: ["code", "second"] });
   });
 
-  it("since a commit that isn't there can't be told", async () => {
-    await expect(changes("HEAD~30", root)).rejects.toThrow("git can't tell what changed since HEAD~30");
+  it("since a commit that isn't there is refused", async () => {
+    await expect(changes("HEAD~30", root)).rejects.toThrow("git can't list what changed since HEAD~30");
   });
 });

@@ -32,7 +32,7 @@ describe("parts that run one after another", () => {
     ...more,
   });
 
-  it("end with a table, and a line that counts", async () => {
+  it("end with a table, and a line with the numbers of outcomes", async () => {
     expect(await runParts([part("lint"), part("e2e tiers")])).toBe(0);
     expect(said.slice(-3)).toEqual([
       "passed  lint       0 s",
@@ -52,7 +52,7 @@ describe("parts that run one after another", () => {
     expect(around.remember.mock.calls).toEqual([["a", "state", 0]]);
   });
 
-  it("aren't run again where they passed in this state, if that is wanted", async () => {
+  it("don't run again where they passed in this state, if that is asked for", async () => {
     around.passedBefore.mockImplementation((name) => Promise.resolve(name === "a" ? 7 : undefined));
     expect(await runParts([part("a", "false"), part("b")], { skipsPassed: true })).toBe(0);
     expect(said.at(-1)).toBe("1 passed, 0 failed, 1 skipped");
@@ -65,19 +65,20 @@ describe("parts that run one after another", () => {
     expect(around.remember).not.toHaveBeenCalled();
   });
 
-  it("aren't begun once their time is over, and are named with the command that runs them", async () => {
+  it("don't start once their time is over, and are named with the command that runs them", async () => {
     vi.stubEnv("JTS_STORAGE_E2E_MINUTES", "0.0001");
     const timed = { isTimed: true };
     const slow: Part = { ...part("e2e slow"), command: ["sleep", "0.1"] };
-    expect(await runParts([part("first"), slow, part("e2e a", "true", timed), part("e2e b", "true", timed)])).toBe(0);
+    const late = [part("e2e a", "true", timed), part("e2e b", "true", timed)];
+    expect(await runParts([part("first"), slow, ...late])).toBe(0);
     expect(said.slice(-2)).toEqual([
-      "Not run, since JTS_STORAGE_E2E_MINUTES=0.0001 were over: a, b. To run them: npm run test:e2e -- a b",
+      "Not run, since JTS_STORAGE_E2E_MINUTES=0.0001 were over: a, b. Next: npm run test:e2e -- a b",
       "2 passed, 0 failed, 2 skipped",
     ]);
   });
 });
 
-it("each file comes first in turn, day by day", () => {
+it("each day another file comes first, until each has done so", () => {
   const day = 86_400_000;
   const firsts = [0, 1, 2, 3].map((days) => rotated(["a", "b", "c"], (20_000 + days) * day)[0]);
   expect(new Set(firsts.slice(0, 3))).toEqual(new Set(["a", "b", "c"]));
@@ -98,7 +99,7 @@ describe("tests that are marked as long", async () => {
   const isOf = (row: (typeof rows)[number], file: string, test: string) =>
     row.file === file && ` > ${test} > `.includes(` > ${row.name} > `);
 
-  it("stand in CONTRIBUTING.md's table, each with its seconds and its reason, and nothing else does", () => {
+  it("are the rows of CONTRIBUTING.md's table, each with its seconds and its reason", () => {
     expect(section).toContain("| file | test | takes | why it can't be shorter |\n");
     const tests = [...marked].flatMap(([file, names]) => names.map((name) => [file, name] as const));
     expect(tests.filter(([file, name]) => !rows.some((row) => isOf(row, file, name)))).toEqual([]);
@@ -106,7 +107,7 @@ describe("tests that are marked as long", async () => {
     expect(section?.match(/^\| `/gm)?.length ?? 0).toBe(rows.length);
   });
 
-  it("say so by a literal, which alone is seen without running them", () => {
+  it("say so by a literal: nothing else shows without running them", () => {
     for (const file of E2E_FILES)
       for (const [text] of readFileSync(join(ROOT, `test/e2e/${file}.test.ts`), "utf8").matchAll(/\btags\b.{0,12}/g))
         expect(text, file).toMatch(/^tags: \["long"\]/);

@@ -54,7 +54,7 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
         /^(?:npm (?:run (?:--silent )?)?([\w:-]+)|(\.?[\w][\w./-]*))(?: |$)/.exec(run) ?? [];
       if (script === undefined) expect(() => accessSync(join(ROOT, file), constants.X_OK), run).not.toThrow();
       else expect(scripts, run).toHaveProperty([script]);
-      // What comes from outside travels in variables, never as text of a script; and one line is one command.
+      // Values from outside are passed in variables, never in the text of a script; and one line is one command.
       expect(run).not.toMatch(/\$\{\{|[;&|`<>]|\$\(/);
     }
     expect(runs.length).toBeGreaterThan(0);
@@ -65,12 +65,12 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
     expect(Object.keys(workflow.on)).not.toContain("workflow_run");
   });
 
-  it("cancels what a newer push has made stale, and bounds every job", () => {
+  it("cancels runs that a newer push has made stale, and limits the time of every job", () => {
     expect(workflow.concurrency).toMatchObject({ "cancel-in-progress": true });
     for (const [job, { "timeout-minutes": minutes }] of jobs) expect(minutes, job).toBeGreaterThan(0);
   });
 
-  it("gives jobs that run a change's code a token that reads the contents, and no more", () => {
+  it("gives jobs that run a change's code a token that may only read the contents", () => {
     expect(workflow.permissions).toEqual({});
     for (const [job, { permissions, steps }] of jobs) {
       if (Object.values(permissions ?? {}).includes("write")) continue;
@@ -82,7 +82,7 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
         expect(inputs).toMatchObject({ "persist-credentials": false });
   });
 
-  it("lets jobs whose token writes comments run the base branch's code alone, and never for a fork", () => {
+  it("runs only the base branch's code, and never for a fork, in jobs whose token may write comments", () => {
     for (const [job, { permissions = {}, if: condition, steps }] of jobs) {
       if (!Object.values(permissions).includes("write")) continue;
       expect(permissions, job).toEqual({ contents: "read", "pull-requests": "write" });
@@ -91,7 +91,7 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
         expect(uses ?? "", job).toMatch(/^(actions\/(checkout|download-artifact)@.*)?$/);
         if (uses?.startsWith("actions/checkout@") === true)
           expect(inputs).toMatchObject({ ref: "${{ github.event.pull_request.base.sha }}" });
-        // npm would run what the packages bring along.
+        // npm would run scripts of the packages.
         expect(run ?? "", job).not.toMatch(/^(npm|npx|node) /);
       }
     }
@@ -107,7 +107,7 @@ describe("the workflows together", () => {
     }),
   );
 
-  it("run `npm test` for pull requests and `npm run test:all` by the clock, where the lab may use KVM", () => {
+  it("run `npm test` for pull requests and `npm run test:all` on a schedule, after the lab was allowed to use KVM", () => {
     expect(testing.map(({ on, runs }) => [on[0], ...runs])).toEqual([
       ["schedule", ".github/allow-kvm.sh", "npm run test:all"],
       ["pull_request", ".github/allow-kvm.sh", "npm test"],
