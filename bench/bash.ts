@@ -3,8 +3,9 @@ import { quote } from "../providers/values/shellWord.ts";
 import { pathsIn, timersOf, type Wanted } from "./wanted.ts";
 
 /**
- * What a skilled operator would write for one blank host: the same commands, without any look at the host, without checks,
- * and not to be run twice. It neither delivers the scripts that the timers start, nor looks at Debian's packages.
+ * What a skilled operator would write for one blank host: the same commands, without any look at the host, without
+ * checks, and not to be run twice. It neither delivers the scripts that the timers start, nor looks at Debian's
+ * packages.
  */
 export function bashScript(wanted: Wanted): string {
   const { accounts, devices, volumeGroup, volumes, filesystems, entries, trees, texts } = wanted;

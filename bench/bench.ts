@@ -172,8 +172,8 @@ async function configure(change: (host: YAMLMap) => void = () => undefined): Pro
 }
 
 /**
- * The texts that this program wrote on the host, by their paths. The script and the playbook write the same texts, units
- * too. Only this program delivers the scripts of these units, and their settings.
+ * The texts that this program wrote on the host, by their paths. The script and the playbook write the same texts,
+ * units too. Only this program delivers the scripts of these units, and their settings.
  */
 async function textsMade(): Promise<ReadonlyMap<string, string>> {
   const { stdout } = await lab.run("storage-host", "sed --quiet 's/^file //p' /var/lib/jts-storage/made");
@@ -236,7 +236,9 @@ async function timed(what: string, work: () => Promise<unknown>): Promise<Measur
   return { what, seconds };
 }
 
-/** How many resources the stack has, without itself and its providers, and how many bytes of state one of ours takes. */
+/**
+ * How many resources the stack has, without itself and its providers, and how many bytes of state one of ours takes.
+ */
 async function stackSize(): Promise<{ readonly resources: number; readonly bytes: number }> {
   const { stdout } = await execa("pulumi", ["stack", "export"], { cwd: ROOT, env: lab.pulumiEnv() });
   const { resources } = (JSON.parse(stdout) as { deployment: { resources: { type: string }[] } }).deployment;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Lists a host's tiers, tuning and timers, one thing a line: what must be the same whichever way they were made. It leaves
-# out UUIDs, numbers of accounts, times, and what belongs only to this program's scripts. Run it in a mount namespace of
-# its own: `unshare --mount`.
+# Lists a host's tiers, tuning and timers, one thing a line: what must be the same whichever way they were made. It
+# leaves out UUIDs, numbers of accounts, times, and what belongs only to this program's scripts. Run it in a mount
+# namespace of its own: `unshare --mount`.
 #
 # Usage: end-state.sh MOUNT-POINT...
 set -euo pipefail

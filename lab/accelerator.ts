@@ -11,8 +11,8 @@ export type Accelerator = "kvm" | "tcg";
 const PROBE_SECONDS = 15;
 
 /**
- * KVM if a guest really runs on it, else QEMU's emulation: on some machines there is /dev/kvm, but guests hang. The answer
- * is remembered until this machine boots again.
+ * KVM if a guest really runs on it, else QEMU's emulation: on some machines there is /dev/kvm, but guests hang. The
+ * answer is remembered until this machine boots again.
  */
 export async function accelerator(): Promise<Accelerator> {
   const remembered = join(LAB, "accelerator.json");

@@ -7,7 +7,7 @@ import { KEYS } from "./folders.ts";
 /** The key that stacks connect with. */
 export const STACK_KEY = join(KEYS, "stack_ed25519");
 
-/** The key of the lab and its tests themselves. Theirs are no stack's connections, and sshd's log shows which are which. */
+/** The key of the lab and its tests. By the key, sshd's log shows which connections are a stack's. */
 export const LAB_KEY = join(KEYS, "lab_ed25519");
 
 /** The host key that the image is built with, so that it is known before the first connection. */

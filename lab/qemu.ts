@@ -8,8 +8,8 @@ import { LAB } from "./folders.ts";
 import { folderOf, type Machine } from "./machine.ts";
 
 /**
- * The process ID of the machine's QEMU, if it runs. QEMU writes its pidfile itself, so that a lab that is killed loses no
- * machine. Working folder and name prove that the process is still this machine.
+ * The process ID of the machine's QEMU, if it runs. QEMU writes its pidfile itself, so that a lab that is killed loses
+ * no machine. Working folder and name prove that the process is still this machine.
  */
 export async function processOf(machine: Machine): Promise<number | undefined> {
   const pid = Number.parseInt(await readFile(join(folderOf(machine), "pid"), "utf8").catch(() => ""), 10);

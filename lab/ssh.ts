@@ -73,7 +73,9 @@ export async function disconnect(machine: Machine): Promise<void> {
   }
 }
 
-/** True if the machine's SSH server sends its banner. An open port proves nothing: QEMU accepts before the guest does. */
+/**
+ * True if the machine's SSH server sends its banner. An open port proves nothing: QEMU accepts before the guest does.
+ */
 export async function greets(machine: Machine, seconds: number): Promise<boolean> {
   const port = await sshPort(machine);
   if (port === undefined) return false;

@@ -28,7 +28,9 @@ export function pulumiEnv(stack = STACK): Record<string, string> {
   };
 }
 
-/** Makes the stack, if it is absent, with the configuration of stack `dev` and this connection. Gives that file's path. */
+/**
+ * Makes the stack, if it is absent, with the configuration of stack `dev` and this connection. Gives that file's path.
+ */
 export async function prepareStack(connection: Connection, stack = STACK): Promise<string> {
   await mkdir(STATE, { recursive: true });
   const committed = join(ROOT, `Pulumi.${STACK}.yaml`);

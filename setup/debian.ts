@@ -2,7 +2,9 @@ import { execa } from "execa";
 import type { Need, Preparation } from "./prepare.ts";
 import { MissingNeed, step } from "./progress.ts";
 
-/** The Debian packages that the lab and the checks need: QEMU, what builds disk images, what tests and lints scripts. */
+/**
+ * The Debian packages that the lab and the checks need: QEMU, what builds disk images, what tests and lints scripts.
+ */
 const PACKAGES = [
   "qemu-system-x86",
   "qemu-utils",
@@ -42,7 +44,8 @@ export async function missingPackages(): Promise<Need[]> {
 }
 
 /**
- * Prints which of the Debian packages are absent, and installs them. It can't be stopped halfway: dpkg would need repair.
+ * Prints which of the Debian packages are absent, and installs them. It can't be stopped halfway: dpkg would need
+ * repair.
  *
  * @param packages those of the lab and the checks by default
  */

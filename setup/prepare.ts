@@ -21,8 +21,8 @@ export async function prepare(...preparations: readonly Preparation[]): Promise<
 }
 
 /**
- * Runs works at the same time, and gives their results in order. If one fails, the others get the signal to stop, and are
- * waited for.
+ * Runs works at the same time, and gives their results in order. If one fails, the others get the signal to stop, and
+ * are waited for.
  *
  * @throws the error of the first that fails, or the reason of the outer signal
  */

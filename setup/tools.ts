@@ -132,7 +132,9 @@ async function installCommandPlugin(signal: AbortSignal): Promise<void> {
   );
 }
 
-/** Pulumi copies what it installs. Hence the copy is a script that starts the stand-in, which needs our npm packages. */
+/**
+ * Pulumi copies what it installs. Hence the copy is a script that starts the stand-in, which needs our npm packages.
+ */
 function standInLauncher(): string {
   const packages = quote(join(ROOT, "node_modules", ".bin"));
   const standIn = quote(join(ROOT, "lab", "commandPlugin", "pulumi-resource-command"));

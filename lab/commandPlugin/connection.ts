@@ -11,11 +11,9 @@ export const CONNECTION_DEFAULTS = { port: 22, user: "root", perDialTimeout: 15,
 const refused = (why: string) =>
   z.undefined({ error: `isn't taken by this stand-in for Pulumi's command plugin: ${why}` }).optional();
 /** Needs no quoting in ssh_config(5), and can't be read as an option. */
-const word = z
-  .string()
-  .regex(/^[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]*$/, {
-    error: "must hold only letters, digits and _ . : @ -, and not start with -",
-  });
+const word = z.string().regex(/^[A-Za-z0-9_.:@][A-Za-z0-9_.:@-]*$/, {
+  error: "must hold only letters, digits and _ . : @ -, and not start with -",
+});
 
 const endpoint = z.strictObject({
   host: word,

@@ -37,7 +37,8 @@ const inputs = z.object({
 
 /**
  * `command:remote:CopyToRemote`: copies a file, a text or a folder by SFTP, and again when its content or the path
- * changes. Like the real plugin, it removes nothing, gives files the server's default mode, and replaces files in place.
+ * changes. Like the real plugin, it removes nothing, gives files the server's default mode, and replaces files in
+ * place.
  */
 export const copyToRemote: RemoteKind = {
   inputs,

@@ -1,8 +1,8 @@
 /**
- * A stand-in for Pulumi's plugin `pulumi-resource-command` 1.2.1, for machines that can't download it. Set-up installs it
- * only in this checkout, and says so. It handles only `command:remote:Command` and `command:remote:CopyToRemote`, with
- * the inputs and outputs of the published schema. It refuses a connection without a host key, which the real plugin
- * doesn't.
+ * A stand-in for Pulumi's plugin `pulumi-resource-command` 1.2.1, for machines that can't download it. Set-up installs
+ * it only in this checkout, and says so. It handles only `command:remote:Command` and `command:remote:CopyToRemote`,
+ * with the inputs and outputs of the published schema. It refuses a connection without a host key, which the real
+ * plugin doesn't.
  *
  * Usage: plugin.ts ENGINE-ADDRESS, as the engine starts it.
  */

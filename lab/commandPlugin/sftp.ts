@@ -14,7 +14,9 @@ const INIT = 1,
   ATTRS = 105;
 const STATUS_OK = 0,
   STATUS_NO_SUCH_FILE = 2;
-/** Read, write, create, truncate: the flags of the real plugin's library. It sends no mode: the server's umask decides. */
+/**
+ * Read, write, create, truncate: the flags of the real plugin's library. It sends no mode: the server's umask decides.
+ */
 const OPEN_FLAGS = 0x01 | 0x02 | 0x08 | 0x10;
 const ATTRIBUTE_SIZE = 0x01,
   ATTRIBUTE_OWNER = 0x02,

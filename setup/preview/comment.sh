@@ -2,9 +2,9 @@
 # Writes a preview as a comment on a pull request. Replaces its earlier comment there, if any. Runs no code of the pull
 # request: the preview is only text.
 #
-# Usage: comment.sh FILE NUMBER    (FILE is from `npm run preview -- --markdown FILE`, NUMBER is the pull request's; gh is
-#                                   logged in, or GH_TOKEN is set; GH_REPO is OWNER/REPOSITORY, or the working folder is
-#                                   a clone of it)
+# Usage: comment.sh FILE NUMBER    (FILE is from `npm run preview -- --markdown FILE`, NUMBER is the pull request's;
+#                                   gh is logged in, or GH_TOKEN is set; GH_REPO is OWNER/REPOSITORY, or the working
+#                                   folder is a clone of it)
 set -euo pipefail
 file=$1
 number=$2

@@ -1,4 +1,7 @@
-/** Backups as an operator needs them: made by the timers' services, moved with age, and restored when the original is gone. */
+/**
+ * Backups as an operator needs them: made by the timers' services, moved with age, and restored when the original is
+ * gone.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
 import { LabStack, only, type HostSection } from "../support/labStack.ts";
@@ -10,9 +13,14 @@ const COLD = "/mnt/synology/jts/archives";
 
 /** All that a restore must bring back, of what is below a folder. */
 const contentOf = (folder: string) =>
-  on(
-    `cd ${folder} && find . -mindepth 1 -not -name lost+found -not -path './data/pg*' -printf '%P %y %m %U:%G %T@ %l' \\( -type f -printf ' %s\\n' -o -printf '\\n' \\) | sort; stat --format='%a %U:%G' .; find . -type f -not -path './data/pg*' -print0 | sort --zero-terminated | xargs --null sha256sum; getfattr --recursive --physical --dump --match=- . | sort`,
-  );
+  on(`
+    cd ${folder} &&
+    find . -mindepth 1 -not -name lost+found -not -path './data/pg*' \\
+      -printf '%P %y %m %U:%G %T@ %l' \\( -type f -printf ' %s\\n' -o -printf '\\n' \\) | sort
+    stat --format='%a %U:%G' .
+    find . -type f -not -path './data/pg*' -print0 | sort --zero-terminated | xargs --null sha256sum
+    getfattr --recursive --physical --dump --match=- . | sort
+  `);
 /** Archives of a volume that are on a tier. */
 const archives = async (volume: string, tier = "warm") =>
   (
@@ -23,9 +31,11 @@ const archives = async (volume: string, tier = "warm") =>
     .filter((one) => one.volume === volume && one.tier === tier)
     .map(({ name }) => name);
 const leftovers = () =>
-  on(
-    `lvs --noheadings --options lv_name,lv_tags vg_jts | grep jts-backup || true; find ${WARM} -name '.jts*'; cat /proc/mounts | grep jts-storage-backup || true`,
-  );
+  on(`
+    lvs --noheadings --options lv_name,lv_tags vg_jts | grep jts-backup || true
+    find ${WARM} -name '.jts*'
+    cat /proc/mounts | grep jts-storage-backup || true
+  `);
 
 beforeAll(async () => {
   await lab.blank();
@@ -47,9 +57,18 @@ describe("archives of volumes, ext4 and XFS", { tags: ["long"] }, () => {
 
   it("are made by the timer's service, in its sandbox, and leave no snapshot", async () => {
     for (const folder of Object.values(VOLUMES)) {
-      await on(
-        `cd ${folder}/data && mkdir -p 'a b/-c' && head --bytes=3M /dev/urandom >'a b/-c/random' && printf x >$'line\\nend' && truncate --size=50M sparse && printf y | dd of=sparse bs=1 seek=20M conv=notrunc status=none && ln -sf random 'a b/link' && setfattr --name=user.origin --value=jts 'a b' && chown -R 1234:4321 'a b' && touch -d '2020-02-02 02:02:02' sparse`,
-      );
+      await on(`
+        cd ${folder}/data &&
+        mkdir -p 'a b/-c' &&
+        head --bytes=3M /dev/urandom >'a b/-c/random' &&
+        printf x >$'line\\nend' &&
+        truncate --size=50M sparse &&
+        printf y | dd of=sparse bs=1 seek=20M conv=notrunc status=none &&
+        ln -sf random 'a b/link' &&
+        setfattr --name=user.origin --value=jts 'a b' &&
+        chown -R 1234:4321 'a b' &&
+        touch -d '2020-02-02 02:02:02' sparse
+      `);
       // What is only in the page cache belongs to a snapshot too.
       await on(`cd ${folder}/data && head --bytes=1M /dev/urandom >unflushed`);
     }
@@ -60,9 +79,10 @@ describe("archives of volumes, ext4 and XFS", { tags: ["long"] }, () => {
     }
     expect(await leftovers()).toBe("");
     expect(
-      await on(
-        "journalctl _SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value lvm-backup.service) --output=cat",
-      ),
+      await on(`
+        journalctl _SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value lvm-backup.service) \\
+          --output=cat
+      `),
     ).not.toMatch(/Permission denied|Read-only file system|Operation not permitted|[Ff]ailed/);
     expect(await on(`${SCRIPTS}/lvm-backup.sh verify | grep -c ^ok; stat --format=%a ${WARM}/*.zst | sort -u`)).toBe(
       "2\n600",
@@ -78,9 +98,10 @@ describe("archives of volumes, ext4 and XFS", { tags: ["long"] }, () => {
         (await lab.run("storage-host", `${SCRIPTS}/lvm-backup.sh restore ${name} --to ${folder}`, { mayFail: true }))
           .stderr,
       ).toContain("has files in it");
-      await on(
-        `find ${folder} -mindepth 1 -not -name lost+found -delete; ${SCRIPTS}/lvm-backup.sh restore ${name} --to ${folder}`,
-      );
+      await on(`
+        find ${folder} -mindepth 1 -not -name lost+found -delete
+        ${SCRIPTS}/lvm-backup.sh restore ${name} --to ${folder}
+      `);
       expect(await contentOf(folder)).toBe(before[volume]);
     }
   });
@@ -98,17 +119,25 @@ describe("archives of volumes, ext4 and XFS", { tags: ["long"] }, () => {
     await on("mkdir --parents /run/back && mount -o ro /dev/vg_jts/back /run/back");
     expect(await contentOf("/run/back")).toBe(before.lv_kafka);
     expect(
-      await on(
-        "findmnt --noheadings --output FSTYPE /run/back; lvs --noheadings --options lv_tags vg_jts/back | tr --delete ' \\n'; umount /run/back; lvremove --quiet --yes vg_jts/back >/dev/null",
-      ),
+      await on(`
+        findmnt --noheadings --output FSTYPE /run/back
+        lvs --noheadings --options lv_tags vg_jts/back | tr --delete ' \\n'
+        umount /run/back
+        lvremove --quiet --yes vg_jts/back >/dev/null
+      `),
     ).toBe("xfs");
   });
 
   it("from a snapshot that fills up meanwhile is thrown away", async () => {
     // Once the reading has begun, more changes than the snapshot has room for.
-    await on(
-      `mkdir --parents /root/bin; printf '#!/bin/bash\\n[[ $* != *--threads=0* ]] || { dd if=/dev/urandom of=/var/lib/kafka/data/more bs=1M count=64 conv=fsync status=none; }\\nexec /usr/bin/zstd "$@"\\n' >/root/bin/zstd; chmod 755 /root/bin/zstd`,
-    );
+    await on(`
+      mkdir --parents /root/bin
+      printf '%s\\n' '#!/bin/bash' \\
+        '[[ $* != *--threads=0* ]] ||' \\
+        '  dd if=/dev/urandom of=/var/lib/kafka/data/more bs=1M count=64 conv=fsync status=none' \\
+        'exec /usr/bin/zstd "$@"' >/root/bin/zstd
+      chmod 755 /root/bin/zstd
+    `);
     const { exitCode, stderr } = await lab.run(
       "storage-host",
       `PATH=/root/bin:$PATH ${SCRIPTS}/lvm-backup.sh daily lv_kafka`,
@@ -122,18 +151,24 @@ describe("archives of volumes, ext4 and XFS", { tags: ["long"] }, () => {
   });
 
   it("that were cut off by a kill are cleaned up by the next run", async () => {
-    await on(
-      `printf '#!/bin/bash\\ncat | head --bytes=1000\\nsleep infinity\\n' >/root/bin/zstd; systemd-run --quiet --unit=cut --setenv=PATH=/root/bin:/usr/bin:/bin ${SCRIPTS}/lvm-backup.sh daily lv_kafka; until [[ -s $(echo ${WARM}/.jts-backup-lv_kafka*) ]]; do sleep 0.2; done; systemctl kill --signal=KILL cut; until ! systemctl --quiet is-active cut; do sleep 0.2; done`,
-    );
+    await on(`
+      printf '#!/bin/bash\\ncat | head --bytes=1000\\nsleep infinity\\n' >/root/bin/zstd
+      systemd-run --quiet --unit=cut --setenv=PATH=/root/bin:/usr/bin:/bin ${SCRIPTS}/lvm-backup.sh daily lv_kafka
+      until [[ -s $(echo ${WARM}/.jts-backup-lv_kafka*) ]]; do sleep 0.2; done
+      systemctl kill --signal=KILL cut
+      until ! systemctl --quiet is-active cut; do sleep 0.2; done
+    `);
     expect(await leftovers()).toMatch(/lv_kafka_daily_.*jts-backup\.daily[^]*\.jts-backup-lv_kafka/);
     await on(
       `lvcreate --quiet --yes --snapshot --size 8m --name theirs vg_jts/lv_kafka; ${SCRIPTS}/lvm-backup.sh cleanup`,
     );
     expect(await leftovers()).toBe("");
     expect(
-      await on(
-        "echo $(lvs --noheadings --options lv_name vg_jts/theirs); lvremove --quiet --yes vg_jts/theirs >/dev/null; rm -r /root/bin",
-      ),
+      await on(`
+        echo $(lvs --noheadings --options lv_name vg_jts/theirs)
+        lvremove --quiet --yes vg_jts/theirs >/dev/null
+        rm -r /root/bin
+      `),
     ).toBe("theirs");
   });
 
@@ -147,32 +182,51 @@ describe("archives of volumes, ext4 and XFS", { tags: ["long"] }, () => {
 
 describe("a running PostgreSQL", { tags: ["long"] }, () => {
   const psql = (query: string, port = 5432) =>
-    on(
-      `psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --port=${port} --username=postgres --dbname=postgres --command="${query}"`,
-    );
+    on(`
+      psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --port=${port} --username=postgres \\
+        --dbname=postgres --command="${query}"
+    `);
   const server = (folder: string, port = 5432) =>
-    `runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_ctl --silent --wait --timeout=120 --pgdata=${folder} --log=${folder}.log --options='-p ${port} -c listen_addresses= -c unix_socket_directories=/run/postgresql'`;
+    [
+      "runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_ctl --silent --wait --timeout=120",
+      `--pgdata=${folder} --log=${folder}.log`,
+      `--options='-p ${port} -c listen_addresses= -c unix_socket_directories=/run/postgresql'`,
+    ].join(" ");
 
   it("is archived while it writes: all that was committed before is there when a server starts on what is restored", async () => {
-    await on(
-      `install --directory --owner=postgres --group=postgres /run/postgresql; runuser -u postgres -- /usr/lib/postgresql/15/bin/initdb --no-sync --data-checksums --auth-local=trust --pgdata=/var/lib/postgresql/data/pg >/dev/null; ${server("/var/lib/postgresql/data/pg")} start`,
-    );
+    await on(`
+      install --directory --owner=postgres --group=postgres /run/postgresql
+      runuser -u postgres -- /usr/lib/postgresql/15/bin/initdb --no-sync --data-checksums --auth-local=trust \\
+        --pgdata=/var/lib/postgresql/data/pg >/dev/null
+      ${server("/var/lib/postgresql/data/pg")} start
+    `);
     await psql("create table committed (number int primary key)");
     // Ends with its session, when the server is stopped.
-    await on(
-      `printf '%s' 'do $$ begin for n in 1..1000000 loop insert into committed values (n); commit; end loop; end $$' >/root/write.sql; systemd-run --quiet --unit=writer psql --no-psqlrc --host=/run/postgresql --username=postgres --file=/root/write.sql postgres; until (($(psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --username=postgres --command='select count(*) from committed' postgres) > 100)); do sleep 0.2; done`,
-    );
+    await on(`
+      printf '%s' 'do $$ begin for n in 1..1000000 loop insert into committed values (n); commit; end loop; end $$' \\
+        >/root/write.sql
+      systemd-run --quiet --unit=writer psql --no-psqlrc --host=/run/postgresql --username=postgres \\
+        --file=/root/write.sql postgres
+      until (($(psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --username=postgres \\
+        --command='select count(*) from committed' postgres) > 100)); do
+        sleep 0.2
+      done
+    `);
     const first = Number(await psql("select count(*) from committed"));
     await on(`${SCRIPTS}/lvm-backup.sh daily lv_postgres`);
     const last = Number(await psql("select count(*) from committed"));
     const [name = ""] = await archives("lv_postgres");
-    await on(
-      `${SCRIPTS}/lvm-backup.sh restore ${name} --to /var/lib/postgresql/restored; rm /var/lib/postgresql/restored/data/pg/postmaster.pid; ${server("/var/lib/postgresql/restored/data/pg", 5433)} start`,
-    );
+    await on(`
+      ${SCRIPTS}/lvm-backup.sh restore ${name} --to /var/lib/postgresql/restored
+      rm /var/lib/postgresql/restored/data/pg/postmaster.pid
+      ${server("/var/lib/postgresql/restored/data/pg", 5433)} start
+    `);
     const [count, highest] = (await psql("select count(*), max(number) from committed", 5433)).split("|").map(Number);
-    await on(
-      `${server("/var/lib/postgresql/restored/data/pg", 5433)} stop; runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_checksums --check --pgdata=/var/lib/postgresql/restored/data/pg`,
-    );
+    await on(`
+      ${server("/var/lib/postgresql/restored/data/pg", 5433)} stop
+      runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_checksums --check \\
+        --pgdata=/var/lib/postgresql/restored/data/pg
+    `);
     expect(first).toBeGreaterThan(100);
     expect(last).toBeGreaterThan(first);
     expect(count).toBeGreaterThanOrEqual(first);
@@ -187,26 +241,32 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
     const count = await psql("select count(*) from committed");
     await on("mkdir /home/jts/notebooks && echo 1 >/home/jts/notebooks/one && systemctl start nas-archival.service");
     expect(
-      await on(
-        "systemctl show --property=Result --value nas-archival.service; cat /mnt/synology/jts/development/notebooks/one",
-      ),
+      await on(`
+        systemctl show --property=Result --value nas-archival.service
+        cat /mnt/synology/jts/development/notebooks/one
+      `),
     ).toBe("success\n1");
     expect(
-      await on(
-        `cd ${COLD}/configs && sha256sum --quiet --check *.sha256 && zstd --decompress --stdout *.zst | tar --list | grep -E '^(etc/fstab|etc/jts-storage/settings.json|./vg_jts.vgcfg|etc/systemd/system/lvm-backup.timer)$' | sort`,
-      ),
+      await on(`
+        cd ${COLD}/configs &&
+        sha256sum --quiet --check *.sha256 &&
+        zstd --decompress --stdout *.zst | tar --list |
+          grep -E '^(etc/fstab|etc/jts-storage/settings.json|./vg_jts.vgcfg|etc/systemd/system/lvm-backup.timer)$' |
+          sort
+      `),
     ).toBe("./vg_jts.vgcfg\netc/fstab\netc/jts-storage/settings.json\netc/systemd/system/lvm-backup.timer");
     expect(await on(`ls ${COLD}/database/*-roles-*.sql.zst | wc -l; stat --format=%a ${COLD}/database/*.dump`)).toBe(
       "1\n600",
     );
     await psql("create database again");
-    await on(
-      `pg_restore --host=/run/postgresql --username=postgres --dbname=again ${COLD}/database/postgresql-*@postgres-*.dump`,
-    );
+    await on(`
+      pg_restore --host=/run/postgresql --username=postgres --dbname=again ${COLD}/database/postgresql-*@postgres-*.dump
+    `);
     expect(
-      await on(
-        "psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --username=postgres --dbname=again --command='select count(*) from committed'",
-      ),
+      await on(`
+        psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --username=postgres --dbname=again \\
+          --command='select count(*) from committed'
+      `),
     ).toBe(count);
     await on(`${server("/var/lib/postgresql/data/pg")} --mode=fast stop`);
   });

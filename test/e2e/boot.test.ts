@@ -20,9 +20,11 @@ it(
     await stack.up();
     await on("echo kept | tee /var/lib/redis/kept >/data/warm-storage/kept; sync");
     const identities = () =>
-      on(
-        "blkid --match-tag UUID --output value /dev/vg_jts/lv_redis /dev/disk/by-label/jts-warm-storage; lvs --noheadings --options lv_uuid vg_jts/lv_redis; cat /var/lib/redis/kept /data/warm-storage/kept",
-      );
+      on(`
+        blkid --match-tag UUID --output value /dev/vg_jts/lv_redis /dev/disk/by-label/jts-warm-storage
+        lvs --noheadings --options lv_uuid vg_jts/lv_redis
+        cat /var/lib/redis/kept /data/warm-storage/kept
+      `);
     const before = await identities();
     // The start-up's own end waits for mounts; logging in doesn't.
     const secondsToSsh = async () =>
@@ -53,9 +55,10 @@ it(
     // An `up` makes nothing in their place, and finds them again when they are back.
     expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(/ lab: .*\n *Next: /);
     expect(
-      await on(
-        "findmnt --list --noheadings --types ext4,btrfs,nfs --output TARGET; lsblk --noheadings --output NAME | grep -c vg_jts || true",
-      ),
+      await on(`
+        findmnt --list --noheadings --types ext4,btrfs,nfs --output TARGET
+        lsblk --noheadings --output NAME | grep -c vg_jts || true
+      `),
     ).toBe("/\n0");
 
     await lab.up();

@@ -1,8 +1,11 @@
-/** /etc/fstab and what is mounted: both as declared, or both as before; nothing under a mount point, no wait without a bound. */
+/**
+ * /etc/fstab and what is mounted: both as declared, or both as before; nothing under a mount point, no wait without a
+ * bound.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { hotWith, LabStack, only, warmAlone, type HostSection } from "../support/labStack.ts";
+import { hotWith, LabStack, only, warmOnly, type HostSection } from "../support/labStack.ts";
 
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const onNas = async (command: string) => (await lab.run("nas", command)).stdout;
@@ -43,7 +46,7 @@ proc-like /mnt/no-end proc noauto 0 0`;
   it("keeps every byte outside our lines, and is what it was after a destroy", async () => {
     await lab.run("storage-host", "cat >>/etc/fstab", { stdin: ODD });
     const before = await on("cat /etc/fstab; echo .");
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
     await stack.up();
     expect(await on("grep --invert-match x-jts-storage /etc/fstab | head --bytes=-1; echo .")).toBe(before);
     expect(await on("grep --count x-jts-storage /etc/fstab")).toBe("2");
@@ -52,10 +55,10 @@ proc-like /mnt/no-end proc noauto 0 0`;
   });
 
   it("gets its old text back where a mount fails, and what was mounted stays", async () => {
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
     await stack.up();
     const before = [await fstab(), await mountIdOf("/data/warm-storage")];
-    await stack.configure(warmAlone({ options: ["subvol=there-is-none"] }));
+    await stack.configure(warmOnly({ options: ["subvol=there-is-none"] }));
     expect(await stack.refusal(() => stack.up())).toMatch(
       /could not write the line of \/data\/warm-storage into fstab/,
     );
@@ -63,7 +66,7 @@ proc-like /mnt/no-end proc noauto 0 0`;
     expect(await on("findmnt --noheadings --output FSTYPE /data/warm-storage; ls /etc/fstab*")).toBe(
       "btrfs\n/etc/fstab",
     );
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
   });
 });
@@ -83,10 +86,10 @@ describe("a mount point", () => {
   it("with files in it is refused, unless told to keep them underneath", async () => {
     await on("mkdir --parents /data/warm-storage && echo kept >/data/warm-storage/file");
     const before = await fstab();
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
     expect(await stack.refusal(() => stack.up())).toMatch(/\/data\/warm-storage is not empty.*mountOverFiles/s);
     expect(await fstab()).toBe(before);
-    await stack.configure(warmAlone({ mountOverFiles: true }));
+    await stack.configure(warmOnly({ mountOverFiles: true }));
     await stack.up();
     expect(await on("ls /data/warm-storage")).not.toContain("file");
     await stack.destroy();
@@ -197,9 +200,13 @@ describe("a NAS", () => {
     async () => {
       await stack.configure(cold());
       await stack.up();
-      await onNas(
-        "mv /volume1/cocodev /volume1/old && exportfs -f && mkdir /volume1/cocodev && exportfs -ra && rm --recursive /volume1/old",
-      );
+      await onNas(`
+        mv /volume1/cocodev /volume1/old &&
+        exportfs -f &&
+        mkdir /volume1/cocodev &&
+        exportfs -ra &&
+        rm --recursive /volume1/old
+      `);
       await forget();
       expect(await bounded(90, () => stack.refusal(() => stack.up({ refresh: true })))).toMatch(
         /Stale file handle|could not read/,
@@ -215,9 +222,11 @@ describe("a NAS", () => {
     await stack.configure(cold({ options: ["hard", "proto=tcp", "timeo=300", "_netdev", "nofail"] }));
     await stack.up();
     expect(await on("findmnt --noheadings --output OPTIONS /mnt/synology")).toContain("timeo=300");
-    await onNas(
-      "mkdir --parents /volume1/other /etc/exports.d && sed 's,/volume1/cocodev,/volume1/other,' /etc/exports >/etc/exports.d/other.exports && exportfs -ra",
-    );
+    await onNas(`
+      mkdir --parents /volume1/other /etc/exports.d &&
+      sed 's,/volume1/cocodev,/volume1/other,' /etc/exports >/etc/exports.d/other.exports &&
+      exportfs -ra
+    `);
     await stack.configure(cold({ export: "/volume1/other" }));
     await stack.up();
     expect(await on("findmnt --noheadings --output SOURCE /mnt/synology")).toBe("192.168.1.101:/volume1/other");

@@ -26,9 +26,9 @@ interface Figures {
 /** On the host, so that a kill costs no SSH. */
 async function torture(source: string, destination: string, ...options: string[]): Promise<Figures> {
   const figures = JSON.parse(
-    await on(
-      `python3 -B /run/torture/torture.py ${PACKAGE} ${source} ${destination} /run/torture ${ENOUGH} ${options.join(" ")}`,
-    ),
+    await on(`
+      python3 -B /run/torture/torture.py ${PACKAGE} ${source} ${destination} /run/torture ${ENOUGH} ${options.join(" ")}
+    `),
   ) as Figures;
   console.log(`${source} → ${destination}: ${JSON.stringify(figures)}`);
   return figures;
@@ -93,9 +93,11 @@ describe("a move", { tags: ["long"] }, () => {
   });
 
   it("to a small filesystem that runs full in between loses, doubles and changes no file", async () => {
-    await on(
-      "truncate --size=32M /run/torture/small && mkfs.ext4 -q -m 0 /run/torture/small && mount --mkdir -o loop /run/torture/small /mnt/small",
-    );
+    await on(`
+      truncate --size=32M /run/torture/small &&
+      mkfs.ext4 -q -m 0 /run/torture/small &&
+      mount --mkdir -o loop /run/torture/small /mnt/small
+    `);
     try {
       const { losses, kills } = await torture("/data/jts/hot/redis", "/mnt/small", "--full");
       expect(losses).toEqual([]);
@@ -106,13 +108,19 @@ describe("a move", { tags: ["long"] }, () => {
   });
 
   it("ends by itself where the NAS hangs, leaves the source, and the next run finishes", async () => {
-    await on(
-      "mkdir --parents /data/warm-storage/daily-backups && echo backup >/data/warm-storage/daily-backups/a.tar && touch --date='40 days ago' /data/warm-storage/daily-backups/a.tar",
-    );
-    const move = `python3 -I -B ${PACKAGE} move --source /data/warm-storage/daily-backups --destination /mnt/synology/jts/archives/database --destination-mount /mnt/synology --older-than-days 30 --lock /run/torture/lock`;
+    await on(`
+      mkdir --parents /data/warm-storage/daily-backups &&
+      echo backup >/data/warm-storage/daily-backups/a.tar &&
+      touch --date='40 days ago' /data/warm-storage/daily-backups/a.tar
+    `);
+    const move = [
+      `python3 -I -B ${PACKAGE} move --source /data/warm-storage/daily-backups`,
+      "--destination /mnt/synology/jts/archives/database --destination-mount /mnt/synology",
+      "--older-than-days 30 --lock /run/torture/lock",
+    ].join(" ");
     await lab.freeze("nas");
     try {
-      // bash tells SIGALRM as 128 + 14.
+      // bash reports SIGALRM as 128 + 14.
       expect((await attempt(`bash -c '${move} --stall-seconds 5; exit $?'`)).exitCode).toBe(142);
       expect(await on("cat /data/warm-storage/daily-backups/a.tar")).toBe("backup");
       const { exitCode, stderr } = await attempt(`${TIERED} migrate`);
@@ -128,9 +136,14 @@ describe("a move", { tags: ["long"] }, () => {
   });
 
   it("brings the oldest of a warm tier above its mark to cold, and tells so as JSON and in the journal", async () => {
-    await on(
-      "for days in 2 3 4; do echo $days >/data/warm-storage/daily-backups/$days.tar; touch --date=\"$days days ago\" /data/warm-storage/daily-backups/$days.tar; done; jq '.automation += {warmHighPercent: 0.5, warmLowPercent: 0}' /etc/jts-storage/settings.json >/run/torture/settings.json",
-    );
+    await on(`
+      for days in 2 3 4; do
+        echo $days >/data/warm-storage/daily-backups/$days.tar
+        touch --date="$days days ago" /data/warm-storage/daily-backups/$days.tar
+      done
+      jq '.automation += {warmHighPercent: 0.5, warmLowPercent: 0}' /etc/jts-storage/settings.json \\
+        >/run/torture/settings.json
+    `);
     const { stdout } = await attempt(`${TIERED} migrate --json --settings /run/torture/settings.json`);
     const { moves } = JSON.parse(stdout) as { moves: { from: string; to: string; sha256: string }[] };
     expect(moves.map(({ to }) => to)).toEqual(
@@ -158,9 +171,10 @@ describe("a move", { tags: ["long"] }, () => {
     await on("mount --mkdir --bind / /run/torture/root");
     try {
       expect(
-        await on(
-          "cd /run/torture/root && find data/warm-storage data/warm mnt/synology data/jts/hot/redis var/lib/redis -mindepth 1",
-        ),
+        await on(`
+          cd /run/torture/root &&
+          find data/warm-storage data/warm mnt/synology data/jts/hot/redis var/lib/redis -mindepth 1
+        `),
       ).toBe("");
     } finally {
       await on("umount /run/torture/root && rmdir /run/torture/root");

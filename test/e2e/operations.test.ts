@@ -10,8 +10,9 @@ import { LabStack, type Outcome } from "../support/labStack.ts";
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const mayFail = (command: string) => lab.run("storage-host", command, { mayFail: true, timeoutSeconds: 300 });
 const BIN = "/usr/local/lib/jts-storage";
+const METRICS = "/var/lib/prometheus/node-exporter/jts-storage.prom";
 
-/** What the health report is told by; it keeps what it got. */
+/** A program that receives the health report, and keeps what it got. */
 const RECEIVER = "/usr/local/sbin/tell-somebody";
 
 /** Small volumes of two services and root's, on all three tiers: as on the real host, but quicker to make. */
@@ -32,9 +33,11 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     await lab.blank();
     stack = await LabStack.select();
     await stack.configure(small);
-    await on(
-      `printf '#!/bin/sh\nid --user >/var/lib/told; echo "$JTS_STORAGE_LEVEL" >>/var/lib/told; cat >>/var/lib/told\n' >${RECEIVER}; chmod 755 ${RECEIVER}`,
-    );
+    await on(`
+      printf '#!/bin/sh\nid --user >/var/lib/told; echo "$JTS_STORAGE_LEVEL" >>/var/lib/told; cat >>/var/lib/told\n' \\
+        >${RECEIVER}
+      chmod 755 ${RECEIVER}
+    `);
     first = await stack.up();
   });
 
@@ -68,9 +71,11 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
       true,
     );
 
-    await on(
-      "chmod 777 /var/lib/mongodb /var/lib/mongodb/data; mount -o remount,strictatime /var/lib/redis; systemctl stop fstrim-all.timer",
-    );
+    await on(`
+      chmod 777 /var/lib/mongodb /var/lib/mongodb/data
+      mount -o remount,strictatime /var/lib/redis
+      systemctl stop fstrim-all.timer
+    `);
     const second = await verify();
     const failed = read(second.stdout).checks.filter(({ ok }) => !ok);
     expect(second.exitCode).toBe(1);
@@ -121,9 +126,10 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
       ]),
     );
     expect(
-      await on(
-        "stat --format='%U %a' /var/lib/jts-storage/health.json /var/lib/prometheus/node-exporter/jts-storage.prom; grep ^jts_storage_level /var/lib/prometheus/node-exporter/jts-storage.prom",
-      ),
+      await on(`
+        stat --format='%U %a' /var/lib/jts-storage/health.json ${METRICS}
+        grep ^jts_storage_level ${METRICS}
+      `),
     ).toBe("root 644\nroot 644\njts_storage_level 0");
     // From within its sandbox.
     const [user, level, ...report] = (await on("cat /var/lib/told")).split("\n");
@@ -140,20 +146,25 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
   });
 
   it("a run of ours that fails is in the health report at once", async () => {
-    // A report that is being made already may be older than the failure; the next one tells it.
-    await on(
-      "until [[ $(systemctl show --property=ActiveState --value storage-health.service) != activating ]]; do sleep 1; done",
-    );
-    await on(
-      "mv /data/warm-storage/temp-processing /data/warm-storage/moved; systemctl start --no-block tiered-storage.service",
-    );
-    await on(
-      "timeout 300 bash -c 'until grep --quiet \"tiered-storage: its last run failed\" /var/lib/jts-storage/health.json; do sleep 1; done'",
-    );
+    // A report that is being made may be older than the failure; the next one has it.
+    await on(`
+      until [[ $(systemctl show --property=ActiveState --value storage-health.service) != activating ]]; do
+        sleep 1
+      done
+    `);
+    await on(`
+      mv /data/warm-storage/temp-processing /data/warm-storage/moved
+      systemctl start --no-block tiered-storage.service
+    `);
+    await on(`
+      timeout 300 bash -c \\
+        'until grep --quiet "tiered-storage: its last run failed" /var/lib/jts-storage/health.json; do sleep 1; done'
+    `);
     // Written after the other.
-    await on(
-      'timeout 300 bash -c \'until grep --quiet "service_succeeded{service=\\"tiered-storage\\"} 0" /var/lib/prometheus/node-exporter/jts-storage.prom; do sleep 1; done\'',
-    );
+    await on(`
+      timeout 300 bash -c \\
+        'until grep --quiet "service_succeeded{service=\\"tiered-storage\\"} 0" ${METRICS}; do sleep 1; done'
+    `);
     await on("mv /data/warm-storage/moved /data/warm-storage/temp-processing; systemctl start tiered-storage.service");
   });
 
@@ -201,9 +212,10 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
   it("`destroy` takes along what the scripts wrote, and the link", async () => {
     await stack.destroy();
     expect(
-      await on(
-        "ls -A /var/lib/prometheus/node-exporter /usr/local/bin; ls -d /var/lib/jts-storage /usr/local/lib/jts-storage 2>/dev/null || true",
-      ),
+      await on(`
+        ls -A /var/lib/prometheus/node-exporter /usr/local/bin
+        ls -d /var/lib/jts-storage /usr/local/lib/jts-storage 2>/dev/null || true
+      `),
     ).toBe("/usr/local/bin:\n\n/var/lib/prometheus/node-exporter:");
     await on("rmdir /var/lib/prometheus/node-exporter /var/lib/prometheus");
   });

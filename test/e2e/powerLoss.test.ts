@@ -1,4 +1,7 @@
-/** A loss of power while files move: what the disks may be left with, state by state, out of a log of all that was written. */
+/**
+ * A loss of power while files move: what the disks may be left with, state by state, out of a log of all that was
+ * written.
+ */
 import { appendFile, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";

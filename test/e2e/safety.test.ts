@@ -1,7 +1,10 @@
-/** What must never happen to data, with the faults themselves. As a user with sudo, who must be able to do all that root can. */
+/**
+ * What must never happen to data, with the faults themselves. As a user with sudo, who must be able to do all that root
+ * can.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { all, hotWith, LabStack, warmAlone, type HostSection } from "../support/labStack.ts";
+import { all, hotWith, LabStack, warmOnly, type HostSection } from "../support/labStack.ts";
 
 const DISK = lab.SATA_PARTITION_PATH;
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
@@ -22,20 +25,33 @@ afterAll(async () => {
 });
 
 describe("a device that isn't blank is refused, with what was found, and nothing is written", () => {
-  beforeAll(() => stack.configure(warmAlone()));
+  beforeAll(() => stack.configure(warmOnly()));
   afterEach(() =>
-    on(
-      `umount /mnt 2>/dev/null; swapoff ${DISK} 2>/dev/null; dmsetup remove held 2>/dev/null; udevadm settle; mdadm --stop --scan 2>/dev/null; vgremove --yes --quiet foreign 2>/dev/null; wipefs --all --quiet ${DISK}; dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none; dd if=/dev/zero of=${DISK} bs=1M seek=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) conv=fsync status=none 2>/dev/null; udevadm settle`,
-    ),
+    on(`
+      umount /mnt 2>/dev/null
+      swapoff ${DISK} 2>/dev/null
+      dmsetup remove held 2>/dev/null
+      udevadm settle
+      mdadm --stop --scan 2>/dev/null
+      vgremove --yes --quiet foreign 2>/dev/null
+      wipefs --all --quiet ${DISK}
+      dd if=/dev/zero of=${DISK} bs=1M count=8 conv=fsync status=none
+      dd if=/dev/zero of=${DISK} bs=1M seek=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) conv=fsync status=none \\
+        2>/dev/null
+      udevadm settle
+    `),
   );
 
   const refuses = async (_what: string, make: string, found: RegExp) => {
     await on(make);
     // Some signatures lie at the end.
     const content = () =>
-      on(
-        `{ head --bytes=8M ${DISK}; dd if=${DISK} bs=1M skip=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) status=none; } | sha256sum`,
-      );
+      on(`
+        {
+          head --bytes=8M ${DISK}
+          dd if=${DISK} bs=1M skip=$(($(blockdev --getsize64 ${DISK}) / 1048576 - 8)) status=none
+        } | sha256sum
+      `);
     const before = await content();
     const said = await stack.refusal(() => stack.up());
     expect(said).toMatch(found);
@@ -65,7 +81,11 @@ describe("a device that isn't blank is refused, with what was found, and nothing
       ["swap in use", `mkswap ${DISK} && swapon ${DISK}`, /in use as swap/],
       [
         "a member of an md array",
-        `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing && udevadm settle && mdadm --stop --quiet /dev/md9`,
+        [
+          `mdadm --create /dev/md9 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 ${DISK} missing`,
+          "udevadm settle",
+          "mdadm --stop --quiet /dev/md9",
+        ].join(" && "),
         /signature of linux_raid_member|raid1 .*on it/,
       ],
       [
@@ -88,9 +108,14 @@ describe("a device that isn't blank is refused, with what was found, and nothing
   });
 
   it("a device of the hot tier that another volume group has, which isn't even grown to its disk", async () => {
-    await on(
-      `pvcreate --quiet --dataalignment 4m ${lab.NVME_PATH} && pvresize --quiet --yes --setphysicalvolumesize 100g ${lab.NVME_PATH} && vgcreate --quiet foreign ${lab.NVME_PATH} && lvcreate --quiet --yes --size 100m --name theirs foreign && head --bytes=100M /dev/urandom >/dev/foreign/theirs; sync`,
-    );
+    await on(`
+      pvcreate --quiet --dataalignment 4m ${lab.NVME_PATH} &&
+      pvresize --quiet --yes --setphysicalvolumesize 100g ${lab.NVME_PATH} &&
+      vgcreate --quiet foreign ${lab.NVME_PATH} &&
+      lvcreate --quiet --yes --size 100m --name theirs foreign &&
+      head --bytes=100M /dev/urandom >/dev/foreign/theirs
+      sync
+    `);
     try {
       const theirs = () =>
         on("sha256sum /dev/foreign/theirs; pvs --noheadings --options pv_uuid,pv_size,vg_name,vg_uuid");
@@ -103,19 +128,22 @@ describe("a device that isn't blank is refused, with what was found, and nothing
     } finally {
       await on(`vgremove --yes --quiet foreign && pvremove --quiet ${lab.NVME_PATH}`);
       await stack.destroy();
-      await stack.configure(warmAlone());
+      await stack.configure(warmOnly());
     }
   });
 
   it("devices of the hot tier, all of them named at once", async () => {
     const SPARE = lab.SPARE_PATH;
-    // What makes it, with the device in place of DEVICE, and what is said of it.
+    // What makes it, with DEVICE for the device, and what the error says of it.
     const found: readonly (readonly [make: string, said: string])[] = [
       ["mkfs.ext4 -q DEVICE", "ext4"],
       ["mkfs.xfs -q DEVICE", "xfs"],
       ["mkswap DEVICE", "swap"],
       [
-        "echo -n secret | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file - DEVICE",
+        [
+          "echo -n secret",
+          "cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file - DEVICE",
+        ].join(" | "),
         "crypto_LUKS",
       ],
       ["echo label:gpt | sfdisk --quiet DEVICE", "gpt"],
@@ -123,7 +151,11 @@ describe("a device that isn't blank is refused, with what was found, and nothing
       ["mkswap DEVICE && swapon DEVICE", "in use as swap"],
       ["mkfs.ext4 -q DEVICE && mount --options ro,noload DEVICE /mnt", "mounted at /mnt"],
       [
-        "mdadm --create /dev/md8 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 DEVICE missing && udevadm settle && mdadm --stop --quiet /dev/md8",
+        [
+          "mdadm --create /dev/md8 --quiet --run --metadata=1.2 --level=1 --raid-devices=2 DEVICE missing",
+          "udevadm settle",
+          "mdadm --stop --quiet /dev/md8",
+        ].join(" && "),
         "(signature of linux_raid_member|raid1 .*on it)",
       ],
       [
@@ -134,14 +166,20 @@ describe("a device that isn't blank is refused, with what was found, and nothing
       ["echo '0 2048 linear 'DEVICE' 2048' | dmsetup create held", "dm .*on it"],
     ];
     const part = (index: number) => `${SPARE}-part${index + 1}`;
-    await on(
-      `printf 'label: gpt\n${"size=1GiB\n".repeat(found.length)}' | sfdisk --quiet ${SPARE} && udevadm settle && ${found.map(([make], index) => make.replaceAll("DEVICE", part(index))).join(" && ")} && udevadm settle`,
-    );
+    await on(`
+      printf 'label: gpt\n${"size=1GiB\n".repeat(found.length)}' | sfdisk --quiet ${SPARE} &&
+      udevadm settle &&
+      ${found.map(([make], index) => make.replaceAll("DEVICE", part(index))).join(" && ")} &&
+      udevadm settle
+    `);
     try {
       const content = () =>
-        on(
-          `for part in ${found.map((_, index) => part(index)).join(" ")}; do head --bytes=8M $part; tail --bytes=8M $part; done | sha256sum`,
-        );
+        on(`
+          for part in ${found.map((_, index) => part(index)).join(" ")}; do
+            head --bytes=8M $part
+            tail --bytes=8M $part
+          done | sha256sum
+        `);
       const before = await content();
       await stack.configure(
         hotWith(
@@ -153,27 +191,35 @@ describe("a device that isn't blank is refused, with what was found, and nothing
       for (const [index, [, what]] of found.entries()) expect(said).toMatch(new RegExp(`${part(index)}\\b.*${what}`));
       expect(await content()).toBe(before);
     } finally {
-      await on(
-        `umount /mnt; swapoff ${part(6)}; dmsetup remove held; mdadm --stop --scan; vgremove --yes --quiet foreign; wipefs --all --quiet ${found.map((_, index) => part(index)).join(" ")}; sfdisk --quiet --delete ${SPARE}; wipefs --all --quiet ${SPARE}; udevadm settle`,
-      );
+      await on(`
+        umount /mnt
+        swapoff ${part(6)}
+        dmsetup remove held
+        mdadm --stop --scan
+        vgremove --yes --quiet foreign
+        wipefs --all --quiet ${found.map((_, index) => part(index)).join(" ")}
+        sfdisk --quiet --delete ${SPARE}
+        wipefs --all --quiet ${SPARE}
+        udevadm settle
+      `);
       await stack.destroy();
-      await stack.configure(warmAlone());
+      await stack.configure(warmOnly());
     }
   });
 
   it("a device that can't be read is not taken for blank", async () => {
     await on(`echo "0 $(blockdev --getsz ${DISK}) error" | dmsetup create unreadable`);
     try {
-      await stack.configure(warmAlone({ device: { path: "/dev/mapper/unreadable" } }));
+      await stack.configure(warmOnly({ device: { path: "/dev/mapper/unreadable" } }));
       expect(await stack.refusal(() => stack.up())).toMatch(/could not read|Input\/output error/);
     } finally {
       await on("dmsetup remove unreadable");
-      await stack.configure(warmAlone());
+      await stack.configure(warmOnly());
     }
   });
 
   it("a signature that appears between the look and the step", async () => {
-    // The guard's wipefs asks for no JSON; in the same breath as mkfs: a swap signature comes in just before it.
+    // The guard's wipefs, in the same call as mkfs, doesn't ask for JSON. A swap signature appears just before it.
     await on(`install --mode=755 /dev/stdin /usr/local/sbin/wipefs <<'END'
 #!/bin/bash
 [[ "$*" == *--json* || -e /run/wipefs-called ]] || { touch /run/wipefs-called; mkswap ${DISK} >/dev/null; }
@@ -192,9 +238,11 @@ END`);
     await on(`mkfs.xfs -q -L jts-making ${DISK} && mount ${DISK} /mnt && touch /mnt/file && umount /mnt`);
     expect(await stack.refusal(() => stack.up())).toMatch(/signature of xfs, label jts-making/);
     // As a loss of power leaves it: the superblock is there, and not all that it leads to.
-    await on(
-      `dd if=/dev/zero of=${DISK} bs=4096 seek=1 count=256 conv=fsync status=none; blkid --probe --match-tag LABEL ${DISK} && ! mount ${DISK} /mnt 2>/dev/null`,
-    );
+    await on(`
+      dd if=/dev/zero of=${DISK} bs=4096 seek=1 count=256 conv=fsync status=none
+      blkid --probe --match-tag LABEL ${DISK} &&
+      ! mount ${DISK} /mnt 2>/dev/null
+    `);
     await stack.up();
     expect(await on("findmnt --noheadings --output FSTYPE /data/warm-storage")).toBe("btrfs");
     await stack.destroy();
@@ -204,16 +252,16 @@ END`);
     ["another serial number", { serial: "SOMEBODY-ELSES" }, /serial number JTSSATA0001 instead of SOMEBODY-ELSES/],
     ["another size", { size: 999_999_488_000 }, /bytes instead of 999999488000/],
   ])("a device of %s", async (_what, device, found) => {
-    await stack.configure(warmAlone({ device: { path: DISK, ...device } }));
+    await stack.configure(warmOnly({ device: { path: DISK, ...device } }));
     expect(await stack.refusal(() => stack.up())).toMatch(found);
     expect(await on(`wipefs --no-act ${DISK}`)).toBe("");
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
   });
 
   it("a path that leads to another disk than it did", async () => {
     const link = "/dev/jts-warm";
     await on(`ln --symbolic ${DISK} ${link}`);
-    await stack.configure(warmAlone({ device: { path: link, serial: lab.SATA_SERIAL } }));
+    await stack.configure(warmOnly({ device: { path: link, serial: lab.SATA_SERIAL } }));
     await stack.up();
     await on(`ln --symbolic --force --no-dereference ${lab.SPARE_PATH} ${link}`);
     expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(
@@ -226,7 +274,7 @@ END`);
     await stack.up({ refresh: true });
     await stack.destroy();
     await on(`rm ${link}`);
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
   });
 });
 
@@ -236,10 +284,18 @@ describe("a warm tier that was there before", () => {
   let before: string;
 
   it("comes under the stack with no change to data and no second line, whatever its line called it", async () => {
-    await stack.configure(warmAlone());
-    await on(
-      `mkfs.btrfs -q -L jts-warm-storage ${DISK} && mkdir --parents /data/warm-storage && printf 'UUID=%s\\t/data/warm-storage  btrfs noatime,compress=zstd:3,autodefrag,nofail 0 0\\n' "$(blkid --match-tag UUID --output value ${DISK})" >>/etc/fstab && systemctl daemon-reload && mount /data/warm-storage && mkdir /data/warm-storage/logs && head --bytes=1M /dev/urandom >${sentinel}; sync`,
-    );
+    await stack.configure(warmOnly());
+    await on(`
+      mkfs.btrfs -q -L jts-warm-storage ${DISK} &&
+      mkdir --parents /data/warm-storage &&
+      printf 'UUID=%s\\t/data/warm-storage  btrfs noatime,compress=zstd:3,autodefrag,nofail 0 0\\n' \\
+        "$(blkid --match-tag UUID --output value ${DISK})" >>/etc/fstab &&
+      systemctl daemon-reload &&
+      mount /data/warm-storage &&
+      mkdir /data/warm-storage/logs &&
+      head --bytes=1M /dev/urandom >${sentinel}
+      sync
+    `);
     before = await on(`sha256sum ${sentinel}; blkid --output value --match-tag UUID ${DISK}`);
     const { said } = await stack.up();
     expect(said).toMatch(/Filesystem lab:.* was there already, just as declared/);
@@ -249,13 +305,13 @@ describe("a warm tier that was there before", () => {
   });
 
   it("stays when the stack that retains it is destroyed, and is adopted again", async () => {
-    await stack.configure(all(warmAlone(), retained));
+    await stack.configure(all(warmOnly(), retained));
     await stack.up();
     // A configuration that says wipe, and was never brought up, is nothing that a destroy goes by.
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
     await stack.destroy();
     expect(await on("findmnt --list --noheadings --types btrfs | wc -l; grep -c warm /etc/fstab || true")).toBe("0\n0");
-    await stack.configure(all(warmAlone(), retained));
+    await stack.configure(all(warmOnly(), retained));
     await stack.up();
     expect(await on(`sha256sum ${sentinel}; blkid --output value --match-tag UUID ${DISK}`)).toBe(before);
   });
@@ -273,11 +329,14 @@ describe("a warm tier that was there before", () => {
 
   it("is wiped only once the state says so, and only while it is the one that was made", async () => {
     await on(`wipefs --all --quiet ${DISK}`);
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
     await stack.up();
-    await on(
-      `umount /data/warm /data/warm-storage && mkfs.btrfs -q -f -L jts-warm-storage ${DISK} && mount /data/warm-storage && mount /data/warm`,
-    );
+    await on(`
+      umount /data/warm /data/warm-storage &&
+      mkfs.btrfs -q -f -L jts-warm-storage ${DISK} &&
+      mount /data/warm-storage &&
+      mount /data/warm
+    `);
     expect(await stack.refusal(() => stack.destroy())).toMatch(/instead of ours/);
     expect(await on(`blkid --match-tag TYPE --output value ${DISK}`)).toBe("btrfs");
     await stack.up({ refresh: true });
@@ -304,10 +363,10 @@ describe("volumes", () => {
     await stack.up();
     await each((service) => `head --bytes=1M /dev/urandom >/var/lib/${service}/sentinel`);
     const content = await each((service) => `sha256sum /var/lib/${service}/sentinel`);
-    await each(
-      (service) =>
-        `systemd-run --quiet --unit=writer-${service} bash -c 'while :; do date +%N >>/var/lib/${service}/written; sleep 0.05; done'`,
-    );
+    await each((service) => {
+      const write = `while :; do date +%N >>/var/lib/${service}/written; sleep 0.05; done`;
+      return `systemd-run --quiet --unit=writer-${service} bash -c '${write}'`;
+    });
     try {
       const identities = () =>
         each((service) => {

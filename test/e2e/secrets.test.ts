@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => stack.destroy());
 
 describe("secrets", () => {
-  /** Every process's arguments here, again and again, until it is told to end. */
+  /** Every process's arguments on this machine, read again and again until it is stopped. */
   function watchProcesses(): () => Promise<string> {
     const seen = new Set<string>();
     let isOver = false;
@@ -40,9 +40,10 @@ describe("secrets", () => {
       only("hot", "warm", "automation")(host);
       host.hot = { ...(host.hot as object), volumes: { redis: { size: "1GiB" } } };
     });
-    await on(
-      "systemd-run --quiet --unit=watcher bash -c 'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; sleep 0.1; done >/run/watched'",
-    );
+    await on(`
+      systemd-run --quiet --unit=watcher bash -c \\
+        'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; sleep 0.1; done >/run/watched'
+    `);
     const stop = watchProcesses();
     const { said } = await stack.up();
     const here = await stop();
@@ -80,9 +81,11 @@ describe("secrets", () => {
 describe("doors", () => {
   it("files on the host are for root alone to write, and nothing temporary is left", async () => {
     expect(
-      await on(
-        "find /etc/jts-storage /usr/local/lib/jts-storage /var/lib/jts-storage /etc/systemd/system/tiered-storage.* /etc/fstab -perm /022 -o ! -user root | grep . || true",
-      ),
+      await on(`
+        find /etc/jts-storage /usr/local/lib/jts-storage /var/lib/jts-storage /etc/systemd/system/tiered-storage.* \\
+            /etc/fstab -perm /022 -o ! -user root |
+          grep . || true
+      `),
     ).toBe("");
     expect(await on("find /run /tmp /var/tmp /home/jts -maxdepth 1 -name '*jts-storage*' ! -name '*.lock'")).toBe("");
   });
@@ -90,9 +93,12 @@ describe("doors", () => {
   it("a link that a service planted in place of its folder is not followed", async () => {
     await stack.configure(hotWith({ redis: { size: "1GiB" } }));
     await stack.up();
-    await on(
-      "install --directory --mode=700 /root/private && runuser --user redis -- bash -c 'rmdir /var/lib/redis/logs && ln -s /root/private /var/lib/redis/logs' 2>/dev/null || su --shell /bin/bash redis --command 'rmdir /var/lib/redis/logs && ln -s /root/private /var/lib/redis/logs'",
-    );
+    const plant = "rmdir /var/lib/redis/logs && ln -s /root/private /var/lib/redis/logs";
+    await on(`
+      install --directory --mode=700 /root/private &&
+      runuser --user redis -- bash -c '${plant}' 2>/dev/null ||
+        su --shell /bin/bash redis --command '${plant}'
+    `);
     expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(/symbolic link|leads to|File exists/);
     expect(await on("stat --format='%U %a' /root/private; ls -A /root/private")).toBe("root 700");
     await on("rm /var/lib/redis/logs");
@@ -100,9 +106,12 @@ describe("doors", () => {
   });
 
   it("names of ours that others planted in folders that all may write to change nothing outside", async () => {
-    await on(
-      "for name in jts-storage.fstab jts-storage.lock jts-storage.aaaaaaaaaa; do runuser --user nobody -- ln -s /etc/shadow /tmp/$name; done; sha256sum /etc/shadow >/root/shadow",
-    );
+    await on(`
+      for name in jts-storage.fstab jts-storage.lock jts-storage.aaaaaaaaaa; do
+        runuser --user nobody -- ln -s /etc/shadow /tmp/$name
+      done
+      sha256sum /etc/shadow >/root/shadow
+    `);
     await on("chmod 700 /var/lib/redis");
     await stack.up({ refresh: true });
     expect(

@@ -1,7 +1,10 @@
-/** Whatever is cut, killed, away or full: an error that says what to do, nothing half-forgotten, and the next `up` finishes. */
+/**
+ * Whatever is cut, killed, away or full: an error that says what to do, nothing half-forgotten, and the next `up`
+ * finishes.
+ */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { hotWith, LabStack, unverified, warmAlone, type HostSection } from "../support/labStack.ts";
+import { hotWith, LabStack, unverified, warmOnly, type HostSection } from "../support/labStack.ts";
 
 /** Each takes some two minutes. */
 const POWER_SERIES = Number(process.env.JTS_STORAGE_POWER_SERIES ?? 4);
@@ -11,9 +14,16 @@ const fstab = () => on("sha256sum </etc/fstab");
 
 /** Each volume, mount, line, account and folder there once, and nothing else of ours: all that a clean `up` makes. */
 const inventory = () =>
-  on(
-    "lvs --noheadings --options lv_name,lv_size vg_jts; grep x-jts-storage /etc/fstab | sort; findmnt --list --noheadings --types ext4,xfs,btrfs,nfs --output TARGET | sort; sort /var/lib/jts-storage/made; getent passwd | cut -d: -f1,6,7 | sort; ls -R /usr/local/lib/jts-storage; systemctl is-active tiered-storage.timer storage-health.timer fstrim-all.timer; ls -A /etc /etc/systemd/system /run | grep -e jts-new -e fstab.jts -e jts-storage\\\\. || true",
-  );
+  on(`
+    lvs --noheadings --options lv_name,lv_size vg_jts
+    grep x-jts-storage /etc/fstab | sort
+    findmnt --list --noheadings --types ext4,xfs,btrfs,nfs --output TARGET | sort
+    sort /var/lib/jts-storage/made
+    getent passwd | cut -d: -f1,6,7 | sort
+    ls -R /usr/local/lib/jts-storage
+    systemctl is-active tiered-storage.timer storage-health.timer fstrim-all.timer
+    ls -A /etc /etc/systemd/system /run | grep -e jts-new -e fstab.jts -e jts-storage\\\\. || true
+  `);
 
 /** Every kind of resource, and few of each: what is cut is made anew ten times over. */
 const small = (host: HostSection) => {
@@ -40,7 +50,10 @@ describe("an `up` that is cut again and again", { tags: ["long"] }, () => {
     readonly what: string;
     readonly happen: () => Promise<void>;
     readonly recover?: () => Promise<void>;
-    /** How many resources each `up` makes before its end; each goes on from where the last one was cut, the first one from nothing. */
+    /**
+     * How many resources each `up` makes before its end; each goes on from where the last one was cut, the first one
+     * from nothing.
+     */
     readonly moments: readonly number[];
   }
 
@@ -88,7 +101,7 @@ describe("an `up` that is cut again and again", { tags: ["long"] }, () => {
     try {
       await stack.up({ refresh: true, ...(await asAsked(error)) });
     } catch (late) {
-      // The first `up` that gets to the scripts tells that they are lost.
+      // The first `up` that reaches the scripts reports that they are lost.
       const asked = await asAsked(late as Error);
       if (asked.replace === undefined) throw late;
       await stack.up({ refresh: true, ...asked });
@@ -100,9 +113,11 @@ describe("an `up` that is cut again and again", { tags: ["long"] }, () => {
     await vi.waitFor(async () => expect(await stack.running()).toEqual([]), { timeout: 90_000, interval: 1000 });
     await stack.destroy();
     expect(
-      await on(
-        `wipefs --no-act ${lab.NVME_PATH} ${lab.SATA_PARTITION_PATH}; test ! -e /var/lib/jts-storage; grep -c x-jts-storage /etc/fstab || true`,
-      ),
+      await on(`
+        wipefs --no-act ${lab.NVME_PATH} ${lab.SATA_PARTITION_PATH}
+        test ! -e /var/lib/jts-storage
+        grep -c x-jts-storage /etc/fstab || true
+      `),
     ).toBe("0");
   };
 
@@ -138,7 +153,7 @@ describe("an `up` that is cut again and again", { tags: ["long"] }, () => {
 describe("two stacks that work on one host at the same time", { tags: ["long"] }, () => {
   it("wait for each other, say so, and each line of fstab is whole", async () => {
     const other = await LabStack.select({ name: "other" });
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
     await other.configure(hotWith({ redis: { size: "1GiB" }, kafka: { size: "20GiB" } }));
     // Held until both have asked for it, so that both must wait.
     await on("systemd-run --quiet --unit=writer flock /run/jts-storage.lock sleep 25");
@@ -157,19 +172,21 @@ describe("two stacks that work on one host at the same time", { tags: ["long"] }
 describe("a host that doesn't let us work", { tags: ["long"] }, () => {
   const OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUEmB3NIQFNsmo4Kd7wgO3T6Dm4vFf7vRk1Y0bqW";
   const connection = (change: Record<string, unknown>) => (host: HostSection) => {
-    warmAlone()(host);
+    warmOnly()(host);
     host.connection = { ...(host.connection as object), ...change };
   };
 
   beforeAll(async () => {
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
     await stack.up();
-    await on(
-      "useradd --create-home asked && cp --recursive /home/jts/.ssh /home/asked/ && chown --recursive asked:asked /home/asked/.ssh",
-    );
+    await on(`
+      useradd --create-home asked &&
+      cp --recursive /home/jts/.ssh /home/asked/ &&
+      chown --recursive asked:asked /home/asked/.ssh
+    `);
   });
   afterAll(async () => {
-    await stack.configure(warmAlone());
+    await stack.configure(warmOnly());
     await stack.destroy();
   });
 
@@ -223,14 +240,18 @@ describe("a host that doesn't let us work", { tags: ["long"] }, () => {
     ],
     [
       "with a full root",
-      "fallocate --length $(($(stat --file-system --format='%f * %S' /) - 8 * 1048576)) /filler; dd if=/dev/zero of=/filler2 bs=64k status=none || true; df /",
+      `
+        fallocate --length $(($(stat --file-system --format='%f * %S' /) - 8 * 1048576)) /filler
+        dd if=/dev/zero of=/filler2 bs=64k status=none || true
+        df /
+      `,
       "rm /filler /filler2",
       /No space left on device.*\n *Next: on the host: df/s,
     ],
   ])(
     "one %s: an error that says so, fstab whole, and the next `up` finishes",
     async (_what, breakIt, mendIt, expected) => {
-      await stack.configure(warmAlone({ alsoAt: "/data/also" }));
+      await stack.configure(warmOnly({ alsoAt: "/data/also" }));
       const before = await fstab();
       await on(breakIt);
       try {
@@ -241,7 +262,7 @@ describe("a host that doesn't let us work", { tags: ["long"] }, () => {
       }
       await stack.up({ refresh: true });
       expect(await on("findmnt --noheadings --output FSTYPE /data/also")).toBe("btrfs");
-      await stack.configure(warmAlone());
+      await stack.configure(warmOnly());
       await stack.up();
     },
   );

@@ -21,7 +21,7 @@ const SIZES = {
   lv_redis: 50,
 };
 
-/** Target → what must be among the live options. */
+/** For each target, what must be among its live options. */
 const LIVE_OPTIONS: Record<string, string[]> = {
   "/var/lib/postgresql": ["noatime", "data=writeback", "commit=30"],
   "/var/lib/clickhouse": ["noatime", "data=ordered"],
@@ -93,11 +93,19 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   let fstabBefore: string;
   let rootBefore: string;
 
-  /** Every folder on the root disk that a tier could leave something in, and the accounts; LVM keeps what its metadata was. */
+  /**
+   * Every folder on the root disk that a tier could leave something in, and the accounts; LVM keeps what its metadata
+   * was.
+   */
   const rootDisk = () =>
-    on(
-      "find / -xdev -maxdepth 3 -not -path '/root*' -not -path '/tmp*' -not -path '/proc*' -not -path '/var/log*' -not -path '/var/tmp*' -not -path '/var/cache*' -not -path '/var/lib/systemd*' -not -path '/var/lib/nfs*' -not -path '/run*' -not -path '/etc/lvm/*' | sort; getent passwd; getent group",
-    );
+    on(`
+      find / -xdev -maxdepth 3 -not -path '/root*' -not -path '/tmp*' -not -path '/proc*' -not -path '/var/log*' \\
+          -not -path '/var/tmp*' -not -path '/var/cache*' -not -path '/var/lib/systemd*' -not -path '/var/lib/nfs*' \\
+          -not -path '/run*' -not -path '/etc/lvm/*' |
+        sort
+      getent passwd
+      getent group
+    `);
 
   beforeAll(async () => {
     await lab.blank();
@@ -142,7 +150,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     expect(
       (await lab.run("storage-host", "/usr/local/lib/jts-storage/storage-health.sh", { mayFail: true })).exitCode,
     ).toBeLessThanOrEqual(1);
-    // Its sandbox must let it see what it reports on.
+    // Its sandbox must allow it to see what it reports on.
     await on("systemctl start storage-health.service");
     expect(await on("journalctl --boot --unit=storage-health.service --output=cat")).not.toMatch(
       /Permission denied|Read-only file system|Operation not permitted/,
@@ -193,15 +201,17 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     await expectTiers();
     expect([await on(`sha256sum ${SENTINELS.join(" ")}`), await uuids()]).toEqual(before);
     expect(
-      await on(
-        "cat /sys/block/nvme0n1/queue/scheduler; sysctl --values net.core.rmem_max; systemctl is-active tiered-storage.timer",
-      ),
+      await on(`
+        cat /sys/block/nvme0n1/queue/scheduler
+        sysctl --values net.core.rmem_max
+        systemctl is-active tiered-storage.timer
+      `),
     ).toMatch(/\[none\].*\n16777216\nactive$/);
     expect(await stack.refresh()).toMatchObject({ changes: {} });
   });
 
   it("drift by hand is shown by a refresh and healed by the next `up`", async () => {
-    // By the resource: what is done to it, and the property that tells it.
+    // For each resource: what is done to it, and the property that shows why.
     const drifts: Record<string, readonly [string, string]> = {
       "lab-hot-redis-folders": ["chmod 777 /var/lib/redis", "mode"],
       "lab-hot-kafka-folders": ["chown root /var/lib/kafka", "owner"],
@@ -219,9 +229,12 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
       "lab-automation-settings": ["sed -i s/tempAfterDays/tempDays/ /etc/jts-storage/settings.json", "content"],
     };
     // Of others: left alone.
-    await on(
-      "lvcreate --quiet --yes --size 8m --name theirs vg_jts; mkdir /mnt/theirs; mount -t tmpfs theirs /mnt/theirs; printf '[Service]\\nExecStart=true\\n' >/etc/systemd/system/theirs.service",
-    );
+    await on(`
+      lvcreate --quiet --yes --size 8m --name theirs vg_jts
+      mkdir /mnt/theirs
+      mount -t tmpfs theirs /mnt/theirs
+      printf '[Service]\\nExecStart=true\\n' >/etc/systemd/system/theirs.service
+    `);
     await on(
       Object.values(drifts)
         .map(([command]) => command)
@@ -232,18 +245,26 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
       expect(said).toMatch(new RegExp(`${name} updated .*\\[diff: [^\\]]*\\b${property}\\b`));
     expect(changes).toEqual({ update: Object.keys(drifts).length });
     expect(
-      await on(
-        "lvs --noheadings --options lv_name vg_jts/theirs; findmnt --noheadings --output FSTYPE /mnt/theirs; cat /etc/systemd/system/theirs.service | wc -l",
-      ),
+      await on(`
+        lvs --noheadings --options lv_name vg_jts/theirs
+        findmnt --noheadings --output FSTYPE /mnt/theirs
+        cat /etc/systemd/system/theirs.service | wc -l
+      `),
     ).toMatch(/theirs\ntmpfs\n2$/);
-    await on(
-      "lvremove --quiet --yes vg_jts/theirs; umount /mnt/theirs; rmdir /mnt/theirs; rm /etc/systemd/system/theirs.service",
-    );
+    await on(`
+      lvremove --quiet --yes vg_jts/theirs
+      umount /mnt/theirs
+      rmdir /mnt/theirs
+      rm /etc/systemd/system/theirs.service
+    `);
     expect((await mountOptions())["/var/lib/mongodb"]).toContain("commit=10");
     expect(
-      await on(
-        "stat --format=%a /var/lib/redis; sysctl --values net.core.rmem_max; systemctl is-active fstrim-all.timer; stat --format=%a /data/warm-storage/temp-processing",
-      ),
+      await on(`
+        stat --format=%a /var/lib/redis
+        sysctl --values net.core.rmem_max
+        systemctl is-active fstrim-all.timer
+        stat --format=%a /data/warm-storage/temp-processing
+      `),
     ).toBe("750\n16777216\nactive\n755");
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
   });
@@ -252,9 +273,11 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     await stack.destroy();
     expect(await on("sha256sum /etc/fstab")).toBe(fstabBefore);
     expect(
-      await on(
-        "wipefs --no-act /dev/nvme0n1 /dev/sda2; pvs --noheadings; lsblk --noheadings --list --output TYPE /dev/nvme0n1",
-      ),
+      await on(`
+        wipefs --no-act /dev/nvme0n1 /dev/sda2
+        pvs --noheadings
+        lsblk --noheadings --list --output TYPE /dev/nvme0n1
+      `),
     ).toBe("disk");
     expect(await rootDisk()).toBe(rootBefore);
     expect(await on("cat /sys/block/nvme0n1/queue/scheduler; sysctl --values net.core.rmem_max")).toMatch(/\n212992$/);

@@ -10,9 +10,11 @@ const redis = { redis: { size: "1GiB", filesystem: "xfs" } };
 const both = { ...redis, mongodb: { size: "1GiB" } };
 const SENTINELS = "/var/lib/redis/data/sentinel /var/lib/mongodb/data/sentinel";
 const kept = () =>
-  on(
-    `sha256sum ${SENTINELS}; lvs --noheadings --options lv_name,lv_uuid vg_jts; blkid --output value --match-tag UUID /dev/vg_jts/*`,
-  );
+  on(`
+    sha256sum ${SENTINELS}
+    lvs --noheadings --options lv_name,lv_uuid vg_jts
+    blkid --output value --match-tag UUID /dev/vg_jts/*
+  `);
 
 let stack: LabStack;
 
@@ -23,9 +25,11 @@ beforeAll(async () => {
 
 describe("a hot tier that other tools made", () => {
   it("that differs is refused with every difference, and stays as it is", async () => {
-    await on(
-      `vgcreate --quiet --dataalignment 4m --physicalextentsize 8m vg_jts ${lab.NVME_PATH} && lvcreate --quiet --yes --size 2g --name lv_redis vg_jts && mkfs.ext4 -q /dev/vg_jts/lv_redis`,
-    );
+    await on(`
+      vgcreate --quiet --dataalignment 4m --physicalextentsize 8m vg_jts ${lab.NVME_PATH} &&
+      lvcreate --quiet --yes --size 2g --name lv_redis vg_jts &&
+      mkfs.ext4 -q /dev/vg_jts/lv_redis
+    `);
     await stack.configure(hotWith(redis));
     expect(await stack.refusal(() => stack.up())).toMatch(/vg_jts has extents of 8388608 bytes instead of 4194304/);
     await stack.configure(hotWith(redis, { volumeGroup: { name: "vg_jts", extentSize: "8MiB" } }));
@@ -43,12 +47,25 @@ describe("a hot tier that other tools made", () => {
   });
 
   it("comes under the stack with no change to data and no second line, whatever its line called it", async () => {
-    await on(
-      `pvcreate --quiet --dataalignment 4m ${lab.NVME_PATH} && vgcreate --quiet vg_jts ${lab.NVME_PATH} && lvcreate --quiet --yes --size 1g --name lv_redis vg_jts && lvcreate --quiet --yes --size 1g --name lv_mongodb vg_jts && mkfs.xfs -q -L cache /dev/vg_jts/lv_redis && mkfs.ext4 -q /dev/vg_jts/lv_mongodb`,
-    );
-    await on(
-      `mkdir --parents /var/lib/redis /var/lib/mongodb && printf 'LABEL=cache\t/var/lib/redis xfs noatime,nofail 0 0\n/dev/mapper/vg_jts-lv_mongodb /var/lib/mongodb ext4 noatime,nofail 0 2\n' >>/etc/fstab && systemctl daemon-reload && mount /var/lib/redis && mount /var/lib/mongodb && mkdir /var/lib/redis/data /var/lib/mongodb/data && for file in ${SENTINELS}; do head --bytes=1M /dev/urandom >$file; done; sync`,
-    );
+    await on(`
+      pvcreate --quiet --dataalignment 4m ${lab.NVME_PATH} &&
+      vgcreate --quiet vg_jts ${lab.NVME_PATH} &&
+      lvcreate --quiet --yes --size 1g --name lv_redis vg_jts &&
+      lvcreate --quiet --yes --size 1g --name lv_mongodb vg_jts &&
+      mkfs.xfs -q -L cache /dev/vg_jts/lv_redis &&
+      mkfs.ext4 -q /dev/vg_jts/lv_mongodb
+    `);
+    await on(`
+      mkdir --parents /var/lib/redis /var/lib/mongodb &&
+      printf '%s\\n' 'LABEL=cache\t/var/lib/redis xfs noatime,nofail 0 0' \\
+        '/dev/mapper/vg_jts-lv_mongodb /var/lib/mongodb ext4 noatime,nofail 0 2' >>/etc/fstab &&
+      systemctl daemon-reload &&
+      mount /var/lib/redis &&
+      mount /var/lib/mongodb &&
+      mkdir /var/lib/redis/data /var/lib/mongodb/data &&
+      for file in ${SENTINELS}; do head --bytes=1M /dev/urandom >$file; done
+      sync
+    `);
     const before = await kept();
     await stack.configure(hotWith(both));
     const { said } = await stack.up();
@@ -57,9 +74,11 @@ describe("a hot tier that other tools made", () => {
     expect(await kept()).toBe(before);
     // Each with the line of its bind mount in the tree.
     expect(
-      await on(
-        "grep -c redis /etc/fstab; grep -c mongodb /etc/fstab; findmnt --list --noheadings --output TARGET | grep -c -e redis -e mongodb",
-      ),
+      await on(`
+        grep -c redis /etc/fstab
+        grep -c mongodb /etc/fstab
+        findmnt --list --noheadings --output TARGET | grep -c -e redis -e mongodb
+      `),
     ).toBe("2\n2\n4");
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
   });
@@ -74,9 +93,11 @@ describe("volumes", () => {
     await stack.configure(hotWith(redis));
     await stack.up();
     expect(
-      await on(
-        "grep -c mongodb /etc/fstab || true; findmnt /var/lib/mongodb || true; lvs --noheadings --options lv_name vg_jts | wc -l",
-      ),
+      await on(`
+        grep -c mongodb /etc/fstab || true
+        findmnt /var/lib/mongodb || true
+        lvs --noheadings --options lv_name vg_jts | wc -l
+      `),
     ).toBe("0\n2");
     await stack.configure(all(hotWith(both), retained));
     await stack.up();
@@ -101,9 +122,12 @@ describe("volumes", () => {
         `lvs --noheadings --options lv_uuid vg_jts/${name}; blkid --output value --match-tag UUID /dev/vg_jts/${name}`,
       );
     const before = await ours("lv_redis");
-    await on(
-      "umount /data/jts/hot/redis /var/lib/redis && lvrename --quiet vg_jts lv_redis ours && lvcreate --quiet --yes --size 1g --name lv_redis vg_jts && mkfs.xfs -q /dev/vg_jts/lv_redis",
-    );
+    await on(`
+      umount /data/jts/hot/redis /var/lib/redis &&
+      lvrename --quiet vg_jts lv_redis ours &&
+      lvcreate --quiet --yes --size 1g --name lv_redis vg_jts &&
+      mkfs.xfs -q /dev/vg_jts/lv_redis
+    `);
     const theirs = await ours("lv_redis");
     expect(await stack.refusal(() => stack.destroy())).toMatch(/instead of ours/);
     expect([await ours("ours"), await ours("lv_redis")]).toEqual([before, theirs]);
@@ -126,9 +150,10 @@ describe("volumes", () => {
     await stack.configure(all(hotWith(redis), isProtected));
     await stack.up();
     const data = () =>
-      on(
-        "lvs --noheadings --options lv_uuid vg_jts/lv_redis; blkid --output value --match-tag UUID /dev/vg_jts/lv_redis",
-      );
+      on(`
+        lvs --noheadings --options lv_uuid vg_jts/lv_redis
+        blkid --output value --match-tag UUID /dev/vg_jts/lv_redis
+      `);
     const before = await data();
     // Without a preview, as here, what isn't protected may go before Pulumi comes to what is.
     await stack.configure(all(only(), isProtected));
@@ -148,16 +173,20 @@ describe("a second device of the volume group", () => {
     await stack.configure(hotWith(redis, SPARE));
     await stack.up();
     expect(await on("pvs --noheadings --options pv_name,pv_tags --select vg_name=vg_jts | wc -l")).toBe("2");
-    await on(
-      `lvcreate --quiet --yes --size 100m --name theirs vg_jts ${lab.SPARE_PATH} && head --bytes=100M /dev/urandom >${THEIRS}; echo kept >/var/lib/redis/data/sentinel; sync`,
-    );
+    await on(`
+      lvcreate --quiet --yes --size 100m --name theirs vg_jts ${lab.SPARE_PATH} &&
+      head --bytes=100M /dev/urandom >${THEIRS}
+      echo kept >/var/lib/redis/data/sentinel
+      sync
+    `);
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
   });
 
   it("can't leave it while the others have no room for what is on it", async () => {
-    await on(
-      "lvcreate --quiet --yes --extents 100%PVS --name filler vg_jts /dev/nvme0n1 || lvcreate --quiet --yes --extents 100%FREE --name filler vg_jts /dev/nvme0n1",
-    );
+    await on(`
+      lvcreate --quiet --yes --extents 100%PVS --name filler vg_jts /dev/nvme0n1 ||
+        lvcreate --quiet --yes --extents 100%FREE --name filler vg_jts /dev/nvme0n1
+    `);
     await stack.configure(hotWith(redis));
     expect(await stack.refusal(() => stack.up())).toMatch(
       /can't leave vg_jts: volumes have 100 MiB there, and 0 .* is free elsewhere/,
@@ -167,14 +196,16 @@ describe("a second device of the volume group", () => {
 
   it("leaves it with all that is on it moved, in use, to the others", async () => {
     const before = await on(`sha256sum ${THEIRS} /var/lib/redis/data/sentinel`);
-    await on(
-      "systemd-run --quiet --unit=writer bash -c 'while :; do date +%N >>/var/lib/redis/data/written; sleep 0.05; done'",
-    );
+    await on(`
+      systemd-run --quiet --unit=writer bash -c 'while :; do date +%N >>/var/lib/redis/data/written; sleep 0.05; done'
+    `);
     await stack.up();
     expect(
-      await on(
-        "pvs --noheadings --options pv_name --select vg_name=vg_jts | wc -l; systemctl is-active writer.service; systemctl stop writer.service",
-      ),
+      await on(`
+        pvs --noheadings --options pv_name --select vg_name=vg_jts | wc -l
+        systemctl is-active writer.service
+        systemctl stop writer.service
+      `),
     ).toBe("1\nactive");
     expect(await on(`sha256sum ${THEIRS} /var/lib/redis/data/sentinel`)).toBe(before);
     // The state said wipe, so the disk is blank again.

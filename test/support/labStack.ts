@@ -8,7 +8,7 @@ import * as lab from "../../lab/lab.ts";
 import { prepareStack, STATE } from "../../lab/stack.ts";
 import { ROOT } from "../../setup/project.ts";
 
-/** What an operation did: how many resources, by what was done to them, without those that stayed the same. */
+/** The outcome of an operation: how many resources were created, updated, …, without those that stayed the same. */
 export interface Outcome {
   readonly changes: Readonly<Record<string, number>>;
   readonly sshConnections: number;
@@ -17,14 +17,14 @@ export interface Outcome {
 
 interface UpOptions {
   readonly refresh?: boolean;
-  /** URNs of what is made anew. */
+  /** URNs of the resources to replace. */
   readonly replace?: string[];
 }
 
 /** A host's settings, as the configuration has them. */
 export type HostSection = Record<string, unknown>;
 
-/** Leaves the rest of the settings away: the quicker for it. */
+/** Leaves out the other sections of the settings, so that an `up` is quicker. */
 export function only(...sections: readonly string[]): (host: HostSection) => void {
   return (host) => {
     for (const section of ["hot", "warm", "cold", "automation"]) if (!sections.includes(section)) delete host[section];
@@ -32,15 +32,15 @@ export function only(...sections: readonly string[]): (host: HostSection) => voi
   };
 }
 
-/** The warm tier alone: the quickest host that has a device, a filesystem and a mount. */
-export function warmAlone(warm: Record<string, unknown> = {}): (host: HostSection) => void {
+/** Only the warm tier: the quickest host that has a device, a filesystem and a mount. */
+export function warmOnly(warm: Record<string, unknown> = {}): (host: HostSection) => void {
   return (host) => {
     only("warm")(host);
     host.warm = { ...(host.warm as object), ...warm };
   };
 }
 
-/** The hot tier with these volumes alone. */
+/** Only the hot tier, with only these volumes. */
 export function hotWith(
   volumes: Record<string, unknown>,
   hot: Record<string, unknown> = {},
@@ -51,19 +51,19 @@ export function hotWith(
   };
 }
 
-/** Without the look at whether the host works, which takes its time. */
+/** Without the verification at the end, which takes a while. */
 export function unverified(host: HostSection): void {
   host.automation = { ...(host.automation as object), verify: false };
 }
 
-/** One after another. */
+/** All of these changes, one after another. */
 export function all(...changes: readonly ((host: HostSection) => void)[]): (host: HostSection) => void {
   return (host) => changes.forEach((change) => change(host));
 }
 
 /**
- * A stack on the lab, with the settings of stack `dev`, by the CLI: the Automation API runs it four times for an `up`, to
- * read the history and the outputs that nobody asks for here.
+ * A stack on the lab, with the settings of stack `dev`. It runs the CLI itself: for one `up`, the Automation API runs
+ * the CLI four times, for the history and outputs that no test needs.
  */
 export class LabStack {
   readonly #name: string;
@@ -79,7 +79,11 @@ export class LabStack {
     this.#temporary = temporary;
   }
 
-  /** The stack as committed, with the lab's connection; as a user with sudo, unless told another, or JTS_STORAGE_LAB_USER says so. */
+  /**
+   * The stack as committed, with the lab's connection.
+   *
+   * @param user connects to the host: `jts`, who has sudo, by default; JTS_STORAGE_LAB_USER takes precedence
+   */
   static async select({ name = "dev", user = "jts" } = {}): Promise<LabStack> {
     await prepareStack(await lab.connection(), name);
     const temporary = mkdtempSync(join(tmpdir(), "jts-lab-"));
@@ -104,7 +108,7 @@ export class LabStack {
     return this.#configFile;
   }
 
-  /** What an operation says that must fail. */
+  /** The message of an operation that must fail. */
   async refusal(operation: () => Promise<unknown>): Promise<string> {
     try {
       await operation();
@@ -132,8 +136,9 @@ export class LabStack {
   }
 
   /**
-   * An `up` that something happens to once it has made so many resources, components not counted.
-   * @returns the error that it ended with; undefined: it was done before, or in spite of it
+   * An `up` during which a fault happens, once `made` resources are created, not counting components.
+   *
+   * @returns the error that the `up` ended with; undefined where it succeeded
    */
   async upWithFault(made: number, fault: () => Promise<unknown>, options: UpOptions = {}): Promise<Error | undefined> {
     let happening: Promise<unknown> | undefined;
@@ -143,7 +148,7 @@ export class LabStack {
         said.split("\n").filter((line) => / created \(/.test(line) && !line.includes(" jts-storage:")).length >= made
       ) {
         happening = fault();
-        // Told below.
+        // Awaited below.
         happening.catch(() => undefined);
       }
     };
@@ -158,22 +163,25 @@ export class LabStack {
     }
   }
 
-  /** SIGKILL to the engine alone, as the kernel does it when memory is short. */
+  /** Sends SIGKILL only to the engine, as the kernel does when memory is short. */
   killEngine(): Promise<void> {
     return this.#kill(/^(\S*\/)?pulumi$/);
   }
 
-  /** SIGKILL to every SSH connection of this stack. */
+  /** Sends SIGKILL to every SSH connection of this stack. */
   killConnections(): Promise<void> {
     return this.#kill(/^(\S*\/)?ssh(:|$)/);
   }
 
-  /** What runs of this stack, by the programs' names. */
+  /** This stack's processes, as their command lines. */
   async running(): Promise<string[]> {
     return (await this.#processes()).map(({ words }) => words.join(" "));
   }
 
-  /** What the runbook says after an engine that was killed: what it left behind is ended, its lock taken back, and a state that it left empty is the one before. */
+  /**
+   * Recovers from an engine that was killed, as the runbook says: ends the processes that it left behind, releases its
+   * lock, and puts the backup in place of a state that it left empty.
+   */
   async recover(): Promise<void> {
     await this.#kill(/./);
     const file = this.#stateFile();
@@ -212,7 +220,7 @@ export class LabStack {
     return JSON.parse(await this.#pulumi("stack", "output", "--json")) as Record<string, unknown>;
   }
 
-  /** What the state holds of each resource. */
+  /** The resources as the state holds them. */
   async state(): Promise<readonly StateResource[]> {
     const exported = JSON.parse(await this.#pulumi("stack", "export", "--show-secrets")) as {
       readonly deployment: { readonly resources?: readonly StateResource[] };
@@ -220,7 +228,7 @@ export class LabStack {
     return exported.deployment.resources ?? [];
   }
 
-  /** The state as it lies in the backend, with its secrets encrypted. */
+  /** The state's text in the backend, with its secrets encrypted. */
   stateFile(): Promise<string> {
     return readFile(this.#stateFile(), "utf8");
   }
