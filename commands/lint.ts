@@ -13,6 +13,8 @@ import { MADE, ROOT } from "../setup/project.ts";
 
 const LINTERS = join(ROOT, "setup", "linters");
 const WORKFLOWS = join(".github", "workflows");
+/** Columns of a line, as in .prettierrc.json and pyproject.toml. */
+const WIDTH = 120;
 /** Formatters write, and don't only report. */
 const FIXES = process.argv.includes("--fix");
 const NOT_OURS = ["node_modules", ".jts", ".git"];
@@ -39,6 +41,7 @@ await main(async () => {
     ...formatters,
     ["eslint", eslint()],
     ["shellcheck", shellcheck()],
+    ["width of shell files", shellWidth()],
     ["packages of Python", packages],
     ["ruff check", runPackage(packages, "ruff", "check", "--quiet", "--output-format=concise", ".")],
     ["mypy", runPackage(packages, "mypy", "--no-error-summary")],
@@ -136,6 +139,19 @@ async function runShellcheck(files: readonly string[], ...options: readonly stri
   throw new Error(stderr || `shellcheck ended with exit code ${exitCode}`);
 }
 
+/** Other files' lines are held by eslint and ruff. Only a quoted text makes a line longer, and never in a comment. */
+async function shellWidth(): Promise<Outcome> {
+  const isTooLong = (line: string) =>
+    (/^\s*#/.test(line) ? line : line.replaceAll(/'[^']*'|"(?:[^"\\]|\\.)*"/g, "")).length > WIDTH;
+  const problems = await Promise.all(
+    (await findShellFiles()).map(async (file) => {
+      const lines = (await readFile(join(ROOT, file), "utf8")).split("\n");
+      return lines.flatMap((line, index) => (isTooLong(line) ? [`${file}:${index + 1}: over ${WIDTH} columns`] : []));
+    }),
+  );
+  return { problems: problems.flat().join("\n") };
+}
+
 /** As .editorconfig says. */
 async function shfmt(): Promise<Outcome> {
   const { program, ...instead } = await goProgram("mvdan.cc/sh/v3/cmd/shfmt");
@@ -155,7 +171,9 @@ async function actionlint(): Promise<Outcome> {
   return { problems: await problemsOf(program, "-no-color", ...workflows) };
 }
 
-/** Runs a linter as pyproject.toml says. Without the packages it finds nothing: their own outcome says what is wrong. */
+/**
+ * Runs a linter as pyproject.toml says. Without the packages it finds nothing: their own outcome says what is wrong.
+ */
 async function runPackage(packages: Promise<PythonPackages>, ...command: readonly string[]): Promise<Outcome> {
   const { python } = await packages;
   return { problems: python === undefined ? "" : await problemsOf(python, "-I", "-m", ...command) };
