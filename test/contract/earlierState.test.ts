@@ -1,9 +1,10 @@
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseDocument } from "yaml";
+import { initStack } from "../../setup/initStack.ts";
 import { pulumiEnvironment, ROOT } from "../../setup/project.ts";
 
 /** The state that an `up` of version 0.1.0 left, with its configuration. Addresses and the key are made up. */
@@ -28,18 +29,16 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "jts-earlier-"));
   configFile = join(folder, "config.yaml");
   env = { ...pulumiEnvironment(), PULUMI_BACKEND_URL: `file://${folder}`, PULUMI_CONFIG_PASSPHRASE: "test" };
-  await copyFile(join(ROOT, "Pulumi.yaml"), join(folder, "Pulumi.yaml"));
-  await pulumi(["stack", "init"], { cwd: folder });
   const identityFile = join(folder, "identity");
   await writeFile(identityFile, "the private key\n");
   const config = parseDocument(await readFile(join(EARLIER, "Pulumi.dev.yaml"), "utf8"));
   config.setIn(["config", "jts-storage:hosts", "lab", "connection", "identityFile"], identityFile);
-  const stack = parseDocument(await readFile(join(folder, "Pulumi.dev.yaml"), "utf8"));
-  config.set("encryptionsalt", stack.get("encryptionsalt"));
+  const salt = await initStack("dev", { folder, env });
+  config.set("encryptionsalt", salt);
   await writeFile(configFile, config.toString());
   const state = JSON.parse(await readFile(join(EARLIER, "state.json"), "utf8")) as { deployment: object };
   // The secrets in it are plain text; with this they enter the stack encrypted.
-  const secrets = { type: "passphrase", state: { salt: config.get("encryptionsalt") } };
+  const secrets = { type: "passphrase", state: { salt } };
   const input = JSON.stringify({ ...state, deployment: { ...state.deployment, secrets_providers: secrets } });
   await pulumi(["stack", "import"], { input, stdin: "pipe" });
 });

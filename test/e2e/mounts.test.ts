@@ -74,7 +74,7 @@ proc-like /mnt/no-end proc noauto 0 0`;
 describe("a mount point", () => {
   afterAll(() => stack.destroy());
 
-  it("takes no file of anybody while nothing is mounted there", async () => {
+  it("takes no files while nothing is mounted there", async () => {
     await on("umount /data/warm /data/warm-storage");
     expect(await failing("touch /data/warm-storage/file")).toContain("Operation not permitted");
     expect(await failing("mkdir /data/warm/folder")).toContain("Operation not permitted");
@@ -83,7 +83,7 @@ describe("a mount point", () => {
     await stack.destroy();
   });
 
-  it("with files in it is refused, unless told to keep them underneath", async () => {
+  it("with files in it is refused, unless the configuration keeps them underneath", async () => {
     await on("mkdir --parents /data/warm-storage && echo kept >/data/warm-storage/file");
     const before = await fstab();
     await stack.configure(warmOnly());
@@ -174,7 +174,7 @@ describe("a NAS", () => {
   });
 
   it(
-    "that goes away fails a refresh and a destroy within bounded time, is not taken for gone, and a preview needs it not",
+    "that goes away fails a refresh and a destroy within bounded time, is not taken for gone, and isn't needed by a preview",
     { tags: ["long"] },
     async () => {
       await stack.up();
@@ -195,7 +195,7 @@ describe("a NAS", () => {
   );
 
   it(
-    "whose export was made anew, so that handles are stale, fails with words, and is healed by a new mount",
+    "whose export was replaced, so that handles are stale, fails with a message, and is healed by a new mount",
     { tags: ["long"] },
     async () => {
       await stack.configure(cold());

@@ -135,7 +135,7 @@ describe("a move", { tags: ["long"] }, () => {
     );
   });
 
-  it("brings the oldest of a warm tier above its mark to cold, and tells so as JSON and in the journal", async () => {
+  it("brings the oldest of a warm tier above its mark to cold, and reports that as JSON and in the journal", async () => {
     await on(`
       for days in 2 3 4; do
         echo $days >/data/warm-storage/daily-backups/$days.tar

@@ -57,7 +57,7 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     expect(second.said).not.toContain("checks passed");
   });
 
-  it("`npm run verify` passes, and tells what somebody changed by hand", async () => {
+  it("`npm run verify` passes, and reports what somebody changed by hand", async () => {
     const verify = () =>
       execa("node", [join(ROOT, "commands/verify.ts"), "--config-file", stack.configFile, "--json"], { reject: false });
     const read = (text: string) =>
@@ -186,7 +186,7 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     expect((await mayFail("timeout 120 ls /mnt/synology/jts")).exitCode).toBe(0);
   });
 
-  it("the monitor tells the hot tree's folders, under the name that people know", async () => {
+  it("the monitor shows the hot tree's folders by the names that people know", async () => {
     await on("head --bytes=3M /dev/urandom >/var/lib/mongodb/logs/a; sync");
     const { folders } = JSON.parse(await on("/usr/local/bin/jts-storage-monitor.sh --json")) as {
       folders: { name: string; folders: { name: string; bytes: number }[] }[];

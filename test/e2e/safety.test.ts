@@ -234,7 +234,7 @@ END`);
     }
   });
 
-  it("a filesystem whose making was cut short is made anew, unless there is a file in it", async () => {
+  it("a filesystem whose making was cut short is made again, unless there is a file in it", async () => {
     await on(`mkfs.xfs -q -L jts-making ${DISK} && mount ${DISK} /mnt && touch /mnt/file && umount /mnt`);
     expect(await stack.refusal(() => stack.up())).toMatch(/signature of xfs, label jts-making/);
     // As a loss of power leaves it: the superblock is there, and not all that it leads to.

@@ -79,7 +79,7 @@ describe("secrets", () => {
 });
 
 describe("doors", () => {
-  it("files on the host are for root alone to write, and nothing temporary is left", async () => {
+  it("only root can write our files on the host, and nothing temporary is left", async () => {
     expect(
       await on(`
         find /etc/jts-storage /usr/local/lib/jts-storage /var/lib/jts-storage /etc/systemd/system/tiered-storage.* \\

@@ -157,7 +157,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     );
   });
 
-  it("outputs tell the tiers, and nothing that changes by itself", async () => {
+  it("outputs show the tiers, and nothing that changes by itself", async () => {
     const { hosts } = (await stack.outputs()) as { hosts: { lab: { hot: { volumes: object }; timers: object } } };
     expect(Object.keys(hosts.lab.hot.volumes).sort()).toEqual(Object.keys(SIZES));
     expect(hosts.lab.timers).toEqual({

@@ -116,7 +116,7 @@ describe("volumes", () => {
     expect(await sentinel()).toBe(before);
   });
 
-  it("one that somebody made anew under its name is not wiped", async () => {
+  it("one that somebody replaced under the same name is not wiped", async () => {
     const ours = (name: string) =>
       on(
         `lvs --noheadings --options lv_uuid vg_jts/${name}; blkid --output value --match-tag UUID /dev/vg_jts/${name}`,
@@ -169,7 +169,7 @@ describe("volumes", () => {
 describe("a second device of the volume group", () => {
   const THEIRS = "/dev/vg_jts/theirs";
 
-  it("joins it, and what others make on it is left alone", async () => {
+  it("joins it, and what others make on it isn't touched", async () => {
     await stack.configure(hotWith(redis, SPARE));
     await stack.up();
     expect(await on("pvs --noheadings --options pv_name,pv_tags --select vg_name=vg_jts | wc -l")).toBe("2");
