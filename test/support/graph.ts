@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 
-/** A resource as it was registered. */
+/** A resource as the program registers it. */
 export interface Registered {
   readonly name: string;
   readonly type: string;
@@ -13,16 +13,16 @@ export interface Registered {
 }
 
 /**
- * Runs the program on Pulumi's mocks, and gives what it registered, by name. In a process of its own, since Pulumi's
- * mocks and configuration are the whole process's, which other tests share.
+ * Runs the program on Pulumi's mocks, and gives the resources that it registers, by name. It runs in a process of its
+ * own: Pulumi's mocks and configuration apply to a whole process, which other tests share.
  */
 export async function graphOf(config: Record<string, unknown>): Promise<ReadonlyMap<string, Registered>> {
   const program = join(import.meta.dirname, "graphProcess.ts");
   const child = fork(program, [JSON.stringify(config)], { execArgv: [] });
   let registered: Registered[] | undefined;
   child.once("message", (message) => (registered = message as Registered[]));
-  // Messages come before it.
+  // All messages arrive before that.
   await once(child, "disconnect");
-  if (registered === undefined) throw new Error("the program ended early, and says why above");
+  if (registered === undefined) throw new Error("the program ended early; it printed why above");
   return new Map(registered.map((one) => [one.name, one]));
 }
