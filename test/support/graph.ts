@@ -13,15 +13,15 @@ export interface Registered {
 }
 
 /**
- * Runs the program on Pulumi's mocks, and gives the resources that it registers, by name. It runs in a process of its
- * own: Pulumi's mocks and configuration apply to a whole process, which other tests share.
+ * Runs the program on Pulumi's mocks, and gives what it registered, by name. In a process of its own, since Pulumi's
+ * mocks and configuration are the whole process's, which other tests share.
  */
 export async function graphOf(config: Record<string, unknown>): Promise<ReadonlyMap<string, Registered>> {
   const program = join(import.meta.dirname, "graphProcess.ts");
   const child = fork(program, [JSON.stringify(config)], { execArgv: [] });
   let registered: Registered[] | undefined;
   child.once("message", (message) => (registered = message as Registered[]));
-  // All messages arrive before that.
+  // Messages come before it.
   await once(child, "disconnect");
   if (registered === undefined) throw new Error("the program ended early; it printed why above");
   return new Map(registered.map((one) => [one.name, one]));

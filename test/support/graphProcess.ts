@@ -1,4 +1,4 @@
-/** Sends to its parent process what the program registers with the configuration in its argument. */
+/** Sends to the process that forked this one what the program registers with the configuration that is its argument. */
 import * as pulumi from "@pulumi/pulumi";
 import type { Registered } from "./graph.ts";
 
@@ -13,7 +13,7 @@ interface Request {
 const config = JSON.parse(process.argv[2]!) as Record<string, unknown>;
 process.send!(await registeredWith(config), undefined, undefined, () => process.disconnect());
 
-/** Listens to the monitor's own call, since mocks don't get the dependencies. */
+/** Mocks keep no dependencies, so that the monitor's own call is listened to. */
 async function registeredWith(config: Record<string, unknown>): Promise<Registered[]> {
   const inputs = new Map<string, Record<string, unknown>>();
   const registered: Omit<Registered, "inputs">[] = [];

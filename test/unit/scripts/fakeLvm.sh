@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A volume group of folders: FOLDER/NAME has a volume's files in `data`, and what LVM knows of it in `known.json`. Stands in
-# for LVM's tools, blkid, mkfs and mount, since there is no device mapper where unit tests run; the lab has the real ones.
-# Asked for hundreds of times, so in bash, and without any program that can be done without.
+# A volume group of folders: FOLDER/NAME has a volume's files in `data`, and what LVM knows of it in `known.json`.
+# Stands in for LVM's tools, blkid, mkfs and mount, since there is no device mapper where unit tests run; the lab has
+# the real ones. Asked for hundreds of times, so in bash, and without any program that can be done without.
 #
 # usage: fakeLvm.sh FOLDER PROGRAM ARGUMENT...
 set -euo pipefail
