@@ -66,7 +66,7 @@ export interface Ended {
 export interface Entry {
   readonly type: "file" | "folder" | "other";
   readonly sha256?: string;
-  /** Of what zstd compressed; else the same. */
+  /** The hash of the decompressed content; of a file that zstd did not compress, the same as `sha256`. */
   readonly contentSha256?: string;
   readonly bytes: number;
   readonly allocatedBytes: number;
@@ -79,64 +79,41 @@ export interface Entry {
   readonly xattrs: Readonly<Record<string, string>>;
 }
 
-/**
- * For each line of standard input, which is JSON of some folders and how close to look, prints in one line what is below
- * them. Names that aren't UTF-8 come out as lone surrogates, as Python has them.
- */
-const DESCRIBE = `
-import base64, hashlib, json, os, stat, sys
-def describe(tops, closely):
-    for top in tops:
-        for path, folders, files in os.walk(top):
-            for name in folders + files:
-                one = os.path.join(path, name)
-                seen = os.lstat(one)
-                regular, folder = stat.S_ISREG(seen.st_mode), stat.S_ISDIR(seen.st_mode)
-                entry = {"type": "file" if regular else "folder" if folder else "other"}
-                if closely:
-                    entry |= {"bytes": seen.st_size, "allocatedBytes": seen.st_blocks * 512, "mode": stat.S_IMODE(seen.st_mode),
-                        "uid": seen.st_uid, "gid": seen.st_gid, "mtime": seen.st_mtime, "links": seen.st_nlink, "inode": seen.st_ino,
-                        "xattrs": {x: os.getxattr(one, x, follow_symlinks=False).hex() for x in os.listxattr(one, follow_symlinks=False)}}
-                if closely and regular:
-                    with open(one, "rb") as file: content = file.read()
-                    entry |= {"sha256": hashlib.sha256(content).hexdigest()}
-                    if one.endswith(".zst"): entry |= {"packed": base64.b64encode(content).decode()}
-                yield one, entry
-for line in sys.stdin: print(json.dumps(dict(describe(**json.loads(line)))), flush=True)`;
-
-/** As it is told: what {@link DESCRIBE} tells of a compressed file has its content, in base64. */
-type Told = Omit<Entry, "contentSha256"> & { readonly packed?: string };
+/** As describeTree.py prints it: of a compressed file it has the content, in base64. */
+type PrintedEntry = Omit<Entry, "contentSha256"> & { readonly packed?: string };
 
 /**
- * Looks below folders in a process that all tests of this one share, since it takes longer to start than to look. It ends
- * with its standard input.
+ * Runs describeTree.py in a process that all tests of this one share, since it takes longer to start than to describe a
+ * tree. It ends with its standard input.
  */
 class Looker {
   static #shared: Looker | undefined;
-  readonly #process = spawn("/usr/bin/python3", ["-I", "-c", DESCRIBE], { stdio: ["pipe", "pipe", "inherit"] });
+  readonly #process = spawn("/usr/bin/python3", ["-I", join(import.meta.dirname, "describeTree.py")], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   readonly #answers = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
 
   static get shared(): Looker {
     return (Looker.#shared ??= new Looker());
   }
 
-  async look(tops: readonly string[], closely: boolean): Promise<Record<string, Told>> {
+  async look(tops: readonly string[], closely: boolean): Promise<Record<string, PrintedEntry>> {
     this.#process.stdin.write(`${JSON.stringify({ tops, closely })}\n`);
-    // Answers come in the order of their questions.
+    // Answers come in the order of the requests.
     const answer = await this.#answers.next();
     if (answer.done) {
       Looker.#shared = undefined;
-      throw new Error("what looks below folders has ended, and says why above");
+      throw new Error("describeTree.py has ended; its message is above");
     }
-    return JSON.parse(answer.value) as Record<string, Told>;
+    return JSON.parse(answer.value) as Record<string, PrintedEntry>;
   }
 }
 
-function entryOf({ packed, ...told }: Told): Entry {
-  return told.sha256 === undefined ? told : { ...told, contentSha256: unpackedSha256(packed) ?? told.sha256 };
+function entryOf({ packed, ...entry }: PrintedEntry): Entry {
+  return entry.sha256 === undefined ? entry : { ...entry, contentSha256: unpackedSha256(packed) ?? entry.sha256 };
 }
 
-/** Of what zstd compressed; undefined where that is nothing of it. */
+/** The hash of the decompressed content; undefined where zstd did not compress it. */
 function unpackedSha256(packed: string | undefined): string | undefined {
   if (packed === undefined) return undefined;
   try {
@@ -147,7 +124,7 @@ function unpackedSha256(packed: string | undefined): string | undefined {
   }
 }
 
-/** Where a host has its programs; those of whoever runs the tests are others. */
+/** A host's PATH; that of whoever runs the tests may differ. */
 const HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export class World {
@@ -213,12 +190,12 @@ export class World {
     child.stderr.on("data", (data: Buffer) => (stderr += data.toString()));
     const ended = new Promise<Ended>((resolve, reject) => {
       child.on("error", reject);
-      const told = () => resolve({ status: child.exitCode, signal: child.signalCode, stdout, stderr });
-      child.on("close", told);
+      const end = () => resolve({ status: child.exitCode, signal: child.signalCode, stdout, stderr });
+      child.on("close", end);
       child.on("exit", () => {
         this.#children.delete(child);
-        // What a killed program leaves behind may hold its output open.
-        setTimeout(told, 500);
+        // A process that a killed program has started may hold its output open.
+        setTimeout(end, 500);
       });
     });
     return { child, ended };
@@ -238,7 +215,7 @@ export class World {
     return this.must(["/usr/bin/python3", "-c", program, ...values]);
   }
 
-  /** Moves what is older than a day from hot to warm/logs, unless told otherwise. */
+  /** Moves files that are older than a day from hot to warm/logs, unless the options say otherwise. */
   move(...options: string[]): Promise<Ended> {
     return this.run(this.moveArguments(...options));
   }
@@ -265,17 +242,20 @@ export class World {
   }
 
   /**
-   * Sets the clock ahead for what the scripts start, and for {@link put}: a file's time of change can't be set, so that
-   * what is to have been here for days needs a clock that says so.
+   * Sets the clock ahead for what the scripts start, and for {@link put}. A file's time of change can't be set, so only
+   * this makes a file one that has been there for days.
    */
   clockAhead(days: number) {
     this.#aheadDays = days;
-    const program = `[[ $1 != +%s ]] || exec /usr/bin/date --date="${days * 86400} seconds" +%s\nexec /usr/bin/date "$@"`;
-    writeFileSync(join(this.programs, "date"), `#!/bin/bash\n${program}\n`, { mode: 0o755 });
+    const program = `#!/bin/bash
+if [[ $1 == +%s ]]; then exec /usr/bin/date --date="${days * 86400} seconds" +%s; fi
+exec /usr/bin/date "$@"
+`;
+    writeFileSync(join(this.programs, "date"), program, { mode: 0o755 });
     this.#changePython();
   }
 
-  /** What is mounted there answers no question about how full it is, as a NAS that is away. */
+  /** Makes statvfs(3) of this path hang, as with a NAS that is away. */
   silence(path: string) {
     this.#silent.add(path);
     this.#changePython();
@@ -283,17 +263,18 @@ export class World {
 
   /** Runs the scripts' Python with another clock, and with filesystems that don't answer. */
   #changePython() {
-    const before = [
-      "import os, runpy, sys, time",
-      "now, statvfs = time.time, os.statvfs",
-      `time.time = lambda: now() + ${this.#aheadDays * 86400}`,
-      `silent = ${JSON.stringify([...this.#silent])}`,
-      "os.statvfs = lambda path: time.sleep(3600) if path in silent else statvfs(path)",
-      "sys.argv = sys.argv[1:]",
-      'runpy.run_path(sys.argv[0], run_name="__main__")',
-    ].join("\n");
-    const program = `exec /usr/bin/python3 "$1" "$2" -c '${before}' "\${@:3}"`;
-    writeFileSync(join(this.programs, "python3"), `#!/bin/bash\n${program}\n`, { mode: 0o755 });
+    const program = `
+import os, runpy, sys, time
+now, statvfs = time.time, os.statvfs
+silent = ${JSON.stringify([...this.#silent])}
+time.time = lambda: now() + ${this.#aheadDays * 86400}
+os.statvfs = lambda path: time.sleep(3600) if path in silent else statvfs(path)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+`;
+    // The launchers run: python3 -I -B PACKAGE PROGRAM…
+    const launcher = `#!/bin/bash\nexec /usr/bin/python3 "$1" "$2" -c '${program}' "\${@:3}"\n`;
+    writeFileSync(join(this.programs, "python3"), launcher, { mode: 0o755 });
   }
 
   /** Seconds since 1970, by that clock. */
@@ -330,10 +311,10 @@ export class World {
   /** All that is below hot, warm and cold, by path from there: `hot/postgresql/logs/a`. */
   async describe(): Promise<Record<string, Entry>> {
     const found = Object.entries(await this.#look(true));
-    return Object.fromEntries(found.map(([path, told]) => [path, entryOf(told)]));
+    return Object.fromEntries(found.map(([path, entry]) => [path, entryOf(entry)]));
   }
 
-  /** The paths of all that is no folder. */
+  /** The paths of everything that is not a folder. */
   async files(): Promise<string[]> {
     return Object.entries(await this.#look(false))
       .filter(([, { type }]) => type !== "folder")
@@ -341,11 +322,11 @@ export class World {
       .sort();
   }
 
-  async #look(closely: boolean): Promise<Record<string, Told>> {
+  async #look(closely: boolean): Promise<Record<string, PrintedEntry>> {
     const tops = [this.hot, this.warm, this.cold].map((top) => this.at(top));
     const found = await Looker.shared.look(tops, closely);
     return Object.fromEntries(
-      Object.entries(found).map(([path, told]) => [path.slice(this.at(this.path).length + 1), told]),
+      Object.entries(found).map(([path, entry]) => [path.slice(this.at(this.path).length + 1), entry]),
     );
   }
 }
