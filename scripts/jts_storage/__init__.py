@@ -1,1 +1,1 @@
-"""What runs on a storage host: moves between its tiers, and what looks after them."""
+"""What runs on a storage host: moves between its tiers, backups, checks and reports."""

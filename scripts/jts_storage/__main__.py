@@ -1,4 +1,4 @@
-"""python3 -I -B FOLDER/jts_storage PROGRAM …, where FOLDER may be any: runs one of the package's programs."""
+"""python3 -I -B FOLDER/jts_storage PROGRAM …: runs one of the package's programs, from any folder."""
 
 import importlib
 import os
@@ -14,7 +14,7 @@ PROGRAMS = {
     "performance-test": "performance",
     "tiered-storage": "tiering",
 }
-# With options of their own, which scripts don't have.
+# Called by other programs of the package; their options differ from those of the scripts.
 PARTS = ("delete", "move")
 
 
@@ -22,17 +22,17 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in PROGRAMS:
         print(f"usage: python3 -I -B jts_storage {'|'.join(PROGRAMS)} …", file=sys.stderr)
         return 2
-    # Isolated, Python looks into this folder alone, and not into the one that the package is in.
+    # With -I, Python looks for modules in this folder, and not in the one that the package is in.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    from jts_storage.problem import with_remedy
+
     name = sys.argv.pop(1)
     try:
         program = importlib.import_module(f"jts_storage.{PROGRAMS[name]}")
     except ModuleNotFoundError as problem:
-        print(
-            f"{sys.executable} has no {problem.name}. Do: apt-get install python3-xxhash python3-zstandard; where that "
-            "is another Python than Debian's: PATH=/usr/bin:$PATH before the command",
-            file=sys.stderr,
-        )
+        remedy = "apt-get install python3-xxhash python3-zstandard; where that is another Python than Debian's: "
+        remedy += "PATH=/usr/bin:$PATH before the command"
+        print(with_remedy(f"{sys.executable} has no {problem.name}", remedy), file=sys.stderr)
         return 3
     if name in PARTS:
         status: int = program.main()

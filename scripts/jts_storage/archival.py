@@ -3,38 +3,41 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify
 
   configs      archives fstab, LVM's metadata, units and our settings to archives/configs
   postgresql   dumps each database, and the roles, to archives/database, and reads the dumps to their end
-  development  copies folders to development/NAME; what is gone or changed there is kept aside in development/.removed.
-               A NAME that another host or folder copies to, or that has others' files, is left alone
+  development  copies folders to development/NAME. What a copy replaces or deletes there goes to development/.removed.
+               A NAME that another host or folder copies to, or that has other files, is not touched
   clickhouse   has ClickHouse move old partitions to the volume "cold" of their tables' storage policy
-  all          all of them in this order, whatever fails; what the host doesn't have is left out
+  all          all of them in this order, whatever fails; what the host does not have is left out
   list         prints the archives on cold: time, kind, bytes, path
-  verify       compares configs and dumps with their checksums, and reads them to their end; the archives of volumes are
-               lvm-backup.sh's to verify
+  verify       compares configs and dumps with their checksums, and reads them to their end; for archives of volumes,
+               see lvm-backup.sh verify
 
-  --dry-run        says what a run would do, and changes nothing
+  --dry-run        prints what a run would do, and changes nothing
   --json           prints one JSON document: what there is, or what was done
-  --try            for configs, postgresql and all: also where there seems to be no room for an archive
+  --try            for configs, postgresql and all: also archives where there seems to be too little room
   --now TIME       in place of the clock, as date(1) takes it
-  --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
+  --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
   --lock FILE      in place of /run/jts-storage-archival.lock
 
-Settings, as README.md tells them:
-  cold.mountPoint, source                   where the NAS is mounted, and SERVER:EXPORT that proves it
-  cold.root                                 the folder below it that is ours
-  hot.volumeGroup                           whose metadata configs archives
-  automation.archivesKeptDays               for configs and postgresql
-  automation.postgresDatabases              names; none: all
-  automation.developmentFolders             each is copied under its last name
-  automation.developmentKeptDays            what a copy replaced or deleted
-  automation.clickhouseToColdAfterDays
-  stateFolder, probeSeconds                 how long a filesystem may take to answer
+Settings, see README.md:
+  cold.mountPoint, source               where the NAS is mounted, and the SERVER:EXPORT that must be mounted there
+  cold.root                             the folder on it that holds all our files
+  hot.volumeGroup                       the volume group whose metadata is archived with configs
+  automation.archivesKeptDays           how long archives of configs and postgresql are kept
+  automation.postgresDatabases          the databases to dump; none: all
+  automation.developmentFolders         the folders to copy, each under the last name of its path
+  automation.developmentKeptDays        how long development/.removed is kept
+  automation.clickhouseToColdAfterDays  how old a partition must be
+  stateFolder                           keeps when the last run was
+  probeSeconds                          how long a filesystem may take to answer
 
-Nothing is begun where there is no room: an archive takes as much as the last one of its name and a quarter more, and
-the first one at most what its source uses. Copies of folders find out while they are made, and the next run goes on.
+A run does not begin what there is no room for: an archive is expected to take as much as the last one of its name and a
+quarter more, and the first one at most what its source uses. Copies of folders are not checked: one that runs out of
+room fails, and the next run continues it.
 
-Archives go when they are older than automation.archivesKeptDays and seven newer ones are there. What was kept aside
-goes by the clock alone, so that none goes in a first run, after a week without any, or after a clock that went back,
-unless --now is given. Roles are dumped with their passwords' hashes: only root reads archives.
+Archives are deleted when they are older than automation.archivesKeptDays and seven newer ones are there. What is in
+development/.removed is deleted only by its age, so that nothing of it goes in a first run, after a week without a run,
+or after a clock that went back, unless --now is given. Roles are dumped with the hashes of their passwords: only root
+can read archives.
 
 Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
 75 another run holds the lock
@@ -61,6 +64,7 @@ from typing import Any
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
+    DECOMPRESS,
     STAMP,
     STAMP_FORMAT,
     ArchivingRun,
@@ -77,7 +81,7 @@ from jts_storage.archives import (
     verify,
     watched,
 )
-from jts_storage.bounded import OURS_ALONE, NoAnswer, bounded, output_of
+from jts_storage.bounded import LOCKS, NoAnswer, bounded, output_of
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, reason_of
@@ -89,7 +93,7 @@ LOOKS = ("list", "verify")
 ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS)
 TEMPORARY = ".jts-archive-"
 DAY_SECONDS = 86400
-# Newer ones that are there before an archive may go.
+# An archive may only be deleted if there are so many newer ones.
 NEWER = 7
 CONFIGS = (
     "etc/fstab",
@@ -102,7 +106,7 @@ CONFIGS = (
     "var/lib/jts-storage",
 )
 COLUMNS = "NAME,SIZE,SERIAL,WWN,FSTYPE,LABEL,UUID,PARTUUID,MOUNTPOINTS"
-# With no terminal, and in the process group that is killed with the rest.
+# --foreground: in our process group, so that it is killed with the rest.
 AS_POSTGRES = (
     *("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"),
     *("timeout", "--foreground", "--kill-after=10", "6h"),
@@ -115,8 +119,9 @@ SIZES = r"""
 select json_object_agg(datname, pg_database_size(oid)) from pg_database where datallowconn and not datistemplate"""
 QUERY_SECONDS = 300
 LOOK_SECONDS = 60
-# Age is that of the data where the partition key has a time, else that of the last write. ClickHouse copies, and lets
-# go of the old parts only when the new ones are there; a partition that is partly there is moved again.
+# The age of a partition is that of its data where the partition key has a time, else that of its last write. ClickHouse
+# copies the parts, and removes the old ones only when the new ones are complete. A partition of which only some parts
+# were moved is moved again.
 OLD_PARTITIONS = """
 SELECT DISTINCT parts.database AS database, parts.table AS table, parts.partition_id AS id
 FROM system.parts AS parts
@@ -134,13 +139,13 @@ FORMAT JSONEachRow"""
 
 
 ARCHIVE_NAME = re.compile(rf"(?P<name>.+)-(?P<stamp>{STAMP.pattern})(?P<ending>\.tar\.zst|\.dump|\.sql\.zst)")
-# Of dumps, all of it, not just its list of contents; the last line of roles tells that they are whole.
+# A dump is read to its end, not only its list of contents. The last lines of roles show that they are complete.
 READERS = {
     "configs": read_tar,
     "dump": read_through([["pg_restore", "--file=-"]]),
     "roles": read_through(
         [
-            ["zstd", "--quiet", "--decompress", "--stdout"],
+            DECOMPRESS,
             ["tail", "--lines=5"],
             ["grep", "--fixed-strings", "PostgreSQL database cluster dump complete"],
         ]
@@ -173,7 +178,7 @@ def main(words: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Archive:
-    """FOLDER/NAME-STAMP ENDING on the cold tier: the pipeline that prints it, and what reads it to its end."""
+    """FOLDER/NAME-STAMP.ENDING on the cold tier: the pipeline that prints it, and the function that verifies it."""
 
     folder: str
     name: str
@@ -181,11 +186,11 @@ class Archive:
     commands: tuple[tuple[str, ...], ...]
     reader: Callable[[int], None]
     source_bytes: int | None = None
-    """What it is made of, not compressed; None: unknown."""
-    well: tuple[int, ...] = (0,)
-    """Statuses with which the first of the commands may end."""
+    """The size of what is archived, not compressed; None: unknown."""
+    good_statuses: tuple[int, ...] = (0,)
+    """Exit statuses with which the first command has succeeded."""
     old_name: str = ""
-    """What such archives were called before."""
+    """The name that earlier versions gave such archives; empty: the same."""
 
 
 class Archival(ArchivingRun):
@@ -203,7 +208,7 @@ class Archival(ArchivingRun):
             take_lock(self.options.lock)
             # Archives hold what only root and the services may read.
             os.umask(0o077)
-        # What runs as postgres may have no right to be in ours.
+        # The user postgres may have no right to be in the working directory.
         os.chdir("/")
         self.is_all = action == "all"
         works = {
@@ -232,14 +237,14 @@ class Archival(ArchivingRun):
             print(f"{one['time']}  {one['kind']:7}  {one['bytes']} bytes  {one['path']}{missing}")
 
     def archives(self) -> list[dict[str, Any]]:
-        """On cold, by their names, which end with their times; none where it is away, which fails the run."""
+        """The archives on cold, sorted by their names; none where cold is away, which fails the run."""
         try:
             cold = require_cold(self.settings)
             folders = [f"{cold.root}/archives/{name}" for name in ("configs", "database")]
             found: list[dict[str, Any]] = bounded(_archives_in, folders, seconds=LOOK_SECONDS)
             return found
         except Problem as problem:
-            self.fail(f"cold is not looked at: {problem}. Do: {HERE}/storage-health.sh")
+            self.fail(f"cold cannot be read: {problem}", f"{HERE}/storage-health.sh")
             return []
 
     def verify(self) -> None:
@@ -250,7 +255,7 @@ class Archival(ArchivingRun):
         )
 
     def problem_of(self, path: str, reader: Callable[[int], None]) -> str | None:
-        """Empty: it is good. None: it went away while it was read."""
+        """The problem of an archive; empty: it is good; None: it was removed while it was read."""
 
         def look() -> str | None:
             try:
@@ -274,19 +279,27 @@ class Archival(ArchivingRun):
                 try:
                     output_of(["vgcfgbackup", "--quiet", "--file", f"{scratch}/{group}.vgcfg", "--", group], 60)
                 except Problem:
-                    self.fail(f"LVM's metadata of {group} cannot be had. Do: vgs; pvs")
+                    self.fail(f"the LVM metadata of {group} cannot be read", "vgs; pvs")
             try:
                 devices = output_of(["lsblk", "--json", "--bytes", "--output", COLUMNS], 60)
                 write_whole(f"{scratch}/lsblk.json", devices)
             except Problem:
-                self.fail("the block devices cannot be listed. Do: lsblk")
+                self.fail("the block devices cannot be listed", "lsblk")
             there = [path for path in CONFIGS if os.path.exists(f"/{path}")]
             tar = ("tar", "--create", "--file=-", "--numeric-owner", f"--directory={scratch}", ".", "--directory=/")
             commands = ((*tar, *there), COMPRESS)
             size = sum(_bytes_below(f"/{path}") for path in there) + _bytes_below(scratch)
-            # 1: files that changed or went away meanwhile. They are in the next one.
-            name = f"configs-{_node()}"
-            self.archive(cold, Archive("archives/configs", name, ".tar.zst", commands, read_tar, size, (0, 1)))
+            archive = Archive(
+                folder="archives/configs",
+                name=f"configs-{_node()}",
+                ending=".tar.zst",
+                commands=commands,
+                reader=read_tar,
+                source_bytes=size,
+                # 1: files changed or were removed meanwhile. The next archive has them.
+                good_statuses=(0, 1),
+            )
+            self.archive(cold, archive)
 
     def postgresql(self) -> None:
         if self.is_absent("pg_dump"):
@@ -296,8 +309,8 @@ class Archival(ArchivingRun):
         except NoAnswer:
             raise
         except Problem:
-            # Tools alone make no server.
-            log("info", "there is no account postgres, so no server: left out")
+            # The host only has PostgreSQL's tools.
+            log("info", "there is no user postgres, so there is no server: left out")
             return
         cold = self.ready("archives/database")
         if cold is None:
@@ -305,7 +318,7 @@ class Archival(ArchivingRun):
         try:
             databases = self.settings.automation.postgres_databases or _databases()
         except Problem:
-            self.fail("PostgreSQL doesn't answer. Do: systemctl status postgresql")
+            self.fail("PostgreSQL does not answer", "systemctl status postgresql")
             return
         sizes = _sizes()
         for archive in (_roles(), *(_dump(database, sizes.get(database)) for database in databases)):
@@ -328,11 +341,11 @@ class Archival(ArchivingRun):
             log("info", f"{'would be ' if self.dry_run else ''}copying {source}")
             if not self.watched(cold, partial(self.copy, cold, source)):
                 self.fail(
-                    f"{source} is not copied, or not all of it. "
-                    f"Do: look at the lines before this one; {HERE}/storage-health.sh"
+                    f"{source} is not copied, or not all of it",
+                    f"look at the lines before this one; {HERE}/storage-health.sh",
                 )
             else:
-                self.tell("copied", source)
+                self.report("copied", source)
         reason = self.reason_by_clock("removed") if self.options.now is None else None
         try:
             look = partial(self.forget_removed, cold, reason)
@@ -341,18 +354,18 @@ class Archival(ArchivingRun):
             deleted, failed = [], [str(problem)]
         for path in deleted:
             days = self.settings.automation.development_kept_days
-            self.tell("deleted", path, f", kept aside for {days} days")
-        for problem_of_one in failed:
-            self.fail(f"what was kept aside for long cannot be deleted: {problem_of_one}")
+            self.report("deleted", path, f", kept for {days} days")
+        for failure in failed:
+            self.fail(f"removed files that were kept long enough cannot be deleted: {failure}")
 
     def clickhouse(self) -> None:
         if self.is_absent("clickhouse-client"):
             return
         try:
-            # ClickHouse writes there, not we; a disk on an unmounted point would fill the root disk.
+            # ClickHouse itself writes there, and would fill the root disk where nothing is mounted.
             cold = require_cold(self.settings)
         except Problem as problem:
-            self.fail(f"ClickHouse moves nothing: {problem}. Do: {HERE}/storage-health.sh")
+            self.fail(f"ClickHouse moves nothing: {problem}", f"{HERE}/storage-health.sh")
             return
         query = OLD_PARTITIONS.replace("DAYS", str(self.settings.automation.clickhouse_to_cold_after_days))
         try:
@@ -360,46 +373,46 @@ class Archival(ArchivingRun):
             moves = [(partition, _move_of(partition)) for partition in partitions if partition]
         except Problem:
             self.fail(
-                "ClickHouse doesn't answer. "
-                "Do: systemctl status clickhouse-server; clickhouse-client --query 'SELECT 1'"
+                "ClickHouse does not answer",
+                "systemctl status clickhouse-server; clickhouse-client --query 'SELECT 1'",
             )
             return
         for partition, move in moves:
-            if self.dry_run or self.watched(cold, partial(_must, ["clickhouse-client", "--query", move])):
-                self.tell("moved", f"the partition {partition}")
+            if self.dry_run or self.watched(cold, partial(_run_command, ["clickhouse-client", "--query", move])):
+                self.report("moved", f"the partition {partition}")
             else:
                 self.fail(
-                    f"the partition {partition} is not moved. "
-                    "Do: look at the lines before this one, and at ClickHouse's log"
+                    f"the partition {partition} is not moved",
+                    "look at the lines before this one, and at ClickHouse's log",
                 )
 
     def ready(self, folder: str) -> Cold | None:
-        """The cold tier, where it is the right one, answers, and has that folder of ours; tells otherwise."""
+        """The cold tier, where it is mounted, answers, and has that folder of ours; else None, and the run fails."""
         try:
             cold = require_cold(self.settings)
         except Problem as problem:
-            self.fail(f"nothing archived in {folder}: {problem}. Do: {HERE}/storage-health.sh")
+            self.fail(f"nothing archived in {folder}: {problem}", f"{HERE}/storage-health.sh")
             return None
         path, is_there = f"{cold.root}/{folder}", False
         with contextlib.suppress(Problem):
             is_there = bounded(os.path.isdir, path, seconds=self.settings.probe_seconds)
         if not is_there:
-            self.fail(f"there is no folder {path}. Do: pulumi up --refresh")
+            self.fail(f"there is no folder {path}", "pulumi up --refresh")
             return None
         return cold
 
     def is_absent(self, program: str) -> bool:
-        """Whether it is not on this host; that is a failure only where it was asked for."""
+        """Whether the host lacks a program. That only fails the run where its subcommand was given by name."""
         if shutil.which(program) is not None:
             return False
         if self.is_all:
             log("info", f"there is no {program}: left out")
         else:
-            self.fail(f"there is no {program}. Do: apt-get install the package that has it")
+            self.fail(f"there is no {program}", "apt-get install the package that has it")
         return True
 
     def watched(self, cold: Cold, work: Callable[[], None]) -> bool:
-        """Whether a function did its work while the cold tier answered; what it couldn't do is told."""
+        """Whether a function did its work while the cold tier answered; what it could not do is logged."""
         try:
             watched(cold.mount_point, self.settings.probe_seconds, work)
         except Problem as problem:
@@ -412,35 +425,41 @@ class Archival(ArchivingRun):
         path = f"{cold.root}/{archive.folder}/{archive.name}-{self.stamp}{archive.ending}"
         try:
             watched(point, seconds, partial(self.require_room, cold, archive))
-            size = None if self.dry_run else watched(point, seconds, partial(self.keep, path, archive))
+            size = None if self.dry_run else watched(point, seconds, partial(self.make_archive, path, archive))
         except Problem as problem:
             log("error", str(problem))
-            self.fail(f"no archive of {archive.name}. Do: look at the lines before this one; {HERE}/storage-health.sh")
+            remedy = f"look at the lines before this one; {HERE}/storage-health.sh"
+            self.fail(f"no archive of {archive.name}", remedy)
             return
         if size is not None:
             self.files, self.bytes = self.files + 1, self.bytes + size
-        self.tell("archived", path, path=path, bytes=size)
-        # Only where a newer one was made.
+        self.report("archived", path, path=path, bytes=size)
+        # Old ones are deleted only after a new one was made.
         try:
-            for old in watched(point, seconds, partial(self.thin, cold, archive)):
-                self.tell("deleted", old)
+            for old in watched(point, seconds, partial(self.delete_old_archives, cold, archive)):
+                self.report("deleted", old)
         except Problem as problem:
             log("error", str(problem))
             self.fail(f"old archives of {archive.name} cannot be deleted")
 
     def require_room(self, cold: Cold, archive: Archive) -> None:
-        """@raises Problem where the cold tier has none for it"""
+        """@raises Problem where the cold tier has too little room for it"""
         if vars(self.options)["try"]:
             return
         last = size_of_last(f"{cold.root}/{archive.folder}", archive.ending, archive.name, archive.old_name)
         action = "configs" if archive.folder.endswith("configs") else "postgresql"
-        remedy = f"{HERE}/nas-archival.sh {action} --try"
-        require_room(last, archive.source_bytes, cold.mount_point, self.settings.probe_seconds, remedy)
+        require_room(
+            cold.mount_point,
+            last_bytes=last,
+            source_bytes=archive.source_bytes,
+            seconds=self.settings.probe_seconds,
+            try_command=f"{HERE}/nas-archival.sh {action} --try",
+        )
 
-    def keep(self, path: str, archive: Archive) -> int:
-        """Makes it; returns its bytes."""
+    def make_archive(self, path: str, archive: Archive) -> int:
+        """Makes it; returns its size in bytes."""
         folder, name = os.path.split(path)
-        # Of runs that were killed: we have their lock. Those of other hosts have other names.
+        # Files of killed runs: we have their lock. The files of other hosts have other names.
         names = "|".join(re.escape(one) for one in (archive.name, archive.old_name) if one)
         ending = f"{re.escape(archive.ending)}({re.escape(CHECKSUM)})?"
         left = re.compile(f"{re.escape(TEMPORARY)}({names})-{STAMP.pattern}{ending}")
@@ -449,23 +468,31 @@ class Archival(ArchivingRun):
                 os.unlink(entry.path)
         temporary = f"{folder}/{TEMPORARY}{name}"
         try:
-            publish(temporary, path, pack(archive.commands, temporary, archive.well), archive.reader)
+            publish(temporary, path, pack(archive.commands, temporary, archive.good_statuses), archive.reader)
         except Problem:
             remove_temporary(temporary)
             raise
         return os.path.getsize(path)
 
-    def thin(self, cold: Cold, archive: Archive) -> list[str]:
-        """Paths of what it deleted."""
-        folder, days = f"{cold.root}/{archive.folder}", self.settings.automation.archives_kept_days
-        names = expired(folder, archive.name, archive.ending, days, NEWER, self.now, old_name=archive.old_name)
+    def delete_old_archives(self, cold: Cold, archive: Archive) -> list[str]:
+        """Returns the paths of those that it deleted, or in a dry run would have."""
+        folder = f"{cold.root}/{archive.folder}"
+        names = expired(
+            folder,
+            archive.name,
+            archive.ending,
+            days=self.settings.automation.archives_kept_days,
+            count=NEWER,
+            now=self.now,
+            old_name=archive.old_name,
+        )
         for name in () if self.dry_run else names:
             # With its checksum.
             remove_temporary(f"{folder}/{name}")
         return [f"{folder}/{name}" for name in names]
 
     def copy(self, cold: Cold, source: str) -> None:
-        """What is replaced or deleted is moved aside, on the same filesystem."""
+        """Copies a folder. What that replaces or deletes is moved to .removed, on the same filesystem."""
         name = os.path.basename(source)
         target = f"{cold.root}/development/{name}"
         if os.path.islink(target):
@@ -477,15 +504,16 @@ class Archival(ArchivingRun):
         options = ["--archive", "--hard-links", "--numeric-ids", "--one-file-system", "--delete-delay", "--backup"]
         if self.dry_run:
             options += ["--dry-run", "--itemize-changes"]
-        # 24: files that went away meanwhile, in a folder that is worked in.
-        _must(["rsync", *options, f"--backup-dir={aside}", "--", f"{source}/", f"{target}/"], stdout=2, well=(0, 24))
+        command = ["rsync", *options, f"--backup-dir={aside}", "--", f"{source}/", f"{target}/"]
+        # 24: files were removed meanwhile, as in a folder in which people work.
+        _run_command(command, stdout=2, good_statuses=(0, 24))
 
     def claim(self, source: str, target: str) -> None:
         """
-        Makes the target the copy of that source, of this host, as a file beside it says. Only an empty one becomes it:
-        what others put there would count as deleted.
+        Records, in a file in .copies, that the target is the copy of that source on this host. Only an empty target can
+        be claimed: the copy would delete all other files in it.
 
-        @raises Problem where it is another's
+        @raises Problem where it is the copy of another source, or has files
         """
         claims = f"{os.path.dirname(target)}/.copies"
         claim = f"{claims}/{os.path.basename(target)}"
@@ -494,22 +522,27 @@ class Archival(ArchivingRun):
             return
         if whose:
             raise Problem(
-                f"{target} is the copy of {whose}. "
-                f"Do: rename one of the folders; or, where that copy is given up: rm {shlex.quote(claim)}"
+                f"{target} is the copy of {whose}",
+                f"rename one of the folders; or, where that copy is no longer made: rm {shlex.quote(claim)}",
             )
         found = _first_entry(target) if os.path.isdir(target) else None
         if found is not None:
             raise Problem(
-                f"{target} has what no copy of ours put there, such as {quote(found)}; it would be deleted. "
-                f"Do: move it away; or, where it is the copy of {source}: mkdir --parents {shlex.quote(claims)}; "
-                f"echo {shlex.quote(ours)} >{shlex.quote(claim)}"
+                f"{target} has files that we did not copy there, such as {quote(found)}; they would be deleted",
+                f"move them away; or, where they are the copy of {source}: mkdir --parents {shlex.quote(claims)}; "
+                f"echo {shlex.quote(ours)} >{shlex.quote(claim)}",
             )
         if not self.dry_run:
             os.makedirs(claims, exist_ok=True)
             write_whole(claim, f"{ours}\n")
 
     def forget_removed(self, cold: Cold, reason: str | None) -> tuple[list[str], list[str]]:
-        """What it deleted, and what it could not. `reason`: why nothing may go for its age."""
+        """
+        Deletes what was in .removed for long enough.
+
+        @param reason  why nothing may be deleted for its age; None: it may
+        @returns the paths that it deleted, and the problems of those that it could not
+        """
         folder, days = f"{cold.root}/development/.removed", self.settings.automation.development_kept_days
         oldest = stamp_of(self.now - days * DAY_SECONDS)
         deleted, failed = [], []
@@ -518,11 +551,11 @@ class Archival(ArchivingRun):
             if not STAMP.fullmatch(name) or name >= oldest or os.path.islink(path) or not os.path.isdir(path):
                 continue
             if reason is not None:
-                log("warning", f"{path}, kept aside, stays in this run: {reason}")
+                log("warning", f"{path} stays in this run: {reason}")
                 continue
             if not self.dry_run:
                 try:
-                    _must(["rm", "--recursive", "--force", "--one-file-system", "--", path])
+                    _run_command(["rm", "--recursive", "--force", "--one-file-system", "--", path])
                 except Problem as problem:
                     failed.append(f"{path}: {problem}")
                     continue
@@ -531,9 +564,9 @@ class Archival(ArchivingRun):
 
 
 def check_source(source: str) -> None:
-    """@raises Problem where it is empty, or its filesystem is not mounted: that would empty its copy"""
+    """@raises Problem where the folder is empty, or its filesystem is not mounted: that would empty its copy"""
     if os.path.basename(source) in (".removed", ".copies"):
-        raise Problem(f"{source} is not copied: its name is one of ours at the cold tier")
+        raise Problem(f"{source} is not copied: we use that name for a folder of ours on the cold tier")
     if os.path.islink(source) or not os.path.isdir(source):
         raise Problem(f"there is no folder {source}, so its copy stays as it is")
     try:
@@ -541,16 +574,14 @@ def check_source(source: str) -> None:
     except OSError as problem:
         raise Problem(f"{source} cannot be read, so its copy stays as it is: {reason_of(problem)}") from None
     if is_empty:
-        raise Problem(
-            f"{source} is empty, so its copy stays as it is. Do: take it out of automation.developmentFolders"
-        )
+        raise Problem(f"{source} is empty, so its copy stays as it is", "take it out of automation.developmentFolders")
     for point in _points_of_fstab():
         if f"{source}/".startswith(f"{point}/") and mount_at(point) is None:
-            raise Problem(f"{point} is not mounted, so the copy of {source} stays as it is. Do: mount {point}")
+            raise Problem(f"{point} is not mounted, so the copy of {source} stays as it is", f"mount {point}")
 
 
 def _points_of_fstab() -> list[str]:
-    """Where filesystems are to be mounted, but for the root's."""
+    """The mount points in fstab, without the root's."""
     try:
         with open("/etc/fstab", "rb") as file:
             lines = [line.split() for line in file if not line.lstrip().startswith(b"#")]
@@ -571,7 +602,7 @@ def _first_entry(folder: str) -> str | None:
 
 
 def _node() -> str:
-    """Several hosts may share a NAS."""
+    """The name of this host: several hosts may share a NAS."""
     return output_of(["uname", "--nodename"], 10).strip()
 
 
@@ -581,15 +612,15 @@ def _databases() -> tuple[str, ...]:
         printed = output_of([*AS_POSTGRES, *query, f"--command={DATABASES}"], QUERY_SECONDS)
         return tuple(os.fsdecode(base64.b64decode(name, validate=True)) for name in printed.split())
     except binascii.Error as problem:
-        raise Problem(f"psql prints no base64: {problem}") from None
+        raise Problem(f"what psql prints is not base64: {problem}") from None
 
 
 def _sizes() -> dict[str, int]:
-    """Bytes of each database; empty where the server doesn't tell them."""
+    """The size of each database in bytes; empty where the server does not report them."""
     query = [*("psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--dbname=postgres")]
     try:
-        told = json.loads(output_of([*AS_POSTGRES, *query, f"--command={SIZES}"], QUERY_SECONDS))
-        return {str(name): int(size) for name, size in told.items()}
+        sizes = json.loads(output_of([*AS_POSTGRES, *query, f"--command={SIZES}"], QUERY_SECONDS))
+        return {str(name): int(size) for name, size in sizes.items()}
     except (Problem, ValueError, AttributeError, TypeError):
         return {}
 
@@ -600,10 +631,10 @@ def _roles() -> Archive:
 
 
 def _dump(database: str, size: int | None) -> Archive:
-    # By the environment, since an argument with = in it would be a connection.
+    # By the environment: pg_dump takes an argument with = in it for a connection string.
     command = (*AS_POSTGRES, "env", f"PGDATABASE={database}", "pg_dump", "--no-password", "--format=custom")
     node, name = _node(), urllib.parse.quote(os.fsencode(database), safe="")
-    # Neither a host's name nor a quoted one has an @, so no two databases share a name.
+    # Neither the host's name nor the quoted one has an @, so each database has a name of its own.
     return Archive(
         "archives/database",
         f"postgresql-{node}@{name}",
@@ -616,7 +647,7 @@ def _dump(database: str, size: int | None) -> Archive:
 
 
 def _bytes_below(top: str) -> int:
-    """Of its files, or of that one."""
+    """The bytes of the files below a folder, or of one file."""
     size = 0 if os.path.isdir(top) else os.path.getsize(top)
     for folder, _, files in os.walk(top):
         for name in files:
@@ -656,28 +687,28 @@ def _kind_of(folder: str, name: str, ending: str) -> str:
 
 
 def _move_of(partition: str) -> str:
-    """The statement that moves what ClickHouse named, as JSON. @raises Problem where it is none"""
+    """The statement that moves a partition, which is a line of ClickHouse's JSON. @raises Problem where it is not"""
     try:
-        told = json.loads(partition)
-        database, table = (re.sub(r"([\\`])", r"\\\1", told[key]) for key in ("database", "table"))
-        return f"ALTER TABLE `{database}`.`{table}` MOVE PARTITION ID '{told['id']}' TO VOLUME 'cold'"
+        row = json.loads(partition)
+        database, table = (re.sub(r"([\\`])", r"\\\1", row[key]) for key in ("database", "table"))
+        return f"ALTER TABLE `{database}`.`{table}` MOVE PARTITION ID '{row['id']}' TO VOLUME 'cold'"
     except (ValueError, KeyError, TypeError):
-        raise Problem(f"{partition} is no partition") from None
+        raise Problem(f"{partition} is not a partition") from None
 
 
-def _must(command: Sequence[str], stdout: int | None = None, well: Sequence[int] = (0,)) -> None:
-    """@raises Problem where it fails"""
+def _run_command(command: Sequence[str], stdout: int | None = None, good_statuses: Sequence[int] = (0,)) -> None:
+    """@raises Problem where the command fails"""
     try:
-        # No other run begins while it still writes.
-        status = subprocess.run(command, stdout=stdout, pass_fds=OURS_ALONE, check=False).returncode
+        # With the lock: no other run begins while the command still writes.
+        status = subprocess.run(command, stdout=stdout, pass_fds=LOCKS, check=False).returncode
     except OSError as problem:
         raise Problem(f"{command[0]} cannot be run: {problem.strerror}") from None
-    if status not in well:
+    if status not in good_statuses:
         raise Problem(f"{command[0]} failed with status {status}")
 
 
 def quote(text: str) -> str:
-    """As printf %q of bash: so it is in claims that are there."""
+    """Quotes as printf %q of bash does, since existing claims are written so."""
     raw = os.fsencode(text)
     if all(32 <= byte < 127 for byte in raw):
         return re.sub(r"([^\w@%+=:./~#-]|^[#~]|(?<=[:=])~)", r"\\\1", text, flags=re.ASCII) or "''"

@@ -1,4 +1,4 @@
-"""Archives: files NAME-STAMP.ENDING with a checksum beside them, which have their names only once they are whole."""
+"""Archives: files NAME-STAMP.ENDING with a checksum beside them. Only complete ones have such names."""
 
 import contextlib
 import datetime
@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any, NoReturn, TypeVar
 
-from jts_storage.bounded import OURS_ALONE
+from jts_storage.bounded import LOCKS
 from jts_storage.files import first_line
 from jts_storage.log import log
 from jts_storage.mounts import closing
@@ -29,15 +29,16 @@ MIB = 1 << 20
 STAMP = re.compile(r"\d{8}T\d{6}Z")
 STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 CHECKSUM = ".sha256"
-# On all processors.
+# --threads=0: on all processors.
 COMPRESS = ("zstd", "--quiet", "--threads=0", "--stdout")
-# Of a filesystem, one after the other: it is away.
+DECOMPRESS = ("zstd", "--quiet", "--decompress", "--stdout")
+# A filesystem that does not answer so many times in a row is away.
 MISSES = 5
 ENDING_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class ArchivingRun(Run):
-    """A run that tells what it did, in the log and as JSON."""
+    """A run that reports what it did, in the log and as JSON."""
 
     def __init__(self, settings: Settings, dry_run: bool, as_json: bool) -> None:
         super().__init__(settings, dry_run)
@@ -45,41 +46,48 @@ class ArchivingRun(Run):
         self.done: list[dict[str, Any]] = []
         self.would_have = "would have " if dry_run else ""
         if dry_run and not as_json:
-            # What would happen is what was asked for, so it is the output.
+            # The log says what would be done, so it is the output of a dry run.
             os.dup2(1, 2)
 
-    def tell(self, did: str, what: str, more: str = "", **facts: Any) -> None:
-        """What was done to what; in a dry run, what would have been."""
+    def report(self, did: str, what: str, more: str = "", **facts: Any) -> None:
+        """
+        Logs what was done, or in a dry run would have been, and keeps it for the JSON document.
+
+        @param more  only for the log
+        @param facts  only for the JSON document
+        """
         log("info", f"{self.would_have}{did} {what}{more}")
         self.done.append({"did": did, "what": what, **facts})
 
     def verify_each(self, archives: Iterable[tuple[str, dict[str, Any], Callable[[], str | None]]]) -> None:
         """
-        Tells of archives, by path and facts, what their looks find: nothing where they are good; None where they went
-        away while they were read.
+        Verifies archives, and prints the result of each.
+
+        @param archives  path, facts for the JSON document, and a function that verifies the archive. It returns the
+            problem; empty: the archive is good; None: it was removed meanwhile
         """
-        told = []
+        results = []
         for path, facts, look in archives:
             problem = look()
             if problem is None:
-                log("info", f"{path} went away meanwhile")
+                log("info", f"{path} was removed meanwhile")
                 continue
             if problem:
                 self.fail(problem)
             elif not self.as_json:
                 print(f"ok  {path}", flush=True)
-            told.append({**facts, "ok": not problem, "problem": problem or None})
+            results.append({**facts, "ok": not problem, "problem": problem or None})
         if self.as_json:
-            print_json({"archives": told, "failed": self.problems})
+            print_json({"archives": results, "failed": self.problems})
 
     def print_summary(self, action: str) -> None:
-        """Where JSON was asked for."""
+        """Prints the JSON document, with --json."""
         if self.as_json:
             print_json({"action": action, "dryRun": self.dry_run, "done": self.done, "failed": self.problems})
 
 
 def stamp_of(seconds: float) -> str:
-    """As archives have it in their names, which then sort as time does."""
+    """The stamp in the names of archives; it sorts as time does."""
     return time.strftime(STAMP_FORMAT, time.gmtime(seconds))
 
 
@@ -90,24 +98,30 @@ def _is_stamp(text: str) -> bool:
         return False
 
 
-def require_room(last: int | None, source: int | None, point: str, seconds: float, remedy: str) -> None:
+def require_room(
+    point: str, *, last_bytes: int | None, source_bytes: int | None, seconds: float, try_command: str
+) -> None:
     """
-    What an archive takes, in bytes, goes by the last one of its name, and a quarter more; else it is at most what its
-    source uses. None: unknown. Where neither is known, writing it shows whether there is room.
+    Estimates what an archive needs: the size of the last one of its name and a quarter more, else at most what its
+    source uses. Where neither is known, nothing is checked.
 
-    @raises Problem where the filesystem at that point has less, or doesn't answer within so many seconds
+    @param last_bytes  the size of the last archive; None: unknown
+    @param source_bytes  what the source uses; None: unknown
+    @param seconds  how long the filesystem may take to answer
+    @param try_command  the command that makes the archive without this check
+    @raises Problem where the filesystem at that point has less room, or does not answer
     """
-    if last is not None:
-        needed, basis = last + last // 4 + MIB, "as the last one took, and a quarter more"
-    elif source is not None:
-        needed, basis = source + MIB, "at most: what its source uses, since there is no last one to go by"
+    if last_bytes is not None:
+        needed, basis = last_bytes + last_bytes // 4 + MIB, "the size of the last one and a quarter more"
+    elif source_bytes is not None:
+        needed, basis = source_bytes + MIB, "at most: it is what its source uses, since there is no last one"
     else:
         return
     free = usage_of(point, seconds).available
     if free < needed:
         raise Problem(
-            f"it needs about {human(needed)} ({basis}), {point} has {human(free)} free. "
-            f"Do: make room there; or, to try nevertheless: {remedy}"
+            f"it needs about {human(needed)} ({basis}), {point} has {human(free)} free",
+            f"make room there; or, to try nevertheless: {try_command}",
         )
 
 
@@ -120,13 +134,14 @@ def size_of_last(folder: str, ending: str, *names: str) -> int | None:
     return os.path.getsize(f"{folder}/{name}-{stamp}{ending}")
 
 
-def pack(commands: Sequence[Sequence[str]], temporary: str, well: Sequence[int] = (0,)) -> str:
+def pack(commands: Sequence[Sequence[str]], temporary: str, good_statuses: Sequence[int] = (0,)) -> str:
     """
-    Writes what a pipeline prints to a file that nobody else reads. `well`: statuses with which its first command may
-    end, as tar(1) does with 1 where a file changed or went away while it was read.
+    Writes what a pipeline prints to a file that only root can read.
 
+    @param good_statuses  exit statuses with which the first command has succeeded, since tar(1) ends with 1 where a
+        file changed while it was read; default: 0
     @returns its SHA-256
-    @raises Problem where one of them fails, or the file can't be written
+    @raises Problem where a command fails, or the file cannot be written
     """
     children: list[subprocess.Popen[bytes]] = []
     digest = hashlib.sha256()
@@ -136,16 +151,16 @@ def pack(commands: Sequence[Sequence[str]], temporary: str, well: Sequence[int] 
                 command,
                 stdin=children[-1].stdout if children else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                # Where we are killed, no other run begins while they still use what is packed.
-                pass_fds=OURS_ALONE,
+                # With the lock: if this process is killed, no other run begins while they still read the source.
+                pass_fds=LOCKS,
             )
             if children:
-                # The one before is to be told by SIGPIPE where this one ends.
+                # So that the command before gets SIGPIPE where this one ends.
                 _stdout_of(children[-1]).close()
             children.append(child)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with open(fd, "wb", buffering=0) as file:
-            # As it comes, not only once there is a chunk of it.
+            # Not by file.read, which waits for a whole chunk.
             while chunk := os.read(_stdout_of(children[-1]).fileno(), CHUNK_BYTES):
                 digest.update(chunk)
                 view = memoryview(chunk)
@@ -160,7 +175,7 @@ def pack(commands: Sequence[Sequence[str]], temporary: str, well: Sequence[int] 
             _stdout_of(child).close()
             child.wait()
     for index, (command, child) in enumerate(zip(commands, children, strict=True)):
-        if child.returncode not in (well if index == 0 else (0,)):
+        if child.returncode not in (good_statuses if index == 0 else (0,)):
             raise Problem(f"{command[0]} failed with status {child.returncode}")
     return digest.hexdigest()
 
@@ -172,19 +187,23 @@ def _stdout_of(child: subprocess.Popen[bytes]) -> IO[bytes]:
 
 def publish(temporary: str, target: str, sha256: str, reader: Callable[[int], None]) -> None:
     """
-    Gives an archive its name, and TARGET.sha256, once it is on the device, reads back from there as it was written, and
-    `reader` takes it, which gets an open file. Replaces nothing.
+    Gives an archive its name, and writes TARGET.sha256, once it is on the device, reads back from there as it was
+    written, and the reader can read it. Replaces nothing.
 
-    @raises Problem where neither name is there
+    @param reader  gets the open file; raises Problem where it cannot read it
+    @raises Problem where it got neither name
     """
     checksum = f"{temporary}{CHECKSUM}"
     try:
         with open(temporary, "rb", buffering=0) as file:
             os.fsync(file.fileno())
-            # Out of the page cache, which would only give back what we gave it.
+            # Drops it from the page cache, so that it is read from the device.
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                raise Problem(f"{target} reads back differently from what was written: check its device")
+                raise Problem(
+                    f"{target} reads back differently from what was written",
+                    "dmesg --level=err,warn; smartctl --all on its disk",
+                )
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             try:
                 reader(file.fileno())
@@ -194,7 +213,7 @@ def publish(temporary: str, target: str, sha256: str, reader: Callable[[int], No
             file_of_sum.write(f"{sha256}  {os.path.basename(target)}\n")
             file_of_sum.flush()
             os.fsync(file_of_sum.fileno())
-        # The archive last: one that has its name is whole, and has its checksum.
+        # The archive gets its name last, so that one with its name is complete, and has its checksum.
         os.link(checksum, f"{target}{CHECKSUM}")
         try:
             os.link(temporary, target)
@@ -212,14 +231,14 @@ def publish(temporary: str, target: str, sha256: str, reader: Callable[[int], No
 
 
 def remove_temporary(temporary: str) -> None:
-    """With its checksum, whatever there is of them."""
+    """Removes a file and its checksum, where they exist."""
     for path in (temporary, f"{temporary}{CHECKSUM}"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
 
 
 def read_through(commands: Sequence[Sequence[str]]) -> Callable[[int], None]:
-    """A reader that takes what a pipeline takes; what that prints is not kept."""
+    """A reader that gives the file to a pipeline, and raises Problem where a command of it fails."""
 
     def read(fd: int) -> None:
         children: list[subprocess.Popen[bytes]] = []
@@ -234,38 +253,38 @@ def read_through(commands: Sequence[Sequence[str]]) -> Callable[[int], None]:
                 _stdout_of(children[-1]).close()
             children.append(child)
         if [child.wait() for child in children] != [0] * len(children):
-            raise Problem(f"it cannot be read as what it should be, by {' | '.join(one[0] for one in commands)}")
+            raise Problem(f"it is damaged: {' | '.join(one[0] for one in commands)} cannot read it")
 
     return read
 
 
-# Both formats tell where they were cut.
-read_tar = read_through([["zstd", "--quiet", "--decompress", "--stdout"], ["tar", "--list", "--file=-"]])
+# Both programs notice where a file is cut off.
+read_tar = read_through([DECOMPRESS, ["tar", "--list", "--file=-"]])
 
 
 def require_sum(path: str, wanted: str) -> None:
-    """@raises Problem unless the file has that SHA-256, which is a line of its checksum file"""
+    """@raises Problem unless the file has the SHA-256 in `wanted`, the line of its checksum file"""
     try:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as problem:
         raise Problem(f"{path} cannot be read: {problem.strerror}") from None
     if found != wanted.split(" ")[0]:
-        raise Problem(f"{path} is not what its checksum says: it is damaged")
+        raise Problem(f"{path} does not match its checksum: it is damaged")
 
 
 def verify(path: str, wanted: str, reader: Callable[[int], None]) -> None:
-    """@raises Problem unless the archive is as its checksum says, and `reader` takes it to its end"""
+    """@raises Problem unless the archive matches its checksum, and the reader can read it to its end"""
     require_sum(path, wanted)
     try:
         with open(path, "rb") as file:
             reader(file.fileno())
     except (Problem, OSError):
-        raise Problem(f"{path} cannot be unpacked, though it is as it was written") from None
+        raise Problem(f"{path} cannot be unpacked, although it matches its checksum") from None
 
 
 def sum_beside(path: str) -> str:
-    """@raises Problem where there is none, or it can't be read"""
+    """The line of the checksum beside an archive. @raises Problem where there is none, or it cannot be read"""
     checksum = f"{path}{CHECKSUM}"
     line = first_line(checksum)
     if not line:
@@ -274,7 +293,7 @@ def sum_beside(path: str) -> str:
 
 
 def _stamps_of(folder: str, name: str, ending: str) -> list[str]:
-    """Of the archives NAME-STAMP ENDING that have their checksum beside them: others are not ours."""
+    """The stamps of the archives of that name that have their checksum beside them: others are not ours."""
     found = []
     for file in os.listdir(folder):
         stamp = file.removeprefix(f"{name}-").removesuffix(ending)
@@ -291,11 +310,24 @@ def _stamps_of(folder: str, name: str, ending: str) -> list[str]:
 
 
 def expired(
-    folder: str, name: str, ending: str, days: int, count: int, now: int, weekly: bool = False, old_name: str = ""
+    folder: str,
+    name: str,
+    ending: str,
+    *,
+    days: int,
+    count: int,
+    now: int,
+    keep_weekly: bool = False,
+    old_name: str = "",
 ) -> list[str]:
     """
-    Those of NAME-STAMP ENDING that may go: older than so many days, and `count` newer ones are there, so that a clock
-    that jumps doesn't take them all. `weekly`: the first of each week stays. `old_name`: what they were called before.
+    The names of the archives NAME-STAMP.ENDING that may be deleted.
+
+    @param days  only if they are older than this
+    @param count  only if there are so many newer ones, so that a clock that jumps does not delete them all
+    @param now  seconds since 1970
+    @param keep_weekly  not the first one of each week; default: False
+    @param old_name  the name that earlier versions gave them; empty: none
     """
     oldest = stamp_of(now - days * 86400)
     names = (name, old_name) if old_name else (name,)
@@ -303,7 +335,7 @@ def expired(
     going, last = [], None
     for index, (stamp, one) in enumerate(archives):
         week = _week_of(stamp)
-        if weekly and week != last:
+        if keep_weekly and week != last:
             last = week
         elif index + count < len(archives) and stamp < oldest:
             going.append(f"{one}-{stamp}{ending}")
@@ -312,8 +344,9 @@ def expired(
 
 def superseded(stamps: Sequence[str], retention: ColdRetention, now: int) -> list[str]:
     """
-    Those of an archive's stamps that may go. The newest of each of the last weeks, months and years with any stays, and
-    so do as many of the newest as the largest of these numbers. Those of a time to come stay, and nothing goes by them.
+    The stamps of the archives of one name that may be deleted. The newest one of each of the last weeks, months and
+    years that have one stays. So do the newest ones, as many as the largest of these numbers. Stamps in the future
+    stay, and do not count.
     """
     past = sorted((stamp for stamp in stamps if _is_stamp(stamp) and stamp <= stamp_of(now)), reverse=True)
     kept = set(past[: max(1, retention.weekly, retention.monthly, retention.yearly)])
@@ -336,14 +369,15 @@ def _week_of(stamp: str) -> int:
 
 def watched(point: str, seconds: float, work: Callable[[], T]) -> T:
     """
-    What a function returns, which must be JSON's, called in a process of its own. Where the filesystem at that point
-    stops to answer meanwhile, five times within so many seconds each, that is killed with all that it started: what
-    writes to a NAS that is away waits for ever, and so would whoever waits for that.
+    What a function returns, called in a process of its own; JSON must be able to hold it. Where the filesystem at that
+    point stops answering meanwhile, the process is killed with all that it started: what writes to a NAS that is away
+    waits for ever, and so would whoever waits for it.
 
-    @raises Problem with its words, or where that stopped to answer
+    @param seconds  how long the filesystem may take to answer, five times in a row
+    @raises Problem with the function's message, or where the filesystem stopped answering
     """
     with closing(os.memfd_create("answer")) as answer:
-        # No signal may end this one between the start and what takes it back.
+        # No signal may end this process between the fork and the `finally` that kills the child.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         child = os.fork()
         if child == 0:
@@ -355,12 +389,12 @@ def watched(point: str, seconds: float, work: Callable[[], T]) -> T:
         finally:
             os.killpg(child, signal.SIGKILL)
         if not is_ended:
-            raise Problem(f"{point} stopped to answer; the next run tries again")
+            raise Problem(f"{point} stopped answering; the next run tries again")
         os.waitpid(child, 0)
-        told = json.loads(os.pread(answer, os.fstat(answer).st_size, 0) or b'{"problem": "it ended without a word"}')
-    if "problem" in told:
-        raise Problem(told["problem"])
-    value: T = told["value"]
+        result = json.loads(os.pread(answer, os.fstat(answer).st_size, 0) or b'{"problem": "it gave no answer"}')
+    if "problem" in result:
+        raise Problem(result["problem"])
+    value: T = result["value"]
     return value
 
 
@@ -379,7 +413,7 @@ def _ends_while_it_answers(child: int, point: str, seconds: float) -> bool:
 
 
 def _work_and_end(work: Callable[[], object], answer: int, mask: set[signal.Signals | int]) -> NoReturn:
-    """In the process that was forked for it: nothing of the parent's is to be cleaned up here."""
+    """Runs in the forked process, and ends it. The parent's handlers would clean up what is the parent's."""
     try:
         os.setpgid(0, 0)
         for number in ENDING_SIGNALS:
@@ -388,12 +422,12 @@ def _work_and_end(work: Callable[[], object], answer: int, mask: set[signal.Sign
         with closing(os.open(os.devnull, os.O_RDONLY)) as nothing:
             os.dup2(nothing, 0)
         try:
-            told: dict[str, Any] = {"value": work()}
+            result: dict[str, Any] = {"value": work()}
         except Problem as problem:
-            told = {"problem": str(problem)}
+            result = {"problem": str(problem)}
         except OSError as problem:
-            told = {"problem": f"{problem.filename}: {reason_of(problem)}"}
-        os.write(answer, json.dumps(told).encode())
+            result = {"problem": f"{problem.filename}: {reason_of(problem)}"}
+        os.write(answer, json.dumps(result).encode())
     except BaseException:
         traceback.print_exc()
     finally:

@@ -1,4 +1,4 @@
-"""Owners, modes, ACLs and extended attributes of what moves; see inode(7), acl(5) and xattr(7)."""
+"""Owners, modes, ACLs and extended attributes of files that move; see inode(7), acl(5) and xattr(7)."""
 
 import contextlib
 import errno
@@ -22,10 +22,10 @@ KINDS = {
 }
 STRICT, BEST_EFFORT = "strict", "best-effort"
 REMEDIES = {
-    ACL: "getfacl shows it; where it is not needed: setfacl --remove-all",
-    OWNERS: "where it is a NAS, let its export not squash root (no_root_squash, see exports(5))",
+    ACL: "getfacl shows the ACL; where it is not needed: setfacl --remove-all",
+    OWNERS: "where it is a NAS, export it with no_root_squash, see exports(5)",
 }
-REMEDY = "getfattr --match=- --dump shows it; where it is not needed: setfattr --remove"
+REMEDY = "getfattr --match=- --dump shows the attribute; where it is not needed: setfattr --remove"
 # user::rw-, user:1:rw-, group::r--, mask::rw-, other::---
 SAMPLE_ACL = bytes.fromhex(
     "02000000 01000600ffffffff 0200060001000000 04000400ffffffff 10000600ffffffff 20000000ffffffff"
@@ -36,7 +36,7 @@ ACL_GROUP, ACL_MASK = 0x04, 0x10
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a copy gets, and what of its original it can't have."""
+    """The attributes that a copy gets, and those of its original that it cannot have."""
 
     uid: int
     gid: int
@@ -46,15 +46,19 @@ class Wanted:
 
 
 class Attributes:
-    """What a destination keeps of attributes, which is tried there once, and what becomes of the rest."""
+    """
+    Which kinds of attributes a destination can keep. That is tried there once.
+
+    @param policy  STRICT: a file with others is not copied; BEST_EFFORT: its copy does not get them
+    """
 
     def __init__(self, policy: str) -> None:
         self.is_strict = policy == STRICT
         self.missing: set[str] | None = None
-        self.told: set[str] = set()
+        self.warned: set[str] = set()
 
     def probe(self, folder: int) -> None:
-        """Tries with a file, once; a server that maps owners may do so without an error."""
+        """Tries it once with a file of ours; for owners, errors are not enough: a server may map them without one."""
         if self.missing is not None:
             return
         missing, name = set(), new_temporary_name()
@@ -80,8 +84,9 @@ class Attributes:
 
     def wanted(self, fd: int, seen: os.stat_result) -> Wanted:
         """
-        What a copy of the open file, or folder, gets.
-        @raises Problem where the destination can't keep all of it, and nothing may be dropped
+        The attributes that a copy of the open file or folder gets.
+
+        @raises Problem where the destination cannot keep all of them, and the policy is STRICT
         """
         assert self.missing is not None  # probed before
         kept, dropped = [], []
@@ -90,7 +95,7 @@ class Attributes:
             self.drop(OWNERS)
             dropped.append(f"owner {uid}:{gid}")
             uid, gid = self.owner
-            # Nobody else's program becomes that owner's.
+            # Else a program with set-user-ID would run as another owner.
             mode &= ~(stat.S_ISUID | stat.S_ISGID)
         for name in sorted(xattr_names(fd)):
             if kind_of(name) not in self.missing:
@@ -104,18 +109,21 @@ class Attributes:
 
     def drop(self, kind: str) -> None:
         if self.is_strict:
-            reason = f"the destination keeps no {KINDS[kind]}. Do: {REMEDIES.get(kind, REMEDY)}; "
-            reason += f"where files may lose them: automation.attributes: {BEST_EFFORT}"
-            if kind == OWNERS:
-                raise Hopeless(reason)
-            raise Problem(reason)
-        if kind not in self.told:
-            self.told.add(kind)
-            log("warning", f"the destination keeps no {KINDS[kind]}: files lose them, and the journal tells which")
+            remedy = f"{REMEDIES.get(kind, REMEDY)}; where files may lose them: automation.attributes: {BEST_EFFORT}"
+            # Owners are the same for all files; only some have ACLs or extended attributes.
+            raise (Hopeless if kind == OWNERS else Problem)(f"the destination keeps no {KINDS[kind]}", remedy)
+        if kind not in self.warned:
+            self.warned.add(kind)
+            log("warning", f"the destination keeps no {KINDS[kind]}: files lose them; the journal says which files")
 
 
 def give(copy: int, wanted: Wanted, like: int) -> None:
-    """Gives an open file or folder what is wanted; `like` is the one that has it."""
+    """
+    Gives an open file or folder the wanted attributes.
+
+    @param like  the original, whose extended attributes are copied
+    @raises Problem where the destination does not keep one
+    """
     os.fchown(copy, wanted.uid, wanted.gid)
     os.fchmod(copy, wanted.mode)
     for name in xattr_names(copy):
@@ -126,8 +134,8 @@ def give(copy: int, wanted: Wanted, like: int) -> None:
             os.setxattr(copy, name, os.getxattr(like, name))
         except OSError as problem:
             raise Problem(
-                f"the destination does not keep its attribute {name}: {problem.strerror}. Do: "
-                f"{REMEDIES.get(kind_of(name), REMEDY)}"
+                f"the destination does not keep its attribute {name}: {problem.strerror}",
+                REMEDIES.get(kind_of(name), REMEDY),
             ) from None
 
 
@@ -146,6 +154,6 @@ def kind_of(attribute: str) -> str:
 
 
 def _group_of(acl: bytes) -> int:
-    """What an ACL lets the owning group do: the mode's bits are the mask's, which may be more."""
+    """What an ACL allows the owning group: the group bits of the mode are the ACL's mask, which may be more."""
     entries = {tag: bits for tag, bits, _ in struct.iter_unpack("<HHI", acl[4:])}
     return int(entries.get(ACL_GROUP, 0) & entries.get(ACL_MASK, 7))

@@ -3,42 +3,51 @@ usage: lvm-backup.sh create [VOLUME…] | daily [VOLUME…] | cleanup | all | li
        lvm-backup.sh restore ARCHIVE --to FOLDER [OPTION…]
        lvm-backup.sh restore ARCHIVE --to-volume NAME [--size SIZE] [--filesystem ext4|xfs] [OPTION…]
 
-  create   makes a snapshot of each volume, to go back to within days
-  daily    archives each volume from a snapshot of its own to warm's daily-backups, with a checksum
-  cleanup  removes our snapshots and archives that are older than they are kept
+  create   makes a snapshot of each volume, which is kept for days
+  daily    archives each volume, from a new snapshot, to warm's daily-backups, with a checksum
+  cleanup  removes our snapshots and archives that have been kept long enough
   all      daily, then cleanup, whatever fails
-  list     prints archives, on warm and cold, and snapshots
-  verify   compares archives with their checksums, and reads them to their end, those of warm and cold
-  restore  unpacks an archive into a folder that has no files, or a new volume; never over something
+  list     prints the archives on warm and cold, and the snapshots
+  verify   compares archives on warm and cold with their checksums, and reads them to their end
+  restore  unpacks an archive into a folder without files, or a new volume; never overwrites anything
 
-  --dry-run        says what a run would do, and changes nothing
-  --json           prints one JSON document: what there is, or what was done
-  --rolling        for create: snapshots that go before their time where the volume group is short of room
-  --try            for daily: also where there seems to be no room for it
-  --size SIZE      of the new volume, as lvcreate(8) takes it; left out: the original's. So is --filesystem
-  --now TIME       in place of the clock, as date(1) takes it
-  --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
-  --lock FILE      in place of /run/jts-storage-backup.lock; snapshots are mounted at FILE.mount, seen by this run alone
+  --dry-run          prints what a run would do, and changes nothing
+  --json             prints one JSON document: what there is, or what was done
+  --rolling          for create: snapshots that are removed earlier where the volume group is short of room
+  --try              for daily and all: also archives where there seems to be too little room
+  --to FOLDER        for restore: an absolute path
+  --to-volume NAME   for restore: a new volume in the volume group of the hot tier
+  --size SIZE        of the new volume, as lvcreate(8) takes it; default: the size of the original
+  --filesystem TYPE  of the new volume, ext4 or xfs; default: that of the original
+  --now TIME         in place of the clock, as date(1) takes it
+  --settings FILE    in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
+  --lock FILE        in place of /run/jts-storage-backup.lock; snapshots are mounted at FILE.mount, where only this run
+                     sees them
 
-Settings (those of the tiers are told by tiered-storage.sh --help):
-  automation.backupVolumes     what is backed up, and the bytes of its snapshot, which may change while it is read
-  automation.backupsKeptDays
-  automation.coldRetention     how many of the last weeks, months and years keep the newest archive of each volume on
-                               cold; none: all stay there
+Settings (for those of the tiers, see tiered-storage.sh --help):
+  automation.backupVolumes     the volumes, and the size of each one's snapshot in bytes: so much of the volume may
+                               change while it is read
+  automation.backupsKeptDays   how long archives and snapshots are kept
+  automation.coldRetention     for how many of the last weeks, months and years the newest archive of each volume stays
+                               on cold; null: all stay
 
-Nothing is begun where there is no room. An archive takes as much as the last one of its volume and a quarter more; the
-first one may take as much as its volume uses. A snapshot takes free extents of the volume group.
+A run does not begin what there is no room for. An archive is expected to take as much as the last one of its volume and
+a quarter more; the first one, as much as its volume uses. A snapshot takes free extents of the volume group.
 
-An archive goes from warm when it is older than automation.backupsKeptDays and as many newer ones of its volume are
-there. Where there is a cold tier, the first of each week stays until tiered-storage.sh moves it there. On cold, the
-newest of a volume always stay, as many as the largest number of automation.coldRetention. Snapshots, and archives on
-cold, stay in a first run, after a week without any, and after a clock that went back, unless --now is given.
+An archive is deleted from warm when it is older than automation.backupsKeptDays, and as many newer ones of its volume
+are there. If there is a cold tier, the first of each week stays until tiered-storage.sh moves it there. On cold, the
+newest ones of a volume always stay, as many as the largest number in automation.coldRetention. Snapshots, and archives
+on cold, stay in a first run, after a week without a run, and after a clock that went back, unless --now is given.
 
-Rolling snapshots go as soon as the next ones and the snapshot of a daily run would not fit, the oldest first; the
-newest of a volume stays. So there are as many of them as the volume group holds.
+Rolling snapshots are removed, the oldest first, as soon as the next ones and the snapshot of a daily run would not fit;
+the newest one of a volume stays. So there are as many of them as the volume group has room for.
 
 Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
 75 another run holds the lock
+
+Examples:
+  lvm-backup.sh daily lv_postgres
+  lvm-backup.sh restore lv_postgres-20260131T020000Z.tar.zst --to /mnt/restored
 """
 
 import argparse
@@ -57,6 +66,7 @@ from functools import partial
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
+    DECOMPRESS,
     ArchivingRun,
     expired,
     pack,
@@ -72,23 +82,25 @@ from jts_storage.archives import (
     verify,
     watched,
 )
-from jts_storage.bounded import OURS_ALONE, bounded, output_of
+from jts_storage.bounded import LOCKS, bounded, output_of
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
 from jts_storage.mounts import mounted
-from jts_storage.problem import HERE, Problem, reason_of
-from jts_storage.program import Parser, human, parse_time, print_json, take_lock
+from jts_storage.problem import HERE, Problem, reason_of, with_remedy
+from jts_storage.program import Parser, human, parse_time, plain_number, print_json, take_lock
 from jts_storage.settings import Cold, Settings
 from jts_storage.tiers import prove_warm, require_cold, usage_of
 
 PROGRAM = f"{HERE}/lvm-backup.sh"
 ACTIONS = ("create", "daily", "cleanup", "all", "list", "verify", "restore")
-FILESYSTEMS = ("ext4", "xfs")
+# The filesystems that can be archived and restored → options to mount a snapshot with. XFS refuses a second filesystem
+# with the same UUID. Not btrfs, which takes a copy of a device for the device itself.
+SNAPSHOT_OPTIONS = {"ext4": "ro", "xfs": "ro,nouuid"}
 DAY_SECONDS = 86400
 LOOK_SECONDS = 60
 
-# What is ours in LVM has one of these tags: a snapshot that stays, one that stays while there is room, one of a run, a
-# volume that is being restored.
+# What we make in LVM has one of these tags: a snapshot that is kept, one that is kept while there is room, one that is
+# being archived, a volume that is being restored.
 KEPT, ROLLING = "jts-backup.kept", "jts-backup.rolling"
 DAILY, RESTORING = "jts-backup.daily", "jts-backup.restoring"
 TEMPORARY = ".jts-backup-"
@@ -98,10 +110,11 @@ VOLUME_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")
 ARCHIVE_NAME = re.compile(rf"({VOLUME_NAME.pattern})-[0-9]{{8}}T[0-9]{{6}}Z\.tar\.zst")
 SNAPSHOT_STAMP = re.compile(r"_([0-9]{8}T[0-9]{6}Z)$")
 
-# The snapshot can be written to, so that the filesystem replays its log though it is mounted read-only: what a crash at
-# that moment would leave is what is archived. norecovery (noload) would leave out what is in the log alone.
-# Nobody else sees the mount, and it goes with the last of us; what others unmount is not kept by us.
-ALONE = ("unshare", "--mount", "--propagation", "slave", "--", "bash", "-c")
+# Runs a shell program in a mount namespace of its own: nobody else sees its mounts, and they end with the last process
+# in it. What others unmount is unmounted there too.
+IN_OWN_NAMESPACE = ("unshare", "--mount", "--propagation", "slave", "--", "bash", "-c")
+# The snapshot is writable, so that the filesystem replays its log although it is mounted read-only: what is archived is
+# what a crash at that moment would leave. norecovery (noload) would leave out what is only in the log.
 READ_SNAPSHOT = """
 mount --types "$1" --options "$2" -- "$3" "$4" && cd -- "$4" &&
 exec tar --create --file=- --one-file-system --format=posix --numeric-owner --acls --xattrs --xattrs-include="*" \\
@@ -121,8 +134,8 @@ def main(words: Sequence[str]) -> int:
     for option in ("--json", "--rolling", "--try"):
         parser.add_argument(option, action="store_true")
     for option in ("--now", "--to", "--to-volume", "--size", "--filesystem"):
-        parser.add_argument(option, type=_filled)
-    parser.add_argument("--lock", type=_filled, default="/run/jts-storage-backup.lock")
+        parser.add_argument(option, type=_not_empty)
+    parser.add_argument("--lock", type=_not_empty, default="/run/jts-storage-backup.lock")
     options = parser.parse_intermixed_args(words)
     if not options.words:
         parser.error("a subcommand is missing")
@@ -136,27 +149,27 @@ def main(words: Sequence[str]) -> int:
     except Problem as problem:
         parser.error(str(problem))
     backup = Backup(settings, options, now, arguments)
-    # A run of some of them says nothing of all.
+    # A run for some of the volumes is not recorded: it says nothing about all.
     with backup.recorded("lvm-backup", "" if arguments else action):
         return backup.run(action)
 
 
-def _filled(value: str) -> str:
+def _not_empty(value: str) -> str:
     if value == "":
         raise argparse.ArgumentTypeError("it needs a value")
     return value
 
 
 def _require_arguments(action: str, arguments: Sequence[str], options: argparse.Namespace, settings: Settings) -> None:
-    """@raises Problem where they make no sense for that subcommand"""
+    """@raises Problem where the subcommand does not take them"""
     volumes = settings.automation.backup_volumes
     for one in arguments:
         if action in ("create", "daily"):
             if one not in volumes:
-                raise Problem(f"{one} is none of the volumes that are backed up ({' '.join(volumes)})")
+                raise Problem(f"{one} is not one of the volumes that are backed up ({' '.join(volumes)})")
         elif action in ("verify", "restore"):
             if ARCHIVE_NAME.fullmatch(one) is None:
-                raise Problem(f"{one} is no archive's name, as list prints them")
+                raise Problem(f"{one} is not the name of an archive", f"{PROGRAM} list")
         else:
             raise Problem(f"{action} takes no {one}")
     if options.rolling and action != "create":
@@ -172,20 +185,20 @@ def _require_arguments(action: str, arguments: Sequence[str], options: argparse.
     if options.to is not None and not options.to.startswith("/"):
         raise Problem("--to needs an absolute path")
     if options.to_volume is not None and VOLUME_NAME.fullmatch(options.to_volume) is None:
-        raise Problem(f"{options.to_volume} is no name of a volume")
-    if options.filesystem not in (None, *FILESYSTEMS):
-        raise Problem("--filesystem is ext4 or xfs")
+        raise Problem(f"{options.to_volume} is not a valid name of a volume")
+    if options.filesystem not in (None, *SNAPSHOT_OPTIONS):
+        raise Problem(f"--filesystem must be {' or '.join(SNAPSHOT_OPTIONS)}")
     if options.to_volume is not None and (settings.hot is None or settings.hot.volume_group is None):
         raise Problem("this host has no volume group to restore a volume in")
 
 
 @dataclass(frozen=True)
 class Volume:
-    """What LVM knows of one."""
+    """What LVM says of a volume."""
 
     name: str
     origin: str
-    """Of which it is a snapshot; empty: it is none."""
+    """The volume that it is a snapshot of; empty: it is not a snapshot."""
     bytes: int
     fill_percent: float
     is_invalid: bool
@@ -193,7 +206,7 @@ class Volume:
 
     @property
     def is_whole(self) -> bool:
-        """Nothing of the snapshot was lost for want of room."""
+        """Whether the snapshot has had room for everything."""
         return not self.is_invalid and self.fill_percent < 100
 
 
@@ -205,7 +218,7 @@ class Archive:
     tier: str
     folder: str
     has_checksum: bool
-    """It may be on the other tier: what moves to cold moves one after the other."""
+    """On either tier: while both move to cold, they may be on different ones."""
 
     @property
     def path(self) -> str:
@@ -220,7 +233,7 @@ class Group:
     extent: int
 
     def taken_by(self, size: int) -> int:
-        """LVM takes whole extents."""
+        """What a volume of that size takes of it: LVM takes whole extents."""
         return -(-size // self.extent) * self.extent
 
 
@@ -263,14 +276,14 @@ class Backup(ArchivingRun):
 
     @contextmanager
     def failing(self) -> Iterator[None]:
-        """What can't be done in it fails the run, and the rest of it still runs."""
+        """A problem in it is added to those of the run, which goes on."""
         try:
             yield
         except Problem as problem:
             self.fail(str(problem))
 
     def remove_leftovers(self) -> None:
-        """Of a run that was killed: we have its lock, so it is no more. Its mounts went with it."""
+        """Removes what a killed run has left: we have its lock, so it has ended. Its mounts ended with it."""
         if self.group is not None and (self.sizes or self.options.to_volume is not None):
             try:
                 volumes = self.look_at_volumes()
@@ -282,8 +295,8 @@ class Backup(ArchivingRun):
                     self.remove_volume(
                         volume.name,
                         tag,
-                        "is left of a run that was cut off, and cannot be removed. "
-                        f"Do: lvremove {self.group}/{volume.name}",
+                        "is left from a run that was interrupted, and cannot be removed",
+                        f"lvremove {self.group}/{volume.name}",
                     )
         try:
             folder = self.require_backups()
@@ -294,7 +307,7 @@ class Backup(ArchivingRun):
         except FileNotFoundError:
             return
         except OSError as problem:
-            self.fail(f"what a run left in {folder} that was cut off cannot be removed: {problem.strerror}")
+            self.fail(f"what an interrupted run left in {folder} cannot be removed: {problem.strerror}")
 
     def remove_leftover_files(self, folder: str) -> None:
         for name in sorted(os.listdir(folder)):
@@ -302,14 +315,14 @@ class Backup(ArchivingRun):
             if not stat.S_ISREG(os.lstat(path).st_mode):
                 continue
             archive = name.removesuffix(CHECKSUM)
-            # A checksum gets its name just before its archive does. On cold it may be about one that was moved.
-            is_alone = (
+            # A checksum gets its name just before its archive does. Its archive may also have moved to cold.
+            lacks_archive = (
                 archive != name
                 and ARCHIVE_NAME.fullmatch(archive) is not None
                 and not os.path.exists(f"{folder}/{archive}")
                 and not self.may_be_on_cold(archive)
             )
-            if name.startswith(TEMPORARY) or is_alone:
+            if name.startswith(TEMPORARY) or lacks_archive:
                 os.unlink(path)
 
     def may_be_on_cold(self, archive: str) -> bool:
@@ -323,37 +336,39 @@ class Backup(ArchivingRun):
 
     def require_backups(self) -> str:
         """
-        The folder of archives on warm, which is mounted.
+        The folder of archives on warm.
 
-        @raises Problem where it isn't, or this host has none
+        @raises Problem where warm is not mounted, or this host has none
         """
         if self.settings.warm is None or self.backups is None:
             raise Problem("this host has no warm tier")
         try:
             prove_warm(self.settings.warm)
         except Problem as problem:
-            raise Problem(f"{problem}. Do: mount {self.settings.warm.mount_point}") from None
+            raise Problem(str(problem), f"mount {self.settings.warm.mount_point}") from None
         return self.backups
 
     def look_at_volumes(self) -> list[Volume]:
-        """@raises Problem where LVM doesn't tell them"""
+        """All volumes of the volume group. @raises Problem where LVM does not list them"""
         fields = "lv_name,origin,lv_size,snap_percent,lv_snapshot_invalid,lv_tags"
         format_of = ("--binary", "--reportformat", "json", "--units", "b", "--nosuffix", "--options", fields)
         try:
             answer = json.loads(output_of(["lvs", *format_of, "--", str(self.group)], LOOK_SECONDS))
             return [_volume(row) for row in answer["report"][0]["lv"]]
         except (Problem, ValueError, LookupError, TypeError):
-            raise Problem(
-                f"the volume group {self.group} cannot be looked at. Do: vgs; pvs; dmesg --level=err,warn"
-            ) from None
+            raise Problem(f"the volumes of {self.group} cannot be listed", "vgs; pvs; dmesg --level=err,warn") from None
 
-    def remove_volume(self, name: str, tag: str, problem: str) -> bool:
-        """Only where it has our tag still. That problem of it fails the run where it can't be removed."""
+    def remove_volume(self, name: str, tag: str, problem: str, remedy: str = "") -> bool:
+        """
+        Removes a volume if it still has that tag of ours; returns whether it worked.
+
+        @param problem  what fails the run where it did not work; the volume's name goes before it
+        """
         try:
             ours = f"lv_name={name} && lv_tags={{{tag}}}"
             _carry_out("lvremove --quiet --yes --select", ours, "--", str(self.group))
         except Problem:
-            self.fail(f"{self.group}/{name} {problem}")
+            self.fail(f"{self.group}/{name} {problem}", remedy)
             return False
         return True
 
@@ -364,35 +379,36 @@ class Backup(ArchivingRun):
                 self.safe_filesystem_of(volume)
                 self.make_snapshot(volume, snapshot, ROLLING if self.options.rolling else KEPT)
                 if not self.dry_run:
-                    self.tell("made", f"{self.group}/{snapshot}")
+                    self.report("made", f"{self.group}/{snapshot}")
 
     def chosen_volumes(self) -> Sequence[str]:
-        """Those that were named, or all."""
+        """The volumes that were named, or all."""
         if not self.sizes:
             log("info", "no volumes to back up (automation.backupVolumes)")
         return self.arguments or tuple(self.sizes)
 
     def safe_filesystem_of(self, volume: str) -> str:
-        """@raises Problem unless it is one that stands a snapshot by LVM"""
+        """The filesystem of a volume. @raises Problem unless a snapshot of it by LVM is safe"""
         origin = _find(self.look_at_volumes(), volume)
         if origin is None:
-            raise Problem(f"there is no volume {self.group}/{volume}. Do: pulumi up --refresh")
+            raise Problem(f"there is no volume {self.group}/{volume}", "pulumi up --refresh")
         if origin.origin:
             raise Problem(f"{self.group}/{volume} is a snapshot itself")
         try:
             filesystem = self.filesystem_of(volume)
         except Problem:
-            raise Problem(f"the filesystem of {self.group}/{volume} cannot be told") from None
-        # btrfs takes a copy of a device for the device itself.
-        if filesystem not in FILESYSTEMS:
             raise Problem(
-                f"{self.group}/{volume} has {filesystem}, of which no snapshot by LVM is safe. "
-                "Do: leave it out of automation.backupVolumes"
+                f"the filesystem of {self.group}/{volume} cannot be read", f"blkid --probe /dev/{self.group}/{volume}"
+            ) from None
+        if filesystem not in SNAPSHOT_OPTIONS:
+            raise Problem(
+                f"{self.group}/{volume} has {filesystem}, and a snapshot of that by LVM is not safe",
+                "leave it out of automation.backupVolumes",
             )
         return filesystem
 
     def make_snapshot(self, volume: str, snapshot: str, tag: str) -> None:
-        """@raises Problem where there is none then"""
+        """@raises Problem where it cannot be made"""
         size = self.sizes[volume]
         self.require_extents(volume, tag)
         if self.dry_run:
@@ -402,16 +418,17 @@ class Backup(ArchivingRun):
             sized = ("--size", f"{size}b", "--name", snapshot, "--addtag", tag)
             _carry_out("lvcreate --quiet --yes --snapshot --permission rw", *sized, "--", f"{self.group}/{volume}")
         except Problem:
-            raise Problem(f"no snapshot of {self.group}/{volume}. Do: {PROGRAM} cleanup; vgs {self.group}") from None
+            remedy = f"{PROGRAM} cleanup; vgs {self.group}"
+            raise Problem(f"there is no snapshot of {self.group}/{volume}: lvcreate failed", remedy) from None
 
     def require_extents(self, volume: str, tag: str) -> None:
         """@raises Problem where the volume group has no room for a snapshot of that volume"""
         group, size = self.look_at_group(), self.sizes[volume]
         needed, why = group.taken_by(size), ""
         if tag == ROLLING:
-            # Archives come first.
-            run = max(map(group.taken_by, self.sizes.values()))
-            needed, why = needed + run, f", {human(run)} of it for the snapshot of a daily run"
+            # The next daily run must have room for its snapshot.
+            daily = max(map(group.taken_by, self.sizes.values()))
+            needed, why = needed + daily, f", {human(daily)} of it for the snapshot of a daily run"
         if needed <= group.free:
             return
         ours, freed = [], 0
@@ -419,14 +436,15 @@ class Backup(ArchivingRun):
             if freed < needed - group.free:
                 ours.append(f"{self.group}/{one.name}")
                 freed += one.bytes
-        remedy = f"; or, where they are needed no more: lvremove {' '.join(ours)}" if ours else ""
+        removal = f"; or, where they are no longer needed: lvremove {' '.join(ours)}" if ours else ""
         raise Problem(
             f"no snapshot of {self.group}/{volume}: it needs {human(needed)}{why}, {self.group} has "
-            f"{human(group.free)} free. Do: {PROGRAM} cleanup; vgs {self.group}{remedy}"
+            f"{human(group.free)} free",
+            f"{PROGRAM} cleanup; vgs {self.group}{removal}",
         )
 
     def look_at_group(self) -> Group:
-        """@raises Problem where LVM doesn't tell its room"""
+        """@raises Problem where LVM does not report its room"""
         format_of = ("--reportformat", "json", "--units", "b", "--nosuffix", "--options", "vg_free,vg_extent_size")
         try:
             answer = json.loads(output_of(["vgs", *format_of, "--", str(self.group)], LOOK_SECONDS))
@@ -434,11 +452,11 @@ class Backup(ArchivingRun):
             return Group(int(row["vg_free"]), int(row["vg_extent_size"]))
         except (Problem, ValueError, LookupError, TypeError):
             raise Problem(
-                f"the room of the volume group {self.group} cannot be told. Do: vgs; pvs; dmesg --level=err,warn"
+                f"LVM does not report the room in the volume group {self.group}", "vgs; pvs; dmesg --level=err,warn"
             ) from None
 
     def by_age(self, volumes: Sequence[Volume]) -> list[Volume]:
-        """Our snapshots that stay, the oldest first."""
+        """Our snapshots that are kept, rolling ones too, the oldest first."""
         stamped = [
             (found[1], one)
             for one in volumes
@@ -447,7 +465,7 @@ class Backup(ArchivingRun):
         return [one for _, one in sorted(stamped, key=lambda pair: pair[0])]
 
     def filesystem_of(self, volume: str) -> str:
-        """@raises Problem where it can't be told"""
+        """The type of a volume's filesystem. @raises Problem where blkid does not report it"""
         command = ["blkid", "--probe", "--match-tag", "TYPE", "--output", "value", "--", f"/dev/{self.group}/{volume}"]
         return output_of(command, LOOK_SECONDS).rstrip("\n")
 
@@ -461,16 +479,16 @@ class Backup(ArchivingRun):
             self.fail(f"nothing archived: {problem}")
             return
         if not os.path.isdir(folder) or os.path.islink(folder):
-            self.fail(f"there is no folder {folder}. Do: pulumi up --refresh")
+            self.fail(f"there is no folder {folder}", "pulumi up --refresh")
             return
         for volume in volumes:
             with self.failing():
                 self.archive(volume, f"{folder}/{volume}-{self.stamp}{ENDING}")
 
     def archive(self, volume: str, target: str) -> None:
-        """@raises Problem where it isn't archived"""
+        """@raises Problem where it is not archived"""
         if os.path.lexists(target):
-            raise Problem(f"{target} is there already")
+            raise Problem(f"{target} already exists")
         snapshot = f"{volume}_daily_{self.stamp}"
         filesystem = self.safe_filesystem_of(volume)
         self.require_room(volume, os.path.dirname(target))
@@ -486,20 +504,26 @@ class Backup(ArchivingRun):
             self.remove_volume(snapshot, DAILY, "cannot be removed; the next run tries again")
 
     def require_room(self, volume: str, folder: str) -> None:
-        """@raises Problem where warm has none for an archive of that volume"""
+        """@raises Problem where warm has too little room for an archive of that volume"""
         if self.settings.warm is None or vars(self.options)["try"]:
             return
         try:
             last, point = size_of_last(folder, ENDING, volume), self.settings.warm.mount_point
             used = None if last is not None else self.used_by(volume)
-            require_room(last, used, point, LOOK_SECONDS, f"{PROGRAM} daily {volume} --try")
+            require_room(
+                point,
+                last_bytes=last,
+                source_bytes=used,
+                seconds=LOOK_SECONDS,
+                try_command=f"{PROGRAM} daily {volume} --try",
+            )
         except Problem as problem:
             raise Problem(f"{volume} is not archived: {problem}") from None
         except OSError as problem:
-            raise Problem(f"{folder} cannot be looked through: {problem.strerror}") from None
+            raise Problem(f"{folder} cannot be read: {problem.strerror}") from None
 
     def used_by(self, volume: str) -> int | None:
-        """Bytes, where it is mounted."""
+        """The bytes that a volume's filesystem uses; None: it is not mounted, or does not answer."""
         try:
             device = os.stat(f"/dev/{self.group}/{volume}").st_rdev
             number = f"{os.major(device)}:{os.minor(device)}"
@@ -510,11 +534,10 @@ class Backup(ArchivingRun):
             return None
 
     def archive_snapshot(self, volume: str, snapshot: str, filesystem: str, target: str) -> None:
-        """@raises Problem where it isn't archived"""
+        """@raises Problem where it is not archived"""
         temporary = f"{os.path.dirname(target)}/{TEMPORARY}{volume}-{self.stamp}"
-        options = "ro,nouuid" if filesystem == "xfs" else "ro"
-        device = f"/dev/{self.group}/{snapshot}"
-        command = [*ALONE, READ_SNAPSHOT, "read-snapshot", filesystem, options, device, self.mount_point]
+        mount = (filesystem, SNAPSHOT_OPTIONS[filesystem], f"/dev/{self.group}/{snapshot}", self.mount_point)
+        command = [*IN_OWN_NAMESPACE, READ_SNAPSHOT, "read-snapshot", *mount]
         sha256 = None
         try:
             try:
@@ -522,8 +545,7 @@ class Backup(ArchivingRun):
                 sha256 = pack([command, COMPRESS], temporary)
             except Problem as problem:
                 log("error", str(problem))
-            # Asked after all was read: what was read before it filled up is right, and what is not seen to be whole is
-            # not.
+            # Only after everything was read: a snapshot that is whole then was whole all the time.
             self.require_whole(volume, snapshot)
             try:
                 if sha256 is None:
@@ -533,31 +555,31 @@ class Backup(ArchivingRun):
                 log("error", str(problem))
                 point = os.path.dirname(os.path.dirname(target))
                 raise Problem(
-                    f"{volume} is not archived; is there room on {point}? Do: {HERE}/storage-health.sh"
+                    f"{volume} is not archived; there may be too little room on {point}", f"{HERE}/storage-health.sh"
                 ) from None
             size = os.path.getsize(target)
             self.files, self.bytes = self.files + 1, self.bytes + size
-            self.tell("archived", f"{self.group}/{volume}", f" as {target} ({size} bytes)", path=target, bytes=size)
+            self.report("archived", f"{self.group}/{volume}", f" as {target} ({size} bytes)", path=target, bytes=size)
         finally:
             self.discard(temporary)
 
     def require_whole(self, volume: str, snapshot: str) -> None:
-        """@raises Problem unless the snapshot has all that its volume had"""
+        """@raises Problem unless the snapshot still has everything that its volume had"""
         try:
             seen = _find(self.look_at_volumes(), snapshot)
         except Problem as problem:
             log("error", str(problem))
-            raise Problem(f"{volume} is not archived: whether its snapshot is whole cannot be told") from None
+            raise Problem(f"{volume} is not archived: LVM does not report whether its snapshot is whole") from None
         if seen is None:
             raise Problem(f"{volume} is not archived: its snapshot was removed meanwhile")
         if not seen.is_whole:
             raise Problem(
-                f"{volume} is not archived: its snapshot of {human(seen.bytes)} filled up meanwhile. "
-                "Do: give it more in automation.backupVolumes"
+                f"{volume} is not archived: its snapshot of {human(seen.bytes)} filled up meanwhile",
+                "give it more room in automation.backupVolumes",
             )
 
     def discard(self, archive: str) -> bool:
-        """The archive first: a checksum alone is a leftover."""
+        """Removes an archive, and then its checksum, which without its archive is removed as a leftover."""
         try:
             remove_temporary(archive)
         except OSError as problem:
@@ -591,7 +613,7 @@ class Backup(ArchivingRun):
                 self.delete_old_archives(folder, volume)
 
     def remove_old_snapshots(self, reason: str | None) -> None:
-        """`reason`: why nothing may go for its age."""
+        """`reason`: why nothing may be removed for its age; None: it may."""
         oldest = stamp_of(self.now - self.settings.automation.backups_kept_days * DAY_SECONDS)
         for one in self.look_at_volumes():
             stamp = SNAPSHOT_STAMP.search(one.name)
@@ -605,15 +627,15 @@ class Backup(ArchivingRun):
 
     def remove_snapshot(self, one: Volume) -> bool:
         device = f"/dev/{self.group}/{one.name}"
-        problem = f"cannot be removed. Do: findmnt --source {device}; fuser {device}"
+        remedy = f"findmnt --source {device}; fuser {device}"
         tag = ROLLING if ROLLING in one.tags else KEPT
-        if not self.dry_run and not self.remove_volume(one.name, tag, problem):
+        if not self.dry_run and not self.remove_volume(one.name, tag, "cannot be removed", remedy):
             return False
-        self.tell("removed the snapshot", f"{self.group}/{one.name}")
+        self.report("removed the snapshot", f"{self.group}/{one.name}")
         return True
 
     def make_room(self, reason: str | None) -> None:
-        """For the next rolling snapshots, and one of a daily run beside them."""
+        """Removes rolling snapshots, so that the next ones and the snapshot of a daily run fit."""
         rolling = [one for one in self.by_age(self.look_at_volumes()) if ROLLING in one.tags and not one.is_invalid]
         if not rolling or reason is not None:
             return
@@ -627,18 +649,18 @@ class Backup(ArchivingRun):
 
     def delete_old_archives(self, folder: str, volume: str) -> None:
         kept = self.settings.automation.backups_kept_days
-        weekly = self.settings.cold is not None
+        has_cold = self.settings.cold is not None
         try:
-            names = expired(folder, volume, ENDING, kept, kept, self.now, weekly)
+            names = expired(folder, volume, ENDING, days=kept, count=kept, now=self.now, keep_weekly=has_cold)
         except OSError as problem:
-            self.fail(f"{folder} cannot be looked through: {problem.strerror}")
+            self.fail(f"{folder} cannot be read: {problem.strerror}")
             return
         for name in names:
             if self.dry_run or self.discard(f"{folder}/{name}"):
-                self.tell("deleted", f"{folder}/{name}")
+                self.report("deleted", f"{folder}/{name}")
 
     def clean_cold(self, reason: str | None) -> None:
-        """@raises Problem where archives that are kept for long enough can't go from cold"""
+        """@raises Problem where archives that have been kept long enough cannot be deleted from cold"""
         if self.settings.automation.cold_retention is None or self.settings.cold is None:
             return
         try:
@@ -650,12 +672,14 @@ class Backup(ArchivingRun):
                     continue
                 if not self.dry_run:
                     watched(cold.mount_point, self.settings.probe_seconds, partial(remove_temporary, path))
-                self.tell("deleted", path)
+                self.report("deleted", path)
         except Problem as problem:
-            raise Problem(f"not all that may go from cold went: {problem}. Do: {HERE}/storage-health.sh") from None
+            raise Problem(
+                f"not all archives on cold that may go were deleted: {problem}", f"{HERE}/storage-health.sh"
+            ) from None
 
     def superseded_on_cold(self) -> list[str]:
-        """Paths of archives of volumes we know, or that have their checksum beside them."""
+        """The paths of archives that may be deleted: of our volumes, or with their checksum beside them."""
         retention, folder = self.settings.automation.cold_retention, str(self.archived)
         names = {name for name, _ in _files_of(folder)}
         stamps: dict[str, list[str]] = {}
@@ -671,20 +695,20 @@ class Backup(ArchivingRun):
         ]
 
     def archives(self, complain: Callable[[str], None]) -> list[Archive]:
-        """All that can be seen, those of warm first. What can't be is complained of."""
+        """All archives, those on warm first. `complain` is called for a tier that cannot be read."""
         files: list[tuple[str, str, str, int]] = []
         if self.settings.warm is not None:
             try:
                 folder = self.require_backups()
                 files += [("warm", folder, *file) for file in self.files_of(folder)]
             except Problem as problem:
-                complain(f"warm is not looked at: {problem}")
+                complain(f"warm cannot be read: {problem}")
         if self.settings.cold is not None:
             try:
                 require_cold(self.settings)
                 files += [("cold", str(self.archived), *file) for file in self.files_of(str(self.archived))]
             except Problem as problem:
-                complain(f"cold is not looked at: {problem}. Do: {HERE}/storage-health.sh")
+                complain(with_remedy(f"cold cannot be read: {problem}", f"{HERE}/storage-health.sh"))
         names = {name for _, _, name, _ in files}
         return [
             Archive(name, found[1], size, tier, folder, f"{name}{CHECKSUM}" in names)
@@ -693,7 +717,7 @@ class Backup(ArchivingRun):
         ]
 
     def files_of(self, folder: str) -> list[tuple[str, int]]:
-        """Names and bytes of the regular files in it. @raises Problem where they can't be told"""
+        """Names and bytes of the regular files in it. @raises Problem where it cannot be read"""
         found = bounded(_files_of, folder, seconds=LOOK_SECONDS)
         return [(name, size) for name, size in found]
 
@@ -705,11 +729,11 @@ class Backup(ArchivingRun):
                 ours = {KEPT, ROLLING, DAILY}
                 snapshots = [one for one in self.look_at_volumes() if ours.intersection(one.tags)]
         if self.options.json:
-            told = {
-                "archives": [_told_archive(one) for one in archives],
-                "snapshots": [_told_snapshot(one) for one in snapshots],
+            document = {
+                "archives": [_archive_document(one) for one in archives],
+                "snapshots": [_snapshot_document(one) for one in snapshots],
             }
-            print_json(told)
+            print_json(document)
             return
         for archive in archives:
             missing = "" if archive.has_checksum else "  WITHOUT A CHECKSUM"
@@ -718,13 +742,13 @@ class Backup(ArchivingRun):
             print(f"snapshot  hot   {one.name}  {one.fill_percent:g} % full{'  LOST' if one.is_invalid else ''}")
 
     def copies(self) -> dict[str, list[Archive]]:
-        """Of each archive that was named; a move that was cut off leaves it on warm and cold."""
-        # What is away may have what isn't found, and else doesn't matter.
+        """The copies of each archive that was named: an interrupted move leaves one on warm and one on cold."""
+        # A tier that is away is only a warning: the other one may have all of them.
         found = self.archives(partial(log, "warning"))
         return {name: [one for one in found if one.name == name] for name in self.arguments}
 
     def sum_of(self, one: Archive) -> str:
-        """The line of its checksum, beside the archive or on the other tier. @raises Problem where there is none"""
+        """The line of an archive's checksum, beside it or on the other tier. @raises Problem where there is none"""
         if os.path.isfile(f"{one.path}{CHECKSUM}"):
             return sum_beside(one.path)
         with suppress(Problem):
@@ -737,18 +761,23 @@ class Backup(ArchivingRun):
         raise Problem(f"{one.path} has no checksum, neither beside it nor on the other tier")
 
     def verify(self) -> None:
-        self.verify_each((one.path, _told_archive(one), partial(self.problem_of, one)) for one in self.asked_for())
+        self.verify_each(
+            (one.path, _archive_document(one), partial(self.problem_of, one)) for one in self.chosen_archives()
+        )
 
-    def asked_for(self) -> Iterator[Archive]:
+    def chosen_archives(self) -> Iterator[Archive]:
         """The archives that were named, or all."""
         found = self.copies() if self.arguments else {"": self.archives(self.fail)}
         for name, copies in found.items():
             if name and not copies:
-                self.fail(f"there is no archive {name}. Do: {PROGRAM} list")
+                self.fail(f"there is no archive {name}", f"{PROGRAM} list")
             yield from copies
 
     def problem_of(self, one: Archive) -> str | None:
-        """Empty: it is good. None: it went away while it was read, as cleanup deletes and tiered-storage.sh moves."""
+        """
+        The problem of an archive; empty: it is good; None: it was removed while it was read, as cleanup deletes
+        archives and tiered-storage.sh moves them.
+        """
 
         def look() -> str | None:
             try:
@@ -760,7 +789,7 @@ class Backup(ArchivingRun):
         if one.tier == "warm":
             return look()
         try:
-            # The NAS may go away while it is read.
+            # The NAS may stop answering while it is read.
             return watched(self.cold.mount_point, self.settings.probe_seconds, look)
         except Problem as problem:
             return f"{one.path} is not verified: {problem}"
@@ -773,7 +802,7 @@ class Backup(ArchivingRun):
     def restore(self) -> None:
         ((name, copies),) = self.copies().items()
         if not copies:
-            self.fail(f"there is no archive {name}. Do: {PROGRAM} list")
+            self.fail(f"there is no archive {name}", f"{PROGRAM} list")
             return
         for copy in copies:
             path = copy.path
@@ -788,10 +817,10 @@ class Backup(ArchivingRun):
                 else:
                     self.restore_to_volume(path, self.options.to_volume)
             return
-        self.fail(f"no copy of {name} is good. Do: {PROGRAM} list, and restore another one")
+        self.fail(f"all copies of {name} are damaged", f"{PROGRAM} list, and restore another archive")
 
     def restore_to_folder(self, path: str, folder: str) -> None:
-        """@raises Problem where it isn't restored"""
+        """@raises Problem where it is not restored"""
         _require_free(folder, os.path.basename(path))
         if self.dry_run:
             log("info", f"would restore {path} to {folder}")
@@ -799,7 +828,7 @@ class Backup(ArchivingRun):
         unfinished = f"{folder}/{UNFINISHED}"
         try:
             _make_folder(folder)
-            # On the device before anything else of it is.
+            # This file must be on the device before any restored file is.
             write_whole(unfinished, f"{os.path.basename(path)}\n")
             _carry_out("sync --", folder)
             _unpack(path, [*UNPACK, f"--directory={folder}"])
@@ -808,15 +837,16 @@ class Backup(ArchivingRun):
         except (Problem, OSError) as problem:
             log("error", reason_of(problem))
             raise Problem(
-                f"{folder} is not whole, as its file {UNFINISHED} tells. Do: look for room in it, and run this again"
+                f"the restore to {folder} is not finished, as the file {UNFINISHED} in it shows",
+                f"df {folder}, for whether there is room, and then run this again",
             ) from None
-        self.tell("restored", path, f" to {folder}", to=folder)
+        self.report("restored", path, f" to {folder}", to=folder)
 
     def restore_to_volume(self, path: str, name: str) -> None:
-        """@raises Problem where it isn't restored"""
+        """@raises Problem where it is not restored"""
         volumes = self.look_at_volumes()
         if _find(volumes, name) is not None:
-            raise Problem(f"there is a volume {self.group}/{name} already. Do: choose another name")
+            raise Problem(f"there is already a volume {self.group}/{name}", "choose another name")
         original = os.path.basename(path).rpartition("-")[0]
         size = self.options.size or self.size_of(volumes, original)
         filesystem = self.options.filesystem or self.restorable_filesystem_of(original)
@@ -830,18 +860,20 @@ class Backup(ArchivingRun):
                 self.fill_volume(path, name, filesystem)
             except Problem as problem:
                 log("error", str(problem))
-                raise Problem(f"{path} is not restored; is there room in {size}?") from None
+                raise Problem(
+                    f"{path} is not restored; {size} may be too small for it", "give a larger --size"
+                ) from None
             is_restored = True
         finally:
             if not is_restored:
-                self.remove_volume(name, RESTORING, f"cannot be removed. Do: lvremove {self.group}/{name}")
+                self.remove_volume(name, RESTORING, "cannot be removed", f"lvremove {self.group}/{name}")
         volume = f"{self.group}/{name}"
-        self.tell("restored", path, f" to {volume}, which is not mounted", to=volume)
+        self.report("restored", path, f" to {volume}, which is not mounted", to=volume)
 
     def size_of(self, volumes: Sequence[Volume], original: str) -> str:
         found = _find(volumes, original)
         if found is None:
-            raise Problem(f"there is no {self.group}/{original} to take the size from. Do: give --size")
+            raise Problem(f"there is no {self.group}/{original} to take the size from", "give --size")
         return f"{found.bytes}b"
 
     def restorable_filesystem_of(self, original: str) -> str:
@@ -849,9 +881,9 @@ class Backup(ArchivingRun):
             filesystem = self.filesystem_of(original)
         except Problem:
             filesystem = ""
-        if filesystem not in FILESYSTEMS:
+        if filesystem not in SNAPSHOT_OPTIONS:
             raise Problem(
-                f"there is no filesystem of {self.group}/{original} to take the type from. Do: give --filesystem"
+                f"there is no filesystem on {self.group}/{original} to take the type from", "give --filesystem"
             )
         return filesystem
 
@@ -860,14 +892,14 @@ class Backup(ArchivingRun):
             sized = ("--size", size, "--name", name, "--addtag", RESTORING)
             _carry_out("lvcreate --quiet --yes --wipesignatures y", *sized, "--", str(self.group))
         except Problem:
-            raise Problem(f"no volume {self.group}/{name}. Do: vgs {self.group}") from None
+            raise Problem(f"the volume {self.group}/{name} cannot be made", f"vgs {self.group}") from None
 
     def fill_volume(self, path: str, name: str, filesystem: str) -> None:
-        """@raises Problem where it isn't whole"""
+        """Makes a filesystem on a new volume, and unpacks an archive into it. @raises Problem where that fails"""
         device = f"/dev/{self.group}/{name}"
         _make_folder(self.mount_point)
         _carry_out(f"mkfs.{filesystem} -q --", device)
-        _unpack(path, [*ALONE, FILL_VOLUME, "fill-volume", filesystem, device, self.mount_point, *UNPACK])
+        _unpack(path, [*IN_OWN_NAMESPACE, FILL_VOLUME, "fill-volume", filesystem, device, self.mount_point, *UNPACK])
         _carry_out(f"lvchange --quiet --deltag {RESTORING} --", f"{self.group}/{name}")
 
 
@@ -886,17 +918,17 @@ def _find(volumes: Sequence[Volume], name: str) -> Volume | None:
     return next((one for one in volumes if one.name == name), None)
 
 
-def _told_snapshot(one: Volume) -> dict[str, object]:
+def _snapshot_document(one: Volume) -> dict[str, object]:
     return {
         "name": one.name,
         "volume": one.origin,
         "bytes": one.bytes,
-        "fillPercent": one.fill_percent,
+        "fillPercent": plain_number(one.fill_percent),
         "invalid": one.is_invalid,
     }
 
 
-def _told_archive(one: Archive) -> dict[str, object]:
+def _archive_document(one: Archive) -> dict[str, object]:
     return {
         "name": one.name,
         "volume": one.volume,
@@ -915,34 +947,34 @@ def _files_of(folder: str) -> list[tuple[str, int]]:
 
 
 def _require_free(folder: str, archive: str) -> None:
-    """@raises Problem unless the archive can be restored there, and nothing is lost"""
+    """@raises Problem where a restore to that folder would overwrite or mix files"""
     if os.path.islink(folder):
         raise Problem(f"{folder} is a symbolic link")
     if not os.path.exists(folder):
         return
     if not os.path.isdir(folder):
-        raise Problem(f"{folder} is no folder")
-    # One that we didn't finish is ours to finish, with the same archive: of another one files would stay.
+        raise Problem(f"{folder} is not a folder")
+    # An unfinished restore can be finished, but only with the same archive: else files of the other one would stay.
     unfinished = first_line(f"{folder}/{UNFINISHED}")
     if unfinished == archive:
         return
     try:
         found = _first_file(folder)
     except OSError:
-        raise Problem(f"{folder} cannot be looked through") from None
+        raise Problem(f"{folder} cannot be read") from None
     if found is None:
         return
     if unfinished:
         raise Problem(
-            f"{folder} has an unfinished restore of {unfinished}. Do: finish that one, or restore to another folder"
+            f"{folder} has an unfinished restore of {unfinished}", "finish that one, or restore to another folder"
         )
     raise Problem(
-        f"{folder} has files in it, such as {shlex.quote(found)}. Do: move them away, or restore to another folder"
+        f"{folder} has files in it, such as {shlex.quote(found)}", "move them away, or restore to another folder"
     )
 
 
 def _first_file(folder: str) -> str | None:
-    """What is no folder, at any depth. @raises OSError where it can't be told"""
+    """The path of something in it, at any depth, that is not a folder. @raises OSError where it cannot be read"""
     with os.scandir(folder) as entries:
         for one in entries:
             if one.is_dir(follow_symlinks=False):
@@ -963,7 +995,7 @@ def _make_folder(path: str) -> None:
 
 @contextmanager
 def _ending_later() -> Iterator[None]:
-    """A signal that ends us does so once this is over. What is started in it gets signals as ever."""
+    """Delays a signal that ends this process until the end. Processes that are started in it get signals as usual."""
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: came.append(number))
@@ -980,15 +1012,15 @@ def _ending_later() -> Iterator[None]:
 
 def _carry_out(words: str, *arguments: str) -> None:
     """
-    A command of those words and arguments, without a limit in time, and with the lock: killed halfway, LVM would leave
-    a volume suspended. So what ends us waits for it.
+    Runs a command of those words and arguments. It has no time limit, and a signal to us waits for its end: LVM, killed
+    halfway, would leave a volume suspended. It inherits the lock.
 
     @raises Problem where it fails
     """
     command = [*words.split(), *arguments]
     try:
         with _ending_later():
-            status = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, pass_fds=OURS_ALONE).wait()
+            status = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, pass_fds=LOCKS).wait()
     except OSError as problem:
         raise Problem(f"{command[0]} cannot be run: {problem.strerror}") from None
     if status != 0:
@@ -997,16 +1029,15 @@ def _carry_out(words: str, *arguments: str) -> None:
 
 def _unpack(path: str, command: Sequence[str]) -> None:
     """
-    Gives a command what is in an archive.
+    Gives a command the decompressed archive on its standard input.
 
-    @raises Problem where it doesn't take it all
+    @raises Problem where it does not read all of it, or fails
     """
-    unpacking = ["zstd", "--quiet", "--decompress", "--stdout"]
     try:
         with (
             open(path, "rb") as file,
-            subprocess.Popen(unpacking, stdin=file, stdout=subprocess.PIPE, pass_fds=OURS_ALONE) as source,
-            subprocess.Popen(command, stdin=source.stdout, stdout=2, pass_fds=OURS_ALONE) as sink,
+            subprocess.Popen(DECOMPRESS, stdin=file, stdout=subprocess.PIPE, pass_fds=LOCKS) as source,
+            subprocess.Popen(command, stdin=source.stdout, stdout=2, pass_fds=LOCKS) as sink,
         ):
             try:
                 assert source.stdout is not None

@@ -1,4 +1,4 @@
-"""Calls with a limit in time: what hangs in the kernel, as with a NAS that is away, is not waited for."""
+"""Calls with a time limit: nobody waits for what hangs in the kernel, as it does with a NAS that is away."""
 
 import contextlib
 import json
@@ -21,29 +21,30 @@ class NoAnswer(Problem):
 
 
 class Budget:
-    """How long all calls of a run may take together; without one, each has its own limit alone."""
+    """How long all calls of a run may take together; without an end, each call only has its own limit."""
 
     def __init__(self) -> None:
         self.end: float | None = None
 
     def limit(self, seconds: float) -> float:
-        """@raises NoAnswer where nothing is left"""
+        """The seconds that one call may take. @raises NoAnswer where no time is left"""
         left = seconds if self.end is None else min(seconds, self.end - time.monotonic())
         if left <= 0:
-            raise NoAnswer("the time for all looks is over")
+            raise NoAnswer("the time for all checks is over")
         return left
 
 
 BUDGET = Budget()
-# Descriptors that no child which may hang keeps, such as that of a lock.
-OURS_ALONE: list[int] = []
+# Descriptors of the locks that this program holds. A child that may hang must not keep them.
+LOCKS: list[int] = []
 
 
 def bounded(look: Callable[[*Ts], T], *arguments: *Ts, seconds: float) -> T:
     """
-    What a function returns, called in a process of its own. What it returns must be JSON's.
+    What a function returns, called in a process of its own. JSON must be able to hold it.
 
-    @raises NoAnswer where it takes longer, and Problem with the words of what it raised
+    @raises NoAnswer where it takes longer
+    @raises Problem with the message of what it raised
     """
     child, reading = begin(look, *arguments)
     value: T = answer_of(child, reading, BUDGET.limit(seconds))
@@ -51,20 +52,20 @@ def bounded(look: Callable[[*Ts], T], *arguments: *Ts, seconds: float) -> T:
 
 
 def begin(look: Callable[[*Ts], object], *arguments: *Ts) -> tuple[int, int]:
-    """Calls a function in a process of its own: its number, and a descriptor that tells what it returns."""
+    """Calls a function in a process of its own: the process, and the descriptor to read the answer from."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        for fd in OURS_ALONE:
+        for fd in LOCKS:
             os.close(fd)
-        # Nothing of the parent's is to be cleaned up here.
+        # The parent's handlers would clean up what is the parent's.
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         try:
-            told: dict[str, Any] = {"value": look(*arguments)}
+            result: dict[str, Any] = {"value": look(*arguments)}
         except BaseException as problem:
-            told = {"problem": str(problem)}
-        answer = f"{json.dumps(told)}\n".encode()
+            result = {"problem": str(problem)}
+        answer = f"{json.dumps(result)}\n".encode()
         with contextlib.suppress(OSError):
             while answer:
                 answer = answer[os.write(writing, answer) :]
@@ -74,37 +75,46 @@ def begin(look: Callable[[*Ts], object], *arguments: *Ts) -> tuple[int, int]:
 
 
 def answer_of(child: int, reading: int, seconds: float) -> Any:
-    """What `begin` tells. It is one line, since a process that hangs may hold the pipe open."""
+    """
+    What the function of `begin` returned. It is read as one line, since a process that hangs may hold the pipe open.
+
+    @raises NoAnswer where it takes longer
+    @raises Problem with the message of what it raised
+    """
     answer = b""
     deadline = time.monotonic() + seconds
     with os.fdopen(reading, "rb", buffering=0) as pipe:
         while not answer.endswith(b"\n"):
             if not select.select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
                 os.kill(child, signal.SIGKILL)
-                raise NoAnswer(f"no answer within {seconds:g} s. Do: {HERE}/storage-health.sh")
+                raise NoAnswer(f"no answer within {seconds:g} s", f"{HERE}/storage-health.sh")
             part = pipe.read(65536)
             if not part:
                 break
             answer += part
     os.waitpid(child, 0)
-    told = json.loads(answer or b'{"problem": "it ended without a word"}')
-    if "problem" in told:
-        raise Problem(told["problem"])
-    return told["value"]
+    result = json.loads(answer or b'{"problem": "it ended without an answer"}')
+    if "problem" in result:
+        raise Problem(result["problem"])
+    return result["value"]
 
 
 def output_of(
     command: Sequence[str],
     seconds: float,
+    *,
     environment: Mapping[str, str] | None = None,
     stderr: int | None = None,
     any_status: bool = False,
 ) -> str:
     """
-    What a command prints. Its standard error goes where ours does, unless told otherwise.
+    What a command prints.
 
-    @raises NoAnswer where it takes longer: it is killed, and not waited for where even that doesn't reach it
-    @raises Problem where it isn't there, or fails; with `any_status` it may
+    @param environment  variables besides ours
+    @param stderr  the descriptor for its standard error; default: ours
+    @param any_status  also where it fails; default: False
+    @raises NoAnswer where it takes longer: it is killed, and not waited for where a kill does not end it
+    @raises Problem where it cannot be run, or fails
     """
     limit = BUDGET.limit(seconds)
     try:

@@ -1,9 +1,9 @@
 """
-Content on its way from one file to another: copied, compressed or decompressed, and hashed meanwhile.
+Copies, compresses or decompresses the content of a file into another one, and hashes it meanwhile.
 
-Two hashes are made while it is read: SHA-256, which is told, and XXH3 of 128 bits, ten times as fast, by which what the
-device has is compared with what was read. A file with much of holes goes by its data alone, and has no SHA-256: that
-takes a minute for 64 GiB of zeros.
+There are two hashes of what is read: SHA-256, for the journal, and XXH3 of 128 bits, ten times as fast, to compare what
+is on the device with what was read. A file with large holes has no SHA-256, which would take a minute for 64 GiB of
+zeros: only its data is read and compared.
 """
 
 import hashlib
@@ -28,21 +28,35 @@ LEVEL = 3
 DECOMPRESSED_AT_ONCE_BYTES = 4096
 
 PLAIN, COMPRESS, DECOMPRESS = "plain", "compress", "decompress"
-"""What becomes of the content on its way."""
 
 Tick = Callable[[], object]
-"""Called at every bit of progress."""
+"""Called at each bit of progress."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open file whose content is copied."""
+
+    fd: int
+    seen: os.stat_result
+    """What stat(2) said of it when it was opened."""
+    form: str = PLAIN
+    """Whether its copy is PLAIN, or the content is to COMPRESS or to DECOMPRESS."""
+
+    @property
+    def has_large_holes(self) -> bool:
+        return has_large_holes(self.seen)
 
 
 @dataclass(frozen=True)
 class Digest:
-    """Of what is compared: of the content, or where that is compressed at the destination, of what it was made of."""
+    """The hashes of what is not compressed: of the source's content, or of what it is decompressed to."""
 
     sha256: str | None
     check: bytes
 
-    def told(self) -> dict[str, str]:
-        """What the journal has of it."""
+    @property
+    def journal_entry(self) -> dict[str, str]:
         return {} if self.sha256 is None else {"sha256": self.sha256}
 
 
@@ -50,13 +64,14 @@ def has_large_holes(seen: os.stat_result) -> bool:
     return seen.st_size - seen.st_blocks * 512 > HOLES_BYTES
 
 
-def transfer(form: str, fd: int, seen: os.stat_result, copy: int, tick: Tick) -> Digest:
-    """Writes to `copy`, which is empty, what the file's content becomes; it may not be on the device yet."""
-    if form == COMPRESS:
+def transfer(source: Source, copy: int, tick: Tick) -> Digest:
+    """Writes the content, in its form, to the open file `copy`, which is empty. Does not flush it to the device."""
+    fd, seen = source.fd, source.seen
+    if source.form == COMPRESS:
         return _write(copy, _compressed(fd, seen, tick))
-    if form == DECOMPRESS:
+    if source.form == DECOMPRESS:
         return _write(copy, ((piece, piece) for piece in decompressed(fd, tick)))
-    if has_large_holes(seen):
+    if source.has_large_holes:
         return _copy_data(fd, seen, copy, tick)
     digest = _Digesting()
     has_holes = seen.st_blocks * 512 < seen.st_size
@@ -70,38 +85,39 @@ def transfer(form: str, fd: int, seen: os.stat_result, copy: int, tick: Tick) ->
         _flush_at_times(copy, offset + len(piece), len(piece))
     if has_holes:
         os.ftruncate(copy, seen.st_size)
-    return digest.made()
+    return digest.digest()
 
 
-def read_back(form: str, fd: int, seen: os.stat_result, copy: int, tick: Tick) -> bytes | None:
-    """The check of what the copy has, as `transfer` made that of the content; None where it isn't zstd's."""
+def read_back(source: Source, copy: int, tick: Tick) -> bytes | None:
+    """Reads the open file `copy`; the check that `transfer` returned, unless it differs. None: zstd cannot read it."""
     check = xxhash.xxh3_128()
-    if form == COMPRESS:
+    if source.form == COMPRESS:
         try:
             for piece in decompressed(copy, tick):
                 check.update(piece)
         except Problem:
             return None
-    elif form == PLAIN and has_large_holes(seen):
-        # What was never written needn't be read, which NFSv3 would send as zeros.
-        for offset, piece in _data(fd, seen.st_size, tick):
+    elif source.form == PLAIN and source.has_large_holes:
+        # Holes of the source are not read: NFSv3 would send them as zeros.
+        for offset, piece in _data(source.fd, source.seen.st_size, tick):
             _add_blocks(check, offset, os.pread(copy, len(piece), offset))
     else:
-        size = seen.st_size if form == PLAIN else os.fstat(copy).st_size
+        size = source.seen.st_size if source.form == PLAIN else os.fstat(copy).st_size
         for _, piece in _pieces(copy, size, tick):
             check.update(piece)
-    made: bytes = check.digest()
-    return made
+    digest: bytes = check.digest()
+    return digest
 
 
-def is_same(form: str, fd: int, seen: os.stat_result, other: int, tick: Tick) -> Digest | None:
-    """The digest of the file, where the other one has what becomes of its content; both are read."""
-    if form == PLAIN and has_large_holes(seen):
+def digest_if_same(source: Source, other: int, tick: Tick) -> Digest | None:
+    """The digest of the source, if the open file `other` is a copy of it; None: it is not. Reads both."""
+    form, fd, seen = source.form, source.fd, source.seen
+    if form == PLAIN and source.has_large_holes:
         ours = xxhash.xxh3_128()
         theirs = ours.copy()
         for offset, piece in _data(fd, seen.st_size, tick):
             _add_blocks(ours, offset, piece)
-        # All of it: where it has data, the file may have a hole.
+        # All data of the other file: it may have some where the source has a hole.
         for offset, piece in _data(other, seen.st_size, tick):
             _add_blocks(theirs, offset, piece)
         return Digest(None, ours.digest()) if ours.digest() == theirs.digest() else None
@@ -115,26 +131,26 @@ def is_same(form: str, fd: int, seen: os.stat_result, other: int, tick: Tick) ->
 
 
 def decompressed(fd: int, tick: Tick) -> Iterator[bytes]:
-    """@raises Problem where it isn't zstd's, or was cut"""
+    """What zstd compressed, in pieces. @raises Problem where it is damaged or cut off"""
     stream = zstandard.ZstdDecompressor().decompressobj()
     is_whole = False
     for _, read in _pieces(fd, os.fstat(fd).st_size, tick):
         piece = read
         while piece:
             if is_whole:
-                # Another frame.
+                # The file has another frame.
                 stream = zstandard.ZstdDecompressor().decompressobj()
             try:
                 made = stream.decompress(piece[:DECOMPRESSED_AT_ONCE_BYTES])
             except zstandard.ZstdError as problem:
-                raise Problem(f"it isn't as zstd made it: {problem}") from None
+                raise Problem(f"zstd cannot decompress it: {problem}") from None
             is_whole = stream.eof
             piece = stream.unused_data + piece[DECOMPRESSED_AT_ONCE_BYTES:]
             if made:
                 tick()
                 yield made
     if not is_whole:
-        raise Problem("it isn't as zstd made it: it was cut")
+        raise Problem("zstd cannot decompress it: it is cut off")
 
 
 def write(fd: int, data: bytes, offset: int) -> None:
@@ -151,7 +167,7 @@ class _Digesting:
         self.sha256.update(piece)
         self.check.update(piece)
 
-    def made(self) -> Digest:
+    def digest(self) -> Digest:
         return Digest(self.sha256.hexdigest(), self.check.digest())
 
 
@@ -159,18 +175,18 @@ def _digest_of(pieces: Iterator[bytes]) -> Digest:
     digest = _Digesting()
     for piece in pieces:
         digest.add(piece)
-    return digest.made()
+    return digest.digest()
 
 
-def _write(copy: int, made: Iterator[tuple[bytes, bytes]]) -> Digest:
-    """Of pairs of what is hashed and what is written."""
+def _write(copy: int, pieces: Iterator[tuple[bytes, bytes]]) -> Digest:
+    """Hashes the first of each pair, and writes the second."""
     digest, offset = _Digesting(), 0
-    for piece, written in made:
+    for piece, written in pieces:
         digest.add(piece)
         write(copy, written, offset)
         offset += len(written)
         _flush_at_times(copy, offset, len(written))
-    return digest.made()
+    return digest.digest()
 
 
 def _compressed(fd: int, seen: os.stat_result, tick: Tick) -> Iterator[tuple[bytes, bytes]]:
@@ -196,14 +212,14 @@ def _copy_data(fd: int, seen: os.stat_result, copy: int, tick: Tick) -> Digest:
 
 
 def _add_blocks(check: "xxhash.xxh3_128", offset: int, piece: bytes) -> None:
-    """Without zeros, so that it doesn't matter where a filesystem has its holes."""
+    """Hashes blocks that are not all zeros, so that it does not matter where a filesystem has holes."""
     for start, block in _blocks(offset, piece):
         check.update(start.to_bytes(8, "little"))
         check.update(block)
 
 
 def _blocks(offset: int, piece: bytes) -> Iterator[tuple[int, bytes]]:
-    """Those that aren't zeros."""
+    """The offset and content of each block that is not all zeros."""
     for start in range(0, len(piece), BLOCK_BYTES):
         block = piece[start : start + BLOCK_BYTES]
         if block != ZEROS[: len(block)]:
@@ -218,7 +234,7 @@ def _pieces(fd: int, size: int, tick: Tick, offset: int = 0) -> Iterator[tuple[i
     while offset < size:
         piece = os.pread(fd, min(CHUNK_BYTES, size - offset), offset)
         if not piece:
-            # It was cut meanwhile, which is found by its size.
+            # It became shorter meanwhile; a later check of its size finds that.
             return
         tick()
         yield offset, piece
@@ -226,13 +242,13 @@ def _pieces(fd: int, size: int, tick: Tick, offset: int = 0) -> Iterator[tuple[i
 
 
 def _data(fd: int, size: int, tick: Tick) -> Iterator[tuple[int, bytes]]:
-    """Without holes, see lseek(2); a filesystem that doesn't tell them has none."""
+    """The offsets and pieces of its data, without holes, see lseek(2). Some filesystems report no holes."""
     offset = 0
     while offset < size:
         try:
             start = os.lseek(fd, offset, os.SEEK_DATA)
         except OSError:
-            # ENXIO: there is no more.
+            # ENXIO: there is no more data.
             return
         end = min(size, os.lseek(fd, start, os.SEEK_HOLE))
         yield from _pieces(fd, end, tick, start - start % BLOCK_BYTES)
@@ -240,9 +256,9 @@ def _data(fd: int, size: int, tick: Tick) -> Iterator[tuple[int, bytes]]:
 
 
 def _flush_at_times(fd: int, offset: int, written: int) -> None:
-    """Has the device write while we read, and keeps the last flush of a large file from looking like a stall."""
+    """Makes the device write while we read, so that the last flush of a large file does not look like a stall."""
     if offset // FLUSH_BYTES > (offset - written) // FLUSH_BYTES:
         os.fdatasync(fd)
     elif offset // WRITEBACK_BYTES > (offset - written) // WRITEBACK_BYTES:
-        # Starts to write what is dirty, without waiting.
+        # Starts to write dirty pages, without waiting.
         os.posix_fadvise(fd, 0, offset, os.POSIX_FADV_DONTNEED)

@@ -12,18 +12,24 @@ from jts_storage.problem import Problem
 from jts_storage.removal import FOLDER, new_temporary_name, rename_without_replacing
 
 Exclusive = Callable[[], AbstractContextManager[None]]
-"""Holds off the other workers of the run."""
+"""Makes the other workers of the run wait meanwhile."""
 
 
 class Folder:
-    """A folder at the destination, made when a file first needs it, with the owner and mode of its source."""
+    """
+    A folder at the destination, made when a file first needs it.
+
+    @param parent  None: it is the mount point
+    @param like  the folder of the source whose owner and attributes it gets; None: none, it leads to the destination
+    @param fd  its descriptor, where it is open already
+    """
 
     def __init__(self, name: str, parent: "Folder | None", like: int | None = None, fd: int | None = None) -> None:
         self.name, self.parent, self.like, self.fd = name, parent, like, fd
         self.has_room_for = 0
 
     def open(self) -> int | None:
-        """Its descriptor; None where it isn't there."""
+        """Its descriptor; None where there is no such folder."""
         if self.fd is None and self.parent is not None:
             parent = self.parent.open()
             if parent is None:
@@ -37,7 +43,7 @@ class Folder:
         return self.fd
 
     def make(self, attributes: Attributes, exclusive: Exclusive, made: list[list[str]]) -> int:
-        """Its descriptor, of one that it makes where there is none, and tells in `made`."""
+        """Its descriptor. Where there is no such folder, makes it and adds its path to `made`."""
         fd = self.open()
         if fd is not None:
             return fd
@@ -52,9 +58,9 @@ class Folder:
         return fd
 
     def make_in(self, parent: int, attributes: Attributes) -> None:
-        """Makes it under a temporary name: a kill leaves none with the wrong owner, and a failure none at all."""
+        """Makes it under a temporary name, so that a kill or a failure leaves none with the wrong owner."""
         if self.like is None:
-            # Here a kill could leave something that no later run finds.
+            # A later run would not find a temporary name here.
             os.mkdir(self.name, 0o755, dir_fd=parent)
             os.fsync(parent)
             return
@@ -63,7 +69,7 @@ class Folder:
         os.mkdir(temporary, 0o700, dir_fd=parent)
         try:
             with closing(os.open(temporary, FOLDER, dir_fd=parent)) as made:
-                # An ACL may shut out whom the mode lets in.
+                # With its ACL: that may deny what the mode allows.
                 give(made, attributes.wanted(self.like, os.fstat(self.like)), self.like)
             rename_folder(parent, temporary, self.name)
         except BaseException:
@@ -73,11 +79,11 @@ class Folder:
         os.fsync(parent)
 
     def names(self) -> list[str]:
-        """From the destination down; what leads to the destination itself has no source to be like."""
+        """The names of the folders from the destination down to this one."""
         return [] if self.like is None or self.parent is None else [*self.parent.names(), self.name]
 
     def path(self) -> list[str]:
-        """From the mount down."""
+        """The names of the folders from the mount point down to this one."""
         return [] if self.parent is None else [*self.parent.path(), self.name]
 
     def __enter__(self) -> "Folder":
@@ -92,17 +98,17 @@ def rename_folder(parent: int, old: str, new: str) -> None:
     try:
         rename_without_replacing(parent, old, new)
     except FileExistsError:
-        # Somebody made one meanwhile, which is as good.
+        # Somebody else made it meanwhile.
         os.rmdir(old, dir_fd=parent)
     except OSError as problem:
-        # NFS: folders can't be linked, and rename(2) replaces an empty folder alone.
+        # NFS: folders cannot be linked, and rename(2) only replaces an empty folder.
         if problem.errno not in (errno.EPERM, errno.EISDIR, errno.ENOTSUP):
             raise
         os.rename(old, new, src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def remove_empty(mount: int, path: list[str]) -> None:
-    """Removes a folder below what is mounted, where it is empty; follows no link."""
+    """Removes a folder if it is empty; follows no link. `path`: the names from the mount point down."""
     with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
         fd = mount
         for name in path[:-1]:

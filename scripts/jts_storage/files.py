@@ -1,6 +1,7 @@
-"""Small files that are read and written whole."""
+"""Small files that are read and written as a whole, and the files of locks."""
 
 import contextlib
+import fcntl
 import os
 import stat
 import tempfile
@@ -9,7 +10,7 @@ from jts_storage.problem import Problem
 
 
 def first_line(path: str) -> str:
-    """Empty where there is no such regular file. A link is not followed."""
+    """The first line of a regular file; empty where there is no such file. A link is not followed."""
     try:
         with open(
             os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", errors="replace"
@@ -21,9 +22,10 @@ def first_line(path: str) -> str:
 
 def write_whole(path: str, content: str) -> None:
     """
-    In one step, so that no reader sees half of it; its folder is there. A link in its place is replaced, not followed.
+    Writes a file in one step, so that no reader sees half of it; its folder must exist. Replaces a link, and does not
+    follow it.
 
-    @raises Problem where it can't be written
+    @raises Problem where it cannot be written
     """
     folder, name = os.path.split(path)
     temporary = ""
@@ -43,9 +45,9 @@ def write_whole(path: str, content: str) -> None:
 
 def make_state_folder(folder: str) -> None:
     """
-    Whoever writes there first makes it, under whatever umask.
+    Makes the folder where it is missing, readable for all, whatever the umask is.
 
-    @raises Problem where it can't be made
+    @raises Problem where it cannot be made
     """
     try:
         if not os.path.isdir(folder):
@@ -53,3 +55,26 @@ def make_state_folder(folder: str) -> None:
             os.chmod(folder, 0o755)
     except OSError as problem:
         raise Problem(f"cannot make {folder}: {problem.strerror}") from None
+
+
+def open_lock(path: str) -> int:
+    """
+    The descriptor of a lock's file, which only root can read: whoever can read it can hold the lock.
+
+    @raises Problem where it cannot be opened
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.fchmod(fd, 0o600)
+    except OSError as problem:
+        raise Problem(f"cannot open the lock {path}: {problem.strerror}", "run this as root") from None
+    return fd
+
+
+def try_lock(fd: int) -> bool:
+    """Takes a lock, see flock(2), unless another process holds it. It is held until the last copy of fd is closed."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -2,48 +2,49 @@
 usage: storage-health.sh [--json | --prometheus] [--save] [--settings FILE]
        storage-health.sh --notify-test [--settings FILE]
 
-Looks at the disks of each tier and its usage, the volume group and its snapshots, the error counters of btrfs, the NAS,
-the last results of our timers and failed mounts, what came of our last runs, the age of the newest backups and
-archives, what the disks do, and SMART. Says what is wrong and what to do. Changes nothing, and waits for nothing that
-hangs: each look has a limit in time.
+Checks the disks of each tier and its usage, the volume group and its snapshots, the error counters of btrfs, the NAS,
+the last results of our timers, failed mounts, the results of our last runs, the age of the newest backups and archives,
+the activity of the disks, and SMART. Prints what is wrong and what to do. Changes nothing, and does not wait for what
+hangs: each check has a time limit.
 
-  --json           prints one JSON document, as docs/storage-health.schema.json describes it
+  --json           prints one JSON document, which docs/storage-health.schema.json describes
   --prometheus     prints metrics for the textfile collector of Prometheus's node exporter
   --save           also writes both, each in one step: health.json in stateFolder, and jts-storage.prom in
-                   automation.metricsFolder where that is there; and tells automation.notify where the level or the
-                   findings are others than when it was told last, that failed, or it was a day ago. The timer's
-                   service does so
-  --notify-test    tells automation.notify now, whatever was told before, and says what came of it
-  --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
+                   automation.metricsFolder if that exists; and sends the report to automation.notify if the level or
+                   the findings have changed since the last one, that did not arrive, or it was sent a day ago. The
+                   timer's service uses this option
+  --notify-test    sends the report to automation.notify now, and prints whether it arrived
+  --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
 
 Levels:
   warning   usage or a snapshot's fill above automation.usageWarningPercent; too little room for snapshots; a timer that
-            is gone or stopped, or whose last run failed; a failed mount unit; a newest backup older than
-            automation.backupWarningHours, or none in so long; a newest archive on cold older than
+            is missing or stopped, or whose last run failed; a failed mount unit; a volume whose newest backup is older
+            than automation.backupWarningHours, or that has had none for so long; a newest archive on cold older than
             automation.archiveWarningHours; files that were due and stayed, more of them in each of the last three runs;
-            moves to names that are taken; no run that succeeded for two of its timer's periods, and 50 hours; a worn
-            disk; a report that automation.notify did not get
-  critical  usage or a snapshot's fill above automation.usageCriticalPercent; a tier that isn't mounted, is another one,
-            doesn't answer, or whose disk has left; a lost snapshot; device errors of btrfs; a disk that says it is
-            failing
+            moves to names that are taken; no successful run for two of its timer's periods, and 50 hours; a worn disk;
+            a report that did not reach automation.notify
+  critical  usage or a snapshot's fill above automation.usageCriticalPercent; a tier that is not mounted, is not the
+            declared one, does not answer, or has lost a disk; a snapshot that has filled up; device errors of btrfs; a
+            disk that reports that it is failing
 
-Settings, as README.md tells them (those of the tiers are told by tiered-storage.sh --help):
+Settings, see README.md (for those of the tiers, see tiered-storage.sh --help):
   automation.usageWarningPercent, usageCriticalPercent
-  hot.volumeGroup
-  hot.snapshotReserveBytes       what must be free in it, or be a snapshot's
-  timers                         whose last runs are looked at
-  automation.backupWarningHours  0: the age of backups doesn't matter
-  automation.backupVolumes       those that must have backups
-  automation.archiveWarningHours the same of archives on cold, where nas-archival is one of the timers
-  automation.metricsFolder
-  automation.notify              null, or who is told: a URL of http or https, which the JSON document is POSTed to and
-                                 which answers 2xx within 10 s; or the path of a command, which gets it on standard
-                                 input and the level in JTS_STORAGE_LEVEL, and is killed after 30 s
-  stateFolder, probeSeconds      how long a filesystem may take to answer
-  budgetSeconds                  after so long no further look is made, and the report is critical
+  hot.volumeGroup                 the volume group to check; null: none
+  hot.snapshotReserveBytes        what must be free in it, or belong to snapshots
+  timers                          the timers whose last runs are checked
+  automation.backupWarningHours   the greatest age of a backup; 0: any
+  automation.backupVolumes        the volumes that must have backups
+  automation.archiveWarningHours  the greatest age of an archive on cold, if nas-archival is one of the timers; 0: any
+  automation.metricsFolder        the folder of the textfile collector
+  automation.notify               null; or a URL of http or https, to which the JSON document is POSTed, and which must
+                                  answer 2xx within 10 s; or the path of a command, which gets the document on standard
+                                  input and the level in JTS_STORAGE_LEVEL, and is killed after 30 s
+  stateFolder                     has the results of the last runs
+  probeSeconds                    how long a filesystem may take to answer
+  budgetSeconds                   how long all checks may take; then no further one is made, and the report is critical
 
 Exit status: 0 ok · 1 warning · 2 critical · 3 wrong usage or settings, or --save could not write
-With --notify-test: 0 it arrived · 3 it did not, or as above
+With --notify-test: 0 the report arrived · 3 it did not arrive, or wrong usage or settings
 """
 
 import argparse
@@ -70,22 +71,22 @@ from jts_storage.log import log
 from jts_storage.mounts import Mounted
 from jts_storage.notify import Notifier
 from jts_storage.problem import HERE, Problem, reason_of
-from jts_storage.program import Parser, human, printable
+from jts_storage.program import Parser, human, plain_number, printable
 from jts_storage.runs import KEPT, RECORDED, History, read_runs
 from jts_storage.settings import Cold, Settings, Warm
 from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
 
-# 1 and 2 are what findings are told by.
+# The exit status where there is no report; 1 and 2 stand for levels.
 NO_REPORT = 3
 LEVELS = ("ok", "warning", "critical")
 LOOK_SECONDS = 10
-# No answer, or another one than the program gives.
+# A program gave no answer, or not the expected one.
 UNCLEAR = (Problem, AttributeError, LookupError, TypeError, ValueError)
 ARCHIVE = re.compile(r"([A-Za-z0-9+_.-]+)-([0-9]{8}T[0-9]{6}Z)\.tar\.zst(\.sha256)?")
-# Of a disk that is on its way out, or gone: Linux, scsi_device and nvme_ctrl.
+# The states of a disk that is being removed, or is gone: Linux, scsi_device and nvme_ctrl.
 LOST = ("offline", "transport-offline", "cancel", "deleted", "deleting", "deleting (no IO)", "dead")
 SUCCESS_SECONDS = 50 * 3600
-# Which timer runs what.
+# Program and subcommand → the timer that runs it.
 RUN_BY = {
     ("tiered-storage", "all"): "tiered-storage",
     ("lvm-backup", "all"): "lvm-backup",
@@ -95,43 +96,43 @@ RUN_BY = {
 }
 BACKUP_REMEDY = "journalctl --unit=lvm-backup.service --lines=50; systemctl start lvm-backup.service"
 ARCHIVE_REMEDY = "journalctl --unit=nas-archival.service --lines=50; systemctl start nas-archival.service"
-# What each figure is, for HELP and TYPE of the metric; all are gauges.
+# Figure → the HELP of its metric; all are gauges.
 METRICS = {
-    "level": "What the whole is: 0 ok, 1 warning, 2 critical.",
-    "checked_timestamp_seconds": "When this was looked at.",
+    "level": "Level of the report: 0 ok, 1 warning, 2 critical.",
+    "checked_timestamp_seconds": "When the checks were made.",
     "findings": "How many findings have this level.",
-    "tier_disks_present": "Whether all disks below it are on their bus and not offline.",
-    "tier_writable": "Whether it is not mounted read-only, by hand or by the kernel after an error.",
-    "filesystem_errors": "Errors that ext4 counted since its last check.",
-    "tier_answers": "Whether the right filesystem is mounted there and answers.",
+    "tier_disks_present": "Whether all disks of the tier are on their bus and not offline.",
+    "tier_writable": "0: the tier is mounted read-only, by hand or by the kernel after an error.",
+    "filesystem_errors": "Errors that ext4 has counted since its last check.",
+    "tier_answers": "Whether the declared filesystem is mounted and answers.",
     "tier_size_bytes": "Size of the filesystem.",
-    "tier_used_bytes": "What is used of it.",
-    "tier_used_percent": "What is used of it, of what users may have, as df(1) tells.",
-    "tier_inodes_used_percent": "What is used of its inodes.",
+    "tier_used_bytes": "Used bytes of the filesystem.",
+    "tier_used_percent": "Used share of what users can have of the filesystem, as df(1) reports it.",
+    "tier_inodes_used_percent": "Used share of its inodes.",
     "btrfs_device_errors": "Errors of all kinds that btrfs has counted on the device.",
     "volume_group_size_bytes": "Size of the volume group.",
-    "volume_group_free_bytes": "What of it no volume has.",
+    "volume_group_free_bytes": "Free bytes of the volume group.",
     "snapshot_fill_percent": "How full a snapshot is; at 100 it is lost.",
-    "timer_active": "Whether the timer waits for its time.",
+    "timer_active": "Whether the timer waits for its next run.",
     "timer_last_run_timestamp_seconds": "When the timer last started its service.",
-    "timer_next_run_timestamp_seconds": "When it will next.",
+    "timer_next_run_timestamp_seconds": "When the timer will next start its service.",
     "service_succeeded": "Whether the last run of the service succeeded, or there was none yet.",
-    "backup_age_seconds": "Age of the newest backup archive of a volume that has its checksum beside it.",
+    "backup_age_seconds": "Age of a volume's newest backup that has its checksum beside it.",
     "archive_age_seconds": "Age of the newest archive of that name on the cold tier that has its checksum beside it.",
-    "run_last_success_timestamp_seconds": "When the last run of the program's subcommand that succeeded ended.",
-    "run_timestamp_seconds": "When its last run began.",
-    "run_duration_seconds": "How long its last run took.",
-    "run_failed": "Whether its last run failed.",
-    "run_files": "Files that its last run moved or archived.",
-    "run_bytes": "Bytes of those.",
-    "run_conflicts": "Files of its last run whose name was taken at their destination.",
-    "backlog_files": "Files that were due in its last run and stayed: open, or failed.",
-    "disk_reads_per_second": "Over the second of the look.",
-    "disk_writes_per_second": "Over the second of the look.",
-    "disk_read_bytes_per_second": "Over the second of the look.",
-    "disk_written_bytes_per_second": "Over the second of the look.",
-    "disk_busy_percent": "Share of the second of the look in which the disk had something to do.",
-    "disk_passes": "Whether SMART says that the disk passes its own test.",
+    "run_last_success_timestamp_seconds": "When the last successful run of the subcommand ended.",
+    "run_timestamp_seconds": "When the last run of the subcommand began.",
+    "run_duration_seconds": "How long the last run took.",
+    "run_failed": "Whether the last run failed.",
+    "run_files": "Files that the last run moved or archived.",
+    "run_bytes": "Bytes of the files that the last run moved or archived.",
+    "run_conflicts": "Files of the last run whose name was taken at their destination.",
+    "backlog_files": "Files that were due in the last run and stayed, because they were open or could not be moved.",
+    "disk_reads_per_second": "Reads of the disk, measured for one second.",
+    "disk_writes_per_second": "Writes of the disk, measured for one second.",
+    "disk_read_bytes_per_second": "Bytes read from the disk, measured for one second.",
+    "disk_written_bytes_per_second": "Bytes written to the disk, measured for one second.",
+    "disk_busy_percent": "Share of the time in which the disk was busy, measured for one second.",
+    "disk_passes": "Whether SMART reports that the disk passes its own test.",
 }
 
 
@@ -149,16 +150,16 @@ def main(words: Sequence[str]) -> int:
     receiver = settings.automation.notify
     notifier = None if receiver is None else Notifier(receiver, settings.state_folder)
     if options.notify_test and notifier is None:
-        parser.error("automation.notify is not set: there is nobody to tell. Do: set it, and pulumi up")
+        parser.error("automation.notify is not set", "set it in the configuration, and pulumi up")
     try:
         report = Health(settings).look()
         if options.notify_test and notifier is not None:
             return _test(report, notifier)
-        return _tell(report, settings, notifier, options)
+        return _deliver(report, settings, notifier, options)
     except Problem as problem:
         log("error", str(problem))
     except Exception:
-        # Python's own status for this would be that of a warning.
+        # Python's own exit status for an exception is 1, which is a warning here.
         traceback.print_exc()
     return NO_REPORT
 
@@ -173,7 +174,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number for those who keep them over time; METRICS tells what each is."""
+    """A number for those who record them over time; METRICS describes each."""
 
     name: str
     value: float
@@ -181,7 +182,7 @@ class Figure:
 
 
 class Report:
-    """What was found, and the forms in which it is told."""
+    """The findings and figures, and the forms in which they are printed."""
 
     def __init__(self) -> None:
         self.at = int(time.time())
@@ -200,7 +201,7 @@ class Report:
 
     @property
     def bad(self) -> list[tuple[str, str, str]]:
-        """What isn't ok: level, subject and fact."""
+        """The level, subject and fact of each finding that is not ok."""
         return [(one.level, one.subject, one.fact) for one in self.findings if one.level != "ok"]
 
     def table(self) -> str:
@@ -208,7 +209,7 @@ class Report:
         for one in self.findings:
             lines.append(f"{one.level:8}  {one.subject:12}  {one.fact}\n")
             if one.remedy:
-                lines.append(f"{'':8}  {'':12}  → {one.remedy}\n")
+                lines.append(f"{'':8}  {'':12}  Next: {one.remedy}\n")
         return f"{''.join(lines)}storage is {LEVELS[self.worst]}\n"
 
     def document(self) -> str:
@@ -227,7 +228,7 @@ class Report:
         return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"
 
     def metrics(self) -> str:
-        """Each family together, as the text format wants it."""
+        """Prometheus's text format, in which the samples of a metric must stand together."""
         levels = [one.level for one in self.findings]
         figures = [
             Figure("level", self.worst, {}),
@@ -252,15 +253,17 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _tell(report: Report, settings: Settings, notifier: Notifier | None, options: argparse.Namespace) -> int:
+def _deliver(report: Report, settings: Settings, notifier: Notifier | None, options: argparse.Namespace) -> int:
+    """Saves, sends and prints a report, as the options say; returns the exit status."""
     unsaved: Problem | None = None
     if options.save:
         try:
             _save(report, settings)
         except Problem as problem:
-            # Somebody is to be told nevertheless.
+            # It is sent nevertheless.
             unsaved = problem
-            report.find("critical", "report", f"it cannot be kept: {problem}", "df; findmnt /; dmesg --level=err,warn")
+            fact = f"the report cannot be saved: {problem}"
+            report.find("critical", "report", fact, "df; findmnt /; dmesg --level=err,warn")
         if notifier is not None and not _notify(report, notifier) and unsaved is None:
             _save(report, settings)
     text = report.document() if options.json else report.metrics() if options.prometheus else report.table()
@@ -277,19 +280,19 @@ def _tell(report: Report, settings: Settings, notifier: Notifier | None, options
 def _save(report: Report, settings: Settings) -> None:
     make_state_folder(settings.state_folder)
     write_whole(f"{settings.state_folder}/health.json", report.document())
-    # Whoever has no node exporter has no such folder.
+    # A host without a node exporter does not have this folder.
     if os.path.isdir(settings.automation.metrics_folder):
         write_whole(f"{settings.automation.metrics_folder}/jts-storage.prom", report.metrics())
 
 
 def _notify(report: Report, notifier: Notifier) -> bool:
-    """Tells of it where that is due. Whether it arrived, or was not due: where it did not, that is one more finding."""
+    """Sends a report where that is due. False: it did not arrive, which is then one more finding."""
     if not notifier.is_due(report.bad, report.at):
         return True
     try:
-        notifier.tell(report.document(), LEVELS[report.worst], report.bad, report.at)
+        notifier.send(report.document(), LEVELS[report.worst], report.bad, report.at)
     except Problem as problem:
-        remedy = f"mend what it says, or automation.notify; then: {HERE}/storage-health.sh --notify-test"
+        remedy = f"repair that, or automation.notify; then: {HERE}/storage-health.sh --notify-test"
         report.find("warning", "notify", f"this report did not arrive: {problem}", remedy)
         return False
     return True
@@ -297,11 +300,11 @@ def _notify(report: Report, notifier: Notifier) -> bool:
 
 def _test(report: Report, notifier: Notifier) -> int:
     try:
-        notifier.tell(report.document(), LEVELS[report.worst], report.bad, report.at)
+        notifier.send(report.document(), LEVELS[report.worst], report.bad, report.at)
     except Problem as problem:
-        log("error", f"it did not arrive: {problem}")
+        log("error", f"the report did not arrive: {problem}")
         return NO_REPORT
-    print(f"{notifier.name} was told that storage is {LEVELS[report.worst]}")
+    print(f"{notifier.name} got the report that storage is {LEVELS[report.worst]}")
     return 0
 
 
@@ -317,25 +320,25 @@ class VolumeGroup:
     size: float
     free: float
     missing: float
-    """How many of its physical volumes."""
+    """How many of its physical volumes are missing."""
     in_snapshots: float
     snapshots: tuple[Snapshot, ...]
 
 
 class Health:
-    """All looks, in the order of what they find."""
+    """All checks, in the order of their findings."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.automation = settings.automation
         self.report = Report()
         self.is_cold_there = False
-        # Of timers that wait for their next time.
+        # Timer → its period in seconds, of those that wait for their next run.
         self.periods: dict[str, int] = {}
 
     def look(self) -> Report:
         began = time.monotonic()
-        # Well within the unit's own limit, which would leave no report.
+        # This is well below the time limit of the systemd unit, which would leave no report.
         BUDGET.end = began + self.settings.budget_seconds
         self.look_at_tiers()
         self.look_at_volume_group()
@@ -350,12 +353,12 @@ class Health:
             self.report.find(
                 "critical",
                 "look",
-                f"the looks took {int(now - began)} s, so those after the first {self.settings.budget_seconds} s "
-                "were not made, and say that nothing answers",
-                f"mend what is above, from the first on; then: {HERE}/storage-health.sh",
+                f"the checks took {int(now - began)} s; those after the first {self.settings.budget_seconds} s were "
+                "not made, and report that there was no answer",
+                f"repair what is above, beginning with the first; then: {HERE}/storage-health.sh",
             )
         self.report.at = int(time.time())
-        # Who is told of it has limits of its own.
+        # Sending the report has a time limit of its own.
         BUDGET.end = None
         return self.report
 
@@ -409,7 +412,7 @@ class Health:
         self.is_cold_there = self.look_at_usage("cold", cold.mount_point, remedy, lambda: self.remedy_of_nas(cold))
 
     def look_at_presence(self, tier: str, live: Mounted) -> None:
-        """Where a disk has left, its filesystem stays mounted, and answers from memory for a while."""
+        """The disks: the filesystem of a lost disk stays mounted, and answers from memory for a while."""
         devices = _devices_of(live)
         lost = sorted({one for device in devices for one in _lost(device)})
         if devices:
@@ -419,8 +422,8 @@ class Health:
                 "critical",
                 tier,
                 f"{live.point}, on {live.source}, has lost its disk: {', '.join(lost)}",
-                "dmesg --level=err,warn; lsblk; look at its cable, power and slot, and stop what writes there; once it "
-                f"is back: umount {live.point}; mount {live.point}; else docs/runbooks/replace-a-failed-nvme.md",
+                "dmesg --level=err,warn; lsblk; check its cable, power and slot, and stop what writes there; once the "
+                f"disk is back: umount {live.point}; mount {live.point}; else docs/runbooks/replace-a-failed-nvme.md",
             )
 
     def look_at_usage(
@@ -430,7 +433,7 @@ class Health:
         remedy: str,
         remedy_of_silence: Callable[[], str] = lambda: "look for a failing disk: dmesg --level=err,warn",
     ) -> bool:
-        """Whether it answers."""
+        """The usage of a tier; returns whether it answers."""
         report, probe_seconds = self.report, self.settings.probe_seconds
         try:
             usage = usage_of(point, probe_seconds)
@@ -459,11 +462,11 @@ class Health:
         return "warning" if percent > self.automation.usage_warning_percent else "ok"
 
     def look_at_mount(self, tier: str, point: str) -> None:
-        """The kernel makes a filesystem read-only after an error; reads still succeed then."""
+        """Whether a tier is writable: after an error, the kernel makes a filesystem read-only; reads still work."""
         report, live = self.report, mount_at(point)
         if live is None:
             return
-        # The kernel tells it of the mount, and then of the filesystem, each before its other options.
+        # The mount's own ro or rw comes first, then that of the filesystem, each before its other options.
         by_mount, by_filesystem = [option == "ro" for option in live.options if option in ("ro", "rw")][:2]
         report.figure("tier_writable", int(not by_mount and not by_filesystem), tier=tier, mount_point=point)
         if by_filesystem:
@@ -475,7 +478,7 @@ class Health:
                 f"then unmount, check and mount it: umount {point}; fsck; mount {point}",
             )
         elif by_mount:
-            remedy = f"where nobody wants it so: mount --options remount,rw {point}; then: pulumi up --refresh"
+            remedy = f"if that is not intended: mount --options remount,rw {point}; then: pulumi up --refresh"
             report.find("critical", tier, f"{point} is mounted read-only", remedy)
         if live.type != "ext4":
             return
@@ -488,31 +491,31 @@ class Health:
             report.find(
                 "warning",
                 tier,
-                f"{point}: ext4 counted {counted} errors since it was checked last",
+                f"{point}: ext4 has counted {counted} errors since its last check",
                 f"dmesg --level=err,warn; umount {point}; e2fsck -f /dev/{device}; mount {point}",
             )
 
     def remedy_of_nas(self, cold: Cold) -> str:
-        """Where the server answers, the fault is here or in its export; else it is in the network or the NAS."""
+        """What to do: if the server answers, the fault is on this host or in the export; else in the network or NAS."""
         server = cold.source.split(":/")[0].removeprefix("[").removesuffix("]")
 
         def connect() -> None:
             socket.create_connection((server, 2049)).close()
 
         try:
-            # No name would be this host.
+            # An empty name would be this host.
             if not server:
-                raise Problem("no server is named")
+                raise Problem("the name of the server is empty")
             bounded(connect, seconds=self.settings.probe_seconds)
         except Problem:
             return (
                 f"{server} does not answer on port 2049: ping {server}; look at the NAS; "
-                "what waits for it goes on when it is back"
+                "programs that wait for it go on when it is back"
             )
         return f"{server} answers on port 2049: showmount --exports {server}; mount {cold.mount_point}"
 
     def look_at_btrfs(self, point: str) -> None:
-        """The kernel's counters, which no ailing device can make hang."""
+        """The error counters of btrfs, from sysfs: a failing device cannot make that hang."""
         live = mount_at(point)
         if live is None or live.type != "btrfs":
             return
@@ -523,7 +526,7 @@ class Health:
             is_full = self.is_metadata_full(folder)
         except (OSError, *UNCLEAR):
             remedy = f"btrfs device stats {point}"
-            self.report.find("warning", "btrfs", f"could not look at the counters of {device}", remedy)
+            self.report.find("warning", "btrfs", f"the error counters of {device} cannot be read", remedy)
             return
         self.report.figure("btrfs_device_errors", total, mount_point=point)
         if errors:
@@ -540,12 +543,12 @@ class Health:
             self.report.find(
                 "critical",
                 "btrfs",
-                f"metadata of {point} is nearly full, and nothing is left to allocate",
+                f"the metadata of {point} is nearly full, and there is no unallocated space left",
                 f"btrfs balance start -dusage=20 {point}; {HERE}/tiered-storage.sh cleanup",
             )
 
     def is_metadata_full(self, folder: str) -> bool:
-        """It runs out of metadata before df shows it, once all of the device is allocated."""
+        """Whether btrfs is about to run out of metadata, which df does not show, once all of its space is allocated."""
         used = _number_in(f"{folder}/allocation/metadata/bytes_used")
         total = _number_in(f"{folder}/allocation/metadata/total_bytes")
         percent = used * 100 // (total + 1)
@@ -560,7 +563,7 @@ class Health:
             group = _volume_group(name)
         except UNCLEAR:
             remedy = f"vgs {name}; pvs; dmesg --level=err,warn"
-            report.find("critical", "lvm", f"could not look at the volume group {name}", remedy)
+            report.find("critical", "lvm", f"the volume group {name} cannot be read", remedy)
             return
         report.figure("volume_group_size_bytes", group.size, volume_group=name)
         report.figure("volume_group_free_bytes", group.free, volume_group=name)
@@ -568,13 +571,13 @@ class Health:
             report.find(
                 "critical",
                 "lvm",
-                f"{name} lacks {group.missing} of its physical volumes: a disk has left",
-                "pvs; lsblk; look at its cable and power; dmesg --level=err,warn; "
-                "never vgreduce --removemissing while data is wanted",
+                f"{name} lacks {group.missing} of its physical volumes: a disk is missing",
+                "pvs; lsblk; check its cable and power; dmesg --level=err,warn; "
+                "never use vgreduce --removemissing while its data is needed",
             )
         free = f"{name}: {human(group.free)} of {human(group.size)} free"
         if group.free + group.in_snapshots < hot.snapshot_reserve_bytes:
-            remedy = f"lvs {name}; remove what is not declared, or add a disk"
+            remedy = f"lvs {name}; remove volumes that are not declared, or add a disk"
             report.find("warning", "lvm", f"{free}, too little for snapshots", remedy)
         else:
             report.find("ok", "lvm", f"{free}, {human(group.in_snapshots)} in snapshots")
@@ -587,7 +590,7 @@ class Health:
         level = self.level_of(fill)
         if snapshot.is_lost:
             remedy = f"lvremove {group}/{name}; make the next one larger"
-            self.report.find("critical", "lvm", f"snapshot {name} is full, so what it holds is lost", remedy)
+            self.report.find("critical", "lvm", f"snapshot {name} is full, so its data is lost", remedy)
         elif level == "ok":
             self.report.find("ok", "lvm", f"snapshot {name} is {fill} % full")
         else:
@@ -596,7 +599,7 @@ class Health:
 
     def look_at_timers(self) -> None:
         for name in self.settings.timers:
-            # Our own last result is only what we found last time.
+            # The last result of this program only says what it found then.
             if self.is_waiting(name) and name != "storage-health":
                 self.look_at_service(name)
         if self.settings.timers:
@@ -604,14 +607,19 @@ class Health:
             self.look_at_failed_units()
 
     def is_waiting(self, name: str) -> bool:
-        """Whether the timer is, which is told where it isn't."""
+        """Whether a timer waits for its next run; if not, that is a finding."""
         report = self.report
         try:
-            told = _properties(f"{name}.timer", "LoadState", "ActiveState")
+            properties = _properties(f"{name}.timer", "LoadState", "ActiveState")
         except Problem:
-            report.find("warning", "timers", f"could not look at {name}.timer", f"systemctl status {name}.timer")
+            report.find(
+                "warning",
+                "timers",
+                f"the state of {name}.timer cannot be read",
+                f"systemctl status {name}.timer",
+            )
             return False
-        loaded, active = told.get("LoadState", ""), told.get("ActiveState", "")
+        loaded, active = properties.get("LoadState", ""), properties.get("ActiveState", "")
         is_waiting = loaded == "loaded" and active == "active"
         report.figure("timer_active", int(is_waiting), timer=name)
         if loaded != "loaded":
@@ -623,10 +631,10 @@ class Health:
 
     def look_at_service(self, name: str) -> None:
         try:
-            told = _properties(f"{name}.service", "Result", "ExecMainStatus")
+            properties = _properties(f"{name}.service", "Result", "ExecMainStatus")
         except Problem:
-            told = {}
-        result, status = told.get("Result") or "unknown", told.get("ExecMainStatus") or "unknown"
+            properties = {}
+        result, status = properties.get("Result") or "unknown", properties.get("ExecMainStatus") or "unknown"
         self.report.figure("service_succeeded", int(result == "success"), service=name)
         if result == "success":
             self.report.find("ok", "timers", f"{name}: its last run succeeded, or there was none yet")
@@ -639,11 +647,11 @@ class Health:
             )
 
     def look_at_times(self) -> None:
-        """Of those without a time, such as the next one while the service runs, there is no figure."""
+        """The last and next run of each timer. While its service runs, a timer has no next one, and so no figure."""
         timers = [f"{name}.timer" for name in self.settings.timers]
         try:
-            told = _json_of(["systemctl", "list-timers", "--all", "--output=json", "--", *timers])
-            times = [(one["unit"].removesuffix(".timer"), one["last"], one["next"]) for one in told]
+            rows = _json_of(["systemctl", "list-timers", "--all", "--output=json", "--", *timers])
+            times = [(one["unit"].removesuffix(".timer"), one["last"], one["next"]) for one in rows]
         except UNCLEAR:
             return
         for name, last, following in times:
@@ -655,7 +663,7 @@ class Health:
                 self.report.figure("timer_next_run_timestamp_seconds", following // 1_000_000, timer=name)
 
     def look_at_failed_units(self) -> None:
-        """What failed of what a tier stands on; others' failures are others' to report."""
+        """The failed units that a tier depends on, and no others."""
         patterns = [*self.patterns_of_mounts(), "systemd-fsck@*", "lvm2-*"]
         options = ("--state=failed", "--plain", "--no-legend", "--full")
         try:
@@ -666,7 +674,7 @@ class Health:
         for words in map(str.split, failed.splitlines()):
             if words:
                 unit = words[0]
-                remedy = f"systemctl status '{unit}'; once it is mended: systemctl reset-failed '{unit}'"
+                remedy = f"systemctl status '{unit}'; once it is repaired: systemctl reset-failed '{unit}'"
                 self.report.find("warning", "units", f"{unit} has failed", remedy)
 
     def patterns_of_mounts(self) -> list[str]:
@@ -680,17 +688,17 @@ class Health:
             units = output_of(command, LOOK_SECONDS, stderr=subprocess.DEVNULL).split()
         except Problem:
             return []
-        # The tree's star is one again; other backslashes would quote what follows.
+        # The escaped star of the tree must be a wildcard again; other backslashes would quote the next character.
         return [unit.replace(r"\x2a", "*").replace("\\", r"\\") for unit in units]
 
     def look_at_runs(self) -> None:
-        """What came of them: a timer's last result doesn't tell that a run did nothing of what was due."""
+        """The results of our runs: a service also succeeds when its run has moved nothing of what was due."""
         histories = read_runs(self.settings.state_folder)
         for one in histories:
-            self.tell_last_run(one)
+            self.add_run_figures(one)
             self.look_at_success(one)
         for program in RECORDED:
-            # Of the newest run that says something of it: an older one of another subcommand is overtaken.
+            # The newest run that counts them, of any subcommand: it has made older ones out of date.
             ours = sorted((one for one in histories if one.program == program), key=lambda one: one.runs[-1].began)
             with_backlog = [one for one in ours if one.runs[-1].backlog is not None]
             with_conflicts = [one for one in ours if one.runs[-1].conflicts is not None]
@@ -699,25 +707,25 @@ class Health:
             if with_conflicts:
                 self.look_at_conflicts(with_conflicts[-1])
 
-    def tell_last_run(self, history: History) -> None:
+    def add_run_figures(self, history: History) -> None:
         last, report = history.runs[-1], self.report
-        of = {"program": history.program, "subcommand": history.subcommand}
+        labels = {"program": history.program, "subcommand": history.subcommand}
         if history.succeeded is not None:
-            report.figure("run_last_success_timestamp_seconds", history.succeeded, **of)
-        report.figure("run_timestamp_seconds", last.began, **of)
-        report.figure("run_duration_seconds", last.seconds, **of)
-        report.figure("run_failed", int(last.status != 0), **of)
-        report.figure("run_files", last.files, **of)
-        report.figure("run_bytes", last.bytes, **of)
+            report.figure("run_last_success_timestamp_seconds", history.succeeded, **labels)
+        report.figure("run_timestamp_seconds", last.began, **labels)
+        report.figure("run_duration_seconds", plain_number(last.seconds), **labels)
+        report.figure("run_failed", int(last.status != 0), **labels)
+        report.figure("run_files", last.files, **labels)
+        report.figure("run_bytes", last.bytes, **labels)
         if last.conflicts is not None:
-            report.figure("run_conflicts", last.conflicts, **of)
+            report.figure("run_conflicts", last.conflicts, **labels)
         if last.backlog is not None:
-            report.figure("backlog_files", last.backlog, **of)
+            report.figure("backlog_files", last.backlog, **labels)
 
     def look_at_success(self, history: History) -> None:
-        """Of what a timer runs."""
+        """When a subcommand that a timer runs last succeeded."""
         name = RUN_BY.get((history.program, history.subcommand), "")
-        # One that runs just now has none: a weekly one would be late by its last success.
+        # A timer whose service is running now has no period: without one, a weekly run would look late.
         if name not in self.periods:
             return
         limit = max(SUCCESS_SECONDS, 2 * self.periods[name])
@@ -736,11 +744,10 @@ class Health:
             self.report.find(
                 "warning",
                 "runs",
-                f"{history.program}: more files that were due stayed in each of the last three runs, "
+                f"{history.program}: in each of the last three runs, more files that were due stayed; "
                 f"{stayed[-1]} in the last one",
                 f"journalctl --unit={history.program}.service --lines=50; {HERE}/{history.program}.sh "
-                f"{history.subcommand} --dry-run; where they are open: lsof +D FOLDER, and have their service rotate "
-                "them",
+                f"{history.subcommand} --dry-run; if they are open: lsof +D FOLDER, and have their service rotate them",
             )
 
     def look_at_conflicts(self, history: History) -> None:
@@ -750,13 +757,13 @@ class Health:
                 "warning",
                 "runs",
                 f"{history.program}: the names of {conflicts} files of its last run are taken at their destination",
-                f"journalctl --unit={history.program}.service --lines=50; those that went beside have names as "
-                f"FILE~20260131T000000Z: {HERE}/{history.program}.sh where '*~*'; have what writes them give each "
-                "a name of its own",
+                f"journalctl --unit={history.program}.service --lines=50; files that moved nevertheless have names "
+                f"like FILE~20260131T000000Z: {HERE}/{history.program}.sh where '*~*'; have their service give each "
+                "file a name of its own",
             )
 
     def look_at_archives(self) -> None:
-        """Those that nas-archival.sh makes of this host; what lvm-backup.sh made is there only once it is old."""
+        """The archives on cold that nas-archival.sh makes of this host, not those of volumes, which move there late."""
         cold, hours = self.settings.cold, self.automation.archive_warning_hours
         if cold is None or not self.is_cold_there or "nas-archival" not in self.settings.timers:
             return
@@ -764,7 +771,7 @@ class Health:
             newest: dict[str, str] = bounded(_cold_archives, cold.root, seconds=self.settings.probe_seconds)
         except Problem as problem:
             remedy = f"ls {cold.root}/archives; pulumi up --refresh"
-            self.report.find("warning", "archives", f"the archives on cold cannot be looked at: {problem}", remedy)
+            self.report.find("warning", "archives", f"the archives on cold cannot be listed: {problem}", remedy)
             return
         node, wanted = os.uname().nodename, self.automation.postgres_databases
         databases = (urllib.parse.quote(os.fsencode(one), safe="") for one in wanted)
@@ -772,7 +779,7 @@ class Health:
         for name, stamp in sorted(newest.items()):
             if not wanted or name in only or name == f"configs-{node}":
                 self.look_at_cold_archive(name, stamp)
-        # Since when it could have made one: of a host that is just made, none is missed.
+        # Since when there could have been one: a new host does not lack archives yet.
         runs = [
             one.since
             for one in read_runs(self.settings.state_folder)
@@ -787,14 +794,20 @@ class Health:
         if age is None:
             return
         self.report.figure("archive_age_seconds", age, archive=name)
-        gone = "; where that database was given up: move its archives away" if name.startswith("postgresql-") else ""
-        self.judge_age("archives", name, age, self.automation.archive_warning_hours, f"{ARCHIVE_REMEDY}{gone}")
+        removed = "; if the database no longer exists: move its archives away" if name.startswith("postgresql-") else ""
+        hours = self.automation.archive_warning_hours
+        self.judge_age("archives", name, age, hours=hours, remedy=f"{ARCHIVE_REMEDY}{removed}")
 
-    def judge_age(self, subject: str, name: str, age: int, hours: int, remedy: str) -> None:
-        """Of the newest archive of that name, in seconds; `hours`: from then on it is too old, unless 0."""
+    def judge_age(self, subject: str, name: str, age: int, *, hours: int, remedy: str) -> None:
+        """
+        A finding on the newest archive of that name.
+
+        @param age  in seconds
+        @param hours  how old it may be; 0: any age
+        """
         if age < -3600:
             clock = "timedatectl; once the clock is right, move that archive away, and: "
-            fact = f"the newest archive of {name} is of a time to come"
+            fact = f"the newest archive of {name} has a time in the future"
             self.report.find("warning", subject, fact, f"{clock}{remedy}")
             return
         is_old = 0 < hours * 3600 < age
@@ -806,7 +819,7 @@ class Health:
         )
 
     def look_at_backups(self) -> None:
-        """The archives that lvm-backup.sh makes. One without its checksum beside it is one that was never finished."""
+        """The archives that lvm-backup.sh makes. One without its checksum beside it was never finished."""
         warm = self.settings.warm
         if warm is None or mount_at(warm.mount_point) is None:
             return
@@ -814,7 +827,7 @@ class Health:
         try:
             found: list[str] = bounded(_archives_below, folder, seconds=self.settings.probe_seconds)
         except Problem:
-            # The folder isn't there, or the warm tier says that it doesn't answer.
+            # There is no such folder, or warm does not answer, for which there is a finding.
             return
         newest = _newest(found)
         archived = {volume for volume, stamp in sorted(newest.items()) if self.look_at_archive(volume, stamp)}
@@ -825,38 +838,38 @@ class Health:
                 self.report.find("warning", "backups", f"there is no good archive of {volume}", BACKUP_REMEDY)
 
     def look_at_archive(self, volume: str, stamp: str) -> bool:
-        """Whether its name has a time."""
+        """The age of a volume's newest archive; returns False where the stamp is not a time."""
         age = _age_of(stamp)
         if age is None:
             return False
         self.report.figure("backup_age_seconds", age, volume=volume)
-        self.judge_age("backups", volume, age, self.automation.backup_warning_hours, BACKUP_REMEDY)
+        self.judge_age("backups", volume, age, hours=self.automation.backup_warning_hours, remedy=BACKUP_REMEDY)
         return True
 
     def is_time_for_backups(self, folder: str) -> bool:
         """
-        Whether there was time for one: a host that is just made has none yet. Where the filesystem can't tell since
-        when the folder is there, it is old.
+        Whether the folder is old enough that there should be a backup. Where the filesystem does not report when it was
+        made, it is.
         """
         hours = self.automation.backup_warning_hours
         if hours == 0:
             return False
         try:
-            # Python doesn't tell it.
+            # Python has no birth time.
             since = int(output_of(["stat", "--format=%W", "--", folder], self.settings.probe_seconds))
         except UNCLEAR:
             return False
         return time.time() - since > hours * 3600
 
     def look_at_activity(self) -> None:
-        """What the disks do just now; no amount of it is a fault."""
+        """What the disks are doing now; being busy is no fault."""
         report = self.report
         if shutil.which("iostat") is None:
-            report.find("ok", "disks", "not looked at: there is no iostat (package sysstat)")
+            report.find("ok", "disks", "not checked: there is no iostat (package sysstat)")
             return
         try:
-            told = _json_of(["iostat", "-y", "-d", "-x", "-k", "-o", "JSON", "1", "1"])
-            activities = [_activity(one) for one in told["sysstat"]["hosts"][0]["statistics"][-1]["disk"]]
+            answer = _json_of(["iostat", "-y", "-d", "-x", "-k", "-o", "JSON", "1", "1"])
+            activities = [_activity(one) for one in answer["sysstat"]["hosts"][0]["statistics"][-1]["disk"]]
         except UNCLEAR:
             report.find("warning", "disks", f"iostat does not answer within {LOOK_SECONDS} s", "iostat -x 1 2")
             return
@@ -877,7 +890,7 @@ class Health:
 
     def look_at_disks(self) -> None:
         if shutil.which("smartctl") is None:
-            self.report.find("ok", "smart", "not looked at: there is no smartctl (package smartmontools)")
+            self.report.find("ok", "smart", "not checked: there is no smartctl (package smartmontools)")
             return
         command = ["lsblk", "--nodeps", "--noheadings", "--raw", "--paths", "--output", "NAME,TYPE"]
         try:
@@ -895,31 +908,31 @@ class Health:
             self.report.figure("disk_passes", int(state != "failing"), disk=name)
         if state == "failing":
             remedy = f"smartctl --all {disk}; copy its data off and replace it"
-            self.report.find("critical", "smart", f"{disk} says that it is failing", remedy)
+            self.report.find("critical", "smart", f"{disk} reports that it is failing", remedy)
         elif state == "worn":
             remedy = f"smartctl --all {disk}; plan its replacement"
             self.report.find("warning", "smart", f"{disk} has used more than 90 % of its rated writes", remedy)
         elif state == "passed":
             self.report.find("ok", "smart", f"{disk} passed")
         else:
-            self.report.find("ok", "smart", f"{disk} tells nothing, asleep or without SMART")
+            self.report.find("ok", "smart", f"{disk} reports nothing: it is asleep, or has no SMART")
 
 
 def _json_of(command: Sequence[str], any_status: bool = False) -> Any:
-    """@raises Problem, or ValueError where it prints no JSON"""
+    """The JSON that a command prints. @raises Problem where it fails, or ValueError where it prints none"""
     return json.loads(output_of(command, LOOK_SECONDS, any_status=any_status))
 
 
-def _number(told: Any) -> float:
-    """A number, or the text of one; a whole one has no decimals. @raises TypeError or ValueError where it is none"""
-    number = float(told)
+def _number(value: Any) -> float:
+    """A finite number, or the text of one. @raises TypeError or ValueError where it is not"""
+    number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{told} is no number")
-    return int(number) if number.is_integer() else number
+        raise ValueError(f"{value} is not a finite number")
+    return plain_number(number)
 
 
 def _number_in(file: str) -> int:
-    """@raises OSError or ValueError"""
+    """The number in a file of sysfs. @raises OSError or ValueError"""
     with open(file, encoding="ascii") as stream:
         return int(stream.read())
 
@@ -930,14 +943,14 @@ def _devices_of(live: Mounted) -> list[str]:
         try:
             return glob.glob(f"{_btrfs_folder(os.path.realpath(live.source))}/devices/*")
         except Problem:
-            # A device without a node has left.
+            # Where there is no device node, the device is gone.
             return [] if os.path.exists(live.source) else [live.source]
     return [] if live.device.startswith("0:") else [f"/sys/dev/block/{live.device}"]
 
 
 def _lost(device: str) -> list[str]:
-    """What of a block device, or of the disks below it, has left, in words."""
-    # A link to what has left leads nowhere.
+    """What is wrong where a block device, or a disk below it, is gone."""
+    # A link to a removed device leads nowhere.
     if not os.path.exists(device):
         return [f"{os.path.basename(device)} is gone"]
     folder = os.path.realpath(device)
@@ -950,18 +963,18 @@ def _lost(device: str) -> list[str]:
 
 
 def _btrfs_folder(device: str) -> str:
-    """What the kernel tells of the filesystem on that device. @raises Problem where it isn't there"""
+    """The folder of sysfs for the filesystem on that device. @raises Problem where there is none"""
     name = os.path.basename(device)
     for folder in glob.glob("/sys/fs/btrfs/*"):
         if os.path.lexists(f"{folder}/devices/{name}"):
             return folder
-    raise Problem(f"no btrfs is on {device}")
+    raise Problem(f"there is no btrfs on {device}")
 
 
 def _btrfs_errors(folder: str) -> tuple[int, list[str]]:
-    """How many there are, and each that isn't 0 as NAME=COUNT."""
+    """The sum of all error counters, and each counter that is not 0 as NAME=COUNT."""
     total, errors = 0, []
-    # Older kernels have no such files.
+    # Older kernels do not have these files.
     for file in sorted(glob.glob(f"{folder}/devinfo/*/error_stats")) or [""]:
         try:
             with open(file, encoding="ascii") as stream:
@@ -977,7 +990,7 @@ def _btrfs_errors(folder: str) -> tuple[int, list[str]]:
 
 
 def _unallocated(folder: str) -> int:
-    """Bytes of the devices that no block group has."""
+    """The bytes of the devices that do not belong to a block group."""
     sectors = sum(map(_number_in, glob.glob(f"{folder}/devices/*/size")))
     kinds = ("data", "metadata", "system")
     return sectors * 512 - sum(_number_in(f"{folder}/allocation/{kind}/disk_total") for kind in kinds)
@@ -999,13 +1012,13 @@ def _volume_group(name: str) -> VolumeGroup:
     )
 
 
-def _snapshot(told: dict[str, Any]) -> Snapshot:
+def _snapshot(row: dict[str, Any]) -> Snapshot:
     try:
-        fill = _number(told["snap_percent"])
+        fill = _number(row["snap_percent"])
     except ValueError:
-        # LVM tells none of one that isn't active.
+        # LVM reports none for a snapshot that is not active.
         fill = 0
-    return Snapshot(told["lv_name"], fill, str(told["lv_snapshot_invalid"]) == "1" or fill >= 100)
+    return Snapshot(row["lv_name"], fill, str(row["lv_snapshot_invalid"]) == "1" or fill >= 100)
 
 
 def _properties(unit: str, *names: str) -> dict[str, str]:
@@ -1029,7 +1042,7 @@ def _archives_below(folder: str) -> list[str]:
 
 
 def _cold_archives(root: str) -> dict[str, str]:
-    """Name → the stamp of its newest archive that has its checksum, of this host."""
+    """Name → the stamp of its newest archive of this host that has a checksum."""
     node = re.escape(os.uname().nodename)
     newest: dict[str, str] = {}
     for folder, pattern in (
@@ -1048,7 +1061,7 @@ def _cold_archives(root: str) -> dict[str, str]:
 
 
 def _age_of(stamp: str) -> int | None:
-    """In seconds; None where it is no time."""
+    """The age in seconds of an archive with that stamp; None: it is not a time."""
     try:
         made = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
     except ValueError:
@@ -1057,7 +1070,7 @@ def _age_of(stamp: str) -> int | None:
 
 
 def _newest(names: Sequence[str]) -> dict[str, str]:
-    """Volume → the stamp of its newest archive that has its checksum."""
+    """Volume → the stamp of its newest archive that has a checksum."""
     there, newest = set(names), dict[str, str]()
     for name in there:
         found = ARCHIVE.fullmatch(name)
@@ -1068,7 +1081,7 @@ def _newest(names: Sequence[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Activity:
-    """Of a disk, for each second."""
+    """What a disk did in a second."""
 
     disk: str
     reads: float
@@ -1076,28 +1089,28 @@ class Activity:
     read_bytes: float
     written_bytes: float
     busy: float
-    """In per cent."""
+    """In percent."""
 
 
-def _activity(told: dict[str, Any]) -> Activity:
+def _activity(row: dict[str, Any]) -> Activity:
     return Activity(
-        disk=told["disk_device"],
-        reads=_number(told["r/s"]),
-        writes=_number(told["w/s"]),
-        read_bytes=_number(told["rkB/s"] * 1024),
-        written_bytes=_number(told["wkB/s"] * 1024),
-        busy=_number(told["util"]),
+        disk=row["disk_device"],
+        reads=_number(row["r/s"]),
+        writes=_number(row["w/s"]),
+        read_bytes=_number(row["rkB/s"] * 1024),
+        written_bytes=_number(row["wkB/s"] * 1024),
+        busy=_number(row["util"]),
     )
 
 
 def _smart_state(disk: str) -> str:
     """failing, worn, passed or unknown."""
-    # Its exit status is a set of bits that is rarely 0; what it says counts. A sleeping disk is not woken.
+    # Its exit status is a set of bits that is rarely 0, so only its output counts. It does not wake a sleeping disk.
     command = ["smartctl", "--json", "--health", "--attributes", "--nocheck=standby", "--", disk]
     try:
-        told = _json_of(command, any_status=True)
-        passed = (told.get("smart_status") or {}).get("passed")
-        nvme = told.get("nvme_smart_health_information_log") or {}
+        answer = _json_of(command, any_status=True)
+        passed = (answer.get("smart_status") or {}).get("passed")
+        nvme = answer.get("nvme_smart_health_information_log") or {}
         if passed is False or (nvme.get("critical_warning") or 0) != 0:
             return "failing"
         if (nvme.get("percentage_used") or 0) > 90:

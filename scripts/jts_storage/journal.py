@@ -13,28 +13,28 @@ from typing import Any
 from jts_storage.log import log
 
 JOURNAL_BYTES = 8 << 20
-# Of some 25,000 moves each: FILE.1 is the newest of them.
+# FILE.1, the newest of them, to FILE.8, with some 25,000 moves each.
 FILES_KEPT = 8
 TAIL_BYTES = 1 << 20
 
 
 class Journal:
     """
-    A line of JSON for each move: time, action, from, to, bytes, sha256. Bounded, and no move waits for it or fails with
-    it: it is for people, and which tier has a file is what the tiers say.
+    A line of JSON for each move: time, action, from, to, bytes, sha256. Its size is limited. Where it cannot be
+    written, moves go on without it: it is for people, and the tiers themselves show which one has a file.
     """
 
     def __init__(self, path: str | None) -> None:
         self.path, self.fd = path, -1
 
-    def add(self, action: str, told: dict[str, Any]) -> None:
+    def add(self, action: str, entry: dict[str, Any]) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        line = json.dumps({"time": now, "action": action, **told}).encode() + b"\n"
+        line = json.dumps({"time": now, "action": action, **entry}).encode() + b"\n"
 
         def write() -> None:
             if self.fd < 0:
                 self.open()
-            # Whole, since it is opened to append, whoever else writes; but for where there is no room.
+            # Opened to append, a line is written as a whole, whoever else writes, except where there is no room for it.
             if os.write(self.fd, line) != len(line):
                 with contextlib.suppress(OSError):
                     os.write(self.fd, b"\n")
@@ -43,12 +43,12 @@ class Journal:
         self.attempt(write)
 
     def make_room(self) -> None:
-        """At 8 MiB it becomes FILE.1, and that FILE.2, which takes a flush: called where no file waits for it."""
+        """Renames a journal of 8 MiB to FILE.1, that to FILE.2, and so on. That flushes it, so no file should wait."""
 
         def roll() -> None:
             if self.size() < JOURNAL_BYTES:
                 return
-            # The workers of a run have it open, each for itself.
+            # Each worker of a run has it open.
             fcntl.lockf(self.fd, fcntl.LOCK_EX)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(self.fd), os.stat(f"{self.path}", follow_symlinks=False)):
@@ -61,7 +61,7 @@ class Journal:
         self.attempt(roll)
 
     def attempt(self, work: Callable[[], None]) -> None:
-        """What goes wrong ends the journal, and no move."""
+        """An error ends the journal, but not the move."""
         if self.path is None:
             return
         try:
@@ -81,7 +81,7 @@ class Journal:
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
 
     def mend(self) -> None:
-        """Takes off the line that a kill or a loss of power tore. Before anybody writes."""
+        """Removes a last line that a kill or a loss of power has cut off. To be called before anybody writes."""
 
         def cut() -> None:
             if os.path.lexists(f"{self.path}"):
@@ -103,8 +103,8 @@ class Journal:
 
 def moves_of(path: str, name: str) -> Iterator[dict[str, Any]]:
     """
-    What the journal tells, from the oldest on, of files with that name or path, at either end; wildcards are those of
-    fnmatch(3). Compressed, NAME.zst is NAME.
+    The journal's entries, the oldest first, of files with that name or path, before or after the move. Wildcards are
+    those of fnmatch(3); NAME also finds NAME.zst.
     """
     for file in [*(f"{path}.{number}" for number in range(FILES_KEPT, 0, -1)), path]:
         try:
@@ -114,13 +114,13 @@ def moves_of(path: str, name: str) -> Iterator[dict[str, Any]]:
         with open(fd, encoding="utf-8") as stream:
             for line in stream:
                 try:
-                    told = json.loads(line)
-                    is_asked_for = any(_is_named(told[end], name) for end in ("from", "to"))
+                    entry = json.loads(line)
+                    is_wanted = any(_is_named(entry[end], name) for end in ("from", "to"))
                 except (ValueError, KeyError, TypeError):
-                    # A kill tore it.
+                    # A kill has cut the line off.
                     continue
-                if is_asked_for:
-                    yield told
+                if is_wanted:
+                    yield entry
 
 
 def _is_named(path: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The log of what runs on the host: standard error, where systemd takes it with its priority into the journal."""
+"""The log of the programs on the host: standard error, from which systemd takes each line and its priority."""
 
 import os
 import sys

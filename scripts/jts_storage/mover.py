@@ -1,14 +1,14 @@
 """Moves files that are older than some days from one storage tier to another; never loses, overwrites or doubles one.
 
-A file is copied to a temporary name beside its destination, flushed, read back from the device and compared. Its source
-is then taken to a private name, so that no other program renames or rotates it any more, with an attribute that tells
-where the copy goes. The copy gets its name by link(2), which replaces nothing, and also works on NFSv3, where
-renameat2(2) without replacing doesn't. Only once that is on the device too does the source go. Files take each of these
-steps in batches, since a flush of many costs little more than that of one. Workers, each a process, share the files by
-their names. Killed anywhere, the next run finds the file at its source, under its own name or the private one, or at
-its destination, and finishes.
-Summary on standard output, log on standard error.
-A move is in the journal before its source goes: none is missing there, and one that was killed then is there twice.
+A file is copied to a temporary name at its destination, flushed, read back from the device and compared. Its source is
+then renamed to a private name, so that no other program renames or rotates it any more, and gets an attribute that says
+where the copy goes. The copy gets its name by link(2), which replaces nothing; renameat2(2) with RENAME_NOREPLACE does
+not work on NFSv3. The source is removed only once that name is on the device too. A batch of files takes each of these
+steps together, since flushing many costs little more than flushing one. Workers, each a process, share the files by
+their names. Wherever a run is killed, the next one finds the file at its source, under its own name or the private one,
+or at its destination, and finishes the move.
+The summary goes to standard output, the log to standard error.
+A move is in the journal before its source is removed: none is missing there; one that was killed then is there twice.
 
 exit status: 0 all well, 1 something could not be moved (the log says what), 2 wrong usage, 75 another run has the lock
 """
@@ -34,21 +34,31 @@ from functools import partial
 from typing import Any
 
 from jts_storage.attributes import BEST_EFFORT, STRICT, Attributes, Wanted, give
-from jts_storage.content import COMPRESS, DECOMPRESS, PLAIN, Digest, has_large_holes, is_same, read_back, transfer
+from jts_storage.content import (
+    COMPRESS,
+    DECOMPRESS,
+    PLAIN,
+    Digest,
+    Source,
+    digest_if_same,
+    has_large_holes,
+    read_back,
+    transfer,
+)
 from jts_storage.destination import Folder, remove_empty
+from jts_storage.files import open_lock, try_lock
 from jts_storage.journal import Journal
 from jts_storage.log import log
 from jts_storage.logs import SYSTEM_FOLDERS, database_sign, is_log, is_rotated
 from jts_storage.mounts import Mount, closing, mount_id, mounted
-from jts_storage.problem import Hopeless, Problem, Skip, reason_of
+from jts_storage.problem import Hopeless, Problem, Skip, reason_of, with_remedy
 from jts_storage.removal import (
     FILE,
     FOLDER,
     LEAVING,
     RECALLED_ATTRIBUTE,
     TARGET_ATTRIBUTE,
-    alone,
-    hold,
+    leased,
     name_of,
     new_temporary_name,
     open_seen,
@@ -58,34 +68,35 @@ from jts_storage.removal import (
     require_taken,
     require_unchanged,
     take_away,
+    take_lease,
     take_name,
     target_of,
     withdraw,
 )
-from jts_storage.workers import Tell, in_processes
+from jts_storage.workers import Send, in_processes
 
 PROGRESS_SECONDS = 60
-TELL_SECONDS = 5
-# After so long, no other rule goes on with what it began.
+SEND_SECONDS = 5
+# A move that was begun longer ago will not be finished by another rule, so this one puts the file's name back.
 LEFT_SECONDS = 2 * 86400
-# What a worker has under way: it reads back what a flush has just written, and has two files open of each.
+# What a worker copies before it flushes and reads back; it has two files open for each of them.
 BATCH_BYTES = 64 << 20
 BATCH_FILES = 400
 DESCRIPTORS = 4096
-# Where there may be less room than that, each file is looked at for itself.
+# Where there may be less room than that, it is looked at for each file.
 ROOM_BYTES = 1 << 30
 WORKERS = 4
 LIBC = ctypes.CDLL(None, use_errno=True)
 TEMPORARY = re.compile(r"\.jts-moving-[0-9a-f]{16}")
 COMPRESSED = (".zst", ".gz", ".xz", ".bz2", ".lz4")
 ZSTD = ".zst"
-# Those of one reason that are told in the log, each for itself.
-TOLD_OF_A_REASON = 5
+# How many failures with the same reason the log has one by one; the others are counted.
+LOGGED_OF_A_REASON = 5
 CHECKSUM = ".sha256"
 
 
 class Taken(Problem):
-    """Another file has the name."""
+    """Another file has the name at the destination."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -101,10 +112,10 @@ def main(words: Sequence[str] | None = None) -> int:
         move.fail(options.destination, problem)
     finally:
         move.journal.close()
-    move.tell_more_failed()
+    move.log_further_failures()
     if options.json:
-        log("info", move.told())
-    print(json.dumps(move.summary()) if options.json else move.told())
+        log("info", move.summary_line())
+    print(json.dumps(move.summary()) if options.json else move.summary_line())
     return 1 if move.outcome.failed else 0
 
 
@@ -116,69 +127,83 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         allow_abbrev=False,
     )
     parser.add_argument("--source", required=True, action="append", help="folder whose old files move; may be repeated")
-    parser.add_argument("--source-mount", help="mount point that every source must be on; left out: whatever it is on")
-    parser.add_argument("--relative-to", help="folder that paths at the destination start from; left out: the source")
-    parser.add_argument("--destination", required=True, help="folder they move to, on --destination-mount")
+    parser.add_argument("--source-mount", help="mount point that every source must be on; default: any")
+    parser.add_argument("--relative-to", help="folder that paths at the destination are relative to; default: --source")
+    parser.add_argument("--destination", required=True, help="folder that files move to, on --destination-mount")
     parser.add_argument(
-        "--destination-mount", required=True, help="mount point; anything but a mount of its own is refused"
+        "--destination-mount",
+        required=True,
+        help="mount point; refused where nothing is mounted there, or it shows the root filesystem",
     )
     parser.add_argument("--older-than-days", required=True, type=float, help="by the time of the last modification")
     parser.add_argument(
-        "--modified-before", type=float, default=0, help="as well as those: seconds since 1970, where more must move"
+        "--modified-before",
+        type=float,
+        default=0,
+        help="also move younger files that were last modified before this time, in seconds since 1970; default: 0",
     )
-    parser.add_argument("--pattern", default="*", help="only files with such a name, for example '*.log*'")
-    parser.add_argument("--name", help="only the file of exactly this name, right in the source")
+    parser.add_argument("--pattern", default="*", help="only files with such a name, for example '*.log*'; default: *")
+    parser.add_argument("--name", help="only the file with exactly this name, directly in the source")
     parser.add_argument(
         "--only-logs",
         action="store_true",
-        help="only files with a log's name, and nothing of a folder that is a database's: see jts_storage/logs.py",
+        help="only files with the name of a log, and none in a database's folder: see jts_storage/logs.py",
     )
     parser.add_argument(
         "--only-rotated",
         action="store_true",
-        help="only logs that something rotated, and none of what the system itself needs: see jts_storage/logs.py",
+        help="only rotated logs, and no file that the system itself needs: see jts_storage/logs.py",
     )
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument(
         "--compress",
         action="store_true",
-        help="with zstd, to NAME.zst; what is compressed moves as it is, and so does what has 64 MiB of holes",
+        help="with zstd, to NAME.zst; compressed files, and files with 64 MiB of holes, move unchanged",
     )
-    forms.add_argument("--decompress", action="store_true", help="NAME.zst to NAME")
+    forms.add_argument("--decompress", action="store_true", help="decompress NAME.zst to NAME")
     parser.add_argument(
         "--keep",
         action="store_true",
-        help="copy and leave the source; a copy of the same time and size is not made again",
+        help="copy, and keep the source; a copy with the same time and size is not made again",
     )
     parser.add_argument(
-        "--recall", action="store_true", help="tell the move as a recall; the file is then as old as this move"
+        "--recall", action="store_true", help="record the move as a recall; the file's age then counts from this move"
     )
     parser.add_argument(
         "--attributes",
         choices=(STRICT, BEST_EFFORT),
         default=STRICT,
-        help="strict: a file stays whose owner, ACL or extended attributes the destination can't keep; best-effort: it "
-        "moves without them, and the journal tells which",
+        help="strict: a file stays if the destination cannot keep its owner, ACL or extended attributes; best-effort: "
+        "it moves without them, and the journal says which; default: strict",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would move, and change nothing")
-    parser.add_argument("--json", action="store_true", help="the summary as JSON")
+    parser.add_argument("--dry-run", action="store_true", help="print what would move, and change nothing")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument(
-        "--list", action="store_true", help="each move in the summary as well; of a dry run none in the log then"
+        "--list", action="store_true", help="list each move in the summary; a dry run then does not log them as well"
     )
     parser.add_argument(
         "--journal",
-        help="file to which each move is appended, a line of JSON; at 8 MiB it becomes FILE.1, and so on up to 8",
+        help="file to which each move is appended as a line of JSON; at 8 MiB it becomes FILE.1, and so on to FILE.8",
     )
-    parser.add_argument("--lock", default="/run/jts-storage-tiering.lock", help="file that only one run can lock")
     parser.add_argument(
-        "--lock-descriptor", type=int, help="open file that the caller has locked already, in place of --lock"
+        "--lock",
+        default="/run/jts-storage-tiering.lock",
+        help="file that only one run can lock; default: /run/jts-storage-tiering.lock",
     )
-    parser.add_argument("--stall-seconds", type=int, default=300, help="end as killed after so long without progress")
+    parser.add_argument(
+        "--lock-descriptor", type=int, help="open file that the caller has already locked, in place of --lock"
+    )
+    parser.add_argument(
+        "--stall-seconds",
+        type=int,
+        default=300,
+        help="end with SIGALRM after so many seconds without progress; default: 300",
+    )
     parser.add_argument(
         "--workers",
         type=int,
         default=min(WORKERS, len(os.sched_getaffinity(0))),
-        help=f"processes that share the files; left out: one a processor, {WORKERS} at most",
+        help=f"processes that share the files; default: one for each processor, at most {WORKERS}",
     )
     options = parser.parse_args(words)
     if not options.older_than_days >= 0 or not options.modified_before >= 0:
@@ -193,7 +218,7 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         parser.error("several sources need --relative-to, which keeps their files apart")
     for source in options.source:
         if is_below(source, options.destination) or is_below(options.destination, source):
-            parser.error(f"{source} and {options.destination} lie in each other")
+            parser.error(f"one of {source} and {options.destination} is inside the other")
         if options.relative_to is not None and not is_below(source, options.relative_to):
             parser.error(f"{source} is not below {options.relative_to}")
     if not is_below(options.destination, options.destination_mount):
@@ -202,19 +227,15 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def take_lock(options: argparse.Namespace) -> bool:
+    """Whether no other run holds the lock."""
     if options.lock_descriptor is None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        options.lock_descriptor = os.open(options.lock, flags, 0o600)
-    try:
-        fcntl.flock(options.lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        options.lock_descriptor = open_lock(options.lock)
+    return try_lock(options.lock_descriptor)
 
 
 @dataclass(eq=False)
 class Place:
-    """A folder of the source that is looked through, and where its files go."""
+    """An open folder of the source, its path, and the folder that its files go to."""
 
     fd: int
     folder: Folder
@@ -223,29 +244,34 @@ class Place:
 
 @dataclass
 class Copy:
-    """A file on its way. Closed are its descriptors by the batch that it is in."""
+    """A file that is being moved. Its batch closes the descriptors."""
 
     name: str
-    seen: os.stat_result
-    source_fd: int
-    source: int
+    """The source's own name."""
+    source: Source
+    source_folder: int
     destination: int
+    """The folder that the copy is in."""
     target: str
-    form: str
+    """The name that the copy gets."""
     wanted: Wanted
-    told: dict[str, Any]
+    entry: dict[str, Any]
+    """For the journal: from, to, bytes, sha256, dropped."""
     temporary: str
+    """The name that the copy has first."""
     fd: int
+    """The open copy; -1: closed."""
     digest: Digest | None = None
+    """None: the copy is not written yet."""
     there: os.stat_result | None = None
-    """The copy, once it was compared."""
+    """What stat(2) said of the copy when it was compared; None: it was not yet."""
     published: bool = False
-    """Whether it has its name."""
+    """Whether the copy has the name `target`."""
     private: str | None = None
-    """The source's name, once its own was taken."""
+    """The source's private name; None: it still has its own."""
 
     def remove_temporary(self) -> None:
-        """Closed before its name goes, since NFS renames what is open to .nfsXXXX instead."""
+        """Closes the copy first: NFS would rename an open file to .nfsXXXX instead of removing it."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -253,31 +279,32 @@ class Copy:
                 os.unlink(self.temporary, dir_fd=self.destination)
 
     def take_source(self, is_held: bool) -> None:
-        """Takes the source's name, and keeps others from opening it."""
+        """Renames the source to its private name, and with `is_held` keeps others from opening it."""
+        fd, seen = self.source.fd, self.source.seen
         if is_held:
-            hold(self.source_fd)
-        require_unchanged(self.seen, os.fstat(self.source_fd))
+            take_lease(fd)
+        require_unchanged(seen, os.fstat(fd))
         self.mark()
         try:
-            self.private = take_name(self.source_fd, self.source, self.name)
+            self.private = take_name(fd, self.source_folder, self.name)
         except FileNotFoundError:
             raise Skip("changed meanwhile") from None
-        require_taken(self.source_fd, self.source, self.private, self.seen, is_held)
+        require_taken(fd, self.source_folder, self.private, seen, is_held=is_held)
 
     def mark(self) -> None:
-        """Says on the source where the copy goes. NFSv3 keeps none: there the next run goes by the name alone."""
+        """Records on the source where the copy goes. NFSv3 has no attributes: there the next run goes by the name."""
         with contextlib.suppress(OSError):
-            os.setxattr(self.source_fd, TARGET_ATTRIBUTE, os.fsencode(self.told["to"]))
+            os.setxattr(self.source.fd, TARGET_ATTRIBUTE, os.fsencode(self.entry["to"]))
 
     def undo(self) -> None:
-        """Takes the copy back unless the source is gone, which else gets its name again."""
+        """Unless the source is gone already, removes the copy, and gives the source its name back."""
         if self.private is not None:
             try:
-                os.stat(self.private, dir_fd=self.source, follow_symlinks=False)
+                os.stat(self.private, dir_fd=self.source_folder, follow_symlinks=False)
             except FileNotFoundError:
                 return
         if self.published and self.there is not None:
-            # Where it can't be taken back, the next run finds it there.
+            # Where it cannot be removed, the next run finds it at the destination.
             with (
                 contextlib.suppress(FileNotFoundError, Problem),
                 closing(os.open(self.target, FILE, dir_fd=self.destination)) as fd,
@@ -285,15 +312,15 @@ class Copy:
                 if os.path.samestat(self.there, os.fstat(fd)):
                     withdraw(fd, self.destination, self.target)
         if self.private is not None:
-            put_back(self.source, self.private, self.name)
+            put_back(self.source_folder, self.private, self.name)
         with contextlib.suppress(OSError):
-            os.removexattr(self.source_fd, TARGET_ATTRIBUTE)
+            os.removexattr(self.source.fd, TARGET_ATTRIBUTE)
         with contextlib.suppress(OSError):
-            fcntl.fcntl(self.source_fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            fcntl.fcntl(self.source.fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
 class Batch:
-    """Copies that take each step together, with the folders that they are in and go to held open."""
+    """Copies that take each step together. The folders that they come from and go to are held open."""
 
     def __init__(self) -> None:
         self.copies: list[Copy] = []
@@ -312,42 +339,46 @@ class Batch:
                 copy.remove_temporary()
         finally:
             for copy in self.copies:
-                os.close(copy.source_fd)
+                os.close(copy.source.fd)
             for held in self.held.values():
                 for fd in held:
                     os.close(fd)
 
 
 class Progress:
-    """What workers have done so far, told every minute."""
+    """Logs every minute what all workers have done so far."""
 
     def __init__(self) -> None:
-        self.of: dict[int, dict[str, int]] = {}
-        self.told_at = time.monotonic()
+        self.done: dict[int, dict[str, int]] = {}
+        self.logged_at = time.monotonic()
 
-    def tell(self, worker: int, done: dict[str, int]) -> None:
-        self.of[worker] = done
-        if time.monotonic() - self.told_at > PROGRESS_SECONDS:
-            self.told_at = time.monotonic()
-            files, size = (sum(one[what] for one in self.of.values()) for what in ("files", "bytes"))
+    def update(self, worker: int, done: dict[str, int]) -> None:
+        self.done[worker] = done
+        if time.monotonic() - self.logged_at > PROGRESS_SECONDS:
+            self.logged_at = time.monotonic()
+            files, size = (sum(one[what] for one in self.done.values()) for what in ("files", "bytes"))
             log("info", f"so far: {files} files of {size} bytes")
 
 
 @dataclass
 class Outcome:
-    """What came of a run, or of a worker's share."""
+    """The results of a run, or of a worker's share of it."""
 
     moved: int = 0
     moved_bytes: int = 0
     unfinished: int = 0
+    """How many temporary copies of killed runs were removed."""
     put_back: int = 0
+    """How many files of killed runs have got their name back."""
     conflicts: int = 0
-    """Files whose name another one has at the destination."""
+    """How many files' names are taken at the destination."""
     moves: list[dict[str, Any]] = field(default_factory=list)
     made: list[list[str]] = field(default_factory=list)
-    """Folders, as paths from the mount down."""
+    """Folders that were made; each as the names from the mount point down."""
     skipped: dict[str, int] = field(default_factory=dict)
+    """Reason → how many files."""
     failed: list[dict[str, str]] = field(default_factory=list)
+    """The path and reason of each file."""
 
     def skip(self, reason: str, count: int = 1) -> None:
         self.skipped[reason] = self.skipped.get(reason, 0) + count
@@ -362,13 +393,13 @@ class Outcome:
         self.made += other.made
         for reason, count in other.skipped.items():
             self.skip(reason, count)
-        # What all workers see, each tells.
+        # A problem that all workers have is in each one's results.
         known = {one["path"] for one in self.failed}
         self.failed += [one for one in other.failed if one["path"] not in known]
 
 
 class Move:
-    """One run, or a worker's share of it: what was asked for, and what came of it."""
+    """One run, or a worker's share of it: its options and its results."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -382,8 +413,8 @@ class Move:
         self.batch = Batch()
         self.outcome = Outcome()
         self.reasons: Counter[str] = Counter()
-        self.told_at = self.alarmed_at = -1e9
-        self.says: Tell | None = None
+        self.sent_at = self.alarmed_at = -1e9
+        self.send: Send | None = None
 
     def run(self) -> None:
         self.tick()
@@ -397,20 +428,20 @@ class Move:
             return
         self.journal.mend()
         if self.options.workers == 1:
-            self.says = partial(Progress().tell, 0)
+            self.send = partial(Progress().update, 0)
             self.visit_sources()
         else:
-            # They are watched for stalls, each for itself.
+            # Each worker has an alarm of its own.
             signal.alarm(0)
-            for result in in_processes(self.options.workers, self.work, Progress().tell):
+            for result in in_processes(self.options.workers, self.work, Progress().update):
                 self.outcome.add(Outcome(**result))
-        # What came into them stays.
+        # Folders that no file came into, from the lowest on.
         for path in sorted(self.outcome.made, reverse=True):
             remove_empty(self.mount.fd, path)
 
-    def work(self, share: int, says: Tell) -> dict[str, Any]:
-        """A worker's."""
-        self.share, self.shares, self.says = share, self.options.workers, says
+    def work(self, share: int, send: Send) -> dict[str, Any]:
+        """Does one worker's share, in its process."""
+        self.share, self.shares, self.send = share, self.options.workers, send
         self.outcome, self.alarmed_at = Outcome(), -1e9
         self.visit_sources()
         self.journal.close()
@@ -433,7 +464,7 @@ class Move:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Holds off the other workers, which have the lock's file open as well; it goes with the process."""
+        """Makes the other workers wait, by a lock of lockf(3) on the lock's file, which ends with the process."""
         fcntl.lockf(self.options.lock_descriptor, fcntl.LOCK_EX)
         try:
             yield
@@ -441,28 +472,29 @@ class Move:
             fcntl.lockf(self.options.lock_descriptor, fcntl.LOCK_UN)
 
     def tick(self) -> None:
-        """Called at every bit of progress. Without any, the kernel ends us: that alone gets out of a dead NAS."""
+        """Called at each bit of progress. Without any, the kernel ends this process, even where a NAS hangs."""
         now = time.monotonic()
         if now - self.alarmed_at > self.options.stall_seconds / 10:
             self.alarmed_at = now
             signal.alarm(self.options.stall_seconds)
-        if self.says is not None and now - self.told_at > TELL_SECONDS:
-            self.told_at = now
-            self.says({"files": self.outcome.moved, "bytes": self.outcome.moved_bytes})
+        if self.send is not None and now - self.sent_at > SEND_SECONDS:
+            self.sent_at = now
+            self.send({"files": self.outcome.moved, "bytes": self.outcome.moved_bytes})
 
     def fail(self, path: str, problem: Exception) -> None:
         reason = reason_of(problem)
         self.outcome.failed.append({"path": path, "reason": reason})
         self.reasons[reason] += 1
-        if self.reasons[reason] <= TOLD_OF_A_REASON:
+        if self.reasons[reason] <= LOGGED_OF_A_REASON:
             log("warning", f"not moved: {path!r}: {reason}")
 
-    def tell_more_failed(self) -> None:
+    def log_further_failures(self) -> None:
         for reason, count in Counter(one["reason"] for one in self.outcome.failed).items():
-            if count > TOLD_OF_A_REASON:
+            if count > LOGGED_OF_A_REASON:
                 log("warning", f"{count} files in all were not moved: {reason}")
 
     def leave(self, path: str, reason: Exception) -> None:
+        """Counts a file that stays. @raises Hopeless where all others would stay too"""
         if isinstance(reason, Hopeless):
             raise reason
         if isinstance(reason, Skip):
@@ -482,14 +514,14 @@ class Move:
             "namesPutBack": self.outcome.put_back,
         }
 
-    def told(self) -> str:
+    def summary_line(self) -> str:
         skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(self.outcome.skipped.items()))
         moved = "would move" if self.options.dry_run else "moved"
         done = f"{moved} {self.outcome.moved} files of {self.outcome.moved_bytes} bytes"
         return f"{done}; skipped: {skipped or 'none'}; not moved: {len(self.outcome.failed)}"
 
     def remove_unfinished(self) -> None:
-        """Removes what killed runs left. The lock is ours, so nobody is writing any of it."""
+        """Removes what killed runs left at the destination. This run has the lock, so nobody is writing to it."""
         fd = self.root.open()
         if fd is None:
             return
@@ -511,7 +543,7 @@ class Move:
             folders[:] = [name for name in folders if not TEMPORARY.fullmatch(name)]
 
     def put_name_back(self, folder: int, private: str, path: str) -> str | None:
-        """A name that a killed run took; returns the one that the file has then."""
+        """Gives a file of a killed run its name back, and returns that; None: it failed, or the run is dry."""
         try:
             name = None if self.options.dry_run else put_back(folder, private)
             self.outcome.put_back += 1
@@ -521,7 +553,7 @@ class Move:
             return None
 
     def visit_source(self, source: str) -> None:
-        """Visits a folder with the folders between it and --relative-to, which are wanted at the destination too."""
+        """Visits a source. The folders between it and --relative-to are made at the destination too."""
         top = self.options.relative_to or source
         with contextlib.ExitStack() as opened:
             try:
@@ -531,26 +563,27 @@ class Move:
                     fd = opened.enter_context(closing(os.open(name, FOLDER, dir_fd=fd)))
                     folder = opened.enter_context(Folder(name, folder, like=fd))
             except FileNotFoundError:
-                raise Problem("there is no such folder; is its filesystem mounted?") from None
+                raise Problem("there is no such folder", "findmnt, for whether its filesystem is mounted") from None
             self.device, self.source_mount = os.fstat(fd).st_dev, mount_id(fd)
             if self.options.source_mount and self.source_mount != Mount(self.options.source_mount).id:
-                raise Problem(f"is not on the filesystem that is mounted at {self.options.source_mount}")
+                raise Problem(f"it is not on the filesystem that is mounted at {self.options.source_mount}")
             with open("/proc/self/mountinfo", "rb") as table:
                 mounts = list(mounted(table))
             self.has_mounts = any(one.point.startswith(f"{source}/") for one in mounts)
-            # NFS leases no file that a server may have open for others. Somebody asks for this one.
+            # NFS has no leases, since a server may have files open for others. A recall was asked for by a person.
             is_nfs = any(one.id == self.source_mount and one.type.startswith("nfs") for one in mounts)
             self.is_held = not (is_nfs and self.options.recall)
             place = Place(fd, folder, source)
             if self.options.name is None:
                 self.visit(place)
-            elif self.is_ours(self.options.name):
-                self.visit_asked_for(place)
+            elif self.is_in_share(self.options.name):
+                self.visit_named(place)
 
-    def visit_asked_for(self, place: Place) -> None:
+    def visit_named(self, place: Place) -> None:
+        """Visits the file of the option --name."""
         name, private = self.options.name, private_name_of(self.options.name)
         if private in os.listdir(place.fd):
-            name = self.go_on(place, private)
+            name = self.finish_killed(place, private)
         if name is not None:
             self.visit_name(place, name)
 
@@ -561,53 +594,52 @@ class Move:
         sign = database_sign(names) if self.options.only_logs or self.options.only_rotated else None
         if sign is not None:
             if self.share == 0:
-                log(
-                    "warning",
-                    f"{place.path!r} is left alone: {sign!r} in it says that it is a database's. "
-                    "Do: keep its logs apart",
-                )
+                message = f"nothing moves from {place.path!r}: the name {sign!r} shows that it is a database's folder"
+                log("warning", with_remedy(message, "have the database write its logs to another folder"))
                 self.outcome.skip("folders of a database")
             return
         for one in names:
             self.tick()
             if one.startswith(LEAVING):
-                name = self.go_on(place, one) if self.is_ours(name_of(place.fd, one)) else None
+                name = self.finish_killed(place, one) if self.is_in_share(name_of(place.fd, one)) else None
             else:
-                name = one if is_folder[one] or self.is_ours(one) else None
+                name = one if is_folder[one] or self.is_in_share(one) else None
             if name is not None:
                 self.visit_name(place, name)
 
-    def go_on(self, place: Place, private: str) -> str | None:
+    def finish_killed(self, place: Place, private: str) -> str | None:
         """
-        With a file whose name a killed run took: it goes where its copy is there, and else gets a name again, which is
-        returned.
+        Finishes with a file that a killed run gave a private name. If its copy is at the destination, the file is
+        removed; else it gets its name back.
+
+        @returns that name; None: it was removed, or stays as it is
         """
         path = os.path.join(place.path, private)
         try:
             fd = os.open(private, FILE, dir_fd=place.fd)
         except OSError:
-            # A link, or what is no file.
+            # It is a link, or not a file.
             return self.put_name_back(place.fd, private, place.path)
         try:
             with closing(fd):
                 seen, target = os.fstat(fd), target_of(fd)
                 if target is not None and not is_below(target, self.mount.point):
-                    # Another rule's, which goes on with it, unless that is no more.
+                    # Another rule began it and finishes it, unless that rule no longer exists.
                     if seen.st_ctime > time.time() - LEFT_SECONDS:
                         raise Skip("begun by another rule")
                 elif target is not None and stat.S_ISREG(seen.st_mode):
                     name = name_of(place.fd, private)
                     digest = self.digest_at(fd, seen, name, target)
                     if digest is not None:
-                        told = {"from": os.path.join(place.path, name), "to": target, "bytes": seen.st_size}
+                        entry = {"from": os.path.join(place.path, name), "to": target, "bytes": seen.st_size}
                         if self.options.dry_run:
-                            self.tell(told)
+                            self.add_moved(entry)
                             return None
                         self.journal.make_room()
-                        with self.alone(fd):
+                        with self.leased(fd):
                             self.mount.prove()
-                            require_taken(fd, place.fd, private, seen, self.is_held)
-                            self.remove_source(place.fd, private, {**told, **digest.told()})
+                            require_taken(fd, place.fd, private, seen, is_held=self.is_held)
+                            self.remove_source(place.fd, private, {**entry, **digest.journal_entry})
                         return None
             return self.put_name_back(place.fd, private, place.path)
         except (Skip, Problem, OSError) as reason:
@@ -615,7 +647,7 @@ class Move:
             return None
 
     def digest_at(self, fd: int, seen: os.stat_result, name: str, target: str) -> Digest | None:
-        """The digest of the file, where its copy is at that path; None: it isn't, or another one is."""
+        """The digest of the open file, if its copy is at the path `target`; None: it is not."""
         form = (
             COMPRESS
             if target.endswith(ZSTD) and not name.endswith(ZSTD)
@@ -629,12 +661,12 @@ class Move:
             try:
                 for one in folders:
                     folder = opened.enter_context(closing(os.open(one, FOLDER, dir_fd=folder)))
-                return self.digest_there(fd, seen, folder, last, form)
+                return self.digest_there(Source(fd, seen, form), folder, last)
             except (FileNotFoundError, Taken):
                 return None
 
-    def is_ours(self, name: str) -> bool:
-        """Whether a file of that name is this worker's."""
+    def is_in_share(self, name: str) -> bool:
+        """Whether a file of that name is in this worker's share."""
         return self.shares == 1 or zlib.crc32(os.fsencode(name)) % self.shares == self.share
 
     def visit_name(self, place: Place, name: str) -> None:
@@ -673,9 +705,9 @@ class Move:
         if TEMPORARY.fullmatch(name) or not fnmatch.fnmatchcase(name, self.options.pattern):
             raise Skip("of another name")
         if self.options.only_logs and not is_log(name):
-            raise Skip("no logs by their names")
+            raise Skip("not logs by their names")
         if self.options.only_rotated and not is_rotated(name):
-            raise Skip("no rotated logs by their names")
+            raise Skip("not rotated logs by their names")
         if self.last_written(place, name, seen) >= self.cutoff:
             raise Skip("too young")
         form, target = self.form_of(name, seen)
@@ -687,31 +719,34 @@ class Move:
                 raise Skip("on another filesystem")
             if recalled_at(fd) >= self.cutoff:
                 raise Skip("too young")
-            with self.alone(fd):
+            # Whoever has it open now will most likely still have it open after it was copied.
+            with self.leased(fd):
                 pass
+            source = Source(fd, seen, form)
             destination = place.folder.open()
             if self.options.keep and destination is not None and is_copied(seen, destination, target, form):
                 raise Skip("copied already")
             digest = None
             if destination is not None:
-                digest, target = self.look_there(fd, seen, destination, target, form)
-            told = {"from": path, "to": self.path_there(place, target), "bytes": seen.st_size}
+                digest, target = self.look_there(source, destination, target)
+            entry = {"from": path, "to": self.path_there(place, target), "bytes": seen.st_size}
             if self.options.dry_run:
-                self.tell(told)
+                self.add_moved(entry)
                 if not self.options.list:
-                    log("info", f"would {self.action} {path!r} to {told['to']!r} ({seen.st_size} bytes)")
+                    log("info", f"would {self.action} {path!r} to {entry['to']!r} ({seen.st_size} bytes)")
             elif digest is not None:
-                self.finish(fd, seen, place.fd, name, {**told, **digest.told()})
+                self.finish(source, place.fd, name, {**entry, **digest.journal_entry})
             else:
-                self.begin(place, name, seen, fd, form, target, told)
+                self.begin(place, name, source, entry)
                 opened.pop_all()
         if len(self.batch.copies) >= BATCH_FILES or self.batch.bytes >= BATCH_BYTES:
             self.finish_batch()
 
     def form_of(self, name: str, seen: os.stat_result) -> tuple[str, str]:
-        """What becomes of the content, and the name that it then has."""
+        """The form and name of the copy."""
         if self.form == COMPRESS:
-            # A name that is too long for one more ending moves as it is, and so do holes, which take no room.
+            # A file whose name is too long for one more ending moves unchanged, and so does one of holes, which take
+            # no room.
             fits = not name.endswith(COMPRESSED) and len(os.fsencode(name)) <= 255 - len(ZSTD)
             if fits and not has_large_holes(seen):
                 return COMPRESS, name + ZSTD
@@ -724,82 +759,93 @@ class Move:
 
     def last_written(self, place: Place, name: str, seen: os.stat_result) -> float:
         """
-        When a file was. A checksum is as old as what it is about, so that both move in one run; and where that is at
-        the destination already, its checksum follows.
+        When a file was last written. A checksum counts as old as the file that it is for, so that both move in one run;
+        where that file is already at the destination, its checksum is always old enough.
         """
         if not name.endswith(CHECKSUM):
             return seen.st_mtime
-        about = name.removesuffix(CHECKSUM)
+        original = name.removesuffix(CHECKSUM)
         with contextlib.suppress(FileNotFoundError):
-            return os.stat(about, dir_fd=place.fd, follow_symlinks=False).st_mtime
+            return os.stat(original, dir_fd=place.fd, follow_symlinks=False).st_mtime
         destination = place.folder.open()
         if destination is not None:
             with contextlib.suppress(FileNotFoundError):
-                os.stat(about, dir_fd=destination, follow_symlinks=False)
+                os.stat(original, dir_fd=destination, follow_symlinks=False)
                 return 0
         return seen.st_mtime
 
-    def look_there(
-        self, fd: int, seen: os.stat_result, destination: int, target: str, form: str
-    ) -> tuple[Digest | None, str]:
+    def look_there(self, source: Source, destination: int, target: str) -> tuple[Digest | None, str]:
         """
-        The digest of the file where the destination has it already, from a run that was killed late, and the name that
-        it has there or is to have: log rotation gives one name to many files.
-        @raises Taken where another file has its name and it is kept, since what is kept is one file, with one copy
+        The digest of the source if the destination already has a copy, from a run that was killed late, and the name
+        that the copy has or will get. That may be another than `target`: log rotation gives one name to many files.
+
+        @raises Taken where another file has the name, and the source is kept: a kept file has only one copy
         """
         try:
-            return self.digest_there(fd, seen, destination, target, form), target
+            return self.digest_there(source, destination, target), target
         except Taken:
             self.outcome.conflicts += 1
             if self.options.keep:
                 raise
-            beside = name_beside(target, seen)
-            return self.digest_there(fd, seen, destination, beside, form), beside
+            beside = name_beside(target, source.seen)
+            return self.digest_there(source, destination, beside), beside
 
-    def digest_there(self, fd: int, seen: os.stat_result, destination: int, target: str, form: str) -> Digest | None:
-        """None: nothing has that name. What is there is then on the device. @raises Taken where it is another file."""
-        said = "the destination has a different file of this name; both stay until one of them is renamed"
+    def digest_there(self, source: Source, destination: int, target: str) -> Digest | None:
+        """
+        The digest of the source if its copy has that name, which is flushed to the device then. None: nothing has it.
+
+        @raises Taken where another file has it
+        """
+        message = "the destination has a different file of this name; both stay until one of them is renamed"
         try:
             existing = os.open(target, FILE, dir_fd=destination)
         except FileNotFoundError:
             return None
         except OSError as problem:
-            raise Problem(said) if problem.errno == errno.ELOOP else problem from None
+            raise Problem(message) if problem.errno == errno.ELOOP else problem from None
         with closing(existing):
             theirs = os.fstat(existing)
-            if os.path.samestat(seen, theirs):
+            if os.path.samestat(source.seen, theirs):
                 raise Problem("source and destination are the same file")
             if not stat.S_ISREG(theirs.st_mode):
-                raise Problem(said)
-            if form == PLAIN and seen.st_size != theirs.st_size:
-                raise Taken(said)
+                raise Problem(message)
+            if source.form == PLAIN and source.seen.st_size != theirs.st_size:
+                raise Taken(message)
             os.fsync(existing)
             os.posix_fadvise(existing, 0, 0, os.POSIX_FADV_DONTNEED)
-            digest = is_same(form, fd, seen, existing, self.tick)
+            digest = digest_if_same(source, existing, self.tick)
             if digest is None:
-                raise Taken(said)
+                raise Taken(message)
         os.fsync(destination)
         return digest
 
-    def begin(
-        self, place: Place, name: str, seen: os.stat_result, fd: int, form: str, target: str, told: dict[str, Any]
-    ) -> None:
-        """Makes a copy, which is the batch's from then on, and so is the descriptor."""
+    def begin(self, place: Place, name: str, source: Source, entry: dict[str, Any]) -> None:
+        """Makes a copy under a temporary name. From then on it and the source's descriptor belong to the batch."""
         destination = place.folder.make(self.attributes, self.exclusive, self.outcome.made)
         self.attributes.probe(destination)
-        wanted = self.attributes.wanted(fd, seen)
-        require_room(place.folder, destination, seen, form)
+        wanted = self.attributes.wanted(source.fd, source.seen)
+        require_room(place.folder, destination, source)
         if wanted.dropped:
-            told["dropped"] = list(wanted.dropped)
-        held = self.batch.hold(place, destination)
+            entry["dropped"] = list(wanted.dropped)
+        source_folder, destination = self.batch.hold(place, destination)
         temporary = new_temporary_name()
         made = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=destination)
-        copy = Copy(name, seen, fd, *held, target, form, wanted, told, temporary, made)
+        copy = Copy(
+            name=name,
+            source=source,
+            source_folder=source_folder,
+            destination=destination,
+            target=os.path.basename(entry["to"]),
+            wanted=wanted,
+            entry=entry,
+            temporary=temporary,
+            fd=made,
+        )
         try:
-            digest = copy.digest = transfer(form, fd, seen, made, self.tick)
-            told.update(digest.told())
-            give(made, wanted, fd)
-            os.utime(made, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+            copy.digest = transfer(source, made, self.tick)
+            entry.update(copy.digest.journal_entry)
+            give(made, wanted, source.fd)
+            os.utime(made, ns=(source.seen.st_atime_ns, source.seen.st_mtime_ns))
             if self.options.recall:
                 with contextlib.suppress(OSError):
                     os.setxattr(made, RECALLED_ATTRIBUTE, str(int(time.time())).encode())
@@ -807,10 +853,10 @@ class Move:
             copy.remove_temporary()
             raise
         self.batch.copies.append(copy)
-        self.batch.bytes += seen.st_size
+        self.batch.bytes += source.seen.st_size
 
     def finish_batch(self) -> None:
-        """Each step for all copies; one that fails a step is left out of the next."""
+        """Takes each step for all copies of the batch. A copy that fails a step is left out of the next ones."""
         batch, self.batch = self.batch, Batch()
         before = self.outcome.moved, self.outcome.moved_bytes
         try:
@@ -818,27 +864,25 @@ class Move:
             copies = self.take(copies, self.compare)
             if not self.options.keep:
                 copies = self.take(copies, lambda copy: copy.take_source(self.is_held))
-                # Before the copy has its name, so that a loss of power doesn't give the source its own again, by which
-                # others would rename it.
-                unflushed = unflushed_of({copy.source for copy in copies})
-                copies = self.take(copies, lambda copy: require_flushed(copy.source, unflushed))
+                # The private names must be on the device before the copies have their names. Else a loss of power
+                # could give a source its own name back, and another program could rename it then.
+                unflushed = unflushed_of({copy.source_folder for copy in copies})
+                copies = self.take(copies, lambda copy: require_flushed(copy.source_folder, unflushed))
             copies = self.take(copies, self.publish)
             folders = {copy.destination for copy in copies}
             unflushed = {} if flush(folders) else unflushed_of(folders)
             self.journal.make_room()
-            unproved = self.unproved()
-            self.take(copies, lambda copy: self.finish_copy(copy, unflushed, unproved))
+            changed_mount = self.changed_mount()
+            self.take(copies, lambda copy: self.finish_copy(copy, unflushed, changed_mount))
         finally:
             batch.close()
         files, size = self.outcome.moved - before[0], self.outcome.moved_bytes - before[1]
         if files > 0:
-            log("info", f"{self.done()} {files} files of {size} bytes, from {batch.copies[0].told['from']!r} on")
-
-    def done(self) -> str:
-        return {"move": "moved", "copy": "copied", "recall": "recalled"}[self.action]
+            done = {"move": "moved", "copy": "copied", "recall": "recalled"}[self.action]
+            log("info", f"{done} {files} files of {size} bytes, from {batch.copies[0].entry['from']!r} on")
 
     def take(self, copies: list[Copy], step: Callable[[Copy], object]) -> list[Copy]:
-        """One step for each; returns those that it did not fail for."""
+        """Takes one step for each copy; returns the copies for which it did not fail."""
         left = []
         for copy in copies:
             self.tick()
@@ -849,25 +893,28 @@ class Move:
                 try:
                     copy.undo()
                 except (Problem, OSError) as problem:
-                    self.fail(copy.told["from"], problem)
-                self.leave(copy.told["from"], reason)
+                    self.fail(copy.entry["from"], problem)
+                self.leave(copy.entry["from"], reason)
         return left
 
     def compare(self, copy: Copy) -> None:
-        """Compares a copy that is on the device with what was read."""
-        assert copy.digest is not None  # it was filled
-        if read_back(copy.form, copy.source_fd, copy.seen, copy.fd, self.tick) != copy.digest.check:
-            # What it is cut off, where it shrank while it was read, is no fault of the device's.
-            require_unchanged(copy.seen, os.fstat(copy.source_fd))
-            raise Problem("the copy reads back differently from what was written: check the device of the destination")
+        """Compares a copy, read from the device, with what was read of the source."""
+        assert copy.digest is not None  # it was written
+        if read_back(copy.source, copy.fd, self.tick) != copy.digest.check:
+            # Where the source became shorter while it was read, that is no fault of the device.
+            require_unchanged(copy.source.seen, os.fstat(copy.source.fd))
+            raise Problem(
+                "the copy reads back differently from what was written",
+                "dmesg --level=err,warn; smartctl --all on the disk of the destination",
+            )
         there, wanted = os.fstat(copy.fd), copy.wanted
         copy.there = there
-        # A server that maps owners may do so without an error.
+        # A server may map owners without an error.
         if (there.st_uid, there.st_gid, stat.S_IMODE(there.st_mode)) != (wanted.uid, wanted.gid, wanted.mode):
             raise Problem("the destination does not keep its owner and mode")
 
     def publish(self, copy: Copy) -> None:
-        """Gives a copy its name."""
+        """Gives a copy its name in place of the temporary one."""
         try:
             self.link(copy)
         finally:
@@ -878,89 +925,89 @@ class Move:
         for is_beside in (False, True):
             target = copy.target
             if is_beside:
-                target = name_beside(target, copy.seen)
-                copy.told["to"] = os.path.join(os.path.dirname(copy.told["to"]), target)
+                target = name_beside(target, copy.source.seen)
+                copy.entry["to"] = os.path.join(os.path.dirname(copy.entry["to"]), target)
                 copy.mark()
             try:
                 ends = {"src_dir_fd": copy.destination, "dst_dir_fd": copy.destination}
                 os.link(copy.temporary, target, **ends, follow_symlinks=False)
             except FileExistsError:
-                # Where NFS lost the answer and asked again, a link that worked says that it exists already.
+                # Where NFS lost an answer and asked again, the call reports this although it has made the link.
                 now = os.stat(target, dir_fd=copy.destination, follow_symlinks=False)
                 if not os.path.samestat(copy.there, now):
                     continue
             self.outcome.conflicts += is_beside
             copy.target, copy.published = target, True
             return
-        raise Taken("another file of this name came up at the destination")
+        raise Taken("another file of this name appeared at the destination")
 
-    def unproved(self) -> Problem | None:
-        """Why what is mounted at the destination isn't what was at first, where that is so."""
+    def changed_mount(self) -> Problem | None:
+        """How the mount of the destination has changed; None: it has not."""
         try:
             self.mount.prove()
             return None
         except Problem as problem:
             return problem
 
-    def finish_copy(self, copy: Copy, unflushed: dict[int, OSError | None], unproved: Problem | None) -> None:
-        """Takes the source away, whose copy is on the device under its own name."""
-        if unproved is not None:
-            raise unproved
+    def finish_copy(self, copy: Copy, unflushed: dict[int, OSError | None], changed_mount: Problem | None) -> None:
+        """Removes the source of a copy that is on the device under its own name."""
+        if changed_mount is not None:
+            raise changed_mount
         require_flushed(copy.destination, unflushed)
         if self.options.keep:
-            self.finish(copy.source_fd, copy.seen, copy.source, copy.name, copy.told)
-            os.posix_fadvise(copy.source_fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            self.finish(copy.source, copy.source_folder, copy.name, copy.entry)
+            os.posix_fadvise(copy.source.fd, 0, 0, os.POSIX_FADV_DONTNEED)
             return
-        assert copy.private is not None  # taken before
-        # Nobody else uses that name, and nobody has opened the file.
+        assert copy.private is not None  # the source was renamed before
+        # Nobody else uses the private name, so it is enough that nobody has opened the file.
         if self.is_held:
-            require_held(copy.source_fd)
-        self.remove_source(copy.source, copy.private, copy.told)
+            require_held(copy.source.fd)
+        self.remove_source(copy.source_folder, copy.private, copy.entry)
 
-    def remove_source(self, folder: int, private: str, told: dict[str, Any]) -> None:
-        """By its private name, once it is in the journal."""
-        self.journal.add(self.action, told)
+    def remove_source(self, folder: int, private: str, entry: dict[str, Any]) -> None:
+        """Adds the move to the journal, and then removes the source by its private name."""
+        self.journal.add(self.action, entry)
         try:
             os.unlink(private, dir_fd=folder)
         except OSError:
-            self.journal.add("undo", told)
+            self.journal.add("undo", entry)
             raise
-        self.tell(told)
+        self.add_moved(entry)
 
-    def alone(self, fd: int) -> contextlib.AbstractContextManager[None]:
+    def leased(self, fd: int) -> contextlib.AbstractContextManager[None]:
         """Holds the file's lease, where its filesystem has leases."""
-        return alone(fd) if self.is_held else contextlib.nullcontext()
+        return leased(fd) if self.is_held else contextlib.nullcontext()
 
-    def finish(self, fd: int, seen: os.stat_result, source: int, name: str, told: dict[str, Any]) -> None:
-        """The same of a file whose copy was there before, from a run that was killed."""
+    def finish(self, source: Source, folder: int, name: str, entry: dict[str, Any]) -> None:
+        """Removes a source whose copy was at the destination before, from a killed run; with --keep only records it."""
         self.journal.make_room()
         # Whoever opens it from here on waits in the kernel until it is gone.
-        with self.alone(fd):
+        with self.leased(source.fd):
             self.mount.prove()
-            require_unchanged(seen, os.fstat(fd))
+            require_unchanged(source.seen, os.fstat(source.fd))
             if self.options.keep:
-                self.journal.add(self.action, told)
+                self.journal.add(self.action, entry)
             else:
                 take_away(
-                    fd,
-                    source,
+                    source.fd,
+                    folder,
                     name,
-                    seen,
+                    source.seen,
                     is_held=self.is_held,
-                    before=lambda: self.journal.add(self.action, told),
-                    undo=lambda: self.journal.add("undo", told),
+                    before=lambda: self.journal.add(self.action, entry),
+                    undo=lambda: self.journal.add("undo", entry),
                 )
-        self.tell(told)
+        self.add_moved(entry)
 
-    def tell(self, told: dict[str, Any]) -> None:
+    def add_moved(self, entry: dict[str, Any]) -> None:
         if self.options.list:
-            self.outcome.moves.append({"action": self.action, **told})
+            self.outcome.moves.append({"action": self.action, **entry})
         self.outcome.moved += 1
-        self.outcome.moved_bytes += told["bytes"]
+        self.outcome.moved_bytes += entry["bytes"]
 
 
 def unflushed_of(folders: Collection[int]) -> dict[int, OSError | None]:
-    """Once for all files of a folder: a second fsync would not tell the first one's error again."""
+    """Flushes each folder once, for all of its files: a second fsync would not report the first one's error again."""
     return {fd: problem_of(os.fsync, fd) for fd in folders}
 
 
@@ -971,22 +1018,25 @@ def require_flushed(folder: int, unflushed: dict[int, OSError | None]) -> None:
 
 
 def recalled_at(fd: int) -> float:
-    """When it was, in seconds since 1970; 0: never."""
+    """When the file was last recalled, in seconds since 1970; 0: never."""
     try:
         return float(os.getxattr(fd, RECALLED_ATTRIBUTE))
     except (OSError, ValueError):
         return 0
 
 
-def require_room(folder: Folder, destination: int, seen: os.stat_result, form: str) -> None:
-    """As long as there is plenty of it, not for each file: a NAS would be asked for each."""
-    if form != PLAIN:
+def require_room(folder: Folder, destination: int, source: Source) -> None:
+    """
+    @raises Problem where the destination has no room for the copy. Where there is plenty, a NAS is not asked for each
+    file
+    """
+    if source.form != PLAIN:
         return
-    size = seen.st_blocks * 512
+    size = source.seen.st_blocks * 512
     if folder.has_room_for < size:
         space = os.fstatvfs(destination)
         free = space.f_bavail * space.f_frsize
-        # Some don't tell.
+        # Some filesystems do not report their size.
         if size > free and space.f_blocks > 0:
             raise Problem("there is no room for it at the destination")
         folder.has_room_for = min(free - ROOM_BYTES, ROOM_BYTES)
@@ -995,14 +1045,17 @@ def require_room(folder: Folder, destination: int, seen: os.stat_result, form: s
 
 def flush(fds: Collection[int]) -> bool:
     """
-    Writes all of the destination's filesystem to its device at once. False where that failed: fsync(2) then tells which
-    files. Since Linux 5.8 syncfs(2) fails where any file of the filesystem could not be written.
+    Writes all of the destination's filesystem to its device at once. False where that failed: then fsync(2) reports
+    which files. Since Linux 5.8, syncfs(2) fails where any file of the filesystem could not be written.
     """
     return all(LIBC.syncfs(fd) == 0 for fd in list(fds)[:1])
 
 
 def settle(is_flushed: bool, copy: Copy) -> None:
-    """Out of the page cache, so that what the device has is compared, which is asked for all of a batch at once."""
+    """
+    Drops a copy from the page cache, so that it is read from the device, and starts to read it: the device then reads
+    all copies of a batch at once.
+    """
     if not is_flushed:
         os.fsync(copy.fd)
     os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -1010,13 +1063,13 @@ def settle(is_flushed: bool, copy: Copy) -> None:
 
 
 def name_beside(name: str, seen: os.stat_result) -> str:
-    """The name for a file whose own is taken: it says when that was written, and keeps the ending that tools go by."""
+    """NAME~TIME for a file whose name is taken: TIME is when it was written. A compressed file keeps its ending."""
     stem, ending = next(((name.removesuffix(one), one) for one in COMPRESSED if name.endswith(one)), (name, ""))
     return f"{stem}~{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(seen.st_mtime))}{ending}"
 
 
 def is_copied(seen: os.stat_result, destination: int, target: str, form: str) -> bool:
-    """Whether an earlier run made the copy, without reading either. A server may keep whole seconds alone."""
+    """Whether the copy has the same time and size. Neither is read. A server may only keep whole seconds."""
     try:
         there = os.stat(target, dir_fd=destination, follow_symlinks=False)
     except FileNotFoundError:

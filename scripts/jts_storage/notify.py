@@ -1,4 +1,4 @@
-"""Tells somebody outside what health found: a command, or a URL, which is automation.notify."""
+"""Sends health's report to automation.notify: a command or a URL."""
 
 import json
 import os
@@ -20,68 +20,72 @@ from jts_storage.problem import Problem, reason_of
 URL_SECONDS = 10
 COMMAND_SECONDS = 30
 DAY_SECONDS = 86400
-TOLD = "notified.json"
-# What changes at each look is no other finding: shares, sizes, ages.
+STATE_FILE = "notified.json"
+# Numbers that change from report to report, such as percentages, sizes and ages, do not make a finding a new one.
 CHANGING = re.compile(r"\d+(\.\d+)?(?= ?%| h\b| s\b|([KMGTPE]i)?B\b)")
 
 
 class Notifier:
-    """When somebody is told, and what came of it."""
+    """Sends reports to a receiver, and keeps in stateFolder/notified.json what it sent last."""
 
     def __init__(self, receiver: str, state_folder: str) -> None:
         self.receiver = receiver
-        self.file = f"{state_folder}/{TOLD}"
+        self.file = f"{state_folder}/{STATE_FILE}"
 
     @property
     def name(self) -> str:
-        """For people. What follows a URL's host may be a secret."""
+        """The receiver, for messages. Without what follows a URL's host, which may be a secret."""
         if self.receiver.startswith("/"):
             return self.receiver
         url = urllib.parse.urlsplit(self.receiver)
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
 
     def is_due(self, findings: Sequence[Sequence[str]], now: int) -> bool:
-        """Whether it is something else than what was told last, that failed, or nothing was told for a day."""
-        told = self._told()
-        age = now - told["at"]
-        # A clock that went back must not silence it.
-        return told["failed"] or told["findings"] != _keys(findings) or not 0 <= age < DAY_SECONDS
-
-    def tell(self, document: str, level: str, findings: Sequence[Sequence[str]], now: int) -> None:
         """
-        Sends a report, and keeps what came of it; where that can't be kept, it is told again at the next run.
+        Whether to send a report: the findings are new, the last report did not arrive, or it was sent a day ago.
 
-        @param findings level, subject and fact of each that isn't ok
-        @raises Problem where it didn't arrive
+        @param findings  level, subject and fact of each that is not ok
+        """
+        last = self._last_sent()
+        age = now - last["at"]
+        # Also where the clock went back: no report is sent in the future.
+        return last["failed"] or last["findings"] != _keys(findings) or not 0 <= age < DAY_SECONDS
+
+    def send(self, document: str, level: str, findings: Sequence[Sequence[str]], now: int) -> None:
+        """
+        Sends a report, and keeps that it did; where it cannot keep that, the next run sends a report again.
+
+        @param findings  level, subject and fact of each that is not ok
+        @raises Problem where it did not arrive
         """
         try:
             if self.receiver.startswith("/"):
                 _run(self.receiver, document, level)
             else:
-                # Of each step of it, urllib's own limit is: a server that dribbles would never be given up.
+                # urllib's own limit is for each read, so that a slow server could keep us waiting for ever.
                 try:
                     bounded(_post, self.receiver, document, seconds=URL_SECONDS)
                 except NoAnswer:
                     raise Problem(f"no answer within {URL_SECONDS} s") from None
         except Problem as problem:
-            self._keep({**self._told(), "failed": True})
+            self._keep({**self._last_sent(), "failed": True})
             raise Problem(f"{self.name}: {problem}") from None
         self._keep({"at": now, "findings": _keys(findings), "failed": False})
 
-    def _told(self) -> dict[str, Any]:
+    def _last_sent(self) -> dict[str, Any]:
         try:
             with open(os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-                told = json.load(file)
-            return {"at": int(told["at"]), "findings": told["findings"], "failed": bool(told["failed"])}
+                last = json.load(file)
+            return {"at": int(last["at"]), "findings": last["findings"], "failed": bool(last["failed"])}
         except (OSError, ValueError, LookupError, TypeError):
             return {"at": 0, "findings": None, "failed": False}
 
-    def _keep(self, told: dict[str, Any]) -> None:
+    def _keep(self, sent: dict[str, Any]) -> None:
         try:
             make_state_folder(os.path.dirname(self.file))
-            write_whole(self.file, f"{json.dumps({'version': 1, **told}, indent=2)}\n")
+            write_whole(self.file, f"{json.dumps({'version': 1, **sent}, indent=2)}\n")
         except Problem as problem:
-            log("warning", f"whoever is notified is told again at the next run: {problem}")
+            log("warning", f"the next run notifies again: {problem}")
 
 
 def _keys(findings: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -89,7 +93,7 @@ def _keys(findings: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """What is redirected becomes a GET without the report, whose 200 says nothing."""
+    """Refuses redirects: they become a GET without the report, so that their 200 says nothing."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -105,18 +109,18 @@ def _post(url: str, document: str) -> None:
         raise Problem(f"it answered {problem.code}") from None
     except urllib.error.URLError as problem:
         reason = problem.reason
-        raise Problem(reason_of(reason) if isinstance(reason, Exception) else reason) from None
+        raise Problem(reason_of(reason) if isinstance(reason, Exception) else str(reason)) from None
     except OSError as problem:
         raise Problem(reason_of(problem)) from None
     except Exception as problem:
-        # http.client's own tell the URL, which may hold a secret.
-        raise Problem(f"no answer that HTTP knows ({type(problem).__name__})") from None
+        # http.client's messages have the URL, which may hold a secret.
+        raise Problem(f"the answer is not valid HTTP ({type(problem).__name__})") from None
 
 
 def _run(command: str, document: str, level: str) -> None:
     """@raises Problem unless it succeeds in time"""
-    _require_roots(command)
-    # In memory: a full disk is to be told of as well.
+    _require_only_root_writes(command)
+    # In memory, so that a report of a full disk can be sent too.
     with open(os.memfd_create("report"), "w+b") as stdin, open(os.memfd_create("errors"), "w+b") as stderr:
         stdin.write(document.encode())
         stdin.seek(0)
@@ -146,7 +150,7 @@ def _run(command: str, document: str, level: str) -> None:
 
 
 def _kill(child: "subprocess.Popen[bytes]") -> None:
-    """With what it started and left."""
+    """Ends it, and all that it has started."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait(1)
@@ -154,8 +158,8 @@ def _kill(child: "subprocess.Popen[bytes]") -> None:
         pass
 
 
-def _require_roots(command: str) -> None:
-    """@raises Problem where somebody else could put another program there, since this runs as we do"""
+def _require_only_root_writes(command: str) -> None:
+    """@raises Problem where another user could put a program of theirs there, which would run as root"""
     path = os.path.realpath(command)
     try:
         seen = os.stat(path)
@@ -163,13 +167,13 @@ def _require_roots(command: str) -> None:
         raise Problem(f"it cannot be run: {problem.strerror}") from None
     while True:
         is_shared = stat.S_IMODE(seen.st_mode) & 0o022 and not (
-            # Nobody takes another's name there.
+            # Such as /tmp: there, only the owner of a file can rename or remove it.
             stat.S_ISDIR(seen.st_mode) and seen.st_mode & stat.S_ISVTX
         )
         if seen.st_uid not in (0, os.geteuid()) or is_shared:
             raise Problem(
-                f"it is not run, since others than root could change it, by {path}. "
-                f"Do: chown root:root {path}; chmod go-w {path}"
+                f"it is not run, since users other than root can change {path}",
+                f"chown root:root {path}; chmod go-w {path}",
             )
         if path == "/":
             return

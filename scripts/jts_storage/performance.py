@@ -1,30 +1,31 @@
 """\
 usage: performance-test.sh [--quick] [--tier hot|warm|cold]... [--json] [--dry-run] [--settings FILE] [--lock FILE]
 
-Measures each tier with fio: 1 MiB blocks one after another (8 at a time), and 4 KiB blocks at random (32 at a time),
-written and read past the page cache; for cold that is the throughput of the NAS and the network. Compares with the last
-run of the same size, in per cent, and keeps the figures. It loads the disks: run it when the services can bear that.
+Measures each tier with fio: 1 MiB blocks in sequence (8 at a time), and 4 KiB blocks at random (32 at a time), written
+and read without the page cache; for cold that is the throughput of the NAS and the network. Compares with the last run
+of the same size, in percent, and keeps the figures. It loads the disks: run it when the services can bear that.
 
-Of the hot tier the mount with most free space is measured; of cold the folder that is ours.
+On the hot tier, the mount with the most free space is measured; on cold, the folder cold.root.
 
   --quick          64 MiB and 5 s for each test, in place of 4 GiB and 30 s
-  --tier TIER      that tier alone; may be repeated
+  --tier TIER      only that tier; may be repeated
   --json           prints one JSON document in place of the table: "at", "size" (quick or full), "bytes", and "tiers":
                    for each "tier", "path" and "problem" (null: measured), and "tests" by name (sequentialWrite,
                    sequentialRead, randomWrite, randomRead), each with "bytesPerSecond", "operationsPerSecond",
                    "p99Microseconds" and "changePercent" of the bytes per second (null: nothing to compare with)
-  --dry-run        says what would be measured where, and writes nothing
-  --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
+  --dry-run        prints what would be measured and where, and writes nothing
+  --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
   --lock FILE      in place of /run/jts-storage-performance.lock
 
-A tier is refused where its mount isn't proved, or where the test would leave it above automation.usageWarningPercent or
-with less than twice the test's size free. The test's file lies in a folder .jts-performance-… of its own at the top of
-what is measured, and is removed whatever happens; what a killed run left, the next one removes.
+A tier is not measured where the declared filesystem is not mounted, or where the test would leave it above
+automation.usageWarningPercent or with less than twice the test's size free. The test's file is in a new folder
+.jts-performance-… at the top of what is measured, and is removed at the end, also after a failure or a signal; after a
+kill, the next run removes it.
 
-Settings, as README.md tells them: hot.mountPoints; warm.mountPoint, label; cold.mountPoint, source, root;
+Settings, see README.md: hot.mountPoints; warm.mountPoint, label; cold.mountPoint, source, root;
 automation.usageWarningPercent; probeSeconds; stateFolder, where performance.json keeps the last run of each size.
 
-Exit status: 0 all measured · 1 some tier could not be measured; the log says why · 2 wrong usage or settings ·
+Exit status: 0 all tiers were measured · 1 a tier could not be measured; the log says why · 2 wrong usage or settings ·
 75 another run holds the lock
 """
 
@@ -45,7 +46,7 @@ from jts_storage.bounded import bounded, output_of
 from jts_storage.files import make_state_folder, write_whole
 from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, reason_of
-from jts_storage.program import Parser, human, take_lock
+from jts_storage.program import Parser, human, plain_number, take_lock
 from jts_storage.settings import Settings
 from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
 
@@ -71,7 +72,7 @@ def main(words: Sequence[str]) -> int:
     options = parser.parse_args(words)
     settings = parser.read_settings(options)
     if not options.dry_run and shutil.which("fio") is None:
-        parser.error("there is no fio. Do: apt-get install fio")
+        parser.error("there is no fio", "apt-get install fio")
     size = Size("quick", 64 << 20, 5) if options.quick else Size("full", 4 << 30, 30)
     if not options.dry_run:
         take_lock(options.lock)
@@ -79,7 +80,7 @@ def main(words: Sequence[str]) -> int:
     for tier in options.tier or TIERS:
         path = place_of(tier, settings)
         if path is not None:
-            results.append(measure(tier, path, size, settings, options.dry_run))
+            results.append(measure(tier, path, size, settings, dry_run=options.dry_run))
     if not results:
         parser.error("the settings have no such tier")
     if not options.dry_run:
@@ -102,12 +103,12 @@ class Size:
 
     @property
     def limit(self) -> int:
-        """How many seconds a tier may take: before it measures, fio writes the whole file once, at 4 MiB/s at least."""
+        """How many seconds a tier may take. fio first writes the whole file once, at 4 MiB/s or more."""
         return 4 * self.seconds + 60 + (self.bytes >> 22)
 
 
 def place_of(tier: str, settings: Settings) -> str | None:
-    """The folder to measure it in; None where the host has no such tier."""
+    """The folder to measure a tier in; None where the host has no such tier."""
     if tier == "warm":
         return None if settings.warm is None else settings.warm.mount_point
     if tier == "cold":
@@ -126,7 +127,8 @@ def place_of(tier: str, settings: Settings) -> str | None:
     return best
 
 
-def measure(tier: str, path: str, size: Size, settings: Settings, dry_run: bool) -> dict[str, Any]:
+def measure(tier: str, path: str, size: Size, settings: Settings, *, dry_run: bool) -> dict[str, Any]:
+    """The figures of a tier, or the problem, for the JSON document."""
     result: dict[str, Any] = {"tier": tier, "path": path, "problem": None, "tests": None}
     try:
         require_room(tier, path, size, settings)
@@ -143,7 +145,7 @@ def measure(tier: str, path: str, size: Size, settings: Settings, dry_run: bool)
 
 
 def require_room(tier: str, path: str, size: Size, settings: Settings) -> None:
-    """@raises Problem where it can't be measured there"""
+    """@raises Problem where the tier cannot be measured there"""
     point = path
     try:
         if tier == "hot" and mount_at(path) is None:
@@ -154,22 +156,22 @@ def require_room(tier: str, path: str, size: Size, settings: Settings) -> None:
             point = settings.cold.mount_point
             prove_cold(settings.cold)
     except Problem as problem:
-        raise Problem(f"{problem}. Do: mount {point}") from None
+        raise Problem(str(problem), f"mount {point}") from None
     try:
         usage = usage_of(path, settings.probe_seconds)
     except Problem:
-        raise Problem(f"{path} does not answer. Do: {HERE}/storage-health.sh") from None
+        raise Problem(f"{path} does not answer", f"{HERE}/storage-health.sh") from None
     limit = settings.automation.usage_warning_percent
     is_short = usage.total - usage.used < 2 * size.bytes or usage.percent > limit
     if is_short or (usage.used + size.bytes) * 100 // usage.total > limit:
         raise Problem(
-            f"{path} has too little room for {human(size.bytes)}: {usage.percent} % of {human(usage.total)} used. "
-            f"Do: {HERE}/performance-test.sh --quick, or make room"
+            f"{path} has too little room for {human(size.bytes)}: {usage.percent} % of {human(usage.total)} used",
+            f"{HERE}/performance-test.sh --quick, or make room",
         )
 
 
 def run_fio(path: str, size: Size) -> dict[str, Any]:
-    """Test → its figures. @raises Problem where fio fails, or doesn't end in time"""
+    """The figures of each test. @raises Problem where fio fails, or does not end in time"""
     command = ["fio", "--output-format=json", f"--filename={FILE}", f"--size={size.bytes}"]
     command += [f"--runtime={size.seconds}", "--direct=1", "--ioengine=libaio", "--end_fsync=1"]
     for name, (pattern, block, depth) in TESTS.items():
@@ -178,20 +180,21 @@ def run_fio(path: str, size: Size) -> dict[str, Any]:
         try:
             return figures_of(json.loads(output_of(command, size.limit)))
         except (Problem, ValueError, KeyError, TypeError):
-            raise Problem(f"fio failed or did not end within {size.limit} s. Do: {HERE}/storage-health.sh") from None
+            raise Problem(f"fio failed or did not end within {size.limit} s", f"{HERE}/storage-health.sh") from None
 
 
-def figures_of(told: dict[str, Any]) -> dict[str, Any]:
-    jobs = told["jobs"]
+def figures_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The figures of each test, from fio's JSON. @raises ValueError, KeyError or TypeError where they are not in it"""
+    jobs = document["jobs"]
     if len(jobs) != len(TESTS) or any(job["error"] != 0 for job in jobs):
         raise ValueError("failed")
     found = {}
     for job in jobs:
         figures = job["write" if job["jobname"].endswith("Write") else "read"]
         found[job["jobname"]] = {
-            "bytesPerSecond": figures["bw_bytes"],
-            "operationsPerSecond": figures["iops"],
-            "p99Microseconds": figures["clat_ns"].get("percentile", {}).get("99.000000", 0) / 1000,
+            "bytesPerSecond": plain_number(figures["bw_bytes"]),
+            "operationsPerSecond": plain_number(figures["iops"]),
+            "p99Microseconds": plain_number(figures["clat_ns"].get("percentile", {}).get("99.000000", 0) / 1000),
         }
     return found
 
@@ -199,8 +202,8 @@ def figures_of(told: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def scratch_folder(path: str) -> Iterator[None]:
     """
-    A folder of ours there, which is the working directory meanwhile. What runs there names its file without a path,
-    since whoever owns `path` could put a link in the folder's place.
+    Makes a folder there, which is the working directory meanwhile, and removes it at the end. fio must name its file
+    without a path: whoever owns `path` could put a link in the folder's place.
     """
     for left in glob.glob(f"{glob.escape(path)}/{PREFIX}*/"):
         try:
@@ -215,7 +218,7 @@ def scratch_folder(path: str) -> Iterator[None]:
             raise Problem(f"{scratch} was replaced while it was made")
         yield
     finally:
-        # On a NAS that hangs, the next run removes it.
+        # If a NAS hangs here, the next run removes it.
         try:
             bounded(_unlink, FILE, seconds=10)
             os.chdir("/")
@@ -239,7 +242,7 @@ def _unlink(path: str) -> None:
 
 
 def compare(results: Sequence[dict[str, Any]], size: Size, last: dict[str, Any]) -> dict[str, Any]:
-    """What was measured, with the change since the last run of that size."""
+    """The JSON document of the results, with the change since the last run of that size."""
     for result in results:
         before: dict[str, Any] = next(
             (one for one in last.get("tiers", []) if (one["tier"], one["path"]) == (result["tier"], result["path"])), {}
@@ -258,11 +261,11 @@ def compare(results: Sequence[dict[str, Any]], size: Size, last: dict[str, Any])
 
 
 def _tenths(number: float) -> float:
-    return math.floor(number * 10 + 0.5) / 10
+    return plain_number(math.floor(number * 10 + 0.5) / 10)
 
 
 def keep(document: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of all runs: a tier that was not measured keeps its last figures."""
+    """What to keep of all runs: a tier that was not measured keeps its last figures."""
     measured = [one for one in document["tiers"] if one["tests"] is not None]
     names = {one["tier"] for one in measured}
     others = [one for one in kept.get(document["size"], {}).get("tiers", []) if one["tier"] not in names]
@@ -270,7 +273,7 @@ def keep(document: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: str) -> dict[str, Any]:
-    """What is kept; empty where nothing is, or it can't be read."""
+    """What was kept; empty where nothing was, or it cannot be read."""
     try:
         with open(path, encoding="utf-8") as file:
             kept = json.load(file)

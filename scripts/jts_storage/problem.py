@@ -1,13 +1,13 @@
-"""Why something is not done."""
+"""Why something is not done, and what to try next."""
 
 import errno
 import os
 
-# Of the scripts, for what to do.
+# The folder of the scripts, for the commands to try.
 HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-# What a name from errno(3) means for files that move.
+# What to look at where a file cannot move or go, by the error of errno(3).
 REMEDIES = {
-    errno.EPERM: "lsattr, for what may only be appended to; on a NAS, whether its export squashes root",
+    errno.EPERM: "lsattr, for a file that can only be appended to; on a NAS, whether its export squashes root",
     errno.EACCES: "namei -l; on a NAS, whether its export squashes root",
     errno.EROFS: "storage-health.sh; dmesg --level=err,warn",
     errno.EOPNOTSUPP: "whether both filesystems have ACLs and extended attributes",
@@ -18,21 +18,29 @@ REMEDIES = {
 }
 
 
+def with_remedy(message: str, remedy: str = "") -> str:
+    """A message, and what to try next, which is a command where there is one."""
+    return f"{message}. Next: {remedy}" if remedy else message
+
+
 class Problem(Exception):
-    """What can't be done, in words for the operator."""
+    """What cannot be done, in words for the operator, and what to try next."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(with_remedy(message, remedy))
 
 
 class Hopeless(Problem):
-    """What can't be done for any other file either."""
+    """What cannot be done for any other file either."""
 
 
 class Skip(Exception):
-    """The file stays, and that is as it should be."""
+    """Why a file stays where that is no fault."""
 
 
 def reason_of(problem: Exception) -> str:
-    """In words, without Python's and without the path, and what to do."""
+    """What the system says, without Python's prefix and without the path, and what to look at."""
     if not isinstance(problem, OSError) or not problem.strerror:
         return str(problem)
     remedy = REMEDIES.get(problem.errno or 0)
-    return problem.strerror if remedy is None else f"{problem.strerror}. Do: look at {remedy}"
+    return with_remedy(problem.strerror, "" if remedy is None else f"look at {remedy}")

@@ -1,7 +1,6 @@
-"""What the programs have in common: options, the lock, what failed in a run, and how it ends."""
+"""What the programs have in common: options, the lock, the problems of a run, and how it ends."""
 
 import argparse
-import fcntl
 import json
 import os
 import re
@@ -14,30 +13,37 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
-from jts_storage.bounded import OURS_ALONE, output_of
-from jts_storage.files import first_line, make_state_folder, write_whole
+from jts_storage.bounded import LOCKS, output_of
+from jts_storage.files import first_line, make_state_folder, open_lock, try_lock, write_whole
 from jts_storage.log import log
-from jts_storage.problem import Problem
+from jts_storage.problem import HERE, Problem, with_remedy
 from jts_storage.runs import RECORDED, Record, keep_run
 from jts_storage.settings import Settings, read_settings
 
+# The exit status where another run holds the lock: EX_TEMPFAIL of sysexits.h(3head).
 LOCKED = 75
 WEEK_SECONDS = 7 * 86400
-# What argparse says, and what we say.
+# What argparse says → what we say.
 WORDS = (
     (r"^unrecognized arguments: (\S+).*", r"there is no \1"),
     (r"^argument (\S+): expected one argument$", r"\1 needs a value"),
-    (r"^argument (\S+): invalid choice: (.*) \(choose from (.*)\)$", r"\1: \2 is none of \3"),
+    (r"^argument (\S+): invalid choice: (.*) \(choose from (.*)\)$", r"\1: \2 is not one of \3"),
     (r"^argument (\S+): not allowed with argument (\S+)$", r"\1 and \2 exclude each other"),
 )
 
 
 class Parser(argparse.ArgumentParser):
-    """Prints the help as it is given, and refuses with one line."""
+    """
+    Prints the help as it is given, and refuses wrong usage with one line.
+
+    @param text  the help, which begins with `usage: PROGRAM`
+    @param wrong_usage  the exit status of a refusal
+    """
 
     def __init__(self, text: str, wrong_usage: int = 2) -> None:
         super().__init__(add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
         self.text = text
+        self.program = text.split(maxsplit=2)[1]
         self.wrong_usage = wrong_usage
         self.add_argument("--help", action="help")
         self.add_argument("--settings", metavar="FILE")
@@ -45,14 +51,14 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         return self.text
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str, remedy: str = "") -> NoReturn:
         for pattern, words in WORDS:
             message = re.sub(pattern, words, message)
-        log("error", f"{message}; see --help")
+        log("error", with_remedy(message, remedy or f"{HERE}/{self.program} --help"))
         raise SystemExit(self.wrong_usage)
 
     def read_settings(self, options: argparse.Namespace) -> Settings:
-        """Those that the options name. Ends the program where they can't be read."""
+        """The settings that the options name. Ends the program where they cannot be read."""
         try:
             return read_settings(options.settings)
         except Problem as problem:
@@ -61,12 +67,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def prepare() -> None:
-    """A timer's service has no HOME and a short PATH; the language of messages must not depend on who runs this."""
+    """Makes runs alike: a timer's service has a short PATH, and messages must not be in the caller's language."""
     os.environ.update(LC_ALL="C", LVM_SUPPRESS_FD_WARNINGS="1")
     os.environ["PATH"] = f"{os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}:/usr/sbin:/sbin"
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        # As an exception, so that what must be taken back is.
+        # As an exception, so that each `finally` still cleans up.
         raise SystemExit(128 + number)
 
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
@@ -74,38 +80,35 @@ def prepare() -> None:
 
 
 def take_lock(path: str) -> int:
-    """Holds the lock until this process, and those that got its descriptor, end. Where another has it, so does this."""
-    try:
-        # Whoever may read it could hold it.
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        os.fchmod(fd, 0o600)
-    except OSError as problem:
-        log("error", f"cannot open the lock, {path}: {problem.strerror}; this needs root")
-        raise SystemExit(1) from None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    """
+    Holds the lock until this process, and those that got its descriptor, end. Ends this one where another run holds it.
+
+    @returns its descriptor
+    @raises Problem where it cannot be opened
+    """
+    fd = open_lock(path)
+    if not try_lock(fd):
         log("error", f"another run holds {path}")
-        raise SystemExit(LOCKED) from None
-    OURS_ALONE.append(fd)
+        raise SystemExit(LOCKED)
+    LOCKS.append(fd)
     return fd
 
 
 class Run:
-    """One run, and what failed in it: the rest still runs, since a NAS that is away must not stop moves to warm."""
+    """One run, and its problems. After one, the rest still runs: a NAS that is away must not stop moves to warm."""
 
     def __init__(self, settings: Settings, dry_run: bool = False) -> None:
         self.settings = settings
         self.dry_run = dry_run
         self.problems: list[str] = []
-        # What is told of it by those who do it: see Record.
+        # For its Record.
         self.files, self.bytes = 0, 0
         self.backlog: int | None = None
         self.conflicts: int | None = None
 
     @contextmanager
     def recorded(self, program: str, subcommand: str) -> Iterator[None]:
-        """Keeps what comes of it for health, however it ends, unless it was dry or another run had the lock."""
+        """Keeps the run's result for health, however it ends, unless it was dry or another run had the lock."""
         began, ticks, status = int(time.time()), time.monotonic(), 1
         try:
             yield
@@ -115,49 +118,62 @@ class Run:
             raise
         finally:
             if subcommand in RECORDED[program] and not self.dry_run and status != LOCKED:
-                seconds = round(time.monotonic() - ticks, 3)
-                run = Record(began, seconds, status, self.files, self.bytes, self.backlog, self.conflicts)
+                run = Record(
+                    began=began,
+                    seconds=round(time.monotonic() - ticks, 3),
+                    status=status,
+                    files=self.files,
+                    bytes=self.bytes,
+                    backlog=self.backlog,
+                    conflicts=self.conflicts,
+                )
                 try:
                     keep_run(self.settings.state_folder, program, subcommand, run)
                 except Problem as problem:
-                    log("warning", f"health does not get to know of this run: {problem}")
+                    log("warning", f"storage-health.sh will not know of this run: {problem}")
 
     @property
     def status(self) -> int:
         return 1 if self.problems else 0
 
-    def fail(self, problem: str) -> None:
-        log("warning", problem)
-        self.problems.append(problem)
+    def fail(self, problem: str, remedy: str = "") -> None:
+        message = with_remedy(problem, remedy)
+        log("warning", message)
+        self.problems.append(message)
 
     def reason_by_clock(self, kind: str) -> str | None:
         """
         Why nothing may be deleted for its age in this run; None: it may.
 
-        What is deleted is gone, so a clock that jumped must not take it all: after a first run, a week without any, or
-        one that the clock went back behind, there is a day to see it. A clock that jumped fails the run, and is gone by
-        only once it is synchronized. The runs have our lock, unless they are dry.
+        A wrong clock must not make this run delete everything. So nothing is deleted in a first run, after a week
+        without a run, and after a clock that went back: that leaves a day to notice it. A clock that jumped fails the
+        run, and is believed only once it is synchronized. Runs that are not dry hold the program's lock here.
+
+        @param kind  what is deleted; the time of the last run is in stateFolder/KIND.last
         """
         file = f"{self.settings.state_folder}/{kind}.last"
-        now, said = int(time.time()), first_line(file)
+        now, last = int(time.time()), first_line(file)
         reason = None
-        if re.fullmatch(r"\d{1,12}", said) is None:
+        if re.fullmatch(r"\d{1,12}", last) is None:
             if self.dry_run:
                 log(
                     "info",
-                    "no run was made yet: the first one deletes nothing for its age; this is what the next would",
+                    "there was no run yet: the first one deletes nothing for its age; this is for the second one",
                 )
                 return None
-            reason = "it is the first one; the next one deletes what is old by then. Do: look at that by --dry-run"
-        elif now < int(said) or now - int(said) > WEEK_SECONDS:
-            reason = f"the clock says {_minute(now)} UTC, and said {_minute(int(said))} in the last one"
+            reason = with_remedy(
+                "it is the first run; the next one deletes what is old by then", "look at that by --dry-run"
+            )
+        elif now < int(last) or now - int(last) > WEEK_SECONDS:
+            reason = f"the clock says {_minute(now)} UTC, and said {_minute(int(last))} in the last run"
             if not is_clock_synchronized():
                 self.fail(
-                    f"nothing is deleted for its age: {reason}, and is not synchronized. Do: timedatectl; "
-                    f"systemctl restart systemd-timesyncd; where it is right nevertheless: rm {file}"
+                    f"nothing is deleted for its age: {reason}, and is not synchronized",
+                    "timedatectl; systemctl restart systemd-timesyncd; where the clock is right nevertheless: "
+                    f"rm {file}",
                 )
                 return reason
-            reason += "; it is synchronized, and the next one goes by it. Do: timedatectl"
+            reason = with_remedy(f"{reason}; it is synchronized, so the next run trusts it", "timedatectl")
             self.fail(f"nothing is deleted for its age: {reason}")
         if not self.dry_run:
             try:
@@ -181,18 +197,23 @@ def _minute(seconds: int) -> str:
 
 
 def parse_time(text: str | None) -> int:
-    """Seconds since 1970, of a time as date(1) takes it; None: now. @raises Problem where it is none"""
+    """Seconds since 1970, of a time as date(1) takes it; None: now. @raises Problem where it is not one"""
     if text is None:
         return int(time.time())
-    told = subprocess.run(["date", f"--date={text}", "+%s"], capture_output=True, text=True, check=False)
-    # Of nothing, date(1) makes the last midnight.
-    if told.returncode != 0 or not text.strip():
+    date = subprocess.run(["date", f"--date={text}", "+%s"], capture_output=True, text=True, check=False)
+    # For an empty text, date(1) prints the last midnight.
+    if date.returncode != 0 or not text.strip():
         raise Problem("--now takes a time as date(1) does")
-    return int(told.stdout)
+    return int(date.stdout)
+
+
+def plain_number(value: float) -> float:
+    """The same number, without decimals where it is whole: JSON then has 50, not 50.0."""
+    return int(value) if value == int(value) else value
 
 
 def human(size: float) -> str:
-    """With a binary unit, as numfmt --to=iec-i prints it: rounded up, one decimal below 10."""
+    """Bytes with a binary unit, as numfmt --to=iec-i prints them: rounded up, one decimal below 10."""
     units = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]
     value, index = float(size), 0
     while value >= 1024 and index < len(units) - 1:
@@ -207,9 +228,9 @@ def human(size: float) -> str:
 
 
 def printable(value: Any) -> Any:
-    """Names that are no UTF-8 have U+FFFD in place of what isn't."""
+    """The same text, list or object, with U+FFFD in place of all that is not UTF-8."""
     if isinstance(value, str):
-        # Also lone surrogates of JSON that other programs print.
+        # So that the lone surrogates in other programs' JSON go too.
         return re.sub("[\ud800-\udfff]", "\ufffd", value)
     if isinstance(value, dict):
         return {key: printable(one) for key, one in value.items()}
@@ -221,7 +242,7 @@ def print_json(document: Any) -> None:
 
 
 def run_program(main: Callable[[Sequence[str]], int]) -> int:
-    """A program's status, with what it could not do told in one line."""
+    """Runs a program; returns its exit status. What it cannot do is logged in one line."""
     prepare()
     try:
         return main(sys.argv[1:])

@@ -1,11 +1,11 @@
-"""Deletes what has been in a folder for some days: regular files that nobody uses, and folders that are empty as long.
+"""Deletes what has been in a folder for some days: regular files that nobody uses, and folders that were empty so long.
 
-A file has been here since it was last written or last came, whichever was later: its age is that of the later of its
-times of modification and of change (inode(7)). So what was unpacked or copied with an old time, or was moved here from
-another tier, has all of its days. Files that somebody has open stay, and so does what came under a name meanwhile.
-Where more would go than a share of the filesystem, nothing does, since a wrong clock or a wrong setting looks like
-that. The folder itself and those right in it stay: they are declared. Prints what was deleted as JSON, and the log on
-standard error.
+A file's age counts from the later of its times of modification and of change (inode(7)): from when it was last written,
+or when it was put here. So a file that was unpacked, copied or moved here with an old time is kept for all of the days.
+A file that somebody has open stays, and so does a new file of the same name. Where more than a share of the filesystem
+would be deleted, nothing is: a wrong clock or a wrong setting looks like that. The folder itself and the folders
+directly in it stay: they are declared. Prints what was deleted as JSON on standard output, and the log on standard
+error.
 
 exit status: 0 all well, 1 something could not be deleted (the log says what), 2 wrong usage
 """
@@ -26,7 +26,7 @@ from jts_storage.removal import (
     FILE,
     FOLDER,
     LEAVING,
-    alone,
+    leased,
     open_seen,
     put_back,
     require_unchanged,
@@ -44,16 +44,16 @@ def main(words: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--folder", required=True, help="what is in it, at any depth on the same mount")
+    parser.add_argument("--folder", required=True, help="delete what is in it, at any depth on the same mount")
     parser.add_argument("--mount", required=True, help="mount point that the folder must be on")
-    parser.add_argument("--older-than-days", required=True, type=float)
+    parser.add_argument("--older-than-days", required=True, type=float, help="delete only what is older than this")
     parser.add_argument(
         "--at-most-percent",
         type=float,
         default=100,
-        help="of the filesystem's size; where it would be more, nothing goes",
+        help="delete nothing where it would be more than this share of the filesystem's size; default: 100",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would go, and change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be deleted, and change nothing")
     options = parser.parse_args(words)
     if not options.older_than_days >= 0:
         parser.error("--older-than-days must not be negative")
@@ -68,7 +68,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 class Retention:
-    """One run: what was asked for, and what came of it."""
+    """One run: its options and its results."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -83,10 +83,10 @@ class Retention:
         try:
             top = os.open(self.options.folder, FOLDER)
         except (FileNotFoundError, NotADirectoryError):
-            raise Problem("there is no such folder. Do: pulumi up --refresh") from None
+            raise Problem("there is no such folder", "pulumi up --refresh") from None
         with closing(top):
             if mount_id(top) != mount.id:
-                raise Problem(f"is not on what is mounted at {self.options.mount}")
+                raise Problem(f"it is not on the filesystem that is mounted at {self.options.mount}")
             self.mount_id = mount.id
             size = os.fstatvfs(top)
             limit = size.f_blocks * size.f_frsize * self.options.at_most_percent / 100
@@ -94,14 +94,14 @@ class Retention:
             if wanted > limit:
                 raise Problem(
                     f"{wanted} bytes of files are old enough to go, more than {self.options.at_most_percent:g} % of "
-                    "the filesystem: nothing is deleted, since a wrong clock or setting looks like that. Do: "
+                    "the filesystem: nothing is deleted, since a wrong clock or setting looks like that",
                     "timedatectl; tiered-storage.sh cleanup --dry-run --yes; where all of it may go: "
-                    "tiered-storage.sh cleanup --yes"
+                    "tiered-storage.sh cleanup --yes",
                 )
             self.visit(top, self.options.folder, 0, delete=True)
 
     def tick(self) -> None:
-        """Called at every bit of progress. Without any, the kernel ends us."""
+        """Called at each bit of progress. Without any for STALL_SECONDS, the kernel ends this process."""
         signal.alarm(STALL_SECONDS)
 
     def fail(self, path: str, problem: Exception) -> None:
@@ -109,7 +109,7 @@ class Retention:
         log("warning", f"not deleted: {path!r}: {reason_of(problem)}")
 
     def visit(self, folder: int, path: str, depth: int, delete: bool) -> int:
-        """Deletes what is old in a folder, or only says how many bytes that would be."""
+        """Deletes what is old in a folder, unless `delete` is False; returns how many bytes are old enough to go."""
         wanted = 0
         for name in sorted(os.listdir(folder)):
             self.tick()
@@ -118,7 +118,7 @@ class Retention:
                 if name.startswith(LEAVING) and target_of(f"/proc/self/fd/{folder}/{name}") is not None:
                     raise Skip("begun by a move")
                 if name.startswith(LEAVING) and delete and not self.options.dry_run:
-                    # A run was killed while it took it away.
+                    # A killed run was about to delete it.
                     put_back(folder, name)
                     continue
                 seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -127,7 +127,7 @@ class Retention:
                         if mount_id(child) != self.mount_id:
                             continue
                         wanted += self.visit(child, below, depth + 1, delete)
-                    # As it is now: what went from it just now says that it wasn't empty for long.
+                    # Its times as they are now: where something was just deleted from it, it was not empty for long.
                     if delete and depth > 0 and self.is_old(os.stat(name, dir_fd=folder, follow_symlinks=False)):
                         self.remove_folder(folder, name, below)
                 elif stat.S_ISREG(seen.st_mode) and self.is_old(seen):
@@ -150,13 +150,13 @@ class Retention:
     def remove_file(self, folder: int, name: str, seen: os.stat_result, path: str) -> None:
         with closing(open_seen(name, FILE, folder)) as fd:
             require_unchanged(seen, os.fstat(fd))
-            with alone(fd):
+            with leased(fd):
                 if not self.options.dry_run:
                     take_away(fd, folder, name, seen)
-        self.tell("file", path, seen.st_size)
+        self.add_deleted("file", path, seen.st_size)
 
     def remove_folder(self, parent: int, name: str, path: str) -> None:
-        """Where it is empty, which rmdir(2) itself proves."""
+        """Removes a folder if it is empty; rmdir(2) itself checks that."""
         try:
             if self.options.dry_run:
                 with closing(os.open(name, FOLDER, dir_fd=parent)) as folder:
@@ -166,9 +166,9 @@ class Retention:
                 os.rmdir(name, dir_fd=parent)
         except OSError:
             return
-        self.tell("folder", path, 0)
+        self.add_deleted("folder", path, 0)
 
-    def tell(self, kind: str, path: str, size: int) -> None:
+    def add_deleted(self, kind: str, path: str, size: int) -> None:
         if not self.options.dry_run:
             log("info", f"deleted {path!r} ({size} bytes)" if kind == "file" else f"deleted the empty folder {path!r}")
         self.deleted.append({"path": path, "kind": kind, "bytes": size})

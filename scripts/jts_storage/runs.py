@@ -1,17 +1,16 @@
-"""What came of the last runs: stateFolder/runs.json, which the programs write and health reads."""
+"""The results of the last runs: stateFolder/runs.json, which the programs write and health reads."""
 
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from jts_storage.files import make_state_folder, write_whole
-from jts_storage.problem import Problem
+from jts_storage.files import make_state_folder, open_lock, write_whole
 
-# Of each subcommand: to have grown three times takes one before.
+# Runs of each subcommand that are kept: health looks whether a number grew three times in a row.
 KEPT = 4
-# The others change nothing, or are asked for by name.
+# The subcommands whose runs are kept. The others change nothing, or are only run by hand.
 RECORDED = {
     "tiered-storage": ("migrate", "cleanup", "all"),
     "lvm-backup": ("create", "daily", "cleanup", "all", "verify"),
@@ -21,53 +20,52 @@ RECORDED = {
 
 @dataclass(frozen=True)
 class Record:
-    """One run."""
+    """The result of one run."""
 
     began: int
     """Seconds since 1970."""
     seconds: float
     status: int
     files: int
-    """That were moved or archived."""
+    """How many were moved or archived."""
     bytes: int
     backlog: int | None
-    """Files that were due and stayed; None: there was nothing to tell it by."""
+    """How many files were due and stayed; None: the subcommand does not count them."""
     conflicts: int | None
-    """Files whose name was taken at their destination."""
+    """How many files' names were taken at their destination; None: the subcommand does not count them."""
 
 
 @dataclass(frozen=True)
 class History:
-    """Of one subcommand."""
+    """The last runs of one subcommand."""
 
     program: str
     subcommand: str
     since: int
-    """When the first run that is known of began."""
+    """When its first known run began, in seconds since 1970."""
     succeeded: int | None
-    """When the last one that succeeded ended."""
+    """When its last successful run ended, in seconds since 1970; None: none is known."""
     runs: tuple[Record, ...]
-    """The oldest first; at least one."""
+    """At least one, the oldest first."""
 
 
 def keep_run(folder: str, program: str, subcommand: str, run: Record) -> None:
-    """@raises Problem where it can't be written"""
+    """
+    Adds a run to the history of its subcommand.
+
+    @raises Problem where it cannot be written
+    """
     make_state_folder(folder)
-    try:
-        # Programs run side by side. Nobody but root can hold this up.
-        fd = os.open(f"{folder}/runs.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as problem:
-        raise Problem(f"cannot open {folder}/runs.lock: {problem.strerror}") from None
+    # Programs run side by side. Only root can hold this lock, and so make others wait.
+    fd = open_lock(f"{folder}/runs.lock")
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         histories = {(one.program, one.subcommand): one for one in read_runs(folder)}
-        before = histories.get((program, subcommand))
-        histories[program, subcommand] = History(
-            program,
-            subcommand,
-            run.began if before is None else before.since,
-            int(run.began + run.seconds) if run.status == 0 else None if before is None else before.succeeded,
-            (*(() if before is None else before.runs), run)[-KEPT:],
+        before = histories.get((program, subcommand), History(program, subcommand, run.began, None, ()))
+        histories[program, subcommand] = replace(
+            before,
+            succeeded=int(run.began + run.seconds) if run.status == 0 else before.succeeded,
+            runs=(*before.runs, run)[-KEPT:],
         )
         document = {"version": 1, "subcommands": [asdict(one) for _, one in sorted(histories.items())]}
         write_whole(f"{folder}/runs.json", f"{json.dumps(document, indent=2)}\n")
@@ -76,27 +74,36 @@ def keep_run(folder: str, program: str, subcommand: str, run: Record) -> None:
 
 
 def read_runs(folder: str) -> list[History]:
-    """What is known; of a file that isn't there, or that somebody spoilt, nothing: it is made anew."""
+    """The histories that are known; none where the file is missing or damaged: the next run makes a new one."""
     try:
         with open(os.open(f"{folder}/runs.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            told = [_history(one) for one in json.load(file)["subcommands"]]
+            histories = [_history(one) for one in json.load(file)["subcommands"]]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return []
-    return [one for one in told if one.runs and one.subcommand in RECORDED.get(one.program, ())]
+    return [one for one in histories if one.runs and one.subcommand in RECORDED.get(one.program, ())]
 
 
-def _history(told: dict[str, Any]) -> History:
-    succeeded = told["succeeded"]
+def _history(document: dict[str, Any]) -> History:
     return History(
-        str(told["program"]),
-        str(told["subcommand"]),
-        int(told["since"]),
-        None if succeeded is None else int(succeeded),
-        tuple(map(_record, told["runs"])),
+        program=str(document["program"]),
+        subcommand=str(document["subcommand"]),
+        since=int(document["since"]),
+        succeeded=_optional_int(document["succeeded"]),
+        runs=tuple(map(_record, document["runs"])),
     )
 
 
-def _record(told: dict[str, Any]) -> Record:
-    backlog, conflicts = (None if told[key] is None else int(told[key]) for key in ("backlog", "conflicts"))
-    began, status, files, size = (int(told[key]) for key in ("began", "status", "files", "bytes"))
-    return Record(began, float(told["seconds"]), status, files, size, backlog, conflicts)
+def _record(document: dict[str, Any]) -> Record:
+    return Record(
+        began=int(document["began"]),
+        seconds=float(document["seconds"]),
+        status=int(document["status"]),
+        files=int(document["files"]),
+        bytes=int(document["bytes"]),
+        backlog=_optional_int(document["backlog"]),
+        conflicts=_optional_int(document["conflicts"]),
+    )
+
+
+def _optional_int(value: Any) -> int | None:
+    return None if value is None else int(value)

@@ -1,7 +1,7 @@
-"""What is declared of this host, for all that runs here: one JSON document that `pulumi up` writes.
+"""What is declared of this host, for all programs here: one JSON document that `pulumi up` writes.
 
-Its keys and their defaults are the configuration's (README.md). A document that lacks one, or has another,
-is refused. The configuration refuses more, with better words: what is checked here is what a hand may have written.
+Its keys and their defaults are those of the configuration (README.md). A document with a missing or an unknown key is
+refused. The configuration checks more, with better messages; the checks here are for a file that was edited by hand.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 from jts_storage.problem import Problem
 
 DEFAULT = "/etc/jts-storage/settings.json"
+REMEDY = "pulumi up --refresh"
 T = TypeVar("T")
 
 
@@ -53,7 +54,7 @@ Percent = Annotated[float, _check("a percentage", lambda number: 0 <= number <= 
 class Hot:
     mount_points: tuple[Path, ...]
     log_root: Path
-    """The folder from which the paths of logs go on below warm's logs."""
+    """Paths of logs below this folder stay the same below warm's folder of logs."""
     log_folders: tuple[Path, ...]
     volume_group: Name | None
     """None: plain folders, no LVM."""
@@ -64,16 +65,16 @@ class Hot:
 class Warm:
     mount_point: Path
     label: str
-    """Of the filesystem that is mounted there; empty: any."""
+    """The label that the filesystem there must have; empty: any."""
 
 
 @dataclass(frozen=True)
 class Cold:
     mount_point: Path
     source: str
-    """SERVER:EXPORT that is mounted there; empty: any."""
+    """SERVER:EXPORT that must be mounted there; empty: any."""
     root: Path
-    """The folder of ours, on the mount point."""
+    """The folder on it that holds all our files."""
 
 
 @dataclass(frozen=True)
@@ -136,42 +137,43 @@ class Settings:
     cold: Cold | None
     automation: Automation
     timers: tuple[Name, ...]
-    """Whose last runs health looks at."""
+    """Those whose last runs health checks."""
     moves_journal: Path
     state_folder: Path
     probe_seconds: Count
     """How long a filesystem may take to answer."""
     budget_seconds: Count
-    """How long all looks of a health report may take together."""
+    """How long all checks of a health report may take together."""
 
 
 def read_settings(path: str | None) -> Settings:
     """
-    Of a file that nobody but root can write; one that was named may be the caller's own. None: the host's.
+    The settings in a file that only root can write, or only the caller, where the caller names it.
 
-    @raises Problem where it can't be read, or isn't well-formed
+    @param path  default: the host's, /etc/jts-storage/settings.json
+    @raises Problem where it cannot be read, or is not well-formed
     """
     file = DEFAULT if path is None else path
     try:
         with open(file, "rb") as stream:
-            # The open file is judged and then read, so that none can be put in its place between.
+            # The open file is checked and then read, so that nobody can put another one in its place in between.
             seen = os.fstat(stream.fileno())
             is_theirs = seen.st_uid != 0 and (path is None or seen.st_uid != os.geteuid())
             if is_theirs or stat.S_IMODE(seen.st_mode) & 0o022:
                 raise Problem(
-                    f"{file} could be written by others than root; not read. "
-                    f"Do: chown root:root {file}; chmod 644 {file}"
+                    f"{file} can be written by users other than root, so it is not read",
+                    f"chown root:root {file}; chmod 644 {file}",
                 )
             document = json.load(stream)
     except OSError as problem:
-        raise Problem(f"cannot read the settings, {file}: {problem.strerror}. Do: pulumi up --refresh") from None
+        raise Problem(f"cannot read the settings, {file}: {problem.strerror}", REMEDY) from None
     except ValueError as problem:
-        raise Problem(f"{file} is not a JSON document: {problem}. Do: pulumi up --refresh") from None
+        raise Problem(f"{file} is not a JSON document: {problem}", REMEDY) from None
     try:
         settings = _read_object(Settings, document, "")
         _require_consistency(settings)
     except Problem as problem:
-        raise Problem(f"{file}: {problem}. Do: pulumi up --refresh") from None
+        raise Problem(f"{file}: {problem}", REMEDY) from None
     return settings
 
 
@@ -182,7 +184,7 @@ def _require_consistency(settings: Settings) -> None:
     if cold is not None and not f"{cold.root}/".startswith(f"{cold.mount_point}/"):
         raise Problem(f"cold.root, {cold.root}, is not on cold.mountPoint, {cold.mount_point}")
     if automation.backup_volumes and (settings.hot is None or settings.hot.volume_group is None):
-        raise Problem("automation.backupVolumes needs hot.volumeGroup, which they are in")
+        raise Problem("automation.backupVolumes needs hot.volumeGroup, which the volumes are in")
 
 
 def _read(wanted: Any, value: Any, where: str) -> Any:
@@ -208,7 +210,7 @@ def _read(wanted: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(wanted):
         return _read_object(typing.cast(Any, wanted), value, where)
     if wanted is float:
-        return float(_of((int, float), value, where, "a number"))
+        return _of((int, float), value, where, "a number")
     words = {int: "a whole number", str: "text", bool: "true or false"}[wanted]
     return _of(wanted, value, where, words)
 
@@ -233,7 +235,7 @@ def _key_of(field: str) -> str:
 
 
 def _of(kind: Any, value: Any, where: str, words: str) -> Any:
-    # JSON's true is no number.
+    # To Python, JSON's true is a number too.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise Problem(f"{where or 'the document'}: {json.dumps(value)} is not {words}")
     return value

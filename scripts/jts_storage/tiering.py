@@ -4,45 +4,60 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
        tiered-storage.sh recall PATH [--dry-run] [--json] [--settings FILE] [--lock FILE]
 
   check     prints the usage of each tier
-  migrate   moves old logs from hot to warm, compressed: by names that logs have, and nothing of a database's folder;
-            what was rotated below /var/log; old backups from warm to cold; and what the settings' rules say. Where
-            warm is above its high mark, what is oldest there goes to cold sooner, until warm is below its low mark
-  cleanup   deletes old files of warm's temp-processing and logs; docker prune, without volumes. A file's age is how
-            long it has been there, whatever time it bears; what somebody has open stays. A first run, and one after a
-            week without any or after a clock that went back, deletes nothing: the clock may be wrong
+  migrate   moves files to slower tiers: old logs from hot to warm, compressed, only files with the names of logs, and
+            none in a database's folder; rotated logs below /var/log to warm; old backups from warm to cold; and what
+            automation.rules say. While warm is above its high mark, its oldest files move to cold earlier, until it is
+            below its low mark
+  cleanup   deletes old files in warm's temp-processing and logs, and runs docker prune, without volumes. Here a file is
+            as old as the time for which it has been there, whatever its time of modification says. A file that somebody
+            has open stays. A first run, and one after a week without a run or after a clock that went back, deletes
+            nothing: the clock may be wrong
   optimize  defragments warm, trims hot
   all       all of them in this order, whatever fails
-  where     tells from the journal where files of that name went, and which of them are there now. NAME may have
-            wildcards, or be a path, from which or to which it was moved; NAME.zst is NAME
-  recall    moves a file back to the tier that it came from, decompressed where it was compressed: PATH is where it was,
-            or where it is. Its age then counts from that on, so that no rule takes it away the next night
+  where     prints, from the journal, where files of that name went, and which of them exist now. NAME may have
+            wildcards, or be a path before or after a move; it also finds NAME.zst
+  recall    moves a file back to where it came from, and decompresses it where it was compressed. PATH is where it was
+            or is. Its age then counts from the recall, so that no rule moves it again the next night
 
   --dry-run        prints a table of all that a run would do, and changes nothing
-  --json           prints one JSON document instead: what was done, or in a dry run would be, and what went wrong
-  --yes            cleanup deletes all that is old, also where that is more than automation.deleteAtMostPercent
-  --settings FILE  in place of /etc/jts-storage/settings.json; root's or yours, and nobody else's to write
+  --json           prints one JSON document instead: what was done, or in a dry run would be, and the problems
+  --yes            cleanup deletes all that is old, even if that is more than automation.deleteAtMostPercent
+  --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
   --lock FILE      in place of /run/jts-storage-tiering.lock
 
-Settings, as README.md tells them; a tier that is null isn't there:
-  hot.mountPoints, logFolders  where the tier is mounted; folders of logs
-  hot.logRoot                  below warm's logs they have the paths that they have below this one
-  warm.mountPoint, label       and the filesystem's label that proves which one is mounted
-  cold.mountPoint, source      and SERVER:EXPORT that proves it
-  cold.root                    the folder below it that is ours
-  automation.logsToWarmAfterDays, backupsToColdAfterDays   age is that of the last write
-  automation.systemLogs                                    the folder of the system's logs
-  automation.attributes        strict: what the destination can't keep all attributes of stays; or best-effort
-  automation.tempAfterDays, warmLogsAfterDays              what is older there is deleted
-  automation.deleteAtMostPercent                           of warm's size
-  automation.warmHighPercent, warmLowPercent               the marks
-  automation.usageWarningPercent, usageCriticalPercent
-  automation.rules             name, source, pattern, olderThanDays, to (warm or cold), destination, compress, keep
-  automation.dockerPrune       docker system prune, which removes stopped containers and what no one uses
-  movesJournal                 a line of JSON for each move
-  stateFolder, probeSeconds    how long a filesystem may take to answer
+Settings, see README.md; a host has no tier that is null:
+  hot.mountPoints                     where the tier is mounted
+  hot.logFolders                      folders of logs
+  hot.logRoot                         paths of logs below this folder stay the same below warm's logs
+  warm.mountPoint, label              where the tier is mounted, and the label that its filesystem must have
+  cold.mountPoint, source             where the NAS is mounted, and the SERVER:EXPORT that must be mounted there
+  cold.root                           the folder on it that holds all our files
+  automation.logsToWarmAfterDays      days since the last write
+  automation.backupsToColdAfterDays   days since the last write
+  automation.systemLogs               the folder of the system's logs
+  automation.attributes               strict: a file stays if its destination cannot keep all its attributes; or
+                                      best-effort: it moves without them
+  automation.tempAfterDays            how long files stay in warm's temp-processing
+  automation.warmLogsAfterDays        how long files stay in warm's logs
+  automation.deleteAtMostPercent      cleanup deletes nothing where it would be more than this share of warm's size
+  automation.warmHighPercent          the high mark
+  automation.warmLowPercent           the low mark
+  automation.usageWarningPercent      check logs a warning above it
+  automation.usageCriticalPercent     check fails above it
+  automation.rules                    name, source, pattern, olderThanDays, to (warm or cold), destination, compress,
+                                      keep
+  automation.dockerPrune              whether cleanup runs docker system prune, which removes what is not used
+  movesJournal                        a line of JSON for each move
+  stateFolder                         keeps when the last cleanup was
+  probeSeconds                        how long a filesystem may take to answer
 
 Exit status: 0 all well · 1 something failed, is away or above the critical usage, or the journal has no such file; the
 log says what and what to do · 2 wrong usage or settings · 75 another run holds the lock
+
+Examples:
+  tiered-storage.sh all --dry-run
+  tiered-storage.sh where 'server.log*'
+  tiered-storage.sh recall /data/hot/kafka/logs/server.log.1
 """
 
 import argparse
@@ -65,16 +80,17 @@ from jts_storage import mover, retention
 from jts_storage.bounded import bounded, output_of
 from jts_storage.journal import moves_of
 from jts_storage.log import log
-from jts_storage.problem import HERE, Problem
+from jts_storage.problem import HERE, Problem, with_remedy
 from jts_storage.program import Parser, Run, human, print_json, printable, take_lock
 from jts_storage.settings import Cold, Settings, Warm
 from jts_storage.tiers import mount_at, prove_cold, prove_mount, prove_warm, usage_of
 
 ACTIONS = ("check", "migrate", "cleanup", "optimize", "all")
 DAY_SECONDS = 86400
-# What a filesystem frees it may tell late, and a compressed file takes less than it says: hence further looks.
+# How often the usage is checked again under pressure: a filesystem may report freed space late, and a compressed file
+# frees less than its size.
 ROUNDS = 3
-# Reasons why the mover leaves what is due.
+# The mover's reasons to skip a file that is due.
 STAYED = ("open", "changed meanwhile")
 
 
@@ -106,19 +122,20 @@ def main(words: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Moving:
-    """What moves, by a rule of ours or of the settings: the mover's arguments, and where it wins room."""
+    """One rule for moves, ours or of the settings, as the mover's arguments."""
 
     name: str
     to: str
     sources: tuple[str, ...]
     arguments: tuple[str, ...]
     is_on_warm: bool
-    """Its files leave the warm tier."""
+    """Whether its files leave the warm tier."""
     only_under_pressure: bool = False
+    """Whether it only applies while warm is above its high mark."""
 
 
 class Tiering(Run):
-    """One run over the tiers, and what came of it."""
+    """One run over the tiers, and its results."""
 
     def __init__(self, settings: Settings, options: argparse.Namespace) -> None:
         super().__init__(settings, options.dry_run)
@@ -181,7 +198,7 @@ class Tiering(Run):
     def check(self) -> None:
         hot, warm, cold = self.settings.hot, self.settings.warm, self.settings.cold
         for point in () if hot is None else hot.mount_points:
-            # Plain folders of a small host may lie on the root filesystem; then there is only something to measure.
+            # On a small host, the folders may be on the root filesystem, so nothing more is required.
             self.check_tier("hot", point, partial(_require_mounted, point))
         if warm is not None:
             self.check_tier("warm", warm.mount_point, lambda: prove_mount(warm.mount_point, label=warm.label))
@@ -192,12 +209,12 @@ class Tiering(Run):
         try:
             prove()
         except Problem as problem:
-            self.fail(f"{tier}: {problem}. Do: mount {point}")
+            self.fail(f"{tier}: {problem}", f"mount {point}")
             return
         try:
             usage = usage_of(point, self.settings.probe_seconds)
         except Problem:
-            self.fail(f"{tier}: {point} does not answer. Do: storage-health.sh")
+            self.fail(f"{tier}: {point} does not answer", f"{HERE}/storage-health.sh")
             return
         self.usages.append(
             {
@@ -217,8 +234,8 @@ class Tiering(Run):
         percent, automation = max(usage.percent, usage.inodes_percent), self.settings.automation
         if percent > automation.usage_critical_percent:
             self.fail(
-                f"{tier}: {point} is above the critical {automation.usage_critical_percent:g} %. "
-                f"Do: {HERE}/tiered-storage.sh migrate; {HERE}/tiered-storage.sh cleanup"
+                f"{tier}: {point} is above the critical {automation.usage_critical_percent:g} %",
+                f"{HERE}/tiered-storage.sh migrate; {HERE}/tiered-storage.sh cleanup",
             )
         elif percent > automation.usage_warning_percent:
             log("warning", f"{tier}: {point} is above {automation.usage_warning_percent:g} %")
@@ -231,38 +248,39 @@ class Tiering(Run):
         try:
             prove_warm(warm)
         except Problem as problem:
-            self.fail(f"nothing migrated: {problem}. Do: mount {warm.mount_point}")
+            self.fail(f"nothing migrated: {problem}", f"mount {warm.mount_point}")
             return
         moving = movings(self.settings, warm, cold)
         for one in moving:
             if one.to == "warm":
                 self.move(one, warm.mount_point, one.arguments)
-        # What goes to cold comes last: where that hangs, nothing else waits for it.
+        # Moves to cold come last: where cold hangs, nothing else waits for it.
         is_cold_there = cold is not None and self.is_cold_there(cold)
         if cold is not None and is_cold_there:
             self.move_to_cold(cold, warm, [one for one in moving if one.to == "cold"])
         high = self.settings.automation.warm_high_percent
         if self.is_warm_above(warm, high) and not (self.dry_run and is_cold_there):
             self.fail(
-                f"warm is above {high:g} %, and nothing more of it goes to cold. Do: {HERE}/tiered-storage.sh cleanup; "
-                f"then look what grew: du --one-file-system --max-depth=2 {warm.mount_point}"
+                f"warm is above {high:g} %, and there is nothing more that may move to cold",
+                f"{HERE}/tiered-storage.sh cleanup; then look what grew: du --one-file-system --max-depth=2 "
+                f"{warm.mount_point}",
             )
 
     def is_cold_there(self, cold: Cold) -> bool:
         try:
             prove_cold(cold)
         except Problem as problem:
-            self.fail(f"nothing goes to cold: {problem}. Do: mount {cold.mount_point}")
+            self.fail(f"nothing moves to cold: {problem}", f"mount {cold.mount_point}")
             return False
         try:
             usage_of(cold.mount_point, self.settings.probe_seconds)
         except Problem:
-            self.fail(f"nothing goes to cold: {cold.mount_point} does not answer. Do: storage-health.sh")
+            self.fail(f"nothing moves to cold: {cold.mount_point} does not answer", f"{HERE}/storage-health.sh")
             return False
         return True
 
     def move_to_cold(self, cold: Cold, warm: Warm, moving: Sequence[Moving]) -> None:
-        """By age, and what is oldest on warm where that is above its high mark, until it is below its low one."""
+        """Moves old files to cold. Above its high mark, warm's oldest ones go too, until it is below its low mark."""
         automation = self.settings.automation
         mark, cutoff = automation.warm_high_percent, 0
         for _ in range(ROUNDS):
@@ -292,8 +310,8 @@ class Tiering(Run):
 
     def cutoff_for_low_mark(self, warm: Warm, moving: Sequence[Moving]) -> int:
         """
-        The time before which enough of warm was last written to that it is below its low mark without that; at most a
-        day ago, since last night's backup is wanted close by. 0: there is none.
+        A time in seconds since 1970: once all files that were last written before it have moved, warm is below its low
+        mark. It is at least a day ago, since last night's backup should stay close by. 0: nothing more may move.
         """
         try:
             usage = usage_of(warm.mount_point, self.settings.probe_seconds)
@@ -325,37 +343,37 @@ class Tiering(Run):
             words.append("--dry-run")
         if self.dry_run or self.options.json:
             words.append("--list")
-        status, told = _run_part(mover.main, words)
+        status, summary = _run_part(mover.main, words)
         if status == 128 + signal.SIGALRM:
-            # It ends itself so when nothing moves any more, as on a NAS that was cut.
-            log("warning", f"{mount} stopped to answer; the next run finishes")
+            # The mover ends itself so when nothing moves any more, as on a NAS that was disconnected.
+            log("warning", f"{mount} stopped answering; the next run finishes the moves")
         if status != 0:
             self.fail(f"some files of the rule {moving.name} were not moved to {mount} (status {status})")
-        if told is None:
+        if summary is None:
             return
-        self.moved["files"] += told["moved"]["files"]
-        self.moved["bytes"] += told["moved"]["bytes"]
+        self.moved["files"] += summary["moved"]["files"]
+        self.moved["bytes"] += summary["moved"]["bytes"]
         self.files, self.bytes = self.moved["files"], self.moved["bytes"]
-        self.conflicts = (self.conflicts or 0) + told.get("conflicts", 0)
-        self.add_backlog(moving.name, told)
-        self.moves += told.get("moves", [])
-        self.not_moved += told["failed"]
-        self.add_skipped(told["skipped"])
+        self.conflicts = (self.conflicts or 0) + summary.get("conflicts", 0)
+        self.add_backlog(moving.name, summary)
+        self.moves += summary.get("moves", [])
+        self.not_moved += summary["failed"]
+        self.add_skipped(summary["skipped"])
 
     def recall(self, path: str) -> int:
         """Moves a file back to where the journal says that it came from."""
         found = origin_and_place(self.settings.moves_journal, path)
         if found is None:
             name = shlex.quote(os.path.basename(path))
-            raise Problem(f"the journal has no move of {_quoted(path)}. Do: {HERE}/tiered-storage.sh where {name}")
+            raise Problem(f"the journal has no move of {_quoted(path)}", f"{HERE}/tiered-storage.sh where {name}")
         origin, place = found
         if origin == place:
-            raise Problem(f"{_quoted(place)} is where it came from, by the journal; nothing was moved")
+            raise Problem(f"by the journal, the file is at {_quoted(place)}, where it came from; nothing was moved")
         point = self.tier_of(origin)
         if point is None:
             raise Problem(
-                f"{_quoted(origin)} is on none of the tiers, to which alone files are moved. Do: cp --archive "
-                f"{_quoted(place)} {_quoted(origin)}"
+                f"{_quoted(origin)} is not on any of the tiers, so no file is moved there",
+                f"cp --archive {_quoted(place)} {_quoted(origin)}",
             )
         self.require_tier(place)
         self.require_tier(origin)
@@ -368,8 +386,10 @@ class Tiering(Run):
             arguments.append("--decompress")
         self.move(Moving("recall", "hot", (), tuple(arguments), False), point, [*arguments, "--list"])
         if self.moves == [] and self.status == 0:
-            skipped = "; ".join(self.skipped) or "there is no such file. Do: tiered-storage.sh where NAME"
-            self.fail(f"{_quoted(place)} was not recalled: {skipped}")
+            skipped, remedy = "; ".join(self.skipped), ""
+            if not skipped:
+                skipped, remedy = "there is no such file", f"{HERE}/tiered-storage.sh where {shlex.quote(name)}"
+            self.fail(f"{_quoted(place)} was not recalled: {skipped}", remedy)
         if self.options.json:
             print_json(self.report("recall"))
         else:
@@ -379,7 +399,7 @@ class Tiering(Run):
         return self.status
 
     def tier_of(self, path: str) -> str | None:
-        """The mount point of ours that it is on."""
+        """The mount point of the tier that a path is on; None: it is not on a tier."""
         settings = self.settings
         points = [
             *(() if settings.hot is None else settings.hot.mount_points),
@@ -388,7 +408,7 @@ class Tiering(Run):
         return max((point for point in points if f"{path}/".startswith(f"{point}/")), key=len, default=None)
 
     def require_tier(self, path: str) -> None:
-        """@raises Problem unless the tier that it is on is there, and answers"""
+        """@raises Problem unless the tier that a path is on is mounted, and answers"""
         warm, cold, point = self.settings.warm, self.settings.cold, self.tier_of(path)
         if cold is not None and point == cold.mount_point:
             prove_cold(cold)
@@ -399,9 +419,9 @@ class Tiering(Run):
         if point is not None:
             usage_of(point, self.settings.probe_seconds)
 
-    def add_backlog(self, what: str, told: dict[str, Any]) -> None:
-        """Of each rule the last word counts: under pressure it has several rounds."""
-        self.stayed[what] = len(told["failed"]) + sum(told["skipped"].get(reason, 0) for reason in STAYED)
+    def add_backlog(self, rule: str, summary: dict[str, Any]) -> None:
+        """Counts the files that were due and stayed. Under pressure a rule has several rounds; the last one counts."""
+        self.stayed[rule] = len(summary["failed"]) + sum(summary["skipped"].get(reason, 0) for reason in STAYED)
         self.backlog = sum(self.stayed.values())
 
     def add_skipped(self, skipped: dict[str, int]) -> None:
@@ -420,9 +440,9 @@ class Tiering(Run):
                     self.delete_aged(warm, "temp-processing", automation.temp_after_days)
                     self.delete_aged(warm, "logs", automation.warm_logs_after_days)
                 except Problem as problem:
-                    self.fail(f"nothing deleted: {problem}. Do: mount {warm.mount_point}")
+                    self.fail(f"nothing deleted: {problem}", f"mount {warm.mount_point}")
         if automation.docker_prune and shutil.which("docker") is not None:
-            # Never with --volumes: those hold data.
+            # Never with --volumes: volumes hold data.
             self.perform("timeout", "--kill-after=10", "15m", "docker", "system", "prune", "--force")
 
     def delete_aged(self, warm: Warm, name: str, days: float) -> None:
@@ -430,15 +450,15 @@ class Tiering(Run):
         percent = 100 if self.options.yes else self.settings.automation.delete_at_most_percent
         words = ["--folder", folder, "--mount", warm.mount_point, "--older-than-days", f"{days:g}"]
         words += ["--at-most-percent", f"{percent:g}"]
-        status, told = _run_part(retention.main, [*words, "--dry-run"] if self.dry_run else words)
+        status, summary = _run_part(retention.main, [*words, "--dry-run"] if self.dry_run else words)
         if status != 0:
-            self.fail(f"not all that is old in {folder} was deleted (status {status})")
-        if told is None:
+            self.fail(f"not all old files in {folder} were deleted (status {status})")
+        if summary is None:
             return
-        self.deletions += told["deleted"]
-        self.not_deleted += told["failed"]
-        self.add_backlog(folder, told)
-        self.add_skipped(told["skipped"])
+        self.deletions += summary["deleted"]
+        self.not_deleted += summary["failed"]
+        self.add_backlog(folder, summary)
+        self.add_skipped(summary["skipped"])
 
     def optimize(self) -> None:
         hot, warm = self.settings.hot, self.settings.warm
@@ -446,7 +466,7 @@ class Tiering(Run):
             self.defragment(warm)
         for point in () if hot is None else hot.mount_points:
             if mount_at(point) is None:
-                self.fail(f"{point} is not trimmed: nothing is mounted there. Do: mount {point}")
+                self.fail(f"{point} is not trimmed: nothing is mounted there", f"mount {point}")
             else:
                 self.perform("timeout", "--kill-after=10", "1h", "fstrim", "--quiet-unsupported", "--verbose", point)
 
@@ -454,7 +474,7 @@ class Tiering(Run):
         try:
             live = prove_warm(warm)
         except Problem as problem:
-            self.fail(f"warm is not defragmented: {problem}. Do: mount {warm.mount_point}")
+            self.fail(f"warm is not defragmented: {problem}", f"mount {warm.mount_point}")
             return
         if live.type != "btrfs":
             log("info", f"warm is not defragmented: it is {live.type}, not btrfs")
@@ -462,29 +482,32 @@ class Tiering(Run):
         try:
             subvolumes = output_of(["btrfs", "subvolume", "list", warm.mount_point], 60)
         except Problem:
-            self.fail("warm is not defragmented: its subvolumes cannot be listed")
+            remedy = f"btrfs subvolume list {warm.mount_point}"
+            self.fail("warm is not defragmented: its subvolumes cannot be listed", remedy)
             return
         if subvolumes:
-            # What a snapshot shares with a file would be stored twice.
-            log("info", "warm is not defragmented: it has subvolumes, and what they share would be doubled")
+            log("info", "warm is not defragmented: it has subvolumes, and what they share would be stored twice")
             return
         self.perform("timeout", "--kill-after=10", "2h", "btrfs", "filesystem", "defragment", "-r", warm.mount_point)
 
     def perform(self, *command: str) -> None:
-        """Runs it, or in a dry run only says so."""
+        """Runs a command; a dry run only lists it."""
         text = " ".join(command)
         self.commands.append(text)
         if self.dry_run:
             return
         log("info", f"running: {text}")
-        # What it prints is no part of the report.
+        # Its output is not a part of the report.
         status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode
         if status != 0:
             self.fail(f"failed with status {status}: {text}")
 
 
 def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
-    """By the JTS rules and the settings. Warm's logs, which are deleted in time, go to cold only under pressure."""
+    """
+    What moves, by our rules and those of the settings. Warm's logs, which cleanup deletes, move to cold only under
+    pressure.
+    """
     hot, automation = settings.hot, settings.automation
     tops = {"warm": warm.mount_point, "cold": "" if cold is None else cold.root}
 
@@ -493,10 +516,11 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
         sources: Sequence[str],
         to: str,
         destination: str,
+        *,
         days: float,
-        *more: str,
+        options: Sequence[str] = (),
         pattern: str = "*",
-        pressed: bool = False,
+        only_under_pressure: bool = False,
     ) -> Moving:
         is_on_warm = all(source.startswith(f"{warm.mount_point}/") for source in sources)
         arguments = [f"--source={source}" for source in sources]
@@ -507,54 +531,61 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
             name,
             to,
             tuple(sources),
-            (*arguments, *more),
-            is_on_warm and "--keep" not in more,
-            only_under_pressure=pressed,
+            (*arguments, *options),
+            is_on_warm=is_on_warm and "--keep" not in options,
+            only_under_pressure=only_under_pressure,
         )
 
     found: list[Moving] = []
+    log_days = automation.logs_to_warm_after_days
     if hot is not None and hot.log_folders:
-        log_options = (f"--relative-to={hot.log_root}", "--only-logs", "--compress")
-        found.append(moving("logs", hot.log_folders, "warm", "logs", automation.logs_to_warm_after_days, *log_options))
+        options = [f"--relative-to={hot.log_root}", "--only-logs", "--compress"]
+        found.append(moving("logs", hot.log_folders, "warm", "logs", days=log_days, options=options))
     if automation.system_logs is not None:
-        rotated = ("--only-rotated", "--compress")
-        days = automation.logs_to_warm_after_days
-        found.append(moving("system logs", [automation.system_logs], "warm", "logs/system", days, *rotated))
-    daily = f"{warm.mount_point}/daily-backups"
-    found.append(moving("backups", [daily], "cold", "archives/database", automation.backups_to_cold_after_days))
-    for rule in automation.rules:
-        more = [*(["--compress"] if rule.compress else []), *(["--keep"] if rule.keep else [])]
-        found.append(
-            moving(
-                rule.name, [rule.source], rule.to, rule.destination, rule.older_than_days, *more, pattern=rule.pattern
-            )
+        options = ["--only-rotated", "--compress"]
+        sources = [automation.system_logs]
+        found.append(moving("system logs", sources, "warm", "logs/system", days=log_days, options=options))
+    sources = [f"{warm.mount_point}/daily-backups"]
+    found.append(moving("backups", sources, "cold", "archives/database", days=automation.backups_to_cold_after_days))
+    found += [
+        moving(
+            rule.name,
+            [rule.source],
+            rule.to,
+            rule.destination,
+            days=rule.older_than_days,
+            options=[*(["--compress"] if rule.compress else []), *(["--keep"] if rule.keep else [])],
+            pattern=rule.pattern,
         )
-    found.append(moving("warm logs", [f"{warm.mount_point}/logs"], "cold", "archives/logs", 36500, pressed=True))
+        for rule in automation.rules
+    ]
+    sources = [f"{warm.mount_point}/logs"]
+    found.append(moving("warm logs", sources, "cold", "archives/logs", days=36500, only_under_pressure=True))
     return found
 
 
 def origin_and_place(journal: str, path: str) -> tuple[str, str] | None:
     """
-    Where a file came from at first, and where it is now, by the journal, of one that is or was at that path; several
-    moves may lie between. None: it has no such move.
+    Where a file that is or was at that path came from at first, and where it is now, by the journal, also over several
+    moves. None: the journal has no such move.
     """
     came_from: dict[str, str] = {}
     went_to: dict[str, str] = {}
     known = set()
-    # Each step by the last move of that name, since names are used again.
-    for told in moves_of(journal, "*"):
-        known |= {told["from"], told["to"]}
-        if told["action"] == "undo":
-            came_from.pop(told["to"], None)
-            went_to.pop(told["from"], None)
-        elif told["action"] != "copy":
-            went_to[told["from"]] = told["to"]
-            # What went from there before is another one, or this one, which is there again.
-            went_to.pop(told["to"], None)
-            if told["action"] == "recall":
-                came_from.pop(told["from"], None)
+    # The last move of each name counts, since names are used again.
+    for move in moves_of(journal, "*"):
+        known |= {move["from"], move["to"]}
+        if move["action"] == "undo":
+            came_from.pop(move["to"], None)
+            went_to.pop(move["from"], None)
+        elif move["action"] != "copy":
+            went_to[move["from"]] = move["to"]
+            # An earlier move from there was that of another file, or of this one, which is back now.
+            went_to.pop(move["to"], None)
+            if move["action"] == "recall":
+                came_from.pop(move["from"], None)
             else:
-                came_from[told["to"]] = told["from"]
+                came_from[move["to"]] = move["from"]
     if path not in known:
         return None
     place = _last_of(went_to, path)
@@ -570,7 +601,7 @@ def _last_of(steps: dict[str, str], path: str) -> str:
 
 
 def where(name: str, settings: Settings, as_json: bool) -> int:
-    """Prints where files of that name went. 0: the journal has one."""
+    """Prints where files of that name went; returns the exit status, 0: the journal has one."""
     moves = list(moves_of(settings.moves_journal, name))
     places = dict.fromkeys(one[end] for one in moves for end in ("to", "from"))
     there = {place: _is_there(place, settings.probe_seconds) for place in places}
@@ -588,15 +619,12 @@ def where(name: str, settings: Settings, as_json: bool) -> int:
                 print(f"{_quoted(place)} {'is there' if is_there else 'does not answer'}")
     if moves:
         return 0
-    log(
-        "warning",
-        f"the journal has no move of {_quoted(name)}. Do: look at what it begins with: {settings.moves_journal}",
-    )
+    log("warning", with_remedy(f"the journal has no move of {_quoted(name)}", f"head {settings.moves_journal}"))
     return 1
 
 
 def _is_there(path: str, seconds: float) -> bool | None:
-    """None: it doesn't answer."""
+    """Whether the file exists; None: its filesystem does not answer."""
     try:
         return bounded(os.path.lexists, path, seconds=seconds)
     except Problem:
@@ -609,7 +637,7 @@ def _require_mounted(point: str) -> None:
 
 
 def _files_of_one_name(top: str) -> list[os.stat_result]:
-    """The regular files below a folder, on its filesystem, that have no other name."""
+    """The regular files below a folder, on its filesystem, that have only one name."""
     found: list[os.stat_result] = []
     if os.path.islink(top) or not os.path.isdir(top):
         return found
@@ -635,9 +663,9 @@ def _device_of(path: str) -> int | None:
 
 def _run_part(part: Callable[[Sequence[str]], int], words: Sequence[str]) -> tuple[int, dict[str, Any] | None]:
     """
-    Runs a part of ours in a process of its own, since it may end itself.
+    Runs the mover or the retention in a process of its own, since it may end itself.
 
-    @returns its status, as a shell tells it, and the JSON that it printed
+    @returns its exit status, as a shell reports it, and the JSON that it printed; None: it printed none
     """
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -666,10 +694,10 @@ def _run_part(part: Callable[[Sequence[str]], int], words: Sequence[str]) -> tup
         raise
     status = os.waitstatus_to_exitcode(ended)
     try:
-        told = json.loads(printed)
+        summary = json.loads(printed)
     except ValueError:
-        told = None
-    return 128 - status if status < 0 else status, told
+        summary = None
+    return 128 - status if status < 0 else status, summary
 
 
 def _quoted(text: str) -> str:

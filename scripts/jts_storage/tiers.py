@@ -1,4 +1,4 @@
-"""Proof that a mount is the one that is declared, and how full it is."""
+"""Whether a mount is the declared one, and how full it is."""
 
 import math
 import os
@@ -12,20 +12,20 @@ from jts_storage.settings import Cold, Settings, Warm
 
 @dataclass(frozen=True)
 class Usage:
-    """How full a filesystem is: bytes, and per cent, rounded up as df(1) does."""
+    """How full a filesystem is: bytes, and percent, rounded up as df(1) does."""
 
     used: int
     total: int
     available: int
-    """To those who aren't root as well."""
+    """What is free for users other than root."""
     percent: int
     inodes_percent: int
 
 
 def mount_at(point: str) -> Mounted | None:
     """
-    What is mounted at exactly that point, by the kernel's table alone. A folder that is bound to itself is no mount:
-    systemd binds what a unit may write to and isn't mounted.
+    What is mounted at exactly that point, only by the kernel's table. A folder that is bound to itself does not count:
+    systemd binds the folders that a unit may write to.
     """
     devices: dict[int, str] = {}
     found: Mounted | None = None
@@ -39,9 +39,11 @@ def mount_at(point: str) -> Mounted | None:
 
 def prove_mount(point: str, source: str = "", label: str = "") -> Mounted:
     """
-    What is mounted there, which must be that source and have that label; empty: any.
+    What is mounted there.
 
-    @raises Problem where it isn't
+    @param source  what must be mounted there; empty: anything
+    @param label  the label that the filesystem must have; empty: any
+    @raises Problem where that is not so
     """
     live = mount_at(point)
     if live is None:
@@ -65,20 +67,20 @@ def prove_mount(point: str, source: str = "", label: str = "") -> Mounted:
 
 
 def prove_warm(warm: Warm) -> Mounted:
-    """@raises Problem unless the warm tier's filesystem is mounted"""
+    """The warm tier's mount. @raises Problem unless the declared filesystem is mounted"""
     return prove_mount(warm.mount_point, label=warm.label)
 
 
 def prove_cold(cold: Cold) -> Mounted:
-    """@raises Problem unless the cold tier's export is mounted"""
+    """The cold tier's mount. @raises Problem unless the declared export is mounted"""
     return prove_mount(cold.mount_point, source=cold.source)
 
 
 def require_cold(settings: Settings) -> Cold:
     """
-    The cold tier, which is mounted and answers.
+    The cold tier.
 
-    @raises Problem where it isn't, or this host has none
+    @raises Problem where it is not mounted, does not answer, or this host has none
     """
     if settings.cold is None:
         raise Problem("this host has no cold tier")
@@ -92,9 +94,10 @@ def require_cold(settings: Settings) -> Cold:
 
 def usage_of(point: str, seconds: float) -> Usage:
     """
-    Of the filesystem there, by statvfs(3) alone: df(1) looks at other mounts too, and hangs with them.
+    How full the filesystem there is, by statvfs(3): df(1) looks at other mounts too, and hangs with them.
 
-    @raises NoAnswer where it takes longer than that many seconds, Problem where it can't be told
+    @raises NoAnswer where it does not answer within that many seconds
+    @raises Problem where it answers with an error
     """
 
     def look() -> tuple[int, ...]:
@@ -103,9 +106,14 @@ def usage_of(point: str, seconds: float) -> Usage:
 
     blocks, free, available, size, files, free_files = bounded(look, seconds=seconds)
     used = blocks - free
-    percent = _percent(used, used + available)
-    return Usage(used * size, blocks * size, available * size, percent, _percent(files - free_files, files))
+    return Usage(
+        used=used * size,
+        total=blocks * size,
+        available=available * size,
+        percent=_percent(used, used + available),
+        inodes_percent=_percent(files - free_files, files),
+    )
 
 
-def _percent(used: int, of: int) -> int:
-    return math.ceil(used * 100 / of) if of > 0 else 0
+def _percent(used: int, total: int) -> int:
+    return math.ceil(used * 100 / total) if total > 0 else 0

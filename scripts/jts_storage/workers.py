@@ -1,4 +1,4 @@
-"""Work that is shared by processes, since Python's threads don't run side by side."""
+"""Work that several processes share, since Python's threads do not run side by side."""
 
 import contextlib
 import ctypes
@@ -14,17 +14,18 @@ from typing import Any, NoReturn
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-Tell = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
 
 
 def in_processes(
-    count: int, work: Callable[[int, Tell], dict[str, Any]], tell: Callable[[int, Any], None]
+    count: int, work: Callable[[int, Send], dict[str, Any]], receive: Callable[[int, Any], None]
 ) -> list[Any]:
     """
-    Runs work(0, …) to work(count - 1, …), each in a process of its own, which ends when this one does.
+    Runs work(0, send) to work(count - 1, send), each in a process of its own, which ends when this one does. Where a
+    signal ends one of them, it ends the others and this process too.
 
-    @param work  its second argument takes what is told meanwhile; that goes to `tell` here, with the worker's number
-    @returns what they returned. Where one is ended by a signal, so are the others and this process
+    @param receive  called here with the worker's number and what the worker gave to `send`
+    @returns what each returned
     """
     parent = os.getpid()
     waiting = selectors.DefaultSelector()
@@ -36,7 +37,7 @@ def in_processes(
         if child == 0:
             os.close(reading)
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            _work(lambda said, number=number: work(number, said), writing, parent)  # type: ignore[misc]
+            _work(lambda send, number=number: work(number, send), writing, parent)  # type: ignore[misc]
         os.close(writing)
         children[number] = child
         waiting.register(reading, selectors.EVENT_READ, number)
@@ -51,7 +52,7 @@ def in_processes(
                     if "returned" in line:
                         returned[number] = line["returned"]
                     else:
-                        tell(number, line)
+                        receive(number, line)
                 continue
             waiting.unregister(key.fd)
             os.close(key.fd)
@@ -75,18 +76,18 @@ def _require_end(children: dict[int, int], number: int) -> None:
     raise RuntimeError(f"a worker ended with status {os.waitstatus_to_exitcode(status)}")
 
 
-def _work(work: Callable[[Tell], dict[str, Any]], writing: int, parent: int) -> NoReturn:
+def _work(work: Callable[[Send], dict[str, Any]], writing: int, parent: int) -> NoReturn:
     status = 1
     try:
-        # It may have ended before it was to take us with it.
+        # The parent may have ended before prctl(2) tied this process to it.
         if os.getppid() == parent:
 
-            def say(said: dict[str, Any]) -> None:
-                line = json.dumps(said).encode() + b"\n"
+            def send(message: dict[str, Any]) -> None:
+                line = json.dumps(message).encode() + b"\n"
                 while line:
                     line = line[os.write(writing, line) :]
 
-            say({"returned": work(say)})
+            send({"returned": work(send)})
             status = 0
     except BaseException:
         traceback.print_exc()

@@ -125,7 +125,7 @@ describe("a move", { tags: ["long"] }, () => {
       expect(await on("cat /data/warm-storage/daily-backups/a.tar")).toBe("backup");
       const { exitCode, stderr } = await attempt(`${TIERED} migrate`);
       expect(exitCode).toBe(1);
-      expect(stderr).toContain("nothing goes to cold: /mnt/synology does not answer");
+      expect(stderr).toContain("nothing moves to cold: /mnt/synology does not answer");
     } finally {
       await lab.thaw("nas");
     }

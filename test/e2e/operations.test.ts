@@ -176,7 +176,7 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
       expect([exitCode, stdout]).toEqual([
         2,
         expect.stringMatching(
-          /critical +cold .*\/mnt\/synology does not answer within 5 s\n.*→ 192\.168\.1\.101 does not answer on port 2049/,
+          /critical +cold .*\/mnt\/synology does not answer within 5 s\n.*Next: 192\.168\.1\.101 does not answer on port 2049/,
         ),
       ]);
       expect(Date.now() - began).toBeLessThan(120_000);

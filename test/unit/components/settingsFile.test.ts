@@ -143,7 +143,7 @@ describe("the scripts' settings", () => {
     expect(cases.length).toBeGreaterThan(30);
     const said = read(cases.map(([, document]) => document));
     for (const [index, [key]] of cases.entries())
-      expect(said[index]).toMatch(new RegExp(`: ${key} is missing\\. Do: `));
+      expect(said[index]).toMatch(new RegExp(`: ${key} is missing\\. Next: `));
     expect(read([changed((document) => (document.automation!.tempDays = 3))])[0]).toMatch(
       /there is no setting automation\.tempDays/,
     );

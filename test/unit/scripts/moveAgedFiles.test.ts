@@ -300,7 +300,7 @@ import time; time.sleep(60)`;
     const { status, stderr } = await world.move("--source", join(world.hot, "service"), "--relative-to", world.hot);
     expect({ status, stderr }).toMatchObject({
       status: 1,
-      stderr: expect.stringContaining("is its filesystem mounted?") as string,
+      stderr: expect.stringContaining("whether its filesystem is mounted") as string,
     });
     expect(await world.describe()).toEqual(before);
   });
@@ -333,7 +333,7 @@ import time; time.sleep(60)`;
     expect(await small.files()).toEqual(["hot/a", "hot/compressible"]);
     expect(await small.move("--compress")).toMatchObject({
       status: 1,
-      stderr: expect.stringContaining("No space left on device. Do: ") as string,
+      stderr: expect.stringContaining("No space left on device. Next: ") as string,
     });
     expect(await small.files()).toEqual(["hot/a", "warm/logs/compressible.zst"]);
     expect((await small.describe())["hot/a"]).toEqual(before["hot/a"]);
@@ -493,7 +493,7 @@ import time; time.sleep(60)`;
     const plain = ["--destination", join(world.path, "plain/logs"), "--destination-mount", join(world.path, "plain")];
     expect(await world.move(...plain)).toMatchObject({
       status: 1,
-      stderr: text("the destination keeps no ACLs. Do: "),
+      stderr: text("the destination keeps no ACLs. Next: "),
     });
     expect(await world.must(["find", join(world.path, "plain"), "-mindepth", "1"])).toBe("");
     expect(await world.move()).toMatchObject({ status: 0 });
@@ -628,7 +628,7 @@ import time; time.sleep(60)`;
       failed: [
         {
           path: join(world.hot, "closed/app.log"),
-          reason: text("the destination keeps no ACLs. Do: getfacl shows it"),
+          reason: text("the destination keeps no ACLs. Next: getfacl shows the ACL"),
         },
       ],
     });

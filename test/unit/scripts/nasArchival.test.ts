@@ -103,7 +103,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     const began = Date.now();
     expect(await archive(world, "postgresql", (settings) => (settings.probeSeconds = 1))).toMatchObject({
       status: 1,
-      stderr: text("stopped to answer"),
+      stderr: text("stopped answering"),
     });
     expect(Date.now() - began).toBeLessThan(170_000);
     await gone(world, "away");
@@ -163,7 +163,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     world.program("getent", "exit 2");
     expect(await archive(world, "postgresql")).toMatchObject({
       status: 0,
-      stderr: text("there is no account postgres, so no server: left out"),
+      stderr: text("there is no user postgres, so there is no server: left out"),
     });
   });
 
@@ -179,9 +179,9 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
 
   test.for<[string, string, string]>([
     ["pg_dump", "printf 'half a dump'; exit 1", "no archive of postgresql-trading@jts"],
-    ["pg_restore", "exit 1", "cannot be read as what it should be"],
+    ["pg_restore", "exit 1", "it is damaged: pg_restore cannot read it"],
     ["pg_dumpall", "echo CREATE ROLE", "no archive of postgresql-trading-roles"],
-    ["psql", "exit 2", "PostgreSQL doesn't answer"],
+    ["psql", "exit 2", "PostgreSQL does not answer"],
   ])("a dump that is not whole gets no name: %s fails", async ([program, body, message], { world }) => {
     postgres(world, "jts");
     world.program(program, body);
@@ -257,8 +257,8 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     );
     const { status, stderr } = await archive(world, "postgresql");
     expect(status).toBe(1);
-    expect(stderr).toMatch(/needs about 14MiB \(as the last one took, and a quarter more\), \S+ has 6.0MiB free/);
-    expect(stderr).toMatch(/needs about 51MiB \(at most: what its source uses, [^)]*\), [^]*postgresql --try/);
+    expect(stderr).toMatch(/needs about 14MiB \(the size of the last one and a quarter more\), \S+ has 6.0MiB free/);
+    expect(stderr).toMatch(/needs about 51MiB \(at most: it is what its source uses, [^)]*\), [^]*postgresql --try/);
     expect(world.calls().filter((call) => call.startsWith("pg_dump "))).toEqual([]);
     const dumps = async () => (await cold(world)).filter((name) => /postgresql-[^/]*(jts|new)/.test(name));
     expect(await dumps()).toEqual([`archives/database/${last}`, `archives/database/${last}.sha256`]);
@@ -432,14 +432,14 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
       ) as string,
     });
     expect(await cold(world)).toContain(old);
-    expect(await development()).toMatchObject({ status: 0, stderr: text("stays in this run: it is the first one") });
+    expect(await development()).toMatchObject({ status: 0, stderr: text("stays in this run: it is the first run") });
     writeFileSync(join(world.path, "state/removed.last"), `${now - 400 * DAY}\n`);
     for (const synchronized of ["no", "yes"]) {
       world.program("timedatectl", `echo ${synchronized}`);
-      expect(await development()).toMatchObject({ status: 1, stderr: text("Do: timedatectl") });
+      expect(await development()).toMatchObject({ status: 1, stderr: text("Next: timedatectl") });
       expect(await cold(world)).toContain(old);
     }
-    expect(await development()).toMatchObject({ status: 0, stderr: text("kept aside for 30 days") });
+    expect(await development()).toMatchObject({ status: 0, stderr: text("kept for 30 days") });
     expect(await cold(world)).not.toContain(old);
   });
 
@@ -451,7 +451,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     world.put(join(world.cold, "jts/development/dev/theirs"));
     expect(await archive(world, "development", settings)).toMatchObject({
       status: 1,
-      stderr: text("what no copy of ours put there, such as theirs"),
+      stderr: text("has files that we did not copy there, such as theirs"),
     });
     expect(await archive(world, "development", settings, "--dry-run")).toMatchObject({ status: 1 });
     expect(await cold(world)).toEqual(["development/dev/theirs"]);
@@ -471,7 +471,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     world.put(join(world.hot, ".removed/file"));
     expect(await archive(world, "development", copying(join(world.hot, ".removed")))).toMatchObject({
       status: 1,
-      stderr: text("one of ours"),
+      stderr: text("a folder of ours on the cold tier"),
     });
   });
 

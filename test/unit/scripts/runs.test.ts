@@ -121,7 +121,7 @@ describe.skipIf(!IS_ROOT).concurrent("what is known of runs (needs root for moun
     world.put(join(world.path, "state"), "a file");
     expect(await cleanup()).toMatchObject({
       status: 0,
-      stderr: expect.stringContaining("health does not get to know of this run") as string,
+      stderr: expect.stringContaining("storage-health.sh will not know of this run") as string,
     });
   });
 });

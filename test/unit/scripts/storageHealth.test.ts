@@ -160,7 +160,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     const result = await health(world);
     expect(result).toMatchObject({ status, stdout: text(`storage is ${level}`) });
     if (level !== "ok")
-      expect(result.stdout).toMatch(new RegExp(`${level} +warm .*\\n +→ .*tiered-storage.sh cleanup`));
+      expect(result.stdout).toMatch(new RegExp(`${level} +warm .*\\n +Next: .*tiered-storage.sh cleanup`));
   });
 
   test("finds inodes that run out while there is room", async ({ world }) => {
@@ -180,7 +180,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(stdout).toContain(`nothing is mounted at ${world.cold}`);
     expect(stdout).toContain(`nothing is mounted at ${world.hot}`);
     expect(stdout).toContain(`${world.warm} shows the root filesystem`);
-    expect(stdout).toContain(`→ mount ${world.warm}`);
+    expect(stdout).toContain(`Next: mount ${world.warm}`);
     expect(stdout).toContain("does not answer on port 2049");
   });
 
@@ -252,7 +252,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       fact: text("those after the first 3 s were not made"),
     });
     // After the time was over nothing was begun: this one would have taken 10 s.
-    expect(findings.map(({ fact }) => fact)).toContain("could not look at the volume group vg_jts");
+    expect(findings.map(({ fact }) => fact)).toContain("the volume group vg_jts cannot be read");
     expect(world.calls().filter((call) => call.startsWith("vgs"))).toEqual([]);
   });
 
@@ -271,7 +271,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   test.for<[string, string, number, string]>([
     ["85.00", "0", 1, "is 85 % full"],
     ["95.10", "0", 2, "is 95.1 % full"],
-    ["100.00", "1", 2, "what it holds is lost"],
+    ["100.00", "1", 2, "is full, so its data is lost"],
   ])("a snapshot filled to %s percent, invalid: %s, exits %i", async ([fill, invalid, status, message], { world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill, invalid })}'`);
@@ -299,7 +299,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     world.program("vgs", "exit 5");
     expect(await health(world, inGroup)).toMatchObject({
       status: 2,
-      stdout: text("could not look at the volume group vg_jts"),
+      stdout: text("the volume group vg_jts cannot be read"),
     });
   });
 
@@ -322,7 +322,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     const { status, stdout } = await health(world, (settings) => (settings.timers = timers));
     expect(status).toBe(1);
     expect(stdout).toContain("tiered-storage: its last run failed (exit-code, status 1)");
-    expect(stdout).toContain("→ journalctl --unit=tiered-storage.service");
+    expect(stdout).toContain("Next: journalctl --unit=tiered-storage.service");
     expect(stdout).toContain("there is no lvm-backup.timer");
     expect(stdout).toContain("fstrim-all.timer is inactive");
     expect(stdout).toContain("good: its last run succeeded");
@@ -330,19 +330,19 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   });
 
   test.for<[string, number, string]>([
-    ['{"smart_status": {"passed": false}}', 2, "says that it is failing"],
+    ['{"smart_status": {"passed": false}}', 2, "reports that it is failing"],
     [
       '{"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"critical_warning": 4}}',
       2,
-      "says that it is failing",
+      "reports that it is failing",
     ],
     [
       '{"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"critical_warning": 0, "percentage_used": 97}}',
       1,
       "has used more than 90 % of its rated writes",
     ],
-    ['{"smartctl": {"exit_status": 2}}', 0, "tells nothing"],
-    ["", 0, "tells nothing"],
+    ['{"smartctl": {"exit_status": 2}}', 0, "reports nothing"],
+    ["", 0, "reports nothing"],
   ])("judges a disk by what smartctl says: %s, exit %i", async ([said, status, message], { world }) => {
     world.program("smartctl", `echo '${said}'; exit 4`);
     expect(await health(world)).toMatchObject({ status, stdout: text(`/dev/nvme0n1 ${message}`) });
@@ -513,7 +513,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       )
         .findings.filter(({ subject }) => subject === "backups")
         .map(({ level, fact }) => [level, fact]);
-    const future = ["warning", "the newest archive of lv_kafka is of a time to come"];
+    const future = ["warning", "the newest archive of lv_kafka has a time in the future"];
     expect(await facts()).toEqual([future]);
     world.clockAhead(2);
     expect(await facts()).toEqual([future, ["warning", "there is no good archive of lv_postgres"]]);
@@ -645,7 +645,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(await findingsOf(world, ["hot"])).toEqual([["ok", text("used")]]);
     world.put("/sys/fs/ext4/dm-0/errors_count", "3\n");
     expect(await findingsOf(world, ["hot"])).toEqual([
-      ["warning", `${world.hot}: ext4 counted 3 errors since it was checked last`],
+      ["warning", `${world.hot}: ext4 has counted 3 errors since its last check`],
       ["ok", text("used")],
     ]);
   });
@@ -735,7 +735,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       expect(await warnings(), counts.join()).toEqual([]);
     }
     backlogs(0, 1, 2, 7);
-    expect(await warnings()).toEqual([["warning", text("stayed in each of the last three runs, 7 in the last one")]]);
+    expect(await warnings()).toEqual([
+      ["warning", text("in each of the last three runs, more files that were due stayed; 7 in the last one")],
+    ]);
     putRuns(world, [{ conflicts: 2 }]);
     expect(await warnings()).toEqual([["warning", text("names of 2 files of its last run are taken")]]);
     putRuns(world, [{ conflicts: 2 }, { conflicts: 0 }]);
@@ -931,14 +933,17 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     test("runs no command that others than root could change", async ({ world }) => {
       const command = receiver(world);
       chmodSync(command, 0o777);
-      expect(await save(world, command)).toMatchObject({ status: 1, stdout: text("others than root could change it") });
+      expect(await save(world, command)).toMatchObject({
+        status: 1,
+        stdout: text("it is not run, since users other than root can change"),
+      });
       chmodSync(command, 0o755);
       mkdirSync(join(world.path, "theirs"));
       chownSync(join(world.path, "theirs"), 65534, 65534);
       writeFileSync(join(world.path, "theirs/tell"), "#!/bin/sh\n", { mode: 0o755 });
       expect(await save(world, join(world.path, "theirs/tell"))).toMatchObject({
         status: 1,
-        stdout: text(`could change it, by ${join(world.path, "theirs")}`),
+        stdout: text(`since users other than root can change ${join(world.path, "theirs")}`),
       });
       expect(await save(world, join(world.path, "none"))).toMatchObject({ stdout: text("No such file") });
       expect(told(world)).toEqual([]);
@@ -978,14 +983,14 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
           const { stdout, stderr, status: exit } = await save(world, url, "--notify-test");
           expect([exit, stdout + stderr]).toEqual([
             3,
-            `it did not arrive: ${new URL(url).origin}: it answered ${status}\n`,
+            `the report did not arrive: ${new URL(url).origin}: it answered ${status}\n`,
           ]);
         }
         expect(await save(world, url)).toMatchObject({ status: 1, stdout: text("it answered 403") });
         status = 200;
         expect(await save(world, url, "--notify-test")).toMatchObject({
           status: 0,
-          stdout: `${new URL(url).origin} was told that storage is ok\n`,
+          stdout: `${new URL(url).origin} got the report that storage is ok\n`,
         });
         expect(requests).toEqual(Array(6).fill(asked));
         expect(readFileSync(join(world.path, "state/health.json"), "utf8")).not.toContain("t0p");
@@ -1034,7 +1039,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       for (const _ of [1, 2])
         expect(await save(world, command, "--notify-test")).toMatchObject({
           status: 0,
-          stdout: `${command} was told that storage is ok\n`,
+          stdout: `${command} got the report that storage is ok\n`,
         });
       expect(told(world)).toEqual(["ok", "ok"]);
       expect(await save(world, null, "--notify-test")).toMatchObject({

@@ -121,7 +121,7 @@ describe("jts-storage-monitor.sh", () => {
   it("refuses a host without a hot tree, and one whose tree is gone", () => {
     expect(monitor([], { tree: "" })).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining("name no hot tree") as string,
+      stderr: expect.stringContaining("have no hot tree") as string,
     });
     expect(monitor()).toMatchObject({ status: 2, stderr: expect.stringContaining("pulumi up --refresh") as string });
   });
