@@ -3,15 +3,15 @@ Kills the mover at seeded moments while logrotate and other programs use the fil
 usage: moverCompany.py PACKAGE SOURCE DESTINATION STATE --rotations N [--turns N] [--seed N]
 
 PACKAGE is the folder jts_storage, SOURCE a folder, DESTINATION a mount point, STATE a folder for lock, journal and
-logrotate's own files. Rounds are made until logrotate has made so many rotations, each of --turns of logrotate over all
-of its logs. In each, the mover is started and killed until the programs end, and then run in peace. One round of three
-is compressed. After each, every line that a program wrote must be somewhere, and once, under whatever name; no private
-name of the mover's may be left, and the journal must tell of each file that was moved. Prints figures as JSON, and in
-`lost`, `twice` and `wrong` what was not so.
+logrotate's own files. There are rounds until logrotate has made so many rotations; in each, logrotate goes over all of
+its logs --turns times. Meanwhile the mover is started and killed until the programs end, and then runs once without a
+kill. One round of three is compressed. After each round, every line that a program wrote must exist exactly once, under
+whatever name. No private name of the mover may be left, and the journal must have each file that was moved. Prints
+figures as JSON, and in `lost`, `twice` and `wrong` where that is not so.
 
-Lines may be missing only where it is known which file was replaced, by whom: the replacing program holds that one open,
-which keeps the mover off, until it is gone. Where logrotate itself would lose lines that are written while it copies or
-compresses, see logrotate(8), nobody writes meanwhile.
+Lines may be missing only where it is known which file was replaced, and by whom: the replacing program holds that file
+open until it is gone, so that the mover does not move it. logrotate itself would lose lines that are written while it
+copies or compresses, see logrotate(8): nobody writes then.
 """
 
 import argparse
@@ -77,14 +77,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20260711)
     options = parser.parse_args()
     if not os.access(LOGROTATE, os.X_OK):
-        sys.exit(f"there is no {LOGROTATE}. Do: apt-get install logrotate")
+        sys.exit(f"there is no {LOGROTATE}. Next: apt-get install logrotate")
     if options.turns >= KEPT:
         parser.error(f"--turns must be below {KEPT}")
     series = Series(options)
     began = time.monotonic()
     while series.rotations.total() < options.rotations:
         series.round()
-    print(json.dumps({**series.told(), "seconds": round(time.monotonic() - began, 1)}))
+    print(json.dumps({**series.figures(), "seconds": round(time.monotonic() - began, 1)}))
 
 
 class Series:
@@ -104,7 +104,7 @@ class Series:
         self.twice: list[str] = []
         self.wrong: list[str] = []
 
-    def told(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         return {
             "rounds": self.rounds,
             "kills": self.kills,
@@ -157,7 +157,7 @@ class Series:
             while mover.poll() is None and self.journal_size() < size:
                 time.sleep(0.0005)
         if mover.poll() is None:
-            # With what it has started, as systemd does it, or alone.
+            # With all that it has started, as systemd does it, or only the mover itself.
             self.random.choice((mover.kill, lambda: os.killpg(mover.pid, signal.SIGKILL)))()
         status = mover.wait()
         if status == -signal.SIGKILL:
@@ -182,9 +182,9 @@ class Series:
         if status not in (0, 1):
             self.wrong.append(f"the last run ended with {status}")
             return
-        told = json.loads(said)
-        self.not_moved.update(one["reason"] for one in told["failed"])
-        self.not_moved.update(told["skipped"])
+        summary = json.loads(said)
+        self.not_moved.update(one["reason"] for one in summary["failed"])
+        self.not_moved.update(summary["skipped"])
 
     def compare(self, results: list[dict[str, Any]]) -> None:
         written: list[str] = []
@@ -195,7 +195,7 @@ class Series:
             self.rotations.update(result["rotations"])
             self.done[result["did"]] += result["times"]
         with self.journal.open() as journal:
-            journaled = {(told["to"], told["sha256"]) for told in map(json.loads, journal)}
+            journaled = {(move["to"], move["sha256"]) for move in map(json.loads, journal)}
         places: dict[str, list[str]] = collections.defaultdict(list)
         for top in (self.source, self.kept, self.destination):
             for path in top.rglob("*"):
@@ -336,10 +336,10 @@ class Logrotate(Program):
         path.write_text(config)
         path.chmod(0o644)
         command = [LOGROTATE, "--verbose", "--force", "--state", str(self.state / "logrotate.state"), str(path)]
-        # It fails where a log vanishes in its hands.
-        told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
-        self.rotations.update(ROTATED.findall(told))
-        self.rotations.subtract(NOT_ROTATED.findall(told))
+        # Not checked for its status: it fails where a log is removed while it rotates it.
+        printed = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+        self.rotations.update(ROTATED.findall(printed))
+        self.rotations.subtract(NOT_ROTATED.findall(printed))
         self.shared[ROTATIONS] = self.rotations.total()
 
     def save(self, log: pathlib.Path, turn: int) -> None:
@@ -426,7 +426,7 @@ class Replaces(Program):
                     return True
                 continue
             try:
-                # While we have it open the mover leaves it alone: what is gone after the rename was replaced by us.
+                # While we have it open, the mover does not move it: we have replaced what is gone after the rename.
                 if os.fstat(held).st_nlink == 0:
                     continue
                 try:

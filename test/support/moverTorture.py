@@ -1,12 +1,13 @@
 """
-Kills the mover at seeded moments, over trees of all that a service may leave, and looks after each if a file is lost.
+Kills the mover at seeded moments, over trees of everything that a service may leave, and checks after each kill that no
+file is lost.
 usage: moverTorture.py PACKAGE SOURCE DESTINATION STATE --kills N [--seed N] [--seconds N] [--full]
 
 PACKAGE is the folder jts_storage, SOURCE a folder, DESTINATION a mount point, STATE a folder for lock and journal;
---full fills DESTINATION in the midst of each round, but for some bytes. One round of three is compressed. Each makes a
-tree, starts the mover and kills it until it ends by itself, runs it once more in peace, and then every file must be on
-exactly one side, with its content, owner, mode, time and extended attributes, or untouched where it must stay. Prints
-figures as JSON, and in `losses` what was not so.
+--full fills DESTINATION in the middle of each round, except for some bytes. One round of three is compressed. Each
+round makes a tree, starts the mover and kills it until it ends by itself, and then runs it once more without a kill.
+After that, every file must be on exactly one side, with its content, owner, mode, time and extended attributes, or
+untouched where it must stay. Prints figures as JSON, and in `losses` each file for which that is not so.
 """
 
 import argparse
@@ -27,7 +28,8 @@ from types import ModuleType
 from typing import Any
 
 OLD = 10**9
-# Another run holds the lock: a process that the killed one was about to start has all that was open until its exec(2).
+# Exit status: another run holds the lock. A process that the killed one was about to start has its files open until its
+# exec(2).
 HELD = 75
 POSIX_ACL = bytes.fromhex(
     "02000000 01000700ffffffff 02000400e8030000 04000500ffffffff 10000500ffffffff 20000500ffffffff"
@@ -72,7 +74,7 @@ class Torture:
         self.kills = self.kills_while_full = self.ended = self.files = self.bytes = 0
         self.losses: list[str] = []
         self.whole: dict[bool, float] = {}
-        # What a test that was ended left.
+        # Removes what an interrupted test has left.
         self.clear()
 
     def round(self, compress: bool) -> None:
@@ -96,7 +98,7 @@ class Torture:
                 if self.options.full and run in (1, 4):
                     isfull = run == 1
                     self.fill(self.random.randrange(60_000)) if isfull else os.unlink(self.filler)
-                # Where runs take longer than the one that was timed, a round ends all the same.
+                # A round must end even if its runs take longer than the one that was timed.
                 moment = self.random.random() ** 1.5 * self.whole[compress] * max(1.1, run / 20)
                 child = self.start(compress)
                 time.sleep(moment)
@@ -107,7 +109,7 @@ class Torture:
                     if os.waitstatus_to_exitcode(status) == HELD:
                         continue
                     self.ended += 1
-                    # While it is full it ends early, with what is left to move.
+                    # While the destination is full, it ends early, and some files are left to move.
                     if not isfull:
                         break
                 else:
@@ -165,7 +167,7 @@ class Torture:
         return time.monotonic() - began
 
     def finish(self, compress: bool) -> None:
-        """In peace it moves all."""
+        """Runs the mover without a kill: it must move all files."""
         output = os.memfd_create("summary")
         status, end = HELD, time.monotonic() + 60
         while status == HELD and time.monotonic() < end:
@@ -176,10 +178,10 @@ class Torture:
             self.losses.append(f"the last run ended with {status}, not moved: {failed}")
 
     def fill(self, left: int) -> None:
-        """Leaves some bytes of the destination."""
+        """Fills the destination, except for so many bytes."""
         with open(self.filler, "wb") as filler:
             space = os.fstatvfs(filler.fileno())
-            # What a killed run left may still write, and a filesystem needs some for itself.
+            # A process of a killed run may still write, and a filesystem needs some room for itself.
             for size in range(space.f_bavail * space.f_frsize - left, 0, -65536):
                 with contextlib.suppress(OSError):
                     os.posix_fallocate(filler.fileno(), 0, size)
@@ -190,8 +192,13 @@ class Torture:
         self.losses += [
             f"{path!r} is nowhere {when}"
             for path, moved in target.items()
-            if not any(map(os.path.lexists, (path, private_of(path), moved)))
+            if not any(map(os.path.lexists, (path, self.private_of(path), moved)))
         ]
+
+    def private_of(self, path: bytes) -> bytes:
+        """The path with the private name that the mover gives a file."""
+        folder, name = os.path.split(path)
+        return os.path.join(folder, os.fsencode(self.mover.private_name_of(os.fsdecode(name))))
 
     def compare(self, before: dict[bytes, dict[str, Any]], target: dict[bytes, bytes], compress: bool) -> None:
         after = {**describe(self.source), **describe(self.destination)}
@@ -203,9 +210,9 @@ class Torture:
         self.files += len(target)
         self.bytes += sum(before[path]["bytes"] for path in target)
         with open(self.journal, encoding="utf-8", errors="surrogateescape") as lines:
-            told = {(os.fsencode(line["from"]), line["sha256"]) for line in map(json.loads, lines)}
+            journaled = {(os.fsencode(line["from"]), line["sha256"]) for line in map(json.loads, lines)}
         for path in target:
-            if (path, before[path]["sha256"]) not in told:
+            if (path, before[path]["sha256"]) not in journaled:
                 self.losses.append(f"the journal has no line of {path!r}")
 
     def clear(self) -> None:
@@ -216,14 +223,6 @@ class Torture:
                 os.unlink(file)
 
 
-def private_of(path: bytes) -> bytes:
-    folder, name = os.path.split(path)
-    private = b".jts-leaving-" + name
-    if len(private) > 255:
-        private = b".jts-leaving-" + hashlib.sha256(name).hexdigest().encode()
-    return os.path.join(folder, private)
-
-
 def load(package: str) -> ModuleType:
     sys.dont_write_bytecode = True
     sys.path.insert(0, os.path.dirname(package))
@@ -231,7 +230,9 @@ def load(package: str) -> ModuleType:
 
 
 def make_tree(root: bytes, destination: bytes, seeded: random.Random) -> None:
-    def put(name: bytes, content: bytes, uid: int = 0, mode: int = 0o640, old: float = OLD, top: bytes = root) -> bytes:
+    def put(
+        name: bytes, content: bytes, *, uid: int = 0, mode: int = 0o640, old: float = OLD, top: bytes = root
+    ) -> bytes:
         path = os.path.join(top, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
@@ -287,7 +288,7 @@ def make_tree(root: bytes, destination: bytes, seeded: random.Random) -> None:
 
 
 def has_xattrs(folder: bytes) -> bool:
-    """NFSv3 has none, and the mover then leaves a file that has some."""
+    """Whether the filesystem has extended attributes. NFSv3 has none, and the mover then leaves a file with some."""
     probe = os.path.join(folder, b"probe")
     os.makedirs(folder, exist_ok=True)
     with open(probe, "wb"):

@@ -1,23 +1,24 @@
 """
-Loses the power while files move: at each state that the disks could be left in, no file may be lost.
+Simulates losses of power while files move: no file may be lost in any state that the disks could be left in.
 usage: powerLoss.py PACKAGE FOLDER --destination btrfs|ext4 [--compress] [--points N] [--seed N] [--without-flushes]
 
-PACKAGE is the folder jts_storage. In FOLDER, on a disk with some 600 MiB left, a folder is made, and taken away in the
-end; what a killed run left of it goes first. Needs root.
-Source (ext4) and destination are two halves of one device, whose writes and flushes dm-log-writes logs in one order
-while the mover runs once, in small batches, and the source is flushed all the time. A disk with a cache has all that
-came before its last flush, and any of what came later. So the log is replayed onto an empty image up to each flush or
-write through the cache, and up to each flush with some of the writes before the next: those to the source, those to
-the destination, or seeded ones. Of all these states N are tried: both filesystems are mounted, every file must be
-whole on one tier, or on both (from when its copy has the name until the source goes), and the mover, run again, must
-leave it on the destination alone. Then fsck must find nothing.
+PACKAGE is the folder jts_storage. In FOLDER, on a disk with some 600 MiB free, a folder is made, and removed at the
+end; what a killed run has left of it is removed first. Needs root.
+Source (ext4) and destination are two halves of one device. dm-log-writes logs its writes and flushes in their order
+while the mover runs once, in small batches, and the source is flushed all the time. A disk with a cache has everything
+that came before its last flush, and any part of what came later. So the log is replayed onto an empty image up to each
+flush or write through the cache, and up to each flush with some of the writes before the next one: those to the source,
+those to the destination, or seeded ones. N of all these states are tried: both filesystems are mounted, and every file
+must be whole on one tier, or on both (from when its copy has the name until the source is removed). The mover, run
+again, must leave it only on the destination. Then fsck must find nothing.
 --without-flushes runs a mover whose fsync, fdatasync and syncfs do nothing, which must lose files. Prints figures as
-JSON, and on standard error what came of each state.
+JSON, and the result of each state on standard error.
 """
 
 import argparse
 import contextlib
 import hashlib
+import importlib
 import itertools
 import json
 import os
@@ -37,7 +38,7 @@ from typing import Any
 
 MIB = 1 << 20
 SOURCE_BYTES = 64 * MIB
-# Of less than 109 MiB mkfs.btrfs makes none.
+# mkfs.btrfs needs at least 109 MiB.
 DESTINATION_BYTES = 192 * MIB
 LOG_BYTES = 1024 * MIB
 LOGGED = "jts-power-loss"
@@ -58,7 +59,7 @@ FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 
 @dataclass(frozen=True)
 class Entry:
-    """What a device was told: where and how much in bytes, and where in the log its data is."""
+    """A request to a device: where and how much, in bytes, and where in the log its data is."""
 
     flags: int
     offset: int
@@ -69,7 +70,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class State:
-    """What a loss of power may leave: all entries up to one, and of the later ones these."""
+    """What a loss of power may leave: all entries up to one, and some of the later ones."""
 
     through: int
     also: tuple[int, ...] = ()
@@ -101,7 +102,11 @@ class Trial:
         self.trees = [os.fsencode(point / "tree") for point in self.mounts.values()]
         self.log = self.folder / "log.img"
         self.compressed = ("--compress",) if options.compress else ()
-        # Of a compressed file's hash: the hash and size of what is in it; None where it isn't whole.
+        # The private names are those of the mover that is tried.
+        sys.dont_write_bytecode = True
+        sys.path.insert(0, os.path.dirname(os.path.realpath(options.package)))
+        self.removal: Any = importlib.import_module("jts_storage.removal")
+        # The hash of a compressed file → the hash and size of its content; None: it is cut off.
         self.contents: dict[str, tuple[str, int] | None] = {}
         self.midst = self.doubles = self.lost = 0
         self.examples: list[str] = []
@@ -180,7 +185,7 @@ class Trial:
         )
         status = run("dmsetup", "status", LOGGED)
         if "logging_disabled" in status:
-            raise RuntimeError(f"dm-log-writes stopped logging: {status}. Do: dmesg says why; is LOG_BYTES too little?")
+            raise RuntimeError(f"dm-log-writes stopped logging: {status}. Next: dmesg; LOG_BYTES may be too small")
         # All that waits is logged then.
         self.remove_devices()
 
@@ -244,6 +249,11 @@ class Trial:
             )
         return package
 
+    def private_of(self, path: bytes) -> bytes:
+        """The path with the private name that the mover gives a file."""
+        folder, name = os.path.split(path)
+        return os.path.join(folder, os.fsencode(self.removal.private_name_of(os.fsdecode(name))))
+
     def target(self, path: bytes) -> bytes:
         return path + b".zst" if self.options.compress and not path.endswith(b".gz") else path
 
@@ -253,7 +263,7 @@ class Trial:
         here = there = 0
         for path, was in self.originals.items():
             # Its private name is one that the next run knows.
-            ours = source.pop(path, None) or source.pop(private_of(path), None)
+            ours = source.pop(path, None) or source.pop(self.private_of(path), None)
             theirs = destination.pop(self.target(path), None)
             for found, tier in ((ours, "source"), (theirs, "destination")):
                 if found not in (None, was):
@@ -327,11 +337,11 @@ class Trial:
         if not path.endswith(b".zst"):
             return digest, len(raw)
         if digest not in self.contents:
-            told = subprocess.run(
+            unpacked = subprocess.run(
                 ["zstd", "--quiet", "--decompress", "--stdout"], input=raw, capture_output=True, check=False
             )
-            whole = hashlib.sha256(told.stdout).hexdigest(), len(told.stdout)
-            self.contents[digest] = whole if told.returncode == 0 else None
+            whole = hashlib.sha256(unpacked.stdout).hexdigest(), len(unpacked.stdout)
+            self.contents[digest] = whole if unpacked.returncode == 0 else None
         return self.contents[digest] or ("not zstd's", len(raw))
 
     def clear(self) -> None:
@@ -357,22 +367,14 @@ class Trial:
                 run("losetup", "--detach", line)
 
 
-def private_of(path: bytes) -> bytes:
-    folder, name = os.path.split(path)
-    private = LEAVING + name
-    if len(private) > 255:
-        private = LEAVING + hashlib.sha256(name).hexdigest().encode()
-    return os.path.join(folder, private)
-
-
 def read_log(path: pathlib.Path) -> list[Entry]:
-    """@raises ValueError where it isn't a whole log of dm-log-writes"""
+    """The entries of a log. @raises ValueError where it is not a complete log of dm-log-writes"""
     entries = []
     size = path.stat().st_size
     with open(path, "rb") as log:
         magic, version, count, block = SUPERBLOCK.unpack(log.read(SUPERBLOCK.size))
         if (magic, version) != (MAGIC, 1):
-            raise ValueError(f"{path} is no log of dm-log-writes: magic {magic:#x}, version {version}")
+            raise ValueError(f"{path} is not a log of dm-log-writes: magic {magic:#x}, version {version}")
         position = block
         for number in range(count):
             log.seek(position)
@@ -398,7 +400,7 @@ def index_of(entries: Sequence[Entry], mark: str) -> int:
 
 
 def apply(entry: Entry, log: int, image: int) -> None:
-    """Does to an image what the device was told. What is discarded reads as zeros, as a loop device's does."""
+    """Applies an entry to an image. Discarded blocks read as zeros, as on a loop device."""
     for start in range(0, entry.length, MIB):
         length = min(MIB, entry.length - start)
         data = bytes(length) if entry.flags & DISCARD else os.pread(log, length, entry.data + start)
@@ -504,7 +506,7 @@ def flushing(point: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def image(path: pathlib.Path, size: int = SOURCE_BYTES + DESTINATION_BYTES) -> Iterator[int]:
-    """The file, made where it isn't there, with holes only."""
+    """The open file, which is made with one hole where it does not exist."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         os.ftruncate(fd, size)
@@ -514,11 +516,11 @@ def image(path: pathlib.Path, size: int = SOURCE_BYTES + DESTINATION_BYTES) -> I
 
 
 def require_equal(one: pathlib.Path, other: pathlib.Path) -> None:
-    """A log that is replayed to its end gives what the device has; else it, or the replay, isn't whole."""
+    """@raises RuntimeError unless the log, replayed to its end, gives what the device has"""
     with open(one, "rb") as ours, open(other, "rb") as theirs:
         while chunk := ours.read(MIB):
             if chunk != theirs.read(MIB):
-                raise RuntimeError(f"the log replayed to its end isn't what the device has, before {ours.tell()}")
+                raise RuntimeError(f"the log, replayed to its end, differs from the device before {ours.tell()}")
 
 
 def unmount(point: str | pathlib.Path) -> None:

@@ -203,7 +203,14 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     async (facts, { world }) => {
       world.program(
         "zstd",
-        `[[ $* != *--threads=0* ]] || { cd ${world.path}/vg/lv_postgres_daily_*; /usr/bin/python3 -c 'import json, sys; f = json.load(open("known.json")) | json.loads(sys.argv[1]); json.dump(f, open("known.json", "w"))' '${JSON.stringify(facts)}'; }\nexec /usr/bin/zstd "$@"`,
+        `if [[ $* == *--threads=0* ]]; then
+  /usr/bin/python3 -c '
+import json, pathlib, sys
+file = pathlib.Path(sys.argv[1])
+file.write_text(json.dumps(json.loads(file.read_text()) | json.loads(sys.argv[2])))
+' ${world.path}/vg/lv_postgres_daily_*/known.json '${JSON.stringify(facts)}'
+fi
+exec /usr/bin/zstd "$@"`,
       );
       expect(await backup(world, ["daily", "lv_postgres"])).toMatchObject({
         status: 1,
@@ -214,7 +221,12 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     },
   );
 
-  const partOfTar = `[[ $* != *--create* ]] || { /usr/bin/tar "$@" | head --bytes=100; exit 2; }; exec /usr/bin/tar "$@"`;
+  const partOfTar = `
+if [[ $* == *--create* ]]; then
+  /usr/bin/tar "$@" | head --bytes=100
+  exit 2
+fi
+exec /usr/bin/tar "$@"`;
   const zstd = (instead: string) => `[[ $* != *--threads=0* ]] || { ${instead}; }\nexec /usr/bin/zstd "$@"`;
   test.for<[string, string, (world: World) => void]>([
     [

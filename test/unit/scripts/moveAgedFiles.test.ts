@@ -14,38 +14,58 @@ const ROTATIONS = Number(process.env.JTS_STORAGE_ROTATIONS ?? 900);
 /** Hundreds in a long run. */
 const KILLS = Number(process.env.JTS_STORAGE_KILLS ?? 40);
 
-/** A tree of all that a service may leave, below argv[1]. Old, except where it says so. */
-const NASTY_TREE = `
-import os, socket, sys
-root = os.fsencode(sys.argv[1])
-def put(name, content, uid=0, mode=0o640, old=10**9):
-    path = os.path.join(root, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file: file.write(content)
-    os.chown(path, uid, uid); os.chmod(path, mode); os.utime(path, (old, old + 0.25))
-    return path
-for service in (b"postgresql", b"kafka"): put(service + b"/logs/app.log", b"log of " + service)
-for number in range(6): put(b"many/%d.log" % number, os.urandom(20000), uid=1000 + number)
-put(b"names/with space", b"1"); put(b"names/with\\nnewline", b"2"); put(b"names/-rf", b"3"); put("names/größe €".encode(), b"4")
-put(b"names/not utf-8 \\xff\\xfe", b"5"); put(b"names/'quote\\"", b"6"); put(b"names/" + b"n" * 255, b"7"); put(b"names/*", b"8")
-put(b"empty", b""); put(b"large", os.urandom(3_000_000) + b"x"); put(b"archive.gz", os.urandom(5000)); put(b"young", b"young", old=4 * 10**9)
-sparse = put(b"sparse", b"")
-with open(sparse, "r+b") as file:
-    file.truncate(8 << 20); file.seek(4 << 20); file.write(b"in the middle" * 1000)
-os.utime(sparse, (10**9, 10**9))
-marked = put(b"marked", b"has xattrs", mode=0o4755)
-os.setxattr(marked, "trusted.note", b"kept \\x00 as is")
-os.setxattr(marked, "system.posix_acl_access", bytes.fromhex("02000000" "01000700ffffffff" "02000400e8030000" "04000500ffffffff" "10000500ffffffff" "20000500ffffffff"))
-os.utime(marked, (10**9, 10**9))
-twice = put(b"hard-linked", b"two names"); os.link(twice, twice + b" again")
-os.symlink("large", os.path.join(root, b"link")); os.symlink("/etc", os.path.join(root, b"link to a folder")); os.mkfifo(os.path.join(root, b"pipe"))
-`;
+/** Makes a tree of everything that a service may leave. */
+const makeNastyTree = (world: World, folder: string) =>
+  world.must(["/usr/bin/python3", "-I", join(import.meta.dirname, "nastyTree.py"), folder]);
+
+/** An ACL that allows the owning group nothing, although the bits of the mode, which are its mask, say otherwise. */
+const ACL_WITHOUT_GROUP = "0200000001000700ffffffff02000700d204000004000000ffffffff10000700ffffffff20000000ffffffff";
+
+/** Gives a file or folder {@link ACL_WITHOUT_GROUP} and an attribute of root. */
+const mark = (world: World, path: string) =>
+  world.python(
+    `
+import os, sys
+path, acl = sys.argv[1:]
+os.setxattr(path, "system.posix_acl_access", bytes.fromhex(acl))
+os.setxattr(path, "trusted.note", b"kept")
+`,
+    path,
+    ACL_WITHOUT_GROUP,
+  );
+
+/** An old file of 64 GiB, with 4 bytes of data at its start, after 5 GiB and at its end. */
+const makeSparse = (world: World, path: string) =>
+  world.python(
+    `
+import os, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 64 << 30)
+for offset in (0, 5 << 30, (64 << 30) - 5):
+    os.pwrite(fd, b"data", offset)
+os.utime(fd, (10**9, 10**9))
+`,
+    path,
+  );
+
+/** The size in GiB, whether it is sparse, and the data of what {@link makeSparse} makes. */
+const readSparse = (world: World, path: string) =>
+  world.python(
+    `
+import os, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+seen = os.fstat(fd)
+data = [os.pread(fd, 4, offset) for offset in (0, 5 << 30, (64 << 30) - 5)]
+print(seen.st_size >> 30, seen.st_blocks < 100, *data)
+`,
+    path,
+  );
 
 describe.skipIf(!IS_ROOT).concurrent("the mover (needs root for mounts)", { timeout: 180_000 }, () => {
   test("moves an old file with its folders, owners, modes, times, extended attributes and ACLs, and leaves a young one", async ({
     world,
   }) => {
-    await world.python(NASTY_TREE, join(world.hot, "service"));
+    await makeNastyTree(world, join(world.hot, "service"));
     await world.python(
       "import os, sys; os.chown(sys.argv[1], 70, 71); os.chmod(sys.argv[1], 0o2750)",
       join(world.hot, "service/many"),
@@ -66,7 +86,7 @@ describe.skipIf(!IS_ROOT).concurrent("the mover (needs root for mounts)", { time
   });
 
   test("keeps a sparse file sparse", async ({ world }) => {
-    await world.python(NASTY_TREE, world.hot);
+    await makeNastyTree(world, world.hot);
     const before = await world.describe();
     await world.move();
     const moved = (await world.describe())["warm/logs/sparse"];
@@ -77,7 +97,7 @@ describe.skipIf(!IS_ROOT).concurrent("the mover (needs root for mounts)", { time
   test("moves names with spaces, newlines, leading dashes, quotes and bytes that are no UTF-8, up to the longest", async ({
     world,
   }) => {
-    await world.python(NASTY_TREE, world.hot);
+    await makeNastyTree(world, world.hot);
     const before = await world.describe();
     expect(await world.move("--compress", "--pattern", "*")).toMatchObject({ status: 0 });
     const after = await world.describe();
@@ -121,7 +141,7 @@ describe.skipIf(!IS_ROOT).concurrent("the mover (needs root for mounts)", { time
   test("leaves and counts what is open, for writing, for reading or mapped, and links, pipes and hard-linked files", async ({
     world,
   }) => {
-    await world.python(NASTY_TREE, world.hot);
+    await makeNastyTree(world, world.hot);
     for (const name of ["written", "read", "mapped"]) world.put(join(world.hot, name));
     const holder = `import mmap, os, sys
 hot = sys.argv[1]
@@ -481,12 +501,7 @@ import time; time.sleep(60)`;
     world,
   }) => {
     world.put(join(world.hot, "closed/app.log"));
-    const acl = "0200000001000700ffffffff02000700d204000004000000ffffffff10000700ffffffff20000000ffffffff";
-    await world.python(
-      "import os, sys; os.setxattr(sys.argv[1], 'system.posix_acl_access', bytes.fromhex(sys.argv[2])); os.setxattr(sys.argv[1], 'trusted.note', b'kept')",
-      join(world.hot, "closed"),
-      acl,
-    );
+    await mark(world, join(world.hot, "closed"));
     const before = (await world.describe())["hot/closed"];
     // A filesystem without extended attributes.
     await world.must(["mount", "--mkdir", "-t", "ramfs", "plain", join(world.path, "plain")]);
@@ -577,29 +592,24 @@ import time; time.sleep(60)`;
     world,
   }) => {
     const journal = join(world.path, "moves.jsonl");
-    const make = (where: string) =>
-      world.python(
-        "import os, sys\nfd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT); os.ftruncate(fd, 64 << 30)\nfor at in (0, 5 << 30, (64 << 30) - 5): os.pwrite(fd, b'data', at)\nos.utime(fd, (10**9, 10**9))",
-        where,
-      );
-    const data = (where: string) =>
-      world.python(
-        "import os, sys\nfd = os.open(sys.argv[1], os.O_RDONLY); seen = os.fstat(fd)\nprint(seen.st_size >> 30, seen.st_blocks < 100, *(os.pread(fd, 4, at) for at in (0, 5 << 30, (64 << 30) - 5)))",
-        where,
-      );
-    await make(join(world.hot, "disk.img"));
-    const was = await data(join(world.hot, "disk.img"));
+    await makeSparse(world, join(world.hot, "disk.img"));
+    const was = await readSparse(world, join(world.hot, "disk.img"));
     expect(await world.move("--compress", "--journal", journal)).toMatchObject({ status: 0 });
     expect(readdirSync(world.at(join(world.warm, "logs")))).toEqual(["disk.img"]);
-    expect(await data(join(world.warm, "logs/disk.img"))).toBe(was);
+    expect(await readSparse(world, join(world.warm, "logs/disk.img"))).toBe(was);
     expect(JSON.parse(readFileSync(journal, "utf8"))).not.toHaveProperty("sha256");
     // As a kill leaves it; and another one, which differs in what was a hole.
-    await make(join(world.hot, "disk.img"));
+    await makeSparse(world, join(world.hot, "disk.img"));
     expect(await world.move("--json")).toMatchObject({ status: 0 });
     expect(readdirSync(world.at(world.hot))).toEqual([]);
-    await make(join(world.hot, "disk.img"));
+    await makeSparse(world, join(world.hot, "disk.img"));
     await world.python(
-      "import os, sys; fd = os.open(sys.argv[1], os.O_WRONLY); os.pwrite(fd, b'x', 1 << 30); os.utime(fd, (10**9, 10**9))",
+      `
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY)
+os.pwrite(fd, b"x", 1 << 30)
+os.utime(fd, (10**9, 10**9))
+`,
       join(world.warm, "logs/disk.img"),
     );
     expect(await world.move("--json")).toMatchObject({ status: 0, stdout: text('"conflicts": 1') });
@@ -612,14 +622,7 @@ import time; time.sleep(60)`;
     const journal = join(world.path, "moves.jsonl");
     world.put(join(world.hot, "closed/app.log"), "closed");
     world.put(join(world.hot, "open.log"), "open");
-    // The owning group may do nothing, though the mode's bits, which are the mask's, say so.
-    const acl = "0200000001000700ffffffff02000700d204000004000000ffffffff10000700ffffffff20000000ffffffff";
-    for (const path of ["closed", "closed/app.log"])
-      await world.python(
-        "import os, sys; os.setxattr(sys.argv[1], 'system.posix_acl_access', bytes.fromhex(sys.argv[2])); os.setxattr(sys.argv[1], 'trusted.note', b'x')",
-        join(world.hot, path),
-        acl,
-      );
+    for (const path of ["closed", "closed/app.log"]) await mark(world, join(world.hot, path));
     await world.must(["mount", "--mkdir", "-t", "ramfs", "plain", join(world.path, "plain")]);
     const plain = ["--destination", join(world.path, "plain/logs"), "--destination-mount", join(world.path, "plain")];
     const strict = await world.move(...plain, "--json");

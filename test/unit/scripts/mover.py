@@ -5,9 +5,9 @@ usage: mover.py change-after-link|unflushed|flip-a-bit|grow|change|remount|stall
        mover.py rotate FOLDER name|journal; logrotate comes before the name is taken, or after
        mover.py open FOLDER; somebody opens the file to append to it, while it is being taken away
        mover.py others-at-lines FOLDER EVERY; at each of these lines another program rotates the file, appends to it,
-       compresses it or renames its folder, beside the mover or once that is killed there; tells where content was
+       compresses it or renames its folder, while the mover runs, or after it is killed there; prints where content was
        lost or doubled
-       mover.py kill-at-lines FOLDER EVERY; 1 kills it at each line that it executes, by turns
+       mover.py kill-at-lines FOLDER EVERY; kills it at each EVERYth line that it executes
 """
 
 import contextlib
@@ -74,7 +74,7 @@ def files() -> list[str]:
 
 
 def at_line(count: int, work: Callable[[], object]) -> None:
-    """Has the work done at the nth line that the mover executes."""
+    """Does the work at the nth line that the mover executes."""
     left = count
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -92,7 +92,7 @@ def at_line(count: int, work: Callable[[], object]) -> None:
 
 
 def die() -> None:
-    """As kill -9 does it."""
+    """As by kill -9."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -144,7 +144,7 @@ def change_after_link(*options: str) -> dict[str, Any]:
 
 
 def unflushed(*options: str) -> dict[str, Any]:
-    """The folder of the copy can't be written to its device."""
+    """The folder of the copy cannot be flushed to its device."""
     source = put_file()
     mover.flush = lambda _: False
     real = os.fsync
@@ -167,7 +167,7 @@ def flip_a_bit(*options: str) -> dict[str, Any]:
 
 
 def before(owner: Any, function: str, work: Callable[[], object]) -> None:
-    """Has the work done once, before the function's first call."""
+    """Does the work once, before the function's first call."""
     real, left = getattr(owner, function), [work]
 
     def with_work(*arguments: Any, **options: Any) -> Any:
@@ -183,7 +183,7 @@ def contents() -> dict[str, str]:
 
 
 def grow(*options: str) -> dict[str, Any]:
-    """Between the look at it and its reading, so that the hash has what the copy is cut off from."""
+    """The file grows between its check and its reading, so that the hash has more than the copy."""
     source = put_file()
     before(mover, "transfer", lambda: append(source))
     return {"status": move(*options), "files": files()}
@@ -195,7 +195,7 @@ def append(path: pathlib.Path) -> None:
 
 
 def change(*options: str) -> dict[str, Any]:
-    """Once it was read."""
+    """The file changes after it was read."""
     source = put_file()
     before(mover, "give", lambda: append(source))
     status = move(*options)
@@ -210,7 +210,7 @@ def remount(*options: str) -> dict[str, Any]:
 
 
 def stall(*options: str) -> dict[str, Any]:
-    """As on a NAS that stopped to answer."""
+    """As on a NAS that has stopped answering."""
     put_file()
     real = mover.transfer
     before(mover, "transfer", lambda: time.sleep(60))
@@ -251,7 +251,7 @@ def open_meanwhile() -> dict[str, Any]:
             with source.open("ab") as file:
                 file.write(b"one more\n")
             os._exit(0)
-        # It sleeps in open(2), which our lease holds up.
+        # It waits in open(2) for our lease.
         while b"break_lease" not in (stack := pathlib.Path(f"/proc/{child}/stack").read_bytes()):
             assert os.waitpid(child, os.WNOHANG) == (0, 0), stack
 
@@ -267,7 +267,7 @@ def rename() -> None:
 
 
 def append_old() -> None:
-    # The kernel tells us that it is leased, where another program would wait.
+    # O_NONBLOCK: where another program would wait for the lease, we get an error.
     fd = os.open(HOT / "service" / "app.log", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
     os.write(fd, b"one more\n")
     os.utime(fd, (OLD, OLD))
@@ -275,7 +275,7 @@ def append_old() -> None:
 
 
 def compress() -> None:
-    """As logrotate does it, which has the file open until its name is gone."""
+    """As by logrotate, which has the file open until its name is gone."""
     log = HOT / "service" / "app.log"
     fd = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
     compressed = pathlib.Path(f"{log}.gz")
@@ -293,16 +293,16 @@ def rename_folder() -> None:
 
 
 def others_at_lines(every: int) -> list[str]:
-    """Whatever another program does, and whenever, the content is in one file in the end."""
+    """Whatever another program does, at whatever line, the content must be in one file in the end."""
     first = 1
     while was_at_line(first + 100, die) and not any(WARM.iterdir()):
         first += 100
     wrong = []
     for work in (rename, append_old, compress, rename_folder):
-        for told in ("", "killed, then "):
+        for prefix in ("", "killed, then "):
             lines = first
-            while was_at_line(lines, die if told else partial(try_to, work)):
-                if told:
+            while was_at_line(lines, die if prefix else partial(try_to, work)):
+                if prefix:
                     try_to(work)
                 status = in_child(move)
                 found = sum(
@@ -310,7 +310,7 @@ def others_at_lines(every: int) -> list[str]:
                     for path in map(folder.joinpath, files())
                 )
                 if (status, found, [name for name in files() if ".jts-" in name]) != (0, 1, []):
-                    wrong.append(f"{told}{work.__name__} at line {lines}: {found} times, status {status}: {files()}")
+                    wrong.append(f"{prefix}{work.__name__} at line {lines}: {found} times, status {status}: {files()}")
                 lines += every
     return wrong
 
@@ -321,7 +321,7 @@ def try_to(work: Callable[[], None]) -> None:
 
 
 def was_at_line(count: int, work: Callable[[], object]) -> bool:
-    """Moves one file, and has the work done at that line of the mover; whether it came there."""
+    """Moves one file, and does the work at that line of the mover; returns whether it came there."""
     for top in (HOT, WARM):
         for left in top.iterdir():
             shutil.rmtree(left)

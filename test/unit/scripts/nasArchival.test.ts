@@ -86,7 +86,7 @@ function postgres(world: World, ...databases: string[]) {
   world.program("pg_restore", "grep --quiet '^dump of '");
 }
 
-/** What ClickHouse 26.9 answered to the same question, on tables with the policy of storage-policy.xml; it is no server. */
+/** What ClickHouse 26.9 answered to the same query, on tables with the policy of storage-policy.xml. */
 const RECORDED = ['{"database":"od d","table":"dt","id":"202608"}', '{"database":"od d","table":"t`1","id":"202609"}'];
 
 describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", { timeout: 240_000 }, () => {
@@ -235,7 +235,12 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     const folder = world.put(join(world.path, "lvm/growing"), Buffer.alloc(2 ** 24)).replace("/growing", "");
     await world.must(["bash", "-c", `mkdir --parents /etc/lvm && mount --bind ${folder} /etc/lvm`]);
     const ended = join(world.path, "ended");
-    const grow = `while [[ ! -e ${ended} ]]; do truncate --size=+1 ${folder}/growing; echo >${folder}/new; rm ${folder}/new; done`;
+    const grow = `
+while [[ ! -e ${ended} ]]; do
+  truncate --size=+1 ${folder}/growing
+  echo >${folder}/new
+  rm ${folder}/new
+done`;
     const writer = world.start(["bash", "-c", grow]);
     const { status, stderr } = await archive(world, "configs");
     writeFileSync(ended, "");
@@ -502,7 +507,11 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
   test("clickhouse moves the partitions that ClickHouse names, each by itself, names quoted", async ({ world }) => {
     world.program(
       "clickhouse-client",
-      `case $2 in SELECT*|*"SELECT DISTINCT"*) printf '%s\\n' ${RECORDED.map((line) => `'${line}'`).join(" ")} ;; *202608*) exit 1 ;; esac`,
+      `
+case $2 in
+  *"SELECT DISTINCT"*) printf '%s\\n' ${RECORDED.map((line) => `'${line}'`).join(" ")} ;;
+  *202608*) exit 1 ;;
+esac`,
     );
     expect(
       await archive(world, "clickhouse", (settings) => (settings.automation.clickhouseToColdAfterDays = 45)),
@@ -521,7 +530,12 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     await world.must([
       "bash",
       "-c",
-      `mkdir ${few}; for name in bash readlink dirname python3 lsblk tar zstd; do ln -s "$(command -v $name)" ${few}/; done; cp ${world.programs}/uname ${few}`,
+      `
+mkdir ${few}
+for name in bash readlink dirname python3 lsblk tar zstd; do
+  ln -s "$(command -v $name)" ${few}/
+done
+cp ${world.programs}/uname ${few}`,
     ]);
     const settings = world.settings();
     // Where the program adds to the path, there is nothing of these on a host without them.

@@ -22,9 +22,15 @@ const fio = (bytesPerSecond: number) => {
   });
 };
 
-/** Writes its file as fio does, and says where. */
-const FIO = (said: string) =>
-  `pwd -P >>"\${0%/programs/*}/places"; for word; do case $word in --filename=*) echo data >"\${word#*=}" ;; esac; done; echo '${said}'`;
+/** A stand-in for fio: writes its file, prints `answer`, and appends its working directory to `places`. */
+const FIO = (answer: string) => `
+pwd -P >>"\${0%/programs/*}/places"
+for word; do
+  case $word in
+    --filename=*) echo data >"\${word#*=}" ;;
+  esac
+done
+echo '${answer}'`;
 
 const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
