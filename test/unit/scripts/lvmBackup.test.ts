@@ -442,7 +442,7 @@ exec /usr/bin/tar "$@"`;
 
   const COLD = (world: World) => join(world.cold, "jts/archives/database");
 
-  test("begins no archive that is likely not to fit, as the last one of its volume tells, unless told to try", async ({
+  test("begins no archive that is likely not to fit, by the size of the last one of its volume, except with --try", async ({
     world,
   }) => {
     const last = `lv_postgres-${stampOf(NOW - DAY)}.tar.zst`;
@@ -616,7 +616,7 @@ exec /usr/bin/tar "$@"`;
     expect((await world.files()).filter((path) => path.endsWith(old))).toEqual([]);
   });
 
-  test("verify tells each archive as JSON, waits for no NAS that hangs, and finds none bad that went away meanwhile", async ({
+  test("verify prints each archive as JSON, does not wait for a NAS that hangs, and ignores one that is removed meanwhile", async ({
     world,
   }) => {
     await putDaily(world);
@@ -651,7 +651,7 @@ exec /usr/bin/tar "$@"`;
     expect(await backup(world, ["verify", KAFKA])).toMatchObject({ status: 0, stderr: text("was removed meanwhile") });
   });
 
-  test("daily tells what it made as JSON", async ({ world }) => {
+  test("daily prints what it made as JSON", async ({ world }) => {
     const { status, stdout } = await backup(world, ["daily", "lv_kafka", "--json"]);
     expect([status, JSON.parse(stdout)]).toEqual([
       0,
@@ -779,7 +779,7 @@ exec /usr/bin/tar "$@"`;
     });
   });
 
-  test("list tells archives and snapshots, as text and as JSON", async ({ world }) => {
+  test("list prints archives and snapshots, as text and as JSON", async ({ world }) => {
     await putDaily(world);
     await backup(world, ["create", "lv_kafka"]);
     putArchive(world, "lv_kafka-20260101T000000Z.tar.zst", join(world.cold, "jts/archives/database"));
@@ -848,7 +848,7 @@ describe.concurrent("retention over a year", { timeout: 180_000 }, () => {
     }
   }
 
-  it("keeps the last days, and no more, while the clock goes as it should", async () => {
+  it("keeps the last days, and no more, while the clock is right", async () => {
     const { counts, left } = await liveThrough((day) => NOW + day * DAY, false);
     expect(Math.min(...counts.slice(8))).toBe(8);
     expect(Math.max(...counts)).toBe(8);

@@ -214,7 +214,7 @@ import time; time.sleep(60)`;
     },
   );
 
-  test("keeps both where a copy that is kept was made of a different file of that name, and tells so", async ({
+  test("keeps both files where the destination has a copy of a different file of that name, and says so", async ({
     world,
   }) => {
     world.put(join(world.hot, "app.log"), "new content", 30);
@@ -250,7 +250,7 @@ import time; time.sleep(60)`;
     expect(await world.files()).toEqual(["cold/secret/file", "hot/logs"]);
   });
 
-  test("refuses a destination that is no mount, shows the root disk, or is hidden by another mount", async ({
+  test("refuses a destination that is not a mount, shows the root disk, or is hidden by another mount", async ({
     world,
   }) => {
     world.put(join(world.hot, "app.log"));
@@ -359,7 +359,9 @@ import time; time.sleep(60)`;
     expect((await small.describe())["hot/a"]).toEqual(before["hot/a"]);
   });
 
-  test("moves many small files together, and what another comes up before goes beside it", async ({ world }) => {
+  test("moves many small files together; one whose name another file gets meanwhile goes beside it", async ({
+    world,
+  }) => {
     for (let number = 0; number < 900; number++)
       world.put(join(world.hot, `folder ${number % 3}/${number}.log`), `log ${number}`);
     world.put(join(world.warm, "logs/folder 0/0.log"), "another");
@@ -427,7 +429,7 @@ import time; time.sleep(60)`;
     });
   });
 
-  test("takes its copy back, and the source gets its name again, where the copy's folder can't be flushed", async ({
+  test("removes its copy, and gives the source its name back, where the copy's folder cannot be flushed", async ({
     world,
   }) => {
     expect(await inside(world, "unflushed")).toEqual({ status: 1, files: ["hot/service/app.log"], intact: true });
@@ -497,9 +499,7 @@ import time; time.sleep(60)`;
     },
   );
 
-  test("a folder keeps its ACL and attributes on its way, and leaves nothing where they can't be kept", async ({
-    world,
-  }) => {
+  test("a folder keeps its ACL and attributes, and is not made where they cannot be kept", async ({ world }) => {
     world.put(join(world.hot, "closed/app.log"));
     await mark(world, join(world.hot, "closed"));
     const before = (await world.describe())["hot/closed"];
@@ -540,7 +540,7 @@ import time; time.sleep(60)`;
     ]);
   });
 
-  test("puts back what a run was killed over while it took it away, and moves it", async ({ world }) => {
+  test("gives files of a killed run their names back, and moves them", async ({ world }) => {
     const long = "n".repeat(250);
     world.put(join(world.hot, "service/.jts-leaving-app.log"), "app");
     world.put(join(world.hot, "service/.jts-leaving-again.log"), "again");
@@ -572,7 +572,7 @@ import time; time.sleep(60)`;
     expect((await world.describe())[`warm/logs/service/${long}`]?.xattrs).toEqual({});
   });
 
-  test("--name goes on with a file whose name a killed run took, also where that was too long for the private one", async ({
+  test("--name finishes a file that a killed run gave a private name, also where its own name was too long for that", async ({
     world,
   }) => {
     const long = "n".repeat(250);
@@ -588,7 +588,7 @@ import time; time.sleep(60)`;
     expect(await world.files()).toEqual(["hot/other", `warm/logs/${long}`]);
   });
 
-  test("goes by the data of a file with large holes, which has no hash in the journal then, and moves it as it is", async ({
+  test("compares only the data of a file with large holes, which has no hash in the journal, and does not compress it", async ({
     world,
   }) => {
     const journal = join(world.path, "moves.jsonl");
@@ -616,7 +616,7 @@ os.utime(fd, (10**9, 10**9))
     expect(readdirSync(world.at(join(world.warm, "logs")))).toHaveLength(2);
   });
 
-  test("a destination without owners, ACLs or attributes: strict, what has some stays; best-effort, it moves without, and the journal tells", async ({
+  test("a destination without owners, ACLs or attributes: strict, a file with some stays; best-effort, it moves without them, and the journal says so", async ({
     world,
   }) => {
     const journal = join(world.path, "moves.jsonl");
@@ -652,7 +652,7 @@ os.utime(fd, (10**9, 10**9))
     });
   });
 
-  test("a dry run tells each move and each file in the way, and changes nothing", async ({ world }) => {
+  test("a dry run prints each move and each file in the way, and changes nothing", async ({ world }) => {
     world.put(join(world.hot, "service/app.log"), "content");
     world.put(join(world.hot, "conflict"), "one");
     mkdirSync(world.at(join(world.warm, "logs/conflict")), { recursive: true });
@@ -738,7 +738,7 @@ os.utime(fd, (10**9, 10**9))
     expect(earlier.slice(2).map((file) => readFileSync(file, "utf8"))).toEqual(earlier.slice(0, 6));
   });
 
-  test("moves go on where the journal can't be written, and follow no link in its place", async ({ world }) => {
+  test("moves go on where the journal cannot be written, and follow no link in its place", async ({ world }) => {
     for (const name of ["a", "b"]) world.put(join(world.hot, name));
     mkdirSync(join(world.path, "state"));
     writeFileSync(join(world.path, "theirs"), "theirs");

@@ -118,7 +118,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     },
   );
 
-  test("configs archives fstab, LVM's metadata and what the disks are, with a checksum, for root alone", async ({
+  test("configs archives fstab, LVM's metadata and the list of disks, with a checksum, only for root", async ({
     world,
   }) => {
     world.program("vgcfgbackup", 'echo metadata >"$3"');
@@ -158,7 +158,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     expect(world.read(join(world.cold, "jts", names[2]!))).toBe("dump of x=1 y/../ü");
   });
 
-  test("postgresql leaves a host out that has its tools alone", async ({ world }) => {
+  test("postgresql leaves out a host that only has its tools", async ({ world }) => {
     postgres(world, "jts");
     world.program("getent", "exit 2");
     expect(await archive(world, "postgresql")).toMatchObject({
@@ -167,7 +167,7 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     });
   });
 
-  test("postgresql dumps the databases of the settings alone", async ({ world }) => {
+  test("postgresql dumps only the databases of the settings", async ({ world }) => {
     postgres(world, "jts", "other");
     expect(
       await archive(world, "postgresql", (settings) => (settings.automation.postgresDatabases = ["jts"])),
@@ -275,7 +275,7 @@ done`;
     expect(await dumps()).toEqual([`archives/database/${last}`, `archives/database/${last}.sha256`]);
   });
 
-  test("two hosts and databases whose names make one share no archive", async ({ world }) => {
+  test("two hosts and databases whose joined names are the same do not share an archive", async ({ world }) => {
     postgres(world, "b-c");
     world.program("uname", "echo a");
     expect(await archive(world, "postgresql")).toMatchObject({ status: 0 });
@@ -288,7 +288,7 @@ done`;
     ]);
   });
 
-  test("list and verify tell the archives on cold, as text and as JSON", async ({ world }) => {
+  test("list and verify print the archives on cold, as text and as JSON", async ({ world }) => {
     postgres(world, "jts");
     world.program("lsblk", "echo '{}'");
     for (const action of ["configs", "postgresql"]) expect(await archive(world, action)).toMatchObject({ status: 0 });
@@ -337,7 +337,7 @@ done`;
     expect(await archive(world, "verify")).toMatchObject({ status: 1, stderr: text("nothing is mounted") });
   });
 
-  test("a run tells what it did as JSON", async ({ world }) => {
+  test("a run prints what it did as JSON", async ({ world }) => {
     world.program("lsblk", "echo '{}'");
     const path = join(world.cold, `jts/archives/configs/configs-trading-${STAMP}.tar.zst`);
     const done = async (...more: string[]) =>

@@ -131,7 +131,7 @@ describe.skipIf(!IS_ROOT).concurrent("performance-test.sh (needs root for mounts
     expect(world.calls()).toEqual([]);
   });
 
-  test("a fio that fails is told, keeps no figures, and leaves nothing", async ({ world }) => {
+  test("a fio that fails is reported, keeps no figures, and leaves nothing", async ({ world }) => {
     world.program("fio", `${FIO("fio: broken")}; exit 1`);
     expect(await measure(world, "--tier", "hot")).toMatchObject({
       status: 1,

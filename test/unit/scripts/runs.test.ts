@@ -24,7 +24,7 @@ const tiered = (world: World, ...words: readonly string[]) => run(world, "tiered
 const log = (world: World, name: string, content = name) => world.put(join(world.hot, "kafka/logs", name), content);
 
 describe.skipIf(!IS_ROOT).concurrent("what is known of runs (needs root for mounts)", { timeout: 60_000 }, () => {
-  test("is what a run moved, what was due and stayed, and whose name was taken", async ({ world }) => {
+  test("is what a run moved, what was due and stayed, and how many names were taken", async ({ world }) => {
     for (const folder of ["daily-backups", "logs"]) mkdirSync(world.at(join(world.warm, folder)));
     mkdirSync(world.at(join(world.hot, "postgresql/logs")), { recursive: true });
     mkdirSync(world.at(join(world.cold, "jts/archives/database")), { recursive: true });
@@ -60,7 +60,9 @@ describe.skipIf(!IS_ROOT).concurrent("what is known of runs (needs root for moun
     expect(statSync(join(world.path, "state/runs.lock")).mode & 0o777).toBe(0o600);
   });
 
-  test("is bounded, tells failures and what ended a run, and keeps when the last one succeeded", async ({ world }) => {
+  test("is limited in size, has failures and how a run ended, and keeps when the last one succeeded", async ({
+    world,
+  }) => {
     const nothing = (status: number) => ({ status, files: 0, bytes: 0, backlog: null, conflicts: null });
     mkdirSync(world.at(join(world.cold, "jts/archives/configs")), { recursive: true });
     const archive = () => run(world, "nas-archival.sh", ["configs"]);
@@ -90,7 +92,7 @@ describe.skipIf(!IS_ROOT).concurrent("what is known of runs (needs root for moun
     expect(cleanup.status).not.toBe(0);
   });
 
-  test("is nothing of a dry run, one that another held up, one that looks alone, or one of some volumes", async ({
+  test("has no dry run, no run that another one kept from starting, none that only looks, and none of some volumes", async ({
     world,
   }) => {
     const volumes = (settings: Settings) => {
@@ -108,7 +110,7 @@ describe.skipIf(!IS_ROOT).concurrent("what is known of runs (needs root for moun
     expect(() => known(world)).toThrow("ENOENT");
   });
 
-  test("is made anew where somebody spoilt it, and told where it cannot be kept; the run goes on", async ({
+  test("starts again where its file is damaged; where it cannot be kept, the run says so and goes on", async ({
     world,
   }) => {
     const cleanup = () => run(world, "lvm-backup.sh", ["cleanup"]);

@@ -216,7 +216,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     });
   });
 
-  test("never waits for a NAS that hangs, not even where its process can't be killed", async ({ world }) => {
+  test("never waits for a NAS that hangs, not even where its process cannot be killed", async ({ world }) => {
     const before = [
       "import os, runpy, sys, time",
       "statvfs = os.statvfs",
@@ -259,7 +259,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(world.calls().filter((call) => call.startsWith("vgs"))).toEqual([]);
   });
 
-  test("tells the free space of the volume group and the fill of its snapshots", async ({ world }) => {
+  test("reports the free space of the volume group and the fill of its snapshots", async ({ world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" }, { name: "snap_b", fill: "" })}'`);
     expect(await health(world, inGroup)).toMatchObject({
@@ -298,7 +298,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(await health(world, withReserve(127775277056))).toMatchObject({ status: 1 });
   });
 
-  test("is critical where it could not look at the volume group", async ({ world }) => {
+  test("is critical where the volume group cannot be read", async ({ world }) => {
     world.program("vgs", "exit 5");
     expect(await health(world, inGroup)).toMatchObject({
       status: 2,
@@ -365,14 +365,14 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     },
   );
 
-  test("--help tells each exit status", async ({ world }) => {
+  test("--help has each exit status", async ({ world }) => {
     expect(await world.run([join(SCRIPTS, "storage-health.sh"), "--help"])).toMatchObject({
       status: 0,
       stdout: text("0 ok · 1 warning · 2 critical · 3 wrong usage"),
     });
   });
 
-  test("tells the same as JSON, of the published form, with the same exit status", async ({ world }) => {
+  test("reports the same as JSON, in the published form, with the same exit status", async ({ world }) => {
     world.put(join(world.warm, "big"), Buffer.alloc(53 * 2 ** 20, 1));
     const { status, stdout } = await health(world, undefined, "--json");
     const { level, findings, figures } = read(stdout);
@@ -394,7 +394,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(figures.filter(({ labels }) => labels.disk === "dm-0")).toEqual([]);
   });
 
-  test("tells figures as metrics that Prometheus reads, whatever is in a name", async ({ world }) => {
+  test("prints figures as metrics that Prometheus reads, whatever is in a name", async ({ world }) => {
     const odd = `${world.hot}/a "b" \\c\nd`;
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'`);
@@ -414,7 +414,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   });
 
   // Debian's package `prometheus` has it, and a server that starts with it: nothing to install for a test.
-  test.skipIf(!HAS_PROMTOOL)("tells metrics that promtool has nothing to say against", async ({ world }) => {
+  test.skipIf(!HAS_PROMTOOL)("prints metrics that promtool accepts", async ({ world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'`);
     const { stdout } = await health(
@@ -431,7 +431,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     });
   });
 
-  test("has words for HELP of every figure that it tells", () => {
+  test("has a HELP text for every figure that it prints", () => {
     const script = readFileSync(join(SCRIPTS, "jts_storage/health.py"), "utf8");
     const told = [...script.matchAll(/\bfigure\(\s*"([a-z_]+)"/g)].map(([, name = ""]) => name);
     const explained = [...script.matchAll(/^ {4}"([a-z_]+)": "/gm)].map(([, name = ""]) => name);
@@ -463,7 +463,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(await health(world, undefined, "--save")).toMatchObject({ status: 3, stderr: text("state") });
   });
 
-  test("tells the age of the newest backup of each volume that has its checksum, and warns of an old one", async ({
+  test("reports the age of the newest backup of each volume that has its checksum, and warns of an old one", async ({
     world,
   }) => {
     const stamp = (hours: number) =>
@@ -489,7 +489,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect((await health(world, ({ automation }) => (automation.backupWarningHours = 0))).status).toBe(0);
   });
 
-  test("warns where a volume has no good archive, once there was time for one, and of one of a time to come", async ({
+  test("warns where a volume has no good archive, once there was time for one, and of one with a time in the future", async ({
     world,
   }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
@@ -706,7 +706,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     world.put(join(world.path, "state/runs.json"), JSON.stringify({ version: 1, subcommands: [history] }));
   };
 
-  test("tells what came of the last runs as figures", async ({ world }) => {
+  test("reports the results of the last runs as figures", async ({ world }) => {
     const succeeded = Math.floor(world.now) - 3000;
     putRuns(world, [{ backlog: 9 }, { status: 1, backlog: 2, conflicts: 5 }], { succeeded });
     const metrics = readMetrics((await health(world, undefined, "--prometheus")).stdout);
@@ -785,7 +785,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   const stampOf = (world: World, hours: number) =>
     new Date((world.now - hours * 3600) * 1000).toISOString().replaceAll(/[-:]|\.\d+/g, "");
 
-  test("warns of archives on cold that stopped to come, of this host alone, and waits for no NAS that hangs", async ({
+  test("warns where no new archives come to cold, only of this host, and does not wait for a NAS that hangs", async ({
     world,
   }) => {
     const node = hostname();
@@ -935,7 +935,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       });
     });
 
-    test("runs no command that others than root could change", async ({ world }) => {
+    test("runs no command that users other than root can change", async ({ world }) => {
       const command = receiver(world);
       chmodSync(command, 0o777);
       expect(await save(world, command)).toMatchObject({
@@ -965,9 +965,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       }
     };
 
-    test("POSTs the report to a URL, and takes 2xx alone for an answer; no secret of the URL is told", async ({
-      world,
-    }) => {
+    test("POSTs the report to a URL, and accepts only 2xx; prints no secret of the URL", async ({ world }) => {
       const requests: string[] = [];
       let status = 204;
       const answer: RequestListener = (request, response) => {
@@ -1032,14 +1030,14 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       });
     });
 
-    test("tells it also where the report cannot be kept", async ({ world }) => {
+    test("sends it also where the report cannot be saved", async ({ world }) => {
       const command = receiver(world);
       world.put(join(world.path, "state"), "a file");
       expect(await save(world, command)).toMatchObject({ status: 3, stderr: text("state") });
       expect(told(world)).toEqual(["critical"]);
     });
 
-    test("--notify-test tells it whatever was told before; without anybody to tell, exit 3", async ({ world }) => {
+    test("--notify-test sends it whatever was sent before; without a receiver, exit 3", async ({ world }) => {
       const command = receiver(world);
       for (const _ of [1, 2])
         expect(await save(world, command, "--notify-test")).toMatchObject({

@@ -49,7 +49,7 @@ interface Monitored {
 }
 
 describe("jts-storage-monitor.sh", () => {
-  it("tells the size of each folder of the tree, whatever their names", () => {
+  it("prints the size of each folder of the tree, whatever their names", () => {
     put("postgresql/data/base/1", 300_000);
     put("postgresql/-logs/a", 70_000);
     put("kaf ka/two\nlines/a", 100_000);
@@ -91,7 +91,7 @@ describe("jts-storage-monitor.sh", () => {
     });
   });
 
-  it("ends what takes too long to add up, says so with exit 1, and tells the rest", () => {
+  it("ends what takes too long to add up, says so with exit 1, and prints the rest", () => {
     put("kafka/data/a", 1);
     put("redis/data/a", 1);
     mkdirSync(join(root, "programs"));

@@ -91,7 +91,7 @@ function fill(world: World) {
 }
 
 describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)", { timeout: 180_000 }, () => {
-  test("--help tells each subcommand and exit status", async ({ world }) => {
+  test("--help has each subcommand and exit status", async ({ world }) => {
     const { status, stdout } = await world.run([join(SCRIPTS, "tiered-storage.sh"), "--help"]);
     expect(status).toBe(0);
     for (const word of ["check", "migrate", "cleanup", "optimize", "all", "--dry-run", "--settings", "Exit status"])
@@ -346,7 +346,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
   );
 
   test.for([["--dry-run"], []])(
-    "--json %j tells moves, deletions, commands, totals and problems in one document",
+    "--json %j prints moves, deletions, commands, totals and problems in one document",
     async (options, { world }) => {
       fill(world);
       world.put(join(world.hot, "kafka/logs/in\nthe way.log"), "x", 9);
@@ -393,9 +393,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     },
   );
 
-  test("where tells each way that a file went, by its name or a path, and which of them is there now", async ({
-    world,
-  }) => {
+  test("where prints each move of a file, by its name or a path, and where it is now", async ({ world }) => {
     fill(world);
     const settings = world.settings();
     expect(await tiered(world, settings, "where", "old.log")).toMatchObject({
@@ -578,7 +576,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     expect(await world.describe()).toEqual(before);
   });
 
-  test("a source that is gone is told, and does not stop the others", async ({ world }) => {
+  test("a source that is gone is reported, and does not stop the others", async ({ world }) => {
     fill(world);
     await world.must(["rm", "--recursive", join(world.hot, "kafka")]);
     expect(await tiered(world, world.settings(), "migrate")).toMatchObject({
@@ -627,7 +625,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     ]);
   });
 
-  test("cleanup deletes nothing in the first run, which the next one goes by", async ({ world }) => {
+  test("cleanup deletes nothing in the first run, from which the next one counts", async ({ world }) => {
     fill(world);
     lastCleanup(world, undefined);
     const before = await world.files();
@@ -754,7 +752,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     expect(world.calls()).toEqual(["docker system prune --force"]);
   });
 
-  test("optimize trims hot, and leaves a warm tier that is no btrfs as it is", async ({ world }) => {
+  test("optimize trims hot, and does not defragment a warm tier that is not btrfs", async ({ world }) => {
     expect(await tiered(world, world.settings(), "optimize")).toMatchObject({ status: 0, stderr: text("not btrfs") });
     expect(world.calls()).toEqual([`fstrim --quiet-unsupported --verbose ${world.hot}`]);
   });
@@ -784,7 +782,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     expect(await world.describe()).toEqual(after);
   });
 
-  test("a dry run tells all that a run would do, and does nothing of it", async ({ world }) => {
+  test("a dry run prints all that a run would do, and does nothing of it", async ({ world }) => {
     fill(world);
     const before = await world.describe();
     const settings = world.settings(({ automation }) => (automation.dockerPrune = true));

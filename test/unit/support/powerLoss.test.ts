@@ -81,7 +81,7 @@ describe("a log of dm-log-writes", () => {
   });
 
   it.each([
-    ["another magic", logOf([], { magic: 1n }), /is no log of dm-log-writes/],
+    ["another magic", logOf([], { magic: 1n }), /is not a log of dm-log-writes/],
     ["fewer entries than it says", logOf([flush], { count: 2 }), /ends before entry 1 of 2/],
     ["data cut off", logOf([written(0, "a")]).subarray(0, 1400), /ends in the midst of entry 0 of 1/],
   ])("with %s is refused", (_what, log, expected) => {
