@@ -1,48 +1,49 @@
-import { ColdTier } from "./components/coldTier.ts";
+import { HEALTH_UNIT } from "./components/automation/timers.ts";
+import { TieringAutomation } from "./components/automation/tieringAutomation.ts";
 import { HostPackages } from "./components/hostPackages.ts";
-import { HostTuning } from "./components/hostTuning.ts";
-import { HotTier } from "./components/hotTier.ts";
-import { summarize } from "./components/layout.ts";
-import { HEALTH_UNIT, TieringAutomation } from "./components/tieringAutomation.ts";
+import { layoutsOf, makeTiers, summarize } from "./components/tiers.ts";
+import { HostTuning } from "./components/tuning/hostTuning.ts";
 import { Verification } from "./components/verification.ts";
-import { WarmTier } from "./components/warmTier.ts";
 import { readHosts } from "./config.ts";
 
 /** Each host of the stack: its packages, its tiers side by side, then what tunes, what looks after them, and what verifies the whole. */
 export const hosts = Object.fromEntries(
   Object.entries(readHosts()).map(([host, settings]) => {
+    const packages = new HostPackages(`${host}-packages`, {
+      host,
+      packages: [
+        ...Object.values(layoutsOf(settings)).flatMap((tier) => tier.packages),
+        ...(settings.automation ? TieringAutomation.packages : []),
+      ],
+    });
     const { onDelete } = settings;
-    const packages = new HostPackages(`${host}-packages`, { settings });
-    const ready = { dependsOn: [packages] };
+    const tiers = makeTiers(settings, { host, onDelete }, { dependsOn: [packages] });
+    const { hot } = tiers;
 
-    const hot = settings.hot && new HotTier(`${host}-hot`, { host, settings: settings.hot, onDelete }, ready);
-    const warm = settings.warm && new WarmTier(`${host}-warm`, { host, settings: settings.warm, onDelete }, ready);
-    const cold = settings.cold && new ColdTier(`${host}-cold`, { host, settings: settings.cold }, ready);
-
-    const tiers = [hot, warm, cold].filter((tier) => tier !== undefined);
     const tuning =
-      settings.hot &&
       hot &&
       settings.tuning &&
       new HostTuning(
         `${host}-tuning`,
-        { host, settings: settings.tuning, hot: settings.hot, onFailure: settings.automation && HEALTH_UNIT },
+        { host, hot, onFailure: settings.automation && HEALTH_UNIT, ...settings.tuning },
         { dependsOn: [hot] },
       );
+    const tuned = tuning ? tuning.timers : {};
     const automation =
       settings.automation &&
       new TieringAutomation(
         `${host}-automation`,
-        { host, settings, automation: settings.automation, watched: tuning ? Object.keys(tuning.timers) : [] },
-        { dependsOn: tiers },
+        { host, tiers, watched: Object.keys(tuned), ...settings.automation },
+        { dependsOn: Object.values(tiers) },
       );
-    if (settings.automation?.verify && automation)
+    const timers = { ...tuned, ...automation?.timers };
+
+    if (automation && settings.automation?.verify)
       new Verification(
         `${host}-verification`,
-        { settings },
-        { dependsOn: [...tiers, ...(tuning ? [tuning] : []), automation] },
+        { host, tiers, timers },
+        { dependsOn: [...Object.values(tiers), ...(tuning ? [tuning] : []), automation] },
       );
-
-    return [host, summarize(settings, { ...(tuning ? tuning.timers : {}), ...automation?.timers })];
+    return [host, { ...summarize(tiers), ...(Object.keys(timers).length > 0 && { timers }) }];
   }),
 );

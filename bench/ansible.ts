@@ -5,7 +5,7 @@ import { execa } from "execa";
 import { stringify } from "yaml";
 import { LAB } from "../lab/folders.ts";
 import { HOST_KEY_ALIAS, KNOWN_HOSTS } from "../lab/keys.ts";
-import type { Connection } from "../providers/host/connection.ts";
+import type { Connection } from "../providers/values/connection.ts";
 import { pathsIn, timersOf, type Wanted } from "./wanted.ts";
 
 /** Debian's package: Ansible with the collections community.general and ansible.posix. */

@@ -1,15 +1,9 @@
-import {
-  accountsOf,
-  BIND_OPTIONS,
-  coldRoot,
-  devicesOf,
-  volumesOf,
-  warmAlsoAt,
-  warmMount,
-  type Account,
-  type VolumeLayout,
-} from "../components/layout.ts";
-import type { HostSettings, LvmSettings } from "../config.ts";
+import { coldMount, coldRoot } from "../components/cold/layout.ts";
+import { accountsOf, devicesOf, volumesOf, type Account, type VolumeLayout } from "../components/hot/layout.ts";
+import type { LvmSettings } from "../components/hot/settings.ts";
+import { bind, type KnownMount } from "../components/mounts.ts";
+import { warmMount } from "../components/warm/layout.ts";
+import type { HostSettings } from "../config.ts";
 import type { FstabEntry } from "../providers/values/fstabText.ts";
 
 /** What a host's settings ask for, as the benchmark's script and playbook need it. */
@@ -48,7 +42,7 @@ export function wantedOf({ hot, warm, cold, tuning }: HostSettings, texts: Reado
   if (hot?.layout !== "lvm" || warm === undefined || cold === undefined || tuning === false)
     throw new Error("The benchmark needs a hot tier on LVM, a warm and a cold one, and tuning.");
   const volumes = volumesOf(hot);
-  const entry = (source: string, mountPoint: string, type: string, options: readonly string[], pass = 0) => ({
+  const entry = ({ point: mountPoint, source, type, options }: KnownMount, pass = 0): FstabEntry => ({
     source,
     mountPoint,
     type,
@@ -56,7 +50,6 @@ export function wantedOf({ hot, warm, cold, tuning }: HostSettings, texts: Reado
     dump: 0,
     pass,
   });
-  const bind = (source: string, mountPoint: string) => entry(source, mountPoint, "none", BIND_OPTIONS);
   const coldTree = tree(coldRoot(cold), cold);
   return {
     accounts: [...accountsOf(hot).values()],
@@ -68,13 +61,13 @@ export function wantedOf({ hot, warm, cold, tuning }: HostSettings, texts: Reado
       { type: "btrfs", device: warm.device.path, options: ["-L", warm.label, ...warm.mkfsOptions] },
     ],
     entries: [
-      ...volumes.map(({ device, mountPoint, filesystem, options, pass }) =>
-        entry(device, mountPoint, filesystem, options, pass),
+      ...volumes.map(({ mountPoint: point, device: source, filesystem: type, options, pass }) =>
+        entry({ point, source, type, options }, pass),
       ),
-      ...volumes.map(({ mountPoint, treePath }) => bind(mountPoint, treePath)),
-      entry(warmMount(warm).source, warm.mountPoint, "btrfs", warmMount(warm).options),
-      bind(warm.mountPoint, warmAlsoAt(warm)),
-      entry(`${cold.server}:${cold.export}`, cold.mountPoint, "nfs", [`vers=${cold.version}`, ...cold.options]),
+      ...volumes.map(({ mountPoint, treePath }) => entry(bind(treePath, mountPoint))),
+      entry(warmMount(warm)),
+      ...(warm.alsoAt === false ? [] : [entry(bind(warm.alsoAt, warm.mountPoint))]),
+      entry(coldMount(cold)),
     ],
     trees: [...volumes.map((volume) => tree(volume.mountPoint, volume)), tree(warm.mountPoint, warm), coldTree],
     cold: coldTree,

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
-import { INSTALLED } from "../components/tieringAutomation.ts";
+import { INSTALLED } from "../components/automation/scripts.ts";
 import { declarationOf } from "../components/verification.ts";
 import { parseHosts, type HostSettings } from "../config.ts";
 import { StorageError } from "../providers/errors.ts";

@@ -1,23 +1,26 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { HostSettings } from "../config.ts";
-import { volumesOf } from "./layout.ts";
-import { asRoot, connectionArgs } from "./remote.ts";
+import type { HostArgs } from "./arguments.ts";
+import { remoteTo } from "./remote.ts";
 
-export interface HostPackagesArgs {
-  readonly settings: HostSettings;
+export interface HostPackagesArgs extends HostArgs {
+  /** Names of Debian's packages, besides those that every host needs. One that is named twice counts once. */
+  readonly packages: readonly string[];
 }
+
+/** psmisc has fuser(1), which names those who keep a mount busy. */
+const EVERY_HOST = ["psmisc"];
 
 /** The Debian packages that a host's tiers and scripts need; those that are absent are installed, none is removed. */
 export class HostPackages extends pulumi.ComponentResource {
-  constructor(name: string, { settings }: HostPackagesArgs, options?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: HostPackagesArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:HostPackages", name, {}, options);
-    const { connection } = settings;
+    const { connection, asRoot } = remoteTo(args);
     new remote.Command(
       `${name}-install`,
       {
-        connection: connectionArgs(connection),
-        create: asRoot(connection, "install-packages", ...packagesFor(settings)),
+        connection,
+        create: asRoot("install-packages", ...new Set([...EVERY_HOST, ...args.packages])),
         logging: "stderr",
         addPreviousOutputInEnv: false,
       },
@@ -25,20 +28,4 @@ export class HostPackages extends pulumi.ComponentResource {
     );
     this.registerOutputs({});
   }
-}
-
-/** What the tiers of a host need of Debian's packages. */
-export function packagesFor({ hot, warm, cold, automation }: HostSettings): string[] {
-  // psmisc's fuser names those who keep a mount busy.
-  return [
-    "psmisc",
-    ...(hot?.layout === "lvm" ? ["lvm2", "xfsprogs", "e2fsprogs"] : []),
-    ...(warm !== undefined || (hot?.layout === "lvm" && volumesOf(hot).some(({ filesystem }) => filesystem === "btrfs"))
-      ? ["btrfs-progs"]
-      : []),
-    ...(cold === undefined ? [] : ["nfs-common"]),
-    ...(automation === undefined
-      ? []
-      : ["python3", "python3-xxhash", "python3-zstandard", "zstd", "rsync", "smartmontools", "sysstat", "fio"]),
-  ];
 }

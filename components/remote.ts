@@ -1,17 +1,50 @@
+/** How `@pulumi/command` reaches a host: it delivers what the resources of this package don't hold. */
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import type { types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { HostSettings } from "../config.ts";
+import { connectionSchema, type Connection } from "../providers/values/connection.ts";
 import { quote } from "../providers/values/shellWord.ts";
+import type { ConnectionArgs, HostArgs } from "./arguments.ts";
+import { below, problemsIn, requireNone } from "./problem.ts";
 
-type Connection = HostSettings["connection"];
+export interface Remote {
+  readonly connection: pulumi.Input<types.input.remote.ConnectionArgs>;
+  /** A shell line that runs one of the programs in deploy/ as root; arguments travel as arguments. */
+  readonly asRoot: (program: string, ...args: readonly string[]) => pulumi.Input<string>;
+}
+
+/** @throws {pulumi.RunError} where the connection is wrong, or neither given nor in the configuration. */
+export function remoteTo({ host, connection: given }: HostArgs): Remote {
+  const connection = given ?? configured(host);
+  const read = (value: unknown): Connection => {
+    const parsed = connectionSchema.safeParse(value);
+    if (!parsed.success)
+      requireNone(below(`${host}.connection`, problemsIn(value, parsed.error)), `The connection to ${host}`);
+    return parsed.data!;
+  };
+  // What the program knows is read at once, so that an error names the line that made it.
+  const isLater = pulumi.Output.isInstance(connection) || connection instanceof Promise;
+  const known = isLater ? pulumi.output(connection).apply(read) : read(connection);
+  const when = <T>(make: (connection: Connection) => T): pulumi.Input<T> =>
+    pulumi.Output.isInstance(known) ? known.apply(make) : make(known);
+  return {
+    connection: when(connectionArgs),
+    asRoot: (program, ...args) => when(({ user }) => lineAsRoot(user, program, ...args)),
+  };
+}
+
+/** The connection that the resources read too, when they run. */
+function configured(host: string): ConnectionArgs {
+  const hosts = new pulumi.Config().getObject<Record<string, { connection?: unknown }>>("hosts");
+  return hosts?.[host]?.connection as ConnectionArgs;
+}
 
 /**
- * A host's connection as `@pulumi/command` takes it. It reads neither ~/.ssh/config nor the key's file, so the key
- * travels as a secret; without one, or where the file isn't on this machine, the SSH agent has it.
+ * `@pulumi/command` reads neither ~/.ssh/config nor the key's file, so the key travels as a secret; without one, or where
+ * the file isn't on this machine, the SSH agent has it.
  */
-export function connectionArgs({
+function connectionArgs({
   host,
   port,
   user,
@@ -45,8 +78,8 @@ export function connectionArgs({
   };
 }
 
-/** A shell line that runs one of the programs in deploy/ as root; arguments travel as arguments. */
-export function asRoot({ user }: Connection, program: string, ...args: readonly string[]): string {
+/** {@link Remote.asRoot}, for that user. */
+export function lineAsRoot(user: string, program: string, ...args: readonly string[]): string {
   const text = readFileSync(new URL(`deploy/${program}.sh`, import.meta.url), "utf8").replaceAll(/^ *#.*\n/gm, "");
   const sudo = user === "root" ? [] : ["sudo", "--non-interactive", "--"];
   return [...sudo, "bash", "-c", text, program, ...args].map(quote).join(" ");

@@ -1,16 +1,21 @@
-import { createHash } from "node:crypto";
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { HostSettings } from "../config.ts";
 import { shownOptions } from "../providers/filesystems/mountOptions.ts";
-import { HostTuning } from "./hostTuning.ts";
-import { BIND_OPTIONS, coldRoot, serviceFolders, volumesOf, warmAlsoAt, warmMount } from "./layout.ts";
-import { asRoot, connectionArgs } from "./remote.ts";
-import { INSTALLED, scriptsManifest, TieringAutomation } from "./tieringAutomation.ts";
+import type { HostArgs } from "./arguments.ts";
+import { INSTALLED, scriptsManifest, sha256 } from "./automation/scripts.ts";
+import type { AutomationSettings } from "./automation/settings.ts";
+import { calendarsOf, timersFor } from "./automation/timers.ts";
+import { remoteTo } from "./remote.ts";
+import type { FolderTree, TierLayout } from "./tier.ts";
+import { layoutsOf, settingsOf, type TierComponents, type TierSettings } from "./tiers.ts";
+import { HostTuning } from "./tuning/hostTuning.ts";
+import type { TuningSettings } from "./tuning/settings.ts";
 
-export interface VerificationArgs {
-  /** The whole host's: all of it is verified. */
-  readonly settings: HostSettings;
+export interface VerificationArgs extends HostArgs {
+  /** The host's tiers: all of them are verified. */
+  readonly tiers: TierComponents;
+  /** Timer → its calendar: those of the host's tuning and automation, whose scripts verify. */
+  readonly timers: Readonly<Record<string, string>>;
 }
 
 /**
@@ -18,16 +23,16 @@ export interface VerificationArgs {
  * scripts/verify-tiers.py, which `npm run verify` runs too. Its table shows below the resource while the `up` runs.
  */
 export class Verification extends pulumi.ComponentResource {
-  constructor(name: string, { settings }: VerificationArgs, options?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: VerificationArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:Verification", name, {}, options);
-    const { connection } = settings;
+    const { connection, asRoot } = remoteTo(args);
     new remote.Command(
       `${name}-run`,
       {
-        connection: connectionArgs(connection),
-        create: asRoot(connection, "verify", INSTALLED),
-        stdin: JSON.stringify(declarationOf(settings)),
-        triggers: [createHash("sha256").update(scriptsManifest()).digest("hex")],
+        connection,
+        create: asRoot("verify", INSTALLED),
+        stdin: JSON.stringify(declare(settingsOf(args.tiers), args.timers)),
+        triggers: [sha256(scriptsManifest())],
         logging: "stdoutAndStderr",
         addPreviousOutputInEnv: false,
       },
@@ -42,75 +47,39 @@ export interface Declaration {
   /** Options are those that the kernel shows. */
   readonly mounts: readonly {
     readonly point: string;
-    readonly source: string;
+    readonly source: pulumi.Input<string>;
     readonly type: string;
     readonly options: readonly string[];
   }[];
-  readonly folders: readonly {
-    readonly path: string;
-    readonly owner: string;
-    readonly group: string;
-    readonly mode: string;
-    readonly folders: readonly string[];
-  }[];
+  readonly folders: readonly FolderTree[];
   /** Timer → its calendar. */
   readonly timers: Readonly<Record<string, string>>;
   /** The tiers that a file is sent through, in this order. */
   readonly moves: readonly { readonly tier: string; readonly path: string; readonly mount: string }[];
 }
 
-export function declarationOf(settings: HostSettings): Declaration {
-  const { hot, warm, cold, tuning, automation } = settings;
-  const mount = (point: string, source: string, type: string, options: readonly string[]) => ({
-    point,
-    source,
-    type,
-    options: shownOptions(type, options),
+/** The sections of a host's configuration that say what is expected of it. */
+interface Expected extends TierSettings {
+  readonly tuning: TuningSettings | false;
+  readonly automation?: AutomationSettings | undefined;
+}
+
+/** What {@link Verification} expects of a host with these settings. */
+export function declarationOf({ tuning, automation, ...tiers }: Expected): Declaration {
+  return declare(tiers, {
+    ...(tiers.hot === undefined || tuning === false ? {} : HostTuning.timersOf(tuning, tiers.hot)),
+    ...(automation === undefined ? {} : calendarsOf(timersFor(tiers, automation))),
   });
-  const bind = (point: string, source: string) => mount(point, source, "none", BIND_OPTIONS);
-  const folder = (
-    path: string,
-    { owner, group, mode, folders }: { owner: string; group: string; mode: string; folders: readonly string[] },
-  ) => ({ path, owner, group, mode, folders });
-  const volumes = hot?.layout === "lvm" ? volumesOf(hot) : [];
-  const hotFolders =
-    hot === undefined
-      ? []
-      : hot.layout === "lvm"
-        ? volumes.map((volume) => folder(volume.mountPoint, volume))
-        : serviceFolders(hot).map((service) => folder(service.treePath, service));
-  // A folder of root's, where there is one: no service could put something in the way.
-  const hotPath = (hotFolders.findLast(({ owner }) => owner === "root") ?? hotFolders[0])?.path;
+}
+
+function declare(tiers: TierSettings, timers: Readonly<Record<string, string>>): Declaration {
+  const layouts = Object.entries<TierLayout>(layoutsOf(tiers));
   return {
-    mounts: [
-      ...volumes.map(({ mountPoint, device, filesystem, options }) => mount(mountPoint, device, filesystem, options)),
-      ...volumes.map(({ mountPoint, treePath }) => bind(treePath, mountPoint)),
-      ...(warm === undefined
-        ? []
-        : [
-            mount(warm.mountPoint, warmMount(warm).source, "btrfs", warmMount(warm).options),
-            bind(warmAlsoAt(warm), warm.mountPoint),
-          ]),
-      ...(cold === undefined
-        ? []
-        : [mount(cold.mountPoint, `${cold.server}:${cold.export}`, "nfs", [`vers=${cold.version}`, ...cold.options])]),
-    ],
-    folders: [
-      ...hotFolders,
-      ...(warm === undefined ? [] : [folder(warm.mountPoint, warm)]),
-      ...(cold === undefined ? [] : [folder(coldRoot(cold), cold)]),
-    ],
-    timers: {
-      ...(hot === undefined || tuning === false ? {} : HostTuning.timersOf(tuning, hot)),
-      ...(automation === undefined ? {} : TieringAutomation.timersOf(settings, automation)),
-    },
-    moves:
-      warm === undefined || automation === undefined
-        ? []
-        : [
-            ...(hotPath === undefined ? [] : [{ tier: "hot", path: hotPath, mount: hotPath }]),
-            { tier: "warm", path: warm.mountPoint, mount: warm.mountPoint },
-            ...(cold === undefined ? [] : [{ tier: "cold", path: coldRoot(cold), mount: cold.mountPoint }]),
-          ],
+    mounts: layouts.flatMap(([, { mounts }]) =>
+      mounts.map(({ point, source, type, options }) => ({ point, source, type, options: shownOptions(type, options) })),
+    ),
+    folders: layouts.flatMap(([, { folders }]) => folders),
+    timers,
+    moves: layouts.flatMap(([tier, { probe }]) => (probe === undefined ? [] : [{ tier, ...probe }])),
   };
 }

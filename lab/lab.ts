@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { installDebianPackages, missingPackages } from "../setup/debian.ts";
 import type { Need, Preparation } from "../setup/prepare.ts";
 import { MissingNeed, step } from "../setup/progress.ts";
-import type { Connection } from "../providers/host/connection.ts";
+import type { Connection } from "../providers/values/connection.ts";
 import { accelerator } from "./accelerator.ts";
 import { discardDisks, ensureDisks } from "./disks.ts";
 import { LAB } from "./folders.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
-import type { Connection } from "../providers/host/connection.ts";
+import type { Connection } from "../providers/values/connection.ts";
 import { initStack, readSalt } from "../setup/initStack.ts";
 import { MissingNeed } from "../setup/progress.ts";
 import { pulumiEnvironment, ROOT } from "../setup/project.ts";

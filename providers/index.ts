@@ -6,7 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
 import type { kinds } from "./kinds.ts";
 
-export type { OnDelete } from "./resources/inputs.ts";
+export type { OnDelete } from "./values/fields.ts";
 
 type Kind = keyof typeof kinds;
 type SchemaOf<K extends Kind> = (typeof kinds)[K]["inputs"];

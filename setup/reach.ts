@@ -38,10 +38,10 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   // The program.
   ["providers/values/sha256.ts", ALL],
   ["providers/{filesystems/*,values/size}.ts", [...STACKS, "options"]],
-  ["{components/coldTier,providers/resources/nfsMount}.ts", COLD],
-  ["{components/hostTuning,providers/facts/kernelValues}.ts", TUNING],
+  ["{components/cold/**,providers/resources/nfsMount.ts}", COLD],
+  ["{components/tuning/**,providers/facts/kernelValues.ts}", TUNING],
   ["providers/programs/{activate-sysctl,activate-udev,restore-kernel-values}.sh", TUNING],
-  ["components/tieringAutomation.ts", AUTOMATION],
+  ["components/automation/**", AUTOMATION],
   ["components/deploy/{install,remove}-scripts.sh", AUTOMATION],
   ["providers/{resources/systemdTimer,resources/configFile,facts/unit,values/unitFile}.ts", AUTOMATION],
   ["providers/programs/{install,remove}-timer.sh", AUTOMATION],

@@ -1,8 +1,8 @@
 import type { ConfigureRequest, ResourceProvider } from "@pulumi/pulumi/dynamic/index.js";
 import { z } from "zod";
 import { InvalidConfig } from "../errors.ts";
-import { connectionSchema, type Connection } from "../host/connection.ts";
 import { SshHost } from "../host/sshHost.ts";
+import { connectionSchema, type Connection } from "../values/connection.ts";
 import { lifecycle } from "./lifecycle.ts";
 import type { AnyKind, CommonInputs } from "./resource.ts";
 import { Session } from "./session.ts";

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { About, Ask } from "../facts/fact.ts";
-import type { Connection } from "../host/connection.ts";
+import type { Connection } from "../values/connection.ts";
 import type { Plan } from "./plan.ts";
 
 /** What every resource takes. */

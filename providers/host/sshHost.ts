@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { CommandFailed, HostUnreachable } from "../errors.ts";
 import { printCommand } from "./command.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../values/connection.ts";
 import type { Answers, Host, Program } from "./host.ts";
 import { Shell } from "./shell.ts";
 import { LOCK_AWAITED, LOCK_HELD, parseAnswers, printProgram, SHELL } from "./wire.ts";

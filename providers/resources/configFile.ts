@@ -9,8 +9,9 @@ import type { PathStatus } from "../facts/pathStatus.ts";
 import { realPath } from "../facts/realPath.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
+import { accountName, line, mode, path } from "../values/fields.ts";
 import { list, word } from "../values/words.ts";
-import { accountName, kindInputs, line, mode, path } from "./inputs.ts";
+import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
   /** An absolute path. A file that is there already and differs is refused. A change makes another resource. */

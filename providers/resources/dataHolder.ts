@@ -2,7 +2,7 @@ import { toDo, CONVERGED, refuseAll, step, type Plan, type Refusal } from "../en
 import type { Properties } from "../engine/resource.ts";
 import type { Command } from "../host/command.ts";
 import { recordsProgram } from "../programs/program.ts";
-import type { OnDelete } from "./inputs.ts";
+import type { OnDelete } from "../values/fields.ts";
 
 /** What is on the host in the place of a resource that holds data. */
 interface Holder {

@@ -1,6 +1,6 @@
 import { refuse, type Plan } from "../engine/plan.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
-import { bytes, path, serial } from "./inputs.ts";
+import { bytes, path, serial } from "../values/fields.ts";
 
 /** A device by its path, and how it differs from another one that may get this path some day. */
 export const deviceInputs = {

@@ -4,8 +4,9 @@ import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { ledger } from "../facts/ledger.ts";
 import { pathStatus, type PathStatus } from "../facts/pathStatus.ts";
 import { recordsProgram } from "../programs/program.ts";
+import { accountName, mode, path, relativePath } from "../values/fields.ts";
 import { labelled, list, word, words } from "../values/words.ts";
-import { accountName, kindInputs, mode, path, relativePath } from "./inputs.ts";
+import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
   /** The absolute path of the topmost folder. A change makes another resource. */

@@ -10,11 +10,12 @@ import { MADE_FILESYSTEMS, MADE_TYPES, type MadeType } from "../filesystems/inde
 import { refusedOptions } from "../filesystems/mountOptions.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
+import { line, mkfsOption, onDelete } from "../values/fields.ts";
 import { formatBytes } from "../values/size.ts";
 import { labelled, list, word, words } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
 import { deviceInputs, refuseNoDevice, wrongDevice } from "./device.ts";
-import { kindInputs, line, mkfsOption, onDelete } from "./inputs.ts";
+import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
   ...deviceInputs,

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { kindInputs, mountOption } from "./inputs.ts";
+import { mountOption } from "../values/fields.ts";
+import { kindInputs } from "./inputs.ts";
 import { mountedEntry, mountPointInputs } from "./mountedEntry.ts";
 
 const inputs = kindInputs({

@@ -3,10 +3,11 @@ import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { lvm, type LogicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
 import { cmd } from "../host/command.ts";
 import { recordsProgram } from "../programs/program.ts";
+import { bytes, lvmName, onDelete } from "../values/fields.ts";
 import { formatBytes } from "../values/size.ts";
 import { list, size, word } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
-import { bytes, kindInputs, lvmName, onDelete } from "./inputs.ts";
+import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
   /** The VG's name. It can't change. */

@@ -11,9 +11,9 @@ import { realPath } from "../facts/realPath.ts";
 import { sourceDevice } from "../facts/sourceDevice.ts";
 import { canRemount, liveDifferences, refusedOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
+import { path } from "../values/fields.ts";
 import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
 import { word } from "../values/words.ts";
-import { path } from "./inputs.ts";
 
 /** What is declared of a mount point. */
 export const mountPointInputs = {

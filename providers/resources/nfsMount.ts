@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { kindInputs, mountOption, nfsServer, path } from "./inputs.ts";
+import { mountOption, nfsServer, path } from "../values/fields.ts";
+import { kindInputs } from "./inputs.ts";
 import { mountedEntry, mountPointInputs } from "./mountedEntry.ts";
 
 const inputs = kindInputs({

@@ -8,10 +8,11 @@ import type { BlockDevice } from "../facts/lsblk.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
 import { program } from "../programs/program.ts";
+import { bytes, lvmName, onDelete } from "../values/fields.ts";
 import { labelled, list, size, word } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
 import { deviceInputs, refuseNoDevice, wrongDevice } from "./device.ts";
-import { bytes, kindInputs, lvmName, onDelete } from "./inputs.ts";
+import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
   ...deviceInputs,

@@ -3,9 +3,10 @@ import type { ResourceKind } from "../engine/resource.ts";
 import { groupExists, userExists } from "../facts/accounts.ts";
 import { ledger } from "../facts/ledger.ts";
 import { recordsProgram } from "../programs/program.ts";
+import { accountName, onDelete, path } from "../values/fields.ts";
 import { word } from "../values/words.ts";
 import { unlessWiped } from "./dataHolder.ts";
-import { accountName, kindInputs, onDelete, path } from "./inputs.ts";
+import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
   /** A system group, made where it is absent. */

@@ -5,9 +5,10 @@ import { file } from "../facts/file.ts";
 import { ledger } from "../facts/ledger.ts";
 import { unit, type UnitStatus } from "../facts/unit.ts";
 import { recordsProgram } from "../programs/program.ts";
+import { directiveValue } from "../values/fields.ts";
 import { printUnit, type Section } from "../values/unitFile.ts";
 import { list, word } from "../values/words.ts";
-import { kindInputs, directiveValue } from "./inputs.ts";
+import { kindInputs } from "./inputs.ts";
 
 /** Directives of a section of a unit file; a list writes the directive once for each value. */
 const directives = z.record(

@@ -5,10 +5,11 @@ import { lvm, type PhysicalVolumeReport, type VolumeGroupReport } from "../facts
 import { realPath } from "../facts/realPath.ts";
 import { cmd, type Command } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
+import { bytes, lvmName, onDelete, path } from "../values/fields.ts";
 import { formatBytes } from "../values/size.ts";
 import { word, words } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
-import { bytes, kindInputs, lvmName, onDelete, path } from "./inputs.ts";
+import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
   /** As lvm(8) takes it. A change makes another resource. */

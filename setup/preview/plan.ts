@@ -1,4 +1,5 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
+import { PARTS } from "../../components/tiers.ts";
 import type { Json } from "../printTree.ts";
 import { describeChange, kindOf, KINDS, type Properties } from "./describe.ts";
 
@@ -35,7 +36,6 @@ type Step = NonNullable<EngineEvent["resourcePreEvent"]>["metadata"];
 
 /** Steps of one replacement beside the one that stands for it. */
 const PARTS_OF_A_REPLACEMENT = ["create-replacement", "delete-replaced", "discard-replaced", "remove-pending-replace"];
-const TIERS = ["packages", "hot", "warm", "cold", "tuning", "automation"];
 const STACK_TYPE = "pulumi:pulumi:Stack";
 
 /** Reads what the engine reported of a preview. The order is the same each time, whatever ran side by side. */
@@ -130,7 +130,7 @@ function sortKeys({ host, tier, name, kind }: Change): readonly (number | string
   const shared = kindRank < KINDS.indexOf("LogicalVolume");
   return [
     host,
-    rank(TIERS, tier),
+    rank(PARTS, tier),
     tier,
     shared ? kindRank : KINDS.length,
     name.slice(0, Math.max(0, name.lastIndexOf("-"))),

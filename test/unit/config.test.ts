@@ -83,14 +83,14 @@ describe("the configuration", () => {
     [1_073_741_824, 2 ** 30],
   ])("reads the size %s", (size, bytes) => {
     const hot = parseHosts({ trading: { connection, ...hotWith({ redis: { size } }) } }).hosts.trading?.hot;
-    expect(hot?.layout === "lvm" ? hot.volumes?.redis?.size : undefined).toEqual({ bytes });
+    expect(hot?.layout === "lvm" ? hot.volumes?.redis?.size : undefined).toBe(bytes);
   });
 });
 
 describe("capacity", () => {
   it("refuses volumes that leave no room for the snapshots of the services that have them", () => {
     expect(problemsOf(hotWith({ postgres: {}, clickhouse: { size: "2900GiB" } }))).toEqual([
-      "trading.hot.volumes: 3700 GiB of volumes and 105 GiB for snapshots don't fit the 3726.02 GiB of vg_jts; make them 78.98 GiB smaller, or set hot.snapshotReserve; those that are there already by docs/runbooks/shrink-a-volume.md",
+      "trading.hot.volumes: 3700 GiB of volumes and 105 GiB for snapshots don't fit the 3726.02 GiB of vg_jts; make them 78.98 GiB smaller, or set snapshotReserve; volumes that exist shrink by docs/runbooks/shrink-a-volume.md",
     ]);
   });
 
@@ -126,7 +126,9 @@ describe("capacity", () => {
 
   it("refuses a share of a volume group whose size nobody knows", () => {
     expect(problemsOf({ hot: { device: { path: "/dev/nvme0n1" }, volumes: { redis: { size: "10%VG" } } } })).toEqual([
-      expect.stringContaining("hot.device.size must be there"),
+      expect.stringContaining(
+        "trading.hot.volumes.redis.size: is a share of the volume group, so device.size must be there",
+      ),
     ]);
   });
 
@@ -187,10 +189,10 @@ describe("what can't be mounted is refused by name", () => {
       problemsOf({ ...hotWith({ redis: {} }, { additionalDevices }), warm: { device: { path: "/dev/sdx3" } } }),
     ).toEqual([
       "trading.hot.additionalDevices.1.path: /dev/sdx is already a device of the hot tier",
-      "trading.warm.device.path: /dev/sdx3 is already the hot tier's device, /dev/sdx, or a part of it",
+      "trading.warm.device.path: /dev/sdx3 is a part of /dev/sdx, which is already a device of the hot tier",
     ]);
     expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: `${NVME.path}-part2` } } })).toEqual([
-      expect.stringContaining("or a part of it"),
+      expect.stringContaining(`is a part of ${NVME.path}, which is already a device of the hot tier`),
     ]);
     expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: `${NVME.path}-other` } } })).toEqual([]);
   });
@@ -205,9 +207,9 @@ describe("what can't be mounted is refused by name", () => {
       }),
     ).toEqual(
       [
-        /hot\.additionalDevices\.0\.path: .*already a device/,
         /hot\.volumes\.redis\.options/,
         /hot\.volumes: .*don't fit/,
+        /hot\.additionalDevices\.0\.path: .*already a device/,
         /kafka\.mountPoint: .*already the mount point/,
         /warm\.alsoAt: .*already the mount point/,
       ].map((message) => expect.stringMatching(message) as string),
@@ -216,7 +218,7 @@ describe("what can't be mounted is refused by name", () => {
 
   it("one device for two tiers", () => {
     expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: NVME.path } } })).toEqual([
-      expect.stringContaining("is already the hot tier's device"),
+      expect.stringContaining("is already a device of the hot tier"),
     ]);
   });
 
@@ -263,7 +265,7 @@ describe("what can't be mounted is refused by name", () => {
     ["http://[fe80::1]/", undefined],
     ["tell", /is neither a command's absolute path nor a URL/],
     ["/usr/local/../tell", /must be an absolute path without/],
-    ["/", /is no command/],
+    ["/", /is not a command/],
     ["ftp://nas/report", /is neither/],
     ["https://", /is neither/],
     ["https:/hooks.example.org", /is neither/],
@@ -288,7 +290,7 @@ describe("what can't be mounted is refused by name", () => {
     [
       { redis: {} },
       { backupVolumes: { kafka: "1GiB" } },
-      /^trading\.automation\.backupVolumes\.kafka: is no volume of the hot tier \(redis\)/,
+      /^trading\.automation\.backupVolumes\.kafka: is not a volume of the hot tier \(redis\)/,
     ],
     [
       { redis: { filesystem: "btrfs" } },
@@ -308,7 +310,7 @@ describe("what can't be mounted is refused by name", () => {
     [
       { redis: {} },
       { backupVolumes: { redis: "50%VG" } },
-      /^trading\.automation\.backupVolumes\.redis: .*no size here/,
+      /^trading\.automation\.backupVolumes\.redis: .*not a valid size here/,
     ],
     [
       { redis: {} },

@@ -1,25 +1,22 @@
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { asRoot } from "../../../components/remote.ts";
-import { connectionSchema } from "../../../providers/host/connection.ts";
+import { lineAsRoot } from "../../../components/remote.ts";
 
-const connection = (user: string) =>
-  connectionSchema.parse({ host: "h", user, hostKey: `ssh-ed25519 ${"A".repeat(68)}` });
 const hostile = fc.string({
   unit: fc.constantFrom(..."'\"\\$`!*?[]{}()<>|&;~#=% \t\n\r\u0001é🗄", "$(touch canary)", "--", "..", "-n"),
   maxLength: 12,
 });
 
-describe("asRoot", () => {
+describe("a shell line that runs a program as root", () => {
   it.each(["bash", "dash"])(
     "gives a program its arguments byte for byte, whatever they hold, where the user's shell is %s",
     (shell) => {
       const calls = fc.sample(fc.array(hostile, { maxLength: 4 }), { numRuns: 150, seed: 3 });
       const record = 'bash() { printf \'%s\\0\' bash "$#" "$@"; }; sudo() { printf \'%s\\0\' sudo "$#" "$@"; }\n';
       const lines = calls.flatMap((args) => [
-        asRoot(connection("root"), "remove-scripts", ...args),
-        asRoot(connection("dave"), "remove-scripts", ...args),
+        lineAsRoot("root", "remove-scripts", ...args),
+        lineAsRoot("dave", "remove-scripts", ...args),
       ]);
       const { stdout, stderr, status } = spawnSync(shell, ["-s"], {
         input: record + lines.join("\n") + "\n",
@@ -46,6 +43,6 @@ describe("asRoot", () => {
   );
 
   it("refuses a NUL, which no argument can hold", () => {
-    expect(() => asRoot(connection("root"), "remove-scripts", "a\0b")).toThrow(TypeError);
+    expect(() => lineAsRoot("root", "remove-scripts", "a\0b")).toThrow(TypeError);
   });
 });

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, expect, describe, it } from "vitest";
-import { scriptSettings } from "../../../components/layout.ts";
+import { scriptSettings } from "../../../components/automation/scriptSettings.ts";
 import { parseHosts, type HostSettings } from "../../../config.ts";
 import { SCRIPTS } from "../scripts/world.ts";
 

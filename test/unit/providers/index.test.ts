@@ -3,7 +3,7 @@ import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
-import { connectionSchema } from "../../../providers/host/connection.ts";
+import { connectionSchema } from "../../../providers/values/connection.ts";
 import * as resources from "../../../providers/index.ts";
 import { kinds } from "../../../providers/kinds.ts";
 import { ROOT } from "../../../setup/project.ts";

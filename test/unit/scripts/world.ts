@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { zstdDecompressSync } from "node:zlib";
 import { test as withoutWorld } from "vitest";
-import { scriptSettings, type ScriptSettings } from "../../../components/layout.ts";
+import { scriptSettings, type ScriptSettings } from "../../../components/automation/scriptSettings.ts";
 import { parseHosts } from "../../../config.ts";
 
 export const SCRIPTS = join(import.meta.dirname, "../../../scripts");

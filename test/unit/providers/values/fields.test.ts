@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { accountName, lvmName, mode, path } from "../../../../providers/resources/inputs.ts";
+import { accountName, lvmName, mode, path } from "../../../../providers/values/fields.ts";
 
-describe("the inputs", () => {
+describe("what names, paths and modes must look like", () => {
   it.each([
     [
       "path",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { connectionSchema } from "../../../../providers/host/connection.ts";
+import { connectionSchema } from "../../../../providers/values/connection.ts";
 
 const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 

@@ -1,11 +1,11 @@
-/** The values of a JTS trading host, as data: what a host's configuration leaves out comes from here. */
+/** The services of a JTS trading host, as data: what a volume's settings leave out comes from here. */
 
 export interface VolumeProfile {
   readonly sizeGib: number;
   readonly filesystem: "ext4" | "xfs";
   /** Arguments of mkfs(8), one each. */
   readonly mkfsOptions: readonly string[];
-  /** Mount options besides {@link COMMON_OPTIONS}. */
+  /** Mount options besides those that every entry has: ../mounts.ts. */
   readonly options: readonly string[];
   readonly mountPoint: string;
   readonly owner: string;
@@ -114,46 +114,5 @@ export const VOLUME_PROFILES: Readonly<Record<string, VolumeProfile>> = {
 /** How long snapshots are kept, which the VG's free space must last for. */
 export const SNAPSHOT_DAYS = 7;
 
-/**
- * What each entry of a local filesystem has. `nofail`: boot waits for no disk. Since such an entry holds nothing up,
- * its device gets minutes: with seconds, a slow boot would skip it.
- */
-export const COMMON_OPTIONS = ["noatime", "nofail", "x-systemd.device-timeout=5min"] as const;
-
+/** Where one folder shows the volumes of all services. */
 export const HOT_TREE = "/data/jts/hot";
-
-export const WARM = {
-  label: "jts-warm-storage",
-  mountPoint: "/data/warm-storage",
-  alsoAt: "/data/warm",
-  compression: "zstd:3",
-  folders: ["daily-backups", "logs", "temp-processing"],
-  mode: "755",
-} as const;
-
-export const COLD = {
-  version: "3",
-  mountPoint: "/mnt/synology",
-  options: ["rw", "hard", "proto=tcp", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2", "_netdev", "nofail"],
-  /** The folder of the export that is ours. */
-  root: "jts",
-  folders: [
-    ...["archives/database", "archives/configs", "archives/strategies"],
-    ...["market-data/raw", "market-data/processed", "market-data/indicators"],
-    ...["backtesting/datasets", "backtesting/results", "backtesting/reports"],
-    ...["models/training", "models/models", "models/validation"],
-    ...["development/datasets", "development/notebooks", "development/experiments"],
-  ],
-  mode: "755",
-} as const;
-
-export const TUNING = {
-  scheduler: "none",
-  sysctl: {
-    "net.core.rmem_default": "262144",
-    "net.core.wmem_default": "262144",
-    "net.core.rmem_max": "16777216",
-    "net.core.wmem_max": "16777216",
-  },
-  fstrimOnCalendar: "Sun *-*-* 04:00",
-} as const;

@@ -1,34 +1,34 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { HotSettings, TuningSettings } from "../config.ts";
-import { ConfigFile, SystemdTimer } from "../providers/index.ts";
-import { unitWord } from "../providers/values/unitFile.ts";
-import { trimmedMountPoints } from "./layout.ts";
+import { ConfigFile, SystemdTimer } from "../../providers/index.ts";
+import { unitWord } from "../../providers/values/unitFile.ts";
+import { readArguments, type HostArgs } from "../arguments.ts";
+import { mountPointsOf } from "../hot/layout.ts";
+import type { HotTier } from "../hot/hotTier.ts";
+import type { HotSettings } from "../hot/settings.ts";
+import { tuningSettings, type TuningInput, type TuningSettings } from "./settings.ts";
 
-export interface HostTuningArgs {
-  /** The host's name: a key of `jts-storage:hosts`. */
-  readonly host: string;
-  readonly settings: TuningSettings;
-  readonly hot: HotSettings;
-  /** A unit that is started when the trim fails. */
+export interface HostTuningArgs extends HostArgs, TuningInput {
+  /** The tier whose device gets the scheduler and whose volumes are trimmed. */
+  readonly hot: HotTier;
+  /** A unit that is started when the trim fails. Default: none. */
   readonly onFailure?: string | undefined;
 }
 
-/** What the kernel is told for the hot tier: the I/O scheduler, network buffers, and a weekly trim. */
+/** Settings of the kernel for the hot tier: the I/O scheduler, network buffers, and a weekly trim. */
 export class HostTuning extends pulumi.ComponentResource {
   /** Timer → its calendar. */
   readonly timers: Readonly<Record<string, string>>;
 
   static timersOf({ fstrimOnCalendar }: TuningSettings, hot: HotSettings): Readonly<Record<string, string>> {
-    return trimmedMountPoints(hot).length === 0 ? {} : { "fstrim-all": fstrimOnCalendar };
+    return mountPointsOf(hot).length === 0 ? {} : { "fstrim-all": fstrimOnCalendar };
   }
 
-  constructor(
-    name: string,
-    { host, settings, hot, onFailure }: HostTuningArgs,
-    options?: pulumi.ComponentResourceOptions,
-  ) {
+  constructor(name: string, args: HostTuningArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:HostTuning", name, {}, options);
+    const { host, hot: tier, onFailure, ...declared } = args;
+    const settings = readArguments(name, tuningSettings, declared);
     const { scheduler, sysctl, fstrimOnCalendar } = settings;
+    const hot = tier.settings;
     new ConfigFile(
       `${name}-sysctl`,
       {
@@ -53,7 +53,7 @@ export class HostTuning extends pulumi.ComponentResource {
         { parent: this },
       );
     }
-    const mountPoints = trimmedMountPoints(hot);
+    const mountPoints = mountPointsOf(hot);
     this.timers = HostTuning.timersOf(settings, hot);
     if (mountPoints.length > 0) {
       new SystemdTimer(
@@ -97,7 +97,7 @@ export class HostTuning extends pulumi.ComponentResource {
         { parent: this },
       );
     }
-    this.registerOutputs({});
+    this.registerOutputs({ timers: this.timers });
   }
 }
 

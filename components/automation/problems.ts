@@ -1,0 +1,104 @@
+import { coldRoot } from "../cold/layout.ts";
+import { VOLUME_PROFILES } from "../hot/profiles.ts";
+import { below, type Problem } from "../problem.ts";
+import type { TierSettings } from "../tiers.ts";
+import type { AutomationSettings, RuleSettings } from "./settings.ts";
+
+/** What the services' sandbox hides, or makes read-only: systemd.exec(5), ProtectHome, PrivateTmp, ProtectSystem. */
+const PRIVATE = ["/tmp", "/var/tmp"];
+const HIDDEN = [...PRIVATE, "/home", "/root", "/run/user"];
+const CLOSED = [...HIDDEN, "/usr", "/boot", "/efi", "/etc"];
+
+const isBelow = (path: string, folder: string): boolean => `${path}/`.startsWith(`${folder}/`);
+
+/** What no host with these tiers could carry out. */
+export function findAutomationProblems(automation: AutomationSettings, tiers: TierSettings): Problem[] {
+  return [
+    ...(tiers.warm === undefined
+      ? [{ key: "", message: "needs the warm tier, where data of the hot tier moves to" }]
+      : []),
+    ...findBackupProblems(automation, tiers),
+    ...findFolderProblems(automation),
+    ...findOrderProblem(automation, "usageWarningPercent", "usageCriticalPercent"),
+    ...(automation.coldRetention !== undefined && tiers.cold === undefined
+      ? [{ key: "coldRetention", message: "is about the cold tier, and there is none" }]
+      : []),
+    ...findReceiverProblem(automation),
+    ...findOrderProblem(automation, "warmLowPercent", "warmHighPercent"),
+    ...automation.rules.flatMap((rule, index) => below(`rules.${index}`, findRuleProblems(rule, tiers))),
+  ];
+}
+
+type Percentage = {
+  [K in keyof AutomationSettings]-?: K extends `${string}Percent` ? K : never;
+}[keyof AutomationSettings];
+
+function findOrderProblem(automation: AutomationSettings, low: Percentage, high: Percentage): Problem[] {
+  if (automation[low] < automation[high]) return [];
+  return [{ key: low, message: `${automation[low]} must be below ${high}, ${automation[high]}` }];
+}
+
+function findBackupProblems({ backupVolumes = {} }: AutomationSettings, { hot }: TierSettings): Problem[] {
+  const services = hot?.layout === "lvm" ? Object.keys(hot.volumes ?? VOLUME_PROFILES) : [];
+  return Object.keys(backupVolumes).flatMap((service) => {
+    const key = `backupVolumes.${service}`;
+    if (!services.includes(service)) {
+      const known = services.join(", ") || "it has none";
+      return [{ key, message: `is not a volume of the hot tier (${known})` }];
+    }
+    // The kernel takes a copy of its device for the device itself.
+    if (hot?.layout === "lvm" && hot.volumes?.[service]?.filesystem === "btrfs")
+      return [{ key, message: "is btrfs, of which no snapshot by LVM is safe; leave it out, and use btrfs's own" }];
+    return [];
+  });
+}
+
+function findFolderProblems({ developmentFolders }: AutomationSettings): Problem[] {
+  const name = (folder: string) => folder.slice(folder.lastIndexOf("/") + 1);
+  return developmentFolders.flatMap((folder, index) => {
+    const key = `developmentFolders.${index}`;
+    const problems: Problem[] = [];
+    const hidden = PRIVATE.find((one) => isBelow(folder, one));
+    if (hidden !== undefined)
+      problems.push({ key, message: `${folder} is in ${hidden}, of which nas-archival.service has its own` });
+    const same = developmentFolders.slice(0, index).find((other) => name(other) === name(folder));
+    if (same !== undefined)
+      problems.push({ key, message: `${folder} has the same last name as ${same}, which names the copy` });
+    return problems;
+  });
+}
+
+function findReceiverProblem({ notify = "" }: AutomationSettings): Problem[] {
+  const hidden = HIDDEN.find((folder) => isBelow(notify, folder));
+  if (hidden === undefined) return [];
+  return [
+    {
+      key: "notify",
+      message:
+        `${notify} is in ${hidden}, which the sandbox of storage-health.service hides from it; ` +
+        "put it for example in /usr/local/sbin",
+    },
+  ];
+}
+
+/** Data goes one way, towards cold. */
+function findRuleProblems({ source, to, destination }: RuleSettings, { warm, cold }: TierSettings): Problem[] {
+  if (to === "cold" && cold === undefined) return [{ key: "to", message: "is cold, and there is no cold tier" }];
+  const wrongSource = (what: string) => [{ key: "source", message: `${source} ${what}` }];
+
+  const closed = CLOSED.find((folder) => isBelow(source, folder));
+  if (closed !== undefined)
+    return wrongSource(`is in ${closed}, which the sandbox of tiered-storage.service closes to it`);
+  if (cold !== undefined && isBelow(source, cold.mountPoint))
+    return wrongSource("is on the cold tier, which nothing leaves");
+  if (warm === undefined) return [];
+  if (warm.alsoAt !== false && isBelow(source, warm.alsoAt))
+    return wrongSource(`is on the warm tier; write it below its mount point, ${warm.mountPoint}`);
+  if (source === warm.mountPoint) return wrongSource("is all of the warm tier; name a folder of it");
+  if (to === "warm" && isBelow(source, warm.mountPoint))
+    return [{ key: "to", message: `is warm, where ${source} is already; write cold` }];
+
+  const root = to === "warm" || cold === undefined ? warm.mountPoint : coldRoot(cold);
+  const target = `${root}/${destination}`;
+  return isBelow(target, source) ? wrongSource(`has the destination in it, ${target}`) : [];
+}

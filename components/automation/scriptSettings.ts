@@ -1,0 +1,64 @@
+import { snapshotBytesPerDay, volumesOf } from "../hot/layout.ts";
+import { layoutsOf, type TierSettings } from "../tiers.ts";
+import { calendars, type AutomationSettings } from "./settings.ts";
+
+/** What the scripts on the host read. */
+export const SETTINGS_FILE = "/etc/jts-storage/settings.json";
+/** Where the scripts keep what they must remember. */
+export const STATE_FOLDER = "/var/lib/jts-storage";
+/** Which file went from where to where, on the host: one line of JSON for each. */
+export const MOVES_JOURNAL = `${STATE_FOLDER}/moves.jsonl`;
+
+/** How long a filesystem may take to answer the scripts, and all looks of a health report together, in seconds. */
+const PROBE_SECONDS = 5;
+const LOOKS_SECONDS = 180;
+
+/** The document in {@link SETTINGS_FILE}: scripts/jts_storage/settings.py has the same keys. An absent tier is null. */
+export function scriptSettings(tiers: TierSettings, automation: AutomationSettings, timers: readonly string[]) {
+  const { hot, warm, cold } = layoutsOf(tiers);
+  return {
+    hot: hot?.script ?? null,
+    warm: warm?.script ?? null,
+    cold: cold?.script ?? null,
+    automation: {
+      ...valuesOf(automation),
+      systemLogs: automation.systemLogs ? "/var/log" : null,
+      notify: automation.notify ?? null,
+      coldRetention: automation.coldRetention ?? null,
+      backupVolumes: Object.fromEntries(
+        backupVolumes(tiers, automation).map(({ name, snapshotBytes }) => [name, snapshotBytes]),
+      ),
+    },
+    timers,
+    movesJournal: MOVES_JOURNAL,
+    stateFolder: STATE_FOLDER,
+    probeSeconds: PROBE_SECONDS,
+    budgetSeconds: LOOKS_SECONDS,
+  };
+}
+
+export type ScriptSettings = ReturnType<typeof scriptSettings>;
+
+type NotForScripts = keyof typeof calendars.shape | "verify";
+
+/** When is the timers' affair; whether to verify, the program's. */
+function valuesOf(automation: AutomationSettings): Omit<AutomationSettings, NotForScripts> {
+  const isForScripts = (key: string) => !(key in calendars.shape) && key !== "verify";
+  return Object.fromEntries(Object.entries(automation).filter(([key]) => isForScripts(key))) as Omit<
+    AutomationSettings,
+    NotForScripts
+  >;
+}
+
+/** The volumes that are archived from snapshots, with the size of those. */
+export function backupVolumes(
+  { hot }: TierSettings,
+  { backupVolumes: chosen }: AutomationSettings,
+): { readonly name: string; readonly snapshotBytes: number }[] {
+  if (hot?.layout !== "lvm") return [];
+  return volumesOf(hot).flatMap(({ service, name }) => {
+    const bytes = chosen === undefined ? snapshotBytesPerDay(service) : (chosen[service] ?? 0);
+    // LVM takes whole sectors.
+    return bytes === 0 ? [] : [{ name, snapshotBytes: Math.ceil(bytes / 512) * 512 }];
+  });
+}

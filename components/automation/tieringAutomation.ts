@@ -1,0 +1,101 @@
+import { remote } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { ConfigFile, SystemdTimer } from "../../providers/index.ts";
+import { readArguments, type HostArgs } from "../arguments.ts";
+import { remoteTo } from "../remote.ts";
+import { settingsOf, type TierComponents } from "../tiers.ts";
+import { findAutomationProblems } from "./problems.ts";
+import { INSTALLED, SCRIPTS, scriptsManifest, sha256 } from "./scripts.ts";
+import { MOVES_JOURNAL, SETTINGS_FILE, STATE_FOLDER, scriptSettings } from "./scriptSettings.ts";
+import { automationSettings, type AutomationInput } from "./settings.ts";
+import { calendarsOf, timersFor } from "./timers.ts";
+
+export interface TieringAutomationArgs extends HostArgs, AutomationInput {
+  /** The host's tiers, of which warm must be there: what the scripts work on. */
+  readonly tiers: TierComponents;
+  /** Other timers of ours whose last runs the health report looks at. Default: none. */
+  readonly watched?: readonly string[];
+  /** What stands before an argument's name in messages. Default: the component's name. */
+  readonly configKey?: string | undefined;
+}
+
+/** Where people look for it. */
+const MONITOR_LINK = "/usr/local/bin/jts-storage-monitor.sh";
+/** In the home of the user who connects: nobody else can put anything there. */
+const DELIVERED = ".jts-storage-delivered";
+/** What the scripts write besides data, which goes with them. */
+const WRITTEN = [
+  MOVES_JOURNAL,
+  ...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => `${MOVES_JOURNAL}.${number}`),
+  ...[
+    ...["health.json", "notified.json", "runs.json", "runs.lock", "performance.json"],
+    ...["cleanup.last", "snapshots.last", "removed.last"],
+  ].map((name) => `${STATE_FOLDER}/${name}`),
+];
+
+/** What moves data between the tiers by its age, and watches them: scripts, their settings, their timers. */
+export class TieringAutomation extends pulumi.ComponentResource {
+  /** Debian's packages that the scripts need. */
+  static readonly packages: readonly string[] = [
+    ...["python3", "python3-xxhash", "python3-zstandard", "zstd", "rsync"],
+    ...["smartmontools", "sysstat", "fio"],
+  ];
+
+  /** Timer → its calendar. */
+  readonly timers: Readonly<Record<string, string>>;
+
+  constructor(name: string, args: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
+    super("jts-storage:TieringAutomation", name, {}, options);
+    const { host, tiers: components, watched = [], configKey = name, ...declared } = args;
+    const tiers = settingsOf(components);
+    const automation = readArguments(configKey, automationSettings, declared, (settings) =>
+      findAutomationProblems(settings, tiers),
+    );
+    const timers = timersFor(tiers, automation);
+    this.timers = calendarsOf(timers);
+
+    const document = scriptSettings(tiers, automation, [...Object.keys(this.timers), ...watched]);
+    const settingsFile = new ConfigFile(
+      `${name}-settings`,
+      { host, path: SETTINGS_FILE, content: `${JSON.stringify(document, null, 2)}\n` },
+      { parent: this },
+    );
+    const scripts = this.#deliverScripts(name, args, automation.metricsFolder);
+    for (const timer of timers)
+      new SystemdTimer(
+        `${name}-${timer.name}`,
+        { host, ...timer },
+        { parent: this, dependsOn: [settingsFile, scripts] },
+      );
+    this.registerOutputs({ timers: this.timers });
+  }
+
+  /** Copied by SFTP, then proved to be what was sent, and installed as root's. */
+  #deliverScripts(name: string, args: HostArgs, metricsFolder: string): pulumi.Resource {
+    const { connection, asRoot } = remoteTo(args);
+    const create = asRoot("install-scripts", DELIVERED, INSTALLED, MONITOR_LINK);
+    const written = [...WRITTEN, `${metricsFolder}/jts-storage.prom`];
+    const copy = new remote.CopyToRemote(
+      `${name}-copy`,
+      {
+        connection,
+        source: new pulumi.asset.FileArchive(SCRIPTS),
+        remotePath: DELIVERED,
+        triggers: [pulumi.output(create).apply(sha256)],
+      },
+      { parent: this },
+    );
+    return new remote.Command(
+      `${name}-install`,
+      {
+        connection,
+        create,
+        stdin: scriptsManifest(),
+        delete: asRoot("remove-scripts", INSTALLED, MONITOR_LINK, ...written),
+        logging: "stderr",
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, dependsOn: [copy] },
+    );
+  }
+}

@@ -1,0 +1,64 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Directory, NfsMount } from "../../providers/index.ts";
+import { readArguments, type TierArgs } from "../arguments.ts";
+import type { Tier } from "../tier.ts";
+import { coldLayout, coldMount, coldRoot, findColdProblems } from "./layout.ts";
+import { coldSettings, type ColdInput, type ColdSettings } from "./settings.ts";
+
+export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
+
+/**
+ * The archive: an export of an NFS server, and the folders on it that are ours.
+ *
+ * @example
+ * const cold = new ColdTier("nas", { host: "backup", server: "nas.lan", export: "/volume1/archive", mountPoint: "/mnt/nas" });
+ */
+export class ColdTier extends pulumi.ComponentResource {
+  readonly settings: ColdSettings;
+  /** What is mounted, as `server:/export`. */
+  readonly source: pulumi.Output<string>;
+  /** Known once it is mounted. */
+  readonly mountPoint: pulumi.Output<string>;
+  /** The folder of the export that is ours, as the host sees it, once it is there. */
+  readonly root: pulumi.Output<string>;
+
+  constructor(name: string, args: ColdTierArgs, options?: pulumi.ComponentResourceOptions) {
+    super("jts-storage:ColdTier", name, {}, options);
+    const { host, configKey = name, ...declared } = args;
+    const settings = readArguments(configKey, coldSettings, declared, findColdProblems);
+    const { server, export: exported, mountPoint, mountOverFiles, version, owner, group, mode, folders } = settings;
+    const mount = new NfsMount(
+      `${name}-mount`,
+      {
+        host,
+        server,
+        export: exported,
+        mountPoint,
+        mountOverFiles,
+        version,
+        options: settings.options,
+        configKeys: { options: `${configKey}.options` },
+      },
+      { parent: this },
+    );
+    const root = new Directory(
+      `${name}-folders`,
+      { host, path: coldRoot(settings), owner, group, mode, folders },
+      { parent: this, dependsOn: [mount] },
+    );
+
+    this.settings = settings;
+    this.source = pulumi.output(coldMount(settings).source);
+    this.mountPoint = mount.mountPoint;
+    this.root = root.path;
+    this.registerOutputs({ source: this.source, mountPoint: this.mountPoint, root: this.root });
+  }
+}
+
+export const cold = {
+  settings: coldSettings,
+  problems: findColdProblems,
+  layout: coldLayout,
+  // What deleting does to data is no question: an export is only unmounted.
+  component: (name, { onDelete: _onDelete, ...args }, options) => new ColdTier(name, args, options),
+} satisfies Tier<ColdSettings>;

@@ -1,0 +1,230 @@
+import * as pulumi from "@pulumi/pulumi";
+import {
+  Directory,
+  Filesystem,
+  FstabEntry,
+  LogicalVolume,
+  PhysicalVolume,
+  SystemUser,
+  VolumeGroup,
+  type OnDelete,
+} from "../../providers/index.ts";
+import { readArguments, type HostArgs, type TierArgs } from "../arguments.ts";
+import { BIND_OPTIONS } from "../mounts.ts";
+import type { Tier } from "../tier.ts";
+import {
+  accountsOf,
+  deviceKey,
+  devicesOf,
+  hotLayout,
+  serviceFolders,
+  volumesOf,
+  type ServiceFolder,
+  type VolumeLayout,
+} from "./layout.ts";
+import { findHotProblems } from "./problems.ts";
+import { hotSettings, type HotInput, type HotSettings, type LvmSettings } from "./settings.ts";
+
+export type HotTierArgs = TierArgs & HotInput;
+
+/** Where a service's data is; each is known once it is there. */
+export interface HotVolume {
+  /** /dev/VG/LV; undefined with the layout `directories`. */
+  readonly device?: pulumi.Output<string>;
+  /** Where its folders are. */
+  readonly path: pulumi.Output<string>;
+  /** Where the hot tree shows them. */
+  readonly treePath: pulumi.Output<string>;
+}
+
+/**
+ * The fast tier: a logical volume for each service, or plain folders; the same tree, users, owners and modes either way.
+ *
+ * @example
+ * const hot = new HotTier("hot", {
+ *   host: "db1",
+ *   device: { path: "/dev/disk/by-id/nvme-X", size: "4TB" },
+ *   volumes: { postgres: { size: "800GiB" }, scratch: { size: "10%VG", mountPoint: "/srv/scratch" } },
+ * });
+ * export const data = hot.volumes.postgres?.path;
+ */
+export class HotTier extends pulumi.ComponentResource {
+  readonly settings: HotSettings;
+  /** By service. */
+  readonly volumes: Readonly<Record<string, HotVolume>>;
+  /** Undefined with the layout `directories`. */
+  readonly volumeGroup: pulumi.Output<string> | undefined;
+  /** Where volumes are mounted, and where the tree shows them. */
+  readonly mountPoints: pulumi.Output<string[]>;
+
+  readonly #name: string;
+  readonly #on: HostArgs;
+  readonly #onDelete: OnDelete;
+  readonly #configKey: string;
+  /** By the owner and group that they are for. */
+  readonly #accounts = new Map<string, SystemUser>();
+
+  constructor(name: string, args: HotTierArgs, options?: pulumi.ComponentResourceOptions) {
+    super("jts-storage:HotTier", name, {}, options);
+    const { host, onDelete = "retain", configKey = name, ...declared } = args;
+    const settings = readArguments(configKey, hotSettings, declared, findHotProblems);
+    this.#name = name;
+    this.#on = { host };
+    this.#onDelete = onDelete;
+    this.#configKey = configKey;
+    this.settings = settings;
+
+    const group = settings.layout === "lvm" ? this.#makeVolumeGroup(settings) : undefined;
+    const made =
+      settings.layout === "lvm" && group !== undefined
+        ? volumesOf(settings).map((volume) => [volume.service, this.#makeVolume(volume, group)] as const)
+        : serviceFolders(settings).map((folder) => [folder.service, this.#makeDirectory(folder)] as const);
+
+    this.volumes = Object.fromEntries(made);
+    this.volumeGroup = group?.name;
+    this.mountPoints = pulumi.all(
+      group === undefined ? [] : made.flatMap(([, { path, treePath }]) => [path, treePath]),
+    );
+    this.registerOutputs({ volumes: this.volumes, volumeGroup: this.volumeGroup, mountPoints: this.mountPoints });
+  }
+
+  #makeVolumeGroup(settings: LvmSettings): VolumeGroup {
+    const { volumeGroup } = settings;
+    const devices = devicesOf(settings);
+    const physicalVolumes = devices.map((device, index) => {
+      const key = deviceKey(index);
+      // The main device is the tier's; each further one is known by its path.
+      const name = index === 0 ? "pv" : `pv-${device.path.slice("/dev/".length).replaceAll("/", "-")}`;
+      return new PhysicalVolume(
+        `${this.#name}-${name}`,
+        {
+          ...this.#on,
+          device: device.path,
+          sizeBytes: device.size,
+          serial: device.serial,
+          volumeGroup: volumeGroup.name,
+          dataAlignmentBytes: volumeGroup.dataAlignment,
+          onDelete: this.#onDelete,
+          configKeys: this.#keys({
+            device: `${key}.path`,
+            sizeBytes: `${key}.size`,
+            serial: `${key}.serial`,
+            volumeGroup: "volumeGroup.name",
+            dataAlignmentBytes: "volumeGroup.dataAlignment",
+          }),
+        },
+        this.#holdsData(),
+      );
+    });
+    return new VolumeGroup(
+      `${this.#name}-vg`,
+      {
+        ...this.#on,
+        name: volumeGroup.name,
+        physicalVolumes: devices.map(({ path }) => path),
+        extentSizeBytes: volumeGroup.extentSize,
+        onDelete: this.#onDelete,
+        configKeys: this.#keys({ extentSizeBytes: "volumeGroup.extentSize" }),
+      },
+      this.#holdsData(...physicalVolumes),
+    );
+  }
+
+  #makeVolume(volume: VolumeLayout, volumeGroup: VolumeGroup): HotVolume {
+    const { service, name, device, sizeBytes, filesystem: type, mkfsOptions } = volume;
+    const { mountPoint, mountOverFiles, options, pass, treePath } = volume;
+    const child = `${this.#name}-${service}`;
+    const key = `volumes.${service}`;
+    const configKeys = this.#keys({
+      sizeBytes: `${key}.size`,
+      volumeGroup: "volumeGroup.name",
+      device: "volumeGroup.name",
+      type: `${key}.filesystem`,
+      mkfsOptions: `${key}.mkfsOptions`,
+      options: `${key}.options`,
+    });
+    const logicalVolume = new LogicalVolume(
+      `${child}-lv`,
+      { ...this.#on, volumeGroup: volumeGroup.name, name, sizeBytes, onDelete: this.#onDelete, configKeys },
+      this.#holdsData(volumeGroup),
+    );
+    const filesystem = new Filesystem(
+      `${child}-fs`,
+      {
+        ...this.#on,
+        device,
+        sizeBytes,
+        type,
+        mkfsOptions: [...mkfsOptions],
+        onDelete: this.#onDelete,
+        configKeys,
+      },
+      this.#holdsData(logicalVolume),
+    );
+    // Not before, since filesystems take longest.
+    const account = this.#accountOf(volume, [logicalVolume]);
+    const mount = new FstabEntry(
+      `${child}-mount`,
+      { ...this.#on, source: device, mountPoint, mountOverFiles, type, options: [...options], pass, configKeys },
+      { parent: this, dependsOn: [filesystem] },
+    );
+    const folders = this.#makeFolders(volume, mountPoint, [mount, ...account]);
+    const tree = new FstabEntry(
+      `${child}-tree`,
+      { ...this.#on, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] },
+      { parent: this, dependsOn: [mount] },
+    );
+    return { device: logicalVolume.path, path: folders.path, treePath: tree.mountPoint };
+  }
+
+  #makeDirectory(folder: ServiceFolder): HotVolume {
+    const { path } = this.#makeFolders(folder, folder.treePath, this.#accountOf(folder, []));
+    return { path, treePath: path };
+  }
+
+  #makeFolders(
+    { service, owner, group, mode, folders }: ServiceFolder,
+    path: string,
+    dependsOn: pulumi.Resource[],
+  ): Directory {
+    return new Directory(
+      `${this.#name}-${service}-folders`,
+      { ...this.#on, path, owner, group, mode, folders: [...folders] },
+      { parent: this, dependsOn },
+    );
+  }
+
+  /** The account that a service's folders belong to, made once for all that share it; none: they are root's. */
+  #accountOf({ owner, group }: ServiceFolder, dependsOn: pulumi.Resource[]): SystemUser[] {
+    const ownership = `${owner}:${group}`;
+    const account = accountsOf(this.settings).get(ownership);
+    if (account === undefined) return [];
+    let user = this.#accounts.get(ownership);
+    if (user === undefined) {
+      const which =
+        account.user === undefined ? `group-${group}` : owner === group ? `user-${owner}` : `user-${owner}-${group}`;
+      user = new SystemUser(
+        `${this.#name}-${which}`,
+        { ...this.#on, ...account, onDelete: this.#onDelete },
+        { parent: this, dependsOn },
+      );
+      this.#accounts.set(ownership, user);
+    }
+    return [user];
+  }
+
+  #keys(keys: Readonly<Record<string, string>>): Record<string, string> {
+    return Object.fromEntries(Object.entries(keys).map(([property, key]) => [property, `${this.#configKey}.${key}`]));
+  }
+
+  #holdsData(...dependsOn: pulumi.Resource[]): pulumi.CustomResourceOptions {
+    return { parent: this, dependsOn, protect: this.#onDelete === "protect" };
+  }
+}
+
+export const hot = {
+  settings: hotSettings,
+  problems: findHotProblems,
+  layout: hotLayout,
+  component: (name, args, options) => new HotTier(name, args, options),
+} satisfies Tier<HotSettings>;

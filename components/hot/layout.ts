@@ -1,0 +1,280 @@
+/** From the settings of the hot tier to what is made on the host: names, sizes, paths, options. Pure. */
+import { formatBytes, parseSize } from "../../providers/values/size.ts";
+import { bind, withCommonOptions, type Mount } from "../mounts.ts";
+import type { FolderTree, Place, TierLayout } from "../tier.ts";
+import { SNAPSHOT_DAYS, VOLUME_PROFILES } from "./profiles.ts";
+import type { DirectoriesSettings, HotSettings, LvmSettings, VolumeSettings } from "./settings.ts";
+
+const GIB = 2 ** 30;
+const MIB = 2 ** 20;
+
+/** The folders of a service, and whose they are. */
+export interface ServiceFolder {
+  readonly service: string;
+  readonly owner: string;
+  readonly group: string;
+  readonly mode: string;
+  readonly folders: readonly string[];
+  /** Where the hot tree shows it. */
+  readonly treePath: string;
+}
+
+/** A logical volume, the filesystem on it, and where it is mounted. */
+export interface VolumeLayout extends ServiceFolder {
+  /** The LV's name. */
+  readonly name: string;
+  readonly device: string;
+  readonly sizeBytes: number;
+  readonly filesystem: "ext4" | "xfs" | "btrfs";
+  readonly mkfsOptions: readonly string[];
+  readonly mountPoint: string;
+  readonly mountOverFiles: boolean | undefined;
+  readonly options: readonly string[];
+  /** fs_passno of fstab(5). */
+  readonly pass: number;
+}
+
+/** What the volume group holds and what of it is planned, in bytes. */
+export interface Capacity {
+  readonly volumeGroupBytes: number;
+  readonly plannedBytes: number;
+  readonly freeBytes: number;
+  readonly reserveBytes: number;
+}
+
+export interface Account {
+  readonly group: string;
+  /** Left out: only the group, for root's folders. */
+  readonly user?: string;
+  readonly home?: string;
+}
+
+export function hotLayout(hot: HotSettings) {
+  const trees = treesOf(hot);
+  // A folder of root's, where there is one: no service could put something in the way.
+  const probe = (trees.findLast(({ owner }) => owner === "root") ?? trees[0])?.path;
+  return {
+    ...(hot.layout === "lvm" ? lvmLayout(hot) : directoriesLayout(hot)),
+    folders: trees,
+    ...(probe === undefined ? {} : { probe: { path: probe, mount: probe } }),
+    script: {
+      mountPoints: hot.layout === "lvm" ? mountPointsOf(hot) : [hot.tree],
+      logRoot: hot.tree,
+      // As the hot tree shows them, so that a service's logs keep its name when they move.
+      logFolders: serviceFolders(hot).flatMap(({ treePath, folders }) =>
+        folders.includes("logs") ? [`${treePath}/logs`] : [],
+      ),
+      volumeGroup: hot.layout === "lvm" ? hot.volumeGroup.name : null,
+      snapshotReserveBytes: hot.layout === "lvm" ? reserveOf(hot) : 0,
+    },
+  } satisfies TierLayout;
+}
+
+function lvmLayout(hot: LvmSettings) {
+  const volumes = volumesOf(hot);
+  return {
+    packages: [
+      ...["lvm2", "xfsprogs", "e2fsprogs"],
+      ...(volumes.some(({ filesystem }) => filesystem === "btrfs") ? ["btrfs-progs"] : []),
+    ],
+    devices: devicesOf(hot).map(({ path }, index): Place => ({ key: `${deviceKey(index)}.path`, path })),
+    mountPoints: volumes.flatMap(({ service, mountPoint, treePath }): Place[] => [
+      { key: `volumes.${service}.mountPoint`, path: mountPoint },
+      { key: `volumes.${service} in tree`, path: treePath },
+    ]),
+    mounts: [
+      ...volumes.map(({ mountPoint: point, device: source, filesystem: type, options }): Mount => ({
+        point,
+        source,
+        type,
+        options,
+      })),
+      ...volumes.map(({ mountPoint, treePath }) => bind(treePath, mountPoint)),
+    ],
+    summary: summarizeVolumes(hot, volumes),
+  };
+}
+
+function directoriesLayout(hot: DirectoriesSettings) {
+  const services = serviceFolders(hot);
+  return {
+    packages: [],
+    devices: [],
+    mountPoints: services.map(({ service, treePath }): Place => ({ key: `volumes.${service}`, path: treePath })),
+    mounts: [],
+    summary: {
+      tree: hot.tree,
+      folders: Object.fromEntries(
+        services.map(({ service, treePath, owner, group, mode }) => [
+          service,
+          { path: treePath, owner: `${owner}:${group}`, mode },
+        ]),
+      ),
+    },
+  };
+}
+
+function summarizeVolumes(hot: LvmSettings, volumes: readonly VolumeLayout[]) {
+  const capacity = capacityOf(hot);
+  const additionalDevices = hot.additionalDevices.map(({ path }) => path);
+  return {
+    device: hot.device.path,
+    ...(additionalDevices.length === 0 ? {} : { additionalDevices }),
+    volumeGroup: hot.volumeGroup.name,
+    ...(capacity === undefined ? {} : { planned: summarizeCapacity(capacity) }),
+    volumes: Object.fromEntries(
+      volumes.map(({ name, sizeBytes, filesystem, mountPoint, treePath, owner, group, mode }) => [
+        name,
+        { size: formatBytes(sizeBytes), filesystem, mountPoint, alsoAt: treePath, owner: `${owner}:${group}`, mode },
+      ]),
+    ),
+  };
+}
+
+function summarizeCapacity({ plannedBytes, volumeGroupBytes, freeBytes }: Capacity): string {
+  const [planned, whole, free] = [plannedBytes, volumeGroupBytes, freeBytes].map(formatBytes);
+  return `${planned} of ${whole}, ${free} free for snapshots`;
+}
+
+/** Whose the services' folders are, and where the hot tree has them. */
+export function serviceFolders(hot: HotSettings): ServiceFolder[] {
+  return Object.entries<VolumeSettings>(hot.volumes ?? everyProfile()).map(([service, configured]) => {
+    const profile = VOLUME_PROFILES[service];
+    return {
+      service,
+      owner: configured.owner ?? profile?.owner ?? "root",
+      group: configured.group ?? profile?.group ?? "root",
+      mode: configured.mode ?? profile?.mode ?? "750",
+      folders: configured.folders ?? profile?.folders ?? [],
+      treePath: `${hot.tree}/${profile?.treeFolder ?? service}`,
+    };
+  });
+}
+
+/** The services' folders where they lie: on their volumes, or in the tree itself. */
+function treesOf(hot: HotSettings): FolderTree[] {
+  const located =
+    hot.layout === "lvm"
+      ? volumesOf(hot).map((volume) => ({ ...volume, path: volume.mountPoint }))
+      : serviceFolders(hot).map((service) => ({ ...service, path: service.treePath }));
+  return located.map(({ path, owner, group, mode, folders }) => ({ path, owner, group, mode, folders }));
+}
+
+/** The volumes of the hot tier; without those that have no size or mount point, which are problems. */
+export function volumesOf(hot: LvmSettings): VolumeLayout[] {
+  return serviceFolders(hot).flatMap((folder) => {
+    const { service } = folder;
+    const configured: VolumeSettings = hot.volumes?.[service] ?? {};
+    const profile = VOLUME_PROFILES[service];
+    const filesystem = configured.filesystem ?? profile?.filesystem ?? "ext4";
+    // The profile's options speak of the profile's filesystem.
+    const sameKind = profile?.filesystem === filesystem ? profile : undefined;
+    const name = `lv_${service}`;
+    const mountPoint = configured.mountPoint ?? profile?.mountPoint;
+    const sizeBytes = sizeOf(hot, service);
+    if (mountPoint === undefined || sizeBytes === undefined) return [];
+    return {
+      ...folder,
+      name,
+      device: `/dev/${hot.volumeGroup.name}/${name}`,
+      // As LVM rounds it, so that the filesystem on it knows its device's size.
+      sizeBytes: Math.ceil(sizeBytes / hot.volumeGroup.extentSize) * hot.volumeGroup.extentSize,
+      filesystem,
+      mkfsOptions: configured.mkfsOptions ?? sameKind?.mkfsOptions ?? [],
+      mountPoint,
+      mountOverFiles: configured.mountOverFiles,
+      options: withCommonOptions(configured.options ?? sameKind?.options ?? []),
+      // A check at boot does nothing for XFS and btrfs: fsck.xfs(8), fsck.btrfs(8).
+      pass: filesystem === "ext4" ? 2 : 0,
+    };
+  });
+}
+
+/** Where the volumes are mounted; folders lie on a filesystem that isn't ours. */
+export function mountPointsOf(hot: HotSettings): string[] {
+  return hot.layout === "lvm" ? volumesOf(hot).map(({ mountPoint }) => mountPoint) : [];
+}
+
+/** The devices of the volume group, the main one first. */
+export function devicesOf({ device, additionalDevices }: LvmSettings): readonly LvmSettings["device"][] {
+  return [device, ...additionalDevices];
+}
+
+/** The key below the section that one of {@link devicesOf} is declared by. */
+export function deviceKey(index: number): string {
+  return index === 0 ? "device" : `additionalDevices.${index - 1}`;
+}
+
+/** What is planned of the volume group; undefined where a device's size isn't declared. */
+export function capacityOf(hot: LvmSettings): Capacity | undefined {
+  const extents = extentsOf(hot);
+  if (extents === undefined) return undefined;
+  const extent = hot.volumeGroup.extentSize;
+  const planned = volumesOf(hot).reduce((sum, { sizeBytes }) => sum + Math.ceil(sizeBytes / extent), 0);
+  return {
+    volumeGroupBytes: extents * extent,
+    plannedBytes: planned * extent,
+    freeBytes: (extents - planned) * extent,
+    reserveBytes: reserveOf(hot),
+  };
+}
+
+/** The accounts that folders belong to, each once, by `owner:group`; root exists. */
+export function accountsOf(hot: HotSettings): ReadonlyMap<string, Account> {
+  const accounts = new Map<string, Account>();
+  for (const { service, owner, group, treePath } of serviceFolders(hot)) {
+    const home =
+      hot.layout === "lvm"
+        ? (hot.volumes?.[service]?.mountPoint ?? VOLUME_PROFILES[service]?.mountPoint ?? treePath)
+        : treePath;
+    if (group === "root" && owner === "root") continue;
+    if (!accounts.has(`${owner}:${group}`))
+      accounts.set(`${owner}:${group}`, owner === "root" ? { group } : { user: owner, group, home });
+  }
+  return accounts;
+}
+
+/** Room for what changes in a day while a snapshot of the service's volume is kept, in bytes, as its profile has it. */
+export function snapshotBytesPerDay(service: string): number {
+  return (VOLUME_PROFILES[service]?.snapshotGibPerDay ?? 0) * GIB;
+}
+
+/** In bytes; undefined without a profile, and where it is a share of a volume group whose size isn't declared. */
+export function sizeOf(hot: LvmSettings, service: string): number | undefined {
+  const declared = hot.volumes?.[service]?.size;
+  if (declared === undefined) {
+    const profile = VOLUME_PROFILES[service];
+    return profile && profile.sizeGib * GIB;
+  }
+  const size = parseSize(declared);
+  if ("bytes" in size) return size.bytes;
+  const extents = extentsOf(hot);
+  return extents === undefined
+    ? undefined
+    : Math.floor((extents * size.percentOfVg) / 100) * hot.volumeGroup.extentSize;
+}
+
+/**
+ * Extents of the volume group, if LVM's metadata ends where the data is aligned to; undefined where a device's size isn't
+ * declared.
+ */
+function extentsOf(hot: LvmSettings): number | undefined {
+  const { extentSize, dataAlignment } = hot.volumeGroup;
+  const dataStart = Math.ceil(MIB / dataAlignment) * dataAlignment;
+  let extents = 0;
+  for (const { size } of devicesOf(hot)) {
+    if (size === undefined) return undefined;
+    extents += Math.max(0, Math.floor((size - dataStart) / extentSize));
+  }
+  return extents;
+}
+
+function reserveOf(hot: LvmSettings): number {
+  if (hot.snapshotReserve !== undefined) return hot.snapshotReserve;
+  const services = Object.keys(hot.volumes ?? VOLUME_PROFILES);
+  return services.reduce((sum, service) => sum + snapshotBytesPerDay(service), 0) * SNAPSHOT_DAYS;
+}
+
+function everyProfile(): Record<string, VolumeSettings> {
+  return Object.fromEntries(Object.keys(VOLUME_PROFILES).map((service) => [service, {}]));
+}

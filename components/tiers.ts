@@ -1,0 +1,94 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { TierArgs } from "./arguments.ts";
+import { cold } from "./cold/coldTier.ts";
+import { hot } from "./hot/hotTier.ts";
+import { below, type Problem } from "./problem.ts";
+import type { Place, Tier, TierLayout } from "./tier.ts";
+import { warm } from "./warm/warmTier.ts";
+
+/** The tiers that a host can have, in the order in which data moves. A tier's key is that of its section. */
+export const tiers = { hot, warm, cold };
+
+type Tiers = typeof tiers;
+export type TierKey = keyof Tiers;
+export type TierSettings = { readonly [K in TierKey]?: Parameters<Tiers[K]["layout"]>[0] | undefined };
+export type TierLayouts = { readonly [K in TierKey]?: ReturnType<Tiers[K]["layout"]> };
+export type TierComponents = { readonly [K in TierKey]?: ReturnType<Tiers[K]["component"]> };
+
+/** The parts of a host, in their order. Each is a component, which is named HOST-PART. */
+export const PARTS = ["packages", ...Object.keys(tiers), "tuning", "automation", "verification"] as const;
+
+export function layoutsOf(settings: TierSettings): TierLayouts {
+  return forEachTier(settings, (tier, own) => tier.layout(own));
+}
+
+/** Makes the tiers that have settings, side by side. */
+export function makeTiers(
+  settings: TierSettings,
+  { host, ...args }: Omit<TierArgs, "configKey">,
+  options: pulumi.ComponentResourceOptions,
+): TierComponents {
+  return forEachTier(settings, (tier, own, key) =>
+    tier.component(`${host}-${key}`, { host, configKey: `${host}.${key}`, ...args, ...own }, options),
+  );
+}
+
+export function settingsOf(components: TierComponents): TierSettings {
+  return Object.fromEntries(Object.entries(components).map(([key, { settings }]) => [key, settings]));
+}
+
+/** What an operator wants to see of a host's tiers. */
+export function summarize(components: TierComponents): Partial<Record<TierKey, object>> {
+  const layouts = Object.entries<TierLayout>(layoutsOf(settingsOf(components)));
+  return Object.fromEntries(layouts.map(([key, { summary }]) => [key, summary]));
+}
+
+/** What no host could carry out, in each of the tiers and between them. */
+export function findTierProblems(settings: TierSettings): Problem[] {
+  const own = forEachTier(settings, (tier, own, key) => below(key, tier.problems(own)));
+  const layouts = Object.entries<TierLayout>(layoutsOf(settings));
+  return [...Object.values<Problem[]>(own).flat(), ...findSharedDevices(layouts), ...findSharedPaths(layouts)];
+}
+
+/** What `make` gives for each tier that has settings, by its key. */
+function forEachTier<Made>(
+  settings: TierSettings,
+  make: (tier: Tier<object>, own: object, key: TierKey) => Made,
+): Record<string, never> {
+  const keys = Object.keys(tiers) as TierKey[];
+  return Object.fromEntries(
+    keys.flatMap((key) => (settings[key] === undefined ? [] : [[key, make(tiers[key], settings[key], key)]])),
+  ) as Record<string, never>;
+}
+
+type Layouts = readonly (readonly [tier: string, layout: TierLayout])[];
+
+function findSharedDevices(layouts: Layouts): Problem[] {
+  const claims = layouts.flatMap(([tier, { devices }]) => devices.map((place) => ({ tier, ...place })));
+  return claims.flatMap(({ tier, key, path }, index) => {
+    const other = claims.slice(0, index).find((earlier) => isPartOf(path, earlier.path));
+    if (other === undefined) return [];
+    const which = other.path === path ? `is already a device` : `is a part of ${other.path}, which is already a device`;
+    return [{ key: `${tier}.${key}`, message: `${path} ${which} of the ${other.tier} tier` }];
+  });
+}
+
+/** Whether a path names that device or a partition of it: /dev/sda3, /dev/nvme0n1p2, /dev/disk/by-id/…-part1. */
+function isPartOf(path: string, device: string): boolean {
+  if (!path.startsWith(device)) return false;
+  const rest = path.slice(device.length);
+  if (rest === "" || /^-part[0-9]+$/.test(rest)) return true;
+  // Links of udev end in -part1; nvme0n10 is another disk than nvme0n1.
+  return !device.startsWith("/dev/disk/") && (/[0-9]$/.test(device) ? /^p[0-9]+$/ : /^[0-9]+$/).test(rest);
+}
+
+function findSharedPaths(layouts: Layouts): Problem[] {
+  const keyOf = (tier: string, { key }: Place) => `${tier}.${key}`;
+  const claims = layouts.flatMap(([tier, { mountPoints }]) =>
+    mountPoints.map((place) => ({ key: keyOf(tier, place), path: place.path })),
+  );
+  return claims.flatMap(({ key, path }, index) => {
+    const first = claims.findIndex((other) => other.path === path);
+    return first < index ? [{ key, message: `${path} is already the mount point of ${claims[first]!.key}` }] : [];
+  });
+}

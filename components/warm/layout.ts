@@ -1,0 +1,45 @@
+import { bind, findOptionProblems, withCommonOptions, type KnownMount } from "../mounts.ts";
+import type { Problem } from "../problem.ts";
+import type { TierLayout } from "../tier.ts";
+import type { WarmSettings } from "./settings.ts";
+
+/** The entry of fstab(5) that mounts the warm tier. */
+export function warmMount({ mountPoint, label, compression, options }: WarmSettings): KnownMount {
+  const compress = compression === "no" ? [] : [`compress=${compression}`];
+  return {
+    point: mountPoint,
+    source: `LABEL=${label}`,
+    type: "btrfs",
+    options: withCommonOptions([...compress, ...options]),
+  };
+}
+
+/** What no host could carry out. */
+export function findWarmProblems(warm: WarmSettings): Problem[] {
+  const { source, type, options } = warmMount(warm);
+  return findOptionProblems({ type, source, options, pass: 0, mkfsOptions: warm.mkfsOptions });
+}
+
+export function warmLayout(warm: WarmSettings) {
+  const { device, label, mountPoint, alsoAt, owner, group, mode, folders } = warm;
+  const mount = warmMount(warm);
+  return {
+    packages: ["btrfs-progs"],
+    devices: [{ key: "device.path", path: device.path }],
+    mountPoints: [
+      { key: "mountPoint", path: mountPoint },
+      ...(alsoAt === false ? [] : [{ key: "alsoAt", path: alsoAt }]),
+    ],
+    mounts: [mount, ...(alsoAt === false ? [] : [bind(alsoAt, mountPoint)])],
+    folders: [{ path: mountPoint, owner, group, mode, folders }],
+    probe: { path: mountPoint, mount: mountPoint },
+    script: { mountPoint, label },
+    summary: {
+      device: device.path,
+      filesystem: mount.type,
+      label,
+      mountPoint,
+      options: mount.options.join(","),
+    },
+  } satisfies TierLayout;
+}

@@ -1,0 +1,85 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Directory, Filesystem, FstabEntry } from "../../providers/index.ts";
+import { readArguments, type TierArgs } from "../arguments.ts";
+import { BIND_OPTIONS } from "../mounts.ts";
+import type { Tier } from "../tier.ts";
+import { findWarmProblems, warmLayout, warmMount } from "./layout.ts";
+import { warmSettings, type WarmInput, type WarmSettings } from "./settings.ts";
+
+export interface WarmTierArgs extends TierArgs, WarmInput {}
+
+/**
+ * The roomy tier: a compressed btrfs on one partition.
+ *
+ * @example
+ * const warm = new WarmTier("data", { host: "backup", device: { path: "/dev/disk/by-id/ata-X-part2" }, mountPoint: "/srv/data" });
+ */
+export class WarmTier extends pulumi.ComponentResource {
+  readonly settings: WarmSettings;
+  /** The device that the filesystem is on, once it is there. */
+  readonly device: pulumi.Output<string>;
+  /** Known once it is mounted. */
+  readonly mountPoint: pulumi.Output<string>;
+  /** The other folder that shows the same, once it does; undefined: there is none. */
+  readonly alsoAt: pulumi.Output<string> | undefined;
+
+  constructor(name: string, args: WarmTierArgs, options?: pulumi.ComponentResourceOptions) {
+    super("jts-storage:WarmTier", name, {}, options);
+    const { host, onDelete = "retain", configKey = name, ...declared } = args;
+    const settings = readArguments(configKey, warmSettings, declared, findWarmProblems);
+    const { device, label, mountPoint, mountOverFiles, alsoAt, mkfsOptions, owner, group, mode, folders } = settings;
+    const configKeys = {
+      device: `${configKey}.device.path`,
+      label: `${configKey}.label`,
+      mkfsOptions: `${configKey}.mkfsOptions`,
+      options: `${configKey}.options`,
+    };
+    const { source, type, options: mountOptions } = warmMount(settings);
+    const filesystem = new Filesystem(
+      `${name}-fs`,
+      {
+        host,
+        device: device.path,
+        sizeBytes: device.size,
+        serial: device.serial,
+        type: "btrfs",
+        label,
+        mkfsOptions,
+        onDelete,
+        configKeys,
+      },
+      { parent: this, protect: onDelete === "protect" },
+    );
+    const mount = new FstabEntry(
+      `${name}-mount`,
+      { host, source, mountPoint, mountOverFiles, type, options: [...mountOptions], configKeys },
+      { parent: this, dependsOn: [filesystem] },
+    );
+    new Directory(
+      `${name}-folders`,
+      { host, path: mountPoint, owner, group, mode, folders },
+      { parent: this, dependsOn: [mount] },
+    );
+    const also =
+      alsoAt === false
+        ? undefined
+        : new FstabEntry(
+            `${name}-also`,
+            { host, source: mountPoint, mountPoint: alsoAt, type: "none", options: [...BIND_OPTIONS] },
+            { parent: this, dependsOn: [mount] },
+          );
+
+    this.settings = settings;
+    this.device = filesystem.device;
+    this.mountPoint = mount.mountPoint;
+    this.alsoAt = also?.mountPoint;
+    this.registerOutputs({ device: this.device, mountPoint: this.mountPoint, alsoAt: this.alsoAt });
+  }
+}
+
+export const warm = {
+  settings: warmSettings,
+  problems: findWarmProblems,
+  layout: warmLayout,
+  component: (name, args, options) => new WarmTier(name, args, options),
+} satisfies Tier<WarmSettings>;

@@ -1,0 +1,84 @@
+/** What a name, a path or an option must look like, for the resources and for the configuration. */
+import { isAbsolute, normalize } from "node:path/posix";
+import { z } from "zod";
+
+/** A text on one line. */
+export const line = z
+  .string()
+  .min(1)
+  .regex(/^\P{Cc}*$/u, { error: "must not hold line ends and other control characters" });
+
+/** An absolute path in its shortest form. */
+export const path = z
+  .string()
+  .refine(
+    (text) =>
+      isAbsolute(text) && normalize(text) === text && (text === "/" || !text.endsWith("/")) && !/\p{Cc}/u.test(text),
+    {
+      error:
+        "must be an absolute path without `..`, doubled or final slashes, and control characters such as line ends",
+    },
+  );
+
+/** A path below a folder, in its shortest form. */
+export const relativePath = z.string().regex(/^(?!\.{1,2}(\/|$))[^/\p{Cc}]+(\/(?!\.{1,2}(\/|$))[^/\p{Cc}]+)*$/u, {
+  error: "must be a relative path without `..`",
+});
+
+/** A directive's value in a unit file. */
+export const directiveValue = z
+  .string()
+  .regex(/^\P{Cc}*$/u, { error: "must not hold line ends and other control characters" })
+  .regex(/(?<!\\)$/, { error: "must not end with a backslash, which would join the next line to it" });
+
+/**
+ * A device's serial number; it is also written into rules of udev, where the refused characters mean something else.
+ */
+export const serial = z.string().regex(/^[^\p{Cc}"\\*?|[\]]+$/u, {
+  error: 'is not a valid serial number: it holds a control character or one of " \\ * ? | [ ]',
+});
+
+/** One option of fstab(5). */
+export const mountOption = z.string().regex(/^[^,\s\p{Cc}]+$/u, {
+  error: "is not a mount option: list each by itself, without commas, spaces and control characters",
+});
+
+/** An argument of mkfs(8). The device isn't one: mkfs would take another one before it, or both. */
+export const mkfsOption = line.regex(/^(?!\/+dev\/)/, { error: "is a device; mkfs gets only the declared one" });
+
+/** An NFS server. */
+export const nfsServer = z
+  .string()
+  .regex(/^[A-Za-z0-9._[:][A-Za-z0-9.:_[\]-]*$/, { error: "is not a valid host name or address" });
+
+/** A name as lvm(8) takes it. */
+export const lvmName = z.string().regex(/^(?!\.{1,2}$)[a-zA-Z0-9+_.][a-zA-Z0-9+_.-]{0,126}$/, {
+  error: "is not a valid LVM name: letters, digits and + _ . - are allowed, at most 127, not starting with -",
+});
+
+/**
+ * What `destroy`, and removal from the program, do to what holds data; read from the state, so an `up` must have set
+ * it.
+ */
+export const onDelete = z
+  .enum(["retain", "wipe", "protect"], { error: "must be retain, wipe or protect" })
+  .default("retain");
+/**
+ * What `destroy`, and removal from the program, do to what holds data; read from the state, so an `up` must have set
+ * it.
+ */
+export type OnDelete = z.output<typeof onDelete>;
+
+/** A size in bytes. */
+export const bytes = z.int().positive();
+
+/** Permission bits, three or four octal digits, as chmod(1) takes them; without a leading zero. */
+export const mode = z
+  .string()
+  .regex(/^[0-7]{3,4}$/, { error: 'is not a valid mode; write octal digits: "750"' })
+  .transform((text) => text.replace(/^0(?=[0-7]{3}$)/, ""));
+
+/** An account's name, as useradd(8) takes it. */
+export const accountName = z
+  .string()
+  .regex(/^[a-z_][a-z0-9_-]{0,30}\$?$/, { error: "is not a valid account name (see useradd(8))" });
