@@ -67,7 +67,7 @@ export function wantedOf({ hot, warm, cold, tuning }: HostSettings, texts: Reado
       ...volumes.map(({ mountPoint, treePath }) => entry(bind(treePath, mountPoint))),
       entry(warmMount(warm)),
       ...(warm.alsoAt === false ? [] : [entry(bind(warm.alsoAt, warm.mountPoint))]),
-      entry(coldMount(cold)),
+      entry({ ...coldMount(cold), source: `${cold.server}:${cold.export}` }),
     ],
     trees: [...volumes.map((volume) => tree(volume.mountPoint, volume)), tree(warm.mountPoint, warm), coldTree],
     cold: coldTree,

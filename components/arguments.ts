@@ -1,18 +1,21 @@
-import type * as pulumi from "@pulumi/pulumi";
-import type { z } from "zod";
-import type { connectionSchema } from "../providers/values/connection.ts";
+/** What components take, and how it is checked. */
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
 import type { OnDelete } from "../providers/index.ts";
+import type { connectionSchema } from "../providers/values/connection.ts";
 import { below, problemsIn, requireNone, type Problem } from "./problem.ts";
 
-export type ConnectionArgs = z.input<typeof connectionSchema>;
+type Connection = z.input<typeof connectionSchema>;
+/** How a host is reached. Any of it may come from another resource. */
+export type ConnectionArgs = { readonly [K in keyof Connection]: pulumi.Input<Connection[K]> };
 
 /** What every component takes. */
 export interface HostArgs {
-  /** The host's name. A change makes other resources. */
+  /** The host's name, which messages and locks go by. A change makes other resources. */
   readonly host: string;
   /**
    * How the host is reached.
-   * @default what the configuration of the program has at `hosts`, below the host's name, as `connection`
+   * @default `connection` of this host in the program's configuration `hosts`
    */
   readonly connection?: pulumi.Input<ConnectionArgs> | undefined;
 }
@@ -32,14 +35,42 @@ export interface TierArgs extends HostArgs {
   readonly configKey?: string | undefined;
 }
 
-/** The settings that a component's arguments make. @throws {pulumi.RunError} with all that is wrong with them. */
+/** A component's arguments, taken apart. */
+export interface Arguments<Settings> {
+  readonly settings: Settings;
+  readonly onDelete: OnDelete;
+  readonly configKey: string;
+  /** What every resource takes. Without a connection it has no such key, so that none enters the state. */
+  readonly on: { readonly host: string; readonly connection?: pulumi.Input<ConnectionArgs> };
+}
+
+/** @throws {pulumi.RunError} with all that is wrong, by the argument's path */
 export function readArguments<Settings>(
-  key: string,
+  name: string,
+  { host, connection, onDelete = "retain", configKey = name, ...declared }: TierArgs,
   schema: z.ZodType<Settings>,
-  args: unknown,
-  problems: (settings: Settings) => Problem[] = () => [],
-): Settings {
-  const parsed = schema.safeParse(args);
-  requireNone(below(key, parsed.success ? problems(parsed.data) : problemsIn(args, parsed.error)), key);
-  return parsed.data as Settings;
+  findProblems: (settings: Settings) => Problem[] = () => [],
+): Arguments<Settings> {
+  const parsed = schema.safeParse(declared);
+  const problems = parsed.success ? findProblems(parsed.data) : problemsIn(declared, parsed.error);
+  requireNone(below(configKey, problems), name);
+  return {
+    settings: parsed.data as Settings,
+    on: connection === undefined ? { host } : { host, connection },
+    onDelete,
+    configKey,
+  };
+}
+
+/** An argument that another resource may give. Such a one is checked by the resource that gets it, not in the program. */
+export function orOutput<Value extends string>(schema: z.ZodType<Value, Value>) {
+  const later = z
+    .custom<pulumi.Output<Value> | Promise<Value>>(isLater, { abort: true })
+    .transform((value) => pulumi.output(value) as pulumi.Output<Value>);
+  return z.union([later, schema], { error: "must be a text, or an output" });
+}
+
+/** Whether a value is known only while the program runs. */
+export function isLater(value: unknown): value is pulumi.Output<unknown> | Promise<unknown> {
+  return pulumi.Output.isInstance(value) || value instanceof Promise;
 }

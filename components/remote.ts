@@ -5,7 +5,7 @@ import type { types } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { connectionSchema, type Connection } from "../providers/values/connection.ts";
 import { quote } from "../providers/values/shellWord.ts";
-import type { ConnectionArgs, HostArgs } from "./arguments.ts";
+import { isLater, type ConnectionArgs, type HostArgs } from "./arguments.ts";
 import { below, problemsIn, requireNone } from "./problem.ts";
 
 export interface Remote {
@@ -24,8 +24,8 @@ export function remoteTo({ host, connection: given }: HostArgs): Remote {
     return parsed.data!;
   };
   // What the program knows is read at once, so that an error names the line that made it.
-  const isLater = pulumi.Output.isInstance(connection) || connection instanceof Promise;
-  const known = isLater ? pulumi.output(connection).apply(read) : read(connection);
+  const isKnown = !isLater(connection) && !Object.values(connection ?? {}).some(isLater);
+  const known = isKnown ? read(connection) : pulumi.output(connection).apply(read);
   const when = <T>(make: (connection: Connection) => T): pulumi.Input<T> =>
     pulumi.Output.isInstance(known) ? known.apply(make) : make(known);
   return {

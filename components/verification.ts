@@ -31,7 +31,7 @@ export class Verification extends pulumi.ComponentResource {
       {
         connection,
         create: asRoot("verify", INSTALLED),
-        stdin: JSON.stringify(declare(settingsOf(args.tiers), args.timers)),
+        stdin: pulumi.jsonStringify(declare(settingsOf(args.tiers), args.timers)),
         triggers: [sha256(scriptsManifest())],
         logging: "stdoutAndStderr",
         addPreviousOutputInEnv: false,

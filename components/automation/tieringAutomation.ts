@@ -15,8 +15,6 @@ export interface TieringAutomationArgs extends HostArgs, AutomationInput {
   readonly tiers: TierComponents;
   /** Other timers of ours whose last runs the health report looks at. Default: none. */
   readonly watched?: readonly string[];
-  /** What stands before an argument's name in messages. Default: the component's name. */
-  readonly configKey?: string | undefined;
 }
 
 /** Where people look for it. */
@@ -45,34 +43,34 @@ export class TieringAutomation extends pulumi.ComponentResource {
   readonly timers: Readonly<Record<string, string>>;
 
   constructor(name: string, args: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
-    super("jts-storage:TieringAutomation", name, {}, options);
-    const { host, tiers: components, watched = [], configKey = name, ...declared } = args;
+    const { tiers: components, watched = [], ...declared } = args;
     const tiers = settingsOf(components);
-    const automation = readArguments(configKey, automationSettings, declared, (settings) =>
+    const { settings: automation, on } = readArguments(name, declared, automationSettings, (settings) =>
       findAutomationProblems(settings, tiers),
     );
+    super("jts-storage:TieringAutomation", name, {}, options);
     const timers = timersFor(tiers, automation);
     this.timers = calendarsOf(timers);
 
     const document = scriptSettings(tiers, automation, [...Object.keys(this.timers), ...watched]);
     const settingsFile = new ConfigFile(
       `${name}-settings`,
-      { host, path: SETTINGS_FILE, content: `${JSON.stringify(document, null, 2)}\n` },
+      { ...on, path: SETTINGS_FILE, content: pulumi.interpolate`${pulumi.jsonStringify(document, undefined, 2)}\n` },
       { parent: this },
     );
-    const scripts = this.#deliverScripts(name, args, automation.metricsFolder);
+    const scripts = this.#deliverScripts(name, on, automation.metricsFolder);
     for (const timer of timers)
       new SystemdTimer(
         `${name}-${timer.name}`,
-        { host, ...timer },
+        { ...on, ...timer },
         { parent: this, dependsOn: [settingsFile, scripts] },
       );
     this.registerOutputs({ timers: this.timers });
   }
 
   /** Copied by SFTP, then proved to be what was sent, and installed as root's. */
-  #deliverScripts(name: string, args: HostArgs, metricsFolder: string): pulumi.Resource {
-    const { connection, asRoot } = remoteTo(args);
+  #deliverScripts(name: string, on: HostArgs, metricsFolder: string): pulumi.Resource {
+    const { connection, asRoot } = remoteTo(on);
     const create = asRoot("install-scripts", DELIVERED, INSTALLED, MONITOR_LINK);
     const written = [...WRITTEN, `${metricsFolder}/jts-storage.prom`];
     const copy = new remote.CopyToRemote(

@@ -3,7 +3,7 @@ import { Directory, NfsMount } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
 import type { Tier } from "../tier.ts";
 import { coldLayout, coldMount, coldRoot, findColdProblems } from "./layout.ts";
-import { coldSettings, type ColdInput, type ColdSettings } from "./settings.ts";
+import { coldArguments, coldSettings, type ColdInput, type ColdSettings } from "./settings.ts";
 
 export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
 
@@ -11,7 +11,12 @@ export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
  * The archive: an export of an NFS server, and the folders on it that are ours.
  *
  * @example
- * const cold = new ColdTier("nas", { host: "backup", server: "nas.lan", export: "/volume1/archive", mountPoint: "/mnt/nas" });
+ * const cold = new ColdTier("nas", {
+ *   host: "backup",
+ *   server: "nas.lan",
+ *   export: "/volume1/archive",
+ *   mountPoint: "/mnt/nas",
+ * });
  */
 export class ColdTier extends pulumi.ComponentResource {
   readonly settings: ColdSettings;
@@ -23,14 +28,13 @@ export class ColdTier extends pulumi.ComponentResource {
   readonly root: pulumi.Output<string>;
 
   constructor(name: string, args: ColdTierArgs, options?: pulumi.ComponentResourceOptions) {
+    const { settings, on, configKey } = readArguments(name, args, coldArguments, findColdProblems);
     super("jts-storage:ColdTier", name, {}, options);
-    const { host, configKey = name, ...declared } = args;
-    const settings = readArguments(configKey, coldSettings, declared, findColdProblems);
     const { server, export: exported, mountPoint, mountOverFiles, version, owner, group, mode, folders } = settings;
     const mount = new NfsMount(
       `${name}-mount`,
       {
-        host,
+        ...on,
         server,
         export: exported,
         mountPoint,
@@ -43,7 +47,7 @@ export class ColdTier extends pulumi.ComponentResource {
     );
     const root = new Directory(
       `${name}-folders`,
-      { host, path: coldRoot(settings), owner, group, mode, folders },
+      { ...on, path: coldRoot(settings), owner, group, mode, folders },
       { parent: this, dependsOn: [mount] },
     );
 
@@ -59,6 +63,5 @@ export const cold = {
   settings: coldSettings,
   problems: findColdProblems,
   layout: coldLayout,
-  // What deleting does to data is no question: an export is only unmounted.
-  component: (name, { onDelete: _onDelete, ...args }, options) => new ColdTier(name, args, options),
+  component: (name, args, options) => new ColdTier(name, args, options),
 } satisfies Tier<ColdSettings>;

@@ -1,11 +1,18 @@
-import { findOptionProblems, type KnownMount } from "../mounts.ts";
+import * as pulumi from "@pulumi/pulumi";
+import { findOptionProblems, type Mount } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { ColdSettings } from "./settings.ts";
 
-/** The entry of fstab(5) that mounts the cold tier. */
-export function coldMount({ server, export: folder, mountPoint, version, options }: ColdSettings): KnownMount {
-  return { point: mountPoint, source: `${server}:${folder}`, type: "nfs", options: [`vers=${version}`, ...options] };
+/** What is mounted on the cold tier. */
+export function coldMount({ server, export: exported, mountPoint, version, options }: ColdSettings): Mount {
+  const isKnown = typeof server === "string" && typeof exported === "string";
+  return {
+    point: mountPoint,
+    source: isKnown ? `${server}:${exported}` : pulumi.interpolate`${server}:${exported}`,
+    type: "nfs",
+    options: [`vers=${version}`, ...options],
+  };
 }
 
 /** The folder of the export that is ours, as the host sees it. */
@@ -14,9 +21,9 @@ export function coldRoot({ mountPoint, root }: ColdSettings): string {
 }
 
 /** What no host could carry out. */
-export function findColdProblems(cold: ColdSettings): Problem[] {
-  const { source, type } = coldMount(cold);
-  return findOptionProblems({ type, source, options: cold.options, pass: 0 });
+export function findColdProblems({ options }: ColdSettings): Problem[] {
+  // No rule is about an export's name.
+  return findOptionProblems({ type: "nfs", source: "", options, pass: 0 });
 }
 
 export function coldLayout(cold: ColdSettings) {

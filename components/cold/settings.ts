@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { accountName, mode, mountOption, nfsServer, path } from "../../providers/values/fields.ts";
+import { orOutput } from "../arguments.ts";
 import { folder, mountOverFiles, namedPath } from "../fields.ts";
 
 export const coldSettings = z.strictObject({
@@ -34,5 +35,8 @@ export const coldSettings = z.strictObject({
     ]),
 });
 
-export type ColdSettings = z.output<typeof coldSettings>;
-export type ColdInput = z.input<typeof coldSettings>;
+/** The same as arguments: another resource may give the export. */
+export const coldArguments = coldSettings.extend({ server: orOutput(nfsServer), export: orOutput(path) });
+
+export type ColdSettings = z.output<typeof coldArguments>;
+export type ColdInput = z.input<typeof coldArguments>;

@@ -7,9 +7,8 @@ import {
   PhysicalVolume,
   SystemUser,
   VolumeGroup,
-  type OnDelete,
 } from "../../providers/index.ts";
-import { readArguments, type HostArgs, type TierArgs } from "../arguments.ts";
+import { readArguments, type Arguments, type TierArgs } from "../arguments.ts";
 import { BIND_OPTIONS } from "../mounts.ts";
 import type { Tier } from "../tier.ts";
 import {
@@ -58,37 +57,37 @@ export class HotTier extends pulumi.ComponentResource {
   readonly mountPoints: pulumi.Output<string[]>;
 
   readonly #name: string;
-  readonly #on: HostArgs;
-  readonly #onDelete: OnDelete;
-  readonly #configKey: string;
+  readonly #declared: Arguments<HotSettings>;
   /** By the owner and group that they are for. */
   readonly #accounts = new Map<string, SystemUser>();
 
   constructor(name: string, args: HotTierArgs, options?: pulumi.ComponentResourceOptions) {
+    const declared = readArguments(name, args, hotSettings, findHotProblems);
     super("jts-storage:HotTier", name, {}, options);
-    const { host, onDelete = "retain", configKey = name, ...declared } = args;
-    const settings = readArguments(configKey, hotSettings, declared, findHotProblems);
     this.#name = name;
-    this.#on = { host };
-    this.#onDelete = onDelete;
-    this.#configKey = configKey;
+    this.#declared = declared;
+    const { settings } = declared;
     this.settings = settings;
 
-    const group = settings.layout === "lvm" ? this.#makeVolumeGroup(settings) : undefined;
-    const made =
-      settings.layout === "lvm" && group !== undefined
-        ? volumesOf(settings).map((volume) => [volume.service, this.#makeVolume(volume, group)] as const)
-        : serviceFolders(settings).map((folder) => [folder.service, this.#makeDirectory(folder)] as const);
-
-    this.volumes = Object.fromEntries(made);
-    this.volumeGroup = group?.name;
-    this.mountPoints = pulumi.all(
-      group === undefined ? [] : made.flatMap(([, { path, treePath }]) => [path, treePath]),
-    );
+    if (settings.layout === "lvm") {
+      const group = this.#makeVolumeGroup(settings);
+      this.volumeGroup = group.name;
+      this.volumes = Object.fromEntries(
+        volumesOf(settings).map((volume) => [volume.service, this.#makeVolume(volume, group)]),
+      );
+      this.mountPoints = pulumi.all(Object.values(this.volumes).flatMap(({ path, treePath }) => [path, treePath]));
+    } else {
+      this.volumeGroup = undefined;
+      this.volumes = Object.fromEntries(
+        serviceFolders(settings).map((folder) => [folder.service, this.#makeDirectory(folder)]),
+      );
+      this.mountPoints = pulumi.output([]);
+    }
     this.registerOutputs({ volumes: this.volumes, volumeGroup: this.volumeGroup, mountPoints: this.mountPoints });
   }
 
   #makeVolumeGroup(settings: LvmSettings): VolumeGroup {
+    const { on, onDelete } = this.#declared;
     const { volumeGroup } = settings;
     const devices = devicesOf(settings);
     const physicalVolumes = devices.map((device, index) => {
@@ -98,13 +97,13 @@ export class HotTier extends pulumi.ComponentResource {
       return new PhysicalVolume(
         `${this.#name}-${name}`,
         {
-          ...this.#on,
+          ...on,
           device: device.path,
           sizeBytes: device.size,
           serial: device.serial,
           volumeGroup: volumeGroup.name,
           dataAlignmentBytes: volumeGroup.dataAlignment,
-          onDelete: this.#onDelete,
+          onDelete,
           configKeys: this.#keys({
             device: `${key}.path`,
             sizeBytes: `${key}.size`,
@@ -119,11 +118,11 @@ export class HotTier extends pulumi.ComponentResource {
     return new VolumeGroup(
       `${this.#name}-vg`,
       {
-        ...this.#on,
+        ...on,
         name: volumeGroup.name,
         physicalVolumes: devices.map(({ path }) => path),
         extentSizeBytes: volumeGroup.extentSize,
-        onDelete: this.#onDelete,
+        onDelete,
         configKeys: this.#keys({ extentSizeBytes: "volumeGroup.extentSize" }),
       },
       this.#holdsData(...physicalVolumes),
@@ -131,6 +130,7 @@ export class HotTier extends pulumi.ComponentResource {
   }
 
   #makeVolume(volume: VolumeLayout, volumeGroup: VolumeGroup): HotVolume {
+    const { on, onDelete } = this.#declared;
     const { service, name, device, sizeBytes, filesystem: type, mkfsOptions } = volume;
     const { mountPoint, mountOverFiles, options, pass, treePath } = volume;
     const child = `${this.#name}-${service}`;
@@ -145,18 +145,18 @@ export class HotTier extends pulumi.ComponentResource {
     });
     const logicalVolume = new LogicalVolume(
       `${child}-lv`,
-      { ...this.#on, volumeGroup: volumeGroup.name, name, sizeBytes, onDelete: this.#onDelete, configKeys },
+      { ...on, volumeGroup: volumeGroup.name, name, sizeBytes, onDelete, configKeys },
       this.#holdsData(volumeGroup),
     );
     const filesystem = new Filesystem(
       `${child}-fs`,
       {
-        ...this.#on,
+        ...on,
         device,
         sizeBytes,
         type,
         mkfsOptions: [...mkfsOptions],
-        onDelete: this.#onDelete,
+        onDelete,
         configKeys,
       },
       this.#holdsData(logicalVolume),
@@ -165,13 +165,13 @@ export class HotTier extends pulumi.ComponentResource {
     const account = this.#accountOf(volume, [logicalVolume]);
     const mount = new FstabEntry(
       `${child}-mount`,
-      { ...this.#on, source: device, mountPoint, mountOverFiles, type, options: [...options], pass, configKeys },
+      { ...on, source: device, mountPoint, mountOverFiles, type, options: [...options], pass, configKeys },
       { parent: this, dependsOn: [filesystem] },
     );
     const folders = this.#makeFolders(volume, mountPoint, [mount, ...account]);
     const tree = new FstabEntry(
       `${child}-tree`,
-      { ...this.#on, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] },
+      { ...on, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] },
       { parent: this, dependsOn: [mount] },
     );
     return { device: logicalVolume.path, path: folders.path, treePath: tree.mountPoint };
@@ -189,7 +189,7 @@ export class HotTier extends pulumi.ComponentResource {
   ): Directory {
     return new Directory(
       `${this.#name}-${service}-folders`,
-      { ...this.#on, path, owner, group, mode, folders: [...folders] },
+      { ...this.#declared.on, path, owner, group, mode, folders: [...folders] },
       { parent: this, dependsOn },
     );
   }
@@ -205,7 +205,7 @@ export class HotTier extends pulumi.ComponentResource {
         account.user === undefined ? `group-${group}` : owner === group ? `user-${owner}` : `user-${owner}-${group}`;
       user = new SystemUser(
         `${this.#name}-${which}`,
-        { ...this.#on, ...account, onDelete: this.#onDelete },
+        { ...this.#declared.on, ...account, onDelete: this.#declared.onDelete },
         { parent: this, dependsOn },
       );
       this.#accounts.set(ownership, user);
@@ -214,11 +214,13 @@ export class HotTier extends pulumi.ComponentResource {
   }
 
   #keys(keys: Readonly<Record<string, string>>): Record<string, string> {
-    return Object.fromEntries(Object.entries(keys).map(([property, key]) => [property, `${this.#configKey}.${key}`]));
+    return Object.fromEntries(
+      Object.entries(keys).map(([property, key]) => [property, `${this.#declared.configKey}.${key}`]),
+    );
   }
 
   #holdsData(...dependsOn: pulumi.Resource[]): pulumi.CustomResourceOptions {
-    return { parent: this, dependsOn, protect: this.#onDelete === "protect" };
+    return { parent: this, dependsOn, protect: this.#declared.onDelete === "protect" };
   }
 }
 

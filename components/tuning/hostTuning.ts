@@ -24,15 +24,15 @@ export class HostTuning extends pulumi.ComponentResource {
   }
 
   constructor(name: string, args: HostTuningArgs, options?: pulumi.ComponentResourceOptions) {
+    const { hot: tier, onFailure, ...declared } = args;
+    const { settings, on } = readArguments(name, declared, tuningSettings);
     super("jts-storage:HostTuning", name, {}, options);
-    const { host, hot: tier, onFailure, ...declared } = args;
-    const settings = readArguments(name, tuningSettings, declared);
     const { scheduler, sysctl, fstrimOnCalendar } = settings;
     const hot = tier.settings;
     new ConfigFile(
       `${name}-sysctl`,
       {
-        host,
+        ...on,
         path: "/etc/sysctl.d/60-jts-storage.conf",
         content: Object.entries(sysctl)
           .map(([key, value]) => `${key} = ${value}\n`)
@@ -45,7 +45,7 @@ export class HostTuning extends pulumi.ComponentResource {
       new ConfigFile(
         `${name}-scheduler`,
         {
-          host,
+          ...on,
           path: "/etc/udev/rules.d/60-jts-storage.rules",
           content: schedulerRule(scheduler, hot.device.serial),
           activation: { kind: "udev", device: hot.device.path, attribute: "queue/scheduler", value: scheduler },
@@ -59,7 +59,7 @@ export class HostTuning extends pulumi.ComponentResource {
       new SystemdTimer(
         `${name}-fstrim`,
         {
-          host,
+          ...on,
           name: "fstrim-all",
           description: "Trim of the hot tier's filesystems",
           onCalendar: fstrimOnCalendar,

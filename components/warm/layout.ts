@@ -25,7 +25,7 @@ export function warmLayout(warm: WarmSettings) {
   const mount = warmMount(warm);
   return {
     packages: ["btrfs-progs"],
-    devices: [{ key: "device.path", path: device.path }],
+    devices: typeof device.path === "string" ? [{ key: "device.path", path: device.path }] : [],
     mountPoints: [
       { key: "mountPoint", path: mountPoint },
       ...(alsoAt === false ? [] : [{ key: "alsoAt", path: alsoAt }]),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { accountName, mkfsOption, mode, mountOption, path } from "../../providers/values/fields.ts";
+import { orOutput } from "../arguments.ts";
 import { device, folder, mountOverFiles, namedPath } from "../fields.ts";
 
 export const warmSettings = z.strictObject({
@@ -28,5 +29,8 @@ export const warmSettings = z.strictObject({
   folders: z.array(folder).default(["daily-backups", "logs", "temp-processing"]),
 });
 
-export type WarmSettings = z.output<typeof warmSettings>;
-export type WarmInput = z.input<typeof warmSettings>;
+/** The same as arguments: another resource may give the device. */
+export const warmArguments = warmSettings.extend({ device: device.extend({ path: orOutput(path) }) });
+
+export type WarmSettings = z.output<typeof warmArguments>;
+export type WarmInput = z.input<typeof warmArguments>;

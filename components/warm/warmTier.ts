@@ -4,7 +4,7 @@ import { readArguments, type TierArgs } from "../arguments.ts";
 import { BIND_OPTIONS } from "../mounts.ts";
 import type { Tier } from "../tier.ts";
 import { findWarmProblems, warmLayout, warmMount } from "./layout.ts";
-import { warmSettings, type WarmInput, type WarmSettings } from "./settings.ts";
+import { warmArguments, warmSettings, type WarmInput, type WarmSettings } from "./settings.ts";
 
 export interface WarmTierArgs extends TierArgs, WarmInput {}
 
@@ -12,7 +12,11 @@ export interface WarmTierArgs extends TierArgs, WarmInput {}
  * The roomy tier: a compressed btrfs on one partition.
  *
  * @example
- * const warm = new WarmTier("data", { host: "backup", device: { path: "/dev/disk/by-id/ata-X-part2" }, mountPoint: "/srv/data" });
+ * const warm = new WarmTier("data", {
+ *   host: "backup",
+ *   device: { path: "/dev/disk/by-id/ata-X-part2" },
+ *   mountPoint: "/srv/data",
+ * });
  */
 export class WarmTier extends pulumi.ComponentResource {
   readonly settings: WarmSettings;
@@ -24,9 +28,8 @@ export class WarmTier extends pulumi.ComponentResource {
   readonly alsoAt: pulumi.Output<string> | undefined;
 
   constructor(name: string, args: WarmTierArgs, options?: pulumi.ComponentResourceOptions) {
+    const { settings, on, onDelete, configKey } = readArguments(name, args, warmArguments, findWarmProblems);
     super("jts-storage:WarmTier", name, {}, options);
-    const { host, onDelete = "retain", configKey = name, ...declared } = args;
-    const settings = readArguments(configKey, warmSettings, declared, findWarmProblems);
     const { device, label, mountPoint, mountOverFiles, alsoAt, mkfsOptions, owner, group, mode, folders } = settings;
     const configKeys = {
       device: `${configKey}.device.path`,
@@ -38,7 +41,7 @@ export class WarmTier extends pulumi.ComponentResource {
     const filesystem = new Filesystem(
       `${name}-fs`,
       {
-        host,
+        ...on,
         device: device.path,
         sizeBytes: device.size,
         serial: device.serial,
@@ -52,12 +55,12 @@ export class WarmTier extends pulumi.ComponentResource {
     );
     const mount = new FstabEntry(
       `${name}-mount`,
-      { host, source, mountPoint, mountOverFiles, type, options: [...mountOptions], configKeys },
+      { ...on, source, mountPoint, mountOverFiles, type, options: [...mountOptions], configKeys },
       { parent: this, dependsOn: [filesystem] },
     );
     new Directory(
       `${name}-folders`,
-      { host, path: mountPoint, owner, group, mode, folders },
+      { ...on, path: mountPoint, owner, group, mode, folders },
       { parent: this, dependsOn: [mount] },
     );
     const also =
@@ -65,7 +68,7 @@ export class WarmTier extends pulumi.ComponentResource {
         ? undefined
         : new FstabEntry(
             `${name}-also`,
-            { host, source: mountPoint, mountPoint: alsoAt, type: "none", options: [...BIND_OPTIONS] },
+            { ...on, source: mountPoint, mountPoint: alsoAt, type: "none", options: [...BIND_OPTIONS] },
             { parent: this, dependsOn: [mount] },
           );
 

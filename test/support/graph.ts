@@ -13,12 +13,14 @@ export interface Registered {
 }
 
 /**
- * Runs the program on Pulumi's mocks, and gives what it registered, by name. In a process of its own, since Pulumi's
+ * Runs a program, by default this one, on Pulumi's mocks, and gives what it registered, by name. In a process of its own, since Pulumi's
  * mocks and configuration are the whole process's, which other tests share.
  */
-export async function graphOf(config: Record<string, unknown>): Promise<ReadonlyMap<string, Registered>> {
-  const program = join(import.meta.dirname, "graphProcess.ts");
-  const child = fork(program, [JSON.stringify(config)], { execArgv: [] });
+export async function graphOf(
+  config: Record<string, unknown>,
+  program = join(import.meta.dirname, "../../index.ts"),
+): Promise<ReadonlyMap<string, Registered>> {
+  const child = fork(join(import.meta.dirname, "graphProcess.ts"), [JSON.stringify(config), program], { execArgv: [] });
   let registered: Registered[] | undefined;
   child.once("message", (message) => (registered = message as Registered[]));
   // Messages come before it.

@@ -1,4 +1,4 @@
-/** Sends to the process that forked this one what the program registers with the configuration that is its argument. */
+/** Sends to the process that forked this one what a program registers: its arguments are the configuration and the program. */
 import * as pulumi from "@pulumi/pulumi";
 import type { Registered } from "./graph.ts";
 
@@ -47,7 +47,7 @@ async function registeredWith(config: Record<string, unknown>): Promise<Register
     });
     register(request, callback);
   };
-  await import("../../index.ts");
+  await import(process.argv[3]!);
   await pulumi.runtime.disconnect();
   return registered.map((one) => ({ ...one, inputs: inputs.get(one.name) ?? {} }));
 }

@@ -13,6 +13,25 @@ function problemsOf(host: Record<string, unknown>): string[] {
   return parseHosts({ trading: { connection, ...host } }).problems.map(({ key, message }) => `${key}: ${message}`);
 }
 
+/** A host that says something of every section. */
+const everything = {
+  onDelete: "wipe",
+  hot: {
+    device: NVME,
+    volumes: { redis: { size: "10%VG" }, postgres: { size: "800GiB", mode: "0700" }, kafka: null },
+    snapshotReserve: "20GiB",
+  },
+  warm: { device: { path: "/dev/disk/by-id/sata-part2", size: "2TB" }, alsoAt: false },
+  cold: { server: "nas", export: "/v", version: 4.2 },
+  tuning: { sysctl: { "vm.swappiness": 1 } },
+  automation: {
+    backupVolumes: { redis: "1GiB" },
+    coldRetention: { weekly: 2 },
+    notify: "https://hooks.example.org/report",
+    rules: [{ name: "models", source: "/models", olderThanDays: 2, to: "warm", destination: "models" }],
+  },
+};
+
 const hotWith = (volumes: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
   hot: { device: NVME, volumes, ...more },
 });
@@ -38,12 +57,21 @@ describe("the configuration", () => {
     expect(hosts.trading?.hot).toBeUndefined();
   });
 
+  it("takes the settings that it made again, so that they can be arguments of components", () => {
+    const { hosts } = parseHosts({ trading: { connection, ...everything } });
+    expect(parseHosts(structuredClone(hosts))).toEqual({ hosts, problems: [] });
+    expect(hosts.trading).toMatchObject({
+      hot: { volumes: { redis: { size: "10%VG" }, postgres: { size: 800 * 2 ** 30, mode: "700" } } },
+      automation: { backupVolumes: { redis: 2 ** 30 } },
+    });
+  });
+
   it("takes hosts that leave out any tier", () => {
     expect(problemsOf({})).toEqual([]);
     expect(problemsOf({ hot: { layout: "directories" } })).toEqual([]);
   });
 
-  it("tells all errors of all sections at once, each with its key path, its value and what would be right", () => {
+  it("reports all errors of all sections at once, each with its key path, its value and what would be right", () => {
     const problems = problemsOf({
       onDelete: "wipeout",
       hot: { device: NVME, volumes: { postgres: { size: "800 apples" }, redis: { mode: "rwx" } }, colour: 1 },
@@ -65,7 +93,7 @@ describe("the configuration", () => {
     ]);
   });
 
-  it("tells the errors of every host", () => {
+  it("reports the errors of every host", () => {
     const keys = parseHosts({ one: { connection: {} }, two: { connection, warm: {} } }).problems.map(({ key }) => key);
     expect(keys).toEqual(["one.connection.host", "one.connection.hostKey", "two.warm.device"]);
   });
@@ -115,7 +143,7 @@ describe("capacity", () => {
     ]);
   });
 
-  it("refuses shares over 100 %, alone and together", () => {
+  it("refuses shares over 100 %, of one volume and together", () => {
     expect(problemsOf(hotWith({ redis: { size: "101%VG" } }))).toEqual([
       expect.stringMatching(/size: "101%VG": .*between 0 and 100/),
     ]);
@@ -195,6 +223,16 @@ describe("what can't be mounted is refused by name", () => {
       expect.stringContaining(`is a part of ${NVME.path}, which is already a device of the hot tier`),
     ]);
     expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: `${NVME.path}-other` } } })).toEqual([]);
+  });
+
+  it("a device is a partition of another one by its whole name only", () => {
+    const both = (hot: string, warm: string) =>
+      problemsOf({ hot: { device: { path: hot }, volumes: { redis: {} } }, warm: { device: { path: warm } } });
+    const isPart = (hot: string, warm: string) => both(hot, warm).length > 0;
+    expect(isPart("/dev/nvme0n1", "/dev/nvme0n1p2")).toBe(true);
+    expect(isPart("/dev/nvme0n1", "/dev/nvme0n10")).toBe(false);
+    expect(isPart("/dev/disk/by-id/nvme-x", "/dev/disk/by-id/nvme-x-part2")).toBe(true);
+    expect(isPart("/dev/disk/by-id/nvme-x", "/dev/disk/by-id/nvme-x2")).toBe(false);
   });
 
   it("all of it at once: a mount point taken twice, a device taken twice, no room, an option", () => {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { PARTS } from "../../../components/tiers.ts";
 import { graphOf, type Registered } from "../../support/graph.ts";
 
 const host = {
@@ -67,7 +68,7 @@ describe("the graph of a host with all tiers", () => {
       if (type.startsWith("pulumi-nodejs:")) expect([...before(name)], name).toContain("trading-packages-install");
   });
 
-  it("tuning waits for the hot tier alone", () => {
+  it("tuning waits only for the hot tier", () => {
     expect([...before("trading-tuning-sysctl")]).toContain("trading-hot-redis-tree");
     expect([...before("trading-tuning-sysctl")].filter((name) => /-(warm|cold)/.test(name))).toEqual([]);
   });
@@ -117,6 +118,11 @@ describe("the graph of a host with all tiers", () => {
     expect(["tiered-storage", "lvm-backup", "nas-archival"].map((name) => needs(`trading-automation-${name}`))).toEqual(
       ["/data/warm-storage", "/data/warm-storage", "/mnt/synology"],
     );
+  });
+
+  it("has the parts that a reviewer's table sorts by, each named after its host, and no other", () => {
+    const parts = [...graph.values()].filter(({ type }) => type.startsWith("jts-storage:")).map(({ name }) => name);
+    expect(parts).toEqual(PARTS.map((part) => `trading-${part}`));
   });
 
   it("children are named after their parent", () => {

@@ -21,7 +21,10 @@ describe("what a host is verified against", () => {
 
   it("has every mount with the options that the kernel shows", () => {
     const mounts = new Map(
-      declared.mounts.map(({ point, source, type, options }) => [point, `${source} ${type} ${options.join(",")}`]),
+      declared.mounts.map(({ point, source, type, options }) => [
+        point,
+        `${source as string} ${type} ${options.join(",")}`,
+      ]),
     );
     expect(mounts.size).toBe(17);
     expect(mounts.get("/var/lib/postgresql")).toBe("/dev/vg_jts/lv_postgres ext4 noatime,data=writeback,commit=30");
