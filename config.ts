@@ -4,7 +4,8 @@ import { z } from "zod";
 import { findAutomationProblems } from "./components/automation/problems.ts";
 import { automationSettings } from "./components/automation/settings.ts";
 import { below, problemsIn, requireNone, type Problem } from "./components/problem.ts";
-import { findTierProblems, tiers } from "./components/tiers.ts";
+import { findConnectionProblems } from "./components/remote.ts";
+import { findTierProblems, tierSections } from "./components/tiers.ts";
 import { tuningSettings } from "./components/tuning/settings.ts";
 import { connectionSchema } from "./providers/values/connection.ts";
 import { onDelete } from "./providers/values/fields.ts";
@@ -12,9 +13,7 @@ import { onDelete } from "./providers/values/fields.ts";
 const SECTIONS = {
   connection: connectionSchema,
   onDelete,
-  hot: tiers.hot.settings.optional(),
-  warm: tiers.warm.settings.optional(),
-  cold: tiers.cold.settings.optional(),
+  ...tierSections,
   /** False: the kernel stays as it is. Left out: the JTS values, where there is a hot tier. */
   tuning: z.union([z.literal(false), tuningSettings]).prefault({}),
   automation: automationSettings.optional(),
@@ -66,22 +65,14 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
     else problems.push(...below(key, problemsIn(value[key], parsed.error)));
   }
   const settings = sections as Partial<HostSettings>;
-  problems.push(...findConnectionProblems(settings), ...findTierProblems(settings));
+  if (settings.connection !== undefined)
+    problems.push(...below("connection", findConnectionProblems(settings.connection)));
+  problems.push(...findTierProblems(settings));
   // A warm tier that could not be read is still one.
   const isWarmUnread = value.warm !== undefined && settings.warm === undefined;
   if (settings.automation !== undefined && !isWarmUnread)
     problems.push(...below("automation", findAutomationProblems(settings.automation, settings)));
   return problems.length === 0 ? { settings: settings as HostSettings, problems } : { problems: below(name, problems) };
-}
-
-function findConnectionProblems({ connection }: Partial<HostSettings>): Problem[] {
-  if (connection?.proxyJump === undefined || connection.proxyHostKey !== undefined) return [];
-  return [
-    {
-      key: "connection.proxyHostKey",
-      message: "is missing: @pulumi/command, which goes by the same jump host, doesn't read known_hosts",
-    },
-  ];
 }
 
 /** One writer a machine: two names for one would each think that it is theirs. */

@@ -6,7 +6,7 @@ import { HostTuning } from "./components/tuning/hostTuning.ts";
 import { Verification } from "./components/verification.ts";
 import { readHosts } from "./config.ts";
 
-/** Each host of the stack: its packages, its tiers side by side, then what tunes, what looks after them, and what verifies the whole. */
+/** Each host of the stack: packages, tiers side by side, then what tunes and automates them, and what verifies it all. */
 export const hosts = Object.fromEntries(
   Object.entries(readHosts()).map(([host, settings]) => {
     const packages = new HostPackages(`${host}-packages`, {

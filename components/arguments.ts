@@ -62,7 +62,7 @@ export function readArguments<Settings>(
   };
 }
 
-/** An argument that another resource may give. Such a one is checked by the resource that gets it, not in the program. */
+/** An argument that another resource may give. The resource that gets it checks it then, not the program. */
 export function orOutput<Value extends string>(schema: z.ZodType<Value, Value>) {
   const later = z
     .custom<pulumi.Output<Value> | Promise<Value>>(isLater, { abort: true })

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { directiveValue, path, relativePath, serial } from "../providers/values/fields.ts";
 import { parseSize } from "../providers/values/size.ts";
 
-/** `800GiB`, `800GB`, `1.5TiB`, bytes, or `50%VG`; a bare `800G` is GiB, as LVM has it. Shares stay as they are written. */
+/** `800GiB`, `800GB`, `1.5TiB`, bytes, or `50%VG`, which stays a text. A bare `800G` is GiB, as LVM has it. */
 export const size = z
   .union([z.string(), z.number()], { error: "must be a size such as 800GiB" })
   .transform((text, context): number | string => {

@@ -1,6 +1,6 @@
 /**
- * The parts of a storage host, for any Pulumi program. Each takes the host's name, its connection, and settings of which
- * those with a default may be left out; what is wrong with them is thrown at once, all of it.
+ * The parts of a storage host, for any Pulumi program. Each takes the host's name, its connection, and settings, of
+ * which those with a default may be left out. What is wrong with them is thrown at once, all of it.
  *
  * @example
  * const connection = { host: "192.0.2.10", hostKey: "ssh-ed25519 AAAA…" };

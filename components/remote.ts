@@ -6,7 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { connectionSchema, type Connection } from "../providers/values/connection.ts";
 import { quote } from "../providers/values/shellWord.ts";
 import { isLater, type ConnectionArgs, type HostArgs } from "./arguments.ts";
-import { below, problemsIn, requireNone } from "./problem.ts";
+import { below, problemsIn, requireNone, type Problem } from "./problem.ts";
 
 export interface Remote {
   readonly connection: pulumi.Input<types.input.remote.ConnectionArgs>;
@@ -19,8 +19,8 @@ export function remoteTo({ host, connection: given }: HostArgs): Remote {
   const connection = given ?? configured(host);
   const read = (value: unknown): Connection => {
     const parsed = connectionSchema.safeParse(value);
-    if (!parsed.success)
-      requireNone(below(`${host}.connection`, problemsIn(value, parsed.error)), `The connection to ${host}`);
+    const problems = parsed.success ? findConnectionProblems(parsed.data) : problemsIn(value, parsed.error);
+    requireNone(below("connection", problems), `The connection to ${host}`);
     return parsed.data!;
   };
   // What the program knows is read at once, so that an error names the line that made it.
@@ -34,6 +34,17 @@ export function remoteTo({ host, connection: given }: HostArgs): Remote {
   };
 }
 
+/** What ssh(1) could do, and `@pulumi/command` could not. */
+export function findConnectionProblems({ proxyJump, proxyHostKey }: Connection): Problem[] {
+  if (proxyJump === undefined || proxyHostKey !== undefined) return [];
+  return [
+    {
+      key: "proxyHostKey",
+      message: "is missing: @pulumi/command, which goes by the same jump host, doesn't read known_hosts",
+    },
+  ];
+}
+
 /** The connection that the resources read too, when they run. */
 function configured(host: string): ConnectionArgs {
   const hosts = new pulumi.Config().getObject<Record<string, { connection?: unknown }>>("hosts");
@@ -41,8 +52,8 @@ function configured(host: string): ConnectionArgs {
 }
 
 /**
- * `@pulumi/command` reads neither ~/.ssh/config nor the key's file, so the key travels as a secret; without one, or where
- * the file isn't on this machine, the SSH agent has it.
+ * `@pulumi/command` reads neither ~/.ssh/config nor the key's file, so the key travels as a secret; without one, or
+ * where the file isn't on this machine, the SSH agent has it.
  */
 function connectionArgs({
   host,

@@ -1,16 +1,18 @@
 import type * as pulumi from "@pulumi/pulumi";
+import type { z } from "zod";
 import type { TierArgs } from "./arguments.ts";
 import { cold } from "./cold/coldTier.ts";
 import { hot } from "./hot/hotTier.ts";
 import { below, type Problem } from "./problem.ts";
-import type { Place, Tier, TierLayout } from "./tier.ts";
+import type { Tier, TierLayout } from "./tier.ts";
 import { warm } from "./warm/warmTier.ts";
 
-/** The tiers that a host can have, in the order in which data moves. A tier's key is that of its section. */
+/** The tiers that a host can have, in the order in which data moves, by the keys of their sections. */
 export const tiers = { hot, warm, cold };
 
 type Tiers = typeof tiers;
 export type TierKey = keyof Tiers;
+/** What each of a host's tiers is, where there is one: its settings, what they come to, and the component of them. */
 export type TierSettings = { readonly [K in TierKey]?: Parameters<Tiers[K]["layout"]>[0] | undefined };
 export type TierLayouts = { readonly [K in TierKey]?: ReturnType<Tiers[K]["layout"]> };
 export type TierComponents = { readonly [K in TierKey]?: ReturnType<Tiers[K]["component"]> };
@@ -18,8 +20,13 @@ export type TierComponents = { readonly [K in TierKey]?: ReturnType<Tiers[K]["co
 /** The parts of a host, in their order. Each is a component, which is named HOST-PART. */
 export const PARTS = ["packages", ...Object.keys(tiers), "tuning", "automation", "verification"] as const;
 
+/** The tiers' sections of a host's configuration. */
+export const tierSections = Object.fromEntries(
+  Object.entries(tiers).map(([key, { settings }]) => [key, settings.optional()]),
+) as { readonly [K in TierKey]: z.ZodOptional<Tiers[K]["settings"]> };
+
 export function layoutsOf(settings: TierSettings): TierLayouts {
-  return forEachTier(settings, (tier, own) => tier.layout(own));
+  return forEachTier(settings, (_key, tier, own) => tier.layout(own)) as TierLayouts;
 }
 
 /** Makes the tiers that have settings, side by side. */
@@ -28,9 +35,9 @@ export function makeTiers(
   { host, ...args }: Omit<TierArgs, "configKey">,
   options: pulumi.ComponentResourceOptions,
 ): TierComponents {
-  return forEachTier(settings, (tier, own, key) =>
+  return forEachTier(settings, (key, tier, own) =>
     tier.component(`${host}-${key}`, { host, configKey: `${host}.${key}`, ...args, ...own }, options),
-  );
+  ) as TierComponents;
 }
 
 export function settingsOf(components: TierComponents): TierSettings {
@@ -45,20 +52,20 @@ export function summarize(components: TierComponents): Partial<Record<TierKey, o
 
 /** What no host could carry out, in each of the tiers and between them. */
 export function findTierProblems(settings: TierSettings): Problem[] {
-  const own = forEachTier(settings, (tier, own, key) => below(key, tier.problems(own)));
+  const own = forEachTier(settings, (key, tier, one) => below(key, tier.problems(one)));
   const layouts = Object.entries<TierLayout>(layoutsOf(settings));
-  return [...Object.values<Problem[]>(own).flat(), ...findSharedDevices(layouts), ...findSharedPaths(layouts)];
+  return [...Object.values(own).flat(), ...findSharedDevices(layouts), ...findSharedPaths(layouts)];
 }
 
-/** What `make` gives for each tier that has settings, by its key. */
+/** What `make` gives for each tier that has settings. */
 function forEachTier<Made>(
   settings: TierSettings,
-  make: (tier: Tier<object>, own: object, key: TierKey) => Made,
-): Record<string, never> {
+  make: (key: TierKey, tier: Tier<object>, own: object) => Made,
+): { readonly [K in TierKey]?: Made } {
   const keys = Object.keys(tiers) as TierKey[];
   return Object.fromEntries(
-    keys.flatMap((key) => (settings[key] === undefined ? [] : [[key, make(tiers[key], settings[key], key)]])),
-  ) as Record<string, never>;
+    keys.flatMap((key) => (settings[key] === undefined ? [] : [[key, make(key, tiers[key], settings[key])]])),
+  );
 }
 
 type Layouts = readonly (readonly [tier: string, layout: TierLayout])[];
@@ -68,7 +75,7 @@ function findSharedDevices(layouts: Layouts): Problem[] {
   return claims.flatMap(({ tier, key, path }, index) => {
     const other = claims.slice(0, index).find((earlier) => isPartOf(path, earlier.path));
     if (other === undefined) return [];
-    const which = other.path === path ? `is already a device` : `is a part of ${other.path}, which is already a device`;
+    const which = other.path === path ? "is already a device" : `is a part of ${other.path}, which is already a device`;
     return [{ key: `${tier}.${key}`, message: `${path} ${which} of the ${other.tier} tier` }];
   });
 }
@@ -83,12 +90,11 @@ function isPartOf(path: string, device: string): boolean {
 }
 
 function findSharedPaths(layouts: Layouts): Problem[] {
-  const keyOf = (tier: string, { key }: Place) => `${tier}.${key}`;
   const claims = layouts.flatMap(([tier, { mountPoints }]) =>
-    mountPoints.map((place) => ({ key: keyOf(tier, place), path: place.path })),
+    mountPoints.map(({ key, path }) => ({ key: `${tier}.${key}`, path })),
   );
   return claims.flatMap(({ key, path }, index) => {
-    const first = claims.findIndex((other) => other.path === path);
-    return first < index ? [{ key, message: `${path} is already the mount point of ${claims[first]!.key}` }] : [];
+    const other = claims.slice(0, index).find((earlier) => earlier.path === path);
+    return other === undefined ? [] : [{ key, message: `${path} is already the mount point of ${other.key}` }];
   });
 }

@@ -31,9 +31,9 @@ const CAPABILITIES =
   "CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER CAP_FSETID CAP_LEASE CAP_SYS_ADMIN CAP_SETFCAP";
 
 /**
- * Tried on Debian 12. ProtectSystem=strict would look at each mount, and wait for a NAS that is away. PrivateDevices and
- * ProtectKernelModules would break LVM's tools, and the proof of which device is mounted. Without CAP_LEASE no file of
- * another user could be proved closed.
+ * Tried on Debian 12. ProtectSystem=strict would look at each mount, and wait for a NAS that is away. PrivateDevices
+ * and ProtectKernelModules would break LVM's tools, and the proof of which device is mounted. Without CAP_LEASE no file
+ * of another user could be proved closed.
  */
 const SANDBOX: Directives = {
   ProtectSystem: "full",
@@ -69,7 +69,7 @@ export function timersFor(tiers: TierSettings, automation: AutomationSettings): 
     service: { Nice: 19, IOSchedulingClass: "idle", ...SANDBOX, ...service },
   });
   const onWarm: Directives = { RequiresMountsFor: unitWord(warm?.mountPoint ?? "/") };
-  // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended. It may not load modules itself.
+  // LVM keeps its metadata in /etc/lvm, and locks its memory while a volume is suspended. It may not load modules.
   const lvm: Directives = {
     ExecStartPre: "+/usr/sbin/modprobe dm-snapshot",
     ReadWritePaths: "-/etc/lvm",

@@ -37,7 +37,7 @@ export interface HotVolume {
 }
 
 /**
- * The fast tier: a logical volume for each service, or plain folders; the same tree, users, owners and modes either way.
+ * The fast tier: a logical volume for each service, or plain folders. The tree, users, owners and modes are the same.
  *
  * @example
  * const hot = new HotTier("hot", {

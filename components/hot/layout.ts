@@ -255,8 +255,8 @@ export function sizeOf(hot: LvmSettings, service: string): number | undefined {
 }
 
 /**
- * Extents of the volume group, if LVM's metadata ends where the data is aligned to; undefined where a device's size isn't
- * declared.
+ * Extents of the volume group, if LVM's metadata ends where the data is aligned to; undefined where a device's size
+ * isn't declared.
  */
 function extentsOf(hot: LvmSettings): number | undefined {
   const { extentSize, dataAlignment } = hot.volumeGroup;

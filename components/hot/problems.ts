@@ -69,7 +69,8 @@ function findCapacityProblems(hot: LvmSettings): Problem[] {
       key: "volumes",
       message:
         `${planned} of volumes and ${reserve} for snapshots don't fit the ${whole} of ${hot.volumeGroup.name}; ` +
-        `make them ${excess} smaller, or set snapshotReserve; volumes that exist shrink by docs/runbooks/shrink-a-volume.md`,
+        `make them ${excess} smaller, or set snapshotReserve; ` +
+        "volumes that exist shrink by docs/runbooks/shrink-a-volume.md",
     },
   ];
 }

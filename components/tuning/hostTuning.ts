@@ -104,5 +104,6 @@ export class HostTuning extends pulumi.ComponentResource {
 /** With a serial number the rule is about that one device; else about every NVMe namespace. */
 function schedulerRule(scheduler: string, serial: string | undefined): string {
   const which = serial === undefined ? "" : `, ENV{ID_SERIAL_SHORT}=="${serial}"`;
-  return `ACTION=="add|change", KERNEL=="nvme[0-9]*n[0-9]*", ENV{DEVTYPE}=="disk"${which}, ATTR{queue/scheduler}="${scheduler}"\n`;
+  const namespaces = 'ACTION=="add|change", KERNEL=="nvme[0-9]*n[0-9]*", ENV{DEVTYPE}=="disk"';
+  return `${namespaces}${which}, ATTR{queue/scheduler}="${scheduler}"\n`;
 }

@@ -118,7 +118,9 @@ describe("the configuration", () => {
 describe("capacity", () => {
   it("refuses volumes that leave no room for the snapshots of the services that have them", () => {
     expect(problemsOf(hotWith({ postgres: {}, clickhouse: { size: "2900GiB" } }))).toEqual([
-      "trading.hot.volumes: 3700 GiB of volumes and 105 GiB for snapshots don't fit the 3726.02 GiB of vg_jts; make them 78.98 GiB smaller, or set snapshotReserve; volumes that exist shrink by docs/runbooks/shrink-a-volume.md",
+      "trading.hot.volumes: 3700 GiB of volumes and 105 GiB for snapshots don't fit the 3726.02 GiB of vg_jts; " +
+        "make them 78.98 GiB smaller, or set snapshotReserve; " +
+        "volumes that exist shrink by docs/runbooks/shrink-a-volume.md",
     ]);
   });
 

@@ -34,7 +34,7 @@ function before(name: string, seen = new Set<string>()): Set<string> {
 }
 
 describe("the graph of a host with all tiers", () => {
-  it("a volume comes before its filesystem, that before its mount, and that before the folders on it and the tree", () => {
+  it("a volume comes before its filesystem, that before its mount, and that before its folders and the tree", () => {
     expect(get("trading-hot-vg").dependencies).toContain("trading-hot-pv");
     expect(get("trading-hot-postgres-lv").dependencies).toContain("trading-hot-vg");
     expect(get("trading-hot-postgres-fs").dependencies).toContain("trading-hot-postgres-lv");
