@@ -4,7 +4,7 @@
  *
  * @example
  * const connection = { host: "192.0.2.10", hostKey: "ssh-ed25519 AAAA…" };
- * const packages = new HostPackages("packages", { host: "backup", connection, packages: ["btrfs-progs"] });
+ * const packages = new HostPackages("packages", { host: "backup", connection, packages: WarmTier.packages });
  * const data = new WarmTier(
  *   "data",
  *   { host: "backup", connection, device: { path: "/dev/disk/by-id/ata-X-part2" }, mountPoint: "/srv/data" },

@@ -40,8 +40,8 @@ export interface TierLayout {
 }
 
 /**
- * A kind of storage that a host can have one of. To add one: its folder, its name in tiers.ts and in config.ts, and,
- * where the scripts are to work on it, their settings.py.
+ * A kind of storage that a host can have one of. To add one: its folder, its name in tiers.ts, its class in index.ts,
+ * and, where the scripts are to work on it, automation/scriptSettings.ts and their settings.py.
  */
 export interface Tier<Settings = unknown> {
   /** Its section of a host's configuration. */

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Directory, NfsMount } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
 import type { Tier } from "../tier.ts";
-import { coldLayout, coldMount, coldRoot, findColdProblems } from "./layout.ts";
+import { COLD_PACKAGES, coldLayout, coldMount, coldRoot, findColdProblems } from "./layout.ts";
 import { coldArguments, coldSettings, type ColdInput, type ColdSettings } from "./settings.ts";
 
 export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
@@ -19,6 +19,9 @@ export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
  * });
  */
 export class ColdTier extends pulumi.ComponentResource {
+  /** Debian's packages that it needs: see HostPackages. */
+  static readonly packages = COLD_PACKAGES;
+
   readonly settings: ColdSettings;
   /** What is mounted, as `server:/export`. */
   readonly source: pulumi.Output<string>;

@@ -4,6 +4,9 @@ import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { ColdSettings } from "./settings.ts";
 
+/** Debian's packages for the cold tier. */
+export const COLD_PACKAGES: readonly string[] = ["nfs-common"];
+
 /** What is mounted on the cold tier. */
 export function coldMount({ server, export: exported, mountPoint, version, options }: ColdSettings): Mount {
   const isKnown = typeof server === "string" && typeof exported === "string";
@@ -31,7 +34,7 @@ export function coldLayout(cold: ColdSettings) {
   const root = coldRoot(cold);
   const mount = coldMount(cold);
   return {
-    packages: ["nfs-common"],
+    packages: COLD_PACKAGES,
     devices: [],
     mountPoints: [{ key: "mountPoint", path: mountPoint }],
     mounts: [mount],

@@ -16,6 +16,7 @@ import {
   deviceKey,
   devicesOf,
   hotLayout,
+  LVM_PACKAGES,
   serviceFolders,
   volumesOf,
   type ServiceFolder,
@@ -48,6 +49,9 @@ export interface HotVolume {
  * export const data = hot.volumes.postgres?.path;
  */
 export class HotTier extends pulumi.ComponentResource {
+  /** Debian's packages that it needs on LVM, besides btrfs-progs where a volume is btrfs: see HostPackages. */
+  static readonly packages = LVM_PACKAGES;
+
   readonly settings: HotSettings;
   /** By service. */
   readonly volumes: Readonly<Record<string, HotVolume>>;

@@ -8,6 +8,9 @@ import type { DirectoriesSettings, HotSettings, LvmSettings, VolumeSettings } fr
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
 
+/** Debian's packages for the hot tier on LVM, besides btrfs-progs where a volume is btrfs. */
+export const LVM_PACKAGES: readonly string[] = ["lvm2", "xfsprogs", "e2fsprogs"];
+
 /** The folders of a service, and whose they are. */
 export interface ServiceFolder {
   readonly service: string;
@@ -73,10 +76,7 @@ export function hotLayout(hot: HotSettings) {
 function lvmLayout(hot: LvmSettings) {
   const volumes = volumesOf(hot);
   return {
-    packages: [
-      ...["lvm2", "xfsprogs", "e2fsprogs"],
-      ...(volumes.some(({ filesystem }) => filesystem === "btrfs") ? ["btrfs-progs"] : []),
-    ],
+    packages: [...LVM_PACKAGES, ...(volumes.some(({ filesystem }) => filesystem === "btrfs") ? ["btrfs-progs"] : [])],
     devices: devicesOf(hot).map(({ path }, index): Place => ({ key: `${deviceKey(index)}.path`, path })),
     mountPoints: volumes.flatMap(({ service, mountPoint, treePath }): Place[] => [
       { key: `volumes.${service}.mountPoint`, path: mountPoint },

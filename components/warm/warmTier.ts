@@ -3,7 +3,7 @@ import { Directory, Filesystem, FstabEntry } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
 import { BIND_OPTIONS } from "../mounts.ts";
 import type { Tier } from "../tier.ts";
-import { findWarmProblems, warmLayout, warmMount } from "./layout.ts";
+import { findWarmProblems, WARM_PACKAGES, warmLayout, warmMount } from "./layout.ts";
 import { warmArguments, warmSettings, type WarmInput, type WarmSettings } from "./settings.ts";
 
 export interface WarmTierArgs extends TierArgs, WarmInput {}
@@ -19,6 +19,9 @@ export interface WarmTierArgs extends TierArgs, WarmInput {}
  * });
  */
 export class WarmTier extends pulumi.ComponentResource {
+  /** Debian's packages that it needs: see HostPackages. */
+  static readonly packages = WARM_PACKAGES;
+
   readonly settings: WarmSettings;
   /** The device that the filesystem is on, once it is there. */
   readonly device: pulumi.Output<string>;

@@ -29,7 +29,7 @@ describe("the components in another program", () => {
     expect(commands.length).toBe(4);
     for (const { name, inputs } of commands)
       expect(inputs.connection, name).toMatchObject({ value: { host: "192.0.2.10", port: 22, perDialTimeout: 30 } });
-    expect(inputsOf("packages-install").create).toMatch(/^'?sudo'? .*'?psmisc'? '?btrfs-progs'?$/s);
+    expect(inputsOf("packages-install").create).toMatch(/^'?sudo'? .*'?psmisc'? '?btrfs-progs'? '?nfs-common'?$/s);
   });
 
   it("wait for the resources that give a device or an export, and pass on what these give", () => {

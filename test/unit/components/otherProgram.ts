@@ -17,7 +17,11 @@ const connection = { host: "192.0.2.10", user: "dave", hostKey: `ssh-ed25519 ${"
 const disk = new ConfigFile("disk", { host, path: "/dev/disk/by-id/attached", content: "" });
 const nas = new ConfigFile("nas", { host, path: "/exported", content: "nas.example" });
 
-const packages = new HostPackages("packages", { host, connection, packages: ["btrfs-progs", "btrfs-progs"] });
+const packages = new HostPackages("packages", {
+  host,
+  connection,
+  packages: [...WarmTier.packages, ...ColdTier.packages, "btrfs-progs"],
+});
 const hot = new HotTier("fast", {
   host,
   connection,
