@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
+import { packagesOf } from "../../providers/filesystems/index.ts";
 import { Directory, NfsMount } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
 import type { Tier } from "../tier.ts";
-import { COLD_PACKAGES, coldLayout, coldMount, coldRoot, findColdProblems } from "./layout.ts";
+import { coldLayout, coldMount, coldRoot, findColdProblems } from "./layout.ts";
 import { coldArguments, coldSettings, type ColdInput, type ColdSettings } from "./settings.ts";
 
 export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
@@ -20,7 +21,7 @@ export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
  */
 export class ColdTier extends pulumi.ComponentResource {
   /** Debian's packages that it needs: see HostPackages. */
-  static readonly packages = COLD_PACKAGES;
+  static readonly packages = packagesOf("nfs");
 
   readonly settings: ColdSettings;
   /** What is mounted, as `server:/export`. */

@@ -1,11 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
+import { packagesOf } from "../../providers/filesystems/index.ts";
 import { findOptionProblems, type Mount } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { ColdSettings } from "./settings.ts";
-
-/** Debian's packages for the cold tier. */
-export const COLD_PACKAGES: readonly string[] = ["nfs-common"];
 
 /** What is mounted on the cold tier. */
 export function coldMount({ server, export: exported, mountPoint, version, options }: ColdSettings): Mount {
@@ -34,7 +32,7 @@ export function coldLayout(cold: ColdSettings) {
   const root = coldRoot(cold);
   const mount = coldMount(cold);
   return {
-    packages: COLD_PACKAGES,
+    packages: packagesOf("nfs"),
     devices: [],
     mountPoints: [{ key: "mountPoint", path: mountPoint }],
     mounts: [mount],

@@ -49,7 +49,7 @@ export interface HotVolume {
  * export const data = hot.volumes.postgres?.path;
  */
 export class HotTier extends pulumi.ComponentResource {
-  /** Debian's packages that it needs on LVM, besides btrfs-progs where a volume is btrfs: see HostPackages. */
+  /** Debian's packages that it needs on LVM, and btrfs-progs where a volume is btrfs: see HostPackages. */
   static readonly packages = LVM_PACKAGES;
 
   readonly settings: HotSettings;

@@ -1,4 +1,5 @@
 /** From the settings of the hot tier to what is made on the host: names, sizes, paths, options. Pure. */
+import { fsckPass, packagesOf, type MadeType } from "../../providers/filesystems/index.ts";
 import { formatBytes, parseSize } from "../../providers/values/size.ts";
 import { bind, withCommonOptions, type Mount } from "../mounts.ts";
 import type { FolderTree, Place, TierLayout } from "../tier.ts";
@@ -8,8 +9,8 @@ import type { DirectoriesSettings, HotSettings, LvmSettings, VolumeSettings } fr
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
 
-/** Debian's packages for the hot tier on LVM, besides btrfs-progs where a volume is btrfs. */
-export const LVM_PACKAGES: readonly string[] = ["lvm2", "xfsprogs", "e2fsprogs"];
+/** Debian's packages for the hot tier on LVM, besides those of types that no profile has. */
+export const LVM_PACKAGES: readonly string[] = ["lvm2", ...packagesOf("xfs"), ...packagesOf("ext4")];
 
 /** The folders of a service, and whose they are. */
 export interface ServiceFolder {
@@ -28,7 +29,7 @@ export interface VolumeLayout extends ServiceFolder {
   readonly name: string;
   readonly device: string;
   readonly sizeBytes: number;
-  readonly filesystem: "ext4" | "xfs" | "btrfs";
+  readonly filesystem: MadeType;
   readonly mkfsOptions: readonly string[];
   readonly mountPoint: string;
   readonly mountOverFiles: boolean | undefined;
@@ -76,7 +77,7 @@ export function hotLayout(hot: HotSettings) {
 function lvmLayout(hot: LvmSettings) {
   const volumes = volumesOf(hot);
   return {
-    packages: [...LVM_PACKAGES, ...(volumes.some(({ filesystem }) => filesystem === "btrfs") ? ["btrfs-progs"] : [])],
+    packages: [...LVM_PACKAGES, ...volumes.flatMap(({ filesystem }) => packagesOf(filesystem))],
     devices: devicesOf(hot).map(({ path }, index): Place => ({ key: `${deviceKey(index)}.path`, path })),
     mountPoints: volumes.flatMap(({ service, mountPoint, treePath }): Place[] => [
       { key: `volumes.${service}.mountPoint`, path: mountPoint },
@@ -184,8 +185,7 @@ export function volumesOf(hot: LvmSettings): VolumeLayout[] {
       mountPoint,
       mountOverFiles: configured.mountOverFiles,
       options: withCommonOptions(configured.options ?? sameKind?.options ?? []),
-      // A check at boot does nothing for XFS and btrfs: fsck.xfs(8), fsck.btrfs(8).
-      pass: filesystem === "ext4" ? 2 : 0,
+      pass: fsckPass(filesystem),
     };
   });
 }

@@ -1,8 +1,9 @@
 /** The services of a JTS trading host, as data: what a volume's settings leave out comes from here. */
+import type { MadeType } from "../../providers/filesystems/index.ts";
 
 export interface VolumeProfile {
   readonly sizeGib: number;
-  readonly filesystem: "ext4" | "xfs";
+  readonly filesystem: MadeType;
   /** Arguments of mkfs(8), one each. */
   readonly mkfsOptions: readonly string[];
   /** Mount options besides those that every entry has: ../mounts.ts. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MADE_TYPES } from "../../providers/filesystems/index.ts";
 import { accountName, lvmName, mkfsOption, mode, mountOption } from "../../providers/values/fields.ts";
 import { byteSize, device, folder, mountOverFiles, namedPath, size } from "../fields.ts";
 import { HOT_TREE } from "./profiles.ts";
@@ -13,7 +14,7 @@ const folders = {
 
 const volume = z.strictObject({
   size: size.optional(),
-  filesystem: z.enum(["ext4", "xfs", "btrfs"]).optional(),
+  filesystem: z.enum(MADE_TYPES).optional(),
   mkfsOptions: z.array(mkfsOption).optional(),
   options: z.array(mountOption).optional(),
   mountPoint: namedPath.optional(),

@@ -1,10 +1,8 @@
+import { packagesOf } from "../../providers/filesystems/index.ts";
 import { bind, findOptionProblems, withCommonOptions, type KnownMount } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { WarmSettings } from "./settings.ts";
-
-/** Debian's packages for the warm tier. */
-export const WARM_PACKAGES: readonly string[] = ["btrfs-progs"];
 
 /** The entry of fstab(5) that mounts the warm tier. */
 export function warmMount({ mountPoint, label, compression, options }: WarmSettings): KnownMount {
@@ -27,7 +25,7 @@ export function warmLayout(warm: WarmSettings) {
   const { device, label, mountPoint, alsoAt, owner, group, mode, folders } = warm;
   const mount = warmMount(warm);
   return {
-    packages: WARM_PACKAGES,
+    packages: packagesOf("btrfs"),
     devices: typeof device.path === "string" ? [{ key: "device.path", path: device.path }] : [],
     mountPoints: [
       { key: "mountPoint", path: mountPoint },

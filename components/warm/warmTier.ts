@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
+import { packagesOf } from "../../providers/filesystems/index.ts";
 import { Directory, Filesystem, FstabEntry } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
 import { BIND_OPTIONS } from "../mounts.ts";
 import type { Tier } from "../tier.ts";
-import { findWarmProblems, WARM_PACKAGES, warmLayout, warmMount } from "./layout.ts";
+import { findWarmProblems, warmLayout, warmMount } from "./layout.ts";
 import { warmArguments, warmSettings, type WarmInput, type WarmSettings } from "./settings.ts";
 
 export interface WarmTierArgs extends TierArgs, WarmInput {}
@@ -20,7 +21,7 @@ export interface WarmTierArgs extends TierArgs, WarmInput {}
  */
 export class WarmTier extends pulumi.ComponentResource {
   /** Debian's packages that it needs: see HostPackages. */
-  static readonly packages = WARM_PACKAGES;
+  static readonly packages = packagesOf("btrfs");
 
   readonly settings: WarmSettings;
   /** The device that the filesystem is on, once it is there. */
