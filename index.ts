@@ -6,7 +6,7 @@ import { HostTuning } from "./components/tuning/hostTuning.ts";
 import { Verification } from "./components/verification.ts";
 import { readHosts } from "./config.ts";
 
-/** Each host of the stack: packages, tiers side by side, then what tunes and automates them, and what verifies it all. */
+/** Each host of the stack: packages, tiers side by side, what tunes and automates them, and what verifies it all. */
 export const hosts = Object.fromEntries(
   Object.entries(readHosts()).map(([host, settings]) => {
     const packages = new HostPackages(`${host}-packages`, {

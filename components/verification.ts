@@ -1,8 +1,9 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { shownOptions } from "../providers/filesystems/mountOptions.ts";
+import { sha256 } from "../providers/values/sha256.ts";
 import type { HostArgs } from "./arguments.ts";
-import { INSTALLED, scriptsManifest, sha256 } from "./automation/scripts.ts";
+import { INSTALLED, scriptsManifest } from "./automation/scripts.ts";
 import type { AutomationSettings } from "./automation/settings.ts";
 import { calendarsOf, timersFor } from "./automation/timers.ts";
 import { remoteTo } from "./remote.ts";

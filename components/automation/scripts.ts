@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { sha256 } from "../../providers/values/sha256.ts";
 
 /** The scripts as they are in this package, and on the host. */
 export const SCRIPTS = fileURLToPath(new URL("../../scripts", import.meta.url));
@@ -15,8 +15,4 @@ export function scriptsManifest(): string {
     .sort()
     .map((path) => `${sha256(readFileSync(join(SCRIPTS, path)))}  ${path}`)
     .join("\n");
-}
-
-export function sha256(data: string | Buffer): string {
-  return createHash("sha256").update(data).digest("hex");
 }

@@ -1,11 +1,12 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { ConfigFile, SystemdTimer } from "../../providers/index.ts";
+import { sha256 } from "../../providers/values/sha256.ts";
 import { readArguments, type HostArgs } from "../arguments.ts";
 import { remoteTo } from "../remote.ts";
 import { settingsOf, type TierComponents } from "../tiers.ts";
 import { findAutomationProblems } from "./problems.ts";
-import { INSTALLED, SCRIPTS, scriptsManifest, sha256 } from "./scripts.ts";
+import { INSTALLED, SCRIPTS, scriptsManifest } from "./scripts.ts";
 import { MOVES_JOURNAL, SETTINGS_FILE, STATE_FOLDER, scriptSettings } from "./scriptSettings.ts";
 import { automationSettings, type AutomationInput } from "./settings.ts";
 import { calendarsOf, timersFor } from "./timers.ts";
