@@ -10,7 +10,7 @@ const notFrom = (...groups) => ({
 });
 
 export default tseslint.config(
-  { ignores: ["node_modules/", ".jts/"] },
+  { ignores: ["node_modules/", ".jts/", "dist/", "examples/"] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

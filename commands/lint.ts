@@ -17,7 +17,7 @@ const WORKFLOWS = join(".github", "workflows");
 const WIDTH = 120;
 /** Formatters write, and don't only report. */
 const FIXES = process.argv.includes("--fix");
-const NOT_OURS = ["node_modules", ".jts", ".git"];
+const NOT_OURS = ["node_modules", ".jts", ".git", "dist"];
 
 type Check = readonly [string, Promise<Outcome>];
 

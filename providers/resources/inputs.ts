@@ -18,13 +18,18 @@ const commonInputs = {
 };
 
 type Common = typeof commonInputs;
-/** An interface, since declaration files name it, and so keep the documentation of its properties. */
+/**
+ * An interface, since declaration files name it, and so keep the documentation of its properties; picked from where it is
+ * used, since an interface has no index signature.
+ */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type
 export interface CommonShape extends Common {}
 
 /**
  * The schema of a kind's inputs: what every resource takes, and these. Their documentation is that of the public args.
  */
-export function kindInputs<Shape extends z.core.$ZodLooseShape>(shape: Shape): z.ZodObject<CommonShape & Shape> {
+export function kindInputs<Shape extends z.core.$ZodLooseShape>(
+  shape: Shape,
+): z.ZodObject<Pick<CommonShape, keyof CommonShape> & Shape> {
   return z.object({ ...commonInputs, ...shape });
 }

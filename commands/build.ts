@@ -1,0 +1,30 @@
+/**
+ * `npm run build`: the npm package's JavaScript and types, in dist/, from the same files that the program runs as
+ * TypeScript. `npm pack` runs it first.
+ */
+import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { main } from "../setup/progress.ts";
+import { ROOT } from "../setup/project.ts";
+
+const DIST = join(ROOT, "dist");
+
+/** What the code reads at run time: programs that it sends to hosts. */
+const READ = ["components/deploy", "providers/programs", "scripts"];
+
+await main(async () => {
+  await rm(DIST, { recursive: true, force: true });
+  await execa("tsc", ["--project", "tsconfig.build.json"], {
+    cwd: ROOT,
+    preferLocal: true,
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  for (const folder of READ)
+    await cp(join(ROOT, folder), join(DIST, folder), {
+      recursive: true,
+      filter: (path) => !/\.ts$|__pycache__|\.mypy_cache|\.ruff_cache/.test(path),
+    });
+  return 0;
+});
