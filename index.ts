@@ -41,7 +41,7 @@ export const hosts = Object.fromEntries(
     if (automation && settings.automation?.verify)
       new Verification(
         `${host}-verification`,
-        { host, tiers, timers },
+        { host, tiers },
         { dependsOn: [...Object.values(tiers), ...(tuning ? [tuning] : []), automation] },
       );
     return [host, { ...summarize(tiers), ...(Object.keys(timers).length > 0 && { timers }) }];

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { declarationOf } from "../components/verification.ts";
+import { layoutsOf } from "../components/tiers.ts";
 import type { HostSettings } from "../config.ts";
 import * as lab from "../lab/lab.ts";
 import { OURS } from "../providers/values/fstabText.ts";
@@ -8,7 +8,8 @@ import { quote } from "../providers/values/shellWord.ts";
 
 /** What the lab's machines have of these settings, one thing a line, as end-state.sh lists it. */
 export async function listEndState(settings: HostSettings): Promise<string[]> {
-  const points = declarationOf(settings).mounts.map(({ point }) => quote(point));
+  const layouts = Object.values(layoutsOf(settings));
+  const points = layouts.flatMap(({ mountPoints }) => mountPoints.map(({ path }) => quote(path)));
   const { stdout } = await lab.run("storage-host", `unshare --mount bash -s -- ${points.join(" ")}`, {
     stdin: await readFile(join(import.meta.dirname, "end-state.sh"), "utf8"),
   });

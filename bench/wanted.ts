@@ -1,7 +1,7 @@
-import { coldMount, coldRoot } from "../components/cold/layout.ts";
+import { coldRoot } from "../components/cold/layout.ts";
 import { accountsOf, devicesOf, volumesOf, type Account, type VolumeLayout } from "../components/hot/layout.ts";
 import type { LvmSettings } from "../components/hot/settings.ts";
-import { bind, type KnownMount } from "../components/mounts.ts";
+import { BIND_OPTIONS } from "../components/mounts.ts";
 import { warmMount } from "../components/warm/layout.ts";
 import type { HostSettings } from "../config.ts";
 import type { FstabEntry } from "../providers/values/fstabText.ts";
@@ -42,14 +42,13 @@ export function wantedOf({ hot, warm, cold, tuning }: HostSettings, texts: Reado
   if (hot?.layout !== "lvm" || warm === undefined || cold === undefined || tuning === false)
     throw new Error("The benchmark needs a hot tier on LVM, a warm and a cold one, and tuning.");
   const volumes = volumesOf(hot);
-  const entry = ({ point: mountPoint, source, type, options }: KnownMount, pass = 0): FstabEntry => ({
-    source,
-    mountPoint,
-    type,
-    options,
-    dump: 0,
-    pass,
-  });
+  const entry = (
+    mountPoint: string,
+    { source, type, options }: Pick<FstabEntry, "source" | "type" | "options">,
+    pass = 0,
+  ): FstabEntry => ({ source, mountPoint, type, options, dump: 0, pass });
+  const bind = (mountPoint: string, source: string) =>
+    entry(mountPoint, { source, type: "none", options: BIND_OPTIONS });
   const coldTree = tree(coldRoot(cold), cold);
   return {
     accounts: [...accountsOf(hot).values()],
@@ -61,13 +60,17 @@ export function wantedOf({ hot, warm, cold, tuning }: HostSettings, texts: Reado
       { type: "btrfs", device: warm.device.path, options: ["-L", warm.label, ...warm.mkfsOptions] },
     ],
     entries: [
-      ...volumes.map(({ mountPoint: point, device: source, filesystem: type, options, pass }) =>
-        entry({ point, source, type, options }, pass),
+      ...volumes.map(({ mountPoint, device: source, filesystem: type, options, pass }) =>
+        entry(mountPoint, { source, type, options }, pass),
       ),
-      ...volumes.map(({ mountPoint, treePath }) => entry(bind(treePath, mountPoint))),
-      entry(warmMount(warm)),
-      ...(warm.alsoAt === false ? [] : [entry(bind(warm.alsoAt, warm.mountPoint))]),
-      entry({ ...coldMount(cold), source: `${cold.server}:${cold.export}` }),
+      ...volumes.map(({ mountPoint, treePath }) => bind(treePath, mountPoint)),
+      entry(warm.mountPoint, warmMount(warm)),
+      ...(warm.alsoAt === false ? [] : [bind(warm.alsoAt, warm.mountPoint)]),
+      entry(cold.mountPoint, {
+        source: `${cold.server}:${cold.export}`,
+        type: "nfs",
+        options: [`vers=${cold.version}`, ...cold.options],
+      }),
     ],
     trees: [...volumes.map((volume) => tree(volume.mountPoint, volume)), tree(warm.mountPoint, warm), coldTree],
     cold: coldTree,

@@ -1,21 +1,30 @@
-/** `npm run verify -- --stack STACK`: whether the hosts of a stack are as its configuration declares, and work. Usage: see below. */
+/** `npm run verify -- --stack STACK`: whether the hosts of a stack are as its configuration declares, and work. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import { INSTALLED } from "../components/automation/scripts.ts";
-import { declarationOf } from "../components/verification.ts";
+import { PARTS } from "../components/tiers.ts";
+import { trialOf } from "../components/verification.ts";
 import { parseHosts, type HostSettings } from "../config.ts";
+import { checkInputs } from "../providers/engine/check.ts";
+import { findDrift } from "../providers/engine/lifecycle.ts";
+import type { AnyKind } from "../providers/engine/resource.ts";
+import { Session } from "../providers/engine/session.ts";
 import { StorageError } from "../providers/errors.ts";
 import { SshHost } from "../providers/host/sshHost.ts";
-import { main, MissingNeed } from "../setup/progress.ts";
+import { kinds } from "../providers/kinds.ts";
+import { printColumns } from "../setup/columns.ts";
+import { command, WrongUsage } from "../setup/command.ts";
+import { declaredBy, type Declared } from "../setup/declared.ts";
+import { MissingNeed } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
 
 const USAGE = `Usage: npm run verify -- --stack STACK [OPTION…] [HOST…]
 
-Verifies over SSH that each host with automation is as Pulumi.STACK.yaml declares, and works: mounts, folders, accounts that
-can write where they must and nowhere else, timers and their next runs, and a file that goes from hot to warm to cold with
-the same SHA-256. Without HOST, all of them. It changes nothing that stays.
+Verifies over SSH that each host is as Pulumi.STACK.yaml declares: each resource is looked at, and compared as an \`up\`
+compares it. Where the host has automation, its scripts then try what no resource can compare: that each service's
+account can write to its own folders and to no others', and that a file goes from hot to warm to cold with the same
+SHA-256. Without HOST, all hosts. It changes nothing that stays.
 
   --config-file FILE  in place of Pulumi.STACK.yaml; --stack is not needed then
   --json              one JSON document, by host
@@ -23,105 +32,124 @@ the same SHA-256. Without HOST, all of them. It changes nothing that stays.
 Exit status: 0 all is as declared · 1 something isn't, or a host could not be reached · 2 wrong usage
 `;
 
-/** What verify-tiers.py prints of a host, or why it could not. */
-type Verdict =
-  | {
-      readonly ok: boolean;
-      readonly checks: readonly { readonly ok: boolean; readonly subject: string; readonly fact: string }[];
-    }
-  | { readonly ok: false; readonly problem: string };
-
-await main(async () => {
-  const args = readArguments();
-  if (args === undefined) return 2;
-  if (args.help) {
-    console.log(USAGE);
-    return 0;
-  }
-  const hosts = await readHosts(args.file, args.hosts);
-  const verdicts = await Promise.all(
-    hosts.map(async ([name, settings]) => [name, await verify(name, settings)] as const),
-  );
-  if (args.json) console.log(JSON.stringify(Object.fromEntries(verdicts), null, 2));
-  else for (const [name, verdict] of verdicts) console.log(printVerdict(name, verdict).join("\n"));
-  return verdicts.every(([, { ok }]) => ok) ? 0 : 1;
-});
-
-function readArguments() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        stack: { type: "string" },
-        "config-file": { type: "string" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-    const file =
-      values["config-file"] ?? (values.stack === undefined ? undefined : join(ROOT, `Pulumi.${values.stack}.yaml`));
-    if (file === undefined && !values.help) throw new Error("Which stack? --stack STACK");
-    return { file: file ?? "", json: values.json, help: values.help, hosts: positionals };
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${USAGE}`);
-    return undefined;
-  }
+interface Check {
+  readonly ok: boolean;
+  readonly subject: string;
+  readonly fact: string;
 }
 
-/** The hosts that have scripts to verify with. */
-async function readHosts(
-  file: string,
-  wanted: readonly string[],
-): Promise<readonly (readonly [string, HostSettings])[]> {
+/** What was found on a host, or why it could not be verified. */
+type Verdict =
+  { readonly ok: boolean; readonly checks: readonly Check[] } | { readonly ok: false; readonly problem: string };
+
+/** What heals a resource that differs. */
+const HEAL = "Next: pulumi up --refresh";
+
+await command(
+  USAGE,
+  { stack: { type: "string" }, "config-file": { type: "string" }, json: { type: "boolean" } },
+  async ({ values, positionals }) => {
+    const file = values["config-file"] ?? (values.stack && join(ROOT, `Pulumi.${values.stack}.yaml`));
+    if (file === undefined || file === "") throw new WrongUsage("A stack is missing: --stack STACK");
+    const hosts = await readHosts(file, positionals);
+    const declared = [...(await declaredBy({ hosts: withoutKeys(hosts.sections) })).values()];
+    const verdicts = await Promise.all(
+      Object.entries(hosts.chosen).map(async ([name, settings]) => {
+        // In the order of the host's parts, whatever was declared side by side.
+        const part = ({ parent = "" }: Declared) => PARTS.indexOf(parent.slice(name.length + 1));
+        const resources = declared
+          .filter(({ type, inputs }) => kindOf(type) !== undefined && inputs.host === name)
+          .sort((one, other) => part(one) - part(other));
+        return [name, await verify(name, settings, resources)] as const;
+      }),
+    );
+    if (values.json === true) console.log(JSON.stringify(Object.fromEntries(verdicts), null, 2));
+    else for (const [name, verdict] of verdicts) console.log(printVerdict(name, verdict).join("\n"));
+    return verdicts.every(([, { ok }]) => ok) ? 0 : 1;
+  },
+);
+
+interface Hosts {
+  readonly chosen: Readonly<Record<string, HostSettings>>;
+  /** All hosts, as they are written. */
+  readonly sections: Readonly<Record<string, { readonly connection: object }>>;
+}
+
+async function readHosts(file: string, wanted: readonly string[]): Promise<Hosts> {
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     throw new MissingNeed(`The stack's configuration can't be read: ${(error as Error).message}`);
   });
-  const { hosts, problems } = parseHosts(
-    (parse(text) as { config?: Record<string, unknown> } | null)?.config?.["jts-storage:hosts"],
-  );
-  if (problems.length > 0)
-    throw new MissingNeed(
-      `${file} can't be carried out:\n${problems.map(({ key, message }) => `  ${key}: ${message}`).join("\n")}`,
-    );
+  const sections = (parse(text) as { config?: Record<string, unknown> } | null)?.config?.["jts-storage:hosts"];
+  const { hosts, problems } = parseHosts(sections);
+  if (problems.length > 0) {
+    const lines = problems.map(({ key, message }) => `  ${key}: ${message}`);
+    throw new MissingNeed(`${file} can't be carried out:\n${lines.join("\n")}`);
+  }
   const absent = wanted.filter((name) => hosts[name] === undefined);
   if (absent.length > 0)
     throw new MissingNeed(`${file} has no host ${absent.join(", ")}; it has ${Object.keys(hosts).join(", ")}.`);
   const chosen = Object.entries(hosts).filter(([name]) => wanted.length === 0 || wanted.includes(name));
-  const without = chosen.filter(([, { automation }]) => automation === undefined).map(([name]) => name);
-  if (without.length > 0)
-    console.error(`Not verified, for want of the scripts that automation delivers: ${without.join(", ")}`);
-  return chosen.filter(([, { automation }]) => automation !== undefined);
+  return { chosen: Object.fromEntries(chosen), sections: sections as Hosts["sections"] };
 }
 
-async function verify(name: string, settings: HostSettings): Promise<Verdict> {
+/** What is declared needs no keys, and their files need not be on this machine where the SSH agent has them. */
+function withoutKeys(sections: Hosts["sections"]): Hosts["sections"] {
+  return Object.fromEntries(
+    Object.entries(sections).map(([name, section]) => [
+      name,
+      { ...section, connection: { ...section.connection, identityFile: undefined } },
+    ]),
+  );
+}
+
+function kindOf(type: string): AnyKind | undefined {
+  const [, name = ""] = /^pulumi-nodejs:dynamic\/jts-storage:(\w+)$/.exec(type) ?? [];
+  return Object.hasOwn(kinds, name) ? (kinds as Readonly<Record<string, AnyKind>>)[name] : undefined;
+}
+
+async function verify(name: string, settings: HostSettings, resources: readonly Declared[]): Promise<Verdict> {
+  const host = new SshHost(name, settings.connection);
+  const session = new Session(host);
   try {
-    const { questions } = await new SshHost(name, settings.connection).call({
-      steps: [],
-      questions: [{ argv: [`${INSTALLED}/verify-tiers.py`, "--json"], stdin: JSON.stringify(declarationOf(settings)) }],
-    });
-    const [{ stdout, stderr, exitCode } = { stdout: "", stderr: "", exitCode: undefined }] = questions;
-    if (exitCode === 0 || exitCode === 1) return JSON.parse(stdout) as Verdict;
-    return {
-      ok: false,
-      problem:
-        exitCode === 127 ? `There is no ${INSTALLED}/verify-tiers.py; \`pulumi up\` delivers it.` : stderr.trim(),
-    };
+    const [compared, tried] = await Promise.all([
+      Promise.all(resources.map((resource) => compare(session, resource))),
+      settings.automation === undefined ? [] : tryOut(host, settings),
+    ]);
+    const checks = [...compared, ...tried];
+    return { ok: checks.every(({ ok }) => ok), checks };
   } catch (error) {
     if (error instanceof StorageError) return { ok: false, problem: error.message };
     throw error;
   }
 }
 
+/** By the resource's own comparison: the one that `up` and `refresh` use. */
+async function compare(session: Session, { name, type, inputs: declared }: Declared): Promise<Check> {
+  const kind = kindOf(type)!;
+  const { inputs = {}, failures = [] } = checkInputs(kind, {}, declared);
+  const drift = failures.length > 0 ? failures.map(({ reason }) => reason) : await findDrift(kind, session, inputs);
+  // As previews show them, without the host's name.
+  const subject = name.startsWith(`${session.host.name}-`) ? name.slice(session.host.name.length + 1) : name;
+  return drift.length === 0
+    ? { ok: true, subject, fact: kind.describe(inputs) }
+    : { ok: false, subject, fact: `${drift.join("; ")}. ${HEAL}` };
+}
+
+/** What the host's own scripts find. */
+async function tryOut(host: SshHost, settings: HostSettings): Promise<readonly Check[]> {
+  const question = { argv: [`${INSTALLED}/verify-tiers.py`, "--json"], stdin: JSON.stringify(trialOf(settings)) };
+  const { questions } = await host.call({ steps: [], questions: [question] });
+  const [{ stdout, stderr, exitCode } = { stdout: "", stderr: "", exitCode: undefined }] = questions;
+  if (exitCode === 0 || exitCode === 1) return (JSON.parse(stdout) as { readonly checks: readonly Check[] }).checks;
+  const fact = exitCode === 127 ? `there is no ${INSTALLED}/verify-tiers.py. Next: pulumi up` : stderr.trim();
+  return [{ ok: false, subject: "scripts", fact }];
+}
+
 function printVerdict(name: string, verdict: Verdict): string[] {
   if ("problem" in verdict) return [`${name}: could not be verified: ${verdict.problem}`];
-  const failed = verdict.checks.filter(({ ok }) => !ok).length;
-  return [
-    `${name}:`,
-    ...verdict.checks.map(
-      ({ ok, subject, fact }) => `  ${(ok ? "ok" : "FAILED").padEnd(6)}  ${subject.padEnd(7)}  ${fact}`,
-    ),
-    failed === 0
-      ? `  all ${verdict.checks.length} checks passed`
-      : `  ${failed} of ${verdict.checks.length} checks failed`,
-  ];
+  const { checks } = verdict;
+  const failed = checks.filter(({ ok }) => !ok).length;
+  const rows = checks.map(({ ok, subject, fact }) => [ok ? "ok" : "FAILED", subject, fact]);
+  const sum = failed === 0 ? `all ${checks.length} checks passed` : `${failed} of ${checks.length} checks failed`;
+  return [`${name}:`, ...[...printColumns(rows), sum].map((line) => `  ${line}`)];
 }

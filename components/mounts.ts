@@ -1,15 +1,5 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { refusedOptions, type MountRequest } from "../providers/filesystems/mountOptions.ts";
 import type { Problem } from "./problem.ts";
-
-/** What is mounted where. */
-export interface Mount {
-  readonly point: string;
-  readonly source: pulumi.Input<string>;
-  readonly type: string;
-  /** As fstab(5) has them. */
-  readonly options: readonly string[];
-}
 
 /**
  * What each entry of a local filesystem has. `nofail`: boot waits for no disk. Since such an entry holds nothing up,
@@ -19,16 +9,6 @@ const COMMON_OPTIONS = ["noatime", "nofail", "x-systemd.device-timeout=5min"] as
 
 /** The options of a bind mount: systemd mounts its source first by itself (systemd.mount(5)). */
 export const BIND_OPTIONS = ["bind", "nofail"] as const;
-
-/** One whose source the program knows. */
-export interface KnownMount extends Mount {
-  readonly source: string;
-}
-
-/** A folder that shows what is mounted on another one. */
-export function bind(point: string, source: string): KnownMount {
-  return { point, source, type: "none", options: BIND_OPTIONS };
-}
 
 /** Each of the common options, unless the list has its own word on the same. */
 export function withCommonOptions(options: readonly string[]): string[] {

@@ -1,7 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
 import type { TierArgs } from "./arguments.ts";
-import type { Mount } from "./mounts.ts";
 import type { Problem } from "./problem.ts";
 
 /** A path, and the key below the tier's section that it is declared by. */
@@ -29,7 +28,6 @@ export interface TierLayout {
   readonly devices: readonly Place[];
   /** Paths that only one thing on a host can have. */
   readonly mountPoints: readonly Place[];
-  readonly mounts: readonly Mount[];
   readonly folders: readonly FolderTree[];
   /** Where verification puts the file that it sends through the tiers, and the mount that this must be on. */
   readonly probe?: { readonly path: string; readonly mount: string };

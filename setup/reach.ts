@@ -2,11 +2,14 @@
 import { matchesGlob } from "node:path";
 
 /** The files that bring up a stack: all but those on options and on the loss of power, which need none. */
-const STACKS = ["backup", "boot", "mounts", "mover", "operations", "safety", "secrets", "survival", "tiers", "volumes"];
+const STACKS = [
+  ...["backup", "boot", "library", "mounts", "mover", "operations"],
+  ...["safety", "secrets", "survival", "tiers", "volumes"],
+];
 const ALL = [...STACKS, "options", "powerLoss"];
 const NONE: readonly string[] = [];
 /** The files that bring up a stack with the cold tier, with tuning, with automation, with verification. */
-const COLD = ["backup", "boot", "mounts", "mover", "operations", "survival", "tiers"];
+const COLD = ["backup", "boot", "library", "mounts", "mover", "operations", "survival", "tiers"];
 const TUNING = ["operations", "survival", "tiers"];
 const AUTOMATION = ["backup", "boot", "mover", "operations", "secrets", "survival", "tiers"];
 const VERIFICATION = ["backup", "mover", "operations", "secrets", "tiers"];
@@ -18,9 +21,13 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["test/e2e/**", ALL],
   ["test/support/labStack.ts", STACKS],
   ["test/support/tried.ts", ["options"]],
+  ["test/support/installedExample.ts", ["library"]],
   ["test/support/moverTorture.py", ["mover"]],
   ["test/support/powerLoss.py", ["powerLoss"]],
   ["test/{unit,contract,fixtures,support}/**", NONE],
+
+  // The package.
+  ["{examples/**,tsconfig.build.json,commands/build.ts}", ["library"]],
 
   // What stays on the host.
   ["scripts/jts_storage/verify.py", VERIFICATION],

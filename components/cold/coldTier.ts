@@ -3,7 +3,7 @@ import { packagesOf } from "../../providers/filesystems/index.ts";
 import { Directory, NfsMount } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
 import type { Tier } from "../tier.ts";
-import { coldLayout, coldMount, coldRoot, findColdProblems } from "./layout.ts";
+import { coldLayout, coldRoot, coldSource, findColdProblems } from "./layout.ts";
 import { coldArguments, coldSettings, type ColdInput, type ColdSettings } from "./settings.ts";
 
 export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
@@ -56,7 +56,7 @@ export class ColdTier extends pulumi.ComponentResource {
     );
 
     this.settings = settings;
-    this.source = pulumi.output(coldMount(settings).source);
+    this.source = pulumi.output(coldSource(settings));
     this.mountPoint = mount.mountPoint;
     this.root = root.path;
     this.registerOutputs({ source: this.source, mountPoint: this.mountPoint, root: this.root });

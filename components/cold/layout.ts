@@ -1,19 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import { packagesOf } from "../../providers/filesystems/index.ts";
-import { findOptionProblems, type Mount } from "../mounts.ts";
+import { findOptionProblems } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { ColdSettings } from "./settings.ts";
 
-/** What is mounted on the cold tier. */
-export function coldMount({ server, export: exported, mountPoint, version, options }: ColdSettings): Mount {
+/** What is mounted as the cold tier, as `server:/export`. */
+export function coldSource({ server, export: exported }: ColdSettings): pulumi.Input<string> {
   const isKnown = typeof server === "string" && typeof exported === "string";
-  return {
-    point: mountPoint,
-    source: isKnown ? `${server}:${exported}` : pulumi.interpolate`${server}:${exported}`,
-    type: "nfs",
-    options: [`vers=${version}`, ...options],
-  };
+  return isKnown ? `${server}:${exported}` : pulumi.interpolate`${server}:${exported}`;
 }
 
 /** The folder of the export that is ours, as the host sees it. */
@@ -30,15 +25,14 @@ export function findColdProblems({ options }: ColdSettings): Problem[] {
 export function coldLayout(cold: ColdSettings) {
   const { mountPoint, version, owner, group, mode, folders } = cold;
   const root = coldRoot(cold);
-  const mount = coldMount(cold);
+  const source = coldSource(cold);
   return {
     packages: packagesOf("nfs"),
     devices: [],
     mountPoints: [{ key: "mountPoint", path: mountPoint }],
-    mounts: [mount],
     folders: [{ path: root, owner, group, mode, folders }],
     probe: { path: root, mount: mountPoint },
-    script: { mountPoint, source: mount.source, root },
-    summary: { source: mount.source, filesystem: `NFS ${version}`, mountPoint, folders: root },
+    script: { mountPoint, source, root },
+    summary: { source, filesystem: `NFS ${version}`, mountPoint, folders: root },
   } satisfies TierLayout;
 }

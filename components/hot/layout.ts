@@ -1,7 +1,7 @@
 /** From the settings of the hot tier to what is made on the host: names, sizes, paths, options. Pure. */
 import { fsckPass, packagesOf, type MadeType } from "../../providers/filesystems/index.ts";
 import { formatBytes, parseSize } from "../../providers/values/size.ts";
-import { bind, withCommonOptions, type Mount } from "../mounts.ts";
+import { withCommonOptions } from "../mounts.ts";
 import type { FolderTree, Place, TierLayout } from "../tier.ts";
 import { SNAPSHOT_DAYS, VOLUME_PROFILES } from "./profiles.ts";
 import type { DirectoriesSettings, HotSettings, LvmSettings, VolumeSettings } from "./settings.ts";
@@ -83,15 +83,6 @@ function lvmLayout(hot: LvmSettings) {
       { key: `volumes.${service}.mountPoint`, path: mountPoint },
       { key: `volumes.${service} in tree`, path: treePath },
     ]),
-    mounts: [
-      ...volumes.map(({ mountPoint: point, device: source, filesystem: type, options }): Mount => ({
-        point,
-        source,
-        type,
-        options,
-      })),
-      ...volumes.map(({ mountPoint, treePath }) => bind(treePath, mountPoint)),
-    ],
     summary: summarizeVolumes(hot, volumes),
   };
 }
@@ -102,7 +93,6 @@ function directoriesLayout(hot: DirectoriesSettings) {
     packages: [],
     devices: [],
     mountPoints: services.map(({ service, treePath }): Place => ({ key: `volumes.${service}`, path: treePath })),
-    mounts: [],
     summary: {
       tree: hot.tree,
       folders: Object.fromEntries(

@@ -4,8 +4,7 @@ import { unitWord } from "../../providers/values/unitFile.ts";
 import { readArguments, type HostArgs } from "../arguments.ts";
 import { mountPointsOf } from "../hot/layout.ts";
 import type { HotTier } from "../hot/hotTier.ts";
-import type { HotSettings } from "../hot/settings.ts";
-import { tuningSettings, type TuningInput, type TuningSettings } from "./settings.ts";
+import { tuningSettings, type TuningInput } from "./settings.ts";
 
 export interface HostTuningArgs extends HostArgs, TuningInput {
   /** The tier whose device gets the scheduler and whose volumes are trimmed. */
@@ -18,10 +17,6 @@ export interface HostTuningArgs extends HostArgs, TuningInput {
 export class HostTuning extends pulumi.ComponentResource {
   /** Timer → its calendar. */
   readonly timers: Readonly<Record<string, string>>;
-
-  static timersOf({ fstrimOnCalendar }: TuningSettings, hot: HotSettings): Readonly<Record<string, string>> {
-    return mountPointsOf(hot).length === 0 ? {} : { "fstrim-all": fstrimOnCalendar };
-  }
 
   constructor(name: string, args: HostTuningArgs, options?: pulumi.ComponentResourceOptions) {
     const { hot: tier, onFailure, ...declared } = args;
@@ -54,7 +49,7 @@ export class HostTuning extends pulumi.ComponentResource {
       );
     }
     const mountPoints = mountPointsOf(hot);
-    this.timers = HostTuning.timersOf(settings, hot);
+    this.timers = mountPoints.length === 0 ? {} : { "fstrim-all": fstrimOnCalendar };
     if (mountPoints.length > 0) {
       new SystemdTimer(
         `${name}-fstrim`,

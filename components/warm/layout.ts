@@ -1,14 +1,13 @@
 import { packagesOf } from "../../providers/filesystems/index.ts";
-import { bind, findOptionProblems, withCommonOptions, type KnownMount } from "../mounts.ts";
+import { findOptionProblems, withCommonOptions } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { WarmSettings } from "./settings.ts";
 
 /** The entry of fstab(5) that mounts the warm tier. */
-export function warmMount({ mountPoint, label, compression, options }: WarmSettings): KnownMount {
+export function warmMount({ label, compression, options }: WarmSettings) {
   const compress = compression === "no" ? [] : [`compress=${compression}`];
   return {
-    point: mountPoint,
     source: `LABEL=${label}`,
     type: "btrfs",
     options: withCommonOptions([...compress, ...options]),
@@ -31,7 +30,6 @@ export function warmLayout(warm: WarmSettings) {
       { key: "mountPoint", path: mountPoint },
       ...(alsoAt === false ? [] : [{ key: "alsoAt", path: alsoAt }]),
     ],
-    mounts: [mount, ...(alsoAt === false ? [] : [bind(alsoAt, mountPoint)])],
     folders: [{ path: mountPoint, owner, group, mode, folders }],
     probe: { path: mountPoint, mount: mountPoint },
     script: { mountPoint, label },

@@ -52,13 +52,8 @@ export function lifecycle(
       // What no program could declare would make the state unreadable: it is said in words instead.
       const isDeclarable = kind.inputs.safeParse({ ...declared, ...report.inputs }).success;
       const found: Properties = { ...declared, ...(isDeclarable ? report.inputs : {}) };
-      const plan = kind.plan(inputs, seen);
-      const todo = [
-        ...(plan.refusals ?? []).map((refusal) => refusal.found),
-        ...plan.steps.map((step) => step.summary),
-      ];
       // Drift that no declared property shows is said in words too: what the next `up` would do.
-      if (JSON.stringify(found) === JSON.stringify(declared)) found.drift = todo;
+      if (JSON.stringify(found) === JSON.stringify(declared)) found.drift = inWords(kind.plan(inputs, seen));
       return { id, inputs: found, props: { ...found, ...report.outputs } };
     },
 
@@ -81,6 +76,19 @@ export function lifecycle(
       if (rest.length > 0) throw notConverged(kind, session, inputs, rest);
     },
   };
+}
+
+/**
+ * What the next `up` would do about a declared resource, or why it can't, in words; empty: the host is as declared.
+ * @throws {StorageError} where the host could not be asked
+ */
+export async function findDrift(kind: AnyKind, session: Session, declared: Properties): Promise<string[]> {
+  const inputs = parseInputs(kind, declared);
+  return inWords(kind.plan(inputs, await kind.observe(session.ask, inputs)));
+}
+
+function inWords({ refusals = [], steps }: Plan): string[] {
+  return [...refusals.map(({ found }) => found), ...steps.map(({ summary }) => summary)];
 }
 
 /** Looks, plans, refuses, runs, looks again: afterwards the plan is empty, or it throws. */

@@ -126,17 +126,6 @@ export function liveDifferences(type: string, declared: readonly string[], live:
   return [...missing.map((option) => `${option} is missing`), ...surplus.map((flag) => `${flag} was not asked for`)];
 }
 
-/**
- * Those of the declared options that a live mount shows for sure, in the kernel's words; sizes may be smaller where an
- * NFS server granted less.
- */
-export function shownOptions(type: string, declared: readonly string[]): string[] {
-  const { shownAs = asWritten, silentDefaults = [] } = filesystemOf(type);
-  return declared
-    .filter((option) => !UNSHOWN.test(option) && option !== "rw" && !silentDefaults.includes(option))
-    .map(shownAs);
-}
-
 /** Whether `mount -o remount` brings about what {@link liveDifferences} found. */
 export function canRemount(type: string, differences: readonly string[]): boolean {
   const names = differences.map((difference) => difference.split(/[= ]/, 1)[0] ?? "");

@@ -67,8 +67,10 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     const { checks } = read(first.stdout);
     expect([checks.filter(({ ok }) => !ok), first.exitCode]).toEqual([[], 0]);
     expect(checks.at(-1)?.fact).toMatch(/^a file went hot → warm → cold with SHA-256/);
-    expect(checks.filter(({ subject }) => subject === "timer").every(({ fact }) => /next \d{4}-/.test(fact))).toBe(
-      true,
+    // Every resource of the host is compared: mounts, folders and timers among them.
+    const subjects = checks.map(({ subject }) => subject);
+    expect(subjects).toEqual(
+      expect.arrayContaining(["hot-redis-mount", "warm-folders", "cold-mount", "tuning-fstrim", "access", "move"]),
     );
 
     await on(`
@@ -79,13 +81,13 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     const second = await verify();
     const failed = read(second.stdout).checks.filter(({ ok }) => !ok);
     expect(second.exitCode).toBe(1);
-    expect(failed.map(({ fact }) => fact).sort()).toEqual([
-      expect.stringMatching(/^\/var\/lib\/mongodb is not a folder of mongodb:mongodb with mode 750/),
-      expect.stringMatching(/^\/var\/lib\/redis is mounted without noatime/),
-      expect.stringMatching(/^fstrim-all.timer is enabled and inactive/),
+    expect(failed.map(({ subject, fact }) => `${subject}: ${fact}`).sort()).toEqual([
       expect.stringMatching(
-        /^redis can write to \/var\/lib\/mongodb, \/var\/lib\/mongodb\/data, which belongs to others/,
+        /^access: redis can write to \/var\/lib\/mongodb, \/var\/lib\/mongodb\/data, which belongs to others/,
       ),
+      "hot-mongodb-folders: make /var/lib/mongodb, /var/lib/mongodb/data mongodb:mongodb 750. Next: pulumi up --refresh",
+      "hot-redis-mount: remount /var/lib/redis (noatime is missing). Next: pulumi up --refresh",
+      "tuning-fstrim: install and start fstrim-all.timer (it is inactive). Next: pulumi up --refresh",
     ]);
     await stack.up({ refresh: true });
     expect((await verify()).exitCode).toBe(0);

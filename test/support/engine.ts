@@ -3,7 +3,7 @@ import { lifecycle } from "../../providers/engine/lifecycle.ts";
 import { Session } from "../../providers/engine/session.ts";
 import type { Host } from "../../providers/host/host.ts";
 import { kinds } from "../../providers/kinds.ts";
-import type { Registered } from "./graph.ts";
+import type { Declared } from "../../setup/declared.ts";
 
 type Provider = ReturnType<typeof lifecycle>;
 
@@ -46,10 +46,10 @@ const OURS = "pulumi-nodejs:dynamic/jts-storage:";
  */
 export class StackOnHost {
   readonly state: Map<string, Kept>;
-  readonly #graph: ReadonlyMap<string, Registered>;
+  readonly #graph: ReadonlyMap<string, Declared>;
   readonly #host: Host;
 
-  constructor(graph: ReadonlyMap<string, Registered>, host: Host, state: ReadonlyMap<string, Kept> = new Map()) {
+  constructor(graph: ReadonlyMap<string, Declared>, host: Host, state: ReadonlyMap<string, Kept> = new Map()) {
     this.#graph = graph;
     this.#host = host;
     this.state = new Map(state);

@@ -5,13 +5,13 @@ import { HostUnreachable, StorageError } from "../../providers/errors.ts";
 import type { Properties } from "../../providers/engine/resource.ts";
 import { StackOnHost, type Kept } from "../support/engine.ts";
 import { blankMachine, FakeHost, type Fault, type Machine } from "../support/fakeHost.ts";
-import { graphOf } from "../support/graph.ts";
+import { declaredBy } from "../../setup/declared.ts";
 
 /** The real program, as stack `dev` configures it: all three tiers, tuning and automation. */
 const { config } = parse(readFileSync(new URL("../../Pulumi.dev.yaml", import.meta.url), "utf8")) as {
   config: Record<string, unknown>;
 };
-const graph = await graphOf({ hosts: config["jts-storage:hosts"] });
+const graph = await declaredBy({ hosts: config["jts-storage:hosts"] });
 
 /** What that stack's host has before it. */
 function devMachine(): Machine {

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { parse } from "yaml";
-import { graphOf, type Registered } from "../../support/graph.ts";
+import { declaredBy, type Declared } from "../../../setup/declared.ts";
 
 /** What version 0.1.0 registered with a configuration: each name, type, parent, dependency and input enters the state. */
 const EARLIER = join(import.meta.dirname, "..", "..", "fixtures", "earlierState");
@@ -12,7 +12,7 @@ const CARRIES_SCRIPTS = /-(automation-(copy|install)|verification-run)$/;
 
 it("what is registered is what version 0.1.0 registered, so that no state changes", async () => {
   const hosts: unknown = parse(await readFile(join(EARLIER, "hosts.yaml"), "utf8"));
-  const graph = [...(await graphOf({ hosts })).values()]
+  const graph = [...(await declaredBy({ hosts })).values()]
     .filter(({ type }) => !type.startsWith("pulumi:"))
     .sort((one, other) => (one.name < other.name ? -1 : 1))
     .map(asInTheState);
@@ -22,7 +22,7 @@ it("what is registered is what version 0.1.0 registered, so that no state change
   expect(graph).toEqual(JSON.parse(await readFile(file, "utf8")));
 });
 
-function asInTheState({ inputs, dependencies, ...resource }: Registered) {
+function asInTheState({ inputs, dependencies, ...resource }: Declared) {
   const known = CARRIES_SCRIPTS.test(resource.name) ? {} : { inputs: JSON.stringify(inputs) };
   return { ...resource, dependencies: [...dependencies].sort(), ...known };
 }

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { PARTS } from "../../../components/tiers.ts";
-import { graphOf, type Registered } from "../../support/graph.ts";
+import { declaredBy, type Declared } from "../../../setup/declared.ts";
 
 const host = {
   connection: { host: "192.168.1.100", hostKey: `ssh-ed25519 ${"A".repeat(68)}` },
@@ -11,12 +11,12 @@ const host = {
   automation: {},
 };
 
-let graph: ReadonlyMap<string, Registered>;
+let graph: ReadonlyMap<string, Declared>;
 beforeAll(async () => {
-  graph = await graphOf({ hosts: { trading: host } });
+  graph = await declaredBy({ hosts: { trading: host } });
 });
 
-const get = (name: string): Registered => {
+const get = (name: string): Declared => {
   const found = graph.get(name);
   if (found === undefined) throw new Error(`no ${name} among ${[...graph.keys()].join(", ")}`);
   return found;

@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ColdTier, HotTier, WarmTier } from "../../../components/index.ts";
-import { graphOf, type Registered } from "../../support/graph.ts";
+import { declaredBy, type Declared } from "../../../setup/declared.ts";
 
 describe("the components in another program", () => {
-  let graph: ReadonlyMap<string, Registered>;
+  let graph: ReadonlyMap<string, Declared>;
   beforeAll(async () => {
-    graph = await graphOf({}, join(import.meta.dirname, "otherProgram.ts"));
+    graph = await declaredBy({}, join(import.meta.dirname, "otherProgram.ts"));
   });
   const inputsOf = (name: string) => graph.get(name)!.inputs;
 

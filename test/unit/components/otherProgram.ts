@@ -34,10 +34,10 @@ const warm = new WarmTier(
   { dependsOn: [packages] },
 );
 const cold = new ColdTier("archive", { host, connection, server: "nas.example", export: nas.path });
-const tuning = new HostTuning("tuning", { host, connection, hot });
+new HostTuning("tuning", { host, connection, hot });
 const tiers = { hot, warm, cold };
-const automation = new TieringAutomation("moves", { host, connection, tiers, onCalendar: "weekly" });
-new Verification("check", { host, connection, tiers, timers: { ...tuning.timers, ...automation.timers } });
+new TieringAutomation("moves", { host, connection, tiers, onCalendar: "weekly" });
+new Verification("check", { host, connection, tiers });
 
 new ConfigFile("outputs", {
   host,

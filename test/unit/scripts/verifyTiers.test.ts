@@ -1,10 +1,9 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
-import type { Declaration as Whole } from "../../../components/verification.ts";
+import type { Trial } from "../../../components/verification.ts";
 import { IS_ROOT, SCRIPTS, test as plain, type World } from "./world.ts";
 
-type Declaration = Pick<Whole, "folders" | "moves">;
 const text = (part: string) => expect.stringContaining(part) as string;
 
 interface Verdict {
@@ -37,7 +36,7 @@ const folder = (path: string, owner: string, mode: string, ...folders: string[])
   mode,
   folders,
 });
-const declarationOf = (world: World): Declaration => ({
+const trialIn = (world: World): Trial => ({
   folders: [
     folder(`${world.hot}/daemon`, "daemon", "750", "data"),
     folder(`${world.hot}/games`, "games", "750", "data"),
@@ -54,9 +53,9 @@ const declarationOf = (world: World): Declaration => ({
 
 async function verify(
   world: World,
-  declared: Partial<Declaration> = {},
+  declared: Partial<Trial> = {},
 ): Promise<{ status: number | null; checks: Verdict["checks"]; failed: string[] }> {
-  writeFileSync(join(world.path, "declaration"), JSON.stringify({ ...declarationOf(world), ...declared }));
+  writeFileSync(join(world.path, "declaration"), JSON.stringify({ ...trialIn(world), ...declared }));
   const before = await everything(world);
   const { status, stdout, stderr } = await world.run([
     "bash",
@@ -157,7 +156,7 @@ describe
         world.put(`${left}/${name}`);
       world.put(`${world.warm}/.jts-verify-fedcba9876543210/precious`);
       await world.must(["touch", "--date=2 hours ago", left, `${world.warm}/.jts-verify-fedcba9876543210`]);
-      writeFileSync(join(world.path, "declaration"), JSON.stringify({ ...declarationOf(world), folders: [] }));
+      writeFileSync(join(world.path, "declaration"), JSON.stringify({ ...trialIn(world), folders: [] }));
       await world.must([
         "bash",
         "-c",

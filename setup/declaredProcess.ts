@@ -1,6 +1,9 @@
-/** Sends to the process that forked this one what a program registers: its arguments are the configuration and the program. */
+/**
+ * Sends to the process that forked this one what a program declares: its arguments are the configuration and the
+ * program.
+ */
 import * as pulumi from "@pulumi/pulumi";
-import type { Registered } from "./graph.ts";
+import type { Declared } from "./declared.ts";
 
 interface Request {
   getName(): string;
@@ -11,12 +14,12 @@ interface Request {
 }
 
 const config = JSON.parse(process.argv[2]!) as Record<string, unknown>;
-process.send!(await registeredWith(config), undefined, undefined, () => process.disconnect());
+process.send!(await declaredWith(config), undefined, undefined, () => process.disconnect());
 
-/** Mocks keep no dependencies, so that the monitor's own call is listened to. */
-async function registeredWith(config: Record<string, unknown>): Promise<Registered[]> {
+/** Mocks keep no dependencies, so the monitor's own call is intercepted. */
+async function declaredWith(config: Record<string, unknown>): Promise<Declared[]> {
   const inputs = new Map<string, Record<string, unknown>>();
-  const registered: Omit<Registered, "inputs">[] = [];
+  const registered: Omit<Declared, "inputs">[] = [];
   await pulumi.runtime.setMocks(
     {
       newResource: (args) => {
