@@ -1,6 +1,7 @@
 /**
- * `npm run lint`: prettier and eslint; shfmt and shellcheck on every shell file; ruff and mypy on every Python file;
- * actionlint on the workflows. All of them run, whatever fails. `npm run format` (`--fix`): the formatters write.
+ * `npm run lint`: prettier and eslint; dependency-cruiser, for the direction of imports; shfmt and shellcheck on every
+ * shell file; ruff and mypy on every Python file; actionlint on the workflows. All of them run, whatever fails.
+ * `npm run format` (`--fix`): the formatters write.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
@@ -40,6 +41,7 @@ await main(async () => {
   const checks: readonly Check[] = [
     ...formatters,
     ["eslint", eslint()],
+    ["imports", imports()],
     ["shellcheck", shellcheck()],
     ["width of shell files", shellWidth()],
     ["packages of Python", packages],
@@ -69,6 +71,12 @@ async function prettier(): Promise<Outcome> {
 
 async function eslint(): Promise<Outcome> {
   return { problems: await problemsOf("eslint", "--max-warnings=0", ".") };
+}
+
+/** Who imports whom, by the layers of imports.config.js, and that nothing imports in a circle. */
+async function imports(): Promise<Outcome> {
+  const sources = ["index.ts", "config.ts", "components", "providers", "setup", "lab", "commands", "bench", "test"];
+  return { problems: await problemsOf("depcruise", "--config", "imports.config.js", ...sources) };
 }
 
 async function problemsOf(program: string, ...args: readonly string[]): Promise<string> {

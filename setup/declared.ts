@@ -13,8 +13,8 @@ export interface Declared {
 }
 
 /**
- * What a program declares, by name: this one by default. It runs on Pulumi's mocks, without engine, state and host, in a
- * process of its own, since mocks and configuration are a whole process's.
+ * What a program, by default this one, declares, by name. It runs on Pulumi's mocks, without engine, state and host, in
+ * a process of its own, since mocks and configuration are a whole process's.
  * @param config the project's configuration, without its prefix
  */
 export async function declaredBy(

@@ -19,8 +19,8 @@ const commonInputs = {
 
 type Common = typeof commonInputs;
 /**
- * An interface, since declaration files name it, and so keep the documentation of its properties; picked from where it is
- * used, since an interface has no index signature.
+ * An interface, since declaration files name it, and so keep the documentation of its properties. It is picked from
+ * where it is used, since an interface has no index signature.
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type
 export interface CommonShape extends Common {}

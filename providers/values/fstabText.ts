@@ -20,7 +20,9 @@ export interface FstabEntry {
  */
 export const OURS = "x-jts-storage";
 
-/** The entry for a mount point, and whether the line is ours. The first one counts where several are, as for mount(8). */
+/**
+ * The entry for a mount point, and whether the line is ours. The first one counts where several are, as for mount(8).
+ */
 export function findEntry(
   text: string,
   mountPoint: string,
@@ -36,7 +38,8 @@ export function findEntry(
 }
 
 /**
- * The text with this entry, as a line of ours, in place of the first one for its mount point. Every other byte stays as it is.
+ * The text with this entry, as a line of ours, in place of the first one for its mount point. Every other byte stays as
+ * it is.
  */
 export function putEntry(text: string, entry: FstabEntry): string {
   const all = lines(text);

@@ -77,13 +77,18 @@ export function blankMachine(): Machine {
   };
 }
 
-/** What goes wrong at one command: it isn't carried out, or it is and nobody hears of it; by its exit code, or by the connection. */
+/**
+ * What goes wrong at one command: it isn't carried out, or it is and nobody hears of it; by its exit code, or by the
+ * connection.
+ */
 export type Fault = "fails before" | "fails after" | "lost before" | "lost after";
 
 /** Killed: no exit code of an answer. */
 const KILLED: Output = { stdout: "", stderr: "killed by a test", exitCode: 137 };
 
-/** A host in memory: it carries out the commands of facts and plans on a {@link Machine}, and can fail at any of them. */
+/**
+ * A host in memory: it carries out the commands of facts and plans on a {@link Machine}, and can fail at any of them.
+ */
 export class FakeHost implements Host {
   readonly name = "fake";
   readonly machine: Machine;

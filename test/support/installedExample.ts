@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { pulumiEnvironment, ROOT } from "../../setup/project.ts";
 
-/** A program of examples/, installed away from this checkout as somebody else would install it, with its own backend. */
+/**
+ * A program of examples/, installed away from this checkout as somebody else would install it, with its own backend.
+ */
 export interface Example {
   readonly folder: string;
   pulumi(...args: readonly string[]): Promise<{ readonly exitCode: number | undefined; readonly said: string }>;

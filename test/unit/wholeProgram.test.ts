@@ -28,7 +28,10 @@ function devMachine(): Machine {
   return machine;
 }
 
-/** A machine in which the order of works that go side by side doesn't show. How many UUIDs were handed out does: what was made twice. */
+/**
+ * A machine in which the order of works that go side by side doesn't show. How many UUIDs were handed out does: what
+ * was made twice.
+ */
 function comparable(machine: Machine): unknown {
   const paths = new Map(Object.entries(machine.links).map(([path, device]) => [device, path]));
   const { files, mounts, ledger, accounts, ...rest } = machine;

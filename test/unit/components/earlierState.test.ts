@@ -4,7 +4,9 @@ import { expect, it } from "vitest";
 import { parse } from "yaml";
 import { declaredBy, type Declared } from "../../../setup/declared.ts";
 
-/** What version 0.1.0 registered with a configuration: each name, type, parent, dependency and input enters the state. */
+/**
+ * What version 0.1.0 registered with a configuration: each name, type, parent, dependency and input enters the state.
+ */
 const EARLIER = join(import.meta.dirname, "..", "..", "fixtures", "earlierState");
 
 /** They hold the scripts' checksums, and what the verification is sent, so they change with the scripts. */

@@ -558,7 +558,8 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   });
 
   /**
-   * Shows the scripts other mounts and another /sys, as with filesystems on block devices, which these tests cannot have.
+   * Shows the scripts other mounts and another /sys, as with filesystems on block devices, which these tests
+   * cannot have.
    * `lines` maps a mount point to its device number, and to the rest of its line in mountinfo.
    */
   const pretend = async (world: World, lines: Readonly<Record<string, readonly [device: string, rest: string]>>) => {
