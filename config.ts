@@ -1,21 +1,32 @@
 /** The stack's configuration, collected from its sections. Every error names its key path, and all come at once. */
+import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { findAutomationProblems } from "./components/automation/problems.ts";
 import { automationSettings } from "./components/automation/settings.ts";
-import { below, problemsIn, requireNone, type Problem } from "./components/problem.ts";
+import { below, problemsIn, requireNone, unknownKey, type Problem } from "./components/problem.ts";
 import { findConnectionProblems } from "./components/remote.ts";
 import { findTierProblems, tierSections } from "./components/tiers.ts";
 import { tuningSettings } from "./components/tuning/settings.ts";
 import { connectionSchema } from "./providers/values/connection.ts";
 import { onDelete } from "./providers/values/fields.ts";
 
-const SECTIONS = {
+/** What a host takes. */
+export const SECTIONS = {
+  /** How the host is reached. */
   connection: connectionSchema,
+  /**
+   * What `destroy`, and removal from the configuration, do to what holds data: `retain` leaves it, `wipe` takes it back
+   * to blank disks, `protect` refuses. Obeyed as the state has it: an `up` must have set it before.
+   */
   onDelete,
   ...tierSections,
-  /** False: the kernel stays as it is. Left out: the JTS values, where there is a hot tier. */
+  /**
+   * Settings of the kernel; false leaves it as it is.
+   * @default the JTS values, where there is a hot tier
+   */
   tuning: z.union([z.literal(false), tuningSettings]).prefault({}),
+  /** Moves between the tiers, backups, archives and health checks. Needs the warm tier; `{}` takes all defaults. */
   automation: automationSettings.optional(),
 };
 
@@ -55,14 +66,19 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
   if (!isRecord(value)) return { problems: [{ key: name, message: "must hold the host's connection and tiers" }] };
   const problems: Problem[] = [];
   for (const key of Object.keys(value))
-    if (!(key in SECTIONS))
-      problems.push({ key, message: `is unknown; a host takes ${Object.keys(SECTIONS).join(", ")}` });
+    if (!(key in SECTIONS)) problems.push({ key, message: unknownKey(key, Object.keys(SECTIONS)) });
   // Each section by itself, so that a mistake in one doesn't hide those in another.
   const sections: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries<z.ZodType>(SECTIONS)) {
     const parsed = schema.safeParse(value[key]);
     if (parsed.success) sections[key] = parsed.data;
-    else problems.push(...below(key, problemsIn(value[key], parsed.error)));
+    else
+      problems.push(
+        ...below(
+          key,
+          problemsIn(schema, value[key], (path) => descriptionOf([key, ...path])),
+        ),
+      );
   }
   const settings = sections as Partial<HostSettings>;
   if (settings.connection !== undefined)
@@ -73,6 +89,32 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
   if (settings.automation !== undefined && !isWarmUnread)
     problems.push(...below("automation", findAutomationProblems(settings.automation, settings)));
   return problems.length === 0 ? { settings: settings as HostSettings, problems } : { problems: below(name, problems) };
+}
+
+interface JsonSchema {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+}
+
+/** What the schema for editors says of a key of a host. It is read only where one is missing. */
+function descriptionOf(path: readonly PropertyKey[]): string | undefined {
+  const file = new URL("docs/configuration.schema.json", import.meta.url);
+  const { definitions } = JSON.parse(readFileSync(file, "utf8")) as { definitions: { host: JsonSchema } };
+  const step = (at: JsonSchema | undefined, key: PropertyKey): JsonSchema | undefined => {
+    if (at === undefined) return undefined;
+    const { properties, additionalProperties, items, anyOf = [], oneOf = [] } = at;
+    const any = typeof additionalProperties === "object" ? additionalProperties : items;
+    return (
+      properties?.[String(key)] ??
+      any ??
+      [...anyOf, ...oneOf].map((one) => step(one, key)).find((one) => one !== undefined)
+    );
+  };
+  return path.reduce<JsonSchema | undefined>(step, definitions.host)?.description;
 }
 
 /** One writer a machine: two names for one would each think that it is theirs. */

@@ -52,7 +52,7 @@ export function readArguments<Settings>(
   findProblems: (settings: Settings) => Problem[] = () => [],
 ): Arguments<Settings> {
   const parsed = schema.safeParse(declared);
-  const problems = parsed.success ? findProblems(parsed.data) : problemsIn(declared, parsed.error);
+  const problems = parsed.success ? findProblems(parsed.data) : problemsIn(schema, declared);
   requireNone(below(configKey, problems), name);
   return {
     settings: parsed.data as Settings,

@@ -1,6 +1,6 @@
 /** Rows that sections of the configuration share. Each takes what it made again, so that settings can be arguments. */
 import { z } from "zod";
-import { directiveValue, path, relativePath, serial } from "../providers/values/fields.ts";
+import { accountName, directiveValue, mode, path, relativePath, serial } from "../providers/values/fields.ts";
 import { parseSize } from "../providers/values/size.ts";
 
 /** `800GiB`, `800GB`, `1.5TiB`, bytes, or `50%VG`, which stays a text. A bare `800G` is GiB, as LVM has it. */
@@ -14,22 +14,30 @@ export const size = z
       context.addIssue({ code: "custom", message: (error as Error).message });
       return z.NEVER;
     }
+  })
+  .meta({
+    kind: "a size or share, such as 800GiB or 50%VG",
+    pattern: "^\\s*[0-9.]+\\s*(%VG|[KMGTPkmgtp]?([iI]?[bB])?)\\s*$",
   });
 
 /** A size in bytes, which means the same on any host. */
-export const byteSize = size.transform((bytes, context): number => {
-  if (typeof bytes === "number") return bytes;
-  context.addIssue({
-    code: "custom",
-    message: "a share of a volume group is not a valid size here; write for example 4MiB",
-  });
-  return z.NEVER;
-});
+export const byteSize = size
+  .transform((bytes, context): number => {
+    if (typeof bytes === "number") return bytes;
+    context.addIssue({
+      code: "custom",
+      message: "a share of a volume group is not a valid size here; write for example 4MiB",
+    });
+    return z.NEVER;
+  })
+  .meta({ kind: "a size, such as 800GiB", pattern: "^\\s*[0-9.]+\\s*[KMGTPkmgtp]?([iI]?[bB])?\\s*$" });
 
 /** A mount point or the tree: units of systemd name it, and lists of the scripts, which colons separate. */
-export const namedPath = path.regex(/^[^:"'\\%$]*$/, {
-  error: "must not hold any of : \" ' \\ % $, which mean something else in systemd's units and in the scripts' lists",
-});
+export const namedPath = path
+  .regex(/^[^:"'\\%$]*$/, {
+    error: "must not hold any of : \" ' \\ % $, which mean something else in systemd's units and in the scripts' lists",
+  })
+  .meta({ onHost: "Path", pattern: "^/[^:\"'\\\\%$]*$" });
 
 export const folder = relativePath.regex(/^[^:]*$/, {
   error: "must not hold a colon, which separates the scripts' lists",
@@ -37,18 +45,41 @@ export const folder = relativePath.regex(/^[^:]*$/, {
 
 export const days = z.int().min(0);
 export const keptDays = z.int().min(1);
-/** As OnCalendar= takes it, see systemd.time(7). */
-export const calendar = directiveValue.min(1);
-export const percent = z.number().gt(0).max(100);
+export const hours = z.int().min(0);
+/** As OnCalendar= takes it, see systemd.time(7). Only timers need it: no script reads it. */
+export const calendar = directiveValue.min(1).meta({ kind: "a calendar of systemd.time(7)", onHost: false });
+/** A host takes 0 % too. */
+export const percent = z.number().gt(0).max(100).meta({ onHost: "Percent" });
 
 export const device = z.strictObject({
-  /** Any path that leads to it; /dev/disk/by-id/… stays the same over boots. */
+  /** Any path that leads to the device. `/dev/disk/by-id/…` stays the same over boots. */
   path,
-  /** Checked on the host, and lets previews do their sums. */
+  /**
+   * The device's size. Checked on the host; with it, previews do the sums.
+   * @default any
+   */
   size: byteSize.optional(),
-  /** Checked on the host. */
+  /**
+   * The device's serial number. Checked on the host; limits the udev rule of the hot tier to this device.
+   * @default any
+   */
   serial: serial.optional(),
 });
 
-/** Whether to mount over a folder that isn't empty, which hides what is in it. Left out: that is refused. */
-export const mountOverFiles = z.boolean().optional();
+export const overFiles = {
+  /**
+   * Whether to mount over a folder that isn't empty: what is in it is kept, and hidden. Otherwise that is refused.
+   * @default false
+   */
+  mountOverFiles: z.boolean().optional(),
+};
+
+/** Whose a tier's folders are. */
+export const ownership = {
+  /** The account that owns the folders. */
+  owner: accountName.default("root"),
+  /** The group of the folders. */
+  group: accountName.default("root"),
+  /** The mode of the folders. */
+  mode: mode.default("755"),
+};

@@ -19,7 +19,7 @@ export function remoteTo({ host, connection: given }: HostArgs): Remote {
   const connection = given ?? configured(host);
   const read = (value: unknown): Connection => {
     const parsed = connectionSchema.safeParse(value);
-    const problems = parsed.success ? findConnectionProblems(parsed.data) : problemsIn(value, parsed.error);
+    const problems = parsed.success ? findConnectionProblems(parsed.data) : problemsIn(connectionSchema, value);
     requireNone(below("connection", problems), `The connection to ${host}`);
     return parsed.data!;
   };

@@ -1,6 +1,7 @@
 import { snapshotBytesPerDay, volumesOf } from "../hot/layout.ts";
 import { layoutsOf, type TierSettings } from "../tiers.ts";
-import { calendars, type AutomationSettings } from "./settings.ts";
+import { metaOf } from "../rows.ts";
+import { automationSettings, type AutomationSettings } from "./settings.ts";
 
 /** What the scripts on the host read. */
 export const SETTINGS_FILE = "/etc/jts-storage/settings.json";
@@ -23,8 +24,6 @@ export function scriptSettings(tiers: TierSettings, automation: AutomationSettin
     automation: {
       ...valuesOf(automation),
       systemLogs: automation.systemLogs ? "/var/log" : null,
-      notify: automation.notify ?? null,
-      coldRetention: automation.coldRetention ?? null,
       backupVolumes: Object.fromEntries(
         backupVolumes(tiers, automation).map(({ name, snapshotBytes }) => [name, snapshotBytes]),
       ),
@@ -39,15 +38,15 @@ export function scriptSettings(tiers: TierSettings, automation: AutomationSettin
 
 export type ScriptSettings = ReturnType<typeof scriptSettings>;
 
-type NotForScripts = keyof typeof calendars.shape | "verify";
+type Nullable<T> = { [K in keyof T]-?: undefined extends T[K] ? Exclude<T[K], undefined> | null : T[K] };
 
-/** When is the timers' affair; whether to verify, the program's. */
-function valuesOf(automation: AutomationSettings): Omit<AutomationSettings, NotForScripts> {
-  const isForScripts = (key: string) => !(key in calendars.shape) && key !== "verify";
-  return Object.fromEntries(Object.entries(automation).filter(([key]) => isForScripts(key))) as Omit<
-    AutomationSettings,
-    NotForScripts
-  >;
+/** The rows that the scripts read. Those that are left out are null, at the end, the last row first. */
+function valuesOf(automation: AutomationSettings): Nullable<AutomationSettings> {
+  const rows = Object.entries(automationSettings.shape).filter(([, row]) => metaOf(row, "onHost") !== false);
+  const values = rows.map(([key]) => [key, automation[key as keyof AutomationSettings]] as const);
+  const given = values.filter(([, value]) => value !== undefined);
+  const absent = values.filter(([, value]) => value === undefined).map(([key]) => [key, null]);
+  return Object.fromEntries([...given, ...absent.reverse()]) as Nullable<AutomationSettings>;
 }
 
 /** The volumes that are archived from snapshots, with the size of those. */

@@ -1,60 +1,80 @@
 import { z } from "zod";
 import { path, relativePath } from "../../providers/values/fields.ts";
-import { byteSize, calendar, days, keptDays, namedPath, percent } from "../fields.ts";
+import { byteSize, calendar, days, hours, keptDays, namedPath, percent } from "../fields.ts";
 
 /** What moves besides the logs and the backups. */
 const rule = z.strictObject({
-  /** In reports and logs. */
+  /** The rule's name in reports and logs. */
   name: z
     .string()
     .regex(/^[a-z0-9][a-z0-9 _-]*$/i, { error: "is not a valid rule name: letters, digits, spaces, _ and -" }),
-  source: path,
-  /** Of the file's name, as fnmatch(3) has it. */
+  /** The folder whose files move. */
+  source: path.meta({ onHost: "Path" }),
+  /** What the files' names must match, as fnmatch(3) has it. */
   pattern: z
     .string()
     .regex(/^[^/\p{Cc}]+$/u, { error: "is about a file's name, so it holds no / and no control characters" })
     .default("*"),
+  /** How old a file must be, by its modification time. */
   olderThanDays: days,
-  to: z.enum(["warm", "cold"], { error: "must be warm or cold" }),
+  /** The tier that the files move to. */
+  to: z.enum(["warm", "cold"]),
   /** The folder below warm's mount point, or below cold's root. */
-  destination: relativePath,
+  destination: relativePath.meta({ onHost: "Folder" }),
+  /** Whether files are compressed with zstd. */
   compress: z.boolean().default(false),
-  /** Copy, and leave the source where it is. */
+  /**
+   * Copy, and leave the source: for files that are written once. A file that changed after its copy was made stays as
+   * it is on both sides, and the run fails.
+   */
   keep: z.boolean().default(false),
 });
 
 /** A command, which gets the report on its standard input, or a URL that it is POSTed to. */
-const receiver = z.string().superRefine((text, context) => {
-  const wrong = (message: string) => context.addIssue({ code: "custom", message });
-  if (text.startsWith("/")) {
-    const { error } = path.safeParse(text);
-    if (error !== undefined || text === "/") wrong(error?.issues[0]?.message ?? "is not a command");
-    return;
-  }
-  const url = URL.parse(text);
-  if (url === null || !/^https?:\/\//.test(text) || /[^!-~]/.test(text))
-    wrong("is neither a command's absolute path nor a URL of http or https, in ASCII without spaces");
-  else if (url.username !== "" || url.password !== "")
-    wrong("has a user or password in it, which is not sent; use a command, which reads them from a file of root's");
-});
+const receiver = z
+  .string()
+  .superRefine((text, context) => {
+    const wrong = (message: string) => context.addIssue({ code: "custom", message });
+    if (text.startsWith("/")) {
+      const { error } = path.safeParse(text);
+      if (error !== undefined || text === "/") wrong(error?.issues[0]?.message ?? "is not a command");
+      return;
+    }
+    const url = URL.parse(text);
+    if (url === null || !/^https?:\/\//.test(text) || /[^!-~]/.test(text))
+      wrong("is neither a command's absolute path nor a URL of http or https, in ASCII without spaces");
+    else if (url.username !== "" || url.password !== "")
+      wrong("has a user or password in it, which is not sent; use a command, which reads them from a file of root's");
+  })
+  .meta({ kind: "a command's absolute path or URL", pattern: "^(/.|https?://)", onHost: "Receiver" });
 
 const periods = z.int().min(0).default(0);
 const coldRetention = z
-  .strictObject({ weekly: periods, monthly: periods, yearly: periods })
+  .strictObject({
+    /** How many of the last weeks. */
+    weekly: periods,
+    /** How many of the last months. */
+    monthly: periods,
+    /** How many of the last years. */
+    yearly: periods,
+  })
   .refine(({ weekly, monthly, yearly }) => weekly + monthly + yearly > 0, {
     error: "keeps nothing: give weekly, monthly or yearly a number, or leave it out to keep all",
   });
 
-/** When the timers start. The scripts do not read these. */
-export const calendars = z.strictObject({
+/** What the scripts on the host read is in the order of these rows: components/automation/scriptSettings.ts. */
+export const automationSettings = z.strictObject({
   /** When data moves between the tiers, see systemd.time(7). */
   onCalendar: calendar.default("daily"),
+  /** When the health of the tiers is checked. */
   healthOnCalendar: calendar.default("hourly"),
   /** When volumes are archived from snapshots to warm: apart from the moves, which read what it writes. */
   backupOnCalendar: calendar.default("*-*-* 02:00"),
   /**
-   * When snapshots are made that stay while the volume group holds them, best an hour before the archives, which clean up.
-   * Left out: never, since a volume with a snapshot can't grow, and what is written is copied for each.
+   * When snapshots of `backupVolumes` are made that stay `backupsKeptDays`, or while the volume group holds them. Best
+   * `*-*-* 01:00`, an hour before the archives, which clean up. A volume with a snapshot can't grow, and what is
+   * written to it is copied once for each.
+   * @default never
    */
   snapshotOnCalendar: calendar.optional(),
   /** When all archives of volumes, on warm and cold, are read back: the first Saturday of a month. */
@@ -63,26 +83,38 @@ export const calendars = z.strictObject({
   scrubOnCalendar: calendar.default("Sat *-*-08..14 09:00"),
   /** When the cold tier gets configurations, dumps and copies. */
   archivalOnCalendar: calendar.default("*-*-* 05:00"),
-});
-
-export const automationSettings = calendars.extend({
+  /** Age, by modification time, at which logs move to warm. */
   logsToWarmAfterDays: days.default(7),
+  /** Age at which backups move from warm's `daily-backups` to cold's `archives/database`. */
   backupsToColdAfterDays: days.default(30),
-  /** Whether logs that were rotated below /var/log move with the others, to warm's logs/system; never the system's own. */
-  systemLogs: z.boolean().default(true),
+  /**
+   * Whether logs that were rotated below /var/log move with the others, to warm's `logs/system`; never the journal's,
+   * wtmp, dpkg's or apt's.
+   */
+  systemLogs: z.boolean().default(true).meta({ onHost: "Path | None" }),
+  /** Age at which files in warm's `temp-processing` are deleted. */
   tempAfterDays: days.default(3),
+  /** Age at which logs on warm are deleted. */
   warmLogsAfterDays: days.default(30),
-  /** `docker system prune` without volumes, where there is docker. */
+  /** Whether to run `docker system prune`, which leaves volumes alone, where there is docker. */
   dockerPrune: z.boolean().default(true),
-  /** By service: the room for what changes while its snapshot is read. Left out: the services whose profile has one. */
-  backupVolumes: z.record(z.string(), byteSize).optional(),
-  /** For snapshots, and archives on warm. */
+  /**
+   * Volume → the size of its snapshot: what changes while it is read for the archive. Volumes are named by service.
+   * ext4 and XFS.
+   * @default postgres 5 GiB, clickhouse 10 GiB, mongodb 2 GiB, of those that the hot tier has
+   */
+  backupVolumes: z.record(z.string(), byteSize).optional().meta({ onHost: "dict[Name, Count]" }),
+  /** How long snapshots, and archives on warm, stay. */
   backupsKeptDays: keptDays.default(7),
-  /** For dumps and configurations on cold. */
+  /** How long dumps and configurations on cold stay; the last seven stay anyway. */
   archivesKeptDays: keptDays.default(90),
-  /** How many of the last weeks, months and years keep the newest archive of each volume on cold. Left out: all stay. */
+  /**
+   * Of how many of the last weeks, months and years the newest archive of each volume stays on cold, such as
+   * `{ weekly: 8, monthly: 12, yearly: 5 }`.
+   * @default all stay
+   */
   coldRetention: coldRetention.optional(),
-  /** Databases of PostgreSQL that are dumped to cold. Left out: all. */
+  /** Databases of PostgreSQL that are dumped to cold; none named: all. */
   postgresDatabases: z
     .array(
       z.string().regex(/^[^:\0\n]+$/, {
@@ -90,34 +122,57 @@ export const automationSettings = calendars.extend({
       }),
     )
     .default([]),
-  /** Folders of the host that are copied to cold's development, under their last name. */
-  developmentFolders: z.array(namedPath.regex(/[^/]$/, { error: "must end in the folder's name" })).default([]),
-  /** How long what a copy replaces or deletes is kept aside. */
+  /**
+   * Folders of the host that are copied to cold's `development/NAME`, which must be empty at first, and not another
+   * host's.
+   */
+  developmentFolders: z
+    .array(namedPath.regex(/[^/]$/, { error: "must end in the folder's name" }).meta({ onHost: "NamedFolder" }))
+    .default([]),
+  /** How long what a copy replaced or deleted stays, in cold's `development/.removed`. */
   developmentKeptDays: keptDays.default(30),
+  /**
+   * Age at which partitions move to cold, of ClickHouse's tables whose storage policy has a volume `cold`, such as that
+   * of scripts/clickhouse/storage-policy.xml.
+   */
   clickhouseToColdAfterDays: keptDays.default(30),
+  /** How full a tier, or a snapshot, may be before health warns. */
   usageWarningPercent: percent.default(80),
+  /** How full a tier, or a snapshot, may be before health reports a critical finding. */
   usageCriticalPercent: percent.default(90),
   /**
-   * Files with an owner, an ACL or attributes that their destination can't keep, as NFSv3 has no ACLs: strict, they stay;
-   * best-effort, they move without, and the journal of moves has what they lost.
+   * Files with an owner, an ACL or attributes that their destination can't keep, as NFSv3 has no ACLs: `strict`, they
+   * stay; `best-effort`, they move without them, and the journal of moves has what they lost.
    */
   attributes: z.enum(["strict", "best-effort"]).default("strict"),
-  /** Where more of warm's size than this is old enough to be deleted, none of it is, unless somebody says yes. */
+  /**
+   * Where more of warm's size than this is old enough to be deleted, none of it is, until
+   * `tiered-storage.sh cleanup --yes`.
+   */
   deleteAtMostPercent: percent.default(20),
+  /** What moves besides the logs and the backups. */
   rules: z.array(rule).default([]),
-  /** Above the one, what is oldest on warm goes to cold, until warm is below the other. */
+  /** How full warm may be before what is oldest on it goes to cold. */
   warmHighPercent: percent.default(85),
+  /** How full warm is when that ends. */
   warmLowPercent: percent.default(75),
-  /** Older than this, the newest backup of a volume is a finding of the health report; 0: its age doesn't matter. */
-  backupWarningHours: z.int().min(0).default(36),
-  /** The same of the archives of configurations and databases on the cold tier, where its timer is. */
-  archiveWarningHours: z.int().min(0).default(36),
-  /** Who gets the health report when it changes, and once a day. Left out: nobody. */
+  /** Age of the newest backup of a volume above which health warns; 0: never. */
+  backupWarningHours: hours.default(36),
+  /**
+   * The same of the archives on cold, where `nas-archival` has its timer: configurations, and each database that was
+   * ever dumped; 0: never.
+   */
+  archiveWarningHours: hours.default(36),
+  /**
+   * Who gets the health report when it changes, and once a day: the absolute path of a command, or a URL of http or
+   * https. See docs/STORAGE_SETUP.md#telling-somebody.
+   * @default nobody
+   */
   notify: receiver.optional(),
-  /** Where Prometheus's node exporter reads *.prom files; nothing is written where the folder isn't there. */
+  /** Where health leaves `jts-storage.prom` for Prometheus's node exporter, if the folder is there. */
   metricsFolder: namedPath.default("/var/lib/prometheus/node-exporter"),
-  /** Verify, once all is made and when any of it changed, that it works. */
-  verify: z.boolean().default(true),
+  /** Verify at the end of an `up`, and when what is verified changed, that it works. */
+  verify: z.boolean().default(true).meta({ onHost: false }),
 });
 
 export type AutomationSettings = z.output<typeof automationSettings>;

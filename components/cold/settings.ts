@@ -1,42 +1,59 @@
 import { z } from "zod";
-import { accountName, mode, mountOption, nfsServer, path } from "../../providers/values/fields.ts";
+import { mountOption, nfsServer, path } from "../../providers/values/fields.ts";
 import { orOutput } from "../arguments.ts";
-import { folder, mountOverFiles, namedPath } from "../fields.ts";
+import { folder, namedPath, overFiles, ownership } from "../fields.ts";
 
-export const coldSettings = z.strictObject({
-  server: nfsServer,
-  export: path,
-  mountPoint: namedPath.default("/mnt/synology"),
-  mountOverFiles,
-  version: z
-    .union([z.string(), z.number()])
-    .transform(String)
-    .pipe(z.enum(["3", "4", "4.1", "4.2"], { error: "is not a valid version of NFS: 3, 4, 4.1 or 4.2" }))
-    .default("3"),
-  options: z
-    .array(mountOption)
-    .default([
-      ...["rw", "hard", "proto=tcp", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2"],
-      ...["_netdev", "nofail"],
-    ]),
-  /** The folder of the export that is ours. */
-  root: folder.default("jts"),
-  owner: accountName.default("root"),
-  group: accountName.default("root"),
-  mode: mode.default("755"),
-  folders: z
-    .array(folder)
-    .default([
-      ...["archives/database", "archives/configs", "archives/strategies"],
-      ...["market-data/raw", "market-data/processed", "market-data/indicators"],
-      ...["backtesting/datasets", "backtesting/results", "backtesting/reports"],
-      ...["models/training", "models/models", "models/validation"],
-      ...["development/datasets", "development/notebooks", "development/experiments"],
-    ]),
-});
+const VERSIONS = ["3", "4", "4.1", "4.2"] as const;
+
+export const coldSettings = z
+  .strictObject({
+    /** Name or address of the NFS server. */
+    server: nfsServer,
+    /** The folder that it exports, without squashing root. */
+    export: path,
+    /** Where it is mounted. */
+    mountPoint: namedPath.default("/mnt/synology"),
+    ...overFiles,
+    /** The version of NFS. */
+    version: z
+      .union([z.string(), z.number()])
+      .transform(String)
+      .pipe(z.enum(VERSIONS, { error: "is not a valid version of NFS: 3, 4, 4.1 or 4.2" }))
+      .meta({ kind: "a version of NFS: 3, 4, 4.1 or 4.2", enum: VERSIONS.flatMap((one) => [one, Number(one)]) })
+      .default("3"),
+    /** Mount options. They replace all of these. The server may grant smaller sizes, which is not drift. */
+    options: z
+      .array(mountOption)
+      .default([
+        ...["rw", "hard", "proto=tcp", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2"],
+        ...["_netdev", "nofail"],
+      ]),
+    /**
+     * The folder of the export that holds all our files. Hosts that share an export need one each, since archives are
+     * named by volume.
+     */
+    root: folder.default("jts"),
+    ...ownership,
+    /** Folders below `root`, of the same owner, group and mode; see docs/values.md. */
+    folders: z
+      .array(folder)
+      .default([
+        ...["archives/database", "archives/configs", "archives/strategies"],
+        ...["market-data/raw", "market-data/processed", "market-data/indicators"],
+        ...["backtesting/datasets", "backtesting/results", "backtesting/reports"],
+        ...["models/training", "models/models", "models/validation"],
+        ...["development/datasets", "development/notebooks", "development/experiments"],
+      ]),
+  })
+  .meta({ description: "The archive: an export of an NFS server, and the folders on it that are ours." });
 
 /** The same as arguments: another resource may give the export. */
-export const coldArguments = coldSettings.extend({ server: orOutput(nfsServer), export: orOutput(path) });
+export const coldArguments = coldSettings.extend({
+  /** Name or address of the NFS server, or an output. */
+  server: orOutput(nfsServer),
+  /** The folder that it exports, without squashing root, or an output. */
+  export: orOutput(path),
+});
 
 export type ColdSettings = z.output<typeof coldArguments>;
 export type ColdInput = z.input<typeof coldArguments>;

@@ -1,24 +1,60 @@
 import { z } from "zod";
 import { MADE_TYPES } from "../../providers/filesystems/index.ts";
 import { accountName, lvmName, mkfsOption, mode, mountOption } from "../../providers/values/fields.ts";
-import { byteSize, device, folder, mountOverFiles, namedPath, size } from "../fields.ts";
+import { byteSize, device, folder, namedPath, overFiles, size } from "../fields.ts";
 import { HOT_TREE } from "./profiles.ts";
 
 /** Whose a service's folders are. */
 const folders = {
+  /**
+   * The account that owns the volume's folders. A system account, made where it is absent.
+   * @default the profile's, else root
+   */
   owner: accountName.optional(),
+  /**
+   * The group of the volume's folders, made where it is absent.
+   * @default the profile's, else root
+   */
   group: accountName.optional(),
+  /**
+   * The mode of the volume's folders.
+   * @default the profile's, else "750"
+   */
   mode: mode.optional(),
+  /**
+   * Folders on the volume, of the same owner, group and mode.
+   * @default the profile's, else none
+   */
   folders: z.array(folder).optional(),
 };
 
 const volume = z.strictObject({
+  /**
+   * Size of the volume. A share such as `50%VG` needs `hot.device.size`. Required where there is no profile.
+   * @default the profile's
+   */
   size: size.optional(),
+  /**
+   * Its filesystem, which can't change later.
+   * @default the profile's, else ext4
+   */
   filesystem: z.enum(MADE_TYPES).optional(),
+  /**
+   * Arguments of mkfs(8), one each, used when the filesystem is made. They replace the profile's.
+   * @default the profile's, for its own filesystem
+   */
   mkfsOptions: z.array(mkfsOption).optional(),
+  /**
+   * Mount options. They replace the profile's; `noatime`, `nofail` and a device timeout of 5 min are added.
+   * @default the profile's, for its own filesystem
+   */
   options: z.array(mountOption).optional(),
+  /**
+   * Where it is mounted. Required where there is no profile.
+   * @default the profile's
+   */
   mountPoint: namedPath.optional(),
-  mountOverFiles,
+  ...overFiles,
   ...folders,
 });
 
@@ -34,39 +70,60 @@ const byService = <Section extends z.ZodObject>(section: Section) =>
   );
 
 const lvm = z.strictObject({
-  layout: z.literal("lvm"),
+  /** `lvm`, or `directories`: the same tree, users, owners and modes as plain folders, without LVM. */
+  layout: z.literal("lvm").optional().default("lvm"),
+  /** The NVMe that LVM gets. */
   device,
-  /** Further devices of the volume group. One that is taken out of this list is emptied, and leaves the group. */
+  /**
+   * Further devices of the volume group. One that is taken out of this list is emptied by pvmove(8), in use, where the
+   * others have room, and leaves the group.
+   */
   additionalDevices: z.array(device).default([]),
+  /** The volume group of LVM. */
   volumeGroup: z
     .strictObject({
+      /** Its name. */
       name: lvmName.default("vg_jts"),
+      /** Size of an extent, a power of 2. Can't change later. */
       extentSize: byteSize.default(4 * 2 ** 20),
+      /** What the data on each device is aligned to. Can't change later. */
       dataAlignment: byteSize.default(4 * 2 ** 20),
     })
     .prefault({}),
-  /** By service. Left out: all services of the profile. Given: only these, and what one leaves out comes from its profile. */
+  /**
+   * Service → what differs from its profile, see docs/values.md. Where it is given, there are only these volumes;
+   * null is a volume as its profile has it.
+   * @default all profiles
+   */
   volumes: byService(volume).optional(),
-  /** Kept free in the volume group. Left out: what the profile's snapshots need. */
+  /**
+   * Kept free in the volume group for snapshots, checked in preview.
+   * @default what the profiles' snapshots need
+   */
   snapshotReserve: byteSize.optional(),
+  /** Where all volumes are shown side by side. */
   tree: namedPath.default(HOT_TREE),
 });
 
 const directories = z.strictObject({
+  /** Folders, without LVM. */
   layout: z.literal("directories"),
+  /**
+   * Service → what differs from its profile, see docs/values.md. Where it is given, there are only these folders.
+   * @default all profiles
+   */
   volumes: byService(z.strictObject(folders)).optional(),
+  /** Where the folders are. */
   tree: namedPath.default(HOT_TREE),
 });
 
-export const hotSettings = z.preprocess(
-  (value) =>
-    typeof value === "object" && value !== null && !("layout" in value) ? { layout: "lvm", ...value } : value,
-  z.discriminatedUnion("layout", [lvm, directories]),
-);
+export const hotSettings = z
+  .discriminatedUnion("layout", [lvm, directories])
+  .meta({ description: "The fast tier: a volume of LVM for each service on an NVMe, or plain folders." });
 
 export type HotSettings = z.output<typeof hotSettings>;
 export type LvmSettings = z.output<typeof lvm>;
 export type DirectoriesSettings = z.output<typeof directories>;
 export type VolumeSettings = z.output<typeof volume>;
 /** With the layout `lvm`, which need not be named, or `directories`. */
-export type HotInput = (Omit<z.input<typeof lvm>, "layout"> & { layout?: "lvm" }) | z.input<typeof directories>;
+export type HotInput = z.input<typeof hotSettings>;

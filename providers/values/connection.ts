@@ -1,13 +1,19 @@
 import { z } from "zod";
 
-const publicKey = z.string().regex(/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}( .*)?$/, {
-  error:
-    'is not a public key; write what "ssh-keyscan -t ed25519 HOST" prints after the name, once compared with the host: ssh-ed25519 AAAA…',
-});
+const publicKey = z
+  .string()
+  .regex(/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}( .*)?$/, {
+    error:
+      'is not a public key; write what "ssh-keyscan -t ed25519 HOST" prints after the name, once compared with the host: ssh-ed25519 AAAA…',
+  })
+  .meta({ kind: "a public key" });
 
 const connection = {
   /** Name or address, as ssh(1) takes it. */
-  host: z.string().regex(/^[^-\s@][^\s@]*$/, { error: "is not a valid host name or address" }),
+  host: z
+    .string()
+    .regex(/^[^-\s@][^\s@]*$/, { error: "is not a valid host name or address" })
+    .meta({ kind: "a host name or address" }),
   /** The port of its SSH server. Default: 22. */
   port: z.int().min(1).max(65535).default(22),
   /** root, or a user with passwordless sudo. Default: root. */

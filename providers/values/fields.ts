@@ -6,7 +6,8 @@ import { z } from "zod";
 export const line = z
   .string()
   .min(1)
-  .regex(/^\P{Cc}*$/u, { error: "must not hold line ends and other control characters" });
+  .regex(/^\P{Cc}*$/u, { error: "must not hold line ends and other control characters" })
+  .meta({ kind: "a line of text" });
 
 /** An absolute path in its shortest form. */
 export const path = z
@@ -18,12 +19,16 @@ export const path = z
       error:
         "must be an absolute path without `..`, doubled or final slashes, and control characters such as line ends",
     },
-  );
+  )
+  .meta({ kind: "an absolute path", pattern: "^/" });
 
 /** A path below a folder, in its shortest form. */
-export const relativePath = z.string().regex(/^(?!\.{1,2}(\/|$))[^/\p{Cc}]+(\/(?!\.{1,2}(\/|$))[^/\p{Cc}]+)*$/u, {
-  error: "must be a relative path without `..`",
-});
+export const relativePath = z
+  .string()
+  .regex(/^(?!\.{1,2}(\/|$))[^/\p{Cc}]+(\/(?!\.{1,2}(\/|$))[^/\p{Cc}]+)*$/u, {
+    error: "must be a relative path without `..`",
+  })
+  .meta({ kind: "a relative path" });
 
 /** A directive's value in a unit file. */
 export const directiveValue = z
@@ -34,27 +39,39 @@ export const directiveValue = z
 /**
  * A device's serial number; it is also written into rules of udev, where the refused characters mean something else.
  */
-export const serial = z.string().regex(/^[^\p{Cc}"\\*?|[\]]+$/u, {
-  error: 'is not a valid serial number: it holds a control character or one of " \\ * ? | [ ]',
-});
+export const serial = z
+  .string()
+  .regex(/^[^\p{Cc}"\\*?|[\]]+$/u, {
+    error: 'is not a valid serial number: it holds a control character or one of " \\ * ? | [ ]',
+  })
+  .meta({ kind: "a serial number" });
 
 /** One option of fstab(5). */
-export const mountOption = z.string().regex(/^[^,\s\p{Cc}]+$/u, {
-  error: "is not a mount option: list each by itself, without commas, spaces and control characters",
-});
+export const mountOption = z
+  .string()
+  .regex(/^[^,\s\p{Cc}]+$/u, {
+    error: "is not a mount option: list each by itself, without commas, spaces and control characters",
+  })
+  .meta({ kind: "a mount option" });
 
 /** An argument of mkfs(8). The device isn't one: mkfs would take another one before it, or both. */
-export const mkfsOption = line.regex(/^(?!\/+dev\/)/, { error: "is a device; mkfs gets only the declared one" });
+export const mkfsOption = line
+  .regex(/^(?!\/+dev\/)/, { error: "is a device; mkfs gets only the declared one" })
+  .meta({ kind: "an argument" });
 
 /** An NFS server. */
 export const nfsServer = z
   .string()
-  .regex(/^[A-Za-z0-9._[:][A-Za-z0-9.:_[\]-]*$/, { error: "is not a valid host name or address" });
+  .regex(/^[A-Za-z0-9._[:][A-Za-z0-9.:_[\]-]*$/, { error: "is not a valid host name or address" })
+  .meta({ kind: "a host name or address" });
 
 /** A name as lvm(8) takes it. */
-export const lvmName = z.string().regex(/^(?!\.{1,2}$)[a-zA-Z0-9+_.][a-zA-Z0-9+_.-]{0,126}$/, {
-  error: "is not a valid LVM name: letters, digits and + _ . - are allowed, at most 127, not starting with -",
-});
+export const lvmName = z
+  .string()
+  .regex(/^(?!\.{1,2}$)[a-zA-Z0-9+_.][a-zA-Z0-9+_.-]{0,126}$/, {
+    error: "is not a valid LVM name: letters, digits and + _ . - are allowed, at most 127, not starting with -",
+  })
+  .meta({ kind: "a valid LVM name" });
 
 /**
  * What `destroy`, and removal from the program, do to what holds data; read from the state, so an `up` must have set
@@ -76,9 +93,11 @@ export const bytes = z.int().positive();
 export const mode = z
   .string()
   .regex(/^[0-7]{3,4}$/, { error: 'is not a valid mode; write octal digits: "750"' })
-  .transform((text) => text.replace(/^0(?=[0-7]{3}$)/, ""));
+  .transform((text) => text.replace(/^0(?=[0-7]{3}$)/, ""))
+  .meta({ kind: 'a mode in octal digits, such as "750"' });
 
 /** An account's name, as useradd(8) takes it. */
 export const accountName = z
   .string()
-  .regex(/^[a-z_][a-z0-9_-]{0,30}\$?$/, { error: "is not a valid account name (see useradd(8))" });
+  .regex(/^[a-z_][a-z0-9_-]{0,30}\$?$/, { error: "is not a valid account name (see useradd(8))" })
+  .meta({ kind: "a valid account name" });

@@ -18,9 +18,10 @@ from jts_storage.bounded import LOCKS
 from jts_storage.files import first_line
 from jts_storage.log import log
 from jts_storage.mounts import closing
+from jts_storage.options import ColdRetention
 from jts_storage.problem import Problem, reason_of
 from jts_storage.program import Run, human, print_json
-from jts_storage.settings import ColdRetention, Settings
+from jts_storage.settings import Settings
 from jts_storage.tiers import usage_of
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """What is declared of this host, for all programs here: one JSON document that `pulumi up` writes.
 
-Its keys and their defaults are those of the configuration (README.md). A document with a missing or an unknown key is
+Its keys are those of the configuration (docs/configuration.md). A document with a missing or an unknown key is
 refused. The configuration checks more, with better messages; the checks here are for a file that was edited by hand.
 """
 
@@ -11,43 +11,16 @@ import re
 import stat
 import types
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
+from jts_storage.fields import Count, Name, Path
+from jts_storage.options import Automation
 from jts_storage.problem import Problem
 
 DEFAULT = "/etc/jts-storage/settings.json"
 REMEDY = "pulumi up --refresh"
 T = TypeVar("T")
-
-
-def _check(words: str, is_so: Callable[[Any], bool]) -> tuple[str, Callable[[Any], bool]]:
-    return words, is_so
-
-
-def _is_below(text: str) -> bool:
-    return text != "" and not text.startswith("/") and ".." not in text.split("/")
-
-
-def _is_receiver(text: str) -> bool:
-    return "\0" not in text and re.match(r"/.|https?://[^\s/]\S*$", text) is not None
-
-
-def _is_named(text: str) -> bool:
-    return text.startswith("/") and "\0" not in text and text.rsplit("/", 1)[1] not in ("", ".", "..")
-
-
-Path = Annotated[str, _check("an absolute path", lambda text: text.startswith("/") and "\0" not in text)]
-NamedFolder = Annotated[str, _check("an absolute path that ends in a folder's name", _is_named)]
-Folder = Annotated[str, _check("a path below a tier, without ..", _is_below)]
-Name = Annotated[str, _check("a name", lambda text: re.fullmatch(r"[A-Za-z0-9_+.-]+", text) is not None)]
-Line = Annotated[str, _check("one line of text", lambda text: re.fullmatch(r"[^\x00-\x1f\x7f]+", text) is not None)]
-Count = Annotated[int, _check("a whole number, 0 or more", lambda number: number >= 0)]
-Days = Annotated[int, _check("a number of days, at least 1", lambda number: number >= 1)]
-Age = Annotated[float, _check("a number of days, 0 or more", lambda number: number >= 0)]
-Receiver = Annotated[str, _check("an absolute path of a command, or a URL of http or https", _is_receiver)]
-Percent = Annotated[float, _check("a percentage", lambda number: 0 <= number <= 100)]
 
 
 @dataclass(frozen=True)
@@ -75,59 +48,6 @@ class Cold:
     """SERVER:EXPORT that must be mounted there; empty: any."""
     root: Path
     """The folder on it that holds all our files."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    name: Line
-    source: Path
-    pattern: Line
-    older_than_days: Age
-    to: Annotated[str, _check("warm or cold", lambda text: text in ("warm", "cold"))]
-    destination: Folder
-    compress: bool
-    keep: bool
-
-
-@dataclass(frozen=True)
-class ColdRetention:
-    """How many of the last weeks, months and years keep the newest archive of each volume on cold."""
-
-    weekly: Count
-    monthly: Count
-    yearly: Count
-
-
-@dataclass(frozen=True)
-class Automation:
-    logs_to_warm_after_days: Age
-    system_logs: Path | None
-    """Where the system has its logs; None: they stay."""
-    backups_to_cold_after_days: Age
-    temp_after_days: Age
-    warm_logs_after_days: Age
-    docker_prune: bool
-    backup_volumes: dict[Name, Count]
-    """Volume → bytes of its snapshot."""
-    backups_kept_days: Days
-    archives_kept_days: Days
-    cold_retention: ColdRetention | None
-    """None: archives of volumes stay on cold."""
-    postgres_databases: tuple[Line, ...]
-    development_folders: tuple[NamedFolder, ...]
-    development_kept_days: Days
-    clickhouse_to_cold_after_days: Days
-    usage_warning_percent: Percent
-    usage_critical_percent: Percent
-    delete_at_most_percent: Percent
-    attributes: Annotated[str, _check("strict or best-effort", lambda text: text in ("strict", "best-effort"))]
-    rules: tuple[Rule, ...]
-    warm_high_percent: Percent
-    warm_low_percent: Percent
-    backup_warning_hours: Count
-    archive_warning_hours: Count
-    metrics_folder: Path
-    notify: Receiver | None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { parse } from "yaml";
 import { describe, expect, it } from "vitest";
-import { parseHosts } from "../../config.ts";
+import type { z } from "zod";
+import { problemsIn } from "../../components/problem.ts";
+import { childrenOf } from "../../components/rows.ts";
+import { parseHosts, SECTIONS } from "../../config.ts";
 
 const HOST_KEY = `ssh-ed25519 ${"A".repeat(68)}`;
 const connection = { host: "192.168.1.100", hostKey: HOST_KEY };
@@ -35,6 +38,17 @@ const everything = {
 const hotWith = (volumes: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
   hot: { device: NVME, volumes, ...more },
 });
+
+/** The key paths below a schema. */
+function pathsBelow(schema: z.ZodType): string[][] {
+  return childrenOf(schema).flatMap(([key, row]) => [[key], ...pathsBelow(row).map((path) => [key, ...path])]);
+}
+
+/** The value with only that value in it, at that key path. */
+function valueAt([key, ...path]: readonly string[], value: unknown): unknown {
+  if (key === undefined) return value;
+  return key === "N" ? [valueAt(path, value)] : { [key === "X" ? "redis" : key]: valueAt(path, value) };
+}
 
 describe("the configuration", () => {
   it.each(["dev", "prod"])("of stack %s has no problem", (stack) => {
@@ -81,16 +95,74 @@ describe("the configuration", () => {
       nonsense: true,
     });
     expect(problems).toEqual([
-      expect.stringMatching(/^trading\.nonsense: is unknown; a host takes connection, /),
+      "trading.nonsense: is an unknown key (known: connection, onDelete, hot, warm, cold, tuning, automation)",
       expect.stringMatching(/^trading\.onDelete: "wipeout": must be retain, wipe or protect/),
       expect.stringMatching(/^trading\.hot\.volumes\.postgres\.size: "800 apples": .*800GiB/),
       expect.stringMatching(/^trading\.hot\.volumes\.redis\.mode: "rwx": .*octal/),
-      expect.stringMatching(/^trading\.hot: has unknown keys: colour/),
-      expect.stringMatching(/^trading\.warm\.device\.path: is missing/),
+      expect.stringMatching(/^trading\.hot\.colour: is an unknown key \(known: layout, device, .*, tree\)$/),
+      "trading.warm.device.path: is missing: any path that leads to the device (an absolute path)",
       expect.stringMatching(/^trading\.warm\.compression: "rar": .*zstd/),
       expect.stringMatching(/^trading\.cold\.version: 2: .*3, 4, 4\.1 or 4\.2/),
       expect.stringMatching(/^trading\.tuning/),
     ]);
+  });
+
+  it.each<[Record<string, unknown>, string]>([
+    [{ tempAfterDays: -1 }, "tempAfterDays: -1: must be a whole number of days, 0 or more"],
+    [{ tempAfterDays: 1.5 }, "tempAfterDays: 1.5: must be a whole number of days, 0 or more"],
+    [{ backupsKeptDays: "7" }, 'backupsKeptDays: "7": must be a whole number of days, 1 or more'],
+    [{ warmHighPercent: 101 }, "warmHighPercent: 101: must be a percentage above 0, at most 100"],
+    [{ backupWarningHours: null }, "backupWarningHours: null: must be a whole number of hours, 0 or more"],
+    [{ attributes: "loose" }, 'attributes: "loose": must be strict or best-effort'],
+    [{ dockerPrune: "no" }, 'dockerPrune: "no": must be true or false'],
+    [{ rules: {} }, "rules: {}: must be a list of maps"],
+    [{ metricsFolder: 1 }, "metricsFolder: 1: must be an absolute path"],
+  ])("says what is allowed in the place of a wrong value: %j", (automation, problem) => {
+    const warm = { device: { path: "/dev/sda2" } };
+    expect(problemsOf({ warm, automation })).toEqual([`trading.automation.${problem}`]);
+  });
+
+  it("proposes the known key that an unknown one is close to, of the layout that it is in", () => {
+    const warm = { device: { path: "/dev/sda2" } };
+    expect(problemsOf({ warm, automation: { tempAfterDay: 3 } })).toEqual([
+      expect.stringMatching(
+        /^trading\.automation\.tempAfterDay: is an unknown key; did you mean tempAfterDays\? \(known: /,
+      ),
+    ]);
+    expect(problemsOf({ hot: { layout: "directories", snapshotReserve: "1GiB" } })).toEqual([
+      "trading.hot.snapshotReserve: is an unknown key (known: layout, volumes, tree)",
+    ]);
+    expect(problemsOf({ hot: { layout: "lvn" } })).toEqual(['trading.hot.layout: "lvn": must be lvm or directories']);
+  });
+
+  it("has words of its own for every wrong value of every key, and none of the library's that checks it", () => {
+    const wrong = [
+      undefined,
+      null,
+      true,
+      -1,
+      1.5,
+      1e300,
+      "",
+      "\0",
+      " ",
+      "x:y/..",
+      [],
+      [null],
+      {},
+      { "": 1 },
+      { a: {} },
+    ];
+    const messages = new Set<string>();
+    for (const [section, schema] of Object.entries<z.ZodType>(SECTIONS))
+      for (const path of [[], ...pathsBelow(schema)])
+        for (const value of wrong)
+          for (const { message } of problemsIn(schema, valueAt(path, value))) messages.add(`${section}: ${message}`);
+    expect(messages.size).toBeGreaterThan(200);
+    const poor = [...messages].filter((message) =>
+      /expected|received|invalid|too (small|big)|unrecognized|undefined|: $|must be $/i.test(message),
+    );
+    expect(poor).toEqual([]);
   });
 
   it("reports the errors of every host", () => {

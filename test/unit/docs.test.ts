@@ -1,6 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import Ajv from "ajv";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { generatedFiles } from "../../commands/generate.ts";
+import { parseHosts } from "../../config.ts";
 import { ROOT } from "../../setup/project.ts";
 import { testsThatAre } from "../../setup/suite.ts";
 
@@ -48,6 +52,69 @@ describe("docs/safety.md", () => {
     const held = promises().filter(({ tests }) => tests.length > 0);
     expect(held.length).toBeGreaterThan(40);
     expect(held.filter(({ tests }) => !tests.some(isRun)).map(({ promise }) => promise)).toEqual([]);
+  });
+});
+
+describe("what follows from the rows of the configuration", () => {
+  it("is as `npm run generate` writes it, with a text for each row", async () => {
+    for (const [file, text] of Object.entries(await generatedFiles()))
+      expect(readFileSync(join(ROOT, file), "utf8"), file).toBe(text);
+  });
+
+  const validate = new Ajv({ allErrors: true }).compile(
+    JSON.parse(readFileSync(join(ROOT, "docs/configuration.schema.json"), "utf8")) as object,
+  );
+  const earlier = parse(readFileSync(join(ROOT, "test/fixtures/earlierState/hosts.yaml"), "utf8")) as object;
+  const stackWith = (hosts: object) => ({
+    config: { "jts-storage:hosts": hosts, "aws:region": "x" },
+    encryptionsalt: "v1:x",
+  });
+  const hostWith = (change: object) => ({
+    trading: {
+      connection: { host: "h", hostKey: `ssh-ed25519 ${"A".repeat(68)}` },
+      warm: { device: { path: "/dev/sda2" } },
+      ...change,
+    },
+  });
+
+  it("lets editors accept the stacks of this project, and what the program accepts", () => {
+    const stacks = {
+      ...Object.fromEntries(
+        ["Pulumi.dev.yaml", "Pulumi.prod.yaml"].map((file) => [file, parse(readFileSync(join(ROOT, file), "utf8"))]),
+      ),
+      earlier: stackWith(earlier),
+      shortest: stackWith(hostWith({})),
+    };
+    for (const [name, stack] of Object.entries(stacks)) {
+      validate(stack);
+      expect(validate.errors ?? [], name).toEqual([]);
+    }
+  });
+
+  it.each<[object, string]>([
+    [{ hott: {} }, ".trading"],
+    [{ hot: { device: { path: "/dev/nvme0n1" }, colour: 1 } }, ".trading.hot"],
+    [{ hot: { layout: "lvn" } }, ".trading.hot"],
+    [{ hot: {} }, ".trading.hot"],
+    [{ warm: {} }, ".trading.warm"],
+    [{ warm: { device: { path: "sda2" } } }, ".trading.warm.device.path"],
+    [{ warm: { device: { path: "/dev/sda2", size: "800 apples" } } }, ".trading.warm.device.size"],
+    [{ warm: { device: { path: "/dev/sda2", size: "50%VG" } } }, ".trading.warm.device.size"],
+    [{ cold: { server: "nas", export: "/v", version: 2 } }, ".trading.cold.version"],
+    [{ onDelete: "wipeout" }, ".trading.onDelete"],
+    [{ automation: { tempAfterDays: -1 } }, ".trading.automation.tempAfterDays"],
+    [{ automation: { tempAfterDays: "3" } }, ".trading.automation.tempAfterDays"],
+    [{ automation: { warmHighPercent: 101 } }, ".trading.automation.warmHighPercent"],
+    [{ automation: { attributes: "loose" } }, ".trading.automation.attributes"],
+    [{ automation: { rules: [{ name: "a" }] } }, ".trading.automation.rules[0]"],
+    [{ automation: { onCalendar: "daily\nUnit=x" } }, ".trading.automation.onCalendar"],
+  ])("lets editors refuse %j", (change, where) => {
+    const hosts = hostWith(change);
+    expect(parseHosts(hosts).problems).not.toEqual([]);
+    expect(validate(stackWith(hosts))).toBe(false);
+    // Ajv writes names that are in a map as ['NAME'].
+    const places = validate.errors!.map(({ dataPath }) => dataPath.replaceAll(/\['([\w:-]+)'\]/g, ".$1"));
+    expect(places).toContain(`.config.jts-storage:hosts${where}`);
   });
 });
 

@@ -1,7 +1,13 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { automationSettings } from "../../../components/automation/settings.ts";
+import { coldArguments } from "../../../components/cold/settings.ts";
+import { hotSettings } from "../../../components/hot/settings.ts";
 import { ColdTier, HotTier, WarmTier } from "../../../components/index.ts";
+import { tuningSettings } from "../../../components/tuning/settings.ts";
+import { warmArguments } from "../../../components/warm/settings.ts";
 import { declaredBy, type Declared } from "../../../setup/declared.ts";
+import { documentationIn } from "../../support/editor.ts";
 
 describe("the components in another program", () => {
   let graph: ReadonlyMap<string, Declared>;
@@ -95,5 +101,28 @@ describe("arguments that are wrong are thrown at once, all of them, by their pat
     const [first, ...lines] = message.split("\n");
     expect(first).toMatch(/^(data|fast|nas) can't be carried out:$/);
     expect(lines.map((line) => /^ {2}(\S+: )/.exec(line)?.[1])).toEqual(keys);
+  });
+});
+
+describe("an editor", () => {
+  it("shows a text with every argument of every component that has settings", () => {
+    const argumentsOf = {
+      HotTier: hotSettings.options[0].shape,
+      WarmTier: warmArguments.shape,
+      ColdTier: coldArguments.shape,
+      HostTuning: { hot: 0, ...tuningSettings.shape },
+      TieringAutomation: { tiers: 0, ...automationSettings.shape },
+    };
+    // The layout says which of the hot tier's arguments are meant.
+    const argument = (key: string) => `¦${key}: ${key === "layout" ? '"lvm"' : "any"}`;
+    const made = Object.entries(argumentsOf).map(([name, shape]) => {
+      const all = ["host: any", ...Object.keys(shape).map(argument)];
+      return `new components.${name}("a", { ${all.join(", ")} });`;
+    });
+    const imported = ['import * as components from "../../../components/index.ts";', "declare const any: never;"];
+    const shown = documentationIn([...imported, ...made].join("\n"));
+    const names = [...made.join("").matchAll(/¦(\w+)/g)].map(([, name]) => name);
+    expect(shown.length).toBeGreaterThan(60);
+    expect(names.filter((_, index) => !shown[index])).toEqual([]);
   });
 });

@@ -161,7 +161,7 @@ describe("the scripts' settings", () => {
       /automation\.tempAfterDays: true is not/,
     ],
     ["a negative age", ({ automation }) => (automation!.tempAfterDays = -1), /automation\.tempAfterDays: -1/],
-    ["nothing kept", ({ automation }) => (automation!.backupsKeptDays = 0), /at least 1/],
+    ["nothing kept", ({ automation }) => (automation!.backupsKeptDays = 0), /is not a whole number, 1 or more/],
     ["a relative path", ({ warm }) => (warm!.mountPoint = "warm"), /warm\.mountPoint: 'warm' is not an absolute path/],
     ["101 %", ({ automation }) => (automation!.warmHighPercent = 101), /is not a percentage/],
     ["a low mark above the high one", ({ automation }) => (automation!.warmLowPercent = 99), /is above/],

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
-import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { connectionSchema } from "../../../providers/values/connection.ts";
 import * as resources from "../../../providers/index.ts";
 import { kinds } from "../../../providers/kinds.ts";
 import { ROOT } from "../../../setup/project.ts";
+import { documentationIn } from "../../support/editor.ts";
 
 const MODULE = join(ROOT, "providers/index.ts");
 const NAMES = Object.keys(kinds);
@@ -40,30 +40,6 @@ describe("the text that names a provider", () => {
     );
   });
 });
-
-/** What an editor shows at places in a program, by TypeScript's language service; `¦` stands before each place. */
-function documentationIn(text: string): string[] {
-  const file = join(ROOT, "test/unit/providers/a-program.ts");
-  const parts = text.split("¦");
-  const places = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("").length);
-  const config = JSON.parse(readFileSync(join(ROOT, "tsconfig.json"), "utf8")) as unknown;
-  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
-  const service = ts.createLanguageService({
-    ...ts.sys,
-    useCaseSensitiveFileNames: () => true,
-    getScriptFileNames: () => [file],
-    getScriptVersion: () => "1",
-    getScriptSnapshot(path) {
-      const content = path === file ? parts.join("") : ts.sys.readFile(path);
-      return content === undefined ? undefined : ts.ScriptSnapshot.fromString(content);
-    },
-    getCurrentDirectory: () => ROOT,
-    getCompilationSettings: () => options,
-    getDefaultLibFileName: (options) => ts.getDefaultLibFilePath(options),
-  });
-  expect(service.getSemanticDiagnostics(file).map(({ messageText }) => messageText)).toEqual([]);
-  return places.map((place) => ts.displayPartsToString(service.getQuickInfoAtPosition(file, place)?.documentation));
-}
 
 describe("an editor", () => {
   it("shows the documentation of every kind, of every arg, of every property of a connection, and of every output", () => {

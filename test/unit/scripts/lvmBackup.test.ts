@@ -133,7 +133,10 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
       },
       "automation.backupVolumes needs hot.volumeGroup",
     ],
-    [({ automation }) => (automation.backupsKeptDays = 0), "automation.backupsKeptDays: 0 is not a number of days"],
+    [
+      ({ automation }) => (automation.backupsKeptDays = 0),
+      "automation.backupsKeptDays: 0 is not a whole number, 1 or more",
+    ],
   ])("refuses the settings %s, exit 2: %s", async ([change, message], { world }) => {
     expect(await backup(world, ["cleanup"], change)).toMatchObject({ status: 2, stderr: text(message) });
   });

@@ -1,0 +1,108 @@
+"""Options of components/automation/settings.ts, as the settings of this host have them.
+
+Made by `npm run generate`; edit the rows there.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jts_storage.fields import Count, Folder, Line, Name, NamedFolder, Path, Percent, Receiver, at_least, one_of
+
+
+@dataclass(frozen=True)
+class ColdRetention:
+    """Of how many of the last weeks, months and years the newest archive of each volume stays on cold, such as
+    `{ weekly: 8, monthly: 12, yearly: 5 }`."""
+
+    weekly: Annotated[int, at_least(0)]
+    """How many of the last weeks."""
+    monthly: Annotated[int, at_least(0)]
+    """How many of the last months."""
+    yearly: Annotated[int, at_least(0)]
+    """How many of the last years."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What moves besides the logs and the backups."""
+
+    name: Line
+    """The rule's name in reports and logs."""
+    source: Path
+    """The folder whose files move."""
+    pattern: Line
+    """What the files' names must match, as fnmatch(3) has it."""
+    older_than_days: Annotated[int, at_least(0)]
+    """How old a file must be, by its modification time."""
+    to: Annotated[str, one_of("warm", "cold")]
+    """The tier that the files move to."""
+    destination: Folder
+    """The folder below warm's mount point, or below cold's root."""
+    compress: bool
+    """Whether files are compressed with zstd."""
+    keep: bool
+    """Copy, and leave the source: for files that are written once."""
+
+
+@dataclass(frozen=True)
+class Automation:
+    """Moves between the tiers, backups, archives and health checks."""
+
+    logs_to_warm_after_days: Annotated[int, at_least(0)]
+    """Age, by modification time, at which logs move to warm."""
+    backups_to_cold_after_days: Annotated[int, at_least(0)]
+    """Age at which backups move from warm's `daily-backups` to cold's `archives/database`."""
+    system_logs: Path | None
+    """Whether logs that were rotated below /var/log move with the others, to warm's `logs/system`; never the
+    journal's, wtmp, dpkg's or apt's. None: left out, or false."""
+    temp_after_days: Annotated[int, at_least(0)]
+    """Age at which files in warm's `temp-processing` are deleted."""
+    warm_logs_after_days: Annotated[int, at_least(0)]
+    """Age at which logs on warm are deleted."""
+    docker_prune: bool
+    """Whether to run `docker system prune`, which leaves volumes alone, where there is docker."""
+    backup_volumes: dict[Name, Count]
+    """Volume → the size of its snapshot: what changes while it is read for the archive."""
+    backups_kept_days: Annotated[int, at_least(1)]
+    """How long snapshots, and archives on warm, stay."""
+    archives_kept_days: Annotated[int, at_least(1)]
+    """How long dumps and configurations on cold stay; the last seven stay anyway."""
+    cold_retention: ColdRetention | None
+    """Of how many of the last weeks, months and years the newest archive of each volume stays on cold, such as
+    `{ weekly: 8, monthly: 12, yearly: 5 }`. None: left out, or false."""
+    postgres_databases: tuple[Line, ...]
+    """Databases of PostgreSQL that are dumped to cold; none named: all."""
+    development_folders: tuple[NamedFolder, ...]
+    """Folders of the host that are copied to cold's `development/NAME`, which must be empty at first, and not
+    another host's."""
+    development_kept_days: Annotated[int, at_least(1)]
+    """How long what a copy replaced or deleted stays, in cold's `development/.removed`."""
+    clickhouse_to_cold_after_days: Annotated[int, at_least(1)]
+    """Age at which partitions move to cold, of ClickHouse's tables whose storage policy has a volume `cold`,
+    such as that of scripts/clickhouse/storage-policy.xml."""
+    usage_warning_percent: Percent
+    """How full a tier, or a snapshot, may be before health warns."""
+    usage_critical_percent: Percent
+    """How full a tier, or a snapshot, may be before health reports a critical finding."""
+    attributes: Annotated[str, one_of("strict", "best-effort")]
+    """Files with an owner, an ACL or attributes that their destination can't keep, as NFSv3 has no ACLs:
+    `strict`, they stay; `best-effort`, they move without them, and the journal of moves has what they lost."""
+    delete_at_most_percent: Percent
+    """Where more of warm's size than this is old enough to be deleted, none of it is, until `tiered-storage.sh
+    cleanup --yes`."""
+    rules: tuple[Rule, ...]
+    """What moves besides the logs and the backups."""
+    warm_high_percent: Percent
+    """How full warm may be before what is oldest on it goes to cold."""
+    warm_low_percent: Percent
+    """How full warm is when that ends."""
+    backup_warning_hours: Annotated[int, at_least(0)]
+    """Age of the newest backup of a volume above which health warns; 0: never."""
+    archive_warning_hours: Annotated[int, at_least(0)]
+    """The same of the archives on cold, where `nas-archival` has its timer: configurations, and each database
+    that was ever dumped; 0: never."""
+    notify: Receiver | None
+    """Who gets the health report when it changes, and once a day: the absolute path of a command, or a URL of
+    http or https. None: left out, or false."""
+    metrics_folder: Path
+    """Where health leaves `jts-storage.prom` for Prometheus's node exporter, if the folder is there."""
