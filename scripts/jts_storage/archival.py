@@ -18,7 +18,7 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify
   --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
   --lock FILE      in place of /run/jts-storage-archival.lock
 
-Settings, see README.md:
+Settings, see docs/configuration.md:
   cold.mountPoint, source               where the NAS is mounted, and the SERVER:EXPORT that must be mounted there
   cold.root                             the folder on it that holds all our files
   hot.volumeGroup                       the volume group whose metadata is archived with configs

@@ -27,7 +27,7 @@ Levels:
             declared one, does not answer, or has lost a disk; a snapshot that has filled up; device errors of btrfs; a
             disk that reports that it is failing
 
-Settings, see README.md (for those of the tiers, see tiered-storage.sh --help):
+Settings, see docs/configuration.md (for those of the tiers, see tiered-storage.sh --help):
   automation.usageWarningPercent, usageCriticalPercent
   hot.volumeGroup                 the volume group to check; null: none
   hot.snapshotReserveBytes        what must be free in it, or belong to snapshots

@@ -9,7 +9,7 @@ Prints the size of each folder of the hot tree, and how full the filesystems bel
   --seconds N      how long adding up the sizes in one folder of the tree may take; default: 60
   --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
 
-Settings, see README.md:
+Settings, see docs/configuration.md:
   hot.logRoot   the hot tree
   probeSeconds  how long a filesystem may take to answer
 

@@ -22,7 +22,7 @@ automation.usageWarningPercent or with less than twice the test's size free. The
 .jts-performance-… at the top of what is measured, and is removed at the end, also after a failure or a signal; after a
 kill, the next run removes it.
 
-Settings, see README.md: hot.mountPoints; warm.mountPoint, label; cold.mountPoint, source, root;
+Settings, see docs/configuration.md: hot.mountPoints; warm.mountPoint, label; cold.mountPoint, source, root;
 automation.usageWarningPercent; probeSeconds; stateFolder, where performance.json keeps the last run of each size.
 
 Exit status: 0 all tiers were measured · 1 a tier could not be measured; the log says why · 2 wrong usage or settings ·

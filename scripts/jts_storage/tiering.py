@@ -25,7 +25,7 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
   --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
   --lock FILE      in place of /run/jts-storage-tiering.lock
 
-Settings, see README.md; a host has no tier that is null:
+Settings, see docs/configuration.md; a host has no tier that is null:
   hot.mountPoints                     where the tier is mounted
   hot.logFolders                      folders of logs
   hot.logRoot                         paths of logs below this folder stay the same below warm's logs
