@@ -7,7 +7,7 @@
 /** @typedef {{ files: readonly string[], may: readonly string[], npm?: readonly string[] }} Layer */
 
 /** What the parts of a host share. */
-export const SHARED = ["arguments", "fields", "mounts", "problem", "remote", "tier"].map(
+export const SHARED = ["arguments", "fields", "mounts", "problem", "remote", "rows", "tier"].map(
   (file) => `components/${file}.ts`,
 );
 const RESOURCES = ["providers/index.ts", "providers/filesystems/", "providers/values/"];
@@ -15,7 +15,7 @@ const RESOURCES = ["providers/index.ts", "providers/filesystems/", "providers/va
 /** From the top floor down. @type {readonly Layer[]} */
 export const LAYERS = [
   { files: ["commands/", "bench/"], may: ["lab/", "setup/", "config.ts", "components/", "providers/"] },
-  { files: ["setup/preview/"], may: ["setup/", "components/", "providers/"] },
+  { files: ["setup/preview/", "setup/options/"], may: ["setup/", "config.ts", "components/", "providers/"] },
   { files: ["lab/"], may: ["setup/", "providers/values/"] },
   { files: ["setup/"], may: ["providers/values/"] },
 

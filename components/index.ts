@@ -1,7 +1,8 @@
 /**
  * The parts of a storage host, for any Pulumi program: its tiers, what works on them, and the resources that all of
- * these are made of. Each takes the host's name, its connection, and settings, of which those with a default may be left
- * out. What is wrong with a component's settings is thrown at once, all of it; with a resource's, it fails the preview.
+ * these are made of. Each takes the host's name, its connection, and settings, of which those with a default may be
+ * left out. What is wrong with a component's settings is thrown at once, all of it; with a resource's, it fails the
+ * preview.
  *
  * @example
  * const connection = { host: "192.0.2.10", hostKey: "ssh-ed25519 AAAA…" };

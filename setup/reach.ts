@@ -77,7 +77,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["docs/**", NONE],
   ["bench/**", NONE],
   ["{.ci,.github}/**", NONE],
-  ["{tsconfig.json,eslint.config.js,pyproject.toml,LICENSE}", NONE],
+  ["{tsconfig.json,eslint.config.js,imports.config.js,pyproject.toml,LICENSE}", NONE],
   ["*.md", NONE],
   [".*", NONE],
 ];

@@ -205,7 +205,7 @@ def check_moves(tiers: list[dict[str, Any]]) -> str:
                 wanted
             ]:
                 raise Problem(
-                    f"a file of {PROBE_BYTES} bytes did not go from {tiers[index - 1]['path']} to {tier['path']} alone "
+                    f"a file of {PROBE_BYTES} bytes did not go from {tiers[index - 1]['path']} to only {tier['path']} "
                     f"with its SHA-256. Next: {HERE}/tiered-storage.sh migrate --dry-run"
                 )
     finally:
