@@ -20,7 +20,7 @@ export async function installExample(name: string, folder: string, stack: string
   const npm = (...args: readonly string[]) =>
     execa("npm", [...args, "--no-audit", "--no-fund", "--loglevel=error"], { cwd: program, stdin: "ignore" });
   const { stdout } = await execa("npm", ["pack", "--silent", "--pack-destination", folder], { cwd: ROOT });
-  await npm("install", "--prefer-offline", join(folder, stdout.trim().split("\n").at(-1)!));
+  await npm("install", "--prefer-offline", "--fetch-retries=5", join(folder, stdout.trim().split("\n").at(-1)!));
 
   const env = { ...pulumiEnvironment(), PULUMI_BACKEND_URL: `file://${state}`, PULUMI_CONFIG_PASSPHRASE: "test" };
   const pulumi = async (...args: readonly string[]) => {
