@@ -79,7 +79,8 @@ async function readHosts(file: string, wanted: readonly string[]): Promise<Hosts
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     throw new MissingNeed(`The stack's configuration can't be read: ${(error as Error).message}`);
   });
-  const sections = (parse(text) as { config?: Record<string, unknown> } | null)?.config?.["jts-storage:hosts"];
+  const written = (parse(text) as { config?: Record<string, unknown> } | null)?.config?.["jts-storage:hosts"];
+  const sections = inEngineOrder(written);
   const { hosts, problems } = parseHosts(sections);
   if (problems.length > 0) {
     const lines = problems.map(({ key, message }) => `  ${key}: ${message}`);
@@ -90,6 +91,14 @@ async function readHosts(file: string, wanted: readonly string[]): Promise<Hosts
     throw new MissingNeed(`${file} has no host ${absent.join(", ")}; it has ${Object.keys(hosts).join(", ")}.`);
   const chosen = Object.entries(hosts).filter(([name]) => wanted.length === 0 || wanted.includes(name));
   return { chosen: Object.fromEntries(chosen), sections: sections as Hosts["sections"] };
+}
+
+/** As the engine gives it to the program: keys sorted, which is the order in which lists are made of maps. */
+function inEngineOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inEngineOrder);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, item]) => [key, inEngineOrder(item)]));
 }
 
 /** What is declared needs no keys, and their files need not be on this machine where the SSH agent has them. */
