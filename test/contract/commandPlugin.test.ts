@@ -26,11 +26,11 @@ let engine: EngineStub;
 let plugin: ProviderProcess;
 /** Where the plugin puts its temporary files. */
 let temporary: string;
-/** What is in it is found before anything else. */
+/** Programs in it are found before all others. */
 let bin: string;
 let work: string;
 
-/** As the launcher of set-up does it. */
+/** Starts it as the launcher that set-up installs does. */
 async function startPlugin(): Promise<ProviderProcess> {
   const path = [bin, join(ROOT, "node_modules/.bin"), process.env.PATH].join(delimiter);
   return ProviderProcess.start(join(ROOT, "lab/commandPlugin/pulumi-resource-command"), [engine.address], {
@@ -53,7 +53,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   engine.take();
-  // No key, no folder outlives an operation.
+  // Neither a key nor a folder outlives an operation.
   return async () => expect(await readdir(temporary)).toEqual([]);
 });
 
@@ -67,7 +67,7 @@ describe("the handshake", () => {
     });
   });
 
-  it("takes secrets, and offers no previews: the engine then calls neither create nor update in one", async () => {
+  it("accepts secrets and offers no previews, so that the engine calls neither create nor update in a preview", async () => {
     expect(await plugin.configure({})).toEqual({ acceptsSecrets: true, supportsPreview: false });
   });
 
@@ -88,7 +88,7 @@ describe("Check", () => {
     });
   });
 
-  it("keeps what is given, and finds nothing new in its own answer", async () => {
+  it("keeps what is given, and changes nothing in inputs that it already checked", async () => {
     const given = {
       addPreviousOutputInEnv: false,
       connection: secret({ ...connection, ...defaults, port: 2222 }),
@@ -102,7 +102,7 @@ describe("Check", () => {
 
   it.each([
     ["without a host key", { hostKey: null }, "connection.hostKey", "refuses hosts whose key it can't check"],
-    ["whose host key is none", { hostKey: "trust me" }, "connection.hostKey", "is not a public key"],
+    ["whose host key is not a key", { hostKey: "trust me" }, "connection.hostKey", "is not a public key"],
     [
       "with an encrypted key",
       { privateKeyPassword: "x" },
@@ -117,7 +117,7 @@ describe("Check", () => {
       "connection.user",
       "must hold only letters",
     ],
-    ["by a proxy without a host key", { proxy: { host: "bastion" } }, "connection.proxy.hostKey", "is missing"],
+    ["through a proxy without a host key", { proxy: { host: "bastion" } }, "connection.proxy.hostKey", "is missing"],
   ])("refuses a connection %s", async (_which, wrong, property, reason) => {
     const { failures } = await plugin.check(
       COMMAND,
@@ -127,7 +127,7 @@ describe("Check", () => {
     expect(failures).toEqual([{ property, reason: expect.stringContaining(reason) as string }]);
   });
 
-  it("tells every failure at once", async () => {
+  it("reports every failure at once", async () => {
     const { failures } = await plugin.check(
       COPY,
       {},
@@ -141,7 +141,7 @@ describe("Check", () => {
     ]);
   });
 
-  it("lets what a preview can't know yet pass", async () => {
+  it("accepts what a preview can't know yet", async () => {
     const unknown = {
       connection: secret({ ...connection, ...defaults, host: UNKNOWN }),
       create: UNKNOWN,
@@ -165,7 +165,7 @@ describe("Diff", () => {
     triggers: ["a", archive({ path: "scripts", hash: "1" })],
   };
 
-  it("replaces when a trigger changes, assets by their content, and never deletes first", async () => {
+  it("replaces when a trigger changes, comparing assets by their content, and never deletes first", async () => {
     const changed = await plugin.diff(COMMAND, inputs, {
       ...inputs,
       triggers: ["a", archive({ path: "scripts", hash: "2" })],
@@ -177,7 +177,7 @@ describe("Diff", () => {
     ).toEqual([]);
   });
 
-  it("replaces for no other change, the connection's included", async () => {
+  it("replaces for no other change, not even of the connection", async () => {
     expect(
       (
         await plugin.diff(COMMAND, inputs, {
@@ -191,7 +191,7 @@ describe("Diff", () => {
 });
 
 describe("a host that can't be reached", () => {
-  it("fails after as many dials as the connection allows, each told while it lasts, and leaves nothing in the state", async () => {
+  it("fails after as many dials as the connection allows, reports each while it lasts, and leaves nothing in the state", async () => {
     const port = await refusingPort();
     const properties = {
       connection: secret({ ...connection, host: "127.0.0.1", port, dialErrorLimit: 2 }),
@@ -218,7 +218,7 @@ describe("a host that can't be reached", () => {
     );
   });
 
-  it("isn't dialled where there is nothing to do on it", async () => {
+  it("isn't dialled when there is nothing to do on it", async () => {
     const unreachable = secret({ ...connection, host: "127.0.0.1", port: await refusingPort(), dialErrorLimit: 0 });
     await plugin.delete(COMMAND, { connection: unreachable, create: "true", stdout: "", stderr: "" });
     const olds = { connection: unreachable, source: archive({ path: "scripts", hash: "1" }), remotePath: "/a" };
@@ -240,7 +240,7 @@ exec sh -c "$command"
   afterAll(() => rm(join(bin, "ssh")));
   const record = (name: string) => readFile(join(work, name), "utf8");
 
-  it("has the key in a file for its owner alone, and not among its arguments", async () => {
+  it("has the key in a file that only its owner can read, and not among its arguments", async () => {
     await plugin.create(COMMAND, {
       connection: secret({
         ...connection,
@@ -257,13 +257,13 @@ exec sh -c "$command"
     expect((await lstat(join(work, "folder"))).mode & 0o777).toBe(0o700);
   });
 
-  it("must find the host key as it was given", async () => {
+  it("accepts only the host key that was given", async () => {
     await plugin.create(COMMAND, { connection: secret({ ...connection, host: "NAS.example" }), create: "true" });
     expect(await record("folder/target.known_hosts")).toBe(`nas.example ${hostKey}\n`);
     expect(await record("folder/config")).toMatch(/StrictHostKeyChecking yes\nGlobalKnownHostsFile \/dev\/null/);
   });
 
-  it("runs create, then update with what create said, then delete", async () => {
+  it("runs create, then update with what create printed, then delete", async () => {
     const inputs = {
       connection: secret(connection),
       create: "cat; echo; echo warning >&2",
@@ -289,7 +289,7 @@ exec sh -c "$command"
     expect(await record("deleted")).toBe("it had <one\ntwo> <warning>\n");
   });
 
-  it("runs create again where there is no update, and can leave out what was said before", async () => {
+  it("runs create again where there is no update, and can leave out what was printed before", async () => {
     const inputs = {
       connection: secret(connection),
       create: 'echo "<$PULUMI_COMMAND_STDOUT>"',
@@ -300,7 +300,7 @@ exec sh -c "$command"
     });
   });
 
-  it("fails with the exit code, the command and all it said", async () => {
+  it("fails with the exit code, the command and all that it printed", async () => {
     const { message, isKept } = await failureOf(
       plugin.create(COMMAND, { connection: secret(connection), create: "echo out; echo err >&2; exit 7" }),
     );
@@ -320,7 +320,7 @@ exec sh -c "$command"
     ).toMatchObject({ stdout: "012" });
   });
 
-  it("is taken away, key and all, when the engine ends the plugin in the middle", async () => {
+  it("is removed, with its key, when the engine ends the plugin in the middle", async () => {
     const other = await startPlugin();
     const interrupted = failureOf(
       other.create(COMMAND, { connection: secret(connection), create: `echo >'${work}/began'; exec sleep 60` }),
@@ -331,7 +331,7 @@ exec sh -c "$command"
     await interrupted;
   });
 
-  it("keeps a secret command out of the failure", async () => {
+  it("keeps a secret command out of the error", async () => {
     const { message } = await failureOf(
       plugin.create(COMMAND, { connection: secret(connection), create: secret("false # hunter2") }),
     );
@@ -399,7 +399,7 @@ describe.skipIf(typeof sshd === "string")(
       expect(engine.take()).toEqual([]);
     });
 
-    it("goes by a proxy, whose key is checked too", async () => {
+    it("connects through a proxy, whose key is checked too", async () => {
       const proxy = (sshd as Exclude<typeof sshd, string>).connection;
       const through = (changed: Values) =>
         plugin.create(COMMAND, {
@@ -410,7 +410,7 @@ describe.skipIf(typeof sshd === "string")(
       expect((await failureOf(through({ hostKey }))).message).toContain("Host key verification failed");
     });
 
-    it("copies a folder into the path by its name, which is made with those above it, and again into one that exists", async () => {
+    it("copies a folder under its name into the path, making folders that are missing, and again into one that exists", async () => {
       const remotePath = join(remote, "above", "delivered");
       await copy({ source: scripts(), remotePath });
       await writeFile(join(local, "scripts", "run.sh"), "changed\n");
@@ -424,7 +424,7 @@ describe.skipIf(typeof sshd === "string")(
       ).toBe(true);
     });
 
-    it("gives files the mode that the server gives, as the real plugin does: what runs must be made executable", async () => {
+    it("leaves the mode of files to the server, as the real plugin does: scripts must be made executable", async () => {
       await copy({ source: scripts(), remotePath: remote });
       expect((await lstat(join(remote, "scripts", "run.sh"))).mode & 0o111).toBe(0);
     });
@@ -456,14 +456,14 @@ describe.skipIf(typeof sshd === "string")(
       );
     });
 
-    it("says what the server refuses", async () => {
+    it("reports what the server refuses", async () => {
       await writeFile(join(remote, "file"), "");
       expect(
         (await failureOf(copy({ source: asset({ text: "a" }), remotePath: join(remote, "file", "below") }))).message,
       ).toContain(join(remote, "file"));
     });
 
-    it("copies on update when the content or the path is another, and not for anything else", async () => {
+    it("copies on update when the content or the path has changed, and for nothing else", async () => {
       const olds: Values = { connection: real(), source: scripts(), remotePath: remote };
       await plugin.update(COPY, olds, { ...olds, triggers: ["a"] });
       expect(await tree(remote)).toEqual([]);

@@ -14,7 +14,7 @@ const host = "trading";
 const providerTextOf = (kind: Kind) => `exports.handler = () => require("./providers/entry.ts").v1.${kind}()`;
 
 const urnOf = (kind: Kind) => `urn:pulumi:dev::jts-storage::pulumi-nodejs:dynamic/jts-storage:${kind}::a-${kind}`;
-/** A resource with as little declared as it takes. */
+/** A resource with as little declared as possible. */
 const argsOf = (kind: Kind): Values => ({ host, ...(examples[kind].least.declared as Values) });
 const declaredOf = (kind: Kind): Values => ({ ...argsOf(kind), __provider: providerTextOf(kind) });
 const checkedOf = (kind: Kind): Values => ({
@@ -87,7 +87,7 @@ describe("Pulumi's own server of dynamic providers", () => {
     ["VolumeGroup", { name: "vg_other" }, "name"],
     ["FstabEntry", { mountPoint: "/data/elsewhere" }, "mountPoint"],
     ["Directory", { host: "other" }, "host"],
-  ] as const)("replaces a %s that becomes another one by %j", async (kind, change, property) => {
+  ] as const)("replaces a %s whose identity changes by %j", async (kind, change, property) => {
     expect(await server.diff(urnOf(kind), checkedOf(kind), { ...checkedOf(kind), ...change })).toMatchObject({
       replaces: [property],
     });
@@ -130,13 +130,13 @@ describe("Pulumi's own server of dynamic providers", () => {
     ["VolumeGroup", { physicalVolumes: ["/dev/nvme0n1", UNKNOWN] }],
     ["SystemdTimer", { service: { ExecStart: UNKNOWN } }],
     ["ConfigFile", { activation: { kind: "udev", device: UNKNOWN, attribute: "queue/scheduler", value: "none" } }],
-  ] as const)("lets %s pass with what a preview can't know yet: %j", async (kind, unknown) => {
+  ] as const)("accepts %s with values that a preview can't know yet: %j", async (kind, unknown) => {
     const { inputs, failures } = await server.check(urnOf(kind), {}, { ...declaredOf(kind), ...unknown });
     expect(failures).toEqual([]);
     expect(inputs).toMatchObject(unknown);
   });
 
-  it("still checks what is known beside the unknown", async () => {
+  it("still checks known values beside unknown ones", async () => {
     const { failures } = await server.check(
       urnOf("LogicalVolume"),
       {},
@@ -150,7 +150,7 @@ describe("a host that can't be reached", () => {
   const unreachable =
     /^trading \(root@127\.0\.0\.1, port \d+\) could not be reached: .*refused[^]*\n {2}Next: ssh -p \d+ root@127\.0\.0\.1 true/;
 
-  it.each(KINDS)("fails the create of %s, which is then in no state", async (kind) => {
+  it.each(KINDS)("fails the create of %s, which then does not enter the state", async (kind) => {
     expect(await failureOf(server.create(urnOf(kind), checkedOf(kind)))).toEqual({
       message: expect.stringMatching(unreachable) as string,
       isKept: false,
@@ -169,12 +169,12 @@ describe("a host that can't be reached", () => {
     expect((await failureOf(server.delete(urnOf("FstabEntry"), entry))).message).toMatch(unreachable);
   });
 
-  it("isn't asked when what holds data is to stay", async () => {
+  it("isn't needed to delete a resource whose data is to stay", async () => {
     await server.delete(urnOf("LogicalVolume"), { ...checkedOf("LogicalVolume"), uuid: "an-output" });
   });
 });
 
-describe("a connection that is handed in", () => {
+describe("a connection that is given", () => {
   const given = {
     host: "127.0.0.2",
     user: "operator",
@@ -188,7 +188,7 @@ describe("a connection that is handed in", () => {
     expect(inputs.connection).toMatchObject({ ...given, timeoutSeconds: 30 });
   });
 
-  it("is the way to the host, before the configuration's for the same name, and for a name that it doesn't have", async () => {
+  it("is used instead of the configuration's for the same name, and for a name that the configuration doesn't have", async () => {
     for (const host of ["trading", "elsewhere"]) {
       const { inputs } = await server.check(urnOf("Directory"), {}, { ...(await declared()), host });
       const unreachable = new RegExp(`^${host} \\(operator@127\\.0\\.0\\.2, port \\d+\\) could not be reached`);

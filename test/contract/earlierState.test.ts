@@ -50,7 +50,7 @@ interface Preview {
   readonly steps: readonly { readonly op: string; readonly urn: string; readonly detailedDiff?: object }[];
 }
 
-/** What a preview by the real engine would change of the stack, but for what carries the scripts. */
+/** What a preview by the real engine would change in the stack, except for what carries the scripts. */
 async function changes(): Promise<{ readonly same: number; readonly changed: readonly string[] }> {
   const { stdout } = await pulumi(["preview", "--json", "--config-file", configFile]);
   const { steps, changeSummary } = JSON.parse(stdout) as Preview;

@@ -9,7 +9,7 @@ export interface LoggedLine {
   readonly isEphemeral: boolean;
 }
 
-/** Of the engine just what providers send their messages to. */
+/** The part of the engine that providers send their messages to. */
 export class EngineStub implements Disposable {
   readonly address: string;
   readonly lines: LoggedLine[];

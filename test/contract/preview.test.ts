@@ -54,7 +54,7 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
 
     const { stdout } = await pulumi(["preview", "--json", "--config-file", configFile], { reject: true });
     const { steps } = JSON.parse(stdout) as { steps: { newState: PlannedResource }[] };
-    // As after an `up`: whatever is custom has an id, and what it was given.
+    // As after an `up`: each custom resource has an id, and the inputs that it was given.
     const resources = steps.map(({ newState }) => ({
       ...newState,
       ...(newState.custom ? { id: UNKNOWN, outputs: newState.inputs } : {}),
@@ -78,13 +78,13 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it("plans no change of what is as it was", async () => {
+  it("plans no change where nothing was changed", async () => {
     const { exitCode, said } = await preview(() => undefined);
     expect(said).not.toMatch(/error|refused|isPreview/);
     expect(exitCode).toBe(0);
   });
 
-  it("tells all that is refused at once, each with its configuration's key and the runbook", async () => {
+  it("reports all that is refused at once, each with its configuration's key and the runbook", async () => {
     const { exitCode, said } = await preview((config) => {
       const hot = ["config", "jts-storage:hosts", "lab", "hot"];
       config.setIn([...hot, "device", "path"], "/dev/disk/by-id/nvme-another");
@@ -93,9 +93,9 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
       config.setIn(["config", "jts-storage:hosts", "lab", "warm", "label"], "another");
     });
     expect(exitCode).not.toBe(0);
-    const told = said.split("\n").filter((line) => line.startsWith("error: "));
+    const errors = said.split("\n").filter((line) => line.startsWith("error: "));
     expect(
-      told.map((line) => line.replace(/^error: (\S+): .*; see (docs\/runbooks\/\S+\.md)$/, "$1 $2")).sort(),
+      errors.map((line) => line.replace(/^error: (\S+): .*; see (docs\/runbooks\/\S+\.md)$/, "$1 $2")).sort(),
     ).toEqual([
       "lab.hot.device.path docs/runbooks/move-to-a-new-disk.md",
       "lab.hot.volumeGroup.name docs/runbooks/move-to-a-new-disk.md",
@@ -106,7 +106,7 @@ describe("a preview by the real engine, offline, of a stack whose state has the 
       "lab.hot.volumes.redis.size docs/runbooks/shrink-a-volume.md",
       "lab.warm.label docs/runbooks/change-a-filesystem.md",
     ]);
-    // What else would change is told too, and the last lines are what is wrong.
+    // Other changes are reported too, and the last lines are the errors.
     expect(said).toContain("lab-hot-redis-mount");
     expect(said.trimEnd().split("\n").at(-1)).toMatch(/^error: /);
   });
