@@ -16,7 +16,7 @@ function problemsOf(host: Record<string, unknown>): string[] {
   return parseHosts({ trading: { connection, ...host } }).problems.map(({ key, message }) => `${key}: ${message}`);
 }
 
-/** A host that says something of every section. */
+/** A host with settings in every section. */
 const everything = {
   onDelete: "wipe",
   hot: {
@@ -44,7 +44,7 @@ function pathsBelow(schema: z.ZodType): string[][] {
   return childrenOf(schema).flatMap(([key, row]) => [[key], ...pathsBelow(row).map((path) => [key, ...path])]);
 }
 
-/** The value with only that value in it, at that key path. */
+/** An object that holds only this value, at this key path. */
 function valueAt([key, ...path]: readonly string[], value: unknown): unknown {
   if (key === undefined) return value;
   return key === "N" ? [valueAt(path, value)] : { [key === "X" ? "redis" : key]: valueAt(path, value) };
@@ -71,7 +71,7 @@ describe("the configuration", () => {
     expect(hosts.trading?.hot).toBeUndefined();
   });
 
-  it("takes the settings that it made again, so that they can be arguments of components", () => {
+  it("accepts the settings that it made, so that they can be arguments of components", () => {
     const { hosts } = parseHosts({ trading: { connection, ...everything } });
     expect(parseHosts(structuredClone(hosts))).toEqual({ hosts, problems: [] });
     expect(hosts.trading).toMatchObject({
@@ -80,7 +80,7 @@ describe("the configuration", () => {
     });
   });
 
-  it("takes hosts that leave out any tier", () => {
+  it("accepts hosts that leave out any tier", () => {
     expect(problemsOf({})).toEqual([]);
     expect(problemsOf({ hot: { layout: "directories" } })).toEqual([]);
   });
@@ -117,12 +117,12 @@ describe("the configuration", () => {
     [{ dockerPrune: "no" }, 'dockerPrune: "no": must be true or false'],
     [{ rules: {} }, "rules: {}: must be a list of maps"],
     [{ metricsFolder: 1 }, "metricsFolder: 1: must be an absolute path"],
-  ])("says what is allowed in the place of a wrong value: %j", (automation, problem) => {
+  ])("says what is allowed instead of a wrong value: %j", (automation, problem) => {
     const warm = { device: { path: "/dev/sda2" } };
     expect(problemsOf({ warm, automation })).toEqual([`trading.automation.${problem}`]);
   });
 
-  it("proposes the known key that an unknown one is close to, of the layout that it is in", () => {
+  it("proposes the known key that is closest to an unknown one, in the same layout", () => {
     const warm = { device: { path: "/dev/sda2" } };
     expect(problemsOf({ warm, automation: { tempAfterDay: 3 } })).toEqual([
       expect.stringMatching(
@@ -135,7 +135,7 @@ describe("the configuration", () => {
     expect(problemsOf({ hot: { layout: "lvn" } })).toEqual(['trading.hot.layout: "lvn": must be lvm or directories']);
   });
 
-  it("has words of its own for every wrong value of every key, and none of the library's that checks it", () => {
+  it("has a message of its own for every wrong value of every key, and none of the schema library's", () => {
     const wrong = [
       undefined,
       null,
@@ -170,7 +170,7 @@ describe("the configuration", () => {
     expect(keys).toEqual(["one.connection.host", "one.connection.hostKey", "two.warm.device"]);
   });
 
-  it("wants each machine under one name", () => {
+  it("refuses one machine under two names", () => {
     expect(parseHosts({ one: { connection }, two: { connection } }).problems).toEqual([
       { key: "two.connection.host", message: "192.168.1.100:22 is already one's; one machine is one host" },
     ]);
@@ -196,7 +196,7 @@ describe("capacity", () => {
     ]);
   });
 
-  it("takes the same volumes when the reserve is set smaller", () => {
+  it("accepts the same volumes when the reserve is set smaller", () => {
     expect(
       problemsOf(hotWith({ postgres: {}, clickhouse: { size: "2900GiB" } }, { snapshotReserve: "20GiB" })),
     ).toEqual([]);
@@ -226,7 +226,7 @@ describe("capacity", () => {
     ]);
   });
 
-  it("refuses a share of a volume group whose size nobody knows", () => {
+  it("refuses a share of a volume group whose size is unknown", () => {
     expect(problemsOf({ hot: { device: { path: "/dev/nvme0n1" }, volumes: { redis: { size: "10%VG" } } } })).toEqual([
       expect.stringContaining(
         "trading.hot.volumes.redis.size: is a share of the volume group, so device.size must be there",
@@ -234,7 +234,7 @@ describe("capacity", () => {
     ]);
   });
 
-  it("is never passed by volumes that preview accepts", () => {
+  it("is never exceeded by volumes that preview accepts", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 8 }), (gibs) => {
         const volumes = Object.fromEntries(
@@ -247,7 +247,7 @@ describe("capacity", () => {
   });
 });
 
-describe("what can't be mounted is refused by name", () => {
+describe("what no host could carry out is refused by name", () => {
   const warm = (more: Record<string, unknown>) => ({
     warm: { device: { path: "/dev/disk/by-id/sata-part2" }, ...more },
   });
@@ -285,7 +285,7 @@ describe("what can't be mounted is refused by name", () => {
     ]);
   });
 
-  it("one device twice in a volume group, and a part of it for another tier", () => {
+  it("one device twice in a volume group, and a partition of it for another tier", () => {
     const additionalDevices = [{ path: "/dev/sdx" }, { path: "/dev/sdx" }];
     expect(
       problemsOf({ ...hotWith({ redis: {} }, { additionalDevices }), warm: { device: { path: "/dev/sdx3" } } }),
@@ -299,7 +299,7 @@ describe("what can't be mounted is refused by name", () => {
     expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: `${NVME.path}-other` } } })).toEqual([]);
   });
 
-  it("a device is a partition of another one by its whole name only", () => {
+  it("a device counts as a partition of another one only by its whole name", () => {
     const both = (hot: string, warm: string) =>
       problemsOf({ hot: { device: { path: hot }, volumes: { redis: {} } }, warm: { device: { path: warm } } });
     const isPart = (hot: string, warm: string) => both(hot, warm).length > 0;
@@ -309,7 +309,7 @@ describe("what can't be mounted is refused by name", () => {
     expect(isPart("/dev/disk/by-id/nvme-x", "/dev/disk/by-id/nvme-x2")).toBe(false);
   });
 
-  it("all of it at once: a mount point taken twice, a device taken twice, no room, an option", () => {
+  it("all problems at once: a mount point taken twice, a device taken twice, no room, an option", () => {
     const volumes = { redis: { options: ["nosuch"] }, kafka: { mountPoint: "/var/lib/redis", size: "9000GiB" } };
     const additionalDevices = [{ ...NVME }];
     expect(
@@ -361,7 +361,7 @@ describe("what can't be mounted is refused by name", () => {
     expect(problemsOf(host({ ...rule, ...wrong }))).toEqual([expect.stringMatching(expected)]);
   });
 
-  it("a rule to a cold tier that is not there, and marks the wrong way round", () => {
+  it("a rule to a cold tier that does not exist, and a low mark above the high one", () => {
     const rules = [{ name: "models", source: "/models", olderThanDays: 2, to: "cold", destination: "models" }];
     expect(problemsOf({ warm: { device: { path: "/dev/sda2" } }, automation: { rules, warmHighPercent: 70 } })).toEqual(
       [
@@ -386,7 +386,7 @@ describe("what can't be mounted is refused by name", () => {
     ["https://user:secret@hooks.example.org/", /has a user or password in it/],
     ["/home/jts/tell", /is in \/home, which the sandbox of storage-health.service hides/],
     ["/tmp/tell", /is in \/tmp, which the sandbox/],
-  ])("somebody to notify: %j", (notify, problem) => {
+  ])("notify %j, unless it is a command that the service can run, or a URL", (notify, problem) => {
     expect(problemsOf({ warm: { device: { path: "/dev/sda2" } }, automation: { notify } })).toEqual(
       problem === undefined ? [] : [expect.stringMatching(/^trading\.automation\.notify: /)],
     );
@@ -447,7 +447,7 @@ describe("what can't be mounted is refused by name", () => {
   });
 });
 
-describe("what would mean something else where it is written is refused by name", () => {
+describe("a value that would mean something else where it is written is refused by name", () => {
   const sda2 = { path: "/dev/sda2" };
   const nas = { server: "nas", export: "/v" };
 
@@ -478,7 +478,7 @@ describe("what would mean something else where it is written is refused by name"
     ]);
   });
 
-  it("a kernel parameter of two lines, of which the second would be another one", () => {
+  it("a kernel parameter with two lines, of which the second would be another parameter", () => {
     expect(problemsOf({ tuning: { sysctl: { "vm.swappiness": "1\nkernel.core_pattern=|/bin/sh" } } })).toEqual([
       expect.stringMatching(/^trading\.tuning\.sysctl\.vm\.swappiness: .*line ends/),
     ]);
@@ -497,7 +497,7 @@ describe("what would mean something else where it is written is refused by name"
   });
 
   it.each(["/dev/sdb", "//dev/sdb"])(
-    "the device %j among mkfs's options, which would be formatted in the declared one's place",
+    "the device %j among mkfs's options, which would be formatted instead of the declared one",
     (device) => {
       expect(problemsOf({ warm: { device: sda2, mkfsOptions: [device] } })).toEqual([
         expect.stringMatching(/^trading\.warm\.mkfsOptions\.0: .*mkfs gets only the declared one/),

@@ -26,12 +26,12 @@ function promises(): readonly Promised[] {
   });
 }
 
-/** A name as it stands in a file, with `%s` and `$name` for what differs. */
+/** A name as a file has it, with `%s` and `$name` for what differs. */
 const patternOf = (name: string) =>
   new RegExp(`(^| > )${name.replaceAll(/[.*+?^{}()|[\]\\]/g, "\\$&").replaceAll(/%[sj]|\$\w+/g, ".*")}( > |$)`);
 
 describe("docs/safety.md", () => {
-  it("names tests that there are", () => {
+  it("names only tests that exist", () => {
     const missing = promises().flatMap(({ tests }) =>
       tests.flatMap(([file, names]) => {
         const text = existsSync(join(ROOT, file)) ? readFileSync(join(ROOT, file), "utf8") : undefined;
@@ -127,7 +127,7 @@ describe("the documentation", () => {
       .map((name) => join("docs", name)),
   ];
 
-  it("links to files and headings that there are", () => {
+  it("links only to files and headings that exist", () => {
     // As GitHub makes them of headings.
     const anchors = (page: string) =>
       [...readFileSync(join(ROOT, page), "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>

@@ -12,7 +12,7 @@ function show(paths: readonly string[]): string {
   return [...rest, ...(isShared ? ["shared"] : [])].join(", ") || "–";
 }
 
-it("the table of imports in docs/architecture.md is what lint holds", async () => {
+it("the table of imports in docs/architecture.md has the rules that lint holds", async () => {
   const text = await readFile(join(ROOT, "docs", "architecture.md"), "utf8");
   const table = text.slice(text.indexOf("| files |"), text.indexOf("## The graph of a host"));
   const rows = LAYERS.map(({ files, may, npm = [] }) => `| ${show(files)} | ${show(may)} | ${show(npm)} |`);

@@ -116,7 +116,7 @@ beforeAll(() => {
 });
 
 describe("the program of stack dev", () => {
-  it("makes all of its resources, each as the state has it, and takes them away again to the last folder", async () => {
+  it("makes all of its resources, each as the state has it, and removes them again to the last folder", async () => {
     expect([upErrors, destroyErrors]).toEqual([[], []]);
     expect([...up.state.keys()].sort()).toEqual(upStack.resources.sort());
     expect(upHost.accidents).toEqual([]);
@@ -125,7 +125,7 @@ describe("the program of stack dev", () => {
     expect(Object.fromEntries(await upStack.look())).toEqual(outputsOf(upStack));
   });
 
-  it("shares calls between resources that go side by side, so that faults meet works that share a turn", () => {
+  it("shares calls between resources that are made at the same time, so that faults hit works that share a turn", () => {
     expect(upHost.calls.some(({ steps }) => steps.filter(({ argv }) => argv[0] === "lvcreate").length > 1)).toBe(true);
     expect(upHost.calls.length).toBeLessThan(upStack.resources.length);
   });

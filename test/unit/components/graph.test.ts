@@ -100,7 +100,7 @@ describe("the graph of a host with all tiers", () => {
     );
   });
 
-  it("a run of ours that fails has health look at once, and health itself starts nothing", () => {
+  it("a service of ours that fails starts the health check at once, except the health check itself", () => {
     const onFailure = (name: string) => (get(name).inputs.unit as Record<string, string> | undefined)?.OnFailure;
     expect([
       onFailure("trading-automation-tiered-storage"),
@@ -120,7 +120,7 @@ describe("the graph of a host with all tiers", () => {
     );
   });
 
-  it("has the parts that a reviewer's table sorts by, each named after its host, and no other", () => {
+  it("has only the parts that a reviewer's table sorts by, each named after its host", () => {
     const parts = [...graph.values()].filter(({ type }) => type.startsWith("jts-storage:")).map(({ name }) => name);
     expect(parts).toEqual(PARTS.map((part) => `trading-${part}`));
   });
@@ -130,7 +130,7 @@ describe("the graph of a host with all tiers", () => {
       if (parent !== undefined && parent.startsWith("trading-")) expect(name.startsWith(`${parent}-`), name).toBe(true);
   });
 
-  it("onDelete protect is Pulumi's protect too, for what holds data and for nothing else", () => {
+  it("onDelete protect also sets Pulumi's protect, for what holds data and for nothing else", () => {
     const kinds = new Set(
       [...graph.values()].filter(({ protect }) => protect).map(({ type }) => type.slice(type.lastIndexOf(":") + 1)),
     );

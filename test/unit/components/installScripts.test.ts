@@ -56,7 +56,7 @@ const traces = () =>
   ]);
 
 describe("install-scripts", () => {
-  it("installs what was delivered, as nobody else's to write, takes the copies away, and is content with it a second time", () => {
+  it("installs what was delivered, writable only for its owner, removes the copies, and succeeds a second time", () => {
     expect(install()).toMatchObject({ exitCode: 0, stderr: "" });
     expect(readdirSync(join(root, "target"), { recursive: true }).sort()).toEqual([
       ".manifest",
@@ -71,7 +71,7 @@ describe("install-scripts", () => {
     expect(install()).toMatchObject({ exitCode: 0, stderr: "" });
   });
 
-  it("installs nothing of a delivery of which one file isn't what was sent", () => {
+  it("installs nothing of a delivery in which one file isn't what was sent", () => {
     deliver({ "lib/shared.sh": "shared=no\n" });
     expect(install()).toMatchObject({
       exitCode: 1,
@@ -80,7 +80,7 @@ describe("install-scripts", () => {
     expect(readdirSync(root).sort()).toEqual(["delivered", "elsewhere"]);
   });
 
-  it("asks for a delivery that a loss of power took, unless what it brought is installed", () => {
+  it("asks for a new delivery where a loss of power removed it, unless its files are installed", () => {
     rmSync(join(root, "delivered"), { recursive: true });
     mkdirSync(join(root, "target"));
     expect(install()).toMatchObject({
@@ -89,7 +89,7 @@ describe("install-scripts", () => {
     });
   });
 
-  it("removes a script of the last manifest that is in this one no more, and no other file", () => {
+  it("removes a script of the last manifest that is no longer in this one, and no other file", () => {
     install();
     writeFileSync(join(root, "target/theirs"), "");
     deliver();
@@ -133,7 +133,7 @@ describe("install-scripts", () => {
 });
 
 describe("the link to a script, and what scripts write", () => {
-  it("comes with the scripts and goes with them, as does a file that they wrote; what others put there stays", () => {
+  it("comes with the scripts and goes with them, as does a file that they wrote; files of others stay", () => {
     const link = join(root, "run.sh");
     expect(install(scripts, link)).toMatchObject({ exitCode: 0, stderr: "" });
     expect([realpathSync(link), lstatSync(link).isSymbolicLink()]).toEqual([join(root, "target/run.sh"), true]);
@@ -151,17 +151,20 @@ describe("the link to a script, and what scripts write", () => {
   it.each([
     ["a file", "file"],
     ["a link elsewhere", "link"],
-  ])("%s of others in its place is refused before anything is installed, and stays when scripts go", (_what, kind) => {
-    const link = join(root, "run.sh");
-    if (kind === "file") writeFileSync(link, "theirs");
-    else symlinkSync(join(root, "elsewhere/theirs"), link);
-    expect(install(scripts, link)).toMatchObject({
-      exitCode: 1,
-      stderr: `${link} exists already and isn't ours; move it away\n`,
-    });
-    expect(readdirSync(root).sort()).toEqual(["delivered", "elsewhere", "run.sh"]);
-    expect(install().exitCode).toBe(0);
-    expect(remove(link).exitCode).toBe(0);
-    expect(readFileSync(link, "utf8")).toBe("theirs");
-  });
+  ])(
+    "%s of somebody else in its place is refused before anything is installed, and stays when the scripts go",
+    (_what, kind) => {
+      const link = join(root, "run.sh");
+      if (kind === "file") writeFileSync(link, "theirs");
+      else symlinkSync(join(root, "elsewhere/theirs"), link);
+      expect(install(scripts, link)).toMatchObject({
+        exitCode: 1,
+        stderr: `${link} exists already and isn't ours; move it away\n`,
+      });
+      expect(readdirSync(root).sort()).toEqual(["delivered", "elsewhere", "run.sh"]);
+      expect(install().exitCode).toBe(0);
+      expect(remove(link).exitCode).toBe(0);
+      expect(readFileSync(link, "utf8")).toBe("theirs");
+    },
+  );
 });

@@ -51,7 +51,7 @@ describe("the components in another program", () => {
     expect(declaration.folders.map(({ path }) => path)).toEqual(["/srv/scratch", "/srv/data", "/mnt/synology/jts"]);
   });
 
-  it("have outputs that are known once what they are about is there", () => {
+  it("have outputs that are known once the resources behind them exist", () => {
     expect(inputsOf("outputs").content).toBe(
       [
         // The mocks derive no path of a volume.
@@ -73,15 +73,15 @@ describe("the components in another program", () => {
   });
 });
 
-describe("arguments that are wrong are thrown at once, all of them, by their paths", () => {
+describe("one error names all wrong arguments by their paths", () => {
   it.each<[string, () => unknown, string[]]>([
     [
-      "by their form",
+      "wrong by their form",
       () => new WarmTier("data", { host: "h", device: { path: "sda2", size: "50%VG" }, compression: "rar" }),
       ["data.device.path: ", "data.device.size: ", "data.compression: "],
     ],
     [
-      "by what no host could carry out",
+      "what no host could carry out",
       () =>
         new HotTier("fast", { host: "h", device: { path: "/dev/sdx" }, volumes: { redis: { size: "10%VG" }, x: {} } }),
       ["fast.volumes.redis.size: ", "fast.volumes.x.size: ", "fast.volumes.x.mountPoint: "],
@@ -105,7 +105,7 @@ describe("arguments that are wrong are thrown at once, all of them, by their pat
 });
 
 describe("an editor", () => {
-  it("shows a text with every argument of every component that has settings", () => {
+  it("shows a text for every argument of every component that has settings", () => {
     const argumentsOf = {
       HotTier: hotSettings.options[0].shape,
       WarmTier: warmArguments.shape,

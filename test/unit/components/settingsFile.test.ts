@@ -42,7 +42,7 @@ const piece = fc.constantFrom(
 );
 const text = fc.array(piece, { minLength: 1, maxLength: 3 }).map((pieces) => pieces.join(""));
 
-/** Hosts with automation that the configuration takes, though a path or a name of theirs is hostile. */
+/** Hosts with automation that the configuration accepts, although a path or a name in them is hostile. */
 const accepted = fc
   .sample(fc.tuple(fc.constantFrom("data", "tree", "warm", "cold", "label", "exported", "root", "server"), text), {
     numRuns: 1500,
@@ -84,18 +84,20 @@ const accepted = fc
 
 const settingsOf = (settings: HostSettings) => scriptSettings(settings, settings.automation!, ["tiered-storage"]);
 
-/** What the scripts read of each document, told with the names that it has there. */
+/** What the scripts read from each document, with the names that it has there. */
 const READ = `
 import dataclasses, json, sys
 sys.path.insert(0, sys.argv[1])
 from jts_storage.settings import _key_of, read_settings
-def told(value):
+def named(value):
     if dataclasses.is_dataclass(value):
-        return {_key_of(field.name): told(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return [told(one) for one in value] if isinstance(value, tuple) else value
+        return {_key_of(field.name): named(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return [named(item) for item in value] if isinstance(value, tuple) else value
 def read(path):
-    try: return told(read_settings(path))
-    except Exception as problem: return str(problem)
+    try:
+        return named(read_settings(path))
+    except Exception as problem:
+        return str(problem)
 print(json.dumps([read(path) for path in sys.argv[2:]]))`;
 
 function read(documents: readonly unknown[]): unknown[] {
@@ -131,7 +133,7 @@ describe("the scripts' settings", () => {
     return document;
   };
 
-  it("are refused with the key that is missing, each in its turn, or that nobody reads", () => {
+  it("are refused where any key is missing, or where nobody reads a key, with the name of the key", () => {
     const cases = Object.entries(whole()).flatMap(([section, values]) => [
       [section, changed((document) => delete document[section])] as const,
       ...(values === null || typeof values !== "object" || Array.isArray(values)
@@ -161,13 +163,17 @@ describe("the scripts' settings", () => {
       /automation\.tempAfterDays: true is not/,
     ],
     ["a negative age", ({ automation }) => (automation!.tempAfterDays = -1), /automation\.tempAfterDays: -1/],
-    ["nothing kept", ({ automation }) => (automation!.backupsKeptDays = 0), /is not a whole number, 1 or more/],
+    [
+      "no day for which backups are kept",
+      ({ automation }) => (automation!.backupsKeptDays = 0),
+      /is not a whole number, 1 or more/,
+    ],
     ["a relative path", ({ warm }) => (warm!.mountPoint = "warm"), /warm\.mountPoint: 'warm' is not an absolute path/],
     ["101 %", ({ automation }) => (automation!.warmHighPercent = 101), /is not a percentage/],
     ["a low mark above the high one", ({ automation }) => (automation!.warmLowPercent = 99), /is above/],
     ["a root beside its mount", ({ cold }) => (cold!.root = "/elsewhere"), /cold\.root, \/elsewhere, is not on/],
     [
-      "nobody to notify",
+      "a notify that is neither a command nor a URL",
       ({ automation }) => (automation!.notify = "file:///etc/passwd"),
       /automation\.notify: 'file:.*' is not an absolute path of a command, or a URL of http or https/,
     ],
@@ -177,11 +183,11 @@ describe("the scripts' settings", () => {
       ({ automation }) => ((automation!.rules as { destination: string }[])[0]!.destination = "../x"),
       /automation\.rules\[0\]\.destination: '\.\.\/x' is not a path below a tier/,
     ],
-  ])("are refused with words: %s", (_what, change, words) => {
+  ])("are refused with a message: %s", (_what, change, words) => {
     expect(read([changed(change)])[0]).toMatch(words);
   });
 
-  it("are refused where they are no JSON, or not there", () => {
+  it("are refused where the file isn't JSON, or is missing", () => {
     expect(read(["WARM_MOUNT='/warm'\n"])[0]).toMatch(/is not a JSON document/);
     const { stdout } = spawnSync("/usr/bin/python3", ["-I", "-B", "-c", READ, SCRIPTS, join(folder, "none")], {
       encoding: "utf8",

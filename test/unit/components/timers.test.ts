@@ -24,7 +24,7 @@ it("the timers start apart, except the hourly one", () => {
     .filter(([name]) => name !== "storage-health")
     .map(([, calendar]) => (calendar === "daily" ? "00" : /(\d\d):\d\d$/.exec(calendar)?.[1]));
   expect([hours.length, new Set(hours).size, hours.includes(undefined)]).toEqual([5, 5, false]);
-  // The hour that the documentation has for the one that is made only where it is asked for.
+  // The hour that the documentation gives for the timer that is made only where it is asked for.
   expect(hours).not.toContain("01");
 });
 

@@ -9,7 +9,7 @@ const trialOn = (host: object) => {
   return trialOf(hosts.trading!);
 };
 
-it("every service's folders are tried, and a way through the tiers that starts in a folder of root's", () => {
+it("every service's folders are tried, and a move through the tiers that starts in a folder of root", () => {
   const { folders, moves } = trialOn({
     hot: { device: { path: "/dev/disk/by-id/nvme-x" } },
     warm: { device: { path: "/dev/disk/by-id/sata-part2" } },

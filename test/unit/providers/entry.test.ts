@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { v1 } from "../../../providers/entry.ts";
 
-/** A name joins with the release that has it, and none ever leaves: somebody's state may hold it. */
+/** A name is added with its first release, and none is ever removed: somebody's state may hold it. */
 const EVER = [
   "ConfigFile",
   "Directory",
@@ -16,11 +16,11 @@ const EVER = [
 ];
 
 describe("what the text in a state names", () => {
-  it("is there, for each name that a release ever wrote into one", () => {
+  it("exists, for each name that a release ever wrote into one", () => {
     expect(Object.keys(v1)).toEqual(expect.arrayContaining(EVER));
   });
 
-  it("is a provider with all that the engine calls", () => {
+  it("is a provider with every method that the engine calls", () => {
     for (const make of Object.values(v1)) {
       expect(Object.keys(make())).toEqual(
         expect.arrayContaining(["configure", "check", "diff", "create", "read", "update", "delete"]),

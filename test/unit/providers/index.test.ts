@@ -18,7 +18,7 @@ describe("the public classes", () => {
     expect(Object.values(kinds).map(({ name }) => name)).toEqual(NAMES);
   });
 
-  it("load no kind into a program's process, and nothing else but Pulumi", () => {
+  it("load nothing but Pulumi into a program's process, and no kind", () => {
     const code = stripTypeScriptTypes(readFileSync(MODULE, "utf8"));
     expect(
       [...code.matchAll(/\bfrom "([^"]+)"|\bimport\("([^"]+)"/g)].map(([, from, dynamic]) => from ?? dynamic),
@@ -33,7 +33,7 @@ describe("the text that names a provider", () => {
     );
   });
 
-  it("is the package's own where the program is JavaScript, as it is once built", () => {
+  it("is the package's own where the program is JavaScript, as after a build", () => {
     const built = "file:///srv/other/node_modules/jts-storage/dist/providers/index.js";
     expect(resources.providerText("Directory", built)).toBe(
       'exports.handler = () => require("jts-storage/provider").v1.Directory()',

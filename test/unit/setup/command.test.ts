@@ -20,7 +20,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** What comes of the arguments, where the work is this. */
+/** The outcome of these arguments, with this work. */
 async function run(args: readonly string[], work: Parameters<typeof command<typeof OPTIONS>>[2]) {
   await command(USAGE, OPTIONS, work, args);
   return { exitCode: process.exitCode, printed, complained };
@@ -46,13 +46,13 @@ describe("a command", () => {
     expect(await run(["a", option], neverCalled)).toEqual({ exitCode: 0, printed: [USAGE], complained: [] });
   });
 
-  it("refuses an option that it doesn't take with its usage and exit code 2, and does nothing", async () => {
+  it("refuses an unknown option with its usage and exit code 2, and does nothing", async () => {
     const { exitCode, complained } = await run(["--slow"], neverCalled);
     expect(exitCode).toBe(2);
     expect(complained).toEqual([expect.stringMatching(/^Unknown option '--slow'.*\n\nUsage: npm run thing/s)]);
   });
 
-  it("ends the same way where its work refuses the words", async () => {
+  it("ends the same way where its work refuses the other words", async () => {
     const refuse = () => Promise.reject(new WrongUsage("There is no b."));
     expect(await run(["b"], refuse)).toEqual({
       exitCode: 2,
@@ -61,7 +61,7 @@ describe("a command", () => {
     });
   });
 
-  it("says what is missing in one sentence, with exit code 1 and without its usage", async () => {
+  it("reports what is missing in one sentence, with exit code 1 and without its usage", async () => {
     const fail = () => Promise.reject(new MissingNeed("There is no git here."));
     expect(await run([], fail)).toEqual({ exitCode: 1, printed: [], complained: ["There is no git here."] });
   });

@@ -22,7 +22,7 @@ async function fakeGo(text: string): Promise<void> {
 
 describe("the Go that a build needs", () => {
   it.each(["go1.26", "go1.26.8", "go1.27rc1", "go1.100.0", "go2.0", "devel go1.28-0123456789"])(
-    "is there with %s",
+    "is present with %s",
     async (version) => {
       await fakeGo(`echo '${version}'`);
       expect(await missingGo("linters")).toBeUndefined();
@@ -30,14 +30,14 @@ describe("the Go that a build needs", () => {
   );
 
   it.each(["go1.25.9", "go1.3", "go0.99"])(
-    "isn't there with %s, and the sentence names both releases",
+    "is missing with %s, and the message names both releases",
     async (version) => {
       await fakeGo(`echo '${version}'`);
       expect(await missingGo("cli")).toBe(`Go 1.26 or newer must be on the PATH to build it (found: ${version}).`);
     },
   );
 
-  it("isn't there where there is no go at all", async () => {
+  it("is missing where there is no go at all", async () => {
     vi.stubEnv("PATH", folder);
     expect(await missingGo("cli")).toBe("Go 1.26 or newer must be on the PATH to build it (found: none).");
   });
@@ -57,7 +57,7 @@ describe("a build with Go", () => {
     await expect(readdir(temporary)).rejects.toThrow("ENOENT");
   });
 
-  it("that fails says so with the last lines of what Go said", async () => {
+  it("that fails says so with the last lines that Go printed", async () => {
     await fakeGo("printf 'one\\ntwo\\nthree\\nfour\\n' >&2; exit 1");
     await expect(goBuild("linters", { source, to: join(folder, "tool") })).rejects.toThrow(
       `go build ${source} failed: two three four`,

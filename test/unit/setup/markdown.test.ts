@@ -109,7 +109,7 @@ describe("a comment that would be too long", () => {
     expect(markdown).toMatch(/\nerror number \d+\n… and \d+ more lines\n```\n/);
   });
 
-  it("never passes the limit, whatever the plans hold, and never leaves a folding open", () => {
+  it("never exceeds the limit, whatever the plans hold, and never leaves a folding open", () => {
     const text = fc.string({ unit: "grapheme", maxLength: 300 });
     const anyChange = fc.record({
       operation: fc.constantFrom("create", "update", "replace", "delete", "read"),

@@ -63,7 +63,7 @@ describe("a plan", () => {
     expect(countOperations(changes)).toEqual([["replace", 1]]);
   });
 
-  it("shortens what the engine says of a refused property", () => {
+  it("shortens the engine's message about a refused property", () => {
     const urn = "urn:pulumi:prod::jts-storage::jts-storage:HotTier$x::a-hot-redis-lv";
     const resource = "pulumi-nodejs:dynamic/jts-storage:LogicalVolume resource 'a-hot-redis-lv'";
     const said = (reason: string) => {
@@ -110,7 +110,7 @@ describe("the description of a change", () => {
     expect(whatOf("a-hot", "x", "Unheard", { new: { __provider: "code", size: 3 } })).toBe("size: 3");
   });
 
-  it("shows what differs: sizes with their unit; of lists, the items; of texts, the lines", () => {
+  it("shows what differs: sizes with their unit; the items of lists; the lines of texts", () => {
     const differs = (path: string) => ({ detailedDiff: { [path]: { diffKind: "update", inputDiff: true } } });
     const update = (before: Record<string, unknown>, after: Record<string, unknown>, path: string) =>
       whatOf("a-hot", "x", "FstabEntry", { op: "update", old: before, new: after, ...differs(path) });
@@ -155,7 +155,7 @@ describe("the description of a change", () => {
     ).toBe("mode: 777 → 750");
   });
 
-  it("says whether data stays, by the state and not by the program", () => {
+  it("says whether data stays, according to the state and not the program", () => {
     const change = (op: string, onDelete: string, kind = "LogicalVolume") =>
       readPlan("prod", [
         stepEvent("a-hot", "x", kind, {

@@ -28,11 +28,11 @@ describe("the table of what a change reaches", () => {
     expect(REACH.filter((row) => !used.has(row) && !general.includes(row[0])).map(([pattern]) => pattern)).toEqual([]);
   });
 
-  it("names all files of tests, and no others", () => {
+  it("names all end-to-end test files, and no others", () => {
     expect([...new Set(REACH.flatMap(([, files]) => files))].sort()).toEqual(E2E_FILES.toSorted());
   });
 
-  it.each(E2E_FILES)("has a row by which each file that %s imports or reads reaches it", (file) => {
+  it.each(E2E_FILES)("has a row for each file that %s imports or reads, so that a change there reaches it", (file) => {
     const path = `test/e2e/${file}.test.ts`;
     const read = [...readFileSync(join(ROOT, path), "utf8").matchAll(/join\(ROOT, "([^"]+)"\)/g)].map(
       ([, name = ""]) => name,
@@ -43,11 +43,11 @@ describe("the table of what a change reaches", () => {
     expect(needed.filter((one) => !reachOf(one).includes(file))).toEqual([]);
   });
 
-  it("lets a path without a row reach all files of tests", () => {
+  it("lets a path without a row reach all end-to-end test files", () => {
     expect(reachOf("new/thing.ts").toSorted()).toEqual(E2E_FILES.toSorted());
   });
 
-  it("gives for each file of tests the changed files that reach it", () => {
+  it("gives for each end-to-end test file the changed files that reach it", () => {
     expect(
       Object.fromEntries(reachedBy(["docs/values.md", "scripts/performance-test.sh", "test/e2e/operations.test.ts"])),
     ).toEqual({ operations: ["scripts/performance-test.sh", "test/e2e/operations.test.ts"] });

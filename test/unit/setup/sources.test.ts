@@ -35,13 +35,13 @@ describe("the state of the checkout", () => {
     ["a file that goes", () => rm(join(root, "code"))],
     ["a file that becomes executable", () => chmod(join(root, "code"), 0o755)],
     ["a variable of the tests", () => Promise.resolve(vi.stubEnv("JTS_STORAGE_KILLS", "1000"))],
-  ])("is another one after %s", async (_, change) => {
+  ])("differs after %s", async (_, change) => {
     const before = await state();
     await change();
     expect(await state()).not.toBe(before);
   });
 
-  it("is the same after a commit, and after what is ignored, can't matter, or only says when tests run", async () => {
+  it("is the same after a commit, and after a change that is ignored, can't matter, or only says when tests run", async () => {
     await write("code", "2");
     const before = await state();
     await commit("second");

@@ -107,7 +107,7 @@ describe("tests that are marked as long", async () => {
     expect(section?.match(/^\| `/gm)?.length ?? 0).toBe(rows.length);
   });
 
-  it("say so by a literal: nothing else shows without running them", () => {
+  it("say so by a literal, since nothing else can be read without running them", () => {
     for (const file of E2E_FILES)
       for (const [text] of readFileSync(join(ROOT, `test/e2e/${file}.test.ts`), "utf8").matchAll(/\btags\b.{0,12}/g))
         expect(text, file).toMatch(/^tags: \["long"\]/);

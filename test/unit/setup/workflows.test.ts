@@ -70,7 +70,7 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
     for (const [job, { "timeout-minutes": minutes }] of jobs) expect(minutes, job).toBeGreaterThan(0);
   });
 
-  it("gives jobs that run a change's code a token that may only read the contents", () => {
+  it("gives jobs that run the code of a change a token that may only read the contents", () => {
     expect(workflow.permissions).toEqual({});
     for (const [job, { permissions, steps }] of jobs) {
       if (Object.values(permissions ?? {}).includes("write")) continue;

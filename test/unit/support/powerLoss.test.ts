@@ -1,4 +1,4 @@
-/** How a log of dm-log-writes is read and replayed, on one that is made by hand. */
+/** How a log of dm-log-writes is read and replayed, with one that is made by hand. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -45,20 +45,24 @@ let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "power-loss-"))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** What a program prints as JSON, with the module as `p` and the log as `path`. */
+const PREAMBLE = `
+import json, os, pathlib, random, sys
+sys.path.insert(0, sys.argv[1])
+import powerLoss as p
+path = pathlib.Path(sys.argv[2])
+`;
+const READ = "entries = p.read_log(path)\n";
+
+/** What a Python program prints as JSON, with the module as `p` and the log as `path`. */
 function ask(log: Buffer, program: string) {
   const path = join(folder, "log");
   writeFileSync(path, log);
-  const preamble =
-    "import json, os, pathlib, random, sys; sys.path.insert(0, sys.argv[1]); import powerLoss as p; path = pathlib.Path(sys.argv[2]);";
-  const { stdout, stderr } = spawnSync("/usr/bin/python3", ["-B", "-c", `${preamble}\n${program}`, SUPPORT, path], {
+  const { stdout, stderr } = spawnSync("/usr/bin/python3", ["-B", "-c", PREAMBLE + program, SUPPORT, path], {
     encoding: "utf8",
   });
   if (stdout === "") throw new Error(stderr);
   return JSON.parse(stdout) as unknown;
 }
-
-const READ = "entries = p.read_log(path)\n";
 
 describe("a log of dm-log-writes", () => {
   it("gives each write, flush, discard and mark with its place", () => {
@@ -88,7 +92,7 @@ describe("a log of dm-log-writes", () => {
     expect(() => ask(log, `${READ}print(len(entries))`)).toThrow(expected);
   });
 
-  it("replayed gives each sector what was written there last, and zeros where that was discarded", () => {
+  it("when replayed, has in each sector what was written there last, and zeros where that was discarded", () => {
     const log = logOf([
       written(0, "a"),
       written(1, "b"),
@@ -96,14 +100,16 @@ describe("a log of dm-log-writes", () => {
       written(2, "d"),
       { flags: DISCARD, sector: 2, sectors: 1 },
     ]);
-    const replay =
-      "fd = os.open(path.with_name('image'), os.O_RDWR | os.O_CREAT)\nlog = os.open(path, os.O_RDONLY)\nfor e in entries: p.apply(e, log, fd)\n";
-    expect(ask(log, `${READ}${replay}print(json.dumps([chr(os.pread(fd, 1, 512 * n)[0]) for n in range(3)]))`)).toEqual(
-      ["c", "b", "\0"],
-    );
+    const replay = `
+fd = os.open(path.with_name("image"), os.O_RDWR | os.O_CREAT)
+log = os.open(path, os.O_RDONLY)
+for e in entries:
+    p.apply(e, log, fd)
+print(json.dumps([chr(os.pread(fd, 1, 512 * n)[0]) for n in range(3)]))`;
+    expect(ask(log, READ + replay)).toEqual(["c", "b", "\0"]);
   });
 
-  it("tells what a loss of power may leave: all up to a flush, and of what is not flushed any part, with what went through", () => {
+  it("lists what a loss of power may leave: all up to a flush, and any part of what was not flushed, with what went through", () => {
     const log = logOf([
       written(0, "before"),
       flush,
@@ -118,12 +124,12 @@ describe("a log of dm-log-writes", () => {
       written(9, "after"),
       flush,
     ]);
-    const states = ask(
-      log,
-      `${READ}print(json.dumps([[s.through, s.also] for s in p.states_between(entries, p.index_of(entries, "filled"), p.index_of(entries, "moved"), random.Random(1))]))`,
-    );
+    const program = `
+filled, moved = p.index_of(entries, "filled"), p.index_of(entries, "moved")
+states = p.states_between(entries, filled, moved, random.Random(1))
+print(json.dumps([[s.through, s.also] for s in states]))`;
     // Entries: 3 went through the cache, 4 is the source's, 5 the destination's, 6 and 8 are flushes.
-    expect(states).toEqual([
+    expect(ask(log, READ + program)).toEqual([
       [2, [3]],
       [2, [3, 4]],
       [2, [3, 5]],
@@ -133,8 +139,11 @@ describe("a log of dm-log-writes", () => {
   });
 
   it("is sampled evenly, to its end", () => {
-    const program =
-      "states = [p.State(n) for n in range(100)]\nprint(json.dumps([s.through // 20 for s in p.sample(states, 5, random.Random(1))] + [p.sample(states, 5, random.Random(1))[-1].through, len(p.sample(states, 500, random.Random(1)))]))";
+    const program = `
+states = [p.State(n) for n in range(100)]
+def sample(size):
+    return p.sample(states, size, random.Random(1))
+print(json.dumps([s.through // 20 for s in sample(5)] + [sample(5)[-1].through, len(sample(500))]))`;
     expect(ask(logOf([]), program)).toEqual([0, 1, 2, 3, 4, 99, 100]);
   });
 });

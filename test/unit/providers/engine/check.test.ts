@@ -43,12 +43,12 @@ describe.each(situations)("checking a $name", (situation) => {
     }
   });
 
-  it("names a property that it doesn't know", async () => {
+  it("refuses a property that it doesn't know, by name", async () => {
     const { failures } = await check(situation.name, { ...situation.declared, bogus: 1 });
     expect(failures).toEqual([{ property: "", reason: expect.stringContaining("bogus") as string }]);
   });
 
-  it("takes the state of an older version, whatever it holds, for no reason to refuse", async () => {
+  it("refuses nothing because of the state of an older version, whatever it holds", async () => {
     expect((await check(situation.name, situation.declared, { host: 7, bogus: true })).failures).toEqual([]);
   });
 
@@ -84,7 +84,7 @@ describe("checkInputs", () => {
     for (const { property, reason } of failures) expect(reason).toMatch(new RegExp(`^${property}: .`));
   });
 
-  it("reports the place of a fault inside a list", async () => {
+  it("reports the place of an error inside a list", async () => {
     const { failures } = await check("Directory", declaredOf("Directory", { folders: ["a", "../b"] }));
     expect(failures).toEqual([{ property: "folders.1", reason: "folders.1: must be a relative path without `..`" }]);
   });
@@ -141,7 +141,7 @@ describe("checkInputs", () => {
     expect((await check(name, declaredOf(name, change), await checked(situationOf(name), host))).failures).toEqual([]);
   });
 
-  it("reports to a program that is only previewed what is refused, and lets the preview go on", async () => {
+  it("reports what is refused to a program that is only previewed, and lets the preview go on", async () => {
     const olds = await checked(situationOf("LogicalVolume"), host);
     const { inputs, failures } = await check(
       "LogicalVolume",

@@ -13,13 +13,13 @@ const connection = { ...declared, port: 22, user: "root", timeoutSeconds: 30 };
 /** What the engine writes for a value that a preview can't know. */
 const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
-/** A kind's provider on a host in memory, and the connections by which sessions were wanted. */
+/** A kind's provider on a host in memory, and the connections for which it asked for a session. */
 function onHost(kind: Kind) {
   const host = new FakeHost(situationOf(kind).machine());
   const session = new Session(host);
-  const wanted: CommonInputs["connection"][] = [];
+  const asked: CommonInputs["connection"][] = [];
   const provider = lifecycle(examples[kind].kind, ({ connection }) => {
-    wanted.push(connection);
+    asked.push(connection);
     return session;
   });
   const check = async (more: Properties = {}) =>
@@ -27,35 +27,35 @@ function onHost(kind: Kind) {
       readonly inputs: Properties;
       readonly failures?: readonly { readonly property: string; readonly reason: string }[];
     };
-  return { host, wanted, provider, check };
+  return { host, asked, provider, check };
 }
 
 describe.each(KINDS)("the connection of a %s", (kind) => {
-  it("is in neither inputs nor outputs where none is handed in, so that states stay as they are", async () => {
-    const { provider, check, wanted } = onHost(kind);
+  it("is in neither inputs nor outputs where none is given, so that states do not change", async () => {
+    const { provider, check, asked } = onHost(kind);
     const { inputs } = await check();
     const { outs } = await provider.create(inputs);
     expect(Object.keys(inputs)).not.toContain("connection");
     expect(Object.keys(outs!)).not.toContain("connection");
-    expect(wanted.length).toBeGreaterThan(0);
-    expect(wanted).toEqual(wanted.map(() => undefined));
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked).toEqual(asked.map(() => undefined));
   });
 
-  it("is in the state where it is handed in, and is the way to the host for all that comes, without the program too", async () => {
-    const { host, provider, check, wanted } = onHost(kind);
+  it("is in the state where it is given, and is used for every later operation, even without the program", async () => {
+    const { host, provider, check, asked } = onHost(kind);
     const { inputs } = await check({ connection: declared });
     expect(inputs.connection).toEqual(connection);
     const { id, outs } = await provider.create(inputs);
     expect(outs!.connection).toEqual(connection);
     expect(await provider.read(id, outs)).toMatchObject({ inputs: { connection }, props: { connection } });
     await provider.delete(id, outs!);
-    expect(wanted.length).toBeGreaterThan(2);
-    expect(wanted).toEqual(wanted.map(() => connection));
+    expect(asked.length).toBeGreaterThan(2);
+    expect(asked).toEqual(asked.map(() => connection));
     expect(host.machine).toEqual({ ...situationOf(kind).machine(), uuids: host.machine.uuids });
   });
 
-  it("can change, and be left to the configuration again: an update that runs no step, and no other resource", async () => {
-    const { host, provider, check, wanted } = onHost(kind);
+  it("can change, or be left to the configuration again, by an update that runs no step and replaces nothing", async () => {
+    const { host, provider, check, asked } = onHost(kind);
     const { inputs } = await check({ connection: declared });
     const { id, outs } = await provider.create(inputs);
     const steps = host.steps.length;
@@ -67,7 +67,7 @@ describe.each(KINDS)("the connection of a %s", (kind) => {
         ...Object.fromEntries(Object.entries(outs!).filter(([key]) => key !== "connection")),
         ...(other === undefined ? {} : { connection: { ...connection, port: 2222 } }),
       });
-      expect(wanted.at(-1)).toEqual(changed.connection);
+      expect(asked.at(-1)).toEqual(changed.connection);
     }
     expect(host.steps).toHaveLength(steps);
   });
@@ -80,7 +80,7 @@ describe("a connection", () => {
       expect(await check({ connection: unknown })).toMatchObject({ inputs: { connection: unknown } });
   });
 
-  it("that no host could be reached by is refused in preview, each property by name", async () => {
+  it("that could reach no host is refused in preview, each property by name", async () => {
     const { failures = [] } = await onHost("Directory").check({
       connection: { host: "a b", port: 0, hostKey: "none", colour: "red" },
     });

@@ -114,7 +114,7 @@ describe.concurrent.each(situations)("a $name", (situation) => {
 });
 
 describe.concurrent("the sweep", () => {
-  it("meets a step that makes something in each kind, so that it tests what it says", async () => {
+  it("includes a step that makes something for each kind, so that it tests what it claims", async () => {
     for (const situation of situations) {
       const { made, commands } = await cleanRun(situation);
       expect(made).not.toEqual(situation.machine());

@@ -71,7 +71,7 @@ describe.concurrent.each(situations)("$name", (situation) => {
     expect(contents(host.machine)).toEqual(made);
   });
 
-  it("is deleted without a trace, twice alike", async () => {
+  it("is deleted without a trace, and a second delete runs no step", async () => {
     const host = new FakeHost(machine());
     const before = structuredClone(contents(host.machine));
     const { id, outs } = await run(host).create(await checked(situation, host));
@@ -82,7 +82,7 @@ describe.concurrent.each(situations)("$name", (situation) => {
     expect(host.steps).toHaveLength(steps);
   });
 
-  it("is gone, not drifted, when nothing of it is there", async () => {
+  it("is gone, not drifted, when nothing of it exists", async () => {
     const host = new FakeHost(machine());
     const inputs = await checked(situation, host);
     const { id, outs } = await run(host).create(inputs);
@@ -120,7 +120,7 @@ describe.concurrent.each(situations)("$name", (situation) => {
     await expect(run(host).create(inputs)).rejects.toThrow(HostUnreachable);
   });
 
-  it("is replaced when its identity or its host changes, and else stays", async () => {
+  it("is replaced when its identity or its host changes, and otherwise stays", async () => {
     const host = new FakeHost(machine());
     const inputs = await checked(situation, host);
     const provider = run(host);
@@ -310,7 +310,7 @@ describe.concurrent("half-made work", () => {
   });
 });
 
-describe.concurrent("drift to what nobody could declare", () => {
+describe.concurrent("drift to a state that nobody could declare", () => {
   it.each<[string, Kind, (machine: Machine) => void]>([
     ["a folder of a deleted user", "Directory", ({ files }) => void (files["/data/jts/hot"]!.owner = "UNKNOWN")],
     [
@@ -386,7 +386,7 @@ describe.concurrent("resources of one run", () => {
     host.machine.devices["/dev/dm-0"] = { type: "lvm", bytes: 4096, serial: null, disk: null };
     host.machine.links["/dev/vg_jts/lv_1"] = "/dev/dm-0";
     const listed = host.call.bind(host);
-    // LVM's report doesn't show it, as a volume that another host has just made.
+    // LVM's report doesn't show it yet, like a volume that another host has just made.
     host.call = async (program) => {
       const { steps, questions } = await listed(program);
       return {
@@ -485,7 +485,7 @@ describe.concurrent("resources of one run", () => {
     expect(stepsOf(host)).toEqual([["mount-entry 3"], ["mount-entry 1"]]);
   });
 
-  it("share a guard too, and what it refuses for one goes on for the others", async () => {
+  it("share a guard too: it refuses one of them, and the others go on", async () => {
     const situation = situationOf("LogicalVolume");
     const host = new FakeHost(situation.machine());
     const provider = situation.run(host);
@@ -515,7 +515,7 @@ describe.concurrent("resources of one run", () => {
     ]);
   });
 
-  it("let systemd read its files once, when nothing more comes, and nobody waits for it", async () => {
+  it("have systemd read its files once, when no more work comes, and nobody waits for it", async () => {
     const situation = situationOf("NfsMount");
     const host = new FakeHost(situation.machine());
     const provider = situation.run(host);
@@ -528,7 +528,7 @@ describe.concurrent("resources of one run", () => {
     expect(host.steps).toHaveLength(3);
   });
 
-  it("still owe what systemd could not read, to the end of the process", async () => {
+  it("have systemd read its files again at the end of the process where that failed before", async () => {
     const situation = situationOf("NfsMount");
     const host = new FakeHost(situation.machine());
     host.answers.set("systemctl", { stdout: "", stderr: "Connection timed out", exitCode: 1 });
@@ -540,7 +540,7 @@ describe.concurrent("resources of one run", () => {
     });
   });
 
-  it("let systemd read its files at the latest when the process ends, though a later step fails", async () => {
+  it("have systemd read its files at the latest when the process ends, even if a later step fails", async () => {
     const situation = situationOf("NfsMount");
     const host = new FakeHost(situation.machine());
     const provider = situation.run(host);
@@ -555,7 +555,7 @@ describe.concurrent("resources of one run", () => {
     expect(host.calls.at(-1)?.steps.map(printCommand)).toEqual(["setsid --fork systemctl daemon-reload"]);
   });
 
-  it("look again, and go on, where another writer changed what they were planned on; with words in the end, where it never stops", async () => {
+  it("look again and go on where another writer changed what they were planned on, and fail with a message where it never stops", async () => {
     const situation = situationOf("NfsMount");
     const host = new FakeHost(situation.machine());
     const provider = situation.run(host);

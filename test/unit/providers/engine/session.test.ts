@@ -19,14 +19,14 @@ const hostWide = HOST_WIDE.map((fact) => nameOf(fact.command(undefined)));
 afterEach(() => void vi.useRealTimers());
 
 describe("asking a session", () => {
-  it("sends questions asked at the same time in one call, and the host-wide ones along with the first", async () => {
+  it("sends questions asked at the same time in one call, and the host-wide ones with the first", async () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
     await Promise.all([ask(fstab, undefined), ask(mounts, undefined), ask(pathStatus, ["/etc"])]);
     expect(questions(host)).toEqual([["cat", "findmnt", "stat", ...hostWide]]);
   });
 
-  it("sends questions that come while a call is on its way together in the next", async () => {
+  it("sends the questions that come during a call together in the next one", async () => {
     const host = new FakeHost();
     host.latencyMilliseconds = 100;
     const { ask } = new Session(host);
@@ -39,7 +39,7 @@ describe("asking a session", () => {
     ]);
   });
 
-  it("asks the same question once, though many want to know", async () => {
+  it("asks a question once, even if many ask it", async () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
     const [one, two] = await Promise.all([
@@ -52,7 +52,7 @@ describe("asking a session", () => {
     expect(questions(host)).toEqual([["stat", ...hostWide]]);
   });
 
-  it("asks with one command what it can, and each by itself where that command fails", async () => {
+  it("asks several questions with one command where it can, and each by itself where that command fails", async () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
     const all = () => Promise.all(["root", "daemon", "nobody"].map((name) => ask(groupExists, name)));
@@ -75,7 +75,7 @@ describe("asking a session", () => {
     ]);
   });
 
-  it("asks anew after the pause of a person, who may have changed something", async () => {
+  it("asks again after a pause in which a person may have changed something", async () => {
     vi.useFakeTimers({ toFake: ["Date"] });
     const host = new FakeHost();
     const { ask } = new Session(host);
@@ -88,7 +88,7 @@ describe("asking a session", () => {
     expect(host.calls).toHaveLength(2);
   });
 
-  it("reports it to each who asked when the host can't be reached, and asks anew afterwards", async () => {
+  it("reports a host that can't be reached to each who asked, and asks again afterwards", async () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
     host.isDown = true;
@@ -101,7 +101,7 @@ describe("asking a session", () => {
     expect(await ask(fstab, undefined)).toContain("LABEL=root");
   });
 
-  it("fails one question that has no good answer, and no other of the same call", async () => {
+  it("fails a question that has no valid answer, and no other of the same call", async () => {
     const host = new FakeHost();
     host.answers.set("findmnt", { stdout: '{"filesystems": [{"target": 7}]}', stderr: "", exitCode: 0 });
     host.answers.set("print-contents", { stdout: "", stderr: "Input/output error", exitCode: 1 });
@@ -138,14 +138,14 @@ describe("asking a session", () => {
       /\n {2}Next: on the host: findmnt .*mount -o remount,rw/,
     ],
     ["found no room", { exitCode: 1, stderr: "mktemp: No space left on device" }, /\n {2}Next: on the host: df /],
-    ["ended otherwise", { exitCode: 9, stderr: "no" }, /exit code 9: no\n {2}Next: on the host: timeout /],
-  ])("says the next command to try, by what a tool said that %s", async (_what, output, expected) => {
+    ["failed in another way", { exitCode: 9, stderr: "no" }, /exit code 9: no\n {2}Next: on the host: timeout /],
+  ])("says the next command to try after a tool that %s", async (_what, output, expected) => {
     const host = new FakeHost();
     host.answers.set("stat", { stdout: "", stderr: "", exitCode: 0, ...output });
     await expect(new Session(host).ask(pathStatus, ["/etc"])).rejects.toThrow(expected);
   });
 
-  it("keeps apart facts of the same arguments, and arguments of the same fact", async () => {
+  it("distinguishes facts with the same arguments, and arguments of the same fact", async () => {
     const host = new FakeHost();
     const { ask } = new Session(host);
     const length: Fact<string, number> = {
@@ -159,7 +159,7 @@ describe("asking a session", () => {
 });
 
 describe("a change", () => {
-  it("is answered with the facts that it made stale, in the same call, and leaves the others known", async () => {
+  it("is answered with the facts that it made stale, in the same call; the others stay known", async () => {
     const situation = situationOf("LogicalVolume");
     const host = new FakeHost(situation.machine());
     const inputs = await checked(situation, host);
@@ -170,10 +170,10 @@ describe("a change", () => {
       [["lvcreate"], ["lvm"]],
     ]);
     await provider.create({ ...inputs, name: "lv_other" });
-    expect(host.calls.at(-2)?.questions, "the ledger is known still").not.toContainEqual(ledger.command(undefined));
+    expect(host.calls.at(-2)?.questions, "the ledger is still known").not.toContainEqual(ledger.command(undefined));
   });
 
-  it("sees its own effect, though somebody asked meanwhile", async () => {
+  it("sees its own effect, even if somebody asked meanwhile", async () => {
     const situation = situationOf("LogicalVolume");
     const host = new FakeHost(situation.machine());
     host.latencyMilliseconds = 5;

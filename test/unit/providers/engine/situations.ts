@@ -45,7 +45,7 @@ export function situationOf(name: Kind): Situation {
   return situations.find((one) => one.name === name)!;
 }
 
-/** What check makes of what is declared, as a preview would; it must have nothing against it. */
+/** What check makes of the declaration, as in a preview; it must refuse nothing. */
 export async function checked({ run, declared }: Situation, host: Host, changes: Properties = {}): Promise<Properties> {
   const { inputs, failures = [] } = (await run(host).check({}, { ...declared, ...changes })) as {
     inputs: Properties;

@@ -10,7 +10,7 @@ import { runLocally } from "../runLocally.ts";
 const folder = mkdtempSync(join(tmpdir(), "jts-contents-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs the program against tools that print what the real ones printed; of wipefs by the device's name. */
+/** Runs the program with tools that print what the real ones printed; wipefs prints it by the device's name. */
 function run(command: Command, tools: Readonly<Record<string, string>>, onDevice: Readonly<Record<string, string>>) {
   const cases = Object.entries(onDevice).map(([device, name]) => `${device}) cat '${join(folder, name)}' ;;`);
   for (const name of [...Object.values(onDevice), ...Object.values(tools)]) {
@@ -56,7 +56,7 @@ describe("contents", () => {
     ["dumpe2fs", "ext4", "wipefs-ext4.json", "dumpe2fs-redis.txt", 50 * 1024 ** 3],
     ["xfs_info", "xfs", "wipefs-xfs.json", "xfs_info-kafka.txt", 600 * 1024 ** 3],
     ["btrfs", "btrfs", "wipefs-btrfs.json", "btrfs-dump-super-warm.txt", 999_129_350_144],
-  ])("reads from %s the size of an %s that is there, and no other's", (tool, type, signed, said, bytes) => {
+  ])("reads with %s the size of an %s, and only if that is on the device", (tool, type, signed, said, bytes) => {
     expect(look({ device: "/dev/a", type }, { [tool]: said }, signed).bytes).toBe(bytes);
     expect(look({ device: "/dev/a", type }, { [tool]: said }, "wipefs-lvm-member.json").bytes).toBeUndefined();
     expect(look({ device: "/dev/a", type }, { [tool]: said }, "wipefs-blank.txt").bytes).toBeUndefined();
@@ -76,7 +76,7 @@ describe("contents", () => {
     );
   });
 
-  it("takes a failed probe, and a size that nothing is said of, for no answer", () => {
+  it("fails where a probe fails, or where no size is printed", () => {
     const args = { device: "/dev/a", type: "ext4" };
     expect(run(contents.command({ ...args, device: "/dev/unreadable" }), {}, {})).toMatchObject({ exitCode: 1 });
     expect(

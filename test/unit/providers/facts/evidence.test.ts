@@ -7,7 +7,7 @@ import { fixture } from "../../../fixtures/fixture.ts";
 import { runLocally } from "../runLocally.ts";
 
 describe("userExists and groupExists", () => {
-  it("distinguish an account that is there from one that isn't, by getent's exit code", () => {
+  it("distinguish an account that exists from one that doesn't, by getent's exit code", () => {
     const ask = (name: string) => userExists.parse(runLocally(userExists.command(name)), name);
     expect([ask("root"), ask("no-such-user-here")]).toEqual([true, false]);
   });
@@ -19,7 +19,7 @@ describe("userExists and groupExists", () => {
     expect(found).toEqual([false, true, true, false]);
   });
 
-  it("take a name service that failed for no answer", () => {
+  it("fail where the name service fails", () => {
     const output = { stdout: "", stderr: "", exitCode: 1 };
     expect(
       [groupExists.command("a"), userExists.together!.command(["a"])].map((command) => succeeded(command, output)),
@@ -28,14 +28,14 @@ describe("userExists and groupExists", () => {
 });
 
 describe("signsOfUse", () => {
-  it("reads each line as a sign, and no line as proof of a blank device", () => {
+  it("reads each line as a sign, and an empty output as proof of a blank device", () => {
     expect(
       signsOfUse.parse({ stdout: "a signature of gpt\npart /dev/sda1 on it\n", stderr: "", exitCode: 10 }, "/dev/sda"),
     ).toEqual(["a signature of gpt", "part /dev/sda1 on it"]);
     expect(signsOfUse.parse({ stdout: "", stderr: "", exitCode: 0 }, "/dev/sda")).toEqual([]);
   });
 
-  it("takes every other end of the program for no answer", () => {
+  it("fails where the program ends with any other exit code", () => {
     const command = signsOfUse.command("/dev/a");
     expect(
       [0, 1, 2, 10, 127, 141].filter((exitCode) => succeeded(command, { stdout: "", stderr: "", exitCode })),

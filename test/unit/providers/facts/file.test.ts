@@ -49,7 +49,7 @@ describe("file", () => {
     expect(found.map((one) => one?.content)).toEqual([undefined, "\n\nünïcode\n", "", undefined, ""]);
   });
 
-  it("takes a file that can't be read, or an output that ends early, for no answer", () => {
+  it("fails where a file can't be read, or an output ends early", () => {
     expect(runLocally(file.command(join(folder, "a file", "below"))).exitCode).toBe(0);
     expect(() =>
       file.parse({ stdout: "9\tregular file\troot\troot\t644\nshort", stderr: "", exitCode: 0 }, "/a"),

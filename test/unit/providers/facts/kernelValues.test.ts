@@ -16,15 +16,15 @@ describe("kernelValues", () => {
     expect(values.get(paths[1]!)).toBe("4096 131072 6291456");
   });
 
-  it("reads the chosen one of a choice", () => {
+  it("reads the chosen value of several", () => {
     expect(values.get(paths[2]!)).toBe("none");
   });
 
-  it("leaves out a file that isn't there", () => {
+  it("leaves out a file that doesn't exist", () => {
     expect(values.has(paths[3]!)).toBe(false);
   });
 
-  it("takes no path for another that begins with it", () => {
+  it("does not confuse a path with another that begins with it", () => {
     expect(
       kernelValues.parse({ stdout: "/proc/a/bc:1\n", stderr: "", exitCode: 2 }, ["/proc/a/b", "/proc/a/bc"]),
     ).toEqual(new Map([["/proc/a/bc", "1"]]));

@@ -60,7 +60,7 @@ describe("blockDevices", () => {
     });
   });
 
-  it("takes a serial number without the spaces that some disks pad it with", () => {
+  it("reads a serial number without the spaces that some disks pad it with", () => {
     const padded = fixture("lsblk-blank-host.json").stdout.replace('"JTSSATA0001"', '"  JTSSATA0001 "');
     const devices = blockDevices.parse({ stdout: padded, stderr: "", exitCode: 0 }, undefined);
     expect([devices.get("/dev/sda")?.serial, devices.get("/dev/sda2")?.serial]).toEqual(["JTSSATA0001", "JTSSATA0001"]);
@@ -71,7 +71,7 @@ describe("blockDevices", () => {
     "lsblk: failed",
     '{"blockdevices": [{"kname": "/dev/sda"}]}',
     '{"blockdevices": [{"kname":"/dev/sda","type":"disk","size":"931G","serial":null,"pkname":null}]}',
-  ])("takes the output %j for no answer", (stdout) => {
+  ])("fails on the output %j", (stdout) => {
     expect(() => blockDevices.parse({ stdout, stderr: "", exitCode: 0 }, undefined)).toThrow();
   });
 });

@@ -61,7 +61,7 @@ describe("lvm", () => {
     });
   });
 
-  it("knows a snapshot by its origin", () => {
+  it("recognizes a snapshot by its origin", () => {
     const stdout = fixture("lvm-fullreport-jts.json").stdout.replace('"origin":""', '"origin":"lv_postgres"');
     const [group] = lvm.parse({ stdout, stderr: "", exitCode: 0 }, undefined).volumeGroups;
     expect(group?.logicalVolumes.map(({ origin }) => origin).filter((origin) => origin !== undefined)).toEqual([
@@ -69,7 +69,7 @@ describe("lvm", () => {
     ]);
   });
 
-  it("takes sizes that aren't in bytes for no answer", () => {
+  it("fails on sizes that aren't in bytes", () => {
     const stdout = fixture("lvm-fullreport-jts.json").stdout.replace('"lv_size":"1610612736000"', '"lv_size":"1.46t"');
     expect(() => lvm.parse({ stdout, stderr: "", exitCode: 0 }, undefined)).toThrow("lv_size");
   });

@@ -44,7 +44,7 @@ describe("mounts", () => {
 });
 
 describe("mountAt", () => {
-  it("finds nothing where nothing is mounted, though it lies below a mount", () => {
+  it("finds nothing where nothing is mounted, even below a mount", () => {
     expect(mountAt(all, "/var/lib/postgresql/data")).toBeUndefined();
     expect(mountAt(mounts.parse(fixture("findmnt-blank-host.json"), undefined), "/var/lib/postgresql")).toBeUndefined();
   });

@@ -18,7 +18,7 @@ describe("pathStatus", () => {
     );
   });
 
-  it("distinguishes absent paths from those that are there, as a real stat(1) prints them", () => {
+  it("distinguishes absent paths from those that exist, as a real stat(1) prints them", () => {
     const [stdout, stderr] = [/^(?!stat:).*\n/gm, /^stat:.*\n/gm].map(
       (lines) => fixture("stat-root-and-absent.txt").stdout.match(lines)?.join("") ?? "",
     );
@@ -56,7 +56,7 @@ describe("pathStatus", () => {
     expect(found.get(link)?.type).toBe("symbolic link");
   });
 
-  it("takes a path that could not be looked at for no answer, not for an absent one", () => {
+  it("fails on a path that could not be looked at, instead of reading it as absent", () => {
     const output = { stdout: "", stderr: "stat: cannot statx '/mnt/nas/a': Permission denied\n", exitCode: 1 };
     expect(() => pathStatus.parse(output, ["/mnt/nas/a"])).toThrow("Permission denied");
     expect(() =>
@@ -65,7 +65,7 @@ describe("pathStatus", () => {
     expect(pathStatus.command(["/a"]).okExitCodes, "124 is timeout(1)'s own").toEqual([0, 1]);
   });
 
-  it("answers many at once as each by itself, and says whose error is whose", () => {
+  it("answers many at once as each by itself, and gives each only its own error", () => {
     const file = join(folder, "one file");
     writeFileSync(file, "");
     const all = [[folder, join(folder, "it's gone")], [join(folder, "gone")], [file, folder], [join(file, "below")]];

@@ -12,7 +12,7 @@ import { runLocally } from "../runLocally.ts";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "jts-links-")));
 afterAll(() => rmSync(folder, { recursive: true }));
-/** Answers by this machine, but for what `answers` has. */
+/** Answers from this machine, except for the facts in `answers`. */
 const asking =
   (answers: ReadonlyMap<unknown, unknown>): Ask =>
   <A, T>(fact: Fact<A, T>, args: A) =>
@@ -26,7 +26,7 @@ describe("realPath", () => {
     ]),
   );
 
-  it("follows links of a path that no link below /dev explains, and takes a dangling or absent one for none", async () => {
+  it("follows the links of a path that isn't a link below /dev, and finds nothing for a dangling or absent one", async () => {
     writeFileSync(join(folder, "a disk\n"), "");
     symlinkSync("a disk\n", join(folder, "by-id"));
     symlinkSync("gone", join(folder, "dangling"));
@@ -40,7 +40,7 @@ describe("realPath", () => {
     expect(links.get("/dev/stdin")).toBe("/proc/self/fd/0");
   });
 
-  it("reads those by what is on a device apart, since they come and go with each filesystem", () => {
+  it("reads links by a device's contents separately, since they come and go with each filesystem", () => {
     const stdout =
       "/dev/disk/by-label/a\t../../sda2\n/dev/disk/by-uuid/b\t../../sda2\n/dev/disk/by-partlabel/c\t../../sda2\n";
     const output = { stdout, stderr: "", exitCode: 0 };
@@ -76,7 +76,7 @@ describe("deviceAt", () => {
     }
   });
 
-  it("finds none for a link that leads nowhere, to itself, or to a file that is not a block device", async () => {
+  it("finds nothing for a link that leads nowhere, to itself, or to a file that is not a block device", async () => {
     const links = {
       "/dev/gone": "nowhere",
       "/dev/loop-a": "loop-b",
@@ -102,7 +102,7 @@ describe("sourceDevice", () => {
     },
   );
 
-  it("asks findfs where there is no such link, or where udev would write it otherwise", async () => {
+  it("asks findfs where there is no such link, or where udev would write its name differently", async () => {
     expect(await sourceDevice(withLinks({}, "/dev/sda2"), "LABEL=warm")).toMatchObject({ path: "/dev/sda2" });
     expect(
       await sourceDevice(withLinks({ "/dev/disk/by-label/a b": "../../sda" }, "/dev/sda2"), "LABEL=a b"),

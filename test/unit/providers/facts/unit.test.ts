@@ -26,13 +26,13 @@ describe("unit", () => {
     expect(unit.parse({ stdout, stderr: "", exitCode: 0 }, "fstrim.timer").needsReload).toBe(true);
   });
 
-  it("takes an output without the unit's state for no answer", () => {
+  it("fails on an output without the unit's state", () => {
     expect(() =>
       unit.parse({ stdout: "LoadState=loaded\nNeedDaemonReload=no\n", stderr: "", exitCode: 0 }, "a.timer"),
     ).toThrow("ActiveState");
   });
 
-  it("cuts the answer for many into each one's, in the order asked for", () => {
+  it("splits the answer for many units into one for each, in the order asked for", () => {
     const outputs = [fixture("systemctl-running-timer.txt"), fixture("systemctl-no-such-unit.txt")];
     const together = { ...outputs[0]!, stdout: outputs.map(({ stdout }) => stdout).join("\n") };
     const names = ["a.timer", "b.timer"];

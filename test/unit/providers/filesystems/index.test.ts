@@ -9,12 +9,12 @@ import {
 import { canRemount } from "../../../../providers/filesystems/mountOptions.ts";
 
 describe("what is known of a type", () => {
-  it("is the same for nfs4 as for nfs, and nothing of a type by the name of what every object has", () => {
+  it("is the same for nfs4 as for nfs, and nothing for a name that every JavaScript object has", () => {
     expect(filesystemOf("nfs4")).toBe(FILESYSTEMS.nfs);
     expect(filesystemOf("constructor")).toBe(filesystemOf("vfat"));
   });
 
-  it("lets fsck(8) check only an ext4 at boot, of those that are made here", () => {
+  it("lets fsck(8) check only ext4 at boot, of the types that are made here", () => {
     expect(MADE_TYPES.filter((type) => fsckPass(type) !== 0)).toEqual(["ext4"]);
   });
 
@@ -30,10 +30,13 @@ describe("what is known of a type", () => {
     expect(packagesOf(type)).toEqual(packages);
   });
 
-  it.each(Object.entries(FILESYSTEMS))("says what is refused of %s in words that follow the option", (_type, known) => {
-    for (const { reason } of [...known.refused, ...(known.mkfs?.refused ?? [])])
-      expect(reason).toMatch(/^(does|is|loses|makes|forbids|needs) /);
-  });
+  it.each(Object.entries(FILESYSTEMS))(
+    "gives each reason for a refusal of %s in words that follow the option",
+    (_type, known) => {
+      for (const { reason } of [...known.refused, ...(known.mkfs?.refused ?? [])])
+        expect(reason).toMatch(/^(does|is|loses|makes|forbids|needs) /);
+    },
+  );
 });
 
 describe("canRemount", () => {
@@ -49,11 +52,11 @@ describe("canRemount", () => {
     ["nfs4", "ro was not asked for", false],
     ["none", "ro is missing", true],
     ["vfat", "uid=5 is missing", true],
-  ])("knows of a mount of %s where %s", (type, difference, expected) => {
+  ])("for a mount of %s where %s is %s", (type, difference, expected) => {
     expect(canRemount(type, [difference])).toBe(expected);
   });
 
-  it("wants a new mount where one of several differences needs it", () => {
+  it("is false where one of several differences needs a new mount", () => {
     expect(canRemount("ext4", ["commit=30 is missing", "data=journal is missing"])).toBe(false);
   });
 });

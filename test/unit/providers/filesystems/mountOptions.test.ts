@@ -66,7 +66,7 @@ describe("refusedOptions", () => {
     ["a value that is not a number", { options: ["commit=abc"] }, "takes a number of seconds, see ext4(5)"],
     ["a value where there must be none", { options: ["noatime=1"] }, "takes no value"],
     ["an option without its value", { options: ["commit"] }, "takes a number of seconds"],
-    ["a name that every object has", { options: ["constructor"] }, "is not an option"],
+    ["a name that every JavaScript object has", { options: ["constructor"] }, "is not an option"],
     ["a compression level that btrfs cuts down", { type: "btrfs", options: ["compress=zstd:16"] }, "zstd[:1-15]"],
     ["too many log buffers", { type: "xfs", options: ["logbufs=9"] }, "takes 2, 3, 4, 5, 6, 7, 8, see xfs(5)"],
     [
@@ -123,7 +123,7 @@ describe("refusedOptions", () => {
     ["a second device", { type: "btrfs", mkfsOptions: ["-d", "single", "../dev/sdb"] }, "would take it for a device"],
     ["an end of the flags", { mkfsOptions: ["--"] }, "is not one of the flags"],
     [
-      "a long flag cut short, which getopt takes",
+      "an abbreviated long flag, which getopt accepts",
       { type: "btrfs", mkfsOptions: ["--forc"] },
       "is not one of the flags",
     ],
@@ -209,7 +209,7 @@ describe("refusedOptions", () => {
       "an ext4 that keeps its journal explicitly",
       { ...ext4, source: "UUID=1", options: ["commit=30"], mkfsOptions: ["-O", "has_journal,^sparse_super2"] },
     ],
-  ])("takes the options of %s", (_what, request) => {
+  ])("accepts the options of %s", (_what, request) => {
     expect(refusedOptions(request)).toEqual([]);
   });
 
@@ -219,29 +219,32 @@ describe("refusedOptions", () => {
       "xfs",
       ["x-systemd.requires=a.mount", "X-mount.mkdir=0755", "comment=theirs"],
     ],
-    ["any option of a type that isn't judged", "vfat", ["noatimee", "uid=0"]],
+    ["any option of a type without rules", "vfat", ["noatimee", "uid=0"]],
     ["ro beside norecovery", "xfs", ["norecovery", "ro"]],
     ["space_cache=v1 on a btrfs that may be an old one", "btrfs", ["space_cache=v1"]],
     ["levels within their bounds", "btrfs", ["compress=zstd:15", "compress-force=zlib:9", "compress=lzo"]],
-  ])("takes %s", (_what, type, options) => {
+  ])("accepts %s", (_what, type, options) => {
     expect(refusedOptions({ ...good, type, options })).toEqual([]);
   });
 
   it.each<[string, string, string[]]>([
     ["a flag's value that looks like another flag", "ext4", ["-N", "1000", "-O", "^has_journal", "-m", "0", "-K"]],
-    ["a count of inodes, a naming and a node size, which other mkfs mean otherwise", "xfs", ["-n", "size=8192"]],
+    ["-n of mkfs.xfs, which means something else to other mkfs", "xfs", ["-n", "size=8192"]],
     ["a node size larger than a page", "btrfs", ["-n", "16384", "-d", "single", "-m", "dup"]],
-  ])("takes %s", (_what, type, mkfsOptions) => {
+  ])("accepts %s", (_what, type, mkfsOptions) => {
     expect(refusedOptions({ ...good, type, options: [], mkfsOptions })).toEqual([]);
   });
 
-  it.each(Object.entries(FILESYSTEMS))("takes every option of %s that the kernel was seen to take", (type, known) => {
-    for (const option of triedOptions(known))
-      expect(refusedOptions({ type, source: "", options: option.split(","), pass: 0 })).toEqual([]);
-  });
+  it.each(Object.entries(FILESYSTEMS))(
+    "accepts every option of %s that the kernel was seen to accept",
+    (type, known) => {
+      for (const option of triedOptions(known))
+        expect(refusedOptions({ type, source: "", options: option.split(","), pass: 0 })).toEqual([]);
+    },
+  );
 
   it.each(Object.entries(MADE_FILESYSTEMS))(
-    "takes every flag of mkfs.%s that was seen to make what mounts",
+    "accepts every flag of mkfs.%s that was seen to make a filesystem that mounts",
     (type, { mkfs }) => {
       for (const mkfsOptions of triedFlags(mkfs))
         expect(refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions })).toEqual([]);
@@ -294,7 +297,7 @@ describe("liveDifferences", () => {
     .map((line) => line.split(" ")[1] ?? "");
 
   it.each(ours)(
-    "finds the captured mount of %s as its line of fstab declares it, the NFS sizes negotiated down",
+    "finds the captured mount of %s as its line in fstab declares it, though NFS sizes were negotiated down",
     (target) => {
       const { type, options } = findEntry(fstab, target)!.entry;
       expect(liveDifferences(type, options, live(target))).toEqual([]);
@@ -322,12 +325,12 @@ describe("liveDifferences", () => {
     expect(liveDifferences(type, declared, live(target))).toEqual([difference]);
   });
 
-  it("reports a number where the kernel shows 0, and takes 0 for 0", () => {
+  it("reports a declared number where the kernel shows 0, and accepts a declared 0", () => {
     expect(liveDifferences("ext4", ["init_itable=10"], ["rw", "init_itable=0"])).toEqual(["init_itable=10 is missing"]);
     expect(liveDifferences("ext4", ["init_itable=0"], ["rw", "init_itable=0"])).toEqual([]);
   });
 
-  it("finds in nfs4 no more differences than in nfs", () => {
+  it("ignores for nfs4 what it ignores for nfs", () => {
     for (const type of ["nfs", "nfs4"]) expect(liveDifferences(type, ["lock", "ac"], ["rw", "vers=4.2"])).toEqual([]);
   });
 
@@ -344,19 +347,19 @@ describe("liveDifferences", () => {
       ["defaults", "nofail", "_netdev", "noauto", "x-systemd.device-timeout=5min", "X-mount.mkdir"],
       ["rw"],
     ],
-    ["flags that are so anyway", "ext4", ["rw", "suid", "dev", "exec", "async"], ["rw", "relatime"]],
+    ["flags that are the default", "ext4", ["rw", "suid", "dev", "exec", "async"], ["rw", "relatime"]],
     ["values that are the kernel's default", "ext4", ["commit=5", "data=ordered", "acl", "user_xattr"], ["rw"]],
     ["a size in another unit", "xfs", ["allocsize=64m"], ["rw", "allocsize=65536k"]],
     ["a compression level left to the kernel", "btrfs", ["compress=zstd"], ["rw", "compress=zstd:3"]],
     ["a subvolume without its slash", "btrfs", ["subvol=data"], ["rw", "subvolid=256", "subvol=/data"]],
-    ["NFS 4 of the minor version that both speak", "nfs", ["vers=4"], ["rw", "vers=4.2", "rsize=65536"]],
+    ["NFS 4 with the minor version that both sides support", "nfs", ["vers=4"], ["rw", "vers=4.2", "rsize=65536"]],
     [
       "other words for NFS",
       "nfs",
       ["nfsvers=3", "tcp", "bg", "retry=2", "actimeo=30"],
       ["rw", "vers=3", "proto=tcp", "acregmin=30"],
     ],
-    ["the flags that a bind mount takes over", "none", ["bind"], ["rw", "nosuid", "nodev", "noatime"]],
+    ["the flags that a bind mount inherits", "none", ["bind"], ["rw", "nosuid", "nodev", "noatime"]],
   ])("reports no difference for %s", (_what, type, declared, shown) => {
     expect(liveDifferences(type, declared, shown)).toEqual([]);
   });

@@ -8,7 +8,7 @@ describe("cmd", () => {
     expect(cmd`mount --options ${"a,b c"} -- ${path}`).toEqual({ argv: ["mount", "--options", "a,b c", "--", path] });
   });
 
-  it("makes one argument each of a list, and none of an empty one", () => {
+  it("makes one argument of each item of a list, and none of an empty list", () => {
     expect(cmd`vgextend -- ${"vg"} ${["/dev/a b", "/dev/c"]}`.argv).toEqual([
       "vgextend",
       "--",
@@ -19,7 +19,7 @@ describe("cmd", () => {
     expect(cmd`mkfs.ext4 -q ${[]} ${"/dev/a"}`.argv).toEqual(["mkfs.ext4", "-q", "/dev/a"]);
   });
 
-  it("joins a value to the letters that it touches", () => {
+  it("joins a value to the text that it touches", () => {
     expect(cmd`lvcreate --size ${4096}b --name=${"lv a"} ${"a"}${"b"}`.argv).toEqual([
       "lvcreate",
       "--size",
@@ -33,14 +33,14 @@ describe("cmd", () => {
     expect(cmd`is-uuid ${""} ${""}`.argv).toEqual(["is-uuid", "", ""]);
   });
 
-  it("takes line ends and doubled spaces in the text for one space", () => {
+  it("reads line ends and repeated spaces in the text as one space", () => {
     expect(
       cmd`  lsblk   --json
       --bytes  `.argv,
     ).toEqual(["lsblk", "--json", "--bytes"]);
   });
 
-  it("refuses a list that touches other letters", () => {
+  it("refuses a list that touches other text", () => {
     expect(() => cmd`lvs --options=${["a", "b"]}`).toThrow(TypeError);
   });
 });
@@ -56,7 +56,7 @@ describe("printCommand", () => {
 });
 
 describe("succeeded", () => {
-  it("takes only 0 for an answer, unless other codes are declared", () => {
+  it("is true only for exit code 0, unless other codes are declared", () => {
     const output = { stdout: "", stderr: "", exitCode: 2 };
     expect(succeeded({ argv: ["a"] }, output)).toBe(false);
     expect(succeeded({ argv: ["a"], okExitCodes: [0, 2] }, output)).toBe(true);

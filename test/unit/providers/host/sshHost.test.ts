@@ -19,8 +19,8 @@ import { cmd } from "../../../../providers/host/command.ts";
 import { SshHost } from "../../../../providers/host/sshHost.ts";
 
 /**
- * Stands for ssh: notes what it is asked for, and runs the host's bash here, in place of sudo's, with a folder of ours
- * for /run. `before` is what it does before that.
+ * Stands in for ssh: records what it is asked for, and runs the host's bash here, without sudo, with a folder of ours
+ * instead of /run. Before that it runs `before`.
  */
 const SSH = `#!/bin/bash
 exec 3<&0
@@ -62,7 +62,7 @@ const theShell = () => readFileSync(join(folder, "pid"), "utf8").trim();
 const before = (text: string) => writeFileSync(join(folder, "before"), text);
 
 describe("a host over SSH", () => {
-  it("runs calls that come one after another in one shell, and takes another one only for what comes meanwhile", async () => {
+  it("runs calls that come one after another in one shell, and opens another one only for calls that come meanwhile", async () => {
     const trading = host();
     for (const word of ["one", "two", "three"])
       expect((await trading.call(question(`echo ${word}`))).questions[0]?.stdout).toBe(`${word}\n`);
@@ -74,7 +74,7 @@ describe("a host over SSH", () => {
     expect(asked()).toEqual(["dialled", ...Array.from({ length: 8 }, () => "shell")]);
   });
 
-  it("takes large answers, and ones that end as the shell's own line does", async () => {
+  it("reads large answers, and answers that end like the shell's own line", async () => {
     const trading = host();
     const { questions } = await trading.call({
       steps: [],
@@ -83,14 +83,14 @@ describe("a host over SSH", () => {
     expect(questions.map(({ stdout }) => stdout.length)).toEqual([3_000_000, 1_900_000]);
   });
 
-  it("is not led astray by what the host's own start-up files say", async () => {
+  it("ignores what the host's own start-up files print", async () => {
     before("echo Welcome; echo jts-storage; echo Beware >&2\n");
     const trading = host();
     for (const word of ["one", "two"])
       expect((await trading.call(question(`echo ${word}`))).questions[0]?.stdout).toBe(`${word}\n`);
   });
 
-  it("can't say what became of a program whose shell ended, and goes on with the next", async () => {
+  it("reports a lost connection for a program whose shell ended, and goes on with the next", async () => {
     const trading = host();
     await trading.call(question("true"));
     const lost = trading.call({ steps: [cmd`kill -9 ${theShell()}`], questions: [] });
@@ -100,7 +100,7 @@ describe("a host over SSH", () => {
     expect(asked()).toEqual(["dialled", "shell", "dialled", "shell"]);
   });
 
-  it("opens another shell when one ended while nobody used it", async () => {
+  it("opens another shell when an unused one has ended", async () => {
     const trading = host();
     await trading.call(question("true"));
     process.kill(Number(theShell()), "SIGKILL");
@@ -109,7 +109,7 @@ describe("a host over SSH", () => {
     await expect.poll(answer, { timeout: 30_000 }).toBe("here\n");
   });
 
-  it("says that sudo wants a password, and what grants it", async () => {
+  it("reports that sudo asks for a password, and how to grant it without one", async () => {
     before("echo 'sudo: a password is required' >&2; exit 1\n");
     const refused = host().call(question("true"));
     await expect(refused).rejects.toThrow(CommandFailed);
@@ -118,12 +118,12 @@ describe("a host over SSH", () => {
     );
   });
 
-  it("distinguishes a connection that was refused from that", async () => {
+  it("distinguishes a refused connection from that", async () => {
     before("echo 'Connection refused' >&2; exit 255\n");
     await expect(host().call(question("true"))).rejects.toThrow(/could not be reached: Connection refused/);
   });
 
-  it("gives up a host that takes the connection and never says a word, within its timeout", async () => {
+  it("gives up a host that accepts the connection and never answers, within its timeout", async () => {
     process.env.PATH = path;
     const silent = createServer(() => undefined).listen(0, "127.0.0.1");
     onTestFinished(() => void silent.close());
@@ -135,7 +135,7 @@ describe("a host over SSH", () => {
     expect(Date.now() - began).toBeGreaterThan((CONNECTION.timeoutSeconds - 1) * 1000);
   });
 
-  it("sends its last call when the process ends, and keeps no process from ending", async () => {
+  it("sends its last call when the process ends, and does not keep the process from ending", async () => {
     const program = join(folder, "program.ts");
     writeFileSync(
       program,

@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /**
- * What a shell gets to run programs, with a folder of ours for /run, so that its traces can be looked at, by anybody.
+ * The text that a shell gets to run programs, with a folder of ours instead of /run, so that anybody can look at its
  */
 function textOf(...programs: readonly Program[]): string {
   const shell = SHELL.replace("--tmpdir=/run", `--tmpdir=${frames}`);
@@ -84,7 +84,7 @@ describe("a printed program, run by bash", () => {
     expect(answers?.steps.map(({ exitCode }) => exitCode)).toEqual([3, 0]);
   });
 
-  it("distinguishes a command that isn't there", () => {
+  it("distinguishes a command that doesn't exist", () => {
     expect(run({ steps: [], questions: [cmd`no-such-command-here`] }).answers?.questions[0]?.exitCode).toBe(127);
   });
 
@@ -112,7 +112,7 @@ describe("a printed program, run by bash", () => {
     expect([...(answers?.steps ?? []), ...(answers?.questions ?? [])].map(({ stdout }) => stdout)).toEqual(["", ""]);
   });
 
-  it("lets tools speak in machine's words, without LVM's complaints of the lock", () => {
+  it("runs tools in the C locale, without LVM's warnings about the lock, and with a strict umask", () => {
     const { answers } = run({
       steps: [],
       questions: [cmd`printenv LC_ALL LVM_SUPPRESS_FD_WARNINGS`, cmd`bash -c umask`],
@@ -138,7 +138,7 @@ describe("a printed program, run by bash", () => {
     expect(readdirSync(frames)).toEqual([]);
   });
 
-  it("runs as the next one in the same shell, whatever became of the one before", () => {
+  it("runs as the next one in the same shell, however the one before ended", () => {
     const many: Program = { steps: [cmd`true`, cmd`true`], questions: [cmd`echo one`, cmd`echo two`] };
     const [first, failed, broken, last] = runAll(
       many,
@@ -156,7 +156,7 @@ describe("a printed program, run by bash", () => {
     expect(readdirSync(frames)).toEqual([]);
   });
 
-  it("lets what only looks die of a closed pipe, as everywhere", () => {
+  it("lets a question's command die of a closed pipe, as usual", () => {
     const [, looks] = runAll(
       { steps: [cmd`true`], questions: [] },
       { steps: [], questions: [cmd`bash -c ${"yes | head -n 1; echo ${PIPESTATUS[0]}"}`] },
@@ -201,7 +201,7 @@ describe("the lock of a program", () => {
     expect(stdout).toMatch(/\nmark0 0\n$/);
   });
 
-  it("leaves what a locked file holds as it is", () => {
+  it("does not change the content of a locked file", () => {
     const lock = join(folder, "lock");
     spawnSync("bash", ["-c", `echo disk >"$0"`, lock]);
     run({ steps: [cmd`true`], questions: [], lock });
@@ -212,24 +212,27 @@ describe("the lock of a program", () => {
 describe("parseAnswers", () => {
   const program: Program = { steps: [cmd`echo ${"ä\n€"}`, cmd`false`, cmd`true`], questions: [cmd`echo end`] };
 
-  it("takes no part of the answers for the whole", () => {
+  it("does not accept a part of the answers as the whole", () => {
     const { bytes, answers } = run(program);
     expect(answers?.questions).toEqual([{ stdout: "end\n", stderr: "", exitCode: 0 }]);
     for (let length = 0; length < bytes.length; length++)
       expect(parseAnswers(bytes.subarray(0, length), program)).toBeUndefined();
   });
 
-  const sizes = (count: number) => "0\n".repeat(count);
+  const lines = (...words: string[]) => words.map((word) => `${word}\n`).join("");
+  const sizes = (count: number) => Array.from({ length: count }, () => "0");
+  const steps = ["0 0", "1 1", "3 0"];
   it.each([
-    ["more than the answers", `0 0\n1 1\n3 0\nsizes\n${sizes(6)}contents\nend\nWelcome!\n`],
-    ["something before them", `Welcome!\n0 0\n1 1\n3 0\nsizes\n${sizes(6)}contents\nend\n`],
-    ["a step missing after one that succeeded", `0 0\n3 0\nsizes\n${sizes(4)}contents\nend\n`],
-    ["no step that ran", `3 0\nsizes\n${sizes(2)}contents\nend\n`],
-    ["a question without answer", `0 0\n1 1\nsizes\n${sizes(4)}contents\nend\n`],
-    ["lengths that aren't numbers", `0 0\n1 1\n3 0\nsizes\nx\n${sizes(5)}contents\nend\n`],
-    ["a length too few", `0 0\n1 1\n3 0\nsizes\n${sizes(5)}contents\nend\n`],
-  ])("takes %s for no answer", (_what, text) => {
+    ["more than the answers", lines(...steps, "sizes", ...sizes(6), "contents", "end", "Welcome!")],
+    ["something before them", lines("Welcome!", ...steps, "sizes", ...sizes(6), "contents", "end")],
+    ["a step missing after one that succeeded", lines("0 0", "3 0", "sizes", ...sizes(4), "contents", "end")],
+    ["no step that ran", lines("3 0", "sizes", ...sizes(2), "contents", "end")],
+    ["a question without answer", lines("0 0", "1 1", "sizes", ...sizes(4), "contents", "end")],
+    ["lengths that aren't numbers", lines(...steps, "sizes", "x", ...sizes(5), "contents", "end")],
+    ["a length too few", lines(...steps, "sizes", ...sizes(5), "contents", "end")],
+  ])("does not accept %s", (_what, text) => {
     expect(parseAnswers(Buffer.from(text), program)).toBeUndefined();
-    expect(parseAnswers(Buffer.from(`0 0\n1 1\n3 0\nsizes\n${sizes(6)}contents\nend\n`), program)).toBeDefined();
+    const whole = lines(...steps, "sizes", ...sizes(6), "contents", "end");
+    expect(parseAnswers(Buffer.from(whole), program)).toBeDefined();
   });
 });

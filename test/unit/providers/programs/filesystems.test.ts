@@ -36,7 +36,7 @@ function run(name: string, args: readonly string[], answers: Readonly<Record<str
   };
 }
 
-/** What filesystems.sh has of a type. */
+/** What filesystems.sh defines for a type. */
 function hasOnHost(type: string): string {
   const [, , text = ""] = program("filesystems").argv;
   const asked = `declare -F label_${type} measure_${type} grow_${type}; echo "\${unlogged[${type}]:+unlogged}"`;
@@ -44,11 +44,11 @@ function hasOnHost(type: string): string {
 }
 
 describe("filesystems.sh", () => {
-  it.each(MADE_TYPES)("has all that the programs ask for of %s, which is made here", (type) => {
+  it.each(MADE_TYPES)("has all that the programs need for %s, which is made here", (type) => {
     expect(hasOnHost(type)).toBe(`label_${type}\nmeasure_${type}\ngrow_${type}\nunlogged\n`);
   });
 
-  it("has nothing of another type", () => {
+  it("has nothing for another type", () => {
     expect(hasOnHost("vfat")).toBe("\n");
   });
 });
@@ -71,15 +71,15 @@ describe("make-filesystem", () => {
     });
   });
 
-  it("takes the label of the making away where none is declared", () => {
+  it("removes the label of the making where none is declared", () => {
     expect(run("make-filesystem", ["ext4", "", "/dev/a"]).calls).toContain("e2label /dev/a ");
     expect(run("make-filesystem", ["xfs", "", "/dev/a"]).calls).toContain("xfs_db -x -p xfs_admin -c label -- /dev/a");
     expect(run("make-filesystem", ["btrfs", "", "/dev/a"]).calls).toContain("btrfs filesystem label -- /dev/a ");
   });
 
-  it("wipes only what an earlier making left", () => {
-    const cutShort = run("make-filesystem", ["xfs", "", "/dev/a"], { blkid: "echo jts-making" });
-    expect(cutShort.calls).toContain("wipefs --all --quiet -- /dev/a");
+  it("wipes only what an earlier, interrupted making left", () => {
+    const interrupted = run("make-filesystem", ["xfs", "", "/dev/a"], { blkid: "echo jts-making" });
+    expect(interrupted.calls).toContain("wipefs --all --quiet -- /dev/a");
     const theirs = run("make-filesystem", ["xfs", "", "/dev/a"], { blkid: "echo theirs", "mkfs.xfs": "exit 1" });
     expect(theirs.calls).not.toContain("wipefs --all --quiet -- /dev/a");
   });

@@ -10,7 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const device = join(folder, "device");
 writeFileSync(device, "");
 
-/** What the tools say of a blank disk of 4 TB; each value is shell. */
+/** What the tools print for a blank disk of 4 TB; each value is shell. */
 const blank = {
   wipefs: "true",
   dd: "true",
@@ -78,7 +78,7 @@ describe("find-signs-of-use", () => {
     expect(look(tools, "4000787030016", "JTSNVME0001")).toEqual({ stdout: `${sign}\n`, stderr: "", exitCode: 10 });
   });
 
-  it("takes a filesystem whose making was cut short for blank, and only where a look into it finds it so", () => {
+  it("treats a filesystem whose making was interrupted as blank, but only where a look into it finds it empty", () => {
     const of = (type: string, unshare: string) =>
       look({ wipefs: `echo '${type} df6a9ed0-d1ee jts-making'`, unshare }, "4000787030016").exitCode;
     for (const type of ["ext4", "xfs", "btrfs"]) expect([of(type, "exit 0"), of(type, "exit 1")]).toEqual([0, 10]);

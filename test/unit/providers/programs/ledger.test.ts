@@ -51,10 +51,10 @@ const made = () =>
     : [];
 
 describe("make-tree and remove-tree", () => {
-  it("make folders of the mode, twice alike, and take back all that they made", () => {
+  it("make folders with the declared mode, can run twice, and remove all that they made", () => {
     for (const _ of [1, 2]) expect(makeTree("data/jts", "data/jts/hot")).toMatchObject({ exitCode: 0, stderr: "" });
     expect(statSync(join(root, "data/jts/hot")).mode & 0o7777).toBe(0o750);
-    expect(statSync(join(root, "data")).mode & 0o7777, "a folder above is nobody's wish").toBe(0o755);
+    expect(statSync(join(root, "data")).mode & 0o7777, "nobody declared the folder above").toBe(0o755);
     expect(made()).toEqual(["directory data", "directory data/jts", "directory data/jts/hot"]);
     expect(removeTree("data/jts", "data/jts/hot")).toMatchObject({ exitCode: 0, stderr: "" });
     expect(readdirSync(root)).toEqual([]);
@@ -76,7 +76,7 @@ describe("make-tree and remove-tree", () => {
     expect(made()).toEqual([]);
   });
 
-  it("leave a shared folder to whoever removes the last that is in it", () => {
+  it("leave a shared folder until the last folder in it is removed", () => {
     makeTree("data/a");
     makeTree("data/b");
     removeTree("data/a");
@@ -85,7 +85,7 @@ describe("make-tree and remove-tree", () => {
     expect(readdirSync(root)).toEqual([]);
   });
 
-  it("leave a mount point to its mount, also when the last folder in it goes", () => {
+  it("leave a mount point to its mount, even when the last folder in it is removed", () => {
     makeTree("data", "data/a");
     writeFileSync(
       join(root, "ledger/made"),
@@ -96,7 +96,7 @@ describe("make-tree and remove-tree", () => {
     expect(made()).toEqual(["directory data", "immutable data"]);
   });
 
-  it("follow no link that lies in the way", () => {
+  it("follow no link on the way", () => {
     mkdirSync(join(root, "real"), { mode: 0o700 });
     symlinkSync("real", join(root, "link"));
     expect(makeTree("link").exitCode).not.toBe(0);
@@ -104,7 +104,7 @@ describe("make-tree and remove-tree", () => {
     expect(statSync(join(root, "real")).mode & 0o7777).toBe(0o700);
   });
 
-  it("take names with spaces, and remember no other name for one that is part of it", () => {
+  it("accept names with spaces, and do not confuse a name with one that begins with it", () => {
     makeTree("my data", "my data/a b");
     makeTree("my");
     expect(made()).toEqual(["directory my data", "directory my data/a b", "directory my"]);
@@ -114,7 +114,7 @@ describe("make-tree and remove-tree", () => {
 });
 
 describe("write-file and remove-file", () => {
-  it("write the content with its mode, make the folders above, and take back both", () => {
+  it("write the content with its mode, make the folders above, and remove both", () => {
     const content = "# ünïcode\n\nno final line end";
     expect(writeFile("etc/a/file.conf", content)).toMatchObject({ exitCode: 0, stderr: "" });
     expect(readFileSync(join(root, "etc/a/file.conf"), "utf8")).toBe(content);
@@ -132,7 +132,7 @@ describe("write-file and remove-file", () => {
     expect(readFileSync(join(root, "theirs"), "utf8")).toBe("after");
   });
 
-  it("leave the old file whole, and no other, when the owner doesn't exist", () => {
+  it("leave the old file unchanged, and no other file, when the owner doesn't exist", () => {
     writeFile("file", "before");
     expect(run("write-file", [join(root, "file"), "no-such-user", group, "640"], "after").exitCode).not.toBe(0);
     expect(readdirSync(root).sort()).toEqual(["file", "ledger"]);
@@ -149,7 +149,7 @@ describe("write-file and remove-file", () => {
 });
 
 describe("restore-kernel-values", () => {
-  it("puts back the value from before the first change, the chosen one of a choice", () => {
+  it("puts back the value from before the first change, of several values the chosen one", () => {
     const [scheduler, absent] = [join(root, "scheduler"), join(root, "absent")];
     writeFileSync(scheduler, "none [mq-deadline]\n");
     const remember = (file: string) => {

@@ -68,7 +68,7 @@ function run(commands: readonly Command[], tools: Partial<typeof TOOLS> = {}) {
 }
 
 const line = (name: string) => `LABEL=${name} ${join(root, name)} ext4 defaults,x-jts-storage 0 0`;
-/** The text of fstab with the lines of these. */
+/** The text of fstab with the lines of these entries. */
 const withLines = (...names: string[]) => OLD + names.map((name) => `${line(name)}\n`).join("");
 
 describe("mount-entry for many", () => {
@@ -92,7 +92,7 @@ describe("mount-entry for many", () => {
     );
   });
 
-  it("leaves fstab with the lines of those before one that does not mount, and reports only what that one said", () => {
+  it("leaves fstab with the lines of those before one that does not mount, and reports only what that one printed", () => {
     const fails = `case \${@: -1} in */b) echo "bad b" >&2; exit 32;; *) echo "hint" >&2;; esac`;
     expect(run(mount("a", "b", "c"), { mount: fails })).toEqual({ exitCode: 1, done: 1, said: "bad b" });
     expect(read("fstab")).toBe(withLines("a"));
@@ -137,7 +137,7 @@ describe("mount-entry for many", () => {
   it.each([
     ["a plain name", "b", (path: string) => path.slice(1).replaceAll("-", "\\x2d").replaceAll("/", "-")],
     ["any other name, as systemd-escape says", "b b", (path: string) => path.replace(/.*\//, "")],
-  ])("lets systemd read its files before a mount whose target has an old unit, of %s", (_what, name, unitOf) => {
+  ])("has systemd read its files before a mount whose target has an old unit, of %s", (_what, name, unitOf) => {
     mkdirSync(join(root, "generator"));
     writeFileSync(join(root, "generator", `${unitOf(join(root, name))}.mount`), "");
     const escape = `for path in "\${@:4}"; do echo "\${path##*/}.mount"; done`;
@@ -148,7 +148,7 @@ describe("mount-entry for many", () => {
     expect(log().slice(-2)).toEqual(["systemctl daemon-reload", `mount -- ${name}`]);
   });
 
-  describe("of what is mounted already", () => {
+  describe("of a filesystem that is mounted already", () => {
     /** Lines of mountinfo, which has a space in octal. */
     const isMountedAt = (...names: string[]) =>
       names.map((name) => `30 22 8:1 / ${join(root, name).replaceAll(" ", "\\040")} rw - ext4 /dev/sda rw\n`).join("");
@@ -157,7 +157,7 @@ describe("mount-entry for many", () => {
     ];
     const isOurs = `[[ "$*" != *--fstab* ]] || echo defaults,x-jts-storage`;
 
-    it("unmounts and mounts it anew, with what shows it elsewhere, last first", () => {
+    it("unmounts and mounts it again, with the mounts that show it elsewhere, last first", () => {
       writeFileSync(join(root, "mountinfo"), MOUNTED + isMountedAt("a b", "shown 1", "shown 2"));
       expect(run(replace("a b"), { findmnt: isOurs })).toMatchObject({ exitCode: 0, done: 1 });
       expect(log().filter((words) => /^u?mount/.test(words))).toEqual([
@@ -168,10 +168,10 @@ describe("mount-entry for many", () => {
         "mount -- shown 1",
         "mount -- shown 2",
       ]);
-      expect(log().join("\n"), "its mount point is guarded already").not.toContain("chattr");
+      expect(log().join("\n"), "its mount point is already guarded").not.toContain("chattr");
     });
 
-    it("leaves all as it is where it is shown by a mount that isn't ours", () => {
+    it("changes nothing where a mount that isn't ours shows it", () => {
       writeFileSync(join(root, "mountinfo"), MOUNTED + isMountedAt("a", "theirs"));
       const { said } = run(replace("a"));
       expect(said).toContain("a is mounted at theirs too, which isn't ours");
@@ -192,7 +192,7 @@ describe("mount-entry for many", () => {
     });
   });
 
-  it("says of a mount that does not end in time what it lies on", () => {
+  it("names the source of a mount that does not end in time", () => {
     // As timeout(1) ends when it had to kill.
     expect(run(mount("a"), { mount: "exit 124" })).toEqual({
       exitCode: 1,
@@ -202,7 +202,7 @@ describe("mount-entry for many", () => {
     expect(read("fstab")).toBe(OLD);
   });
 
-  it("does nothing on a text that another writer changed", () => {
+  it("does nothing where another writer changed the text", () => {
     writeFileSync(join(root, "fstab"), `${OLD}# theirs\n`);
     expect(run(mount("a", "b"))).toMatchObject({ exitCode: 75, done: 0 });
     expect(log()).toEqual([]);
@@ -243,7 +243,7 @@ describe("install-timer for many", () => {
   const install = (...names: string[]) =>
     names.map((name) => recordsProgram("install-timer", [name, `${name} timer`, `${name} service`]));
 
-  it("asks systemd once for all, and lets it read its files only where it has read another text before", () => {
+  it("asks systemd once for all, and has it read its files only where it read another text before", () => {
     expect(run(install("a", "b"))).toMatchObject({ exitCode: 0, done: 2 });
     expect(log().map((words) => words.replaceAll(/\S*jts-storage\.\w+\//g, ""))).toEqual([
       "systemd-analyze verify --man=no --recursive-errors=no a.timer a.service b.timer b.service",
@@ -302,7 +302,7 @@ describe("remove-volume and is-uuid for many", () => {
     expect(run(remove, { lvremove: inUse })).toEqual({ exitCode: 5, done: 1, said: "vg/b in use" });
   });
 
-  it("report the one whose UUID is another, or that is gone", () => {
+  it("report the one whose UUID differs, or that is gone", () => {
     const prove = names.map((name, index) => recordsProgram("is-uuid", ["lv", name, `u-${index}`]));
     expect(run(prove, { lvs: "printf '  vg/a u-0\\n  vg/b u-1\\n  vg/c u-2\\n'" })).toMatchObject({
       exitCode: 0,
@@ -319,7 +319,7 @@ describe("remove-volume and is-uuid for many", () => {
 });
 
 describe("make-tree and remove-tree for many", () => {
-  it("carry out those before one that goes by a link", () => {
+  it("carry out those before one whose path goes through a link", () => {
     const { username } = userInfo();
     const group = runLocally({ argv: ["id", "--group", "--name"] }).stdout.trim();
     const make = (...folders: string[]) =>

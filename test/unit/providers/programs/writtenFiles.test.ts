@@ -30,7 +30,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-// Another one than who runs this, where that is possible.
+// Not the user who runs this, where that is possible.
 const isRoot = userInfo().uid === 0;
 const owner = isRoot ? "nobody" : userInfo().username;
 const group = isRoot ? "nogroup" : runLocally({ argv: ["id", "--group", "--name"] }).stdout.trim();
@@ -98,7 +98,7 @@ describe("write-file", () => {
     run("write-file", { args: [join(root, path), owner, group, "640"], stdin: "secret", ...more });
 
   it.each(["077", "000"])(
-    "has its file open to nobody else until it is whole and its owner's, under umask %s",
+    "opens its file to nobody else until it is complete and belongs to its owner, under umask %s",
     (umask) => {
       const { tools, lines } = watched(["mktemp", "chown", "chmod", "sync", "mv"], ".jts-storage.*");
       expect(write("file", { umask, tools })).toMatchObject({ exitCode: 0, stderr: "" });
@@ -137,7 +137,7 @@ describe("write-file", () => {
   });
 
   it.each(["link/file", "link/new/file", "link/below/file", "link/below/new/file"])(
-    "refuses a path that goes by a link, %s, and makes nothing where it leads",
+    "refuses a path that goes through a link, %s, and makes nothing where it leads",
     (path) => {
       const before = traces();
       symlinkSync("elsewhere", join(root, "link"));
@@ -161,7 +161,7 @@ describe("make-tree", () => {
     ["above a folder that is missing", ["service/logs/new"]],
     ["above a folder that is there", ["service/logs/below"]],
     ["above all", ["service/logs/below/deep", "service/logs/below/deep/deeper"]],
-  ])("refuses a link that was planted %s, and leaves all as it is where it leads", (_where, folders) => {
+  ])("refuses a link that was planted %s, and changes nothing where it leads", (_where, folders) => {
     mkdirSync(join(root, "service"));
     symlinkSync("../elsewhere", join(root, "service/logs"));
     const before = traces();
@@ -170,11 +170,19 @@ describe("make-tree", () => {
     expect(traces()).toEqual(before);
   });
 
-  it("goes by what the kernel says of where it is: a link that was planted while it went there is found", () => {
+  it("asks the kernel where it is, so that it finds a link that was planted on its way there", () => {
     mkdirSync(join(root, "service/logs"), { recursive: true });
     const before = traces();
     // As bash leaves it when the folder becomes a link after bash looked at the path, and before it goes there.
-    const raced = `cd() { if [[ \${3-} == */logs ]]; then builtin cd -P -- ${elsewhere}; PWD=$3; else builtin cd "$@"; fi; }\n`;
+    const raced = `cd() {
+  if [[ \${3-} == */logs ]]; then
+    builtin cd -P -- ${elsewhere}
+    PWD=$3
+  else
+    builtin cd "$@"
+  fi
+}
+`;
     const { exitCode, stderr } = make(["service/logs"], raced);
     expect([exitCode, stderr]).toEqual([1, `${root}/service/logs leads to ${elsewhere}\n`]);
     expect(traces()).toEqual(before);
@@ -206,7 +214,7 @@ describe("mount-entry", () => {
   }
 
   it.each(["600", "644"])(
-    "replaces a fstab of mode %s by one that never is open wider, of a name that nobody can foresee",
+    "replaces an fstab of mode %s by a file that never has a wider mode, and whose name nobody can foresee",
     (mode) => {
       const { exitCode, stderr, lines } = change({ mode: Number.parseInt(mode, 8) });
       expect([exitCode, stderr]).toEqual([0, ""]);
@@ -223,7 +231,7 @@ describe("mount-entry", () => {
     },
   );
 
-  it("has only our line verified, and where it is wrong leaves fstab unchanged and no other file", () => {
+  it("has only our line verified, and where it is wrong leaves fstab unchanged and leaves no other file", () => {
     const { exitCode, stderr } = change({ mode: 0o644, verifies: false });
     expect([exitCode, stderr]).toEqual([1, "findmnt --verify: wrong\n"]);
     expect(readFileSync(join(root, "verified"), "utf8")).toBe(`${LINE}\n`);

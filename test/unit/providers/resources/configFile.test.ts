@@ -30,13 +30,13 @@ describe("the plan of a file", () => {
     expect(plan.steps[0]?.command.stdin).toBe(`${desired.content}\0`);
   });
 
-  it("only writes what has no effect in the kernel", () => {
+  it("only writes a file that has no effect in the kernel", () => {
     expect(read(configFile.plan({ ...desired, activation: { kind: "none" } }, { ...absent, live: [] }))).toEqual([
       write,
     ]);
   });
 
-  it("has no step where file and kernel are as declared, be it ours or not", () => {
+  it("has no step where file and kernel are as declared, whether the file is ours or not", () => {
     expect(read(configFile.plan(desired, made))).toEqual([]);
     expect(read(configFile.plan(desired, { ...made, made: new Set() }))).toEqual([]);
   });
@@ -97,7 +97,7 @@ describe("the removal of a file", () => {
 });
 
 describe("what is absent", () => {
-  it("is a file that is neither there nor was made by us", () => {
+  it("is a file that doesn't exist and wasn't made by us", () => {
     expect(configFile.isAbsent(desired, absent)).toBe(true);
     expect(configFile.isAbsent(desired, made)).toBe(false);
     expect(configFile.isAbsent(desired, { ...made, file: undefined })).toBe(false);
@@ -131,7 +131,7 @@ describe("the look at a file", () => {
     ]);
   });
 
-  it("compares nothing live for a device that isn't there, or a file without effect", async () => {
+  it("compares no live value for a device that isn't there, or for a file without effect", async () => {
     expect((await look(udev).seen).live).toEqual([]);
     const { asked, seen } = look({ kind: "none" });
     await seen;
@@ -141,9 +141,19 @@ describe("the look at a file", () => {
 
 describe("sysctlFiles", () => {
   it("reads keys and values as sysctl.d(5) has them", () => {
-    const text =
-      "# comment\n; comment\n\nnet.core.rmem_max=1\n -vm.swappiness = 10 \nnet.ipv4.tcp_rmem = 4096\t131072   6291456\nnonsense\nkernel/domainname=a=b\nnet/ipv4/conf/eth0.100/forwarding=1\nnet.ipv4.conf.eth0/200.forwarding=1\n";
-    expect(sysctlFiles(text)).toEqual([
+    const lines = [
+      "# comment",
+      "; comment",
+      "",
+      "net.core.rmem_max=1",
+      " -vm.swappiness = 10 ",
+      "net.ipv4.tcp_rmem = 4096\t131072   6291456",
+      "nonsense",
+      "kernel/domainname=a=b",
+      "net/ipv4/conf/eth0.100/forwarding=1",
+      "net.ipv4.conf.eth0/200.forwarding=1",
+    ];
+    expect(sysctlFiles(`${lines.join("\n")}\n`)).toEqual([
       ["/proc/sys/net/core/rmem_max", "1"],
       ["/proc/sys/vm/swappiness", "10"],
       ["/proc/sys/net/ipv4/tcp_rmem", "4096 131072 6291456"],

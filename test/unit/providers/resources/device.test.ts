@@ -3,7 +3,7 @@ import { wrongDevice } from "../../../../providers/resources/device.ts";
 
 describe("wrongDevice", () => {
   const seen = { path: "/dev/sda", type: "disk", sizeBytes: 10, serial: "S1", number: "8:1", isInUse: false };
-  it("asks for nothing that isn't declared, and says all that differs", () => {
+  it("compares only what is declared, and reports all that differs", () => {
     expect(wrongDevice({ device: "/dev/a" }, seen)).toEqual([]);
     expect(wrongDevice({ device: "/dev/a", sizeBytes: 10, serial: "S1" }, seen)).toEqual([]);
     expect(wrongDevice({ device: "/dev/a", sizeBytes: 11, serial: "S2" }, seen)).toEqual([

@@ -37,20 +37,23 @@ describe("the plan of a folder tree", () => {
 
   it.each<[string, Partial<PathStatus> | undefined]>([
     ["absent", undefined],
-    ["another's", { owner: "root" }],
+    ["another user's", { owner: "root" }],
     ["another group's", { group: "root" }],
     ["open to others", { mode: "755" }],
-  ])("touches only the one that is %s", (_what, change) => {
+  ])("changes only the one that is %s", (_what, change) => {
     expect(read(directory.plan(desired, seen({ "/data/hot/redis/data": change })))).toEqual([
       "safe: make-tree redis redis 750 /data/hot/redis/data",
     ]);
   });
 
-  it.each(["regular file", "symbolic link"])("refuses a %s in a folder's place, and touches no other", (type) => {
-    expect(read(directory.plan(desired, seen({ "/data/hot/redis": { type }, "/data/hot": { mode: "700" } })))).toEqual([
-      `refused: /data/hot/redis is a ${type}`,
-    ]);
-  });
+  it.each(["regular file", "symbolic link"])(
+    "refuses a %s in a folder's place, and changes no other folder",
+    (type) => {
+      expect(
+        read(directory.plan(desired, seen({ "/data/hot/redis": { type }, "/data/hot": { mode: "700" } }))),
+      ).toEqual([`refused: /data/hot/redis is a ${type}`]);
+    },
+  );
 });
 
 describe("the removal of a folder tree", () => {
@@ -114,7 +117,7 @@ describe("the inputs of a folder tree", () => {
     expect(directory.inputs.safeParse({ ...desired, ...changes }).success).toBe(false);
   });
 
-  it("take a folder that begins with dots, and a mode without its leading zero", () => {
+  it("accept folders that begin with dots, and read a mode without its leading zero", () => {
     expect(directory.inputs.parse({ ...desired, mode: "0750", folders: [".cache", "..a", "a b"] })).toMatchObject({
       mode: "750",
     });

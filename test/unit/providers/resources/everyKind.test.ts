@@ -34,7 +34,7 @@ describe.each(Object.entries(examples))("every %s", (_name, example) => {
     });
   });
 
-  it("has only steps that a person can read, of arguments that are texts", () => {
+  it("has only steps that a person can read, with arguments that are strings", () => {
     check(({ any }) => {
       for (const { summary, command, guard } of [...any.plan.steps, ...any.destroyed.steps]) {
         expect(summary).toMatch(/\w/);
@@ -55,7 +55,7 @@ describe.each(Object.entries(examples))("every %s", (_name, example) => {
     });
   });
 
-  it("takes no change for a change", () => {
+  it("reports no change where nothing changed", () => {
     check(({ sameAgain }) => expect(sameAgain).toEqual([]));
   });
 });
@@ -72,7 +72,7 @@ describe("no plan", () => {
     });
   });
 
-  it("makes a volume where one is seen", () => {
+  it("makes a volume where one already exists", () => {
     checkPlans(examples.LogicalVolume, ({ any }) => {
       const { group, volume } = any.seen as SeenOf<typeof logicalVolume>;
       if (group !== undefined && volume !== undefined)
@@ -112,7 +112,7 @@ describe("no plan", () => {
     }
   });
 
-  it("resizes a filesystem or a PV but to a device that is larger", () => {
+  it("resizes a filesystem or a PV unless its device is larger", () => {
     checkPlans(examples.Filesystem, ({ any }) => {
       const { device: seenDevice, filesystem: made } = any.seen as SeenOf<typeof filesystem>;
       if (any.plan.steps.some(({ command }) => command.argv[3] === "grow-filesystem"))

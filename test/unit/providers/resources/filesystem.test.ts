@@ -31,7 +31,7 @@ const made = (bytes = 50 * GIB, label?: string): Seen => ({
 });
 
 describe("the plan of a filesystem", () => {
-  it("makes one on a blank device, proved blank and of this size in the same call", () => {
+  it("makes one on a device that the same call proves to be blank and of this size", () => {
     expect(read(filesystem.plan(desired, blank))).toEqual([
       `guard: find-signs-of-use ${path} 53687091200 ''`,
       `safe: make-filesystem ext4 '' ${path} -E lazy_itable_init=0,discard`,
@@ -51,17 +51,17 @@ describe("the plan of a filesystem", () => {
     ]);
   });
 
-  it("has no step where it is, though some bytes at the device's end stay unused", () => {
+  it("has no step where it exists, even if some bytes at the device's end stay unused", () => {
     expect(read(filesystem.plan(desired, made()))).toEqual([]);
     expect(read(filesystem.plan({ ...desired, label: "a" }, made(50 * GIB - MIB, "a")))).toEqual([]);
   });
 
-  it("finishes a grow that was cut after the device had grown", () => {
+  it("finishes a grow that was interrupted after the device had grown", () => {
     expect(read(filesystem.plan(desired, made(40 * GIB)))).toEqual([`safe: grow-filesystem ext4 ${path}`]);
     expect(read(filesystem.plan(desired, made(50 * GIB - 16 * MIB)))).toEqual([`safe: grow-filesystem ext4 ${path}`]);
   });
 
-  it("ignores another label where none is declared, and never makes a filesystem anew for mkfs options", () => {
+  it("ignores another label where none is declared, and never makes a filesystem again because of mkfs options", () => {
     expect(read(filesystem.plan({ ...desired, mkfsOptions: ["-m", "0"] }, made(50 * GIB, "theirs")))).toEqual([]);
   });
 
@@ -136,7 +136,7 @@ describe("the look at a filesystem", () => {
     expect(filesystem.isAbsent(desired, await look([]))).toBe(true);
   });
 
-  it("finds nothing where the making was cut short, and signs of use where there are files after all", async () => {
+  it("finds nothing where the making was interrupted, and signs of use where there are files after all", async () => {
     const seen = await look(["ext4"], "jts-making", []);
     expect(filesystem.isAbsent(desired, seen)).toBe(true);
     expect(read(filesystem.plan(desired, seen))[1]).toBe(
@@ -149,7 +149,7 @@ describe("the look at a filesystem", () => {
 });
 
 describe("the proof that a filesystem is gone", () => {
-  it("is a look for every sign of use, which fails where the device can't be read", async () => {
+  it("is a search for every sign of use, which fails where the device can't be read", async () => {
     const proof = (signs: Promise<string[]>) =>
       filesystem.isProvedAbsent!(
         ((fact: { name: string }) => {
@@ -165,7 +165,7 @@ describe("the proof that a filesystem is gone", () => {
 });
 
 describe("what is absent", () => {
-  it("is a filesystem on a blank device, not one whose device is missing, nor one that another has taken the place of", () => {
+  it("is a filesystem on a blank device, not one whose device is missing, nor one that another has replaced", () => {
     expect(filesystem.isAbsent(desired, blank)).toBe(true);
     expect(filesystem.isAbsent(desired, { ...blank, device: undefined })).toBe(false);
     expect(filesystem.isAbsent(desired, { ...blank, signs: ["a signature of xfs"] })).toBe(false);
@@ -210,7 +210,7 @@ describe("the removal of a filesystem", () => {
     ]);
   });
 
-  it("has no step where it isn't, and refuses another one", () => {
+  it("has no step where there is none, and refuses another one", () => {
     expect(read(filesystem.planDestroy({ ...desired, uuid: "u1" }, blank))).toEqual([]);
     expect(read(filesystem.planDestroy({ ...desired, uuid: "u2" }, made()))).toEqual([
       `refused: ${path} holds the ext4 u1 instead of ours, u2`,

@@ -51,7 +51,7 @@ const made: Seen = {
 };
 
 describe("the plan of an fstab entry", () => {
-  it("writes the line and mounts in one step, on the very text that was looked at", () => {
+  it("writes the line and mounts in one step, only if fstab is still as it was seen", () => {
     const plan = fstabEntry.plan(desired, absent);
     expect(read(plan)).toEqual([`safe: mount-entry /var/lib/redis mount ${sha256(before)} ${line}`]);
     expect(plan.steps[0]).toMatchObject({
@@ -61,7 +61,7 @@ describe("the plan of an fstab entry", () => {
     });
   });
 
-  it("is not gone while its mount point is there, which a first mount that failed leaves, and which goes with it", () => {
+  it("is not absent while its mount point exists, which a failed first mount leaves and which is removed with it", () => {
     expect(fstabEntry.isAbsent(desired, absent)).toBe(true);
     for (const left of ["immutable /var/lib/redis", "directory /var/lib/redis"]) {
       const half = { ...absent, made: new Set([left]) };
@@ -79,7 +79,7 @@ describe("the plan of an fstab entry", () => {
   it.each<[string, Partial<Seen>, string]>([
     ["mounts what isn't mounted", { mount: undefined }, "safe: mount-entry /var/lib/redis mount"],
     [
-      "writes the line of what is mounted already",
+      "writes the line of a filesystem that is mounted already",
       { text: before, found: undefined },
       "safe: mount-entry /var/lib/redis none",
     ],
@@ -140,14 +140,14 @@ describe("the plan of an fstab entry", () => {
 });
 
 describe("the removal of an fstab entry", () => {
-  it("unmounts and takes the line out in one step, on the very text that was looked at", () => {
+  it("unmounts and takes the line out in one step, only if fstab is still as it was seen", () => {
     const plan = fstabEntry.planDestroy(desired, made);
     expect(read(plan)).toEqual([`interrupts-service: unmount-entry /var/lib/redis ${sha256(made.text)}`]);
     expect(plan.steps[0]?.command.stdin).toBe(`${removeEntry(made.text, desired.mountPoint)}\0`);
     expect(plan.steps[0]?.command.stdin).toBe(`${before}\0`);
   });
 
-  it("has no step where nothing of it is there, and leaves a foreign line and a foreign mount", () => {
+  it("has no step where nothing of it exists, and leaves a foreign line and a foreign mount", () => {
     expect(read(fstabEntry.planDestroy(desired, absent))).toEqual([]);
     expect(read(fstabEntry.planDestroy(desired, { ...absent, found: { ...ours, isOurs: false }, mount }))).toEqual([]);
   });
@@ -201,7 +201,7 @@ describe("the look at an fstab entry", () => {
       "a bind mount of a btrfs",
       { source: "/data/warm-storage", mountPoint: "/data/warm", type: "none", options: ["bind", "nofail"] },
     ],
-  ])("knows %s for the declared source", async (_what, changes) => {
+  ])("recognizes %s as the declared source", async (_what, changes) => {
     expect(await look(changes)).toMatchObject({ isSource: true, isSameSource: true, found: { isOurs: true } });
   });
 
@@ -216,11 +216,11 @@ describe("the look at an fstab entry", () => {
       "a bind mount of another filesystem",
       { source: "/var/lib/mongodb", mountPoint: "/data/jts/hot/redis", type: "none", options: ["bind"] },
     ],
-  ])("knows %s for another source", async (_what, changes) => {
+  ])("recognizes %s as another source", async (_what, changes) => {
     expect(await look(changes)).toMatchObject({ isSource: false });
   });
 
-  it("knows a bind mount of a folder below a mount, and below the root", async () => {
+  it("recognizes a bind mount of a folder below a mount, and below the root", async () => {
     const bind = { ...mount, target: "/data/b", mountOptions: [], filesystemOptions: [] };
     const bound = (source: string, shown: Partial<Mount>) =>
       look(
@@ -232,7 +232,7 @@ describe("the look at an fstab entry", () => {
     expect(await bound("/srv", { root: "/srv/x", number: "254:0" })).toMatchObject({ isSource: false });
   });
 
-  it("takes two sources that are both missing for different ones", async () => {
+  it("treats two sources that are both missing as different ones", async () => {
     const foreign = `${before}UUID=dead /var/lib/redis ext4 defaults 0 2\n`;
     const seen = await look(
       { source: "LABEL=gone" },

@@ -171,7 +171,13 @@ async function runRecorded(commands: readonly Command[]): Promise<readonly strin
   const tool = '"${@:2}" >"$frames/$1.out"';
   const text = SHELL + printProgram(program, "mark", 1);
   expect(text.split(tool)).toHaveLength(2);
-  const record = `record() { local text; printf '%s\\0' "$@"; while IFS= read -r -d '' text; do printf '%s\\0' "$text"; done; printf %s "$text"; }\n`;
+  const record = `record() {
+  local text
+  printf '%s\\0' "$@"
+  while IFS= read -r -d '' text; do printf '%s\\0' "$text"; done
+  printf %s "$text"
+}
+`;
   const input = record + text.replace(tool, `record ${tool}`).replace("--tmpdir=/run", `--tmpdir=${tmpdir()}`);
   const { stdout, stderr } = await execa("bash", ["-s"], {
     input,
@@ -187,12 +193,12 @@ async function runRecorded(commands: readonly Command[]): Promise<readonly strin
 const distinct = (commands: readonly Command[]) => [
   ...new Map(commands.map((command) => [JSON.stringify([command.argv, command.stdin]), command])).values(),
 ];
-/** What the shell runs: of a program of ours a function with its arguments. */
+/** What the shell runs: for a program of ours, a function with its arguments. */
 const words = (command: Command) =>
   isProgram(command) ? [expect.stringMatching(/^program_\d+$/) as string, ...command.argv.slice(4)] : command.argv;
 
 describe("values from the configuration", () => {
-  it("are hostile ones in every input that takes more than a name", () => {
+  it("are hostile in every input that accepts more than a name", () => {
     const free = [...taken]
       .filter(([, texts]) => [...texts].some((text) => /[^\w@%+=:,./[\]-]/.test(text)))
       .map(([name]) => name);
@@ -210,7 +216,7 @@ describe("values from the configuration", () => {
     await Promise.all(
       shares.map(async (share) => {
         const came = await runRecorded(share);
-        // One by one, so that a failure shows the one.
+        // One by one, so that a failure shows which command it is.
         share.forEach((command, index) => {
           const stdin = (command.stdin ?? "").split("\0");
           expect(came[index]?.split("\0")).toEqual([...words(command), ...stdin]);
@@ -219,7 +225,7 @@ describe("values from the configuration", () => {
     );
   });
 
-  it("come out of a shell that a person pastes a message's command into", () => {
+  it("come out unchanged of a shell into which a person pastes a message's command", () => {
     const commands = distinct(declared.flatMap((one) => one.commands)).filter((command) => !isProgram(command));
     const { stdout, stderr } = spawnSync("bash", ["-s"], {
       input: commands.map((command) => `printf '%s\\0' ${printCommand(command)} $'\\n'\n`).join(""),
@@ -230,7 +236,7 @@ describe("values from the configuration", () => {
     expect(stdout).toBe(commands.map(({ argv }) => [...argv, "\n", ""].join("\0")).join(""));
   });
 
-  it("are not taken for options of a tool where they start with a dash: they come after --, or are what an option takes", () => {
+  it("are not read as options of a tool where they start with a dash: they come after --, or are an option's value", () => {
     const dashed = declared.flatMap(({ inputs, commands }) =>
       commands
         .filter((command) => !isProgram(command))
@@ -247,7 +253,7 @@ describe("values from the configuration", () => {
     }
   });
 
-  it("hold no NUL, in any string input, which no argument could hold", () => {
+  it("hold no NUL in any string input, since no argument could hold one", () => {
     for (const { kind, inputs } of Object.values(examples)) {
       for (const tame of fc.sample(inputs, { numRuns: RUNS, seed: SEED })) {
         for (const path of stringsIn(tame)) {

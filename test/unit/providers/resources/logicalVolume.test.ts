@@ -40,7 +40,7 @@ describe("the plan of a logical volume", () => {
     ]);
   });
 
-  it("refuses a larger one, by one extent too, and a snapshot of this name", () => {
+  it("refuses a larger one, even by one extent, and a snapshot of this name", () => {
     expect(read(logicalVolume.plan(desired, seen(50 * GIB + EXTENT)))).toEqual([
       "refused: vg_jts/lv_redis has 50.00 GiB, more than the declared 50 GiB",
     ]);
@@ -51,7 +51,7 @@ describe("the plan of a logical volume", () => {
 });
 
 describe("the report of a logical volume", () => {
-  it("has the declared size where LVM rounded it up, and else the real one", () => {
+  it("has the declared size where LVM rounded it up, and otherwise the real one", () => {
     expect(logicalVolume.report({ ...desired, sizeBytes: 50 * GIB - 1 }, seen(50 * GIB)).inputs).toEqual({
       sizeBytes: 50 * GIB - 1,
     });

@@ -43,7 +43,7 @@ describe("the plan of an NFS mount", () => {
     expect(read(nfsMount.plan(desired, made))).toEqual([]);
   });
 
-  it("unmounts and mounts for every changed option, since NFS takes none by remounting", () => {
+  it("unmounts and mounts for every changed option, since NFS accepts none by remounting", () => {
     for (const changed of [
       { version: "4.2" as const },
       { options: [...options, "noac"] },
@@ -94,7 +94,7 @@ describe("the report of an NFS mount", () => {
     expect({ ...desired, ...nfsMount.report(desired, made).inputs }).toEqual(desired);
   });
 
-  it("has server, export and version of a changed line, an IPv6 address too", () => {
+  it("has server, export and version of a changed line, even with an IPv6 address", () => {
     const entry = { ...made.found!.entry, source: "[fd00::1]:/other", options: ["vers=4.1", "soft"] };
     expect(nfsMount.report(desired, { ...made, found: { entry, isOurs: true } }).inputs).toEqual({
       server: "[fd00::1]",

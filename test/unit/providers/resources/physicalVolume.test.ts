@@ -34,14 +34,14 @@ const volume = {
 const made: Seen = { ...blank, volume };
 
 describe("the plan of a physical volume", () => {
-  it("makes one on a blank device, proved blank, of that size and serial number, in the same call", () => {
+  it("makes one on a device that the same call proves to be blank, with that size and serial number", () => {
     expect(read(physicalVolume.plan(desired, blank))).toEqual([
       `guard: find-signs-of-use ${path} 1048576000 S1`,
       `safe: pvcreate --dataalignment 4194304b -- ${path}`,
     ]);
   });
 
-  it("has no step where there is one, whose size leaves less than an extent or two", () => {
+  it("has no step where there is one, even if an extent or two of its device stay unused", () => {
     expect(read(physicalVolume.plan(desired, made))).toEqual([]);
   });
 

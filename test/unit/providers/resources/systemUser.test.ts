@@ -5,19 +5,19 @@ import { read } from "./steps.ts";
 type Inputs = Parameters<typeof systemUser.plan>[0];
 
 const desired: Inputs = { host: "h", group: "redis", user: "redis", home: "/var/lib/redis", onDelete: "wipe" };
-const groupAlone: Inputs = { ...desired, user: undefined };
+const groupOnly: Inputs = { ...desired, user: undefined };
 const nothing = { group: false, user: false, made: new Set<string>() };
 const there = { group: true, user: true, made: new Set(["group redis", "user redis"]) };
 
 describe("the plan of an account", () => {
   it("makes group and user, or only the group", () => {
     expect(read(systemUser.plan(desired, nothing))).toEqual(["safe: make-account redis redis /var/lib/redis"]);
-    expect(read(systemUser.plan(groupAlone, { ...nothing, user: true }))).toEqual(["safe: make-account redis"]);
+    expect(read(systemUser.plan(groupOnly, { ...nothing, user: true }))).toEqual(["safe: make-account redis"]);
   });
 
   it("has no step for those that exist, and makes the one that is missing", () => {
     expect(read(systemUser.plan(desired, there))).toEqual([]);
-    expect(read(systemUser.plan(groupAlone, there))).toEqual([]);
+    expect(read(systemUser.plan(groupOnly, there))).toEqual([]);
     expect(read(systemUser.plan(desired, { ...there, user: false }))).toEqual([
       "safe: make-account redis redis /var/lib/redis",
     ]);
@@ -25,7 +25,7 @@ describe("the plan of an account", () => {
 });
 
 describe("what is absent", () => {
-  it("is an account of which neither user nor group is there", () => {
+  it("is an account of which neither user nor group exists", () => {
     const absent = (inputs: Inputs, group: boolean, user: boolean) =>
       systemUser.isAbsent(inputs, { ...nothing, group, user });
     expect([absent(desired, false, false), absent(desired, true, false), absent(desired, false, true)]).toEqual([
@@ -33,7 +33,7 @@ describe("what is absent", () => {
       false,
       false,
     ]);
-    expect([absent(groupAlone, false, true), absent(groupAlone, true, true)]).toEqual([true, false]);
+    expect([absent(groupOnly, false, true), absent(groupOnly, true, true)]).toEqual([true, false]);
   });
 });
 
@@ -45,7 +45,7 @@ describe("the removal of an account", () => {
         "safe: remove-account redis redis",
       ]);
     expect(read(systemUser.planDestroy(desired, { ...there, made: new Set(["user other"]) }))).toEqual([]);
-    expect(read(systemUser.planDestroy(groupAlone, { ...there, made: new Set(["user redis"]) }))).toEqual([]);
+    expect(read(systemUser.planDestroy(groupOnly, { ...there, made: new Set(["user redis"]) }))).toEqual([]);
   });
 
   it("leaves accounts whose files are kept, since a later account could get their numbers", () => {

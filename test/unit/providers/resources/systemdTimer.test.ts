@@ -16,10 +16,26 @@ const desired: Inputs = {
   unit: { RequiresMountsFor: ["/data/warm-storage"] },
   service: { ExecStart: "/usr/local/lib/jts-storage/tiered-storage.sh all", Nice: 19 },
 };
-const timerText =
-  "[Unit]\nDescription=Move data between tiers\n\n[Timer]\nOnCalendar=daily\nRandomizedDelaySec=1800\nPersistent=yes\n\n[Install]\nWantedBy=timers.target\n";
-const serviceText =
-  "[Unit]\nDescription=Move data between tiers\nRequiresMountsFor=/data/warm-storage\n\n[Service]\nType=oneshot\nExecStart=/usr/local/lib/jts-storage/tiered-storage.sh all\nNice=19\n";
+const timerText = `[Unit]
+Description=Move data between tiers
+
+[Timer]
+OnCalendar=daily
+RandomizedDelaySec=1800
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+`;
+const serviceText = `[Unit]
+Description=Move data between tiers
+RequiresMountsFor=/data/warm-storage
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/lib/jts-storage/tiered-storage.sh all
+Nice=19
+`;
 const files = ["file /etc/systemd/system/tiered-storage.timer", "file /etc/systemd/system/tiered-storage.service"];
 const running = { loadState: "loaded", fileState: "enabled", activeState: "active", needsReload: false };
 const made: Seen = { timerText, serviceText, timer: running, made: new Set(files) };
@@ -64,7 +80,7 @@ describe("the plan of a timer", () => {
     expect(read(systemdTimer.plan(desired, { ...made, made: new Set() }))).toEqual([]);
   });
 
-  it("lets the service say another type than oneshot", () => {
+  it("lets the service declare another type than oneshot", () => {
     expect(
       systemdTimer
         .plan({ ...desired, service: { Type: "exec", ExecStart: "/bin/true" } }, absent)
@@ -74,7 +90,7 @@ describe("the plan of a timer", () => {
 });
 
 describe("the removal of a timer", () => {
-  it("takes out what was made here, a half-made one too, and leaves foreign units", () => {
+  it("removes what was made here, even if only half of it is there, and leaves foreign units", () => {
     for (const left of files)
       expect(read(systemdTimer.planDestroy(desired, { ...made, made: new Set([left]) }))).toEqual([
         "interrupts-service: remove-timer tiered-storage",
@@ -85,8 +101,8 @@ describe("the removal of a timer", () => {
 
 describe("the inputs of a timer", () => {
   it.each<[string, Record<string, unknown>]>([
-    ["a name with its ending's slash", { name: "../evil" }],
-    ["a directive that is none", { service: { "Exec Start": "x" } }],
+    ["a name with a slash", { name: "../evil" }],
+    ["a directive with a space", { service: { "Exec Start": "x" } }],
     ["a negative delay", { randomizedDelaySeconds: -1 }],
   ])("refuse %s", (_what, changes) => {
     expect(systemdTimer.inputs.safeParse({ ...desired, ...changes }).success).toBe(false);

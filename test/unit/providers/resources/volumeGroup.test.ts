@@ -42,7 +42,7 @@ const group: NonNullable<Seen["group"]> = {
 };
 
 describe("the plan of a volume group", () => {
-  it("makes one of the declared devices and extents", () => {
+  it("makes one with the declared devices and extents", () => {
     expect(read(volumeGroup.plan(desired, { group: undefined, names }))).toEqual([
       "guard: pvs --noheadings --options pv_name -- /dev/disk/by-id/a /dev/disk/by-id/b",
       "safe: vgcreate --physicalextentsize 4194304b -- vg_jts /dev/disk/by-id/a /dev/disk/by-id/b",
@@ -50,11 +50,11 @@ describe("the plan of a volume group", () => {
     ]);
   });
 
-  it("has no step where there is one, though its devices go by other names", () => {
+  it("has no step where there is one, even if its devices have other names", () => {
     expect(read(volumeGroup.plan(desired, { group, names }))).toEqual([]);
   });
 
-  it("adds a device that is declared and not in it, and tags all as its own, so that each may be taken out some day", () => {
+  it("adds a declared device that is not in it, and tags all as its own, so that each can be removed later", () => {
     expect(
       read(volumeGroup.plan(desired, { group: { ...group, physicalVolumes: [pv("/dev/sda", { tags: [] })] }, names })),
     ).toEqual([
@@ -76,7 +76,7 @@ describe("the plan of a volume group", () => {
     ).toEqual([]);
   });
 
-  it("moves a device's extents away and takes it out where it is no longer declared, bears the tag, and the others have room", () => {
+  it("moves a device's extents away and removes it where it is no longer declared, has the tag, and the others have room", () => {
     const physicalVolumes = [pv("/dev/sda"), pv("/dev/sdb"), pv("/dev/sdc", { usedBytes: 4 * GIB })];
     expect(read(volumeGroup.plan(desired, { group: { ...group, physicalVolumes }, names }))).toEqual([
       "guard: is-uuid pv /dev/sdc 'uuid of /dev/sdc'",
@@ -84,7 +84,7 @@ describe("the plan of a volume group", () => {
     ]);
   });
 
-  it("refuses to take a device out where the others have no room, with the figures", () => {
+  it("refuses to remove a device where the others have no room, with the figures", () => {
     const physicalVolumes = [
       pv("/dev/sda", { freeBytes: GIB }),
       pv("/dev/sdb", { freeBytes: GIB }),
@@ -102,7 +102,7 @@ describe("the plan of a volume group", () => {
       ["refused: vg_jts has extents of 8388608 bytes instead of 4194304"],
     ],
     [
-      "a device that isn't declared, and bears no tag",
+      "a device that isn't declared, and has no tag",
       { physicalVolumes: [pv("/dev/sda"), pv("/dev/sdb"), pv("/dev/sdc", { tags: [] })] },
       ["refused: vg_jts also has the physical volume /dev/sdc"],
     ],
@@ -118,7 +118,7 @@ describe("the plan of a volume group", () => {
     expect(read(volumeGroup.plan(desired, { group: { ...group, ...changes }, names }))).toEqual(expected);
   });
 
-  it("takes a declared device that isn't there for no device of the group", () => {
+  it("does not count a declared device that is missing as a device of the group", () => {
     const missing = new Map<string, string | undefined>([...names, ["/dev/disk/by-id/b", undefined]]);
     expect(
       read(
@@ -132,7 +132,7 @@ describe("the plan of a volume group", () => {
 });
 
 describe("the removal of a volume group", () => {
-  it("proves its UUID in the same call, and lets vgremove ask about volumes", () => {
+  it("proves its UUID in the same call, and does not force vgremove to remove volumes", () => {
     expect(read(volumeGroup.planDestroy({ ...desired, uuid: "u1" }, { group, names }))).toEqual([
       "guard: is-uuid vg vg_jts u1",
       "destroys-data: vgremove -- vg_jts",

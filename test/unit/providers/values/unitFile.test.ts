@@ -9,7 +9,17 @@ describe("printUnit", () => {
         Service: { Type: "oneshot", Nice: 19, PrivateTmp: true, RemainAfterExit: false },
       }),
     ).toBe(
-      "[Unit]\nDescription=Trim the hot tier\nRequiresMountsFor=/data/a\nRequiresMountsFor=/data/b\n\n[Service]\nType=oneshot\nNice=19\nPrivateTmp=yes\nRemainAfterExit=no\n",
+      `[Unit]
+Description=Trim the hot tier
+RequiresMountsFor=/data/a
+RequiresMountsFor=/data/b
+
+[Service]
+Type=oneshot
+Nice=19
+PrivateTmp=yes
+RemainAfterExit=no
+`,
     );
   });
 
