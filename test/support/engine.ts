@@ -16,7 +16,7 @@ export interface Kept {
   readonly isHalfMade: boolean;
 }
 
-/** What check said: by what is declared, then by the old inputs. It asks no host, so that it says the same again. */
+/** Results of check, by declaration and then by old inputs. It asks no host, so its result is always the same. */
 const CHECKED = new WeakMap<Properties, Map<string, Promise<Properties>>>();
 
 async function check(name: string, provider: Provider, olds: Properties, declared: Properties): Promise<Properties> {
@@ -36,13 +36,13 @@ const OURS = "pulumi-nodejs:dynamic/jts-storage:";
  * A stand-in for Pulumi's engine, with one stack on one host. It runs what a program registered through the real
  * lifecycle, each run with one real session, and keeps the state, as the engine does:
  *
- * - `up` starts each resource as soon as its parent and dependencies are done. What the state has is left alone, unless
- *   its inputs changed or it is half made.
- * - `destroy` goes by waves: of what is left, all that nothing else needs.
+ * - `up` starts each resource as soon as its parent and dependencies are done. A resource in the state is not touched,
+ *   unless its inputs changed or it is half made.
+ * - `destroy` goes in waves: each removes all resources that no remaining one needs.
  * - After an error, what is under way ends and nothing else starts; with `continueOnError`, nothing that depends on it.
  *
- * It has no replacements, and no bound on what goes side by side. Components, and what isn't a dynamic resource of
- * ours, such as the commands of @pulumi/command, do nothing and count as done.
+ * It has no replacements, and no limit on what runs at the same time. Components, and resources other than our dynamic
+ * ones, such as the commands of @pulumi/command, do nothing and count as done.
  */
 export class StackOnHost {
   readonly state: Map<string, Kept>;

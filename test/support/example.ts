@@ -3,10 +3,10 @@ import type { z } from "zod";
 import type { InputsOf, Properties, ResourceKind } from "../../providers/engine/resource.ts";
 import type { Machine } from "./fakeHost.ts";
 
-/** All that the tests of every kind need to know of one: kinds/NAME.ts has it. */
+/** All that the tests of every kind need to know about one: kinds/NAME.ts has it. */
 export interface Example<Schema extends z.ZodObject = z.ZodObject, Seen = unknown> {
   readonly kind: ResourceKind<Schema, Seen>;
-  /** A resource with as little declared as it takes, and what check adds to that: states hold both. */
+  /** A resource with as little declared as possible, and what check adds to that: states hold both. */
   readonly least: { readonly declared: Properties; readonly added: Properties };
   /** A resource of the machine that `before` makes of a blank one. Deleted, it leaves no trace. */
   readonly declared: Properties;
@@ -24,7 +24,7 @@ export interface Example<Schema extends z.ZodObject = z.ZodObject, Seen = unknow
   any(this: void, inputs: InputsOf<Schema>): fc.Arbitrary<Seen>;
 }
 
-/** An example, to whoever treats all kinds alike. */
+/** An example, for tests that treat all kinds alike. */
 export function exampleOf<Schema extends z.ZodObject, Seen>(
   kind: ResourceKind<Schema, Seen>,
   rest: Omit<Example<Schema, Seen>, "kind">,

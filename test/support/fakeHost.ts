@@ -78,12 +78,12 @@ export function blankMachine(): Machine {
 }
 
 /**
- * What goes wrong at one command: it isn't carried out, or it is and nobody hears of it; by its exit code, or by the
- * connection.
+ * What goes wrong at one command: it isn't carried out ("before"), or it is, but its answer is lost ("after"). It fails
+ * by its exit code, or the connection is lost.
  */
 export type Fault = "fails before" | "fails after" | "lost before" | "lost after";
 
-/** Killed: no exit code of an answer. */
+/** Killed: an exit code that no command declares as an answer. */
 const KILLED: Output = { stdout: "", stderr: "killed by a test", exitCode: 137 };
 
 /**
@@ -94,7 +94,7 @@ export class FakeHost implements Host {
   readonly machine: Machine;
   /** Everything asked of it. */
   readonly calls: Program[] = [];
-  /** What would have cost data on a real host, had it not been a test. */
+  /** What would have lost data on a real host. */
   readonly accidents: string[] = [];
   /** Answers instead of the machine's, by the command's name. */
   readonly answers = new Map<string, Output>();
@@ -158,7 +158,7 @@ export class FakeHost implements Host {
     return { steps, questions: program.questions.map((question) => this.#run(question, false)) };
   }
 
-  /** Of a program that takes many records each is a command. */
+  /** Each record of a program that takes many counts as a command. */
   #run(command: Command, mayChange = true): Output {
     if (command.program !== "many") return this.#runOne(command, mayChange);
     const texts = (command.stdin ?? "").split("\0");
@@ -196,7 +196,7 @@ function unreachable(): HostUnreachable {
   return new HostUnreachable("fake could not be reached: the test took it down", "nothing");
 }
 
-/** A tool's end with another exit code than 0. */
+/** A tool that ends with an exit code other than 0. */
 class Failure extends Error {
   readonly output: Output;
   constructor(stderr: string, exitCode = 5, stdout = "") {
@@ -226,7 +226,7 @@ function carryOut(
   }
 }
 
-/** Of plain data; structuredClone takes five times as long, and each step needs one. */
+/** A copy of plain data; structuredClone takes five times as long, and each step needs one. */
 function copyOf<T>(data: T): T {
   if (Array.isArray(data)) return data.map(copyOf) as T;
   if (typeof data !== "object" || data === null) return data;
@@ -299,7 +299,12 @@ const TOOLS: Readonly<Record<string, Tool>> = {
           activeState: "inactive",
           needsReload: false,
         };
-        return `LoadState=${fileState === "" ? "not-found" : "loaded"}\nActiveState=${activeState}\nUnitFileState=${fileState}\nNeedDaemonReload=${needsReload ? "yes" : "no"}\n`;
+        return [
+          `LoadState=${fileState === "" ? "not-found" : "loaded"}\n`,
+          `ActiveState=${activeState}\n`,
+          `UnitFileState=${fileState}\n`,
+          `NeedDaemonReload=${needsReload ? "yes" : "no"}\n`,
+        ].join("");
       })
       .join("\n");
   },
@@ -520,7 +525,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   },
 };
 
-/** What several tools do. */
+/** What several tools have in common. */
 class Commands {
   readonly machine: Machine;
   readonly #happened: (accident: string) => void;
@@ -544,7 +549,7 @@ class Commands {
     return device;
   }
 
-  /** As udev makes them. */
+  /** The links that udev makes. */
   links(): string {
     const byLabel = Object.entries(this.machine.signatures).flatMap(([device, { label, uuid }]) => [
       ...(label === null ? [] : [[`/dev/disk/by-label/${label}`, device]]),
@@ -707,7 +712,7 @@ class Commands {
     this.removeFolder(dirname(path));
   }
 
-  /** In the ledger. */
+  /** Adds a line to the ledger. */
   remember(line: string): void {
     if (!this.machine.ledger.includes(line)) this.machine.ledger.push(line);
   }

@@ -68,7 +68,7 @@ export function all(...changes: readonly ((host: HostSection) => void)[]): (host
 export class LabStack {
   readonly #name: string;
   readonly #user: string;
-  /** Tells this stack's processes, and their SSH connections, from all others of this machine. */
+  /** Distinguishes this stack's processes, and their SSH connections, from all others of this machine. */
   readonly #temporary: string;
   #configFile = "";
   #saying: (said: string) => void = () => undefined;
@@ -199,7 +199,7 @@ export class LabStack {
     }
   }
 
-  /** By their environment; a connection's master has our folder in its title, which lies over its environment. */
+  /** Finds them by their environment, or by our folder in the title that a connection's master writes over its own. */
   async #processes(): Promise<readonly { readonly pid: number; readonly words: readonly string[] }[]> {
     const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
     const found = await Promise.all(

@@ -41,12 +41,12 @@ from typing import Any
 import zstandard
 
 LOGROTATE = "/usr/sbin/logrotate"
-# Each write makes a file some seconds younger, so that no two files of a name are of one time.
+# Each write makes a file some seconds younger, so that no two files with the same name have the same time.
 OLD = 10**9
-# Another run holds the lock: a process that the killed one was about to start has all that was open until its exec(2).
+# Exit status: another run holds the lock. A process that the killed run was about to start keeps it until its exec(2).
 HELD = 75
 LOGS = 20
-# More than a round has turns, so that logrotate never deletes one.
+# More than the turns of a round, so that logrotate never deletes a log.
 KEPT = 60
 CREATE = "create 0640 root root"
 SETS = {
@@ -56,11 +56,11 @@ SETS = {
     "compressed": f"{CREATE}\ncompress",
     "delayed": f"{CREATE}\ncompress\ndelaycompress",
 }
-# What is written while logrotate copies or compresses them is lost by logrotate.
+# logrotate loses what is written while it copies or compresses these.
 LOCKED = ("truncated", "compressed", "delayed")
 ROTATED = re.compile(r"^(?:renaming|truncating) \S*/(\w+)/\d+\.log(?: to \S+)?$", re.MULTILINE)
 NOT_ROTATED = re.compile(r"^error: error (?:renaming|truncating) \S*/(\w+)/\d+\.log(?: to \S+)?:", re.MULTILINE)
-# Of what the programs of a round share.
+# Indexes of the numbers that the programs of a round share.
 ROTATIONS, ENDED = 0, 1
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 RENAME_NOREPLACE = 1
@@ -145,7 +145,7 @@ class Series:
         return subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def run_and_kill(self, compress: bool) -> None:
-        """At a moment of a whole run, or once it has taken away so many files."""
+        """Kills it at a random moment of a run, or once its journal has grown by a random size."""
         began = time.monotonic()
         mover = self.start(compress)
         if self.random.random() < 0.5:
@@ -157,7 +157,7 @@ class Series:
             while mover.poll() is None and self.journal_size() < size:
                 time.sleep(0.0005)
         if mover.poll() is None:
-            # With all that it has started, as systemd does it, or only the mover itself.
+            # Only the mover itself, or with all that it has started, as systemd does it.
             self.random.choice((mover.kill, lambda: os.killpg(mover.pid, signal.SIGKILL)))()
         status = mover.wait()
         if status == -signal.SIGKILL:
@@ -173,7 +173,10 @@ class Series:
             return 0
 
     def finish(self, compress: bool) -> None:
-        """In peace it moves all but what has a name and a time of which there are two at the destination."""
+        """
+        Runs it without a kill: it moves all files, except those whose name, and name with the time, the destination
+        already has.
+        """
         status, end = HELD, time.monotonic() + 60
         while status == HELD and time.monotonic() < end:
             mover = self.start(compress, subprocess.PIPE)
@@ -220,10 +223,10 @@ class Series:
 
 
 class Program:
-    """One of the company, in a process of its own, which ends with ours."""
+    """One of the other programs, in a process of its own, which ends with ours."""
 
     did = ""
-    # How often it does that for each rotation of logrotate's.
+    # How many steps it does for each rotation of logrotate.
     pace = 1.0
 
     def __init__(self, series: Series, shared: memoryview) -> None:
@@ -273,11 +276,11 @@ class Program:
                 time.sleep(0.001)
 
     def step(self) -> bool:
-        """Whether it was done."""
+        """Returns whether the step was done."""
         raise NotImplementedError
 
     def write(self, fd: int, path: pathlib.Path) -> None:
-        """Writes a line that nobody else writes, which says where it went, and closes the file."""
+        """Writes a line that nobody else writes and that names the file, and closes the file."""
         line = f"{self.did} {len(self.written)}: {path.parent.name}/{path.name}"
         try:
             os.write(fd, f"{line}\n".encode())
@@ -288,7 +291,7 @@ class Program:
             os.close(fd)
 
     def make(self, path: pathlib.Path) -> bool:
-        """Makes a file with a line, where there is none of this name."""
+        """Makes a file with a line, unless one of this name exists."""
         try:
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
         except FileExistsError:
@@ -297,7 +300,7 @@ class Program:
         return True
 
     def append(self, path: pathlib.Path) -> bool:
-        """Opens, writes and closes a file that is there."""
+        """Opens, writes and closes a file that exists."""
         try:
             fd = os.open(path, os.O_WRONLY | os.O_APPEND)
         except FileNotFoundError:
@@ -307,7 +310,7 @@ class Program:
 
 
 class Logrotate(Program):
-    """Debian's own, over logs of each kind, each with a line at least. The other programs end after its turns."""
+    """Debian's logrotate, on logs of each kind, each with at least one line. The other programs end after its turns."""
 
     did = "linesForLogrotate"
 
@@ -336,7 +339,7 @@ class Logrotate(Program):
         path.write_text(config)
         path.chmod(0o644)
         command = [LOGROTATE, "--verbose", "--force", "--state", str(self.state / "logrotate.state"), str(path)]
-        # Not checked for its status: it fails where a log is removed while it rotates it.
+        # Its status is not checked: it fails where a log is removed while it rotates that log.
         printed = subprocess.run(command, capture_output=True, text=True, check=False).stderr
         self.rotations.update(ROTATED.findall(printed))
         self.rotations.subtract(NOT_ROTATED.findall(printed))
@@ -479,14 +482,14 @@ class Remakes(Program):
 
 
 def ls(folder: pathlib.Path) -> list[str]:
-    """What others may name, too."""
+    """The names that other programs may use too."""
     with contextlib.suppress(FileNotFoundError):
         return [name for name in os.listdir(folder) if not name.startswith(".")]
     return []
 
 
 def rename_without_replacing(old: pathlib.Path, new: pathlib.Path) -> bool:
-    """Whether nothing had the name; where the old one is gone, too."""
+    """Returns False where something has the new name; True also where the old one is gone."""
     if LIBC.renameat2(-1, os.fsencode(old), -1, os.fsencode(new), RENAME_NOREPLACE) == 0:
         return True
     number = ctypes.get_errno()

@@ -28,8 +28,7 @@ from types import ModuleType
 from typing import Any
 
 OLD = 10**9
-# Exit status: another run holds the lock. A process that the killed one was about to start has its files open until its
-# exec(2).
+# Exit status: another run holds the lock. A process that the killed run was about to start keeps it until its exec(2).
 HELD = 75
 POSIX_ACL = bytes.fromhex(
     "02000000 01000700ffffffff 02000400e8030000 04000500ffffffff 10000500ffffffff 20000500ffffffff"
@@ -188,7 +187,7 @@ class Torture:
                     return
 
     def require_all(self, target: dict[bytes, bytes], when: str) -> None:
-        """Whenever it was killed, each file is under its own name on at least one side, or its source's private one."""
+        """Each file is on at least one side under its own name, or on the source under its private one."""
         self.losses += [
             f"{path!r} is nowhere {when}"
             for path, moved in target.items()

@@ -147,7 +147,7 @@ class Trial:
         }
 
     def record(self) -> None:
-        """Leaves the log of a whole run, and the device as it was in the end."""
+        """Leaves the log of a whole run, and the device as it is after that run."""
         with self.logged_devices() as (devices, mark):
             make_filesystem("ext4", devices["source"])
             make_filesystem(self.options.destination, devices["destination"])
@@ -186,7 +186,7 @@ class Trial:
         status = run("dmsetup", "status", LOGGED)
         if "logging_disabled" in status:
             raise RuntimeError(f"dm-log-writes stopped logging: {status}. Next: dmesg; LOG_BYTES may be too small")
-        # All that waits is logged then.
+        # This logs all writes that still wait.
         self.remove_devices()
 
     def lose_power(self, when: str, later: Sequence[Entry], log: int) -> None:
@@ -217,7 +217,7 @@ class Trial:
     @contextlib.contextmanager
     def mounted(self, devices: dict[str, str]) -> Iterator[None]:
         with contextlib.ExitStack() as opened:
-            # Btrfs takes two images of one filesystem for the same: what it remembers of the last one must go.
+            # Btrfs confuses two images of one filesystem: it must forget the last one.
             run("udevadm", "settle")
             run("btrfs", "device", "scan", "--forget")
             for which, point in self.mounts.items():
@@ -233,7 +233,7 @@ class Trial:
         run("/usr/bin/python3", "-I", "-B", package, "move", *where, *how)
 
     def package_to_record(self) -> pathlib.Path:
-        """With small batches, so that there is much between the first and the last file that goes."""
+        """A copy of the package with small batches, so that much happens between the first and last removed file."""
         package = self.folder / "recorded" / "jts_storage"
         shutil.copytree(self.options.package, package)
         found = 0
@@ -302,7 +302,7 @@ class Trial:
             self.unclean.append(f"{when}: {problem}")
 
     def describe(self, top: bytes) -> tuple[dict[bytes, Any], dict[bytes, Any]]:
-        """Files and folders that have something in them, by their paths below."""
+        """Files, and folders that hold files, by their paths below `top`."""
         files: dict[bytes, Any] = {}
         folders: dict[bytes, Any] = {}
         for folder, _, names in os.walk(top):
@@ -345,7 +345,7 @@ class Trial:
         return self.contents[digest] or ("not zstd's", len(raw))
 
     def clear(self) -> None:
-        """Takes away what has our names: mounts below our folder, our devices, loop devices of our files."""
+        """Removes what has our names: mounts below our folder, our devices, loop devices of our files."""
         table = pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8")
         for point in reversed([line.split()[4] for line in table.splitlines()]):
             if pathlib.Path(point) in self.mounts.values():
@@ -413,7 +413,8 @@ def states_between(entries: Sequence[Entry], first: int, last: int, seeded: rand
     What a loss of power may leave after entry `first`, before which all is flushed, and up to `last`.
 
     dm-log-writes logs a write to the cache right before the flush that comes after it, and one through the cache at
-    once. When in between a write to the cache was made isn't told: where some are kept, so is all that went through.
+    once. The log does not say when in between a write to the cache was made: where some are kept, so is all that went
+    through.
     """
     states = []
     flushed, through, cached = first, list[int](), list[int]()
@@ -439,7 +440,7 @@ def states_between(entries: Sequence[Entry], first: int, last: int, seeded: rand
 
 
 def sample(states: Sequence[State], count: int, seeded: random.Random) -> list[State]:
-    """In the log's order, evenly spread: one of each of so many parts, the last one among them."""
+    """So many states, evenly spread and in the log's order: one of each part, and always the last state."""
     if len(states) <= count:
         return list(states)
     bounds = [len(states) * part // count for part in range(count + 1)]
@@ -488,7 +489,7 @@ def make_filesystem(kind: str, device: str) -> None:
 
 @contextlib.contextmanager
 def flushing(point: pathlib.Path) -> Iterator[None]:
-    """Flushes a filesystem again and again, as other programs do: what is taken away from it is gone at once."""
+    """Flushes a filesystem again and again, as other programs do, so that removed files are gone at once."""
     over = threading.Event()
 
     def flush() -> None:
@@ -506,7 +507,7 @@ def flushing(point: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def image(path: pathlib.Path, size: int = SOURCE_BYTES + DESTINATION_BYTES) -> Iterator[int]:
-    """The open file, which is made with one hole where it does not exist."""
+    """The open file; a new one is made as one hole."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         os.ftruncate(fd, size)
@@ -541,7 +542,7 @@ def create(name: str, table: str) -> None:
 
 
 def run(*command: str | bytes | pathlib.Path) -> str:
-    """@raises RuntimeError with all that it said where it fails"""
+    """@raises RuntimeError with all that it printed where it fails"""
     ended = subprocess.run(command, capture_output=True, timeout=600, check=False)
     if ended.returncode != 0:
         said = (ended.stdout + ended.stderr).decode(errors="replace")

@@ -1,11 +1,11 @@
 import type { FilesystemType, Mkfs } from "../../providers/filesystems/filesystemType.ts";
 import type { KnownOption } from "../../providers/filesystems/options.ts";
 
-/** Each of a type's mount options with each value that is tried, and what it needs besides. */
+/** Each of a type's mount options with each value that is tried, and the other options that it needs. */
 export const triedOptions = ({ options = {} }: FilesystemType): string[] =>
   Object.entries(options).flatMap(([name, { tried }]) => tried.map((tail) => `${name}${tail}`));
 
-/** Arguments of mkfs: each of its flags with each word and value that is tried, and what that needs besides. */
+/** Arguments of mkfs: each of its flags with each word and value that is tried, and the other words that it needs. */
 export const triedFlags = ({ flags }: Mkfs): string[][] =>
   Object.entries(flags).flatMap(([flag, known]) =>
     "words" in known
@@ -13,7 +13,7 @@ export const triedFlags = ({ flags }: Mkfs): string[][] =>
       : known.tried.map((tail) => (tail === "" ? [flag] : [flag, tail.slice(1)])),
   );
 
-/** All that is known of a type, to be tried or to say why it isn't. */
+/** All known options of a type: each is tried, or says why it isn't. */
 export const everyKnown = ({ options = {}, mkfs }: FilesystemType): KnownOption[] => [
   ...Object.values(options),
   ...Object.values(mkfs?.flags ?? {}).flatMap((known) => ("words" in known ? Object.values(known.words) : [known])),
