@@ -95,7 +95,7 @@ function renameAcross(world: World, from: string, to: string) {
   rmSync(world.at(from));
 }
 
-/** What cleanup takes for a good archive. */
+/** What cleanup accepts as a good archive. */
 function putArchive(world: World, name: string, folder = join(world.warm, "daily-backups")) {
   world.put(join(folder, name), name);
   world.put(join(folder, `${name}.sha256`), `0  ${name}\n`);
@@ -311,7 +311,7 @@ exec /usr/bin/tar "$@"`;
     const killed = await world.run(["bash", "-c", 'export VICTIM=$$; exec "$@"', "run", ...daily]);
     expect(killed.signal).toBe("SIGKILL");
     mend();
-    // What it had started may have the lock still.
+    // A program that it started may still hold the lock.
     let next: Ended;
     do next = await backup(world, ["daily", "lv_postgres", "--now", `@${NOW + 5}`]);
     while (next.status === 75);
@@ -552,7 +552,7 @@ exec /usr/bin/tar "$@"`;
       "notes",
     ];
     for (const name of theirs) world.put(join(COLD(world), name));
-    // A volume of the settings, whose checksum is on warm still; and its only archive.
+    // The only archive of a volume that the settings name; its checksum is still on warm.
     const only = "lv_kafka-20200101T000000Z.tar.zst";
     world.put(join(COLD(world), only));
     const before = await world.files();
@@ -570,7 +570,7 @@ exec /usr/bin/tar "$@"`;
       left.filter((name) => /^lv_old-2026.*zst$/.test(name)),
     );
     // NOW is a Tuesday, June 30th. Weeks: 0, 7 (1 is Monday of the same); months: 0, 30 (May 31st), 62 (April 29th).
-    // The newest three stay besides.
+    // The newest three stay as well.
     expect(left.filter((name) => name.endsWith(".zst")).sort()).toEqual(
       [
         ...[-1, 0, 1, 7, 30, 62].map((day) => `lv_old-${stampOf(NOW - day * DAY)}.tar.zst`),
@@ -591,7 +591,7 @@ exec /usr/bin/tar "$@"`;
     const now = Math.floor(Date.now() / 1000);
     const old = `lv_kafka-${stampOf(now - 30 * DAY)}.tar.zst`;
     for (const name of [old, `lv_kafka-${stampOf(now - DAY)}.tar.zst`]) putArchive(world, name, COLD(world));
-    // What a run after the first would do is what a dry run before it tells.
+    // A dry run before the first run prints what a run after the first would do.
     expect(await cleanup("--dry-run")).toMatchObject({
       status: 0,
       stdout: expect.stringMatching(
@@ -625,15 +625,15 @@ exec /usr/bin/tar "$@"`;
     await putDaily(world);
     await world.must(["bash", "-c", `mv ${world.warm}/daily-backups/lv_kafka* ${COLD(world)}/`]);
     writeFileSync(world.at(join(world.warm, "daily-backups", NAME)), "x", { flag: "r+" });
-    const told = JSON.parse((await backup(world, ["verify", "--json"])).stdout) as {
+    const report = JSON.parse((await backup(world, ["verify", "--json"])).stdout) as {
       archives: { name: string; tier: string; ok: boolean; problem: string | null }[];
       failed: string[];
     };
-    expect(told.archives.map(({ name, tier, ok, problem }) => [name, tier, ok, problem])).toEqual([
+    expect(report.archives.map(({ name, tier, ok, problem }) => [name, tier, ok, problem])).toEqual([
       [NAME, "warm", false, text("is damaged")],
       [KAFKA, "cold", true, null],
     ]);
-    expect(told.failed).toEqual([text("is damaged")]);
+    expect(report.failed).toEqual([text("is damaged")]);
     // Reading hangs, and so does the NAS by then.
     world.program("zstd", `echo >${world.path}/away; exec sleep 1000`);
     changePython(
@@ -688,7 +688,7 @@ exec /usr/bin/tar "$@"`;
     });
     expect(world.read(join(target, "a b/-file\nof two lines"))).toBe("content of lv_postgres");
     await world.must(["bash", "-c", `mv ${world.warm}/daily-backups/lv_kafka* ${world.cold}/jts/archives/database/`]);
-    // Of another archive files would stay that this one doesn't have.
+    // After another archive, files would stay that this one doesn't have.
     world.put(join(target, ".jts-restore-unfinished"), `${NAME}\n`);
     expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({
       status: 1,
@@ -756,7 +756,7 @@ exec /usr/bin/tar "$@"`;
     });
     expect((await backup(world, ["list"])).stdout).not.toContain("WITHOUT A CHECKSUM");
     expect(await backup(world, ["restore", NAME, "--to", join(world.hot, "back")])).toMatchObject({ status: 0 });
-    // The next run takes no checksum for a leftover whose archive is on cold.
+    // The next run does not treat a checksum as a leftover while its archive is on cold.
     expect(await backup(world, ["daily", "--now", `@${NOW + 86_400}`])).toMatchObject({ status: 0 });
     expect(await archived(world)).toContain(`${NAME}.sha256`);
   });
@@ -870,7 +870,7 @@ describe.concurrent("retention over a year", { timeout: 180_000 }, () => {
       false,
     );
     expect(Math.min(...counts.slice(7))).toBeGreaterThanOrEqual(7);
-    // Those of the years to come stay until then; the rest goes.
+    // Those of future years stay until then; the rest is deleted.
     expect(counts.at(-1)).toBeLessThan(20);
   });
 

@@ -370,7 +370,7 @@ import time; time.sleep(60)`;
     const { status, stdout, stderr } = await world.move("--json", "--compress", "--workers", "3");
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ moved: { files: 901 }, conflicts: 1, failed: [] });
-    // Not a line for each.
+    // Not one line for each file.
     expect(stderr.trimEnd().split("\n").length).toBeLessThan(10);
     const after = await world.describe();
     const contents = new Set(Object.values(after).map(({ contentSha256 }) => contentSha256));
@@ -382,11 +382,11 @@ import time; time.sleep(60)`;
     expect(files).toHaveLength(902);
   });
 
-  /** Runs the mover from inside, see mover.py, and returns what that tells last. */
+  /** Runs the mover from inside, see mover.py, and returns the last line that mover.py prints, read as JSON. */
   const inside = async (world: World, ...words: readonly string[]) => {
     const [what = "", ...rest] = words;
-    const told = await world.must(["/usr/bin/python3", "-B", HARNESS, what, world.path, ...rest]);
-    return JSON.parse(told.trimEnd().split("\n").at(-1)!) as unknown;
+    const printed = await world.must(["/usr/bin/python3", "-B", HARNESS, what, world.path, ...rest]);
+    return JSON.parse(printed.trimEnd().split("\n").at(-1)!) as unknown;
   };
 
   test.for([[], ["--compress"], ["--compress", "--workers", "2"]])(
@@ -486,13 +486,13 @@ import time; time.sleep(60)`;
       const said = await world.must(command);
       // The figures of docs/reliability.md.
       if (process.env.JTS_STORAGE_ROTATIONS !== undefined) console.log(said.trim());
-      const { rotationsOf, ...told } = JSON.parse(said) as Record<string, number> & {
+      const { rotationsOf, ...counts } = JSON.parse(said) as Record<string, number> & {
         rotationsOf: Record<string, number>;
       };
-      expect(told).toMatchObject({ lost: [], twice: [], wrong: [] });
+      expect(counts).toMatchObject({ lost: [], twice: [], wrong: [] });
       expect(Object.keys(rotationsOf).sort()).toEqual(["compressed", "dated", "delayed", "numbered", "truncated"]);
       expect(Math.min(...Object.values(rotationsOf))).toBeGreaterThan(50);
-      const { emulatedRotations, appends, replacements, remadeFolders, restoredFiles, kills, movedFiles } = told;
+      const { emulatedRotations, appends, replacements, remadeFolders, restoredFiles, kills, movedFiles } = counts;
       const others = { emulatedRotations, appends, replacements, remadeFolders, restoredFiles, movedFiles };
       expect(Object.entries(others).filter(([, times]) => !(times! > 20))).toEqual([]);
       expect(kills).toBeGreaterThan(0);
@@ -556,9 +556,9 @@ import time; time.sleep(60)`;
     const dry = await world.move("--dry-run", "--json");
     expect(JSON.parse(dry.stdout)).toMatchObject({ namesPutBack: 4, moved: { files: 0 } });
     const { status, stdout, stderr } = await world.move("--json");
-    expect({ status, told: JSON.parse(stdout) as unknown }).toMatchObject({
+    expect({ status, report: JSON.parse(stdout) as unknown }).toMatchObject({
       status: 0,
-      told: { namesPutBack: 4, moved: { files: 3 } },
+      report: { namesPutBack: 4, moved: { files: 3 } },
     });
     expect(stderr).toContain("'again.log' was put back as 'again.log~");
     const files = (await world.files()).map((name) => name.replace(/~\d{8}T\d{6}Z$/, "~now"));
@@ -744,9 +744,9 @@ os.utime(fd, (10**9, 10**9))
     writeFileSync(join(world.path, "theirs"), "theirs");
     symlinkSync(join(world.path, "theirs"), join(world.path, "state/moves.jsonl"));
     const { status, stderr } = await world.move("--journal", join(world.path, "state/moves.jsonl"));
-    expect({ status, told: stderr.match(/moves go on without the journal/g) }).toEqual({
+    expect({ status, warnings: stderr.match(/moves go on without the journal/g) }).toEqual({
       status: 0,
-      told: ["moves go on without the journal"],
+      warnings: ["moves go on without the journal"],
     });
     expect(readFileSync(join(world.path, "theirs"), "utf8")).toBe("theirs");
     world.put(join(world.hot, "c"));
@@ -796,7 +796,7 @@ os.utime(fd, (10**9, 10**9))
       await using tiers = await World.make({ warmBytes: 32 * 2 ** 20 });
       const state = join(tiers.path, "state");
       mkdirSync(state);
-      const told = await tiers.must([
+      const printed = await tiers.must([
         "/usr/bin/python3",
         "-B",
         TORTURE,
@@ -809,8 +809,8 @@ os.utime(fd, (10**9, 10**9))
         ...options,
       ]);
       // The figures of docs/reliability.md.
-      if (process.env.JTS_STORAGE_KILLS !== undefined) console.log(told.trim());
-      const { losses, kills, killsWhileFull } = JSON.parse(told) as {
+      if (process.env.JTS_STORAGE_KILLS !== undefined) console.log(printed.trim());
+      const { losses, kills, killsWhileFull } = JSON.parse(printed) as {
         losses: string[];
         kills: number;
         killsWhileFull: number;

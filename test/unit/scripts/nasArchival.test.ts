@@ -62,7 +62,7 @@ const corrupt = (world: World) =>
     "os.posix_fadvise = corrupt",
   );
 
-/** What was killed may wait for somebody to take note of it. */
+/** A killed process may stay as a zombie until its parent notices. */
 const gone = (world: World, fileOfPid: string) =>
   vi.waitFor(
     async () =>
@@ -90,7 +90,7 @@ function postgres(world: World, ...databases: string[]) {
 const RECORDED = ['{"database":"od d","table":"dt","id":"202608"}', '{"database":"od d","table":"t`1","id":"202609"}'];
 
 describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", { timeout: 240_000 }, () => {
-  // The first, since it only waits, while the others run beside it.
+  // First, since it only waits while the others run.
   test("a NAS that stops to answer in the middle ends the run, with what hangs killed", async ({ world }) => {
     postgres(world, "jts");
     world.program("pg_dump", `echo $$ >${world.path}/away; exec sleep 1000`);
@@ -305,13 +305,13 @@ done`;
     ]);
     world.put(join(database, "lv_postgres-20200101T000000Z.tar.zst"), "x");
     world.put(join(database, "notes-2020.dump"));
-    interface Told {
+    interface Report {
       archives: { path: string; kind: string; time: string; bytes: number; hasChecksum: boolean; ok?: boolean }[];
       failed: string[];
     }
-    const told = async (action: string) =>
-      JSON.parse((await archive(world, action, undefined, "--json")).stdout) as Told;
-    expect((await told("list")).archives.map(({ kind, time, hasChecksum }) => [kind, time, hasChecksum])).toEqual([
+    const reportOf = async (action: string) =>
+      JSON.parse((await archive(world, action, undefined, "--json")).stdout) as Report;
+    expect((await reportOf("list")).archives.map(({ kind, time, hasChecksum }) => [kind, time, hasChecksum])).toEqual([
       ["configs", "2026-06-30T12:00:00Z", true],
       ["volume", "2020-01-01T00:00:00Z", false],
       ["dump", "2020-01-01T00:00:00Z", true],
@@ -324,7 +324,7 @@ done`;
     expect(await archive(world, "verify")).toMatchObject({ status: 0, stdout: text(`ok  ${old}\n`) });
     writeFileSync(world.at(old), "X", { flag: "r+" });
     rmSync(world.at(join(database, `postgresql-trading@jts-${STAMP}.dump.sha256`)));
-    const { archives, failed } = await told("verify");
+    const { archives, failed } = await reportOf("verify");
     expect(archives.map(({ kind, ok }) => [kind, ok])).toEqual([
       ["configs", true],
       ["dump", false],
@@ -333,7 +333,7 @@ done`;
     ]);
     expect(failed).toEqual([text("is damaged"), text("has no checksum beside it")]);
     await world.must(["umount", world.cold]);
-    expect(await told("list")).toEqual({ archives: [], failed: [text("nothing is mounted")] });
+    expect(await reportOf("list")).toEqual({ archives: [], failed: [text("nothing is mounted")] });
     expect(await archive(world, "verify")).toMatchObject({ status: 1, stderr: text("nothing is mounted") });
   });
 
@@ -342,15 +342,15 @@ done`;
     const path = join(world.cold, `jts/archives/configs/configs-trading-${STAMP}.tar.zst`);
     const done = async (...more: string[]) =>
       JSON.parse((await archive(world, "configs", undefined, "--json", ...more)).stdout) as unknown;
-    const told = { did: "archived", what: path, path };
+    const archived = { did: "archived", what: path, path };
     expect(await done("--dry-run")).toEqual({
       action: "configs",
       dryRun: true,
-      done: [{ ...told, bytes: null }],
+      done: [{ ...archived, bytes: null }],
       failed: [],
     });
     const bytes = expect.any(Number) as number;
-    expect(await done()).toEqual({ action: "configs", dryRun: false, done: [{ ...told, bytes }], failed: [] });
+    expect(await done()).toEqual({ action: "configs", dryRun: false, done: [{ ...archived, bytes }], failed: [] });
   });
 
   test("old dumps go, but for seven, and only with a newer one made", async ({ world }) => {
@@ -427,7 +427,7 @@ done`;
         world.lock,
         ...more,
       ]);
-    // What a run after the first would do is what a dry run before it tells.
+    // A dry run before the first run prints what a run after the first would do.
     expect(await development("--dry-run")).toMatchObject({
       status: 0,
       stdout: expect.stringMatching(
@@ -538,7 +538,7 @@ done
 cp ${world.programs}/uname ${few}`,
     ]);
     const settings = world.settings();
-    // Where the program adds to the path, there is nothing of these on a host without them.
+    // A host without these programs has none of them in the folders that the script adds to the path either.
     const run = (action: string) =>
       world.run([
         "bash",

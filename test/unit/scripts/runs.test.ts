@@ -56,7 +56,7 @@ describe.skipIf(!IS_ROOT).concurrent("what is known of runs (needs root for moun
       },
     ]);
     expect(statSync(join(world.path, "state/runs.json")).mode & 0o777).toBe(0o644);
-    // Whoever could lock it could hold every run up.
+    // Anybody who could lock it could block every run.
     expect(statSync(join(world.path, "state/runs.lock")).mode & 0o777).toBe(0o600);
   });
 
@@ -81,7 +81,7 @@ describe.skipIf(!IS_ROOT).concurrent("what is known of runs (needs root for moun
     expect(last).toMatchObject({ since: first!.since, succeeded: first!.succeeded });
     expect(last!.runs).toEqual(Array(4).fill(expect.objectContaining(nothing(1))));
 
-    // One that is ended from outside, by systemd's limit for example.
+    // A run that is ended from outside, for example by systemd's limit.
     world.program("btrfs", "exit 0");
     world.program("docker", `kill -TERM $PPID; exec sleep 60`);
     const cleanup = await run(world, "tiered-storage.sh", ["cleanup"], (settings) =>

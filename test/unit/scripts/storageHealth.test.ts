@@ -254,7 +254,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       subject: "look",
       fact: text("those after the first 3 s were not made"),
     });
-    // After the time was over nothing was begun: this one would have taken 10 s.
+    // Nothing was started after the time was over: this one would have taken 10 s.
     expect(findings.map(({ fact }) => fact)).toContain("the volume group vg_jts cannot be read");
     expect(world.calls().filter((call) => call.startsWith("vgs"))).toEqual([]);
   });
@@ -433,9 +433,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
 
   test("has a HELP text for every figure that it prints", () => {
     const script = readFileSync(join(SCRIPTS, "jts_storage/health.py"), "utf8");
-    const told = [...script.matchAll(/\bfigure\(\s*"([a-z_]+)"/g)].map(([, name = ""]) => name);
+    const printed = [...script.matchAll(/\bfigure\(\s*"([a-z_]+)"/g)].map(([, name = ""]) => name);
     const explained = [...script.matchAll(/^ {4}"([a-z_]+)": "/gm)].map(([, name = ""]) => name);
-    expect([...new Set(told)].sort()).toEqual(
+    expect([...new Set(printed)].sort()).toEqual(
       explained.filter((name) => !["level", "checked_timestamp_seconds", "findings"].includes(name)).sort(),
     );
   });
@@ -559,26 +559,32 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
 
   /**
    * Shows the scripts other mounts and another /sys, as with filesystems on block devices, which these tests
-   * cannot have.
-   * `lines` maps a mount point to its device number, and to the rest of its line in mountinfo.
+   * cannot have. `lines` maps a mount point to its device number, and to the rest of its line in mountinfo.
    */
   const pretend = async (world: World, lines: Readonly<Record<string, readonly [device: string, rest: string]>>) => {
     await world.must(["mount", "-t", "tmpfs", "sys", "/sys"]);
-    const before = [
-      "import builtins, io, json, re, runpy, sys",
-      `lines = json.loads(sys.argv[1])`,
-      "real = builtins.open",
-      "def changed(line):",
-      "    words = line.decode().split()",
-      "    if words[4] in lines: words = [*words[:2], lines[words[4]][0], *words[3:words.index(chr(45))], *lines[words[4]][1].split()]",
-      "    return chr(32).join(words).encode()",
-      "def opened(file, *more, **named):",
-      '    if file != "/proc/self/mountinfo": return real(file, *more, **named)',
-      '    with real(file, "rb") as table: return io.BytesIO(b"\\n".join(changed(line) for line in table) + b"\\n")',
-      "builtins.open = opened",
-      "sys.argv = sys.argv[2:]",
-      'runpy.run_path(sys.argv[0], run_name="__main__")',
-    ].join("\n");
+    const before = `
+import builtins, io, json, re, runpy, sys
+lines = json.loads(sys.argv[1])
+real = builtins.open
+
+def changed(line):
+    words = line.decode().split()
+    if words[4] in lines:
+        device, rest = lines[words[4]]
+        words = [*words[:2], device, *words[3:words.index("-")], *rest.split()]
+    return " ".join(words).encode()
+
+def opened(file, *more, **named):
+    if file != "/proc/self/mountinfo":
+        return real(file, *more, **named)
+    with real(file, "rb") as table:
+        return io.BytesIO(b"\\n".join(changed(line) for line in table) + b"\\n")
+
+builtins.open = opened
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+`;
     writeFileSync(join(world.path, "before.py"), before);
     writeFileSync(join(world.path, "lines.json"), JSON.stringify(lines));
     world.program(
@@ -694,7 +700,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(await findingsOf(world, ["warm"])).toContainEqual(lost);
   });
 
-  /** What runs.json has of runs of `tiered-storage.sh all`, an hour apart from each other, the last one an hour ago. */
+  /** What runs.json has after runs of `tiered-storage.sh all`, an hour apart, the last one an hour ago. */
   const putRuns = (
     world: World,
     runs: readonly Readonly<Record<string, unknown>>[],
@@ -702,8 +708,8 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   ) => {
     const began = (index: number) => Math.floor(world.now) - (runs.length - index) * 3600;
     const record = { seconds: 2.5, status: 0, files: 3, bytes: 4096, backlog: 0, conflicts: 0 };
-    const told = runs.map((run, index) => ({ ...record, began: began(index), ...run }));
-    const history = { program, subcommand: "all", since: began(0), succeeded: succeeded ?? null, runs: told };
+    const recorded = runs.map((run, index) => ({ ...record, began: began(index), ...run }));
+    const history = { program, subcommand: "all", since: began(0), succeeded: succeeded ?? null, runs: recorded };
     world.put(join(world.path, "state/runs.json"), JSON.stringify({ version: 1, subcommands: [history] }));
   };
 
@@ -778,7 +784,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(await warnings()).toEqual([]);
     putRuns(world, [{}], { succeeded: hours(337) });
     expect(await warnings()).toEqual([["warning", "tiered-storage: no run has succeeded for 337 h"]]);
-    // It runs just now.
+    // It is running now.
     systemctl(168, "null");
     expect(await warnings()).toEqual([]);
   });
@@ -843,19 +849,19 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   });
 
   describe("that tells somebody", () => {
-    /** A command that keeps what it is told, a line for each time. */
+    /** A command that writes down each report that it gets, one a line. */
     const receiver = (world: World, body = "") => {
       const path = join(world.path, "tell");
       writeFileSync(
         path,
-        `#!/bin/bash\nprintf '%s %s\\n' "$JTS_STORAGE_LEVEL" "$(tr -d '\\n')" >>"${world.path}/told"\n${body}\n`,
+        `#!/bin/bash\nprintf '%s %s\\n' "$JTS_STORAGE_LEVEL" "$(tr -d '\\n')" >>"${world.path}/received"\n${body}\n`,
       );
       chmodSync(path, 0o755);
       return path;
     };
-    const told = (world: World) =>
-      existsSync(join(world.path, "told"))
-        ? readFileSync(join(world.path, "told"), "utf8")
+    const received = (world: World) =>
+      existsSync(join(world.path, "received"))
+        ? readFileSync(join(world.path, "received"), "utf8")
             .trimEnd()
             .split("\n")
             .map((line) => line.split(" ", 1)[0])
@@ -866,32 +872,32 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     test("runs the command with the report at first, when the findings change, and after a day", async ({ world }) => {
       const command = receiver(world);
       await save(world, command);
-      expect(told(world)).toEqual(["ok"]);
-      const line = readFileSync(join(world.path, "told"), "utf8");
+      expect(received(world)).toEqual(["ok"]);
+      const line = readFileSync(join(world.path, "received"), "utf8");
       expect(read(line.slice(3)).level).toBe("ok");
       await save(world, command);
-      expect(told(world)).toEqual(["ok"]);
+      expect(received(world)).toEqual(["ok"]);
 
       world.put(join(world.warm, "big"), Buffer.alloc(53 * 2 ** 20, 1));
       expect(await save(world, command)).toMatchObject({ status: 1 });
-      // A share that changes is no other finding.
+      // A changed share is not another finding.
       world.put(join(world.warm, "more"), Buffer.alloc(2 ** 20, 1));
       await save(world, command);
-      expect(told(world)).toEqual(["ok", "warning"]);
+      expect(received(world)).toEqual(["ok", "warning"]);
 
       await world.must(["umount", world.hot]);
       await save(world, command);
       await world.must(["umount", world.cold]);
       await save(world, command);
-      expect(told(world)).toEqual(["ok", "warning", "critical", "critical"]);
+      expect(received(world)).toEqual(["ok", "warning", "critical", "critical"]);
       world.clockAhead(1.01);
       await save(world, command);
       await save(world, command);
-      expect(told(world)).toEqual(["ok", "warning", "critical", "critical", "critical"]);
-      // Only the timer's run tells.
+      expect(received(world)).toEqual(["ok", "warning", "critical", "critical", "critical"]);
+      // Only the timer's run notifies.
       rmSync(join(world.path, "state/notified.json"));
       await save(world, command, "--json");
-      expect(told(world)).toHaveLength(5);
+      expect(received(world)).toHaveLength(5);
     });
 
     test("warns where that fails, keeps its report, and tries again at each run", async ({ world }) => {
@@ -905,26 +911,32 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       for (const times of [1, 2]) {
         expect(await save(world, command)).toMatchObject({ status: 1, stdout: text("this report did not arrive") });
         expect(read(readFileSync(join(world.path, "state/health.json"), "utf8")).findings).toContainEqual(failed);
-        expect(told(world)).toHaveLength(times);
+        expect(received(world)).toHaveLength(times);
       }
       writeFileSync(join(world.path, "mended"), "");
       for (const _ of [1, 2]) expect(await save(world, command)).toMatchObject({ status: 0 });
-      expect(told(world)).toHaveLength(3);
+      expect(received(world)).toHaveLength(3);
       rmSync(join(world.path, "mended"));
       await world.must(["umount", world.hot]);
       expect(await save(world, command)).toMatchObject({ status: 2, stdout: text("did not arrive") });
       await world.must(["mount", "-t", "tmpfs", "hot", world.hot]);
-      // It was asked to tell of something that is over by now, and somebody is to know that it works.
+      // The report that did not arrive is out of date by now; the next one shows that notifying works again.
       writeFileSync(join(world.path, "mended"), "");
       expect(await save(world, command)).toMatchObject({ status: 0 });
-      expect(told(world)).toEqual(["ok", "ok", "ok", "critical", "ok"]);
+      expect(received(world)).toEqual(["ok", "ok", "ok", "critical", "ok"]);
     });
 
     test("ends a command that hangs, with all that it started", async ({ world }) => {
       const command = receiver(world, `sleep 4242 & echo $! >${world.path}/child; wait`);
       const settings = world.settings(({ automation }) => (automation.notify = command));
-      const program =
-        "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['health', '--save', '--settings', sys.argv[2]]; from jts_storage import health, notify; notify.COMMAND_SECONDS = 1; sys.exit(health.main(sys.argv[1:]))";
+      const program = [
+        "import sys",
+        "sys.path.insert(0, sys.argv[1])",
+        "sys.argv = ['health', '--save', '--settings', sys.argv[2]]",
+        "from jts_storage import health, notify",
+        "notify.COMMAND_SECONDS = 1",
+        "sys.exit(health.main(sys.argv[1:]))",
+      ].join("\n");
       expect(await world.run(["/usr/bin/python3", "-I", "-B", "-c", program, SCRIPTS, settings])).toMatchObject({
         status: 1,
         stdout: text("it did not end within 1 s"),
@@ -952,7 +964,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
         stdout: text(`since users other than root can change ${join(world.path, "theirs")}`),
       });
       expect(await save(world, join(world.path, "none"))).toMatchObject({ stdout: text("No such file") });
-      expect(told(world)).toEqual([]);
+      expect(received(world)).toEqual([]);
     });
 
     const serving = async (answer: RequestListener, use: (url: string) => Promise<void>) => {
@@ -999,7 +1011,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
         expect(requests).toEqual(Array(6).fill(asked));
         expect(readFileSync(join(world.path, "state/health.json"), "utf8")).not.toContain("t0p");
       });
-      // Nobody listens there any more.
+      // Nobody listens there any longer.
       const { stdout } = await save(world, "http://127.0.0.1:1/secret?token=t0p", "--save");
       expect(stdout).toContain("storage is ok");
       world.put(join(world.path, "state/notified.json"), "not JSON");
@@ -1011,8 +1023,14 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
 
     test("gives up a URL that never ends its answer, within its limit", async ({ world }) => {
       const settings = (url: string) => world.settings(({ automation }) => (automation.notify = url));
-      const program =
-        "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['health', '--notify-test', '--settings', sys.argv[2]]; from jts_storage import health, notify; notify.URL_SECONDS = 2; sys.exit(health.main(sys.argv[1:]))";
+      const program = [
+        "import sys",
+        "sys.path.insert(0, sys.argv[1])",
+        "sys.argv = ['health', '--notify-test', '--settings', sys.argv[2]]",
+        "from jts_storage import health, notify",
+        "notify.URL_SECONDS = 2",
+        "sys.exit(health.main(sys.argv[1:]))",
+      ].join("\n");
       const dribble: RequestListener = (_, response) => {
         const timer = setInterval(() => response.socket?.write("HTTP"), 200);
         response.socket?.on("close", () => clearInterval(timer));
@@ -1035,7 +1053,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       const command = receiver(world);
       world.put(join(world.path, "state"), "a file");
       expect(await save(world, command)).toMatchObject({ status: 3, stderr: text("state") });
-      expect(told(world)).toEqual(["critical"]);
+      expect(received(world)).toEqual(["critical"]);
     });
 
     test("--notify-test sends it whatever was sent before; without a receiver, exit 3", async ({ world }) => {
@@ -1045,7 +1063,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
           status: 0,
           stdout: `${command} got the report that storage is ok\n`,
         });
-      expect(told(world)).toEqual(["ok", "ok"]);
+      expect(received(world)).toEqual(["ok", "ok"]);
       expect(await save(world, null, "--notify-test")).toMatchObject({
         status: 3,
         stderr: text("automation.notify is not set"),

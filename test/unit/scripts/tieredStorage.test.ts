@@ -18,7 +18,7 @@ import { IS_ROOT, SCRIPTS, test as plain, type Settings, type World } from "./wo
 
 const text = (part: string) => expect.stringContaining(part) as string;
 
-/** All that a test makes has been here for so long. */
+/** So many days ago, a test made all of its files. */
 const AHEAD_DAYS = 200;
 
 const test = plain.extend<{ readonly world: World }>({
@@ -124,7 +124,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
 
   const wrongRule = (wrong: object) => (settings: Settings) =>
     Object.assign(settings.automation, { rules: [{ ...RULE, ...wrong }] });
-  // More of them in the settings' own test.
+  // The settings' own test has more of them.
   test.for<[(settings: Settings) => unknown, string]>([
     [({ automation }) => Object.assign(automation, { tempAfterDays: "" }), "automation.tempAfterDays"],
     [({ automation }) => (automation.logsToWarmAfterDays = -1), "automation.logsToWarmAfterDays"],
@@ -235,7 +235,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     for (const [sign, name] of [
       ["pg/PG_VERSION", "pg/base.log"],
       ["wal/archive_status/000000010000000000000007.done", "wal/deep/app.log"],
-      // A service's own, as a broker's is whose log.dirs leads there.
+      // A folder of a service's own, such as a broker's if its log.dirs leads there.
       ["../../kafka/logs/meta.properties", "../../kafka/logs/topic-0/app.log"],
     ] as const) {
       world.put(join(logs, sign), "x", 8);
@@ -446,7 +446,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
       status: 1,
       stderr: text("where it came from; nothing was moved"),
     });
-    // Its time of writing is still that of then.
+    // Its time of writing has not changed.
     await tiered(world, settings, "migrate");
     expect(world.read(from)).toBe("old");
     world.clockAhead(AHEAD_DAYS + 8);
@@ -629,7 +629,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     fill(world);
     lastCleanup(world, undefined);
     const before = await world.files();
-    // What a run after the first would do is what a dry run before it tells.
+    // A dry run before the first run prints what a run after the first would do.
     const dry = await tiered(world, world.settings(), "cleanup", "--dry-run");
     expect(dry).toMatchObject({ status: 0, stderr: text("the first one deletes nothing for its age") });
     expect(dry.stdout).toMatch(/delete/);
@@ -651,7 +651,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
       lastCleanup(world, daysAgo);
       const before = await world.files();
       world.program("timedatectl", "echo no");
-      // As often as it is tried.
+      // However often it is tried.
       for (const options of [["--dry-run"], [], []])
         expect(await tiered(world, world.settings(), "cleanup", ...options)).toMatchObject({
           status: 1,
@@ -788,7 +788,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     const settings = world.settings(({ automation }) => (automation.dockerPrune = true));
     const { status, stdout } = await tiered(world, settings, "all", "--dry-run");
     expect(status).toBe(0);
-    for (const told of [
+    for (const part of [
       "move",
       "old.log.zst",
       "old.tar",
@@ -797,7 +797,7 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
       "run                       timeout --kill-after=10 15m docker",
       "fstrim",
     ])
-      expect(stdout).toContain(told);
+      expect(stdout).toContain(part);
     expect(world.calls()).toEqual([]);
     expect(await world.describe()).toEqual(before);
     const [, planned] = stdout.match(/a run would have (moved .*)/)!;

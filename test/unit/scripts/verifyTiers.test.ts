@@ -68,7 +68,7 @@ async function verify(
   expect(stderr).toBe("");
   const { ok, checks } = JSON.parse(stdout) as Verdict;
   expect(ok).toBe(status === 0);
-  // Whatever was found, nothing stays.
+  // Whatever was found, nothing is left behind.
   expect(await everything(world)).toEqual(before);
   return { status, checks, failed: checks.filter((one) => !one.ok).map(({ subject, fact }) => `${subject}: ${fact}`) };
 }
@@ -145,7 +145,7 @@ describe
     });
 
     test("leaves nothing where a tier's clock is ahead, as a NAS's may be", async ({ world }) => {
-      // The file bears the time of its tier.
+      // The file has the time of its tier.
       world.clockAhead(-0.5);
       expect(await verify(world)).toMatchObject({ status: 0, failed: [] });
     });
