@@ -91,7 +91,7 @@ const RECORDED = ['{"database":"od d","table":"dt","id":"202608"}', '{"database"
 
 describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", { timeout: 240_000 }, () => {
   // First, since it only waits while the others run.
-  test("a NAS that stops to answer in the middle ends the run, with what hangs killed", async ({ world }) => {
+  test("a NAS that stops answering in the middle ends the run, with what hangs killed", async ({ world }) => {
     postgres(world, "jts");
     world.program("pg_dump", `echo $$ >${world.path}/away; exec sleep 1000`);
     before(

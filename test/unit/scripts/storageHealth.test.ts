@@ -848,7 +848,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     expect(await found()).toEqual([["warning", `there is no good archive of configs-${hostname()}`]]);
   });
 
-  describe("that tells somebody", () => {
+  describe("that notifies somebody", () => {
     /** A command that writes down each report that it gets, one a line. */
     const receiver = (world: World, body = "") => {
       const path = join(world.path, "tell");
