@@ -1,5 +1,5 @@
 /** Another program, which installs this one as a package, on a real host. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -63,7 +63,7 @@ describe("the example of a data disk and a NAS, from the packed package", () => 
   });
 
   it("takes itself back out, without its program: the connection is in its state", async () => {
-    await rm(join(example.folder, "index.ts"));
+    await writeFile(join(example.folder, "index.ts"), 'throw new Error("the program ran");\n');
     await must("destroy", "--yes", "--skip-preview");
     expect(await on("grep --count jts-storage /etc/fstab || true")).toBe("0");
     expect(await on("blkid /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2 || true")).not.toContain("TYPE");
