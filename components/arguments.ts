@@ -70,6 +70,17 @@ export function orOutput<Value extends string>(schema: z.ZodType<Value, Value>) 
   return z.union([later, schema], { error: "must be a text, or an output" });
 }
 
+/** A section with other rows in place of some, which keep their documentation. */
+export function withRows<Rows extends z.core.$ZodLooseShape, Others extends z.core.$ZodLooseShape>(
+  section: z.ZodObject<Rows, z.core.$strict>,
+  others: Others,
+): z.ZodObject<WithRows<Rows, Others>, z.core.$strict> {
+  return z.strictObject({ ...section.shape, ...others });
+}
+export type WithRows<Rows extends z.core.$ZodLooseShape, Others extends z.core.$ZodLooseShape> = {
+  [K in keyof Rows]: K extends keyof Others ? Others[K] : Rows[K];
+};
+
 /** Whether a value is known only while the program runs. */
 export function isLater(value: unknown): value is pulumi.Output<unknown> | Promise<unknown> {
   return pulumi.Output.isInstance(value) || value instanceof Promise;

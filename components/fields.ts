@@ -1,6 +1,6 @@
 /** Rows that sections of the configuration share. Each takes what it made again, so that settings can be arguments. */
 import { z } from "zod";
-import { accountName, directiveValue, mode, path, relativePath, serial } from "../providers/values/fields.ts";
+import { directiveValue, path, relativePath, serial, strictObject } from "../providers/values/fields.ts";
 import { parseSize } from "../providers/values/size.ts";
 
 /** `800GiB`, `800GB`, `1.5TiB`, bytes, or `50%VG`, which stays a text. A bare `800G` is GiB, as LVM has it. */
@@ -51,7 +51,7 @@ export const calendar = directiveValue.min(1).meta({ kind: "a calendar of system
 /** A host takes 0 % too. */
 export const percent = z.number().gt(0).max(100).meta({ onHost: "Percent" });
 
-export const device = z.strictObject({
+const deviceRows = {
   /** Any path that leads to the device. `/dev/disk/by-id/…` stays the same over boots. */
   path,
   /**
@@ -64,22 +64,7 @@ export const device = z.strictObject({
    * @default any
    */
   serial: serial.optional(),
-});
-
-export const overFiles = {
-  /**
-   * Whether to mount over a folder that isn't empty: what is in it is kept, and hidden. Otherwise that is refused.
-   * @default false
-   */
-  mountOverFiles: z.boolean().optional(),
 };
-
-/** Whose a tier's folders are. */
-export const ownership = {
-  /** The account that owns the folders. */
-  owner: accountName.default("root"),
-  /** The group of the folders. */
-  group: accountName.default("root"),
-  /** The mode of the folders. */
-  mode: mode.default("755"),
-};
+/** By this name, declaration files keep the documentation of the rows in every section. */
+export type DeviceRows = Pick<typeof deviceRows, keyof typeof deviceRows>;
+export const device = strictObject<DeviceRows>(deviceRows);

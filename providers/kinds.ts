@@ -1,4 +1,3 @@
-import type { AnyKind } from "./engine/resource.ts";
 import { configFile } from "./resources/configFile.ts";
 import { directory } from "./resources/directory.ts";
 import { filesystem } from "./resources/filesystem.ts";
@@ -10,11 +9,25 @@ import { systemdTimer } from "./resources/systemdTimer.ts";
 import { systemUser } from "./resources/systemUser.ts";
 import { volumeGroup } from "./resources/volumeGroup.ts";
 
+/** Declaration files then name the kinds, and so keep the documentation of their inputs. */
+type Kinds = {
+  readonly PhysicalVolume: typeof physicalVolume;
+  readonly VolumeGroup: typeof volumeGroup;
+  readonly SystemUser: typeof systemUser;
+  readonly LogicalVolume: typeof logicalVolume;
+  readonly Filesystem: typeof filesystem;
+  readonly FstabEntry: typeof fstabEntry;
+  readonly NfsMount: typeof nfsMount;
+  readonly Directory: typeof directory;
+  readonly ConfigFile: typeof configFile;
+  readonly SystemdTimer: typeof systemdTimer;
+};
+
 /**
  * Every kind of resource, in the order in which one comes after another on a host. States name them, and outlive this
  * program's versions: a name is never changed or removed.
  */
-export const kinds = {
+export const kinds: Kinds = {
   PhysicalVolume: physicalVolume,
   VolumeGroup: volumeGroup,
   SystemUser: systemUser,
@@ -25,4 +38,4 @@ export const kinds = {
   Directory: directory,
   ConfigFile: configFile,
   SystemdTimer: systemdTimer,
-} satisfies Readonly<Record<string, AnyKind>>;
+};

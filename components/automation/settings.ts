@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { path, relativePath } from "../../providers/values/fields.ts";
+import { path, relativePath, strictObject } from "../../providers/values/fields.ts";
 import { byteSize, calendar, days, hours, keptDays, namedPath, percent } from "../fields.ts";
 
 /** What moves besides the logs and the backups. */
-const rule = z.strictObject({
+const rule = strictObject({
   /** The rule's name in reports and logs. */
   name: z
     .string()
@@ -49,21 +49,19 @@ const receiver = z
   .meta({ kind: "a command's absolute path or URL", pattern: "^(/.|https?://)", onHost: "Receiver" });
 
 const periods = z.int().min(0).default(0);
-const coldRetention = z
-  .strictObject({
-    /** How many of the last weeks. */
-    weekly: periods,
-    /** How many of the last months. */
-    monthly: periods,
-    /** How many of the last years. */
-    yearly: periods,
-  })
-  .refine(({ weekly, monthly, yearly }) => weekly + monthly + yearly > 0, {
-    error: "keeps nothing: give weekly, monthly or yearly a number, or leave it out to keep all",
-  });
+const coldRetention = strictObject({
+  /** How many of the last weeks. */
+  weekly: periods,
+  /** How many of the last months. */
+  monthly: periods,
+  /** How many of the last years. */
+  yearly: periods,
+}).refine(({ weekly, monthly, yearly }) => weekly + monthly + yearly > 0, {
+  error: "keeps nothing: give weekly, monthly or yearly a number, or leave it out to keep all",
+});
 
 /** What the scripts on the host read is in the order of these rows: components/automation/scriptSettings.ts. */
-export const automationSettings = z.strictObject({
+export const automationSettings = strictObject({
   /** When data moves between the tiers, see systemd.time(7). */
   onCalendar: calendar.default("daily"),
   /** When the health of the tiers is checked. */

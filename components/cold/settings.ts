@@ -1,59 +1,61 @@
 import { z } from "zod";
-import { mountOption, nfsServer, path } from "../../providers/values/fields.ts";
-import { orOutput } from "../arguments.ts";
-import { folder, namedPath, overFiles, ownership } from "../fields.ts";
+import { accountName, mode, mountOption, nfsServer, path, strictObject } from "../../providers/values/fields.ts";
+import { orOutput, withRows } from "../arguments.ts";
+import { folder, namedPath } from "../fields.ts";
 
 const VERSIONS = ["3", "4", "4.1", "4.2"] as const;
 
-export const coldSettings = z
-  .strictObject({
-    /** Name or address of the NFS server. */
-    server: nfsServer,
-    /** The folder that it exports, without squashing root. */
-    export: path,
-    /** Where it is mounted. */
-    mountPoint: namedPath.default("/mnt/synology"),
-    ...overFiles,
-    /** The version of NFS. */
-    version: z
-      .union([z.string(), z.number()])
-      .transform(String)
-      .pipe(z.enum(VERSIONS, { error: "is not a valid version of NFS: 3, 4, 4.1 or 4.2" }))
-      .meta({ kind: "a version of NFS: 3, 4, 4.1 or 4.2", enum: VERSIONS.flatMap((one) => [one, Number(one)]) })
-      .default("3"),
-    /** Mount options. They replace all of these. The server may grant smaller sizes, which is not drift. */
-    options: z
-      .array(mountOption)
-      .default([
-        ...["rw", "hard", "proto=tcp", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2"],
-        ...["_netdev", "nofail"],
-      ]),
-    /**
-     * The folder of the export that holds all our files. Hosts that share an export need one each, since archives are
-     * named by volume.
-     */
-    root: folder.default("jts"),
-    ...ownership,
-    /** Folders below `root`, of the same owner, group and mode; see docs/values.md. */
-    folders: z
-      .array(folder)
-      .default([
-        ...["archives/database", "archives/configs", "archives/strategies"],
-        ...["market-data/raw", "market-data/processed", "market-data/indicators"],
-        ...["backtesting/datasets", "backtesting/results", "backtesting/reports"],
-        ...["models/training", "models/models", "models/validation"],
-        ...["development/datasets", "development/notebooks", "development/experiments"],
-      ]),
-  })
-  .meta({ description: "The archive: an export of an NFS server, and the folders on it that are ours." });
+export const coldSettings = strictObject({
+  /** Name or address of the NFS server. */
+  server: nfsServer,
+  /** The folder that it exports, without squashing root. */
+  export: path,
+  /** Where it is mounted. */
+  mountPoint: namedPath.default("/mnt/synology"),
+  /**
+   * Whether to mount over a folder that isn't empty: what is in it is kept, and hidden. Otherwise that is refused.
+   * @default false
+   */
+  mountOverFiles: z.boolean().optional(),
+  /** The version of NFS. */
+  version: z
+    .union([z.string(), z.number()])
+    .transform(String)
+    .pipe(z.enum(VERSIONS, { error: "is not a valid version of NFS: 3, 4, 4.1 or 4.2" }))
+    .meta({ kind: "a version of NFS: 3, 4, 4.1 or 4.2", enum: VERSIONS.flatMap((one) => [one, Number(one)]) })
+    .default("3"),
+  /** Mount options. They replace all of these. The server may grant smaller sizes, which is not drift. */
+  options: z
+    .array(mountOption)
+    .default([
+      ...["rw", "hard", "proto=tcp", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2"],
+      ...["_netdev", "nofail"],
+    ]),
+  /**
+   * The folder of the export that holds all our files. Hosts that share an export need one each, since archives are
+   * named by volume.
+   */
+  root: folder.default("jts"),
+  /** The account that owns the folders. */
+  owner: accountName.default("root"),
+  /** The group of the folders. */
+  group: accountName.default("root"),
+  /** The mode of the folders. */
+  mode: mode.default("755"),
+  /** Folders below `root`, of the same owner, group and mode; see docs/values.md. */
+  folders: z
+    .array(folder)
+    .default([
+      ...["archives/database", "archives/configs", "archives/strategies"],
+      ...["market-data/raw", "market-data/processed", "market-data/indicators"],
+      ...["backtesting/datasets", "backtesting/results", "backtesting/reports"],
+      ...["models/training", "models/models", "models/validation"],
+      ...["development/datasets", "development/notebooks", "development/experiments"],
+    ]),
+}).meta({ description: "The archive: an export of an NFS server, and the folders on it that are ours." });
 
 /** The same as arguments: another resource may give the export. */
-export const coldArguments = coldSettings.extend({
-  /** Name or address of the NFS server, or an output. */
-  server: orOutput(nfsServer),
-  /** The folder that it exports, without squashing root, or an output. */
-  export: orOutput(path),
-});
+export const coldArguments = withRows(coldSettings, { server: orOutput(nfsServer), export: orOutput(path) });
 
 export type ColdSettings = z.output<typeof coldArguments>;
 export type ColdInput = z.input<typeof coldArguments>;

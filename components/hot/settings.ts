@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { MADE_TYPES } from "../../providers/filesystems/index.ts";
-import { accountName, lvmName, mkfsOption, mode, mountOption } from "../../providers/values/fields.ts";
-import { byteSize, device, folder, namedPath, overFiles, size } from "../fields.ts";
+import { accountName, lvmName, mkfsOption, mode, mountOption, strictObject } from "../../providers/values/fields.ts";
+import { byteSize, device, folder, namedPath, size } from "../fields.ts";
 import { HOT_TREE } from "./profiles.ts";
 
 /** Whose a service's folders are. */
@@ -28,7 +28,7 @@ const folders = {
   folders: z.array(folder).optional(),
 };
 
-const volume = z.strictObject({
+const volume = strictObject({
   /**
    * Size of the volume. A share such as `50%VG` needs `hot.device.size`. Required where there is no profile.
    * @default the profile's
@@ -54,7 +54,11 @@ const volume = z.strictObject({
    * @default the profile's
    */
   mountPoint: namedPath.optional(),
-  ...overFiles,
+  /**
+   * Whether to mount over a folder that isn't empty: what is in it is kept, and hidden. Otherwise that is refused.
+   * @default false
+   */
+  mountOverFiles: z.boolean().optional(),
   ...folders,
 });
 
@@ -69,7 +73,7 @@ const byService = <Section extends z.ZodObject>(section: Section) =>
     section.nullable().transform((one) => one ?? ({} as z.output<Section>)),
   );
 
-const lvm = z.strictObject({
+const lvm = strictObject({
   /** `lvm`, or `directories`: the same tree, users, owners and modes as plain folders, without LVM. */
   layout: z.literal("lvm").optional().default("lvm"),
   /** The NVMe that LVM gets. */
@@ -80,16 +84,14 @@ const lvm = z.strictObject({
    */
   additionalDevices: z.array(device).default([]),
   /** The volume group of LVM. */
-  volumeGroup: z
-    .strictObject({
-      /** Its name. */
-      name: lvmName.default("vg_jts"),
-      /** Size of an extent, a power of 2. Can't change later. */
-      extentSize: byteSize.default(4 * 2 ** 20),
-      /** What the data on each device is aligned to. Can't change later. */
-      dataAlignment: byteSize.default(4 * 2 ** 20),
-    })
-    .prefault({}),
+  volumeGroup: strictObject({
+    /** Its name. */
+    name: lvmName.default("vg_jts"),
+    /** Size of an extent, a power of 2. Can't change later. */
+    extentSize: byteSize.default(4 * 2 ** 20),
+    /** What the data on each device is aligned to. Can't change later. */
+    dataAlignment: byteSize.default(4 * 2 ** 20),
+  }).prefault({}),
   /**
    * Service → what differs from its profile, see docs/values.md. Where it is given, there are only these volumes;
    * null is a volume as its profile has it.
@@ -105,14 +107,14 @@ const lvm = z.strictObject({
   tree: namedPath.default(HOT_TREE),
 });
 
-const directories = z.strictObject({
+const directories = strictObject({
   /** Folders, without LVM. */
   layout: z.literal("directories"),
   /**
    * Service → what differs from its profile, see docs/values.md. Where it is given, there are only these folders.
    * @default all profiles
    */
-  volumes: byService(z.strictObject(folders)).optional(),
+  volumes: byService(strictObject(folders)).optional(),
   /** Where the folders are. */
   tree: namedPath.default(HOT_TREE),
 });

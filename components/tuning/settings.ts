@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { line } from "../../providers/values/fields.ts";
+import { line, strictObject } from "../../providers/values/fields.ts";
 import { calendar } from "../fields.ts";
 
-export const tuningSettings = z.strictObject({
+export const tuningSettings = strictObject({
   /** The I/O scheduler of the hot tier's device, set by a udev rule. Only with the layout `lvm`. */
   scheduler: z
     .string()

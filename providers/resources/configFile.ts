@@ -9,7 +9,7 @@ import type { PathStatus } from "../facts/pathStatus.ts";
 import { realPath } from "../facts/realPath.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
-import { accountName, line, mode, path } from "../values/fields.ts";
+import { accountName, line, mode, path, strictObject } from "../values/fields.ts";
 import { list, word } from "../values/words.ts";
 import { kindInputs } from "./inputs.ts";
 
@@ -27,12 +27,12 @@ const inputs = kindInputs({
   /** What brings the file into effect in the running system. Default: none. */
   activation: z
     .discriminatedUnion("kind", [
-      z.strictObject({ kind: z.literal("none") }),
-      z.strictObject({
+      strictObject({ kind: z.literal("none") }),
+      strictObject({
         /** sysctl --load; the kernel's values are compared too, and put back on delete. See sysctl(8). */
         kind: z.literal("sysctl"),
       }),
-      z.strictObject({
+      strictObject({
         /**
          * udev's rules are read and applied to one block device, whose attribute in sysfs then has this value. See
          * udev(7).

@@ -1,20 +1,7 @@
 import { refuse, type Plan } from "../engine/plan.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
-import { bytes, path, serial } from "../values/fields.ts";
 
 /** A device by its path, and how it differs from another one that may get this path some day. */
-export const deviceInputs = {
-  /**
-   * The device's path, any that leads to it; /dev/disk/by-id/… stays the same over boots. The device must be proved
-   * blank, or already hold exactly what is declared. It can't change.
-   */
-  device: path,
-  /** The device's size in bytes, checked on the host. Default: any. */
-  sizeBytes: bytes.optional(),
-  /** The serial number of the device, or of its disk, checked on the host. Default: any. */
-  serial: serial.optional(),
-};
-
 interface DeviceIdentity {
   readonly device: string;
   readonly sizeBytes?: number | undefined;

@@ -10,15 +10,23 @@ import { MADE_FILESYSTEMS, MADE_TYPES, type MadeType } from "../filesystems/inde
 import { refusedOptions } from "../filesystems/mountOptions.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
-import { line, mkfsOption, onDelete } from "../values/fields.ts";
+import { bytes, line, mkfsOption, onDelete, path, serial } from "../values/fields.ts";
 import { formatBytes } from "../values/size.ts";
 import { labelled, list, word, words } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
-import { deviceInputs, refuseNoDevice, wrongDevice } from "./device.ts";
+import { refuseNoDevice, wrongDevice } from "./device.ts";
 import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
-  ...deviceInputs,
+  /**
+   * The device's path, any that leads to it; /dev/disk/by-id/… stays the same over boots. The device must be proved
+   * blank, or already hold exactly what is declared. It can't change.
+   */
+  device: path,
+  /** The device's size in bytes, checked on the host. Default: any. */
+  sizeBytes: bytes.optional(),
+  /** The serial number of the device, or of its disk, checked on the host. Default: any. */
+  serial: serial.optional(),
   /** It can't change: see docs/runbooks/change-a-filesystem.md. */
   type: z.enum(MADE_TYPES),
   /** At most 16 bytes for ext4, 12 for xfs, 255 for btrfs. Default: none. It can't change. */

@@ -1,12 +1,17 @@
 import { z } from "zod";
-import { mountOption } from "../values/fields.ts";
+import { mountOption, path } from "../values/fields.ts";
 import { kindInputs } from "./inputs.ts";
-import { mountedEntry, mountPointInputs } from "./mountedEntry.ts";
+import { mountedEntry } from "./mountedEntry.ts";
 
 const inputs = kindInputs({
   /** fs_spec of fstab(5): LABEL=, UUID=, a path that stays the same over boots, or a folder to bind. */
   source: z.string().regex(/^[^\s\p{Cc}-]\P{Cc}*$/u, { error: "must name a device, LABEL=, UUID= or a folder" }),
-  ...mountPointInputs,
+  /**
+   * fs_file. Made where it is absent, and immutable while nothing is mounted on it. A change makes another resource.
+   */
+  mountPoint: path,
+  /** Mounts over a folder that isn't empty: what is in it is kept, and hidden. Default: false, that is refused. */
+  mountOverFiles: z.boolean().optional(),
   /** fs_vfstype; `none` for a bind mount. */
   type: z.string().regex(/^[a-z0-9.]+$/, { error: "is not a valid filesystem type" }),
   /** fs_mntops, one each. Default: defaults. */

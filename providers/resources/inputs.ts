@@ -17,19 +17,12 @@ const commonInputs = {
   connection: connectionSchema.optional(),
 };
 
-type Common = typeof commonInputs;
-/**
- * An interface, since declaration files name it, and so keep the documentation of its properties. It is picked from
- * where it is used, since an interface has no index signature.
- */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type
-export interface CommonShape extends Common {}
+/** By this name, declaration files keep the documentation of the rows in every resource. */
+export type CommonRows = Pick<typeof commonInputs, keyof typeof commonInputs>;
 
 /**
  * The schema of a kind's inputs: what every resource takes, and these. Their documentation is that of the public args.
  */
-export function kindInputs<Shape extends z.core.$ZodLooseShape>(
-  shape: Shape,
-): z.ZodObject<Pick<CommonShape, keyof CommonShape> & Shape> {
-  return z.object({ ...commonInputs, ...shape });
+export function kindInputs<Rows extends z.core.$ZodLooseShape>(rows: Rows): z.ZodObject<CommonRows & Rows> {
+  return z.object({ ...commonInputs, ...rows });
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import type { z } from "zod";
 import { CONVERGED, refuse, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import type { Ask } from "../facts/fact.ts";
@@ -11,19 +11,8 @@ import { realPath } from "../facts/realPath.ts";
 import { sourceDevice } from "../facts/sourceDevice.ts";
 import { canRemount, liveDifferences, refusedOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
-import { path } from "../values/fields.ts";
 import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
 import { word } from "../values/words.ts";
-
-/** What is declared of a mount point. */
-export const mountPointInputs = {
-  /**
-   * fs_file. Made where it is absent, and immutable while nothing is mounted on it. A change makes another resource.
-   */
-  mountPoint: path,
-  /** Mounts over a folder that isn't empty: what is in it is kept, and hidden. Default: false, that is refused. */
-  mountOverFiles: z.boolean().optional(),
-};
 
 export interface Seen {
   readonly text: string;
@@ -36,7 +25,8 @@ export interface Seen {
   readonly made: ReadonlySet<string>;
 }
 
-type MountSchema = z.ZodObject<typeof mountPointInputs>;
+/** What is declared of a mount point. */
+type MountSchema = z.ZodObject<{ mountPoint: z.ZodString; mountOverFiles: z.ZodOptional<z.ZodBoolean> }>;
 
 interface MountedEntry<Schema extends MountSchema> {
   readonly name: string;

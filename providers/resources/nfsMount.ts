@@ -1,14 +1,19 @@
 import { z } from "zod";
 import { mountOption, nfsServer, path } from "../values/fields.ts";
 import { kindInputs } from "./inputs.ts";
-import { mountedEntry, mountPointInputs } from "./mountedEntry.ts";
+import { mountedEntry } from "./mountedEntry.ts";
 
 const inputs = kindInputs({
   /** Name or address of the NFS server. */
   server: nfsServer,
   /** The exported folder on the server. */
   export: path,
-  ...mountPointInputs,
+  /**
+   * fs_file. Made where it is absent, and immutable while nothing is mounted on it. A change makes another resource.
+   */
+  mountPoint: path,
+  /** Mounts over a folder that isn't empty: what is in it is kept, and hidden. Default: false, that is refused. */
+  mountOverFiles: z.boolean().optional(),
   /** The protocol's version, see nfs(5). Default: 4.2. */
   version: z.enum(["3", "4", "4.1", "4.2"]).default("4.2"),
   /** Further mount options, one each. A server may grant smaller rsize and wsize: that is not drift. Default: none. */

@@ -8,14 +8,22 @@ import type { BlockDevice } from "../facts/lsblk.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
 import { program } from "../programs/program.ts";
-import { bytes, lvmName, onDelete } from "../values/fields.ts";
+import { bytes, lvmName, onDelete, path, serial } from "../values/fields.ts";
 import { labelled, list, size, word } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
-import { deviceInputs, refuseNoDevice, wrongDevice } from "./device.ts";
+import { refuseNoDevice, wrongDevice } from "./device.ts";
 import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
-  ...deviceInputs,
+  /**
+   * The device's path, any that leads to it; /dev/disk/by-id/… stays the same over boots. The device must be proved
+   * blank, or already hold exactly what is declared. It can't change.
+   */
+  device: path,
+  /** The device's size in bytes, checked on the host. Default: any. */
+  sizeBytes: bytes.optional(),
+  /** The serial number of the device, or of its disk, checked on the host. Default: any. */
+  serial: serial.optional(),
   /** The VG that it may be in; a PV of another one is refused. Default: any. */
   volumeGroup: lvmName.optional(),
   /** Where the first extent starts is a multiple of this, in bytes. Default: 4 MiB. It can't change. */

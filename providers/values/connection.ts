@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { strictObject } from "./fields.ts";
 
 const publicKey = z
   .string()
@@ -46,11 +47,9 @@ const connection = {
    */
   timeoutSeconds: z.int().min(5).max(3600).default(30),
 };
-type Shape = typeof connection;
-/** An interface, since declaration files name it, and so keep the documentation of its properties. */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type
-export interface ConnectionShape extends Shape {}
+/** By this name, declaration files keep the documentation of the rows in every resource. */
+export type ConnectionRows = Pick<typeof connection, keyof typeof connection>;
 
 /** How a host is reached: `connection` of a host in the stack's configuration, or of a resource. */
-export const connectionSchema: z.ZodObject<ConnectionShape, z.core.$strict> = z.strictObject(connection);
+export const connectionSchema = strictObject<ConnectionRows>(connection);
 export type Connection = z.infer<typeof connectionSchema>;

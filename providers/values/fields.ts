@@ -2,6 +2,14 @@
 import { isAbsolute, normalize } from "node:path/posix";
 import { z } from "zod";
 
+/**
+ * An object with these rows and no others. In declaration files, the type of z.strictObject would lose their
+ * documentation, and so does a spread of rows from another file.
+ */
+export function strictObject<Rows extends z.core.$ZodLooseShape>(rows: Rows): z.ZodObject<Rows, z.core.$strict> {
+  return z.strictObject(rows);
+}
+
 /** A text on one line. */
 export const line = z
   .string()
