@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../setup/project.ts";
+import { argumentsInEditor } from "../support/everyArgument.ts";
 import { installExample, type Example } from "../support/installedExample.ts";
 
 describe("another program, which installs this one as a package", { timeout: 300_000 }, () => {
@@ -33,6 +34,12 @@ describe("another program, which installs this one as a package", { timeout: 300
       all: true,
     });
     expect([exitCode, all]).toEqual([0, ""]);
+  });
+
+  it("sees in an editor a text with every component and resource, and with each of their arguments", () => {
+    const shown = argumentsInEditor("jts-storage", example.folder);
+    expect(shown.filter(([, documentation]) => documentation === "").map(([name]) => name)).toEqual([]);
+    expect(shown.length).toBeGreaterThan(300);
   });
 
   it("previews what its tiers come to, with the mount points as outputs", async () => {

@@ -6,10 +6,11 @@ import { ROOT } from "../../setup/project.ts";
 
 /**
  * What an editor shows at places in a program, by TypeScript's language service; `¦` stands before each place.
- * The program's imports are those of a file in test/unit/providers/.
+ *
+ * @param folder where the program is, which its imports start from
  */
-export function documentationIn(text: string): string[] {
-  const file = join(ROOT, "test/unit/providers/a-program.ts");
+export function documentationIn(text: string, folder: string): string[] {
+  const file = join(folder, "a-program.ts");
   const parts = text.split("¦");
   const places = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("").length);
   const config = JSON.parse(readFileSync(join(ROOT, "tsconfig.json"), "utf8")) as unknown;

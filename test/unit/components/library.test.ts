@@ -1,13 +1,10 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { automationSettings } from "../../../components/automation/settings.ts";
-import { coldArguments } from "../../../components/cold/settings.ts";
-import { hotSettings } from "../../../components/hot/settings.ts";
-import { ColdTier, HotTier, WarmTier } from "../../../components/index.ts";
-import { tuningSettings } from "../../../components/tuning/settings.ts";
-import { warmArguments } from "../../../components/warm/settings.ts";
+import * as components from "../../../components/index.ts";
 import { declaredBy, type Declared } from "../../../setup/declared.ts";
-import { documentationIn } from "../../support/editor.ts";
+import { argumentsInEditor, CLASSES } from "../../support/everyArgument.ts";
+
+const { ColdTier, HotTier, WarmTier } = components;
 
 describe("the components in another program", () => {
   let graph: ReadonlyMap<string, Declared>;
@@ -83,12 +80,23 @@ describe("one error names all wrong arguments by their paths", () => {
     [
       "what no host could carry out",
       () =>
-        new HotTier("fast", { host: "h", device: { path: "/dev/sdx" }, volumes: { redis: { size: "10%VG" }, x: {} } }),
+        new HotTier("fast", {
+          host: "h",
+          device: { path: "/dev/sdx" },
+          volumes: { redis: { size: "10%VG" }, x: {} },
+        }),
       ["fast.volumes.redis.size: ", "fast.volumes.x.size: ", "fast.volumes.x.mountPoint: "],
     ],
     [
       "below the key that the program names",
-      () => new ColdTier("nas", { host: "h", configKey: "here.nas", server: "-o", export: "/v", options: ["intr"] }),
+      () =>
+        new ColdTier("nas", {
+          host: "h",
+          configKey: "here.nas",
+          server: "-o",
+          export: "/v",
+          options: ["intr"],
+        }),
       ["here.nas.server: "],
     ],
   ])("%s", (_what, make, keys) => {
@@ -105,24 +113,19 @@ describe("one error names all wrong arguments by their paths", () => {
 });
 
 describe("an editor", () => {
-  it("shows a text for every argument of every component that has settings", () => {
-    const argumentsOf = {
-      HotTier: hotSettings.options[0].shape,
-      WarmTier: warmArguments.shape,
-      ColdTier: coldArguments.shape,
-      HostTuning: { hot: 0, ...tuningSettings.shape },
-      TieringAutomation: { tiers: 0, ...automationSettings.shape },
-    };
-    // The layout says which of the hot tier's arguments are meant.
-    const argument = (key: string) => `¦${key}: ${key === "layout" ? '"lvm"' : "any"}`;
-    const made = Object.entries(argumentsOf).map(([name, shape]) => {
-      const all = ["host: any", ...Object.keys(shape).map(argument)];
-      return `new components.${name}("a", { ${all.join(", ")} });`;
+  it("shows a text with every component and resource, and with each of their arguments", () => {
+    const shown = argumentsInEditor("../../../components/index.ts", import.meta.dirname);
+    expect(shown.filter(([, documentation]) => documentation === "").map(([name]) => name)).toEqual([]);
+    expect(shown.length).toBeGreaterThan(300);
+    expect(Object.fromEntries(shown)).toMatchObject({
+      "WarmTier: serial":
+        "The device's serial number. Checked on the host; limits the udev rule of the hot tier to this device.",
+      "Filesystem: sizeBytes": "The device's size in bytes, checked on the host. Default: any.",
     });
-    const imported = ['import * as components from "../../../components/index.ts";', "declare const any: never;"];
-    const shown = documentationIn([...imported, ...made].join("\n"));
-    const names = [...made.join("").matchAll(/¦(\w+)/g)].map(([, name]) => name);
-    expect(shown.length).toBeGreaterThan(60);
-    expect(names.filter((_, index) => !shown[index])).toEqual([]);
+  });
+
+  it("is asked about every class that the package has", () => {
+    const classes = Object.entries(components).filter(([, one]) => /^class /.test(String(one)));
+    expect(CLASSES.toSorted()).toEqual(classes.map(([name]) => name).sort());
   });
 });
