@@ -50,7 +50,7 @@ export const LAYERS = [
   { files: ["providers/entry.ts"], may: ["providers/kinds.ts", "providers/engine/"], npm: ["@pulumi/pulumi"] },
   // Only types of the kinds: see TYPES_ONLY.
   { files: ["providers/index.ts"], may: ["providers/kinds.ts", "providers/values/"], npm: ["@pulumi/pulumi", "zod"] },
-  { files: ["providers/kinds.ts"], may: ["providers/resources/", "providers/engine/"] },
+  { files: ["providers/kinds.ts"], may: ["providers/resources/"] },
   {
     files: ["providers/resources/"],
     may: ["engine/", "facts/", "programs/", "host/", "filesystems/", "values/"].map((folder) => `providers/${folder}`),
