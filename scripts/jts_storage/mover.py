@@ -667,7 +667,7 @@ class Move:
 
     def is_in_share(self, name: str) -> bool:
         """Whether a file of that name is in this worker's share."""
-        return self.shares == 1 or zlib.crc32(os.fsencode(name)) % self.shares == self.share
+        return share_of(name, self.shares) == self.share
 
     def visit_name(self, place: Place, name: str) -> None:
         path = os.path.join(place.path, name)
@@ -1015,6 +1015,14 @@ def require_flushed(folder: int, unflushed: dict[int, OSError | None]) -> None:
     problem = unflushed.get(folder)
     if problem is not None:
         raise problem
+
+
+def share_of(name: str, shares: int) -> int:
+    """
+    The worker that has the file of that name. A checksum goes with its file: between two workers, the file may have
+    left its name and not yet have another, and its checksum would be judged by its own age.
+    """
+    return zlib.crc32(os.fsencode(name.removesuffix(CHECKSUM))) % shares
 
 
 def recalled_at(fd: int) -> float:

@@ -540,6 +540,16 @@ import time; time.sleep(60)`;
     ]);
   });
 
+  test("moves young checksums with their files, however many processes share them", async ({ world }) => {
+    for (let number = 0; number < 150; number++) {
+      const name = join(world.hot, "backups", `${number}.tar.zst`);
+      world.put(name, `${number}`, 40);
+      world.put(`${name}.sha256`, "sum", 0.5);
+    }
+    expect(await world.move("--json", "--workers", "4")).toMatchObject({ status: 0 });
+    expect((await world.files()).filter((path) => path.startsWith("hot/"))).toEqual([]);
+  });
+
   test("gives files of a killed run their names back, and moves them", async ({ world }) => {
     const long = "n".repeat(250);
     world.put(join(world.hot, "service/.jts-leaving-app.log"), "app");
