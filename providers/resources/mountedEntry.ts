@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { CONVERGED, refuse, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
@@ -12,6 +11,7 @@ import { sourceDevice } from "../facts/sourceDevice.ts";
 import { canRemount, liveDifferences, refusedOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
+import { sha256 } from "../values/sha256.ts";
 import { word } from "../values/words.ts";
 
 export interface Seen {
@@ -184,8 +184,4 @@ function isBoundTo(all: readonly Mount[], source: string, mount: Mount): boolean
   if (holder === undefined || holder.number !== mount.number) return false;
   const below = source.slice(holder.target === "/" ? 0 : holder.target.length);
   return mount.root === (holder.root === "/" ? below || "/" : holder.root + below);
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

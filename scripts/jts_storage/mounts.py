@@ -17,7 +17,6 @@ class Mounted:
     id: int
     parent: int
     device: str
-    root: str
     point: str
     type: str
     source: str
@@ -31,11 +30,9 @@ def mounted(table: Iterable[bytes]) -> Iterator[Mounted]:
         words = [
             os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), one)) for one in line.split()
         ]
-        number, parent, device, root, point, options = words[:6]
+        number, parent, device, _root, point, options = words[:6]
         kind, source, more = words[words.index("-") + 1 :]
-        yield Mounted(
-            int(number), int(parent), device, root, point, kind, source, (*options.split(","), *more.split(","))
-        )
+        yield Mounted(int(number), int(parent), device, point, kind, source, (*options.split(","), *more.split(",")))
 
 
 class Mount:
