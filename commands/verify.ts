@@ -7,7 +7,7 @@ import { PARTS } from "../components/tiers.ts";
 import { trialOf } from "../components/verification.ts";
 import { parseHosts, type HostSettings } from "../config.ts";
 import { checkInputs } from "../providers/engine/check.ts";
-import { findDrift } from "../providers/engine/lifecycle.ts";
+import { look } from "../providers/engine/lifecycle.ts";
 import type { AnyKind } from "../providers/engine/resource.ts";
 import { Session } from "../providers/engine/session.ts";
 import { StorageError } from "../providers/errors.ts";
@@ -17,6 +17,7 @@ import { printColumns } from "../setup/columns.ts";
 import { command, WrongUsage } from "../setup/command.ts";
 import { declaredBy, type Declared } from "../setup/declared.ts";
 import { MissingNeed } from "../setup/progress.ts";
+import { kindOf } from "../setup/preview/describe.ts";
 import { ROOT } from "../setup/project.ts";
 
 const USAGE = `Usage: npm run verify -- --stack STACK [OPTION…] [HOST…]
@@ -42,8 +43,7 @@ interface Check {
 type Verdict =
   { readonly ok: boolean; readonly checks: readonly Check[] } | { readonly ok: false; readonly problem: string };
 
-/** What heals a resource that differs. */
-const HEAL = "Next: pulumi up --refresh";
+const KINDS = new Map<string, AnyKind>(Object.entries(kinds));
 
 await command(
   USAGE,
@@ -58,7 +58,7 @@ await command(
         // In the order of the host's parts, whatever was declared side by side.
         const part = ({ parent = "" }: Declared) => PARTS.indexOf(parent.slice(name.length + 1));
         const resources = declared
-          .filter(({ type, inputs }) => kindOf(type) !== undefined && inputs.host === name)
+          .filter(({ type, inputs }) => kindFor(type) !== undefined && inputs.host === name)
           .sort((one, other) => part(one) - part(other));
         return [name, await verify(name, settings, resources)] as const;
       }),
@@ -111,9 +111,9 @@ function withoutKeys(sections: Hosts["sections"]): Hosts["sections"] {
   );
 }
 
-function kindOf(type: string): AnyKind | undefined {
-  const [, name = ""] = /^pulumi-nodejs:dynamic\/jts-storage:(\w+)$/.exec(type) ?? [];
-  return Object.hasOwn(kinds, name) ? (kinds as Readonly<Record<string, AnyKind>>)[name] : undefined;
+/** Undefined for components, and for what @pulumi/command delivers. */
+function kindFor(type: string): AnyKind | undefined {
+  return KINDS.get(kindOf(type));
 }
 
 async function verify(name: string, settings: HostSettings, resources: readonly Declared[]): Promise<Verdict> {
@@ -134,14 +134,33 @@ async function verify(name: string, settings: HostSettings, resources: readonly 
 
 /** By the resource's own comparison: the one that `up` and `refresh` use. */
 async function compare(session: Session, { name, type, inputs: declared }: Declared): Promise<Check> {
-  const kind = kindOf(type)!;
-  const { inputs = {}, failures = [] } = checkInputs(kind, {}, declared);
-  const drift = failures.length > 0 ? failures.map(({ reason }) => reason) : await findDrift(kind, session, inputs);
+  const kind = kindFor(type)!;
   // As previews show them, without the host's name.
   const subject = name.startsWith(`${session.host.name}-`) ? name.slice(session.host.name.length + 1) : name;
-  return drift.length === 0
-    ? { ok: true, subject, fact: kind.describe(inputs) }
-    : { ok: false, subject, fact: `${drift.join("; ")}. ${HEAL}` };
+  const differs = (found: readonly string[], next: string) => ({
+    ok: false,
+    subject,
+    fact: `${found.join("; ")}. Next: ${next}`,
+  });
+  const { inputs = {}, failures = [] } = checkInputs(kind, {}, declared);
+  if (failures.length > 0)
+    return differs(
+      failures.map(({ reason }) => reason),
+      "correct the configuration",
+    );
+  const { steps, refusals = [] } = await look(kind, session, inputs);
+  // No `up` heals what it refuses: what would allow it comes first.
+  if (refusals.length > 0)
+    return differs(
+      refusals.map(({ found }) => found),
+      refusals.map(({ next }) => next).join(" Or: "),
+    );
+  if (steps.length > 0)
+    return differs(
+      steps.map(({ summary }) => summary),
+      "pulumi up --refresh",
+    );
+  return { ok: true, subject, fact: kind.describe(inputs) };
 }
 
 /** What the host's own scripts find. */

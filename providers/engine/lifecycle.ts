@@ -79,12 +79,12 @@ export function lifecycle(
 }
 
 /**
- * What the next `up` would do about a declared resource, or why it can't, in words; empty: the host is as declared.
+ * What the next `up` would do about a declared resource, or why it can't; an empty plan: the host is as declared.
  * @throws {StorageError} where the host could not be asked
  */
-export async function findDrift(kind: AnyKind, session: Session, declared: Properties): Promise<string[]> {
+export async function look(kind: AnyKind, session: Session, declared: Properties): Promise<Plan> {
   const inputs = parseInputs(kind, declared);
-  return inWords(kind.plan(inputs, await kind.observe(session.ask, inputs)));
+  return kind.plan(inputs, await kind.observe(session.ask, inputs));
 }
 
 function inWords({ refusals = [], steps }: Plan): string[] {
