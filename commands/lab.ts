@@ -7,35 +7,42 @@ import { prepareStack } from "../lab/stack.ts";
 import { command, WrongUsage } from "../setup/command.ts";
 import { prepare } from "../setup/prepare.ts";
 import { main, MissingNeed } from "../setup/progress.ts";
-import { ROOT } from "../setup/project.ts";
+import { LAB_DEBIAN, ROOT } from "../setup/project.ts";
 import { tools } from "../setup/tools.ts";
 
 const TAKES_CONFIG_FILE = ["config", "destroy", "import", "preview", "refresh", "up", "watch"];
 
 const USAGE = `Usage: npm run lab -- COMMAND
 
-  up                      start the storage host and the NAS, and make what they need
+  up [--debian 13]        start the storage host and the NAS, and make what they need
   down [--hard]           shut both down and keep their disks; --hard is a power cut
   status                  print which machines run, and the address of their SSH
   ssh [nas] [COMMAND…]    run a shell or a command as root on the storage host (or the NAS)
   reboot [nas] [--hard]   restart the storage host (or the NAS); --hard is a power cut
   reset                   make new machines with blank disks, and forget the stacks of the old ones
   pulumi ARGUMENTS…       run the Pulumi CLI on the lab's own backend, stack dev
+
+The machines have Debian 12. JTS_STORAGE_LAB_DEBIAN=13 chooses a lab with Debian 13 beside it, for these commands and
+for npm start, npm run test:e2e and npm test; --debian does the same for one command.
 `;
 
 const [first, ...words] = process.argv.slice(2);
 // Other words of these two, options too, are for the program that they run.
 if (first === "ssh") await main(() => ssh(words));
 else if (first === "pulumi") await main(() => pulumi(words));
-else await command(USAGE, { hard: { type: "boolean", default: false } }, manage);
+else await command(USAGE, { hard: { type: "boolean", default: false }, debian: { type: "string" } }, manage);
 
 async function manage({
-  values: { hard },
+  values: { hard, debian },
   positionals: [name, ...machines],
 }: {
-  readonly values: { readonly hard: boolean };
+  readonly values: { readonly hard: boolean; readonly debian?: string | undefined };
   readonly positionals: readonly string[];
-}): Promise<void> {
+}): Promise<number | void> {
+  if (debian !== undefined && Number(debian) !== LAB_DEBIAN) {
+    const again = [...process.execArgv, ...process.argv.slice(1)];
+    return handOver(process.execPath, again, { cwd: ROOT, env: { JTS_STORAGE_LAB_DEBIAN: debian } });
+  }
   switch (name) {
     case "up":
       await prepare(lab.machines);

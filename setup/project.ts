@@ -7,6 +7,9 @@ export const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/,
 /** Holds everything that set-up and the lab make; git ignores it. */
 export const MADE = join(ROOT, ".jts");
 
+/** The release of Debian on the lab's machines: 12, or what the environment says. `npm run lab` names those it has. */
+export const LAB_DEBIAN = Number(process.env.JTS_STORAGE_LAB_DEBIAN ?? 12);
+
 /** The checkout's own PULUMI_HOME. The user's ~/.pulumi is never touched. */
 export const PULUMI_HOME = join(MADE, "pulumi");
 

@@ -5,7 +5,7 @@ import { execa } from "execa";
 import { printColumns } from "./columns.ts";
 import { passedBefore, remember } from "./passed.ts";
 import { MissingNeed } from "./progress.ts";
-import { pulumiEnvironment, ROOT } from "./project.ts";
+import { LAB_DEBIAN, pulumiEnvironment, ROOT } from "./project.ts";
 import { reachedBy, reachOf } from "./reach.ts";
 import { changes, stateOf } from "./sources.ts";
 
@@ -41,7 +41,7 @@ export const script = (name: string): Part => ({
 
 /** End-to-end tests that words for vitest choose. */
 export const e2e = (name: string, ...words: readonly string[]): Part => ({
-  name,
+  name: LAB_DEBIAN === 12 ? name : `${name}, Debian ${LAB_DEBIAN}`,
   command: ["vitest", "run", "--project", "e2e", "--reporter", "verbose", ...words],
   environment: pulumiEnvironment(),
   dependsOn: (path) => reachOf(path).length > 0,

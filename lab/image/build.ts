@@ -5,10 +5,16 @@ import { sha256 } from "../../providers/values/sha256.ts";
 import { asRoot } from "../../setup/debian.ts";
 import type { Need } from "../../setup/prepare.ts";
 import { MissingNeed, step } from "../../setup/progress.ts";
+import { LAB_DEBIAN } from "../../setup/project.ts";
 import { IMAGE, KEYS, LAB } from "../folders.ts";
 
-/** Debian's release, and what both machines have of it. */
-const SUITE = "bookworm";
+/** The releases of Debian that the machines can have, and the version of PostgreSQL in each. */
+const RELEASES = new Map([
+  [12, { suite: "bookworm", postgresql: 15 }],
+  [13, { suite: "trixie", postgresql: 17 }],
+]);
+const RELEASE = RELEASES.get(LAB_DEBIAN);
+/** What both machines have of it. */
 const PACKAGES = [
   ...[
     "linux-image-cloud-amd64",
@@ -52,7 +58,7 @@ const PACKAGES = [
     "python3-zstandard",
     // What that needs by another name, which debootstrap doesn't find.
     "python3-cffi-backend",
-    "postgresql-15",
+    `postgresql-${RELEASE?.postgresql}`,
   ],
 ];
 
@@ -66,9 +72,10 @@ export const INITRD = join(IMAGE, "initrd.img");
 
 const STAMP = join(IMAGE, "recipe.sha256");
 /** A folder with Debian's packages installed, kept for the next image. */
-const BASE = join(LAB, `base-${hash([SUITE, ...PACKAGES].join(" "))}`);
+const BASE = join(LAB, `base-${hash([RELEASE?.suite, ...PACKAGES].join(" "))}`);
 
 export async function missingImage(): Promise<Need[]> {
+  suite();
   // Without keys there is no recipe yet.
   if ((await recipeMade()) === (await recipeHash().catch(() => undefined))) return [];
   const takes = (await present(BASE)) ? "some 30 s" : "some 2 min";
@@ -91,6 +98,13 @@ export async function buildImage(signal?: AbortSignal): Promise<boolean> {
   return true;
 }
 
+/** @throws {MissingNeed} where the lab has no such release */
+function suite(): string {
+  if (RELEASE !== undefined) return RELEASE.suite;
+  const known = [...RELEASES.keys()].join(" or ");
+  throw new MissingNeed(`The lab has no such release of Debian. Next: set JTS_STORAGE_LAB_DEBIAN to ${known}.`);
+}
+
 /** The hash of the recipe that the image was made by; empty where there is no image. */
 async function recipeMade(): Promise<string> {
   return readFile(STAMP, "utf8").catch(() => "");
@@ -104,11 +118,11 @@ async function bootstrapBase(): Promise<void> {
     "debootstrap",
     "--variant=minbase",
     `--include=${PACKAGES.join(",")}`,
-    SUITE,
+    suite(),
     unfinished,
     ...(await mirror()),
   );
-  await step(`Installing Debian ${SUITE} for the lab's machines`, async () => {
+  await step(`Installing Debian ${suite()} for the lab's machines`, async () => {
     const { exitCode, stdout } = await execa(program, args, { reject: false, stdin: "ignore" });
     if (exitCode !== 0)
       throw new MissingNeed(`debootstrap could not install Debian for the lab: ${stdout.trim().split("\n").at(-1)}`);
@@ -117,15 +131,17 @@ async function bootstrapBase(): Promise<void> {
   await execa(move, moveArgs);
 }
 
-/** The mirror that this machine's apt uses for the release. Without one, debootstrap takes Debian's own. */
+/** The mirror that this machine's apt uses for a release of Debian. Without one, debootstrap takes Debian's own. */
 async function mirror(): Promise<string[]> {
   const { stdout } = await execa(
     "apt-get",
     ["indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages"],
     { reject: false },
   );
-  const line = (stdout ?? "").split("\n").find((text) => text.startsWith(`${SUITE} `));
-  return line === undefined ? [] : [line.slice(SUITE.length + 1)];
+  const suites = [...RELEASES.values()].map(({ suite }) => suite);
+  const mirrors = (stdout ?? "").split("\n").map((line) => line.split(" ", 2));
+  const uri = mirrors.find(([codename = ""]) => suites.includes(codename))?.[1];
+  return uri === undefined ? [] : [uri];
 }
 
 /** mkfs.ext4 fills the filesystem from a folder, without loop device and mount. */

@@ -188,7 +188,7 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
     `);
   const server = (folder: string, port = 5432) =>
     [
-      "runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_ctl --silent --wait --timeout=120",
+      "runuser -u postgres -- /usr/lib/postgresql/1?/bin/pg_ctl --silent --wait --timeout=120",
       `--pgdata=${folder} --log=${folder}.log`,
       `--options='-p ${port} -c listen_addresses= -c unix_socket_directories=/run/postgresql'`,
     ].join(" ");
@@ -196,7 +196,7 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
   it("is archived while it writes: all that was committed before is there when a server starts on what is restored", async () => {
     await on(`
       install --directory --owner=postgres --group=postgres /run/postgresql
-      runuser -u postgres -- /usr/lib/postgresql/15/bin/initdb --no-sync --data-checksums --auth-local=trust \\
+      runuser -u postgres -- /usr/lib/postgresql/1?/bin/initdb --no-sync --data-checksums --auth-local=trust \\
         --pgdata=/var/lib/postgresql/data/pg >/dev/null
       ${server("/var/lib/postgresql/data/pg")} start
     `);
@@ -224,7 +224,7 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
     const [count, highest] = (await psql("select count(*), max(number) from committed", 5433)).split("|").map(Number);
     await on(`
       ${server("/var/lib/postgresql/restored/data/pg", 5433)} stop
-      runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_checksums --check \\
+      runuser -u postgres -- /usr/lib/postgresql/1?/bin/pg_checksums --check \\
         --pgdata=/var/lib/postgresql/restored/data/pg
     `);
     expect(first).toBeGreaterThan(100);

@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { execa } from "execa";
+import { ROOT } from "../../../setup/project.ts";
 import { leftAsFound, type down, type status } from "../../../lab/lab.ts";
 
 const lab = { status: vi.fn<typeof status>(), down: vi.fn<typeof down>() };
@@ -20,5 +22,33 @@ describe("work that may start the lab", () => {
     lab.status.mockResolvedValue([IDLE, RUNS]);
     await leftAsFound(() => Promise.resolve(), lab);
     expect(lab.down).not.toHaveBeenCalled();
+  });
+});
+
+describe("a release of Debian", () => {
+  /** The folder of the lab, and what missingImage() says, with this release in the environment. */
+  const labOf = async (release: string) => {
+    const program = `
+      import { LAB } from "./lab/folders.ts";
+      import { missingImage } from "./lab/image/build.ts";
+      const needs = await missingImage().then((found) => found.length, (error) => error.message);
+      console.log(JSON.stringify({ folder: LAB.split("/").at(-1), needs }));
+    `;
+    const { stdout } = await execa(process.execPath, ["--input-type=module", "--eval", program], {
+      cwd: ROOT,
+      env: { JTS_STORAGE_LAB_DEBIAN: release },
+    });
+    return JSON.parse(stdout) as { folder: string; needs: number | string };
+  };
+
+  it("has a lab of its own", async () => {
+    expect((await labOf("12")).folder).toBe("lab");
+    expect((await labOf("13")).folder).toBe("lab-debian-13");
+  });
+
+  it("is refused where the lab has no such machines", async () => {
+    expect((await labOf("11")).needs).toBe(
+      "The lab has no such release of Debian. Next: set JTS_STORAGE_LAB_DEBIAN to 12 or 13.",
+    );
   });
 });
