@@ -8,7 +8,7 @@ import type {
 } from "@pulumi/pulumi/dynamic/index.js";
 import { DataLossRefused, NotConverged } from "../errors.ts";
 import { checkInputs, normalInputs, parseInputs } from "./check.ts";
-import type { Plan, Step } from "./plan.ts";
+import type { Plan, Refusal } from "./plan.ts";
 import type { AnyKind, CommonInputs, Properties } from "./resource.ts";
 import type { Session } from "./session.ts";
 
@@ -72,8 +72,8 @@ export function lifecycle(
         { kind: kind.name, observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
         undefined,
       );
-      const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs)).steps;
-      if (rest.length > 0) throw notConverged(kind, session, inputs, rest);
+      const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs));
+      if (!isEmpty(rest)) throw notConverged(kind, session, inputs, rest);
     },
   };
 }
@@ -85,6 +85,10 @@ export function lifecycle(
 export async function look(kind: AnyKind, session: Session, declared: Properties): Promise<Plan> {
   const inputs = parseInputs(kind, declared);
   return kind.plan(inputs, await kind.observe(session.ask, inputs));
+}
+
+function isEmpty({ refusals = [], steps }: Plan): boolean {
+  return refusals.length === 0 && steps.length === 0;
 }
 
 function inWords({ refusals = [], steps }: Plan): string[] {
@@ -112,8 +116,8 @@ async function converge(
       deviceOf(kind, inputs),
     );
     const after = await kind.observe(session.ask, inputs);
-    const rest = kind.plan(inputs, after).steps;
-    if (rest.length > 0) throw notConverged(kind, session, inputs, rest);
+    const rest = kind.plan(inputs, after);
+    if (!isEmpty(rest)) throw notConverged(kind, session, inputs, rest);
     return { outs: outputs(kind, inputs, after), hadSteps };
   } catch (error) {
     throw hadSteps ? await halfMade(kind, session, inputs, { id, __provider }, error) : error;
@@ -158,7 +162,7 @@ function refuse(kind: AnyKind, session: Session, inputs: Inputs, plan: Plan, may
   if (plan.refusals !== undefined && plan.refusals.length > 0) {
     throw new DataLossRefused(
       `${where}: ${plan.refusals.map(({ found }) => found).join("; ")}. Nothing was written.`,
-      plan.refusals.map(({ next }) => next).join("\n  Or: "),
+      waysOut(plan.refusals),
     );
   }
   const destroying = plan.steps.find((step) => step.risk === "destroys-data");
@@ -170,10 +174,19 @@ function refuse(kind: AnyKind, session: Session, inputs: Inputs, plan: Plan, may
   }
 }
 
-function notConverged(kind: AnyKind, session: Session, inputs: Inputs, rest: readonly Step[]): NotConverged {
-  const needs = rest.map(({ summary }) => summary).join("; ");
+/** What would allow what was refused, each way once. */
+function waysOut(refusals: readonly Refusal[]): string {
+  return [...new Set(refusals.map(({ next }) => next))].join("\n  Or: ");
+}
+
+function notConverged(kind: AnyKind, session: Session, inputs: Inputs, { steps, refusals = [] }: Plan): NotConverged {
+  const where = `${session.host.name}: ${kind.name} ${kind.id(inputs)}`;
+  if (refusals.length > 0) {
+    const found = refusals.map((one) => one.found).join("; ");
+    return new NotConverged(`${where}: all steps ran, yet it is not as declared: ${found}`, waysOut(refusals));
+  }
   return new NotConverged(
-    `${session.host.name}: ${kind.name} ${kind.id(inputs)}: all steps ran, yet it still needs: ${needs}`,
+    `${where}: all steps ran, yet it still needs: ${steps.map(({ summary }) => summary).join("; ")}`,
     "pulumi up --refresh shows what the host has; something else may be changing it.",
   );
 }

@@ -292,6 +292,28 @@ describe.concurrent("half-made work", () => {
     await expect(created).rejects.toMatchObject({ id: "fake:vg_jts/lv_redis", properties: inputs });
   });
 
+  it("reports what the look after the steps would refuse, and the resource enters the state with it", async () => {
+    const situation = situationOf("LogicalVolume");
+    const host = new FakeHost(situation.machine());
+    const call = host.call.bind(host);
+    // A tool that makes something larger than it was asked to.
+    host.call = async (program) => {
+      const answers = await call(program);
+      if (program.steps.length === 0) return answers;
+      const questions = answers.questions.map((output) => ({
+        ...output,
+        stdout: output.stdout.replace(/"lv_size":\d+/, '"lv_size":107374182400'),
+      }));
+      return { ...answers, questions };
+    };
+    const created = situation.run(host).create(await checked(situation, host));
+    await expect(created).rejects.toThrow(NotConverged);
+    await expect(created).rejects.toThrow(
+      /all steps ran, yet it is not as declared: vg_jts\/lv_redis has 100 GiB, more than the declared 50 GiB\n {2}Next: declare its size/,
+    );
+    await expect(created).rejects.toMatchObject({ id: "fake:vg_jts/lv_redis" });
+  });
+
   it("is an error when all steps ran and the host still isn't as declared", async () => {
     const situation = situationOf("Directory");
     const host = new FakeHost(situation.machine());
