@@ -12,7 +12,7 @@ const TIMED_OUT = [124, 137];
 export function guardFailed(host: string, summary: string, output: Output): DataLossRefused {
   return new DataLossRefused(
     `${host}: refused to ${summary}: ${saidBy(output)}`,
-    "make sure nothing there is needed, then follow the runbook docs/runbooks/clear-a-device.md.",
+    "pulumi up --refresh looks again, and says what is there now, and what would allow it; only where it is refused again, and nobody needs what is there: docs/runbooks/clear-a-device.md.",
   );
 }
 

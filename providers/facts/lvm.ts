@@ -3,8 +3,13 @@ import { cmd } from "../host/command.ts";
 import type { Fact } from "./fact.ts";
 
 export interface PhysicalVolumeReport {
+  /** As LVM says it, for people: it may be /dev/mapper/crypt where the kernel says /dev/dm-0. */
   readonly name: string;
   readonly uuid: string;
+  /** MAJOR:MINOR of its device, by which devices are compared; undefined: no device has this PV now. */
+  readonly number: string | undefined;
+  /** LVM counts it as missing; until it is told otherwise, also after its device has come back. */
+  readonly isMissing: boolean;
   /** Empty: in no volume group. */
   readonly volumeGroup: string;
   readonly deviceBytes: number;
@@ -24,6 +29,17 @@ export interface VolumeGroupReport {
   readonly extentBytes: number;
   readonly extents: number;
   readonly freeExtents: number;
+  /** 0: any number. */
+  readonly maxPhysicalVolumes: number;
+  /** 0: any number. */
+  readonly maxLogicalVolumes: number;
+  /** Made ready to move to another host: nothing in it can be used. */
+  readonly isExported: boolean;
+  readonly isReadOnly: boolean;
+  /** Whether PVs may join and leave. */
+  readonly isResizeable: boolean;
+  /** Other hosts use it too. */
+  readonly isShared: boolean;
   readonly physicalVolumes: readonly PhysicalVolumeReport[];
   readonly logicalVolumes: readonly LogicalVolumeReport[];
 }
@@ -32,8 +48,16 @@ export interface LogicalVolumeReport {
   readonly name: string;
   readonly uuid: string;
   readonly sizeBytes: number;
-  /** The volume that this one is a snapshot of. */
+  /** The volume that this one is a snapshot of; what a cache is in front of is no such volume. */
   readonly origin: string | undefined;
+  /** As lvs(8) has it: linear, striped, cache, or several, such as raid and raid1, thin and pool. */
+  readonly layout: readonly string[];
+  /** Whether its device is there. */
+  readonly isActive: boolean;
+  /** Not activated unless that is asked for expressly. */
+  readonly skipsActivation: boolean;
+  /** Part of it is on a PV that is missing. */
+  readonly isPartial: boolean;
 }
 
 export interface LvmReport {
@@ -54,6 +78,13 @@ const report = z.object({
             vg_extent_size: count,
             vg_extent_count: count,
             vg_free_count: count,
+            max_pv: count,
+            max_lv: count,
+            vg_exported: z.string(),
+            vg_permissions: z.string(),
+            vg_extendable: z.string(),
+            vg_shared: z.string(),
+            vg_clustered: z.string(),
           }),
         )
         .default([]),
@@ -62,6 +93,9 @@ const report = z.object({
           z.object({
             pv_name: z.string(),
             pv_uuid: z.string(),
+            pv_major: count,
+            pv_minor: count,
+            pv_missing: z.string(),
             dev_size: count,
             pv_size: count,
             pe_start: count,
@@ -72,7 +106,19 @@ const report = z.object({
         )
         .default([]),
       lv: z
-        .array(z.object({ lv_name: z.string(), lv_uuid: z.string(), lv_size: count, origin: z.string() }))
+        .array(
+          z.object({
+            lv_name: z.string(),
+            lv_uuid: z.string(),
+            lv_size: count,
+            lv_layout: z.string(),
+            lv_role: z.string(),
+            lv_active: z.string(),
+            lv_skip_activation: z.string(),
+            lv_health_status: z.string(),
+            origin: z.string(),
+          }),
+        )
         .default([]),
     }),
   ),
@@ -89,6 +135,9 @@ export const lvm: Fact<undefined, LvmReport> = {
       pv.map((one) => ({
         name: one.pv_name,
         uuid: one.pv_uuid,
+        // Without a device LVM has 0:0, which no device has.
+        number: one.pv_major === 0 ? undefined : `${one.pv_major}:${one.pv_minor}`,
+        isMissing: one.pv_missing !== "",
         volumeGroup: vg[0]?.vg_name ?? "",
         deviceBytes: one.dev_size,
         sizeBytes: one.pv_size,
@@ -108,12 +157,22 @@ export const lvm: Fact<undefined, LvmReport> = {
             extentBytes: group.vg_extent_size,
             extents: group.vg_extent_count,
             freeExtents: group.vg_free_count,
+            maxPhysicalVolumes: group.max_pv,
+            maxLogicalVolumes: group.max_lv,
+            isExported: group.vg_exported !== "",
+            isReadOnly: group.vg_permissions === "read-only",
+            isResizeable: group.vg_extendable !== "",
+            isShared: group.vg_shared !== "" || group.vg_clustered !== "",
             physicalVolumes: volumesOf({ vg, pv, lv }),
             logicalVolumes: lv.map((volume) => ({
               name: volume.lv_name,
               uuid: volume.lv_uuid,
               sizeBytes: volume.lv_size,
-              origin: volume.origin === "" ? undefined : volume.origin,
+              origin: volume.lv_role.split(",").includes("snapshot") ? volume.origin : undefined,
+              layout: volume.lv_layout.split(","),
+              isActive: volume.lv_active !== "",
+              skipsActivation: volume.lv_skip_activation !== "",
+              isPartial: volume.lv_health_status === "partial",
             })),
           })),
       ),

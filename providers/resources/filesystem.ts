@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { CONVERGED, refuse, step, toDo, type Plan } from "../engine/plan.ts";
+import { CONVERGED, refuseAll, step, toDo, type Plan } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { contents, type Signature } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
@@ -14,7 +14,7 @@ import { bytes, line, mkfsOption, onDelete, path, serial } from "../values/field
 import { formatBytes } from "../values/size.ts";
 import { labelled, list, word, words } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
-import { refuseNoDevice, wrongDevice } from "./device.ts";
+import { notBlank, refuseNoDevice, wrongDevice } from "./device.ts";
 import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
@@ -100,12 +100,15 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
   plan(desired, { device, filesystem, signs }) {
     const { device: path, type, label } = desired;
     if (device === undefined) return refuseNoDevice(path);
-    const found = wrongDevice(desired, device);
-    if (filesystem === undefined) found.push(...signs.map((sign) => `${path} is not blank: ${sign}`));
-    else if (label !== undefined && filesystem.label !== label)
-      found.push(`the ${type} on ${path} has the label ${filesystem.label ?? "none"} instead of ${label}`);
-    if (found.length > 0)
-      return refuse(found, "declare what is there, or empty the device by docs/runbooks/clear-a-device.md.");
+    const refusals = wrongDevice(desired, device);
+    if (filesystem === undefined) refusals.push(...notBlank(device, path, signs));
+    else if (label !== undefined && filesystem.label !== label) {
+      refusals.push({
+        found: `the ${type} on ${path} has the label ${filesystem.label ?? "none"} instead of ${label}`,
+        next: "declare that label, which adopts it; or give it yours: docs/runbooks/change-a-filesystem.md.",
+      });
+    }
+    if (refusals.length > 0) return refuseAll(refusals);
     if (filesystem === undefined) return makeFilesystem(desired, device);
     if (device.sizeBytes - filesystem.bytes < SLACK_BYTES) return CONVERGED;
     return toDo(

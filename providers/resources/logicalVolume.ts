@@ -1,4 +1,4 @@
-import { CONVERGED, refuse, step, toDo } from "../engine/plan.ts";
+import { refuse, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { lvm, type LogicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
 import { cmd } from "../host/command.ts";
@@ -8,6 +8,7 @@ import { formatBytes } from "../values/size.ts";
 import { list, size, word } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
 import { kindInputs } from "./inputs.ts";
+import { whyIncomplete, whyUnchangeable } from "./volumeGroup.ts";
 
 const inputs = kindInputs({
   /** The VG's name. It can't change. */
@@ -26,7 +27,10 @@ export interface Seen {
   readonly volume: LogicalVolumeReport | undefined;
 }
 
-/** A linear LVM logical volume, see lvcreate(8). */
+/**
+ * An LVM logical volume, see lvcreate(8). What is made is linear; one that was there may have any layout, such as
+ * striped, cache, raid or thin.
+ */
 export const logicalVolume: ResourceKind<typeof inputs, Seen> = {
   name: "LogicalVolume",
   inputs,
@@ -72,6 +76,9 @@ export const logicalVolume: ResourceKind<typeof inputs, Seen> = {
   plan({ volumeGroup, name, sizeBytes }, { group, volume }) {
     const fullName = `${volumeGroup}/${name}`;
     if (group === undefined || volume === undefined) {
+      const refusals =
+        group === undefined ? [] : [...whyUnchangeable(group), ...whyIncomplete(group), ...isFull(group)];
+      if (refusals.length > 0) return refuseAll(refusals);
       // The extents were free, so what they still hold belongs to nobody; without --yes lvcreate would ask about it.
       return toDo(
         step(
@@ -82,15 +89,35 @@ export const logicalVolume: ResourceKind<typeof inputs, Seen> = {
     }
     if (volume.origin !== undefined)
       return refuse(`${fullName} is a snapshot of ${volume.origin}`, "choose another name.");
-    const wanted = roundUp(sizeBytes, group);
-    if (volume.sizeBytes > wanted) {
+    if (volume.layout.includes("pool")) {
+      const kind = volume.layout.filter((one) => one !== "pool").join(" ");
+      return refuse(`${fullName} is a ${kind} pool, which holds no filesystem of its own`, "choose another name.");
+    }
+    if (!volume.isActive && volume.isPartial) {
       return refuse(
-        `${fullName} has ${formatBytes(volume.sizeBytes)}, more than the declared ${formatBytes(sizeBytes)}`,
-        "declare its size, or follow docs/runbooks/shrink-a-volume.md.",
+        `${fullName} is not active, and a disk of it is missing`,
+        `connect that disk again: pvs; lvs --options +devices ${fullName}; then pulumi up --refresh. Only if it is gone for good: docs/runbooks/replace-a-failed-nvme.md.`,
       );
     }
-    if (volume.sizeBytes === wanted) return CONVERGED;
+    const wanted = roundUp(sizeBytes, group);
+    if (volume.sizeBytes > wanted && !fits(sizeBytes, group, volume)) {
+      return refuse(
+        `${fullName} has ${formatBytes(volume.sizeBytes)}, more than the declared ${formatBytes(sizeBytes)}`,
+        `declare its size, ${volume.sizeBytes} bytes; or follow docs/runbooks/shrink-a-volume.md.`,
+      );
+    }
+    const skipping = volume.skipsActivation ? ["--ignoreactivationskip"] : [];
+    const activation = volume.isActive
+      ? []
+      : [step(`activate ${fullName}`, cmd`lvchange --activate y ${skipping} -- ${fullName}`)];
+    if (fits(sizeBytes, group, volume)) {
+      const refusals = activation.length === 0 ? [] : whyUnchangeable(group);
+      return refusals.length > 0 ? refuseAll(refusals) : toDo(...activation);
+    }
+    const refusals = [...whyUnchangeable(group), ...whyIncomplete(group), ...hasSnapshots(group, name)];
+    if (refusals.length > 0) return refuseAll(refusals);
     return toDo(
+      ...activation,
       step(
         `grow ${fullName} from ${formatBytes(volume.sizeBytes)} to ${formatBytes(wanted)}`,
         cmd`lvextend --size ${wanted}b -- ${fullName}`,
@@ -101,7 +128,7 @@ export const logicalVolume: ResourceKind<typeof inputs, Seen> = {
   ...dataHolder<Inputs, Seen>(({ volumeGroup, name }, { group, volume }) => {
     if (volume === undefined) return undefined;
     const fullName = `${volumeGroup}/${name}`;
-    const snapshots = group?.logicalVolumes.filter(({ origin }) => origin === name) ?? [];
+    const snapshots = snapshotsOf(group, name);
     const snapshotNames = snapshots.map((one) => one.name).join(", ");
     const snapshotPaths = snapshots.map((one) => `${volumeGroup}/${one.name}`).join(" ");
     return {
@@ -124,16 +151,49 @@ export const logicalVolume: ResourceKind<typeof inputs, Seen> = {
     };
   }),
 
-  // A size that rounds up to the volume's is the declared one.
   report: ({ sizeBytes }, { group, volume }) =>
     group === undefined || volume === undefined
       ? {}
       : {
-          inputs: { sizeBytes: roundUp(sizeBytes, group) === volume.sizeBytes ? sizeBytes : volume.sizeBytes },
+          inputs: { sizeBytes: fits(sizeBytes, group, volume) ? sizeBytes : volume.sizeBytes },
           outputs: { uuid: volume.uuid },
         },
 };
 
 function roundUp(bytes: number, { extentBytes }: VolumeGroupReport): number {
   return Math.ceil(bytes / extentBytes) * extentBytes;
+}
+
+/** Whether a volume has what its declared size rounds up to: to whole extents, and on several PVs to one on each. */
+function fits(bytes: number, group: VolumeGroupReport, { sizeBytes, layout }: LogicalVolumeReport): boolean {
+  const excess = sizeBytes - roundUp(bytes, group);
+  const isLinear = layout.join() === "linear";
+  return excess >= 0 && excess < (isLinear ? 1 : Math.max(1, group.physicalVolumes.length)) * group.extentBytes;
+}
+
+function snapshotsOf(group: VolumeGroupReport | undefined, name: string): LogicalVolumeReport[] {
+  return group?.logicalVolumes.filter(({ origin }) => origin === name) ?? [];
+}
+
+/** Why a volume can't grow while it is in use; snapshots in a thin pool are no reason. */
+function hasSnapshots(group: VolumeGroupReport, name: string): Refusal[] {
+  const snapshots = snapshotsOf(group, name).filter(({ layout }) => !layout.includes("thin"));
+  if (snapshots.length === 0) return [];
+  const names = snapshots.map((one) => `${group.name}/${one.name}`);
+  return [
+    {
+      found: `${group.name}/${name} can't grow while it has snapshots: ${names.join(", ")}`,
+      next: `wait until lvm-backup.sh has removed them; or, where they are no longer needed: lvremove ${names.join(" ")}`,
+    },
+  ];
+}
+
+function isFull({ name, logicalVolumes, maxLogicalVolumes: most }: VolumeGroupReport): Refusal[] {
+  if (most === 0 || logicalVolumes.length < most) return [];
+  return [
+    {
+      found: `${name} has ${logicalVolumes.length} logical volumes, and takes ${most}`,
+      next: `vgchange --logicalvolume 0 ${name}, which takes the limit away.`,
+    },
+  ];
 }

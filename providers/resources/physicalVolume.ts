@@ -1,18 +1,19 @@
-import { CONVERGED, refuse, step, toDo } from "../engine/plan.ts";
+import { CONVERGED, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { contents } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
 import { orError } from "../facts/fact.ts";
-import { lvm, type PhysicalVolumeReport } from "../facts/lvm.ts";
-import type { BlockDevice } from "../facts/lsblk.ts";
+import { lvm, type PhysicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
+import { blockDevices, type BlockDevice } from "../facts/lsblk.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
 import { program } from "../programs/program.ts";
 import { bytes, lvmName, onDelete, path, serial } from "../values/fields.ts";
 import { labelled, list, size, word } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
-import { refuseNoDevice, wrongDevice } from "./device.ts";
+import { notBlank, refuseNoDevice, wrongDevice } from "./device.ts";
 import { kindInputs } from "./inputs.ts";
+import { blockSizesOf, whyIncomplete, whyNotJoin, whyUnchangeable } from "./volumeGroup.ts";
 
 const inputs = kindInputs({
   /**
@@ -26,7 +27,10 @@ const inputs = kindInputs({
   serial: serial.optional(),
   /** The VG that it may be in; a PV of another one is refused. Default: any. */
   volumeGroup: lvmName.optional(),
-  /** Where the first extent starts is a multiple of this, in bytes. Default: 4 MiB. It can't change. */
+  /**
+   * Where the first extent starts is a multiple of this, in bytes. Only a new PV gets it: one that is there is taken as
+   * it is. Default: 4 MiB. It can't change.
+   */
   dataAlignmentBytes: bytes.default(4 * 1024 * 1024),
   /** Default: retain. */
   onDelete,
@@ -38,9 +42,13 @@ export interface Seen {
   readonly volume: PhysicalVolumeReport | undefined;
   /** Asked only where there is no PV. */
   readonly signs: readonly string[];
+  /** The VG that it is in, or else the declared one, where that exists. */
+  readonly group: VolumeGroupReport | undefined;
+  /** Logical block sizes of the VG's devices, in bytes. */
+  readonly blockSizes: ReadonlySet<number>;
 }
 
-/** With more than this unused at its end, a device has grown since it was made a PV. */
+/** With more than this, and than an extent, unused at its end, a device has grown since it was made a PV. */
 const SLACK_BYTES = 64 * 1024 * 1024;
 
 /** An LVM physical volume on a whole device, see pvcreate(8). */
@@ -60,34 +68,34 @@ export const physicalVolume: ResourceKind<typeof inputs, Seen> = {
         reason: `the ${property} of a physical volume can't change from ${olds[property]} to ${news[property]}; see docs/runbooks/move-to-a-new-disk.md`,
       })),
 
-  async observe(ask, { device: path }) {
-    const [device, report, found] = await Promise.all([
+  async observe(ask, { device: path, volumeGroup }) {
+    const [device, report, all, found] = await Promise.all([
       deviceAt(ask, path),
       ask(lvm, undefined),
+      ask(blockDevices, undefined),
       orError(ask(contents, { device: path, type: undefined })),
     ]);
-    const volume = report.physicalVolumes.find(({ name }) => name === device?.path);
-    if (device === undefined || volume !== undefined) return { device, volume, signs: [] };
+    const volume = device && report.physicalVolumes.find(({ number }) => number === device.number);
+    const groupName = volume === undefined || volume.volumeGroup === "" ? volumeGroup : volume.volumeGroup;
+    const group = report.volumeGroups.find(({ name }) => name === groupName);
+    const seen = { device, volume, group, blockSizes: blockSizesOf(group, all), signs: [] };
+    if (device === undefined || volume !== undefined) return seen;
     if (found instanceof Error) throw found;
     const seemsBlank = found.signatures.length === 0 && !device.isInUse;
-    return { device, volume, signs: seemsBlank ? [] : await ask(signsOfUse, path) };
+    return { ...seen, signs: seemsBlank ? [] : await ask(signsOfUse, path) };
   },
   isAbsent: (_inputs, { device, volume, signs }) => device !== undefined && volume === undefined && signs.length === 0,
 
   isProvedAbsent: async (ask, { device }) => (await ask(signsOfUse, device)).length === 0,
 
-  plan(desired, { device, volume, signs }) {
+  plan(desired, { device, volume, signs, group, blockSizes }) {
     const { device: path, dataAlignmentBytes } = desired;
     if (device === undefined) return refuseNoDevice(path);
-    const found = [
-      ...wrongDevice(desired, device),
-      ...(volume === undefined
-        ? signs.map((sign) => `${path} is not blank: ${sign}`)
-        : otherThanDeclared(desired, volume)),
-    ];
-    if (found.length > 0)
-      return refuse(found, "declare the right device, or empty this one by docs/runbooks/clear-a-device.md.");
+    const refusals = wrongDevice(desired, device);
     if (volume === undefined) {
+      refusals.push(...notBlank(device, path, signs));
+      if (group !== undefined) refusals.push(...whyNotJoin(group, blockSizes, path, device));
+      if (refusals.length > 0) return refuseAll(refusals);
       return toDo(
         step(
           `make ${path} a physical volume`,
@@ -97,7 +105,13 @@ export const physicalVolume: ResourceKind<typeof inputs, Seen> = {
         ),
       );
     }
-    if (volume.deviceBytes - volume.sizeBytes <= volume.dataStartBytes + SLACK_BYTES) return CONVERGED;
+    refusals.push(...otherGroup(desired, volume));
+    // At its end, less than an extent is left over.
+    const slack = volume.dataStartBytes + Math.max(SLACK_BYTES, group?.extentBytes ?? 0);
+    const hasGrown = volume.deviceBytes - volume.sizeBytes > slack;
+    if (hasGrown && group !== undefined) refusals.push(...whyUnchangeable(group), ...whyIncomplete(group));
+    if (refusals.length > 0) return refuseAll(refusals);
+    if (!hasGrown) return CONVERGED;
     return toDo(
       step(`grow the physical volume ${path} to its device's ${volume.deviceBytes} bytes`, cmd`pvresize -- ${path}`),
     );
@@ -127,18 +141,12 @@ export const physicalVolume: ResourceKind<typeof inputs, Seen> = {
   report: (_inputs, { volume }) => ({ outputs: { ...(volume === undefined ? {} : { uuid: volume.uuid }) } }),
 };
 
-function otherThanDeclared(
-  { device, dataAlignmentBytes, volumeGroup }: Inputs,
-  { dataStartBytes, volumeGroup: actual }: PhysicalVolumeReport,
-): string[] {
+function otherGroup({ device, volumeGroup }: Inputs, { volumeGroup: actual }: PhysicalVolumeReport): Refusal[] {
+  if (volumeGroup === undefined || actual === "" || actual === volumeGroup) return [];
   return [
-    ...(dataStartBytes % dataAlignmentBytes === 0
-      ? []
-      : [
-          `the physical volume's data starts at ${dataStartBytes} bytes, which is not aligned to ${dataAlignmentBytes}`,
-        ]),
-    ...(volumeGroup === undefined || actual === "" || actual === volumeGroup
-      ? []
-      : [`${device} is a physical volume of the volume group ${actual}, not of ${volumeGroup}`]),
+    {
+      found: `${device} is a physical volume of the volume group ${actual}, not of ${volumeGroup}`,
+      next: `declare the volume group ${actual}, which adopts it; or another device.`,
+    },
   ];
 }

@@ -1,14 +1,16 @@
 import { z } from "zod";
 import { refuseAll, step, toDo, type Refusal, type Step } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
+import { deviceAt } from "../facts/device.ts";
+import { blockDevices, type BlockDevice } from "../facts/lsblk.ts";
 import { lvm, type PhysicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
-import { realPath } from "../facts/realPath.ts";
 import { cmd, type Command } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
 import { bytes, lvmName, onDelete, path } from "../values/fields.ts";
 import { formatBytes } from "../values/size.ts";
 import { word, words } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
+import { refuseNoDevice } from "./device.ts";
 import { kindInputs } from "./inputs.ts";
 
 const inputs = kindInputs({
@@ -28,8 +30,10 @@ type Inputs = InputsOf<typeof inputs>;
 
 export interface Seen {
   readonly group: VolumeGroupReport | undefined;
-  /** Declared path → the name LVM has for it, undefined where there is no such device. */
-  readonly names: ReadonlyMap<string, string | undefined>;
+  /** By the declared path; undefined where there is no such device. */
+  readonly devices: ReadonlyMap<string, BlockDevice | undefined>;
+  /** Of the devices that are in the group. */
+  readonly blockSizes: BlockSizes;
 }
 
 /**
@@ -37,6 +41,9 @@ export interface Seen {
  * somebody else added has none.
  */
 const OURS = "jts-storage";
+
+/** The logical block sizes of devices, in bytes. */
+type BlockSizes = ReadonlySet<number>;
 
 /** An LVM volume group, see vgcreate(8). */
 export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
@@ -58,17 +65,24 @@ export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
         ],
 
   async observe(ask, { name, physicalVolumes }) {
-    const [report, ...real] = await Promise.all([
+    const [report, all, ...devices] = await Promise.all([
       ask(lvm, undefined),
-      ...physicalVolumes.map((one) => realPath(ask, one)),
+      ask(blockDevices, undefined),
+      ...physicalVolumes.map((one) => deviceAt(ask, one)),
     ]);
     const group = report.volumeGroups.find((one) => one.name === name);
-    return { group, names: new Map(physicalVolumes.map((one, index) => [one, real[index]])) };
+    return {
+      group,
+      devices: new Map(physicalVolumes.map((one, index) => [one, devices[index]])),
+      blockSizes: blockSizesOf(group, all),
+    };
   },
   isAbsent: (_inputs, { group }) => group === undefined,
 
-  plan({ name, physicalVolumes, extentSizeBytes }, { group, names }) {
+  plan({ name, physicalVolumes, extentSizeBytes }, { group, devices, blockSizes }) {
     if (group === undefined) {
+      const refusals = whyNotTogether(name, devices, extentSizeBytes);
+      if (refusals.length > 0) return refuseAll(refusals);
       return toDo(
         step(
           `make the volume group ${name}`,
@@ -78,6 +92,7 @@ export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
         ...tag(physicalVolumes, physicalVolumes),
       );
     }
+    if (group.isExported) return refuseAll(whyUnchangeable(group));
     const refusals: Refusal[] = [];
     if (group.extentBytes !== extentSizeBytes) {
       refusals.push({
@@ -85,16 +100,19 @@ export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
         next: `declare extentSize: ${group.extentBytes}.`,
       });
     }
-    const declared = [...names.values()];
-    const staying = group.physicalVolumes.filter((pv) => declared.includes(pv.name));
-    const leaving = group.physicalVolumes.filter((pv) => !declared.includes(pv.name));
+    const isIn = (path: string, pv: PhysicalVolumeReport) =>
+      pv.number !== undefined && pv.number === devices.get(path)?.number;
+    const staying = group.physicalVolumes.filter((pv) => physicalVolumes.some((path) => isIn(path, pv)));
+    const gone = group.physicalVolumes.filter((pv) => pv.isMissing);
+    const leaving = group.physicalVolumes.filter((pv) => !staying.includes(pv) && !gone.includes(pv));
+    refusals.push(...gone.filter((pv) => !mayBeForgotten(pv)).map((pv) => lacks(group, pv)));
     for (const pv of leaving.filter(({ tags }) => !tags.includes(OURS))) {
       refusals.push({
         found: `${name} also has the physical volume ${pv.name}`,
         next: `declare it too; or, if it was to be this program's to take out: pvchange --addtag ${OURS} ${pv.name}`,
       });
     }
-    const missing = physicalVolumes.filter((one) => !staying.some((pv) => pv.name === names.get(one)));
+    const joining = physicalVolumes.filter((path) => !staying.some((pv) => isIn(path, pv)));
     // A VG that has none of ours is another machine's or another program's of the same name.
     if (staying.length === 0) {
       refusals.push({
@@ -102,11 +120,19 @@ export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
         next: "choose another name, or declare its devices.",
       });
     }
+    for (const path of joining) {
+      const device = devices.get(path);
+      refusals.push(
+        ...(device === undefined
+          ? (refuseNoDevice(path).refusals ?? [])
+          : whyNotJoin(group, blockSizes, path, device, staying.length + leaving.length)),
+      );
+    }
     const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
     const used = sum(leaving.map((pv) => pv.usedBytes));
     const free = sum(staying.map((pv) => pv.freeBytes));
     // What is added now has no extents yet that could be counted.
-    if (missing.length === 0 && used > free) {
+    if (joining.length === 0 && used > free) {
       const who = leaving.map((pv) => pv.name).join(", ");
       const room = `volumes have ${formatBytes(used)} there, and ${formatBytes(free)} is free elsewhere`;
       refusals.push({
@@ -114,16 +140,17 @@ export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
         next: "make room, or add a device first: docs/runbooks/move-to-a-new-disk.md.",
       });
     }
-    if (refusals.length > 0) return refuseAll(refusals);
-
-    const untagged = physicalVolumes.filter(
-      (one) => !staying.some((pv) => pv.name === names.get(one) && pv.tags.includes(OURS)),
-    );
-    return toDo(
-      ...(missing.length === 0 ? [] : [add(name, missing)]),
+    const untagged = physicalVolumes.filter((path) => !staying.some((pv) => isIn(path, pv) && pv.tags.includes(OURS)));
+    const steps = [
+      // First, since LVM changes no group that lacks a PV.
+      ...(gone.length === 0 ? [] : [forget(name, gone)]),
+      ...(joining.length === 0 ? [] : [add(name, joining)]),
       ...tag(physicalVolumes, untagged),
       ...leaving.map((pv) => takeOut(name, pv)),
-    );
+    ];
+    if (steps.length > 0) refusals.push(...whyUnchangeable(group));
+    if (gone.length + leaving.length > 0 && !group.isResizeable) refusals.push(notResizeable(group));
+    return refusals.length > 0 ? refuseAll(unique(refusals)) : toDo(...steps);
   },
 
   ...dataHolder<Inputs, Seen>(
@@ -148,14 +175,14 @@ export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
       },
   ),
 
-  report: ({ physicalVolumes }, { group, names }) =>
+  report: ({ physicalVolumes }, { group, devices }) =>
     group === undefined
       ? {}
       : {
           inputs: {
             extentSizeBytes: group.extentBytes,
             physicalVolumes: physicalVolumes.filter((one) =>
-              group.physicalVolumes.some((pv) => pv.name === names.get(one)),
+              group.physicalVolumes.some(({ number }) => number !== undefined && number === devices.get(one)?.number),
             ),
           },
           outputs: { uuid: group.uuid },
@@ -166,6 +193,17 @@ function add(name: string, devices: readonly string[]): Step {
   return step(`add ${devices.join(", ")} to the volume group ${name}`, cmd`vgextend -- ${name} ${devices}`, {
     guard: arePhysicalVolumes(devices),
   });
+}
+
+/** Takes out those whose disks are gone, and which held nothing. */
+function forget(name: string, gone: readonly PhysicalVolumeReport[]): Step {
+  const uuids = gone.map(({ uuid }) => uuid);
+  return step(
+    `take ${uuids.join(", ")} out of ${name}, whose disk is missing and had no volumes`,
+    // Without --force it takes out none that a volume is on.
+    cmd`vgreduce --removemissing -- ${name}`,
+    { guard: program("are-missing-and-unused", name, ...uuids) },
+  );
 }
 
 function takeOut(name: string, pv: PhysicalVolumeReport): Step {
@@ -185,4 +223,141 @@ function tag(all: readonly string[], untagged: readonly string[]): Step[] {
 /** vgcreate and vgextend would make PVs of them, without our proof that they are blank. */
 function arePhysicalVolumes(devices: readonly string[]): Command {
   return cmd`pvs --noheadings --options pv_name -- ${devices}`;
+}
+
+/** @param all every device of the host */
+export function blockSizesOf(group: VolumeGroupReport | undefined, all: ReadonlyMap<string, BlockDevice>): BlockSizes {
+  const numbers = new Set(group?.physicalVolumes.map(({ number }) => number));
+  return new Set(
+    [...all.values()].filter(({ number }) => numbers.has(number)).map(({ logicalBlockBytes }) => logicalBlockBytes),
+  );
+}
+
+/** Why LVM would change nothing in a group. */
+export function whyUnchangeable({ name, isExported, isReadOnly, isShared }: VolumeGroupReport): Refusal[] {
+  if (isExported) {
+    return [
+      {
+        found: `${name} is exported, to be moved to another host`,
+        next: `if it is to stay on this host: vgimport ${name}`,
+      },
+    ];
+  }
+  return [
+    ...(isShared
+      ? [{ found: `${name} is shared by several hosts`, next: "declare a volume group that only this host uses." }]
+      : []),
+    ...(isReadOnly
+      ? [{ found: `${name} is read-only`, next: `look who made it so: vgs --options +vg_permissions ${name}` }]
+      : []),
+  ];
+}
+
+/** Why a group that lacks PVs can't be changed; none, where all is there, or what is missing can be forgotten. */
+export function whyIncomplete(group: VolumeGroupReport): Refusal[] {
+  return group.physicalVolumes.filter((pv) => pv.isMissing && !mayBeForgotten(pv)).map((pv) => lacks(group, pv));
+}
+
+/**
+ * Why a device can't join a group as a PV, found before it is made one.
+ * @param count of PVs that the group has without it
+ */
+export function whyNotJoin(
+  group: VolumeGroupReport,
+  blockSizes: BlockSizes,
+  path: string,
+  device: BlockDevice,
+  count = group.physicalVolumes.length,
+): Refusal[] {
+  const { name, maxPhysicalVolumes: most } = group;
+  const [blockBytes = device.logicalBlockBytes, ...others] = blockSizes;
+  return [
+    ...whyUnchangeable(group),
+    ...whyIncomplete(group),
+    ...(group.isResizeable ? [] : [notResizeable(group)]),
+    ...(most === 0 || count < most
+      ? []
+      : [
+          {
+            found: `${name} has ${count} physical volumes, and takes ${most}`,
+            next: `vgchange --maxphysicalvolumes 0 ${name}, which takes the limit away.`,
+          },
+        ]),
+    // As LVM: a group that has both already takes both.
+    ...(others.length > 0 || blockBytes === device.logicalBlockBytes
+      ? []
+      : [
+          {
+            found: `${path} has logical blocks of ${device.logicalBlockBytes} bytes, and the devices of ${name} of ${blockBytes}`,
+            next: `use a device with blocks of ${blockBytes} bytes: lsblk --output NAME,LOG-SEC; some NVMe disks can be formatted so, while they are empty.`,
+          },
+        ]),
+    ...tooSmall(path, device, group.extentBytes),
+  ];
+}
+
+/** Why a new group can't have these devices. */
+function whyNotTogether(name: string, devices: Seen["devices"], extentBytes: number): Refusal[] {
+  const there = [...devices].flatMap(([path, device]) => (device === undefined ? [] : [{ path, device }]));
+  const sizes = Map.groupBy(there, ({ device }) => device.logicalBlockBytes);
+  const inWords = [...sizes].map(([size, some]) => `${some.map(({ path }) => path).join(", ")} of ${size} bytes`);
+  return [
+    ...[...devices].flatMap(([path, device]) => (device === undefined ? (refuseNoDevice(path).refusals ?? []) : [])),
+    ...(sizes.size < 2
+      ? []
+      : [
+          {
+            found: `the devices of ${name} have different logical blocks: ${inWords.join("; ")}`,
+            next: "declare only devices of one of these sizes; what is left out is an empty physical volume then, which pvremove DEVICE takes away.",
+          },
+        ]),
+    ...there.flatMap(({ path, device }) => tooSmall(path, device, extentBytes)),
+  ];
+}
+
+function tooSmall(path: string, { sizeBytes }: BlockDevice, extentBytes: number): Refusal[] {
+  if (sizeBytes > extentBytes) return [];
+  return [
+    {
+      found: `${path} has ${formatBytes(sizeBytes)}, too little for one extent of ${formatBytes(extentBytes)}`,
+      next: "declare a larger device.",
+    },
+  ];
+}
+
+function notResizeable({ name }: VolumeGroupReport): Refusal {
+  return {
+    found: `${name} is set to neither get nor lose physical volumes`,
+    next: `if that may change: vgchange --resizeable y ${name}`,
+  };
+}
+
+/** A PV whose disk is gone, that was this program's to take out, and held nothing. */
+function mayBeForgotten({ number, usedBytes, tags }: PhysicalVolumeReport): boolean {
+  return number === undefined && usedBytes === 0 && tags.includes(OURS);
+}
+
+function lacks({ name }: VolumeGroupReport, { name: device, uuid, number, usedBytes }: PhysicalVolumeReport): Refusal {
+  if (number !== undefined) {
+    return {
+      found: `${name} counts ${device} as missing, though it is there`,
+      next: `if its data is good: vgextend --restoremissing ${name} ${device}`,
+    };
+  }
+  const found = `${name} lacks the physical volume ${uuid}`;
+  const back = "connect its disk again, and look by pvs whether it is back";
+  return usedBytes === 0
+    ? {
+        found: `${found}; no volume is on it`,
+        next: `${back}; or, if it is gone for good: vgreduce --removemissing ${name}, which takes out only what no volume is on.`,
+      }
+    : {
+        found: `${found}, which has ${formatBytes(usedBytes)} of volumes`,
+        next: `${back}; only if it is gone for good: docs/runbooks/replace-a-failed-nvme.md.`,
+      };
+}
+
+/** What several devices have in common is said once. */
+function unique(refusals: readonly Refusal[]): Refusal[] {
+  return [...new Map(refusals.map((one) => [one.found, one])).values()];
 }

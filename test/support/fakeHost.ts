@@ -245,6 +245,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   lsblk: (host) =>
     JSON.stringify({
       blockdevices: Object.entries(host.machine.devices).map(([kname, { type, bytes, serial, disk }]) => ({
+        name: kname,
         kname,
         type,
         size: bytes,
@@ -252,6 +253,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
         pkname: disk,
         "maj:min": host.numberOf(kname),
         mountpoint: host.machine.mounts.find(({ source }) => source === kname)?.target ?? null,
+        "log-sec": 512,
       })),
     }),
   lvm: (host) => host.lvmReport(),
@@ -575,6 +577,11 @@ class Commands {
         lv_name: path.slice(`/dev/${group}/`.length),
         lv_uuid: this.machine.devices[device]?.uuid,
         lv_size: this.machine.devices[device]?.bytes,
+        lv_layout: "linear",
+        lv_role: "public",
+        lv_active: "active",
+        lv_skip_activation: "",
+        lv_health_status: "",
         origin: "",
       }));
   }
@@ -583,6 +590,9 @@ class Commands {
     const pvs = (devices: string[]) =>
       devices.map((name) => ({
         pv_name: name,
+        pv_major: this.numberOf(name).split(":")[0],
+        pv_minor: this.numberOf(name).split(":")[1],
+        pv_missing: "",
         pv_uuid: this.machine.signatures[name]?.uuid,
         dev_size: this.machine.devices[name]?.bytes,
         pv_size: this.machine.signatures[name]?.bytes,
@@ -602,7 +612,20 @@ class Commands {
       report: [
         ...groups.map(([name, { uuid, extentBytes, devices }]) => ({
           vg: [
-            { vg_name: name, vg_uuid: uuid, vg_extent_size: extentBytes, vg_extent_count: 953_860, vg_free_count: 0 },
+            {
+              vg_name: name,
+              vg_uuid: uuid,
+              vg_extent_size: extentBytes,
+              vg_extent_count: 953_860,
+              vg_free_count: 0,
+              max_pv: 0,
+              max_lv: 0,
+              vg_exported: "",
+              vg_permissions: "writeable",
+              vg_extendable: "extendable",
+              vg_shared: "",
+              vg_clustered: "",
+            },
           ],
           pv: pvs(devices),
           lv: this.volumesOf(name),

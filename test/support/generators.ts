@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { LogicalVolumeReport, VolumeGroupReport } from "../../providers/facts/lvm.ts";
 
 /** What may be declared and seen, for the examples of several kinds. */
 
@@ -26,7 +27,49 @@ export const device = fc.record({
   serial: optional(fc.constantFrom("S1", "S2")),
   number: fc.constant("8:0"),
   isInUse: fc.boolean(),
+  logicalBlockBytes: fc.constantFrom(512, 4096),
+  multipath: fc.constantFrom(undefined, "/dev/mapper/mpatha"),
 });
 export const roundUp = (size: number) => Math.ceil(size / EXTENT) * EXTENT;
 /** Some of these lines of the ledger. */
 export const ledgerOf = (lines: readonly string[]) => fc.subarray([...lines]).map((some) => new Set(some));
+
+/** A volume group with nothing in it. */
+export const emptyGroup = (name: string): VolumeGroupReport => ({
+  name,
+  uuid: "uuid-1",
+  extentBytes: EXTENT,
+  extents: 9,
+  freeExtents: 9,
+  maxPhysicalVolumes: 0,
+  maxLogicalVolumes: 0,
+  isExported: false,
+  isReadOnly: false,
+  isResizeable: true,
+  isShared: false,
+  physicalVolumes: [],
+  logicalVolumes: [],
+});
+export const anyGroup = (name: string): fc.Arbitrary<VolumeGroupReport> =>
+  fc
+    .record({
+      uuid,
+      extentBytes: fc.constantFrom(EXTENT, 2 * EXTENT),
+      maxPhysicalVolumes: fc.constantFrom(0, 1),
+      maxLogicalVolumes: fc.constantFrom(0, 1),
+      isExported: fc.boolean(),
+      isReadOnly: fc.boolean(),
+      isResizeable: fc.boolean(),
+      isShared: fc.boolean(),
+    })
+    .map((some) => ({ ...emptyGroup(name), ...some }));
+export const linearVolume = (name: string, sizeBytes: number): LogicalVolumeReport => ({
+  name,
+  uuid: "uuid-1",
+  sizeBytes,
+  origin: undefined,
+  layout: ["linear"],
+  isActive: true,
+  skipsActivation: false,
+  isPartial: false,
+});

@@ -24,7 +24,16 @@ export const example = exampleOf(filesystem, {
     onDelete,
   }),
   converged: ({ sizeBytes = 1000 * EXTENT, serial, type, label }) => ({
-    device: { path: "/dev/sda", type: "disk", sizeBytes, serial, number: "8:0", isInUse: false },
+    device: {
+      path: "/dev/sda",
+      type: "disk",
+      sizeBytes,
+      serial,
+      number: "8:0",
+      isInUse: false,
+      logicalBlockBytes: 512,
+      multipath: undefined,
+    },
     filesystem: { type, label, uuid: "uuid-1", bytes: Math.max(1, sizeBytes - EXTENT) },
     signs: [],
   }),

@@ -1,17 +1,19 @@
 import fc from "fast-check";
 import { logicalVolume } from "../../../providers/resources/logicalVolume.ts";
 import { exampleOf } from "../example.ts";
-import { bytes, EXTENT, GIB, onDelete, optional, roundUp, uuid, word } from "../generators.ts";
-
-const group = (name: string) => ({
-  name,
-  uuid: "u",
-  extentBytes: EXTENT,
-  extents: 9,
-  freeExtents: 9,
-  physicalVolumes: [],
-  logicalVolumes: [],
-});
+import {
+  anyGroup,
+  bytes,
+  emptyGroup,
+  EXTENT,
+  GIB,
+  linearVolume,
+  onDelete,
+  optional,
+  roundUp,
+  uuid,
+  word,
+} from "../generators.ts";
 
 export const example = exampleOf(logicalVolume, {
   least: {
@@ -29,14 +31,23 @@ export const example = exampleOf(logicalVolume, {
 
   inputs: fc.record({ host: word, volumeGroup: word, name: word, sizeBytes: bytes, onDelete }),
   converged: ({ volumeGroup, name, sizeBytes }) => ({
-    group: group(volumeGroup),
-    volume: { name, uuid: "uuid-1", sizeBytes: roundUp(sizeBytes), origin: undefined },
+    group: emptyGroup(volumeGroup),
+    volume: linearVolume(name, roundUp(sizeBytes)),
   }),
   any: ({ volumeGroup, name }) =>
     fc.record({
-      group: optional(fc.constant(group(volumeGroup))),
+      group: optional(anyGroup(volumeGroup)),
       volume: optional(
-        fc.record({ name: fc.constant(name), uuid, sizeBytes: bytes.map(roundUp), origin: optional(word) }),
+        fc.record({
+          name: fc.constant(name),
+          uuid,
+          sizeBytes: bytes.map(roundUp),
+          origin: optional(word),
+          layout: fc.constantFrom(["linear"], ["striped"], ["cache"], ["thin", "pool"]),
+          isActive: fc.boolean(),
+          skipsActivation: fc.boolean(),
+          isPartial: fc.boolean(),
+        }),
       ),
     }),
 });

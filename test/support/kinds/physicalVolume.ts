@@ -1,7 +1,20 @@
 import fc from "fast-check";
 import { physicalVolume } from "../../../providers/resources/physicalVolume.ts";
 import { exampleOf } from "../example.ts";
-import { bytes, device, EXTENT, GIB, MIB, onDelete, optional, path, signs, uuid, word } from "../generators.ts";
+import {
+  anyGroup,
+  bytes,
+  device,
+  EXTENT,
+  GIB,
+  MIB,
+  onDelete,
+  optional,
+  path,
+  signs,
+  uuid,
+  word,
+} from "../generators.ts";
 
 export const example = exampleOf(physicalVolume, {
   least: {
@@ -22,10 +35,21 @@ export const example = exampleOf(physicalVolume, {
     onDelete,
   }),
   converged: ({ sizeBytes = 1000 * EXTENT, serial, dataAlignmentBytes }) => ({
-    device: { path: "/dev/sda", type: "disk", sizeBytes, serial, number: "8:0", isInUse: false },
+    device: {
+      path: "/dev/sda",
+      type: "disk",
+      sizeBytes,
+      serial,
+      number: "8:0",
+      isInUse: false,
+      logicalBlockBytes: 512,
+      multipath: undefined,
+    },
     volume: {
       name: "/dev/sda",
       uuid: "uuid-1",
+      number: "8:0",
+      isMissing: false,
       volumeGroup: "",
       deviceBytes: sizeBytes,
       sizeBytes: sizeBytes - dataAlignmentBytes,
@@ -35,6 +59,8 @@ export const example = exampleOf(physicalVolume, {
       tags: [],
     },
     signs: [],
+    group: undefined,
+    blockSizes: new Set<number>(),
   }),
   any: () =>
     fc.record({
@@ -43,6 +69,8 @@ export const example = exampleOf(physicalVolume, {
         fc.record({
           name: fc.constant("/dev/sda"),
           uuid,
+          number: fc.constant("8:0"),
+          isMissing: fc.boolean(),
           volumeGroup: fc.constantFrom("", "vg"),
           deviceBytes: bytes,
           sizeBytes: bytes,
@@ -53,5 +81,7 @@ export const example = exampleOf(physicalVolume, {
         }),
       ),
       signs,
+      group: optional(anyGroup("vg")),
+      blockSizes: fc.constantFrom(new Set<number>(), new Set([512]), new Set([512, 4096])),
     }),
 });

@@ -1,11 +1,27 @@
 import fc from "fast-check";
+import type { BlockDevice } from "../../../providers/facts/lsblk.ts";
+import type { PhysicalVolumeReport } from "../../../providers/facts/lvm.ts";
 import { volumeGroup } from "../../../providers/resources/volumeGroup.ts";
 import { exampleOf } from "../example.ts";
-import { EXTENT, MIB, onDelete, optional, path, uuid, word } from "../generators.ts";
+import { anyGroup, emptyGroup, EXTENT, linearVolume, MIB, onDelete, optional, path, word } from "../generators.ts";
 
-const physicalVolume = (name: string, tags: string[] = []) => ({
+/** A device number for each name. */
+const numberOf = (name: string) => `8:${[...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1e9, 0)}`;
+const deviceOf = (path: string): BlockDevice => ({
+  path: `real ${path}`,
+  type: "disk",
+  sizeBytes: 1000 * EXTENT,
+  serial: undefined,
+  number: numberOf(`real ${path}`),
+  isInUse: false,
+  logicalBlockBytes: 512,
+  multipath: undefined,
+});
+const physicalVolume = (name: string, tags: string[] = []): PhysicalVolumeReport => ({
   name,
   uuid: `uuid of ${name}`,
+  number: numberOf(name),
+  isMissing: false,
   volumeGroup: "vg",
   deviceBytes: 1000 * EXTENT,
   sizeBytes: 1000 * EXTENT,
@@ -40,43 +56,33 @@ export const example = exampleOf(volumeGroup, {
   }),
   converged: ({ name, physicalVolumes, extentSizeBytes }) => ({
     group: {
-      name,
-      uuid: "uuid-1",
+      ...emptyGroup(name),
       extentBytes: extentSizeBytes,
-      extents: 9,
-      freeExtents: 9,
       physicalVolumes: physicalVolumes.map((one) =>
         physicalVolume(`real ${one}`, physicalVolumes.length > 1 ? ["jts-storage"] : []),
       ),
-      logicalVolumes: [],
     },
-    names: new Map(physicalVolumes.map((one) => [one, `real ${one}`])),
+    devices: new Map(physicalVolumes.map((one) => [one, deviceOf(one)])),
+    blockSizes: new Set([512]),
   }),
   any({ name, physicalVolumes }) {
     const devices = fc.subarray([
       ...physicalVolumes.map((one) => physicalVolume(`real ${one}`)),
       physicalVolume("/dev/other"),
       physicalVolume("/dev/leaving", ["jts-storage"]),
+      { ...physicalVolume("[unknown]", ["jts-storage"]), number: undefined, isMissing: true },
+      { ...physicalVolume("[unknown]"), number: undefined, isMissing: true, usedBytes: EXTENT },
     ]);
-    const volumes = fc.constantFrom<{ name: string; uuid: string; sizeBytes: number; origin: undefined }[][]>(
-      [],
-      [{ name: "lv", uuid: "u", sizeBytes: 1, origin: undefined }],
-    );
     return fc.record({
       group: optional(
-        fc.record({
-          name: fc.constant(name),
-          uuid,
-          extentBytes: fc.constantFrom(EXTENT, 2 * EXTENT),
-          extents: fc.constant(9),
-          freeExtents: fc.constant(9),
-          physicalVolumes: devices,
-          logicalVolumes: volumes,
-        }),
+        fc
+          .tuple(anyGroup(name), devices, fc.constantFrom([], [linearVolume("lv", 1)]))
+          .map(([group, physicalVolumes, logicalVolumes]) => ({ ...group, physicalVolumes, logicalVolumes })),
       ),
-      names: fc
+      devices: fc
         .subarray(physicalVolumes)
-        .map((there) => new Map(physicalVolumes.map((one) => [one, there.includes(one) ? `real ${one}` : undefined]))),
+        .map((there) => new Map(physicalVolumes.map((one) => [one, there.includes(one) ? deviceOf(one) : undefined]))),
+      blockSizes: fc.constantFrom(new Set([512]), new Set([4096]), new Set([512, 4096])),
     });
   },
 });

@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import { blockDevices } from "../../../../providers/facts/lsblk.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 
+const sound = { logicalBlockBytes: 512, multipath: undefined };
+
 describe("blockDevices", () => {
   it("reads a blank host's disks and partitions, a partition with its disk's serial number, and which are in use", () => {
     expect([...blockDevices.parse(fixture("lsblk-blank-host.json"), undefined).values()]).toEqual([
@@ -12,6 +14,7 @@ describe("blockDevices", () => {
         serial: "JTSSATA0001",
         number: "8:0",
         isInUse: true,
+        ...sound,
       },
       {
         path: "/dev/sda1",
@@ -20,6 +23,7 @@ describe("blockDevices", () => {
         serial: "JTSSATA0001",
         number: "8:1",
         isInUse: false,
+        ...sound,
       },
       {
         path: "/dev/sda2",
@@ -28,8 +32,17 @@ describe("blockDevices", () => {
         serial: "JTSSATA0001",
         number: "8:2",
         isInUse: false,
+        ...sound,
       },
-      { path: "/dev/vda", type: "disk", sizeBytes: 17_179_869_184, serial: undefined, number: "254:0", isInUse: true },
+      {
+        path: "/dev/vda",
+        type: "disk",
+        sizeBytes: 17_179_869_184,
+        serial: undefined,
+        number: "254:0",
+        isInUse: true,
+        ...sound,
+      },
       {
         path: "/dev/nvme0n1",
         type: "disk",
@@ -37,6 +50,7 @@ describe("blockDevices", () => {
         serial: "JTSNVME0001",
         number: "259:0",
         isInUse: false,
+        ...sound,
       },
       {
         path: "/dev/nvme1n1",
@@ -45,6 +59,7 @@ describe("blockDevices", () => {
         serial: "JTSNVME0002",
         number: "259:1",
         isInUse: false,
+        ...sound,
       },
     ]);
   });
@@ -57,7 +72,19 @@ describe("blockDevices", () => {
       serial: undefined,
       number: "252:5",
       isInUse: true,
+      ...sound,
     });
+  });
+
+  it("sees that each path of a multipath device is held by it, and what the logical blocks are", () => {
+    const devices = blockDevices.parse(fixture("lsblk-multipath.json"), undefined);
+    expect([...devices.values()].map(({ path, isInUse, multipath }) => [path, isInUse, multipath])).toEqual([
+      ["/dev/sda", true, "/dev/mapper/mpatha"],
+      ["/dev/dm-0", false, undefined],
+      ["/dev/sdb", true, "/dev/mapper/mpatha"],
+      ["/dev/sdc", false, undefined],
+    ]);
+    expect(devices.get("/dev/sdc")?.logicalBlockBytes).toBe(4096);
   });
 
   it("reads a serial number without the spaces that some disks pad it with", () => {

@@ -16,6 +16,8 @@ describe("lvm", () => {
         {
           name: "/dev/nvme0n1",
           uuid: "xp5Ogg-QUJw-P497-jehP-sjo0-V07j-ejGXpA",
+          number: "259:0",
+          isMissing: false,
           volumeGroup: "",
           deviceBytes: 4_000_787_030_016,
           sizeBytes: 4_000_787_030_016,
@@ -61,12 +63,70 @@ describe("lvm", () => {
     });
   });
 
-  it("recognizes a snapshot by its origin", () => {
-    const stdout = fixture("lvm-fullreport-jts.json").stdout.replace('"origin":""', '"origin":"lv_postgres"');
-    const [group] = lvm.parse({ stdout, stderr: "", exitCode: 0 }, undefined).volumeGroups;
-    expect(group?.logicalVolumes.map(({ origin }) => origin).filter((origin) => origin !== undefined)).toEqual([
-      "lv_postgres",
+  it("takes for snapshots what LVM calls so, and no volume with a cache in front of it", () => {
+    const [group] = lvm.parse(fixture("lvm-fullreport-layouts.json"), undefined).volumeGroups;
+    const volumes = group?.logicalVolumes ?? [];
+    expect(volumes.flatMap(({ name, origin }) => (origin === undefined ? [] : [[name, origin]]))).toEqual([
+      ["linear_snapshot", "lv_linear"],
+      ["thin_snapshot", "lv_thin"],
     ]);
+    expect(Object.fromEntries(volumes.map(({ name, layout }) => [name, layout.join()]))).toEqual({
+      linear_snapshot: "linear",
+      lv_cached: "cache",
+      lv_linear: "linear",
+      lv_mirror: "mirror",
+      lv_noauto: "linear",
+      lv_raid1: "raid,raid1",
+      lv_skipped: "linear",
+      lv_striped: "striped",
+      lv_thin: "thin,sparse",
+      lv_writecached: "writecache",
+      pool: "thin,pool",
+      thin_snapshot: "thin,sparse",
+    });
+    expect(volumes.flatMap(({ name, skipsActivation }) => (skipsActivation ? [name] : []))).toEqual(["lv_skipped"]);
+  });
+
+  it("reads a volume as inactive only where LVM says so", () => {
+    const { stdout } = fixture("lvm-fullreport-jts.json");
+    const isActive = (printed: string) =>
+      lvm.parse({ stdout: printed, stderr: "", exitCode: 0 }, undefined).volumeGroups[0]?.logicalVolumes[0]?.isActive;
+    expect(isActive(stdout)).toBe(true);
+    expect(isActive(stdout.replace('"lv_active":"active"', '"lv_active":""'))).toBe(false);
+  });
+
+  it("reads a PV whose disk is gone as one without a device, and the volumes that are partly on it", () => {
+    const [unused, used] = ["unused", "used"].map((what) => {
+      const { physicalVolumes, volumeGroups } = lvm.parse(fixture(`lvm-fullreport-missing-${what}.json`), undefined);
+      return { physicalVolumes, volumes: volumeGroups[0]?.logicalVolumes ?? [] };
+    });
+    expect(unused?.physicalVolumes).toMatchObject([
+      { name: "/dev/loop2", number: "7:2", isMissing: false },
+      { name: "[unknown]", number: undefined, isMissing: true, usedBytes: 0, tags: ["jts-storage"] },
+    ]);
+    expect(used?.physicalVolumes).toMatchObject([{}, { isMissing: true, usedBytes: 20_971_520 }]);
+    expect(used?.volumes.map(({ name, isPartial }) => [name, isPartial])).toEqual([
+      ["lv_redis", false],
+      ["lv_striped", true],
+    ]);
+  });
+
+  it.each<[string, RegExp, string, object]>([
+    ["exported", /"vg_exported":""/, '"vg_exported":"exported"', { isExported: true }],
+    ["read-only", /"vg_permissions":"writeable"/, '"vg_permissions":"read-only"', { isReadOnly: true }],
+    ["shared", /"vg_shared":""/, '"vg_shared":"shared"', { isShared: true }],
+    ["set to stay as it is", /"vg_extendable":"extendable"/, '"vg_extendable":""', { isResizeable: false }],
+    [
+      "limited",
+      /"max_lv":"0", "max_pv":"0"/,
+      '"max_lv":"9", "max_pv":"1"',
+      { maxLogicalVolumes: 9, maxPhysicalVolumes: 1 },
+    ],
+  ])("reads a group that is %s", (_what, from, to, expected) => {
+    const { stdout } = fixture("lvm-fullreport-jts.json");
+    const [before] = lvm.parse({ stdout, stderr: "", exitCode: 0 }, undefined).volumeGroups;
+    const [after] = lvm.parse({ stdout: stdout.replace(from, to), stderr: "", exitCode: 0 }, undefined).volumeGroups;
+    expect(after).toEqual({ ...before, ...expected });
   });
 
   it("fails on sizes that aren't in bytes", () => {

@@ -23,6 +23,8 @@ const device: NonNullable<Seen["device"]> = {
   serial: undefined,
   number: "8:1",
   isInUse: false,
+  logicalBlockBytes: 512,
+  multipath: undefined,
 };
 const blank: Seen = { device, filesystem: undefined, signs: [] };
 const made = (bytes = 50 * GIB, label?: string): Seen => ({
@@ -40,7 +42,16 @@ describe("the plan of a filesystem", () => {
   });
 
   it("makes one with its label, on the disk of the declared serial number", () => {
-    const part = { path: "/dev/sda2", type: "part", sizeBytes: 100 * GIB, serial: "S1", number: "8:1", isInUse: false };
+    const part = {
+      path: "/dev/sda2",
+      type: "part",
+      sizeBytes: 100 * GIB,
+      serial: "S1",
+      number: "8:1",
+      isInUse: false,
+      logicalBlockBytes: 512,
+      multipath: undefined,
+    };
     const plan = filesystem.plan(
       { ...desired, device: "/dev/sda2", serial: "S1", type: "btrfs", label: "my data", mkfsOptions: [] },
       { ...blank, device: part },

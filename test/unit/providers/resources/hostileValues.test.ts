@@ -143,7 +143,19 @@ function askOf(commands: Command[]): Ask {
     [
       blockDevices,
       new Map([
-        ["/dev/sda", { path: "/dev/sda", type: "disk", sizeBytes: 1, serial: undefined, number: "8:0", isInUse: true }],
+        [
+          "/dev/sda",
+          {
+            path: "/dev/sda",
+            type: "disk",
+            sizeBytes: 1,
+            serial: undefined,
+            number: "8:0",
+            isInUse: true,
+            logicalBlockBytes: 512,
+            multipath: undefined,
+          },
+        ],
       ]),
     ],
     [lvm, { physicalVolumes: [], volumeGroups: [] }],

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { physicalVolume } from "../../../../providers/resources/physicalVolume.ts";
+import { contents } from "../../../../providers/facts/contents.ts";
+import type { Ask } from "../../../../providers/facts/fact.ts";
+import { blockDevices } from "../../../../providers/facts/lsblk.ts";
+import { lvm } from "../../../../providers/facts/lvm.ts";
+import { deviceLinks } from "../../../../providers/facts/realPath.ts";
+import { emptyGroup } from "../../../support/generators.ts";
 import { read } from "./steps.ts";
 
 type Inputs = Parameters<typeof physicalVolume.plan>[0];
@@ -16,13 +22,26 @@ const desired: Inputs = {
   onDelete: "retain",
 };
 const blank: Seen = {
-  device: { path: "/dev/nvme0n1", type: "disk", sizeBytes: 1000 * MIB, serial: "S1", number: "8:1", isInUse: false },
+  device: {
+    path: "/dev/nvme0n1",
+    type: "disk",
+    sizeBytes: 1000 * MIB,
+    serial: "S1",
+    number: "8:1",
+    isInUse: false,
+    logicalBlockBytes: 512,
+    multipath: undefined,
+  },
   volume: undefined,
   signs: [],
+  group: undefined,
+  blockSizes: new Set(),
 };
 const volume = {
   name: "/dev/nvme0n1",
   uuid: "u1",
+  number: "8:1",
+  isMissing: false,
   volumeGroup: "",
   deviceBytes: 1000 * MIB,
   sizeBytes: 992 * MIB,
@@ -65,6 +84,41 @@ describe("the plan of a physical volume", () => {
     ]);
   });
 
+  it("adopts one that another tool made, wherever its data starts and whatever is left over at its end", () => {
+    expect(read(physicalVolume.plan(desired, { ...made, volume: { ...volume, dataStartBytes: MIB } }))).toEqual([]);
+    const group = { ...emptyGroup("vg_jts"), extentBytes: 512 * MIB };
+    const inGroup = { ...volume, volumeGroup: "vg_jts", sizeBytes: 512 * MIB, dataStartBytes: MIB };
+    expect(read(physicalVolume.plan(desired, { ...made, group, volume: inGroup }))).toEqual([]);
+  });
+
+  it("finds one by the device's number: LVM calls it /dev/mapper/crypt where the kernel says /dev/dm-0", async () => {
+    const crypt = { ...blank.device!, path: "/dev/dm-0", number: "253:0" };
+    const report = { physicalVolumes: [{ ...volume, name: "/dev/mapper/crypt", number: "253:0" }], volumeGroups: [] };
+    const answers = new Map<string, unknown>([
+      [lvm.name, report],
+      [blockDevices.name, new Map([["/dev/dm-0", crypt]])],
+      [deviceLinks.name, new Map([[path, "/dev/dm-0"]])],
+      [contents.name, { signatures: [{ type: "LVM2_member" }], bytes: undefined }],
+    ]);
+    const ask = (({ name }: { name: string }) => Promise.resolve(answers.get(name))) as Ask;
+    const seen = await physicalVolume.observe(ask, desired);
+    expect(seen.volume?.name).toBe("/dev/mapper/crypt");
+    expect(read(physicalVolume.plan(desired, seen))).toEqual([]);
+  });
+
+  it.each<[string, readonly string[], RegExp]>([
+    ["opened encryption", ["a signature of crypto_LUKS", "crypt /dev/mapper/c on it"], /^declare \/dev\/mapper\/c, /],
+    ["closed encryption", ["a signature of crypto_LUKS"], /^open it with cryptsetup, /],
+    ["a PV that LVM doesn't list", ["a signature of LVM2_member"], /^where LVM should use it, have LVM list it: /],
+    ["anything else", ["a signature of ext4"], /^declare what is there, which adopts it; /],
+  ])("refuses %s with the harmless way first, and the runbook that empties it last", (_what, signs, expected) => {
+    const [refusal] = physicalVolume.plan(desired, { ...blank, signs }).refusals ?? [];
+    expect(refusal?.next).toMatch(expected);
+    expect(refusal?.next).toMatch(
+      /only where nobody needs what is on it, empty it by docs\/runbooks\/clear-a-device.md\.$/,
+    );
+  });
+
   it.each<[string, Partial<Inputs>, Partial<Seen>, string[]]>([
     ["a missing device", {}, { device: undefined }, [`refused: there is no device ${path}`]],
     [
@@ -82,7 +136,7 @@ describe("the plan of a physical volume", () => {
     [
       "a device without serial number, where one is declared",
       {},
-      { device: { ...blank.device!, serial: undefined, number: "8:1", isInUse: false } },
+      { device: { ...blank.device!, serial: undefined, number: "8:1" } },
       [`refused: ${path} (/dev/nvme0n1) has the serial number unknown instead of S1`],
     ],
     [
@@ -92,10 +146,35 @@ describe("the plan of a physical volume", () => {
       [`refused: ${path} is not blank: a signature of gpt`, `refused: ${path} is not blank: part /dev/nvme0n1p1 on it`],
     ],
     [
-      "a PV whose data isn't aligned",
+      "a path of a multipath device, by the name of that device",
       {},
-      { volume: { ...volume, dataStartBytes: MIB } },
-      ["refused: the physical volume's data starts at 1048576 bytes, which is not aligned to 4194304"],
+      {
+        device: { ...blank.device!, multipath: "/dev/mapper/mpatha" },
+        signs: ["a signature of LVM2_member", "mpath /dev/mapper/mpatha on it"],
+      },
+      [`refused: ${path} (/dev/nvme0n1) is one path of the multipath device /dev/mapper/mpatha`],
+    ],
+    [
+      "a device of other logical blocks than its group's, before it is a PV",
+      { volumeGroup: "vg_jts" },
+      {
+        device: { ...blank.device!, logicalBlockBytes: 4096 },
+        group: emptyGroup("vg_jts"),
+        blockSizes: new Set([512]),
+      },
+      [`refused: ${path} has logical blocks of 4096 bytes, and the devices of vg_jts of 512`],
+    ],
+    [
+      "a device for a group that can't be changed, before it is a PV",
+      { volumeGroup: "vg_jts" },
+      { group: { ...emptyGroup("vg_jts"), isExported: true } },
+      ["refused: vg_jts is exported, to be moved to another host"],
+    ],
+    [
+      "a device smaller than an extent of its group, before it is a PV",
+      { volumeGroup: "vg_jts" },
+      { group: { ...emptyGroup("vg_jts"), extentBytes: 1000 * MIB } },
+      [`refused: ${path} has 1000 MiB, too little for one extent of 1000 MiB`],
     ],
     [
       "a PV of another VG",
