@@ -350,7 +350,7 @@ class Backup(ArchivingRun):
 
     def look_at_volumes(self) -> list[Volume]:
         """All volumes of the volume group. @raises Problem where LVM does not list them"""
-        fields = "lv_name,origin,lv_size,snap_percent,lv_snapshot_invalid,lv_tags"
+        fields = "lv_name,origin,lv_role,lv_size,snap_percent,lv_snapshot_invalid,lv_tags"
         format_of = ("--binary", "--reportformat", "json", "--units", "b", "--nosuffix", "--options", fields)
         try:
             answer = json.loads(output_of(["lvs", *format_of, "--", str(self.group)], LOOK_SECONDS))
@@ -906,7 +906,8 @@ class Backup(ArchivingRun):
 def _volume(row: dict[str, str]) -> Volume:
     return Volume(
         name=row["lv_name"],
-        origin=row["origin"],
+        # What a cache is in front of is an origin to LVM too.
+        origin=row["origin"] if "snapshot" in row["lv_role"].split(",") else "",
         bytes=int(row["lv_size"]),
         fill_percent=float(row["snap_percent"] or 0),
         is_invalid=str(row["lv_snapshot_invalid"]) == "1",

@@ -1000,9 +1000,10 @@ def _volume_group(name: str) -> VolumeGroup:
     """@raises one of UNCLEAR"""
     form = ("--reportformat", "json", "--units", "b", "--nosuffix", "--options")
     group = _json_of(["vgs", *form, "vg_size,vg_free,vg_missing_pv_count", "--", name])["report"][0]["vg"][0]
-    options = "lv_name,origin,lv_size,snap_percent,lv_snapshot_invalid"
+    options = "lv_name,lv_role,lv_size,snap_percent,lv_snapshot_invalid"
     volumes = _json_of(["lvs", "--binary", *form, options, "--", name])["report"][0]["lv"]
-    snapshots = [one for one in volumes if one["origin"] != ""]
+    # What a cache is in front of is an origin to LVM too, and a snapshot in a thin pool takes nothing of the group.
+    snapshots = [one for one in volumes if "thicksnapshot" in one["lv_role"].split(",")]
     return VolumeGroup(
         size=_number(group["vg_size"]),
         free=_number(group["vg_free"]),

@@ -45,9 +45,14 @@ case $program in
     rows=''
     for path in "$folder"/*; do
       known "${path##*/}"
-      if [[ -n $origin ]]; then fill=${fill:-0.01} invalid=${invalid:-0}; else fill='' invalid=${invalid:--1}; fi
-      printf -v row '{"lv_name":"%s","origin":"%s","lv_size":"%s","lv_tags":"%s","snap_percent":"%s","lv_snapshot_invalid":"%s"}' \
-        "${path##*/}" "$origin" "$bytes" "$tags" "$fill" "$invalid"
+      # A volume with a cache has an origin too, such as [lv_kafka_corig].
+      if [[ -n $origin && $origin != \[* ]]; then
+        role=public,snapshot,thicksnapshot fill=${fill:-0.01} invalid=${invalid:-0}
+      else
+        role=public fill='' invalid=${invalid:--1}
+      fi
+      printf -v row '{"lv_name":"%s","origin":"%s","lv_role":"%s","lv_size":"%s","lv_tags":"%s","snap_percent":"%s","lv_snapshot_invalid":"%s"}' \
+        "${path##*/}" "$origin" "$role" "$bytes" "$tags" "$fill" "$invalid"
       rows+=${rows:+,}$row
     done
     printf '{"report":[{"lv":[%s]}]}\n' "$rows"
@@ -58,7 +63,7 @@ case $program in
     if [[ -e $folder/.room ]]; then read -r free <"$folder/.room"; fi
     for path in "$folder"/*; do
       known "${path##*/}"
-      if [[ -n $origin ]]; then free=$((free - (bytes + 4194303) / 4194304 * 4194304)); fi
+      if [[ -n $origin && $origin != \[* ]]; then free=$((free - (bytes + 4194303) / 4194304 * 4194304)); fi
     done
     printf '{"report":[{"vg":[{"vg_free":"%s","vg_extent_size":"4194304"}]}]}\n' "$free"
     ;;

@@ -178,6 +178,16 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     expect(await archived(world)).toEqual([KAFKA, `${KAFKA}.sha256`]);
   });
 
+  test("archives a volume with a cache as any other, and no snapshot", async ({ world }) => {
+    volume(world, "lv_kafka", "xfs", { origin: "[lv_kafka_corig]" });
+    volume(world, "lv_postgres", "ext4", { origin: "lv_kafka" });
+    expect(await backup(world, ["daily"])).toMatchObject({
+      status: 1,
+      stderr: text("vg_jts/lv_postgres is a snapshot itself"),
+    });
+    expect(await archived(world)).toEqual([KAFKA, `${KAFKA}.sha256`]);
+  });
+
   test("refuses btrfs before there is a second device of the same identity", async ({ world }) => {
     volume(world, "lv_postgres", "btrfs");
     expect(await backup(world, ["create", "lv_postgres"])).toMatchObject({

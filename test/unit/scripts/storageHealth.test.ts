@@ -27,10 +27,15 @@ const lvs = (...snapshots: { name: string; fill: string; invalid?: string }[]) =
     report: [
       {
         lv: [
-          { lv_name: "lv_postgres", origin: "", lv_size: "858993459200", snap_percent: "", lv_snapshot_invalid: "-1" },
+          ...[
+            { lv_name: "lv_postgres", lv_role: "public,origin,thickorigin" },
+            // With a cache, whose name LVM has as its origin.
+            { lv_name: "lv_kafka", lv_role: "public" },
+            { lv_name: "thin_snapshot", lv_role: "public,snapshot,thinsnapshot" },
+          ].map((volume) => ({ ...volume, lv_size: "858993459200", snap_percent: "", lv_snapshot_invalid: "-1" })),
           ...snapshots.map(({ name, fill, invalid = "0" }) => ({
             lv_name: name,
-            origin: "lv_postgres",
+            lv_role: "public,snapshot,thicksnapshot",
             lv_size: "5368709120",
             snap_percent: fill,
             lv_snapshot_invalid: invalid,
@@ -266,6 +271,10 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       status: 0,
       stdout: text("vg_jts: 126GiB of 3.7TiB free, 10GiB in snapshots"),
     });
+    expect(world.calls()).toContain(
+      "lvs --binary --reportformat json --units b --nosuffix " +
+        "--options lv_name,lv_role,lv_size,snap_percent,lv_snapshot_invalid -- vg_jts",
+    );
     expect(world.calls()).toContain(
       "vgs --reportformat json --units b --nosuffix --options vg_size,vg_free,vg_missing_pv_count -- vg_jts",
     );
