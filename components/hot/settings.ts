@@ -89,7 +89,7 @@ const lvm = strictObject({
     name: lvmName.default("vg_jts"),
     /** Size of an extent, a power of 2. Can't change later. */
     extentSize: byteSize.default(4 * 2 ** 20),
-    /** What the data on each device is aligned to. Can't change later. */
+    /** What the data on each new device is aligned to; a PV that exists is taken as it is. Can't change later. */
     dataAlignment: byteSize.default(4 * 2 ** 20),
   }).prefault({}),
   /**

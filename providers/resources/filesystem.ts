@@ -105,7 +105,7 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
     else if (label !== undefined && filesystem.label !== label) {
       refusals.push({
         found: `the ${type} on ${path} has the label ${filesystem.label ?? "none"} instead of ${label}`,
-        next: "declare that label, which adopts it; or give it yours: docs/runbooks/change-a-filesystem.md.",
+        next: "declare that label, which adopts it; or give it yours by docs/runbooks/change-a-filesystem.md; or only where nobody needs what is on it, empty it by docs/runbooks/clear-a-device.md.",
       });
     }
     if (refusals.length > 0) return refuseAll(refusals);

@@ -224,3 +224,159 @@ describe("a second device of the volume group", () => {
     await on("find /var/lib/redis /var/lib/mongodb -depth -type d -empty -delete || true");
   });
 });
+
+describe("volumes of hosts unlike the lab", { tags: ["long"] }, () => {
+  const inTwo = (size: string) => ({ redis: { size, filesystem: "xfs" }, mongodb: { size } });
+  const LARGE = { ...SPARE, volumeGroup: { name: "vg_jts", extentSize: "32MiB" } };
+  const layouts = () => on("lvs --noheadings --options lv_name,lv_layout,lv_active --sort lv_name vg_jts");
+  const unmount = (service: string) => `umount /data/jts/hot/${service} /var/lib/${service}`;
+  const gone = () => on(`wipefs --no-act ${lab.NVME_PATH} ${lab.SPARE_PATH}`);
+  const cleared = async () => {
+    await stack.destroy();
+    await on("find /var/lib/redis /var/lib/mongodb -depth -type d -empty -delete || true");
+  };
+
+  it("an ordinary group is adopted: data from 1 MiB on, large extents, two disks, a striped volume and a cached one", async () => {
+    await on(`
+      vgcreate --quiet --physicalextentsize 32m vg_jts ${lab.NVME_PATH} ${lab.SPARE_PATH} &&
+      lvcreate --quiet --yes --size 1g --stripes 2 --name lv_redis vg_jts &&
+      lvcreate --quiet --yes --size 1g --name lv_mongodb vg_jts ${lab.NVME_PATH} &&
+      lvcreate --quiet --yes --size 256m --name fast vg_jts ${lab.SPARE_PATH} &&
+      lvconvert --quiet --yes --type cache --cachevol fast vg_jts/lv_mongodb &&
+      mkfs.xfs -q /dev/vg_jts/lv_redis &&
+      mkfs.ext4 -q /dev/vg_jts/lv_mongodb
+    `);
+    expect(await on(`pvs --noheadings --nosuffix --units b --options pe_start ${lab.NVME_PATH}`)).toBe("1048576");
+    const identity = () => on("lvs --noheadings --options lv_uuid vg_jts; blkid --match-tag UUID /dev/vg_jts/*");
+    const before = await identity();
+    await stack.configure(hotWith(inTwo("1GiB"), LARGE));
+    await stack.up();
+    expect(await identity()).toBe(before);
+    expect(await layouts()).toMatch(/lv_mongodb +cache +active\n *lv_redis +striped +active/);
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+
+  it("both grow, the striped one by whole stripes", async () => {
+    await stack.configure(hotWith(inTwo("1056MiB"), LARGE));
+    await stack.up();
+    const sizes = "lvs --noheadings --nosuffix --units m --options lv_name,lv_size --sort lv_name vg_jts";
+    expect(await on(sizes)).toMatch(/lv_mongodb +1056\.00\n *lv_redis +1088\.00/);
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+
+  it("those that are not active are drift, and the next `up` activates them, also those that are skipped", async () => {
+    await on(`
+      ${unmount("redis")} && ${unmount("mongodb")} &&
+      lvchange --quiet --setactivationskip y vg_jts/lv_mongodb &&
+      lvchange --quiet --activate n vg_jts/lv_redis vg_jts/lv_mongodb
+    `);
+    expect((await stack.refresh()).said).toMatch(/drift/);
+    await stack.up({ refresh: true });
+    expect(await layouts()).toMatch(/lv_mongodb +cache +active\n *lv_redis +striped +active/);
+    expect(await on("findmnt --list --noheadings --output TARGET | grep -c '^/var/lib/'")).toBe("2");
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+
+  it("one with a snapshot is not grown, as LVM itself would refuse, and grows once the snapshot is gone", async () => {
+    await on("lvcreate --quiet --yes --snapshot --size 64m --name kept vg_jts/lv_redis");
+    await stack.configure(hotWith(inTwo("2GiB"), LARGE));
+    expect(await on("lvextend --size 2g vg_jts/lv_redis 2>&1 || true")).toMatch(/only while inactive/);
+    expect(await stack.refusal(() => stack.up())).toMatch(
+      /vg_jts\/lv_redis can't grow while it has snapshots: vg_jts\/kept.*\n *Next: .*lvremove vg_jts\/kept/,
+    );
+    await on("lvremove --quiet --yes vg_jts/kept");
+    await stack.up();
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await cleared();
+    expect(await gone()).toBe("");
+  });
+
+  it("a thin volume is adopted and grows, and its pool is called one", async () => {
+    await on(`
+      vgcreate --quiet --dataalignment 4m vg_jts ${lab.NVME_PATH} &&
+      lvcreate --quiet --yes --type thin-pool --size 4g --name lv_mongodb vg_jts &&
+      lvcreate --quiet --yes --virtualsize 1g --thinpool lv_mongodb --name lv_redis vg_jts &&
+      mkfs.xfs -q /dev/vg_jts/lv_redis
+    `);
+    await stack.configure(hotWith(redis));
+    await stack.up();
+    await stack.configure(hotWith({ redis: { ...redis.redis, size: "2GiB" } }));
+    await stack.up();
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await stack.configure(hotWith({ redis: { ...redis.redis, size: "2GiB" }, mongodb: { size: "4GiB" } }));
+    expect(await stack.refusal(() => stack.up())).toMatch(/vg_jts\/lv_mongodb is a thin pool/);
+    await stack.configure(hotWith({ redis: { ...redis.redis, size: "2GiB" } }));
+    await on(`${unmount("redis")} && lvremove --quiet --yes vg_jts/lv_redis vg_jts/lv_mongodb`);
+    await cleared();
+    expect(await gone()).toBe("");
+  });
+
+  it("an encrypted disk is made a hot tier once, which every later `up` knows again, and is wiped", async () => {
+    const KEY = "/run/jts-test.key";
+    const OPENED = "/dev/mapper/crypt_spare";
+    await on(`
+      head --bytes=32 /dev/urandom >${KEY} &&
+      cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file ${KEY} ${lab.SPARE_PATH} &&
+      cryptsetup open --key-file ${KEY} ${lab.SPARE_PATH} crypt_spare &&
+      udevadm settle
+    `);
+    try {
+      await stack.configure(hotWith(redis, { device: { path: lab.SPARE_PATH } }));
+      expect(await stack.refusal(() => stack.up())).toMatch(
+        /crypt \S+ on it.*\n *Next: declare \/dev\/mapper\/crypt_spare/s,
+      );
+      await stack.configure(hotWith(redis, { device: { path: OPENED } }));
+      await stack.up();
+      expect(await on("pvs --noheadings --options pv_name,vg_name")).toMatch(/\/dev\/mapper\/crypt_spare +vg_jts/);
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+      await cleared();
+      expect(await on(`wipefs --no-act ${OPENED}`)).toBe("");
+    } finally {
+      await on(`cryptsetup close crypt_spare; wipefs --all --quiet ${lab.SPARE_PATH}; rm ${KEY}; udevadm settle`);
+    }
+  });
+
+  it("a disk with larger logical blocks is refused before anything is written to it", async () => {
+    const disk = await on(`
+      truncate --size=2G /root/blocks.img &&
+      losetup --find --show --sector-size 4096 /root/blocks.img
+    `);
+    try {
+      await stack.configure(hotWith(redis));
+      await stack.up();
+      await stack.configure(hotWith(redis, { additionalDevices: [{ path: disk, size: 2 ** 31 }] }));
+      expect(await stack.refusal(() => stack.up())).toMatch(
+        /has logical blocks of 4096 bytes, and the devices of vg_jts of 512/,
+      );
+      expect(await on(`wipefs --no-act ${disk}`)).toBe("");
+    } finally {
+      await on(`losetup --detach ${disk}; rm /root/blocks.img`);
+    }
+  });
+
+  it("a further disk that is gone is taken out where nothing was on it, and refused with the way out where there was", async () => {
+    await stack.configure(hotWith(redis, SPARE));
+    await stack.up();
+    const pull = `
+      pci=$(readlink --canonicalize /sys/class/block/$(basename $(readlink --canonicalize ${lab.SPARE_PATH}))/device/device) &&
+      echo 1 >$pci/remove &&
+      udevadm settle
+    `;
+    const plugIn = "echo 1 >/sys/bus/pci/rescan && sleep 2 && udevadm settle";
+    await on(`lvcreate --quiet --yes --size 100m --name theirs vg_jts ${lab.SPARE_PATH}`);
+    await on(`lvchange --activate n vg_jts/theirs && ${pull}`);
+    await stack.configure(hotWith(redis));
+    expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(
+      /vg_jts lacks the physical volume \S+, which has 100 MiB of volumes.*\n *Next: connect its disk again/,
+    );
+    await on(plugIn);
+    await on("lvremove --quiet --yes vg_jts/theirs");
+    await on(pull);
+    await stack.up({ refresh: true });
+    expect(await on("vgs --noheadings --options pv_count,vg_missing_pv_count vg_jts")).toMatch(/^ *1 +0$/);
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await on(`${plugIn} && wipefs --all --quiet ${lab.SPARE_PATH}`);
+    await cleared();
+    expect(await gone()).toBe("");
+  });
+});
