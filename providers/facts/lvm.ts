@@ -93,8 +93,8 @@ const report = z.object({
           z.object({
             pv_name: z.string(),
             pv_uuid: z.string(),
-            pv_major: count,
-            pv_minor: count,
+            pv_major: z.coerce.number().int(),
+            pv_minor: z.coerce.number().int(),
             pv_missing: z.string(),
             dev_size: count,
             pv_size: count,
@@ -136,7 +136,7 @@ export const lvm: Fact<undefined, LvmReport> = {
         name: one.pv_name,
         uuid: one.pv_uuid,
         // Without a device LVM has 0:0, which no device has.
-        number: one.pv_major === 0 ? undefined : `${one.pv_major}:${one.pv_minor}`,
+        number: one.pv_major <= 0 ? undefined : `${one.pv_major}:${one.pv_minor}`,
         isMissing: one.pv_missing !== "",
         volumeGroup: vg[0]?.vg_name ?? "",
         deviceBytes: one.dev_size,
