@@ -1,3 +1,5 @@
+import { normalize } from "node:path/posix";
+
 /** The fields of fstab(5), unescaped. */
 export interface FstabEntry {
   /** fs_spec: a device, `LABEL=…`, `UUID=…`, `server:/export`, or a folder to bind. */
@@ -20,31 +22,55 @@ export interface FstabEntry {
  */
 export const OURS = "x-jts-storage";
 
+/** An entry, without {@link OURS}, and whether the line has it. */
+export interface FoundEntry {
+  readonly entry: FstabEntry;
+  readonly isOurs: boolean;
+}
+
+/** Where a mount point that a line names really is, links followed. Default: there. */
+export type Resolve = (mountPoint: string) => string;
+
 /**
- * The entry for a mount point, and whether the line is ours. The first one counts where several are, as for mount(8).
+ * Every line that means a mount point, however it spells it, the first one first: that is the one that mount(8) and
+ * systemd-fstab-generator(8) take.
  */
-export function findEntry(
-  text: string,
-  mountPoint: string,
-): { readonly entry: FstabEntry; readonly isOurs: boolean } | undefined {
-  const line = lines(text).find((one) => parseLine(one)?.mountPoint === mountPoint);
-  const entry = line === undefined ? undefined : parseLine(line);
-  return (
-    entry && {
-      entry: { ...entry, options: entry.options.filter((option) => option !== OURS) },
-      isOurs: entry.options.includes(OURS),
-    }
-  );
+export function findEntries(text: string, mountPoint: string, resolve: Resolve = plainPath): FoundEntry[] {
+  return lines(text).flatMap((line) => {
+    const entry = parseLine(line);
+    if (entry === undefined || !means(entry, mountPoint, resolve)) return [];
+    return [
+      {
+        entry: { ...entry, options: entry.options.filter((option) => option !== OURS) },
+        isOurs: entry.options.includes(OURS),
+      },
+    ];
+  });
+}
+
+/** The first line that means a mount point. */
+export function findEntry(text: string, mountPoint: string): FoundEntry | undefined {
+  return findEntries(text, mountPoint)[0];
+}
+
+/** The mount points of lines that aren't ours, in their shortest spelling; swap and the like have none. */
+export function foreignMountPoints(text: string): string[] {
+  return lines(text).flatMap((line) => {
+    const entry = parseLine(line);
+    return entry?.mountPoint.startsWith("/") === true && !entry.options.includes(OURS)
+      ? [plainPath(entry.mountPoint)]
+      : [];
+  });
 }
 
 /**
- * The text with this entry, as a line of ours, in place of the first one for its mount point. Every other byte stays as
- * it is.
+ * The text with this entry, as a line of ours, in place of the first one that means its mount point. Every other byte
+ * stays as it is.
  */
-export function putEntry(text: string, entry: FstabEntry): string {
+export function putEntry(text: string, entry: FstabEntry, resolve: Resolve = plainPath): string {
   const all = lines(text);
   const line = `${printEntry({ ...entry, options: [...entry.options, OURS] })}\n`;
-  const at = all.findIndex((one) => parseLine(one)?.mountPoint === entry.mountPoint);
+  const at = all.findIndex((one) => means(parseLine(one), entry.mountPoint, resolve));
   if (at >= 0) return all.map((one, index) => (index === at ? line : one)).join("");
   // A last line without its line end stays the last: taking ours out must leave the file as it was.
   const last = all.at(-1);
@@ -57,9 +83,31 @@ export function removeEntry(text: string, mountPoint: string): string {
   return lines(text)
     .filter((one) => {
       const entry = parseLine(one);
-      return !(entry?.mountPoint === mountPoint && entry.options.includes(OURS));
+      return !(means(entry, mountPoint, plainPath) && entry?.options.includes(OURS));
     })
     .join("");
+}
+
+function means(entry: FstabEntry | undefined, mountPoint: string, resolve: Resolve): boolean {
+  if (entry?.mountPoint.startsWith("/") !== true) return false;
+  return [plainPath(entry.mountPoint), resolve(entry.mountPoint)].includes(plainPath(mountPoint));
+}
+
+/** A path without `.`, `..`, doubled and final slashes. */
+export function plainPath(path: string): string {
+  const plain = normalize(path);
+  return plain === "/" ? plain : plain.replace(/\/$/, "");
+}
+
+/**
+ * A source in one of its spellings, so that two can be compared: a tag without its quotes, a path in its shortest form,
+ * and an NFS server in lower case.
+ */
+export function plainSource(source: string): string {
+  const [, tag, value] = /^([A-Z]+)="(.*)"$/.exec(source) ?? [];
+  if (tag !== undefined) return `${tag}=${value}`;
+  const [, server, folder] = /^([^/=]+:|(?!\/\/))(\/.*)$/.exec(source) ?? [];
+  return folder === undefined ? source : `${server?.toLowerCase()}${plainPath(folder)}`;
 }
 
 /** One line of fstab(5), without its line end. */
@@ -98,6 +146,14 @@ function escape(field: string): string {
   );
 }
 
+/** As libmount reads it: any byte may be written in octal, also those of one character of UTF-8. */
 function unescape(field: string): string {
-  return field.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  return field.replaceAll(/(?:\\[0-7]{3})+/g, (run) =>
+    Buffer.from(
+      run
+        .split("\\")
+        .slice(1)
+        .map((octal) => Number.parseInt(octal, 8)),
+    ).toString("utf8"),
+  );
 }

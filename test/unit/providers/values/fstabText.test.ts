@@ -1,8 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  findEntries,
   findEntry,
+  foreignMountPoints,
   OURS,
+  plainPath,
+  plainSource,
   printEntry,
   putEntry,
   removeEntry,
@@ -74,7 +78,7 @@ describe("putEntry and removeEntry", () => {
     fc.assert(
       fc.property(foreignText, entry, entry, (original, one, other) => {
         fc.pre(
-          one.mountPoint !== other.mountPoint &&
+          plainPath(one.mountPoint) !== plainPath(other.mountPoint) &&
             [one, other].every(({ mountPoint }) => findEntry(original, mountPoint) === undefined),
         );
         const both = putEntry(putEntry(original, one), other);
@@ -143,6 +147,75 @@ describe("findEntry", () => {
 
   it("does not read a comment as an entry", () => {
     expect(findEntry("#LABEL=a /data ext4 defaults 0 0\n  # LABEL=a /data ext4\n", "/data")).toBeUndefined();
+  });
+});
+
+describe("a mount point in another spelling", () => {
+  const line = (mountPoint: string) => `LABEL=old ${mountPoint} btrfs defaults,nofail 0 0\n`;
+
+  it.each([
+    ["a final slash", "/data/warm-storage/", "/data/warm-storage"],
+    ["doubled slashes", "//data//warm-storage", "/data/warm-storage"],
+    ["`.` and `..`", "/data/./x/../warm-storage", "/data/warm-storage"],
+    ["bytes of UTF-8 in octal", String.raw`/data/caf\303\251`, "/data/café"],
+    ["a tab and a backslash in octal", String.raw`/data/a\011b\134c`, "/data/a\tb\\c"],
+    ["a backslash in octal before digits", String.raw`/data/\134303`, "/data/\\303"],
+  ])(
+    "is the same line, with %s: it is replaced in its place, and no second one is written",
+    (_what, written, point) => {
+      const text = `proc /proc proc\n${line(written)}tmpfs /tmp tmpfs\n`;
+      expect(findEntry(text, point)).toMatchObject({ entry: { source: "LABEL=old" }, isOurs: false });
+      const put = putEntry(text, { ...warm, mountPoint: point });
+      expect(put.split("\n")).toEqual([
+        "proc /proc proc",
+        printEntry({ ...warm, mountPoint: point, options: [...warm.options, OURS] }),
+        "tmpfs /tmp tmpfs",
+        "",
+      ]);
+    },
+  );
+
+  it("is ours to remove where somebody wrote a slash at the end of our line", () => {
+    const text = line("/data/warm-storage/").replace("nofail", `nofail,${OURS}`);
+    expect(removeEntry(`proc /proc proc\n${text}`, warm.mountPoint)).toBe("proc /proc proc\n");
+  });
+
+  it("that goes by a symbolic link is replaced in its place too", () => {
+    const resolve = (point: string) => (point === "/warm" ? "/data/warm-storage" : point);
+    expect(findEntries(line("/warm"), warm.mountPoint)).toEqual([]);
+    expect(findEntries(line("/warm"), warm.mountPoint, resolve)).toHaveLength(1);
+    expect(putEntry(line("/warm"), warm, resolve)).toBe(
+      `${printEntry({ ...warm, options: [...warm.options, OURS] })}\n`,
+    );
+  });
+
+  it("finds all lines that mean it, first to last", () => {
+    const text = line("/data/warm-storage/") + line("/data/other") + putEntry("", warm);
+    expect(findEntries(text, warm.mountPoint).map(({ isOurs }) => isOurs)).toEqual([false, true]);
+  });
+
+  it("isn't that of swap, which has none", () => {
+    const text = "UUID=1 none swap sw 0 0\nUUID=2 swap swap defaults\nLABEL=a /mnt/a/ ext4 noauto\n";
+    expect(findEntries(text, "/none")).toEqual([]);
+    expect(foreignMountPoints(text + putEntry("", warm))).toEqual(["/mnt/a"]);
+  });
+});
+
+describe("plainSource", () => {
+  it.each([
+    ["nas:/export/", "nas:/export"],
+    ["NAS.lan://volume1//x/", "nas.lan:/volume1/x"],
+    ["nas:/", "nas:/"],
+    ["[FD00::1]:/x/", "[fd00::1]:/x"],
+    ["/srv/data/", "/srv/data"],
+    ["/dev//vg/lv", "/dev/vg/lv"],
+    ['LABEL="a b"', "LABEL=a b"],
+    ['UUID="3c1f"', "UUID=3c1f"],
+    ["LABEL=a/b", "LABEL=a/b"],
+    ["//server/Share/", "//server/Share/"],
+    ["tmpfs", "tmpfs"],
+  ])("has %s as %s", (source, plain) => {
+    expect(plainSource(source)).toBe(plain);
   });
 });
 
