@@ -50,9 +50,27 @@ export const mounts: Fact<undefined, readonly Mount[]> = {
     })),
 };
 
+/**
+ * Whether it is no filesystem: systemd waits there for the first access, and then mounts what is to be there
+ * (systemd.automount(5)). The kernel calls it systemd-1, by systemd's process.
+ */
+export function isAutomount({ type, source }: Mount): boolean {
+  return type === "autofs" && /^systemd-\d+$/.test(source);
+}
+
+/** The filesystems that are mounted on a folder; the last one is what is seen there. */
+export function mountsAt(all: readonly Mount[], target: string): readonly Mount[] {
+  return all.filter((mount) => mount.target === target && !isAutomount(mount));
+}
+
 /** What is seen at a folder: the last mount on it. */
 export function mountAt(all: readonly Mount[], target: string): Mount | undefined {
-  return all.findLast((mount) => mount.target === target);
+  return mountsAt(all, target).at(-1);
+}
+
+/** What was mounted later over a folder above a mount, so that the mount's path leads elsewhere. */
+export function hiderOf(all: readonly Mount[], mount: Mount): Mount | undefined {
+  return all.slice(all.indexOf(mount) + 1).findLast(({ target }) => mount.target.startsWith(`${target}/`));
 }
 
 /** The mount that a path lies in. */

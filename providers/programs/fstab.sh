@@ -4,18 +4,37 @@ fstab=/etc/fstab
 # The text of fstab.
 current=
 IFS= read -r -d '' current <"$fstab" || true
-declare -A mounted=()
-while read -r _ _ _ _ point _; do mounted[$point]=yes; done </proc/self/mountinfo
+# What is mounted, by its path: the numbers of the filesystems there, the last one on top; and where systemd waits for an
+# access, to mount what its line says. That is systemd-1 of type autofs.
+declare -A mounted=() waiting=()
+while read -r _ _ number _ point more; do
+  if [[ $more == *" - autofs systemd-"* ]]; then waiting[$point]=yes; else mounted[$point]+=" $number"; fi
+done </proc/self/mountinfo
 # mountinfo has backslashes, spaces and tabs in octal, see proc(5).
 # Sets `octal` to a path as it is written there.
 to_octal() { octal=${1//\\/\\134} octal=${octal// /\\040} octal=${octal//$'\t'/\\011}; }
 # Sets `path` to what is written there. printf's %b would take a digit after it for a part of the number.
 from_octal() { path=${1//\\040/ } path=${path//\\011/$'\t'} path=${path//\\134/\\}; }
-# Whether something was mounted at a path when the program began.
+# Whether something was mounted at a path when the program began; or systemd waited there for an access.
 was_mounted() {
   local octal
   to_octal "$1"
   [[ -n ${mounted[$octal]-} ]]
+}
+was_waiting() {
+  local octal
+  to_octal "$1"
+  [[ -n ${waiting[$octal]-} ]]
+}
+# Sets `unit` to the name of systemd's unit of this kind for a path.
+unit_of() {
+  unit=${1#/}
+  # As systemd-escape(1), where that leaves most as it is.
+  if [[ $unit =~ ^[[:alnum:]_][[:alnum:]_/-]*$ ]]; then
+    unit=${unit//-/\\x2d} unit=${unit//\//-}.$2
+  else
+    unit=$(systemd-escape --path --suffix="$2" -- "$1")
+  fi
 }
 # Ends the program where fstab is no longer the text with this checksum.
 expect_fstab() {
@@ -49,10 +68,25 @@ in_time() {
     echo "$1 of ${!#} did not end within 90 s: what it lies on doesn't answer${lies_on:+: $lies_on}" >&2
   return "$status"
 }
+# Ends systemd's wait for an access. It would unmount what is mounted there, also what is in use: that goes before.
+end_waiting() {
+  local unit
+  unit_of "$1" automount
+  in_time systemctl stop -- "$unit"
+}
 # Unmounts, or names who uses the mount. fuser takes no "--"; the path is absolute.
 unmount() {
   local status=0
   in_time umount -- "$1" || status=$?
   ((status == 0)) || timeout 20 fuser --verbose --mount "$1" >&2 || true
   return "$status"
+}
+# Unmounts the filesystem that was on top at a path, also where it was mounted there several times.
+unmount_all() {
+  local octal number numbers
+  to_octal "$1"
+  read -ra numbers <<<"${mounted[$octal]-}"
+  for number in ${numbers[@]+"${numbers[@]}"}; do
+    if [[ $number == "${numbers[-1]}" ]]; then unmount "$1" || return; fi
+  done
 }

@@ -25,7 +25,7 @@ make_mount_points() {
   local -A is_immutable=()
   for ((i = begin; i < end; i++)); do
     target=${targets[i]}
-    if was_mounted "$target"; then continue; fi
+    if was_mounted "$target" || was_waiting "$target"; then continue; fi
     if ! said=$(refuse_links "$target" 2>&1); then
       give_up "$i" "$said"
       continue
@@ -58,6 +58,43 @@ make_mount_points() {
   chattr +i -- "${unguarded[@]}" || true
 }
 
+# Whether a line has systemd wait for an access, and mount then.
+is_automounted() {
+  local options
+  read -r _ _ _ options _ <<<"$1"
+  [[ ,$options, =~ ,(x-systemd\.|comment=systemd\.)automount, ]]
+}
+# mount_new I: mounts what the line says where nothing is mounted. systemd begins to wait only while nothing is; that it
+# is mounted now shows that it can be.
+mount_new() {
+  local target=${targets[$1]} unit
+  if was_waiting "$target"; then end_waiting "$target" || return; fi
+  if ! is_automounted "${lines[$1]}"; then
+    mount_line "$1"
+    return
+  fi
+  unit_of "$target" automount
+  in_time systemctl start -- "$unit" || return
+  # Somebody's access may have had it mounted in between.
+  if mount_line "$1" || findmnt --kernel --types noautofs --mountpoint "$target" >/dev/null; then return 0; fi
+  end_waiting "$target" || true
+  return 1
+}
+# wait_again I: after a failure, where systemd waited before.
+wait_again() {
+  local unit
+  was_waiting "${targets[$1]}" || return 0
+  unit_of "${targets[$1]}" automount
+  in_time systemctl start -- "$unit"
+}
+# mount_line I: `bg` would report success, and go on trying behind our back.
+mount_line() {
+  local options words=()
+  read -r _ _ _ options _ <<<"${lines[$1]}"
+  if [[ ,$options, == *,bg,* ]]; then words=(--options fg); fi
+  in_time mount ${words[@]+"${words[@]}"} -- "${targets[$1]}"
+}
+
 # verify LINE...: only our lines: what was wrong before us isn't ours to judge.
 verify() {
   trap remove_new EXIT
@@ -69,13 +106,7 @@ has_old_unit() {
   local target unit
   [[ -d /run/systemd/generator ]] || return 1
   for target; do
-    unit=${target#/}
-    # As systemd-escape(1), where that leaves most as it is.
-    if [[ $unit =~ ^[[:alnum:]_][[:alnum:]_/-]*$ ]]; then
-      unit=${unit//-/\\x2d} unit=${unit//\//-}.mount
-    else
-      unit=$(systemd-escape --path --suffix=mount -- "$target")
-    fi
+    unit_of "$target" mount
     if [[ -e /run/systemd/generator/$unit ]]; then return 0; fi
   done
   return 1
@@ -86,7 +117,11 @@ write_lines() {
   for ((i = begin; i < end; i++)); do
     if [[ ${texts[i]} == "${before[i]}" ]]; then continue; fi
     changed+=("$i") wanted+=("${lines[i]}")
-    if [[ ${actions[i]} == mount ]]; then points+=("${targets[i]}"); else others=yes; fi
+    if [[ ${actions[i]} == mount ]] && ! is_automounted "${lines[i]}"; then
+      points+=("${targets[i]}")
+    else
+      others=yes
+    fi
   done
   ((${#changed[@]})) || return 0
   if ! verify "${wanted[@]}"; then
@@ -111,11 +146,13 @@ fail() {
   exit 1
 }
 # While the filesystem is mounted elsewhere too, a new mount would get the old options: those mounts are unmounted with
-# it and mounted again.
+# it and mounted again. `replace I`: of the record of this number.
 replace() {
-  local target=$1 number='' of point other octal path also=() again=()
+  local target=${targets[$1]} number='' of point more other octal path also=() again=()
   to_octal "$target"
-  while read -r _ _ of _ point _; do [[ $point != "$octal" ]] || number=$of; done </proc/self/mountinfo
+  while read -r _ _ of _ point more; do
+    [[ $point != "$octal" || $more == *" - autofs systemd-"* ]] || number=$of
+  done </proc/self/mountinfo
   while read -r _ _ of _ point _; do
     if [[ $of != "$number" || $point == "$octal" ]]; then continue; fi
     from_octal "$point"
@@ -133,10 +170,10 @@ replace() {
     mount_again
   }
   for other in ${also[@]+"${also[@]}"} "$target"; do
-    unmount "$other" || fail mount_again
+    if [[ $other == "$target" ]]; then unmount_all "$other"; else unmount "$other"; fi || fail mount_again
     [[ $other == "$target" ]] || again=("$other" ${again[@]+"${again[@]}"})
   done
-  in_time mount -- "$target" || fail mount_all_again
+  mount_new "$1" || fail mount_all_again
   mount_again
 }
 
@@ -152,9 +189,9 @@ for ((begin = 0; begin < count && ${#failed} == 0; begin = end)); do
     lies_on=${lines[i]%%[[:space:]]*}
     case ${actions[i]} in
       none) ;;
-      mount) in_time mount -- "${targets[i]}" || fail ;;
+      mount) mount_new "$i" || fail wait_again "$i" ;;
       remount) in_time mount --options remount -- "${targets[i]}" || fail ;;
-      replace) replace "${targets[i]}" ;;
+      replace) replace "$i" ;;
     esac
     record_done
   done

@@ -13,7 +13,8 @@ done
 read_record 0
 expect_fstab "${record[1]}"
 for ((gone = 0; gone < count; gone++)); do
-  if was_mounted "${targets[gone]}"; then said=$(unmount "${targets[gone]}" 2>&1) || break; fi
+  if was_mounted "${targets[gone]}"; then said=$(unmount_all "${targets[gone]}" 2>&1) || break; fi
+  if was_waiting "${targets[gone]}"; then said=$(end_waiting "${targets[gone]}" 2>&1) || break; fi
 done
 ((gone > 0)) || {
   echo "$said" >&2

@@ -5,19 +5,41 @@ import type { Ask } from "../facts/fact.ts";
 import { fstab } from "../facts/fstab.ts";
 import { ledger } from "../facts/ledger.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
-import { mountAt, mountOf, mounts, type Mount } from "../facts/mounts.ts";
+import { hiderOf, isAutomount, mountOf, mounts, mountsAt, type Mount } from "../facts/mounts.ts";
+import { realMountPoints } from "../facts/realMountPoints.ts";
 import { realPath } from "../facts/realPath.ts";
 import { sourceDevice } from "../facts/sourceDevice.ts";
 import { canRemount, liveDifferences, refusedOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
-import { findEntry, printEntry, putEntry, removeEntry, type FstabEntry } from "../values/fstabText.ts";
+import {
+  findEntries,
+  foreignMountPoints,
+  OURS,
+  plainPath,
+  plainSource,
+  printEntry,
+  putEntry,
+  removeEntry,
+  type FoundEntry,
+  type FstabEntry,
+} from "../values/fstabText.ts";
 import { sha256 } from "../values/sha256.ts";
 import { word } from "../values/words.ts";
 
 export interface Seen {
   readonly text: string;
-  readonly found: { readonly entry: FstabEntry; readonly isOurs: boolean } | undefined;
+  /** The first line that means the mount point. */
+  readonly found: FoundEntry | undefined;
+  /** Further lines that mean it, of which nothing takes notice. */
+  readonly twins: readonly FstabEntry[];
+  /** Mount points of foreign lines that go by symbolic links, and where they lead. */
+  readonly links: ReadonlyMap<string, string>;
+  /** What is seen at the mount point. */
   readonly mount: Mount | undefined;
+  /** What is mounted over the declared source, here or at a folder above, so that nobody reaches it by its path. */
+  readonly hider: Mount | undefined;
+  /** Whether systemd waits there for an access, to mount what its line says: systemd.automount(5). */
+  readonly hasAutomount: boolean;
   /** Whether what is mounted is the declared source. */
   readonly isSource: boolean;
   /** Whether the line that was found names the declared source, maybe in another spelling. */
@@ -63,39 +85,67 @@ export function mountedEntry<Schema extends MountSchema>({
         ask(ledger, undefined),
         isDevice(wanted) ? sourceDevice(ask, wanted.source) : undefined,
       ]);
-      const found = findEntry(text, desired.mountPoint);
-      const mount = mountAt(all, desired.mountPoint);
+      const links = await linksOf(ask, text, all);
+      const [found, ...twins] = findEntries(text, desired.mountPoint, resolveBy(links));
+      const here = mountsAt(all, desired.mountPoint);
+      const mount = here.at(-1);
       // A device that isn't there is the same as no other.
       const isSameSource =
-        found?.entry.source === wanted.source ||
-        (found !== undefined &&
-          device !== undefined &&
-          (await sourceDevice(ask, found.entry.source))?.path === device.path);
-      const isSource =
-        mount !== undefined &&
-        (isDevice(wanted)
-          ? await isOnDevice(ask, mount, device)
+        found !== undefined &&
+        (plainSource(found.entry.source) === plainSource(wanted.source) ||
+          (device !== undefined && (await sourceDevice(ask, found.entry.source))?.path === device.path));
+      const isDeclared = async (one: Mount) =>
+        isDevice(wanted)
+          ? showsAll(wanted, one) && (await isOnDevice(ask, one, device))
           : isBind(wanted)
-            ? isBoundTo(all, wanted.source, mount)
-            : mount.source === wanted.source);
-      return { text, found, mount, isSource, isSameSource, made };
+            ? isBoundTo(all, plainPath(wanted.source), one)
+            : plainSource(one.source) === plainSource(wanted.source);
+      const areDeclared = await Promise.all(here.map(isDeclared));
+      const isSource = areDeclared.at(-1) === true;
+      return {
+        text,
+        found,
+        twins: twins.map(({ entry }) => entry),
+        links,
+        mount,
+        hider: mount && (isSource ? hiderOf(all, mount) : areDeclared.includes(true) ? mount : undefined),
+        hasAutomount: all.some((one) => one.target === desired.mountPoint && isAutomount(one)),
+        isSource,
+        isSameSource,
+        made,
+      };
     },
 
     // A first mount that failed leaves its mount point, which is ours to take back.
     isAbsent: ({ mountPoint }, { found, mount, made }) =>
       found === undefined && mount === undefined && !isMade(made, mountPoint),
 
-    plan(desired, { text, found, mount, isSource, isSameSource }) {
+    plan(desired, { text, found, twins, links, mount, hider, hasAutomount, isSource, isSameSource }) {
       const wanted = entry(desired);
       const { mountPoint } = wanted;
       const refusals: Refusal[] = [];
+      if (found !== undefined && twins.length > 0) {
+        const written = [found.entry, ...twins].map(printEntry);
+        refusals.push({
+          found: `/etc/fstab has ${written.length} lines for ${mountPoint}, of which only the first one counts: ${written.join("; ")}`,
+          next: `take out all of them but one; keep the one with ${OURS}, if there is one.`,
+        });
+      }
+      if (hider !== undefined) refusals.push(hiddenBy(mountPoint, hider));
+      if (hasAutomount && found?.isOurs !== true && !isSameSource) {
+        const unit = `"$(systemd-escape --path --suffix=automount ${mountPoint})"`;
+        refusals.push({
+          found: `an automount unit of systemd waits at ${mountPoint}`,
+          next: `look whose it is: systemctl cat ${unit}; then systemctl disable --now ${unit}, or declare another mount point.`,
+        });
+      }
       if (found !== undefined && !found.isOurs && !isSameSource) {
         refusals.push({
           found: `/etc/fstab already has a line for ${mountPoint}: ${printEntry(found.entry)}`,
           next: "take that line out, or declare another mount point.",
         });
       }
-      if (mount !== undefined && !isSource && found?.isOurs !== true) {
+      if (mount !== undefined && mount !== hider && !isSource && found?.isOurs !== true) {
         refusals.push({
           found: `${mount.source} is mounted at ${mountPoint}`,
           next: `umount ${mountPoint}, or declare another mount point.`,
@@ -108,10 +158,17 @@ export function mountedEntry<Schema extends MountSchema>({
         mount === undefined
           ? []
           : liveDifferences(wanted.type, wanted.options, [...mount.mountOptions, ...mount.filesystemOptions]);
+      const isAutomounted = automountWords(wanted) !== "";
+      // systemd begins to wait only where nothing is mounted, and for as long as it was told then.
+      const waits =
+        hasAutomount === isAutomounted &&
+        (!isAutomounted || found?.isOurs !== true || automountWords(found.entry) === automountWords(wanted));
       const action =
         mount === undefined
-          ? "mount"
-          : !isSource
+          ? isAutomounted && hasAutomount && hasLine
+            ? "none"
+            : "mount"
+          : !isSource || !waits
             ? "replace"
             : differences.length === 0
               ? "none"
@@ -120,12 +177,18 @@ export function mountedEntry<Schema extends MountSchema>({
                 : "replace";
       if (hasLine && action === "none") return CONVERGED;
       const verb = action === "replace" ? "unmount and mount" : action;
-      const why = differences.length === 0 ? "" : ` (${differences.join(", ")})`;
+      const reasons = [
+        ...differences,
+        ...(mount === undefined || waits
+          ? []
+          : [`systemd ${isAutomounted ? "does not wait there as declared" : "waits there for an access"}`]),
+      ];
+      const why = reasons.length === 0 ? "" : ` (${reasons.join(", ")})`;
       const doing = [
         ...(hasLine ? [] : [`write the line of ${mountPoint} into fstab`]),
         ...(action === "none" ? [] : [`${verb} ${mountPoint}${why}`]),
       ];
-      const newText = hasLine ? text : putEntry(text, wanted);
+      const newText = hasLine ? text : putEntry(text, wanted, resolveBy(links));
       const overFiles = desired.mountOverFiles === true ? ["over-files"] : [];
       const record = [mountPoint, action, sha256(text), printEntry(wanted), ...overFiles];
       return toDo(
@@ -137,9 +200,10 @@ export function mountedEntry<Schema extends MountSchema>({
       );
     },
 
-    planDestroy({ mountPoint }, { text, found, mount, isSource, made }) {
+    planDestroy({ mountPoint }, { text, found, mount, hider, isSource, made }) {
       const isOurs = found?.isOurs === true || isMade(made, mountPoint);
       if (!isOurs && !isSource) return CONVERGED;
+      if (hider !== undefined) return refuseAll([hiddenBy(mountPoint, hider)]);
       if (mount !== undefined && !isSource) {
         return refuse(
           `${mount.source} is mounted at ${mountPoint}, which isn't what was declared`,
@@ -162,6 +226,44 @@ export function mountedEntry<Schema extends MountSchema>({
 
 function isMade(made: ReadonlySet<string>, mountPoint: string): boolean {
   return made.has(`immutable ${mountPoint}`) || made.has(`directory ${mountPoint}`);
+}
+
+/** What says that systemd waits for the first access, and how long it then stays mounted; empty: nothing says so. */
+function automountWords({ options }: FstabEntry): string {
+  const isAutomounted = options.some((option) => /^(x-systemd\.|comment=systemd\.)automount$/.test(option));
+  const idle = options.filter((option) => /^x-systemd\.idle-timeout=/.test(option));
+  return isAutomounted ? ["automount", ...idle].join() : "";
+}
+
+function hiddenBy(mountPoint: string, { source, target }: Mount): Refusal {
+  return {
+    found: `${source} is mounted over ${target === mountPoint ? "what was declared there, at" : `${target}, and hides`} ${mountPoint}`,
+    next: `look whose it is; then umount ${target}.`,
+  };
+}
+
+/** Where foreign lines lead that nothing is mounted at by the path that they say: that may go by symbolic links. */
+async function linksOf(ask: Ask, text: string, all: readonly Mount[]): Promise<Seen["links"]> {
+  const unknown = [...new Set(foreignMountPoints(text))].filter(
+    (point) => point !== "/" && !all.some(({ target }) => target === point) && isNear(mountOf(all, point)),
+  );
+  return unknown.length === 0 ? new Map() : ask(realMountPoints, unknown);
+}
+
+/** Whether a look below a mount asks no server. */
+function isNear(mount: Mount | undefined): boolean {
+  return mount === undefined || mount.source.startsWith("/dev/") || /^(tmpfs|overlay|zfs)$/.test(mount.type);
+}
+
+function resolveBy(links: Seen["links"]): (mountPoint: string) => string {
+  return (mountPoint) => links.get(plainPath(mountPoint)) ?? plainPath(mountPoint);
+}
+
+/** Whether a mount shows a whole filesystem, or a whole subvolume: a bind mount may show only a folder of it. */
+function showsAll({ options }: FstabEntry, { root, filesystemOptions }: Mount): boolean {
+  if (options.some((option) => option.startsWith("X-mount.subdir="))) return true;
+  const subvolume = filesystemOptions.find((option) => option.startsWith("subvol="));
+  return root === (subvolume?.slice("subvol=".length) ?? "/");
 }
 
 function isBind({ options }: FstabEntry): boolean {

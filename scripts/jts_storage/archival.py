@@ -575,13 +575,16 @@ def check_source(source: str) -> None:
         raise Problem(f"{source} cannot be read, so its copy stays as it is: {reason_of(problem)}") from None
     if is_empty:
         raise Problem(f"{source} is empty, so its copy stays as it is", "take it out of automation.developmentFolders")
+    real = os.path.realpath(source)
     for point in _points_of_fstab():
-        if f"{source}/".startswith(f"{point}/") and mount_at(point) is None:
+        holds = any(f"{path}/".startswith(f"{point}/") for path in (source, real))
+        # A line may go by a symbolic link, which the kernel's table has followed.
+        if holds and mount_at(point) is None and mount_at(os.path.realpath(point)) is None:
             raise Problem(f"{point} is not mounted, so the copy of {source} stays as it is", f"mount {point}")
 
 
 def _points_of_fstab() -> list[str]:
-    """The mount points in fstab, without the root's."""
+    """The mount points in fstab in their shortest spelling, without the root's."""
     try:
         with open("/etc/fstab", "rb") as file:
             lines = [line.split() for line in file if not line.lstrip().startswith(b"#")]
@@ -593,7 +596,8 @@ def _points_of_fstab() -> list[str]:
         for words in lines
         if len(words) > 1
     ]
-    return [os.fsdecode(point.rstrip(b"/")) for point in points if point.startswith(b"/") and point.rstrip(b"/")]
+    plain = [os.path.normpath(re.sub(r"/+", "/", os.fsdecode(point))) for point in points if point.startswith(b"/")]
+    return [point for point in plain if point != "/"]
 
 
 def _first_entry(folder: str) -> str | None:

@@ -23,6 +23,14 @@ class Mounted:
     options: tuple[str, ...]
     """Those of the mount, then those of the filesystem."""
 
+    @property
+    def is_automount(self) -> bool:
+        """
+        Whether it is no filesystem: systemd waits there for the first access, and then mounts what is to be there
+        (systemd.automount(5)). The kernel calls it systemd-1, by systemd's process.
+        """
+        return self.type == "autofs" and re.fullmatch(r"systemd-[0-9]+", self.source) is not None
+
 
 def mounted(table: Iterable[bytes]) -> Iterator[Mounted]:
     """The mounts in the order of the table: of several at one point, the last one is on top."""
@@ -67,7 +75,8 @@ class Mount:
         mounts: dict[str, Mounted] = {}
         for one in mounted(self.table):
             devices[one.id] = one.device
-            mounts[one.point] = one
+            if not one.is_automount:
+                mounts[one.point] = one
         found = mounts.get(self.point)
         # A folder that is bound to itself does not count: systemd binds the folders that a unit may write to.
         if found is None or found.device == devices.get(found.parent):

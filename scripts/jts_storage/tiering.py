@@ -83,7 +83,7 @@ from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, with_remedy
 from jts_storage.program import Parser, Run, human, print_json, printable, take_lock
 from jts_storage.settings import Cold, Settings, Warm
-from jts_storage.tiers import mount_at, prove_cold, prove_mount, prove_warm, usage_of
+from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
 
 ACTIONS = ("check", "migrate", "cleanup", "optimize", "all")
 DAY_SECONDS = 86400
@@ -201,9 +201,9 @@ class Tiering(Run):
             # On a small host, the folders may be on the root filesystem, so nothing more is required.
             self.check_tier("hot", point, partial(_require_mounted, point))
         if warm is not None:
-            self.check_tier("warm", warm.mount_point, lambda: prove_mount(warm.mount_point, label=warm.label))
+            self.check_tier("warm", warm.mount_point, partial(prove_warm, warm))
         if cold is not None:
-            self.check_tier("cold", cold.mount_point, lambda: prove_mount(cold.mount_point, source=cold.source))
+            self.check_tier("cold", cold.mount_point, partial(prove_cold, cold))
 
     def check_tier(self, tier: str, point: str, prove: Callable[[], object]) -> None:
         try:

@@ -1,13 +1,20 @@
 """Whether a mount is the declared one, and how full it is."""
 
+import contextlib
 import math
 import os
+import re
+import subprocess
 from dataclasses import dataclass
 
 from jts_storage.bounded import bounded, output_of
+from jts_storage.log import log
 from jts_storage.mounts import Mounted, mounted
 from jts_storage.problem import Problem
 from jts_storage.settings import Cold, Settings, Warm
+
+# How long systemd may take to mount what is not mounted; it goes on after that.
+MOUNT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -32,9 +39,35 @@ def mount_at(point: str) -> Mounted | None:
     with open("/proc/self/mountinfo", "rb") as table:
         for one in mounted(table):
             devices[one.id] = one.device
-            if one.point == point:
+            if one.point == point and not one.is_automount:
                 found = one
     return None if found is None or found.device == devices.get(found.parent) else found
+
+
+def bring_back(point: str) -> None:
+    """
+    Has systemd mount what fstab says of that point, where nothing is mounted there: because it waits for the first
+    access, or because it tried at boot and gave up, such as with a NAS that was up later than this host. What somebody
+    unmounted stays so.
+    """
+    if mount_at(point) is not None:
+        return
+    with contextlib.suppress(Problem):
+        for kind in ("automount", "mount"):
+            unit = _asked("systemd-escape", "--path", f"--suffix={kind}", "--", point)
+            if _asked("systemctl", "is-failed", "--", unit) == "failed":
+                log("info", f"nothing is mounted at {point}: {unit} has failed, and is started again")
+                _asked("systemctl", "start", "--", unit)
+                break
+        with open("/proc/self/mountinfo", "rb") as table:
+            waits = any(one.point == point and one.is_automount for one in mounted(table))
+        if waits and mount_at(point) is None:
+            # What lies in it: a look at the mount point itself is no access.
+            bounded(os.access, f"{point}/.", os.F_OK, seconds=MOUNT_SECONDS)
+
+
+def _asked(*command: str) -> str:
+    return output_of(command, MOUNT_SECONDS, stderr=subprocess.DEVNULL, any_status=True).strip()
 
 
 def prove_mount(point: str, source: str = "", label: str = "") -> Mounted:
@@ -53,7 +86,7 @@ def prove_mount(point: str, source: str = "", label: str = "") -> Mounted:
         raise Problem("the mounts cannot be read")
     if live.device == root.device:
         raise Problem(f"{point} shows the root filesystem")
-    if source and live.source != source:
+    if source and _plain(live.source) != _plain(source):
         raise Problem(f"{live.source} is mounted at {point} instead of {source}")
     if label:
         command = ["blkid", "--probe", "--match-tag", "LABEL", "--output", "value", "--", live.source]
@@ -66,13 +99,20 @@ def prove_mount(point: str, source: str = "", label: str = "") -> Mounted:
     return live
 
 
+def _plain(source: str) -> str:
+    """SERVER:EXPORT in one of its spellings, so that two can be compared."""
+    server, colon, path = source.partition(":/")
+    return f"{server.lower()}{colon}{re.sub('/+', '/', path).strip('/')}" if colon else source
+
+
 def prove_warm(warm: Warm) -> Mounted:
     """The warm tier's mount. @raises Problem unless the declared filesystem is mounted"""
     return prove_mount(warm.mount_point, label=warm.label)
 
 
 def prove_cold(cold: Cold) -> Mounted:
-    """The cold tier's mount. @raises Problem unless the declared export is mounted"""
+    """The cold tier's mount, which is brought back first. @raises Problem unless the declared export is mounted"""
+    bring_back(cold.mount_point)
     return prove_mount(cold.mount_point, source=cold.source)
 
 

@@ -268,7 +268,12 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     if (known.length < names.length) throw new Failure("", 2, printed);
     return printed;
   },
-  readlink: (host, args) => `${host.device(operands(args)[0] ?? "")}\n`,
+  readlink: (host, args) =>
+    args.includes("--canonicalize-missing")
+      ? operands(args)
+          .map((path) => `${path}\n`)
+          .join("")
+      : `${host.device(operands(args)[0] ?? "")}\n`,
   stat(host, args) {
     const { files } = host.machine;
     const [found, missing] = [true, false].map((isThere) => operands(args).filter((path) => path in files === isThere));

@@ -4,6 +4,9 @@ import { putEntry } from "../../../providers/values/fstabText.ts";
 import { exampleOf } from "../example.ts";
 import { ledgerOf, optional, path, word } from "../generators.ts";
 
+/** What is seen beside the line and the mount of an ordinary host. */
+export const NOTHING_ELSE = { twins: [], links: new Map<string, string>(), hider: undefined, hasAutomount: false };
+
 /** What may be seen of a mount point, whatever is to be mounted there. */
 export function seenAt(mountPoint: string) {
   return fc.record({
@@ -32,6 +35,10 @@ export function seenAt(mountPoint: string) {
         filesystemOptions: fc.subarray(["rw", "commit=30", "data=writeback"]),
       }),
     ),
+    twins: fc.constant([]),
+    links: fc.constant(new Map<string, string>()),
+    hider: fc.constant(undefined),
+    hasAutomount: fc.boolean(),
     isSource: fc.boolean(),
     isSameSource: fc.boolean(),
     made: ledgerOf([`immutable ${mountPoint}`, `directory ${mountPoint}`]),
@@ -88,6 +95,7 @@ export const example = exampleOf(fstabEntry, {
       mountOptions: ["rw", ...entry.options.filter((option) => option === "noatime")],
       filesystemOptions: ["rw", ...entry.options.filter((option) => option === "commit=30")],
     },
+    ...NOTHING_ELSE,
     isSource: true,
     isSameSource: true,
     made: new Set<string>(),

@@ -3,7 +3,7 @@ import { nfsMount } from "../../../providers/resources/nfsMount.ts";
 import { putEntry } from "../../../providers/values/fstabText.ts";
 import { exampleOf } from "../example.ts";
 import { path, word } from "../generators.ts";
-import { seenAt } from "./fstabEntry.ts";
+import { NOTHING_ELSE, seenAt } from "./fstabEntry.ts";
 
 export const example = exampleOf(nfsMount, {
   least: {
@@ -63,6 +63,7 @@ export const example = exampleOf(nfsMount, {
           "addr=192.168.1.101",
         ],
       },
+      ...NOTHING_ELSE,
       isSource: true,
       isSameSource: true,
       made: new Set<string>(),

@@ -192,6 +192,58 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(stdout).toContain("does not answer on port 2049");
   });
 
+  test("is ok where systemd mounts the cold tier at the first access, which it is", async ({ world }) => {
+    await world.automount(world.cold);
+    expect(await health(world)).toMatchObject({
+      status: 0,
+      stdout: text(`ok        cold          ${world.cold}: 0 %`),
+    });
+  });
+
+  test("is critical where the NAS does not answer the first access, and hangs for a bounded time", async ({
+    world,
+  }) => {
+    await world.automount(world.cold, "never");
+    const { status, stdout } = await health(world);
+    expect(status).toBe(2);
+    expect(stdout).toContain(`nothing is mounted at ${world.cold}`);
+  });
+
+  test.for([
+    ["of the mount that systemd gave up on", "mount"],
+    ["of the wait for an access that systemd gave up on", "automount"],
+  ] as const)(
+    "starts the unit %s, such as with a NAS that was up later than this host",
+    async ([, kind], { world }) => {
+      await world.must(["umount", world.cold]);
+      const unit = `cold.${kind}`;
+      world.program("systemd-escape", 'for word; do case $word in --suffix=*) echo "cold.${word#*=}" ;; esac; done');
+      world.program(
+        "systemctl",
+        `case "$*" in
+        "is-failed -- ${unit}") echo failed ;;
+        is-failed*) echo inactive; exit 1 ;;
+        "start -- ${unit}") mount -t tmpfs nas:/volume ${world.cold} ;;
+      esac`,
+      );
+      const { stdout, stderr } = await health(world);
+      expect(stdout).toMatch(new RegExp(`^ok +cold +${world.cold}`, "m"));
+      expect(stderr).toContain(`${unit} has failed, and is started again`);
+    },
+  );
+
+  test("leaves the cold tier unmounted where somebody unmounted it", async ({ world }) => {
+    await world.must(["umount", world.cold]);
+    world.program("systemctl", `[[ $1 != start ]] || mount -t tmpfs nas:/volume ${world.cold}; echo inactive`);
+    expect(await health(world)).toMatchObject({ status: 2, stdout: text(`nothing is mounted at ${world.cold}`) });
+  });
+
+  test("takes an export that was mounted with a slash at its end for the declared one", async ({ world }) => {
+    await world.must(["umount", world.cold]);
+    await world.must(["mount", "-t", "tmpfs", "NAS:/volume/", world.cold]);
+    expect(await health(world)).toMatchObject({ stdout: expect.stringMatching(/^ok +cold /m) });
+  });
+
   test.for<[string, string, string]>([
     ["by hand", "remount,bind,ro", "is mounted read-only"],
     ["by the kernel", "remount,ro", "is read-only: the kernel does so after an error"],

@@ -211,6 +211,14 @@ export class World {
     return stdout;
   }
 
+  /** Has a mount point wait for the first access, as systemd does, in place of what is mounted there. */
+  async automount(point: string, source = "nas:/volume") {
+    await this.must(["umount", point]);
+    const program = join(import.meta.dirname, "automount.py");
+    const { child } = this.start(["/usr/bin/python3", "-I", program, point, source]);
+    await once(child.stdout!, "data");
+  }
+
   python(program: string, ...values: string[]) {
     return this.must(["/usr/bin/python3", "-c", program, ...values]);
   }

@@ -192,6 +192,89 @@ describe("mount-entry for many", () => {
     });
   });
 
+  describe("that systemd is to mount at the first access", () => {
+    const AUTOMOUNT = "x-systemd.automount,x-systemd.idle-timeout=600";
+    const nas = (name: string, options = AUTOMOUNT) => `nas:/x ${join(root, name)} nfs ${options},nofail 0 0`;
+    const waitsAt = (name: string) =>
+      `40 22 0:50 / ${join(root, name)} rw,relatime shared:1 - autofs systemd-1 rw,fd=4\n`;
+    const shownAt = (name: string) => `41 40 0:51 / ${join(root, name)} rw,relatime - nfs nas:/x rw,vers=3\n`;
+    const unit = (name: string, kind = "automount") =>
+      `${join(root, name).slice(1).replaceAll("-", "\\x2d").replaceAll("/", "-")}.${kind}`;
+    const entry = (action: string, line: string, name = "a") =>
+      recordsProgram("mount-entry", [join(root, name), action, sha256(OLD), line], `${OLD}${line}\n`);
+    const changes = () => log().filter((words) => /^(u?mount|systemctl) /.test(words));
+
+    it("has systemd read the line and begin to wait, and is mounted once, which shows that it can be", () => {
+      expect(run([entry("mount", nas("a"))])).toMatchObject({ exitCode: 0, done: 1 });
+      expect(changes()).toEqual(["systemctl daemon-reload", `systemctl start -- ${unit("a")}`, "mount -- a"]);
+    });
+
+    it("has systemd wait anew where it waits by an older line, and guards no folder", () => {
+      writeFileSync(join(root, "mountinfo"), MOUNTED + waitsAt("a"));
+      expect(run([entry("mount", nas("a"))])).toMatchObject({ exitCode: 0, done: 1 });
+      expect(changes()).toEqual([
+        "systemctl daemon-reload",
+        `systemctl stop -- ${unit("a")}`,
+        `systemctl start -- ${unit("a")}`,
+        "mount -- a",
+      ]);
+      expect(log().join("\n")).not.toContain("chattr");
+    });
+
+    it("is unmounted before systemd stops to wait, which would take away a mount that is in use", () => {
+      writeFileSync(join(root, "mountinfo"), MOUNTED + waitsAt("a") + shownAt("a"));
+      expect(run([entry("replace", nas("a", "hard"))])).toMatchObject({ exitCode: 0, done: 1 });
+      expect(changes()).toEqual([
+        "systemctl daemon-reload",
+        "umount -- a",
+        `systemctl stop -- ${unit("a")}`,
+        "mount -- a",
+      ]);
+    });
+
+    it("leaves fstab and systemd as they were where it can't be mounted", () => {
+      const fails = { mount: "echo away >&2; exit 32", findmnt: `[[ "$*" != *--kernel* ]]` };
+      expect(run([entry("mount", nas("a"))], fails)).toEqual({ exitCode: 1, done: 0, said: "away" });
+      expect(changes().slice(2)).toEqual(["mount -- a", `systemctl stop -- ${unit("a")}`, "systemctl daemon-reload"]);
+      expect(read("fstab")).toBe(OLD);
+      rmSync(join(root, "log"));
+      writeFileSync(join(root, "mountinfo"), MOUNTED + waitsAt("a"));
+      expect(run([entry("mount", nas("a"))], fails)).toMatchObject({ exitCode: 1, done: 0 });
+      expect(changes().slice(-2), "it waited before").toEqual([
+        "systemctl daemon-reload",
+        `systemctl start -- ${unit("a")}`,
+      ]);
+    });
+
+    it("counts as mounted where somebody's access had systemd mount it first", () => {
+      expect(run([entry("mount", nas("a"))], { mount: "echo busy >&2; exit 32" })).toMatchObject({
+        exitCode: 0,
+        done: 1,
+      });
+    });
+
+    it("is taken away in both states: systemd stops to wait, after what is mounted was unmounted", () => {
+      const remove = () => [recordsProgram("unmount-entry", [join(root, "a"), sha256(OLD)], OLD)];
+      writeFileSync(join(root, "mountinfo"), MOUNTED + waitsAt("a"));
+      expect(run(remove())).toMatchObject({ exitCode: 0, done: 1 });
+      expect(changes()).toEqual([`systemctl stop -- ${unit("a")}`]);
+      rmSync(join(root, "log"));
+      writeFileSync(join(root, "mountinfo"), MOUNTED + waitsAt("a") + shownAt("a"));
+      expect(run(remove())).toMatchObject({ exitCode: 0, done: 1 });
+      expect(changes()).toEqual(["umount -- a", `systemctl stop -- ${unit("a")}`]);
+      rmSync(join(root, "log"));
+      expect(run(remove(), { umount: "echo busy >&2; exit 32" })).toMatchObject({ exitCode: 1, done: 0 });
+      expect(changes(), "in use: systemd goes on waiting").toEqual(["umount -- a"]);
+    });
+  });
+
+  it("mounts an NFS of `bg` in the foreground, so that a failure is seen", () => {
+    const line = `nas:/x ${join(root, "a")} nfs bg,nofail 0 0`;
+    const entry = recordsProgram("mount-entry", [join(root, "a"), "mount", sha256(OLD), line], `${OLD}${line}\n`);
+    expect(run([entry])).toMatchObject({ exitCode: 0, done: 1 });
+    expect(log().at(-1)).toBe("mount --options fg -- a");
+  });
+
   it("names the source of a mount that does not end in time", () => {
     // As timeout(1) ends when it had to kill.
     expect(run(mount("a"), { mount: "exit 124" })).toEqual({
@@ -236,6 +319,17 @@ describe("unmount-entry for many", () => {
     expect(names.map((name) => existsSync(join(root, name)))).toEqual([false, true, true]);
     expect(read("ledger/made")).not.toContain(`${root}/a\n`);
     expect(log()).toEqual(["umount -- a", "umount -- b", "fuser --verbose --mount b", "chattr -i -- a"]);
+  });
+});
+
+describe("unmount-entry", () => {
+  it("unmounts what is mounted several times at one path, and nothing of others below it", () => {
+    writeFileSync(join(root, "fstab"), OLD);
+    mkdirSync(join(root, "a"));
+    const at = (number: string) => `30 22 ${number} / ${join(root, "a")} rw - ext4 /dev/sda rw\n`;
+    writeFileSync(join(root, "mountinfo"), MOUNTED + at("8:9") + at("8:1") + at("8:1"));
+    expect(run([recordsProgram("unmount-entry", [join(root, "a"), sha256(OLD)], OLD)])).toMatchObject({ done: 1 });
+    expect(log().filter((words) => words.startsWith("umount"))).toEqual(["umount -- a", "umount -- a"]);
   });
 });
 

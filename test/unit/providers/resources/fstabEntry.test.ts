@@ -5,6 +5,7 @@ import { mounts, type Mount } from "../../../../providers/facts/mounts.ts";
 import { fstabEntry } from "../../../../providers/resources/fstabEntry.ts";
 import { printEntry, putEntry, removeEntry } from "../../../../providers/values/fstabText.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
+import { NOTHING_ELSE } from "../../../support/kinds/fstabEntry.ts";
 import { read } from "./steps.ts";
 
 type Inputs = Parameters<typeof fstabEntry.plan>[0];
@@ -34,6 +35,7 @@ const absent: Seen = {
   text: before,
   found: undefined,
   mount: undefined,
+  ...NOTHING_ELSE,
   isSource: false,
   isSameSource: false,
   made: new Set(),
@@ -45,6 +47,7 @@ const made: Seen = {
   text: putEntry(before, desired),
   found: ours,
   mount,
+  ...NOTHING_ELSE,
   isSource: true,
   isSameSource: true,
   made: new Set(["immutable /var/lib/redis"]),
@@ -179,6 +182,7 @@ describe("the look at an fstab entry", () => {
       "the ledger of what was made": new Set(),
       "the links to devices": links,
       "the links to devices by what is on them": links,
+      "where the mount points of fstab lead": new Map(),
       "the block devices": new Map([redis, sata].map((device) => [device.path, device])),
       ...changes,
     };
@@ -230,6 +234,93 @@ describe("the look at an fstab entry", () => {
     expect(await bound("/var/lib/redis/data", { root: "/data" })).toMatchObject({ isSource: true });
     expect(await bound("/srv/x", { root: "/srv/x", number: "254:0" })).toMatchObject({ isSource: true });
     expect(await bound("/srv", { root: "/srv/x", number: "254:0" })).toMatchObject({ isSource: false });
+  });
+
+  it.each([
+    ["a final slash", "LABEL=jts-warm-storage /data/warm-storage/ btrfs defaults,nofail 0 0\n"],
+    ["quotes", 'LABEL="jts-warm-storage" //data/warm-storage btrfs noauto 0 0\n'],
+    ["another path of the device", "/dev/disk/by-label/jts-warm-storage /data/./warm-storage btrfs noauto 0 0\n"],
+  ])("takes over a line with %s in its place: there is no second one", async (_what, line) => {
+    const warm = {
+      source: "LABEL=jts-warm-storage",
+      mountPoint: "/data/warm-storage",
+      type: "btrfs",
+      options: ["nofail"],
+    };
+    const { steps } = fstabEntry.plan(
+      { ...desired, ...warm, pass: 0 },
+      await look(warm, { "/etc/fstab": `${before}${line}` }),
+    );
+    expect(steps[0]?.command.stdin).toBe(
+      `${before}LABEL=jts-warm-storage /data/warm-storage btrfs nofail,x-jts-storage 0 0\n\0`,
+    );
+  });
+
+  it("refuses a line of another disk whose mount point has a final slash, which boot would take", async () => {
+    const warm = {
+      source: "LABEL=jts-warm-storage",
+      mountPoint: "/data/warm-storage",
+      type: "btrfs",
+      options: ["nofail"],
+    };
+    const seen = await look(warm, { "/etc/fstab": "LABEL=old-disk /data/warm-storage/ btrfs defaults,nofail 0 0\n" });
+    expect(read(fstabEntry.plan({ ...desired, ...warm }, seen))).toEqual([
+      "refused: /etc/fstab already has a line for /data/warm-storage: LABEL=old-disk /data/warm-storage/ btrfs defaults,nofail 0 0",
+    ]);
+  });
+
+  it("asks where other mount points lead only for those that nothing is mounted at, on no server", async () => {
+    const asked: (readonly string[])[] = [];
+    const foreign =
+      "LABEL=a / ext4\nLABEL=b /warm btrfs noauto\nnas:/y /mnt/synology/y nfs noauto\n/x /var/lib/redis/ none bind\n";
+    const answer = ask({ "/etc/fstab": foreign });
+    const watched = ((fact: { name: string }, args: readonly string[]) => {
+      if (fact.name !== "where the mount points of fstab lead") return answer(fact as never, args);
+      asked.push(args);
+      return Promise.resolve(new Map([["/warm", "/data/warm-storage"]]));
+    }) as Ask;
+    const warm = { source: "LABEL=jts-warm-storage", mountPoint: "/data/warm-storage", type: "btrfs" };
+    const seen = await fstabEntry.observe(watched, { ...desired, ...warm });
+    expect(asked).toEqual([["/warm"]]);
+    expect(seen.found?.entry.source, "a link to our mount point").toBe("LABEL=b");
+  });
+
+  it("finds a mount of only a folder of the device to be another one than the declared filesystem", async () => {
+    const folder = { ...mount, target: "/mnt/x", number: redis.number, root: "/folder" };
+    expect(await look({ mountPoint: "/mnt/x" }, { "the mounts": [...all, folder] })).toMatchObject({ isSource: false });
+    const subdir = { mountPoint: "/mnt/x", options: ["X-mount.subdir=folder"] };
+    expect(await look(subdir, { "the mounts": [...all, folder] })).toMatchObject({ isSource: true });
+    const subvolume = { ...folder, root: "/@", filesystemOptions: ["subvolid=256", "subvol=/@"] };
+    expect(await look({ mountPoint: "/mnt/x" }, { "the mounts": [...all, subvolume] })).toMatchObject({
+      isSource: true,
+    });
+  });
+
+  it.each([
+    ["over the declared one", "/var/lib/redis", "tmpfs is mounted over what was declared there, at /var/lib/redis"],
+    ["over a folder above", "/var/lib", "tmpfs is mounted over /var/lib, and hides /var/lib/redis"],
+  ])("refuses what somebody mounted %s, also on destroy, and unmounts nothing", async (_what, target, found) => {
+    const over = { ...mount, target, source: "tmpfs", type: "tmpfs", number: "0:99" };
+    const seen = await look({}, { "the mounts": [...all, over] });
+    expect(read(fstabEntry.plan(desired, seen))).toEqual([`refused: ${found}`]);
+    expect(read(fstabEntry.planDestroy(desired, seen))).toEqual([`refused: ${found}`]);
+  });
+
+  it("is as declared where the same filesystem is mounted over itself, as container engines do", async () => {
+    const itself = all.findLast(({ target }) => target === "/var/lib/redis")!;
+    expect(await look({}, { "the mounts": [...all, { ...itself }] })).toMatchObject({
+      isSource: true,
+      hider: undefined,
+    });
+  });
+
+  it("refuses two lines for one mount point, of which nothing reads the second, and names both", async () => {
+    const lines =
+      "LABEL=old /var/lib/redis/ ext4 nofail 0 0\n/dev/vg_jts/lv_redis /var/lib/redis ext4 noatime,x-jts-storage 0 2\n";
+    const seen = await look({}, { "/etc/fstab": lines });
+    expect(read(fstabEntry.plan(desired, seen))).toContainEqual(
+      "refused: /etc/fstab has 2 lines for /var/lib/redis, of which only the first one counts: LABEL=old /var/lib/redis/ ext4 nofail 0 0; /dev/vg_jts/lv_redis /var/lib/redis ext4 noatime 0 2",
+    );
   });
 
   it("treats two sources that are both missing as different ones", async () => {
