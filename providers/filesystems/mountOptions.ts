@@ -3,6 +3,7 @@ import type { FilesystemType, Mkfs } from "./filesystemType.ts";
 import { FILESYSTEMS, filesystemOf } from "./index.ts";
 import { mkfsWords, type MkfsWord } from "./mkfsWords.ts";
 import type { Declared, Rule } from "./rules.ts";
+import { refusedInUserSpace } from "./userSpaceOptions.ts";
 
 /** What mounts or makes a filesystem, as far as it can be judged without a host. */
 export interface MountRequest {
@@ -27,7 +28,7 @@ export function refusedOptions({ type, source, options, pass, mkfsOptions }: Mou
   const { mkfs } = filesystem;
   const words = mkfs && mkfsOptions && mkfsWords(mkfs.valued, mkfsOptions);
   const declared: Declared = { options, mkfs: words };
-  const refusals: Refusal[] = [];
+  const refusals: Refusal[] = refusedInUserSpace(type, options);
   for (const option of options) {
     const reason = reasonIn(filesystem.refused, option, declared) ?? unknownOption(filesystem, option);
     if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });

@@ -70,7 +70,9 @@ export const mkfsOption = line
 /** An NFS server. */
 export const nfsServer = z
   .string()
-  .regex(/^[A-Za-z0-9._[:][A-Za-z0-9.:_[\]-]*$/, { error: "is not a valid host name or address" })
+  .regex(/^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._][A-Za-z0-9._-]*)$/, {
+    error: 'is not a valid host name or address; an IPv6 address is written in brackets: "[fd00::1]"',
+  })
   .meta({ kind: "a host name or address" });
 
 /** A name as lvm(8) takes it. */

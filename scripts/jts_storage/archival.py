@@ -575,11 +575,14 @@ def check_source(source: str) -> None:
         raise Problem(f"{source} cannot be read, so its copy stays as it is: {reason_of(problem)}") from None
     if is_empty:
         raise Problem(f"{source} is empty, so its copy stays as it is", "take it out of automation.developmentFolders")
-    real = os.path.realpath(source)
+    folders = (source, os.path.realpath(source))
     for point in _points_of_fstab():
-        holds = any(f"{path}/".startswith(f"{point}/") for path in (source, real))
-        # A line may go by a symbolic link, which the kernel's table has followed.
-        if holds and mount_at(point) is None and mount_at(os.path.realpath(point)) is None:
+        if mount_at(point) is not None:
+            continue
+        # A line may go by a symbolic link, which the kernel's table has followed. One may lead to a NAS that is away.
+        place = bounded(os.path.realpath, point, seconds=LOOK_SECONDS)
+        holds = any(f"{folder}/".startswith((f"{point}/", f"{place}/")) for folder in folders)
+        if holds and mount_at(place) is None:
             raise Problem(f"{point} is not mounted, so the copy of {source} stays as it is", f"mount {point}")
 
 

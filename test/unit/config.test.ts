@@ -490,6 +490,21 @@ describe("a value that would mean something else where it is written is refused 
     ]);
   });
 
+  it("a server's IPv6 address without brackets, of which mount.nfs would take the first part for a name", () => {
+    expect(problemsOf({ cold: { ...nas, server: "fd00::1" } })).toEqual([
+      expect.stringMatching(/^trading\.cold\.server: .*written in brackets: "\[fd00::1\]"/),
+    ]);
+    expect(problemsOf({ cold: { ...nas, server: "[fd00::1]" } })).toEqual([]);
+  });
+
+  it("an automount of a disk, and not that of the NAS", () => {
+    const options = ["nofail", "x-systemd.automount", "x-systemd.idle-timeout=600"];
+    expect(problemsOf({ warm: { device: { path: "/dev/sda2" }, options } })).toEqual([
+      expect.stringMatching(/^trading\.warm\.options: x-systemd\.automount on btrfs /),
+    ]);
+    expect(problemsOf({ cold: { ...nas, options: [...options, "_netdev"] } })).toEqual([]);
+  });
+
   it("a server that mount.nfs would take for an option", () => {
     expect(problemsOf({ cold: { ...nas, server: "-oproto" } })).toEqual([
       expect.stringMatching(/^trading\.cold\.server: .*not a valid host name/),

@@ -1,5 +1,6 @@
-"""systemd's part of an automount: automount.py POINT SOURCE waits there as systemd-1, and mounts a tmpfs of that source
-for the first access. It prints a line once it waits. With SOURCE "never", no access is ever answered."""
+"""systemd's part of an automount: automount.py POINT SOURCE FOLDER waits there as systemd-1, and for the first access it
+mounts a tmpfs of that source, with that folder. It prints a line once it waits. With SOURCE "never", no access is ever
+answered."""
 
 import ctypes
 import fcntl
@@ -9,7 +10,7 @@ import subprocess
 import sys
 
 AUTOFS_IOC_READY = 0x9360
-point, source = sys.argv[1:]
+point, source, folder = sys.argv[1:]
 # The kernel knows the daemon, which waits for nothing, by its process group.
 os.setpgid(0, 0)
 reading, writing = os.pipe2(os.O_DIRECT)
@@ -25,6 +26,7 @@ if source == "never":
     os.read(reading, 4096)
 _version, _kind, token = struct.unpack_from("iiI", packet)
 subprocess.run(["mount", "-t", "tmpfs", source, point], check=True)
+os.makedirs(f"{point}/{folder}")
 fcntl.ioctl(root, AUTOFS_IOC_READY, token)
 print("mounted", flush=True)
 sys.stdin.read()

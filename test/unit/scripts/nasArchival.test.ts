@@ -493,6 +493,21 @@ done`;
       "there is no folder",
     ],
     ["is not mounted", "not mounted/dev", () => undefined, "is not mounted"],
+    [
+      "is not mounted, by a line with another spelling,",
+      "not mounted/dev",
+      (world) => writeFileSync(world.at("/etc/fstab"), `LABEL=x /${world.hot}//./not\\040mounted/ ext4 noauto\n`),
+      "is not mounted",
+    ],
+    [
+      "is not mounted, by a line that goes by a link,",
+      "not mounted/dev",
+      (world) => {
+        symlinkSync(world.hot, world.at(join(world.path, "link")));
+        writeFileSync(world.at("/etc/fstab"), `LABEL=x ${world.path}/link/not\\040mounted ext4 noauto\n`);
+      },
+      "is not mounted",
+    ],
   ])("a source that %s empties no copy (%s)", async ([, name, change, message], { world }) => {
     world.put(join(world.hot, name, "file"));
     world.put(join(world.cold, "jts/development/dev/precious"), "here", 1);
@@ -502,6 +517,15 @@ done`;
       stderr: text(message),
     });
     expect(await cold(world)).toEqual(["development/dev/precious"]);
+  });
+
+  test("development copies a source whose line goes by a link, and is mounted where that leads", async ({ world }) => {
+    world.put(join(world.hot, "dev/file"));
+    symlinkSync(world.hot, world.at(join(world.path, "link")));
+    writeFileSync(world.at("/etc/fstab"), `LABEL=x ${world.path}/link/ ext4 defaults\n`);
+    const copied = await archive(world, "development", copying(join(world.path, "link/dev")));
+    expect(copied).toMatchObject({ status: 0 });
+    expect(await cold(world)).toContain("development/dev/file");
   });
 
   test("clickhouse moves the partitions that ClickHouse names, each by itself, names quoted", async ({ world }) => {

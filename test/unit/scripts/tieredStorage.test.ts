@@ -186,6 +186,14 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     ).toHaveLength(3);
   });
 
+  test("migrate moves to a cold tier that systemd mounts at the first access", async ({ world }) => {
+    fill(world);
+    await world.automount(world.cold);
+    const { status } = await tiered(world, world.settings(), "migrate");
+    expect(status).toBe(0);
+    expect(await world.files()).toContain("cold/jts/archives/database/old.tar");
+  });
+
   test.for<[string, (world: World) => unknown, string]>([
     ["is not mounted", (world) => world.must(["umount", world.cold]), "nothing is mounted"],
     [

@@ -215,7 +215,7 @@ export class World {
   async automount(point: string, source = "nas:/volume") {
     await this.must(["umount", point]);
     const program = join(import.meta.dirname, "automount.py");
-    const { child } = this.start(["/usr/bin/python3", "-I", program, point, source]);
+    const { child } = this.start(["/usr/bin/python3", "-I", program, point, source, "jts/archives/database"]);
     await once(child.stdout!, "data");
   }
 

@@ -56,6 +56,10 @@ describe("refusedOptions", () => {
     ],
     ["inode_cache on btrfs", { type: "btrfs", options: ["inode_cache"] }, "ignored since Linux 5.11"],
     ["check_int on btrfs", { type: "btrfs", options: ["check_int"] }, "Debian builds the kernel without it"],
+    ["an automount of a disk", { options: ["x-systemd.automount"] }, "services start before that"],
+    ["an automount of a bind mount", { type: "none", options: ["bind", "x-systemd.automount"] }, "leave it out"],
+    ["an automount, by its old name", { options: ["comment=systemd.automount"] }, "services start before that"],
+    ["a filesystem that boot would make", { type: "xfs", options: ["x-systemd.makefs"] }, "make a filesystem at boot"],
     ["NFS over UDP", { type: "nfs", source: "nas:/a", options: ["proto=udp"] }, "write proto=tcp"],
     [
       "lazytime on a bind mount",
