@@ -4,8 +4,8 @@ fstab=/etc/fstab
 # The text of fstab.
 current=
 IFS= read -r -d '' current <"$fstab" || true
-# What is mounted, by its path: the numbers of the filesystems there, the last one on top; and where systemd waits for an
-# access, to mount what its line says. That is systemd-1 of type autofs.
+# What is mounted, by its path: the numbers of the filesystems there, the last one on top; and where systemd waits for
+# an access, to mount what its line says. That is systemd-1 of type autofs.
 declare -A mounted=() waiting=()
 while read -r _ _ number _ point more; do
   if [[ $more == *" - autofs systemd-"* ]]; then waiting[$point]=yes; else mounted[$point]+=" $number"; fi

@@ -1,5 +1,5 @@
 /** A host that starts without what its tiers lie on. */
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import * as lab from "../../lab/lab.ts";
 import { LabStack, only, unverified } from "../support/labStack.ts";
 
@@ -66,6 +66,45 @@ it(
     await stack.up({ refresh: true });
     expect(await identities()).toBe(before);
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await stack.destroy();
+  },
+);
+
+it(
+  "a NAS that is up later than the host is mounted by the next health report; what somebody unmounted stays so",
+  { tags: ["long"] },
+  async () => {
+    await lab.blank();
+    const stack = await LabStack.select();
+    await stack.configure((host) => {
+      only("warm", "cold", "automation")(host);
+      unverified(host);
+    });
+    await stack.up();
+    const shown = () => on("findmnt --noheadings --output SOURCE --mountpoint /mnt/synology || true");
+    // It reports by its status too whether all is well.
+    const health = () => lab.run("storage-host", "systemctl start storage-health.service", { mayFail: true });
+    await lab.stop("nas", { hard: true });
+    await lab.reboot("storage-host", { hard: true });
+    await vi.waitFor(async () => expect(await on("systemctl is-failed mnt-synology.mount || true")).toBe("failed"), {
+      timeout: 300_000,
+      interval: 5000,
+    });
+    await health();
+    expect(await shown()).toBe("");
+    await lab.up();
+    await vi.waitFor(
+      async () => {
+        await health();
+        expect(await shown()).toBe("192.168.1.101:/volume1/cocodev");
+      },
+      { timeout: 300_000, interval: 5000 },
+    );
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await on("umount /mnt/synology");
+    await health();
+    expect(await shown()).toBe("");
+    await stack.up({ refresh: true });
     await stack.destroy();
   },
 );

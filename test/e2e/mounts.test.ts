@@ -3,9 +3,9 @@
  * bound.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { hotWith, LabStack, only, warmOnly, type HostSection } from "../support/labStack.ts";
+import { all, hotWith, LabStack, only, unverified, warmOnly, type HostSection } from "../support/labStack.ts";
 
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const onNas = async (command: string) => (await lab.run("nas", command)).stdout;
@@ -54,6 +54,42 @@ proc-like /mnt/no-end proc noauto 0 0`;
     expect(await on("cat /etc/fstab; echo .")).toBe(before);
   });
 
+  it("with a line that spells our mount point otherwise gets no second one", { tags: ["long"] }, async () => {
+    const before = await on("cat /etc/fstab");
+    const add = (line: string) => lab.run("storage-host", "cat >>/etc/fstab; systemctl daemon-reload", { stdin: line });
+    const restore = () => lab.run("storage-host", "cat >/etc/fstab; systemctl daemon-reload", { stdin: `${before}\n` });
+    await stack.configure(warmOnly());
+    await stack.up();
+    await stack.destroy();
+    // The filesystem is kept.
+    await add('LABEL="jts-warm-storage" //data/./warm-storage/ btrfs noauto,nofail 0 0\n');
+    await stack.up();
+    expect(await on("grep --count warm-storage/*[[:space:]]*btrfs /etc/fstab")).toBe("1");
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await stack.destroy();
+    expect(await on("cat /etc/fstab")).toBe(before);
+
+    await add("LABEL=old-disk /data/warm-storage/ btrfs defaults,nofail 0 0\n");
+    expect(await stack.refusal(() => stack.up())).toMatch(
+      /already has a line for \/data\/warm-storage: LABEL=old-disk.*Next: take that line out/s,
+    );
+    await stack.destroy();
+    await restore();
+
+    // A link to our mount point.
+    await on("mkdir --parents /data/warm-storage && ln --symbolic /data/warm-storage /srv/warm");
+    await add("LABEL=jts-warm-storage /srv/warm btrfs noauto 0 0\n");
+    await stack.up();
+    expect(await on("grep --count btrfs /etc/fstab; grep --count /srv/warm /etc/fstab || true")).toBe("1\n0");
+
+    await add("LABEL=jts-warm-storage /data//warm-storage btrfs noauto 0 0\n");
+    expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(/has 2 lines for \/data\/warm-storage/);
+    await on("sed --in-place /warm-storage.*noauto/d /etc/fstab; rm /srv/warm");
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await stack.destroy();
+    await restore();
+  });
+
   it("gets its old text back where a mount fails, and what was mounted stays", async () => {
     await stack.configure(warmOnly());
     await stack.up();
@@ -95,6 +131,27 @@ describe("a mount point", () => {
     await stack.destroy();
     expect(await on("cat /data/warm-storage/file; rm --recursive /data/warm-storage")).toBe("kept");
   });
+
+  it(
+    "that somebody mounted something over is refused by name, and nothing is unmounted",
+    { tags: ["long"] },
+    async () => {
+      await stack.configure(warmOnly());
+      await stack.up();
+      for (const [point, words] of [
+        ["/data/warm-storage", /tmpfs is mounted over what was declared there, at \/data\/warm-storage/],
+        ["/data", /tmpfs is mounted over \/data, and hides \/data\/warm-storage/],
+      ] as const) {
+        await on(`mount -t tmpfs tmpfs ${point}`);
+        expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(words);
+        expect(await stack.refusal(() => stack.destroy())).toMatch(words);
+        expect(await on(`findmnt --noheadings --output FSTYPE --mountpoint ${point} | tail -1`)).toBe("tmpfs");
+        await on(`umount ${point}`);
+      }
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+      await stack.destroy();
+    },
+  );
 
   it("gets changed options live where the filesystem takes them so, and is unmounted and mounted where not", async () => {
     const options = () => on("findmnt --noheadings --output OPTIONS /var/lib/redis");
@@ -191,6 +248,73 @@ describe("a NAS", () => {
       await lab.thaw("nas");
       await stack.up({ refresh: true });
       expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    },
+  );
+
+  it(
+    "that systemd mounts at the first access is as declared idle and mounted, works for the services, and is taken back in both states",
+    { tags: ["long"] },
+    async () => {
+      const options = ["hard", "proto=tcp", "_netdev", "nofail", "x-systemd.automount", "x-systemd.idle-timeout=5"];
+      const automounted = all(only("warm", "cold", "automation"), unverified, (host) => {
+        host.cold = { ...(host.cold as object), options };
+      });
+      const shown = () =>
+        on(
+          `awk '$5 == "/mnt/synology" { sub(/.* - /, ""); print $1 }' /proc/self/mountinfo | paste --serial --delimiters=' '`,
+        );
+      const isIdle = () =>
+        vi.waitFor(async () => expect(await shown()).toBe("autofs"), { timeout: 60_000, interval: 2000 });
+      const isActive = async () =>
+        (await lab.run("storage-host", "systemctl is-active mnt-synology.automount", { mayFail: true })).stdout;
+
+      // Mounted without it at first: then it changes.
+      await stack.configure(cold());
+      await stack.up();
+      await stack.configure(automounted);
+      await stack.up();
+      expect(await shown()).toMatch(/^autofs nfs/);
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+      await isIdle();
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+      await isIdle();
+      // Its status says too whether all is well.
+      await lab.run("storage-host", "systemctl start storage-health.service", { mayFail: true });
+      expect(
+        await on(
+          `grep --before-context=1 '"subject": "cold"' /var/lib/jts-storage/health.json | grep --count '"level": "ok"'`,
+        ),
+      ).toBe("1");
+      await isIdle();
+      await on("systemctl start nas-archival.service");
+      expect(await on("ls /mnt/synology/jts/archives/configs | wc --lines")).not.toBe("0");
+
+      await lab.reboot("storage-host");
+      expect(await shown()).toBe("autofs");
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+      expect(await shown()).toMatch(/^autofs nfs/);
+
+      // In use: both stay. Then it goes while it is mounted.
+      const { stdout: pid } = await lab.run(
+        "storage-host",
+        "cd /mnt/synology && { setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $!; }",
+      );
+      expect(await stack.refusal(() => stack.destroy())).toMatch(/busy.*sleep/s);
+      expect(await shown()).toMatch(/^autofs nfs/);
+      await on(`kill ${pid}`);
+      await stack.destroy();
+      expect([await shown(), await isActive()]).toEqual(["", "inactive"]);
+
+      // And while it is idle; and drift by hand is healed.
+      await stack.configure(automounted);
+      await stack.up();
+      await on("systemctl stop mnt-synology.automount");
+      await stack.up({ refresh: true });
+      expect(await shown()).toMatch(/^autofs nfs/);
+      await isIdle();
+      await stack.destroy();
+      expect([await shown(), await isActive()]).toEqual(["", "inactive"]);
+      expect(await on("grep --count /mnt/synology /etc/fstab || true")).toBe("0");
     },
   );
 

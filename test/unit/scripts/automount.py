@@ -1,6 +1,6 @@
-"""systemd's part of an automount: automount.py POINT SOURCE FOLDER waits there as systemd-1, and for the first access it
-mounts a tmpfs of that source, with that folder. It prints a line once it waits. With SOURCE "never", no access is ever
-answered."""
+"""systemd's part of an automount: automount.py POINT SOURCE FOLDER waits there as systemd-1, and for the first access
+it mounts a tmpfs of that source, with that folder. It prints a line once it waits. With SOURCE "never", no access is
+ever answered."""
 
 import ctypes
 import fcntl

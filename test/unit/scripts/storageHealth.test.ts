@@ -241,7 +241,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
   test("takes an export that was mounted with a slash at its end for the declared one", async ({ world }) => {
     await world.must(["umount", world.cold]);
     await world.must(["mount", "-t", "tmpfs", "NAS:/volume/", world.cold]);
-    expect(await health(world)).toMatchObject({ stdout: expect.stringMatching(/^ok +cold /m) });
+    expect(await health(world)).toMatchObject({ stdout: expect.stringMatching(/^ok +cold /m) as string });
   });
 
   test.for<[string, string, string]>([
