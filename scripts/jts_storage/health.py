@@ -4,8 +4,9 @@ usage: storage-health.sh [--json | --prometheus] [--save] [--settings FILE]
 
 Checks the disks of each tier and its usage, the volume group and its snapshots, the error counters of btrfs, the NAS,
 the last results of our timers, failed mounts, the results of our last runs, the age of the newest backups and archives,
-the activity of the disks, and SMART. Prints what is wrong and what to do. Changes nothing, and does not wait for what
-hangs: each check has a time limit.
+the activity of the disks, and SMART. Prints what is wrong and what to do. Does not wait for what hangs: each check has
+a time limit. Changes nothing, except that it has systemd mount the cold tier where systemd waits for the first access,
+or gave up at boot because the NAS was up later.
 
   --json           prints one JSON document, which docs/storage-health.schema.json describes
   --prometheus     prints metrics for the textfile collector of Prometheus's node exporter

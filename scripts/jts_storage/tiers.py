@@ -44,6 +44,18 @@ def mount_at(point: str) -> Mounted | None:
     return None if found is None or found.device == devices.get(found.parent) else found
 
 
+def hider_of(point: str) -> Mounted | None:
+    """What was mounted later over a folder above a mount, so that its path leads elsewhere."""
+    hider: Mounted | None = None
+    with open("/proc/self/mountinfo", "rb") as table:
+        for one in mounted(table):
+            if one.point == point:
+                hider = None
+            elif point.startswith(f"{one.point}/"):
+                hider = one
+    return hider
+
+
 def bring_back(point: str) -> None:
     """
     Has systemd mount what fstab says of that point, where nothing is mounted there: because it waits for the first
@@ -81,6 +93,9 @@ def prove_mount(point: str, source: str = "", label: str = "") -> Mounted:
     live = mount_at(point)
     if live is None:
         raise Problem(f"nothing is mounted at {point}")
+    hider = hider_of(point)
+    if hider is not None:
+        raise Problem(f"{point} is hidden: {hider.source} was mounted later over {hider.point}")
     root = mount_at("/")
     if root is None:
         raise Problem("the mounts cannot be read")

@@ -232,6 +232,20 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     },
   );
 
+  test("is critical where a tier is hidden by what was mounted later over a folder above", async ({ world }) => {
+    const above = join(world.hot, "above");
+    const point = join(above, "cold");
+    mkdirSync(world.at(point), { recursive: true });
+    await world.must(["mount", "-t", "tmpfs", "nas:/volume", point]);
+    const settings = ({ cold }: Settings) => Object.assign(cold!, { mountPoint: point, root: join(point, "jts") });
+    expect((await health(world, settings)).stdout).toMatch(new RegExp(`^ok +cold +${point}`, "m"));
+    await world.must(["mount", "-t", "tmpfs", "theirs", above]);
+    expect(await health(world, settings)).toMatchObject({
+      status: 2,
+      stdout: text(`${point} is hidden: theirs was mounted later over ${above}`),
+    });
+  });
+
   test("leaves the cold tier unmounted where somebody unmounted it", async ({ world }) => {
     await world.must(["umount", world.cold]);
     world.program("systemctl", `[[ $1 != start ]] || mount -t tmpfs nas:/volume ${world.cold}; echo inactive`);
