@@ -7,7 +7,7 @@
 /** @typedef {{ files: readonly string[], may: readonly string[], npm?: readonly string[] }} Layer */
 
 /** What the parts of a host share. */
-export const SHARED = ["arguments", "fields", "mounts", "problem", "remote", "rows", "tier"].map(
+export const SHARED = ["arguments", "fields", "mounts", "places", "problem", "remote", "rows", "tier"].map(
   (file) => `components/${file}.ts`,
 );
 const RESOURCES = ["providers/index.ts", "providers/filesystems/", "providers/values/"];

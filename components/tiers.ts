@@ -3,6 +3,7 @@ import type { z } from "zod";
 import type { TierArgs } from "./arguments.ts";
 import { cold } from "./cold/coldTier.ts";
 import { hot } from "./hot/hotTier.ts";
+import { findPlaceProblems, Order } from "./places.ts";
 import { below, type Problem } from "./problem.ts";
 import type { Tier, TierLayout } from "./tier.ts";
 import { warm } from "./warm/warmTier.ts";
@@ -29,14 +30,15 @@ export function layoutsOf(settings: TierSettings): TierLayouts {
   return forEachTier(settings, (_key, tier, own) => tier.layout(own)) as TierLayouts;
 }
 
-/** Makes the tiers that have settings, side by side. */
+/** Makes the tiers that have settings, side by side where none lies in another. */
 export function makeTiers(
   settings: TierSettings,
   { host, ...args }: Omit<TierArgs, "configKey">,
   options: pulumi.ComponentResourceOptions,
 ): TierComponents {
+  const order = new Order(Object.values<TierLayout>(layoutsOf(settings)));
   return forEachTier(settings, (key, tier, own) =>
-    tier.component(`${host}-${key}`, { host, configKey: `${host}.${key}`, ...args, ...own }, options),
+    tier.component(`${host}-${key}`, { host, configKey: `${host}.${key}`, ...args, ...own }, options, order),
   ) as TierComponents;
 }
 
@@ -54,7 +56,7 @@ export function summarize(components: TierComponents): Partial<Record<TierKey, o
 export function findTierProblems(settings: TierSettings): Problem[] {
   const own = forEachTier(settings, (key, tier, one) => below(key, tier.problems(one)));
   const layouts = Object.entries<TierLayout>(layoutsOf(settings));
-  return [...Object.values(own).flat(), ...findSharedDevices(layouts), ...findSharedPaths(layouts)];
+  return [...Object.values(own).flat(), ...findSharedDevices(layouts), ...findPlaceProblems(layouts)];
 }
 
 /** What `make` gives for each tier that has settings. */
@@ -87,14 +89,4 @@ function isPartOf(path: string, device: string): boolean {
   if (rest === "" || /^-part[0-9]+$/.test(rest)) return true;
   // Links of udev end in -part1; nvme0n10 is another disk than nvme0n1.
   return !device.startsWith("/dev/disk/") && (/[0-9]$/.test(device) ? /^p[0-9]+$/ : /^[0-9]+$/).test(rest);
-}
-
-function findSharedPaths(layouts: Layouts): Problem[] {
-  const claims = layouts.flatMap(([tier, { mountPoints }]) =>
-    mountPoints.map(({ key, path }) => ({ key: `${tier}.${key}`, path })),
-  );
-  return claims.flatMap(({ key, path }, index) => {
-    const other = claims.slice(0, index).find((earlier) => earlier.path === path);
-    return other === undefined ? [] : [{ key, message: `${path} is already the mount point of ${other.key}` }];
-  });
 }

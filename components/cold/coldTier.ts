@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { packagesOf } from "../../providers/filesystems/index.ts";
 import { Directory, NfsMount } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
+import { findPlaceProblems, Order } from "../places.ts";
 import type { Tier } from "../tier.ts";
 import { coldLayout, coldRoot, coldSource, findColdProblems } from "./layout.ts";
 import { coldArguments, coldSettings, type ColdInput, type ColdSettings } from "./settings.ts";
@@ -31,10 +32,14 @@ export class ColdTier extends pulumi.ComponentResource {
   /** The folder of the export that is ours, as the host sees it, once it is there. */
   readonly root: pulumi.Output<string>;
 
-  constructor(name: string, args: ColdTierArgs, options?: pulumi.ComponentResourceOptions) {
-    const { settings, on, configKey } = readArguments(name, args, coldArguments, findColdProblems);
+  constructor(name: string, args: ColdTierArgs, options?: pulumi.ComponentResourceOptions, given?: Order) {
+    const { settings, on, configKey } = readArguments(name, args, coldArguments, (declared) => [
+      ...findColdProblems(declared),
+      ...findPlaceProblems([["", coldLayout(declared)]]),
+    ]);
     super("jts-storage:ColdTier", name, {}, options);
     const { server, export: exported, mountPoint, mountOverFiles, version, owner, group, mode, folders } = settings;
+    const order = given ?? new Order([coldLayout(settings)]);
     const mount = new NfsMount(
       `${name}-mount`,
       {
@@ -47,13 +52,14 @@ export class ColdTier extends pulumi.ComponentResource {
         options: settings.options,
         configKeys: { options: `${configKey}.options` },
       },
-      { parent: this },
+      { parent: this, dependsOn: order.at(mountPoint, []) },
     );
     const root = new Directory(
       `${name}-folders`,
       { ...on, path: coldRoot(settings), owner, group, mode, folders },
-      { parent: this, dependsOn: [mount] },
+      { parent: this, dependsOn: order.ownedBy(owner, group, [mount]) },
     );
+    order.made([mountPoint], mount, root);
 
     this.settings = settings;
     this.source = pulumi.output(coldSource(settings));
@@ -67,5 +73,5 @@ export const cold = {
   settings: coldSettings,
   problems: findColdProblems,
   layout: coldLayout,
-  component: (name, args, options) => new ColdTier(name, args, options),
+  component: (name, args, options, order) => new ColdTier(name, args, options, order),
 } satisfies Tier<ColdSettings>;

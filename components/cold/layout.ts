@@ -29,7 +29,7 @@ export function coldLayout(cold: ColdSettings) {
   return {
     packages: packagesOf("nfs"),
     devices: [],
-    mountPoints: [{ key: "mountPoint", path: mountPoint }],
+    mountPoints: [{ key: "mountPoint", path: mountPoint, part: "mountPoint" }],
     folders: [{ path: root, owner, group, mode, folders }],
     probe: { path: root, mount: mountPoint },
     script: { mountPoint, source, root },

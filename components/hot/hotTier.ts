@@ -10,6 +10,7 @@ import {
 } from "../../providers/index.ts";
 import { readArguments, type Arguments, type TierArgs } from "../arguments.ts";
 import { BIND_OPTIONS } from "../mounts.ts";
+import { findPlaceProblems, Order } from "../places.ts";
 import type { Tier } from "../tier.ts";
 import {
   accountsOf,
@@ -17,6 +18,7 @@ import {
   devicesOf,
   hotLayout,
   LVM_PACKAGES,
+  namesOf,
   serviceFolders,
   volumesOf,
   type ServiceFolder,
@@ -65,13 +67,19 @@ export class HotTier extends pulumi.ComponentResource {
   /** By the owner and group that they are for. */
   readonly #accounts = new Map<string, SystemUser>();
 
-  constructor(name: string, args: HotTierArgs, options?: pulumi.ComponentResourceOptions) {
-    const declared = readArguments(name, args, hotSettings, findHotProblems);
+  readonly #order: Order;
+
+  constructor(name: string, args: HotTierArgs, options?: pulumi.ComponentResourceOptions, order?: Order) {
+    const declared = readArguments(name, args, hotSettings, (settings) => [
+      ...findHotProblems(settings),
+      ...findPlaceProblems([["", hotLayout(settings)]]),
+    ]);
     super("jts-storage:HotTier", name, {}, options);
     this.#name = name;
     this.#declared = declared;
     const { settings } = declared;
     this.settings = settings;
+    this.#order = order ?? new Order([hotLayout(settings)]);
 
     if (settings.layout === "lvm") {
       const group = this.#makeVolumeGroup(settings);
@@ -87,6 +95,7 @@ export class HotTier extends pulumi.ComponentResource {
       );
       this.mountPoints = pulumi.output([]);
     }
+    this.#reportAccounts();
     this.registerOutputs({ volumes: this.volumes, volumeGroup: this.volumeGroup, mountPoints: this.mountPoints });
   }
 
@@ -170,26 +179,30 @@ export class HotTier extends pulumi.ComponentResource {
     const mount = new FstabEntry(
       `${child}-mount`,
       { ...on, source: device, mountPoint, mountOverFiles, type, options: [...options], pass, configKeys },
-      { parent: this, dependsOn: [filesystem] },
+      { parent: this, dependsOn: this.#order.at(mountPoint, [filesystem]) },
     );
     const folders = this.#makeFolders(volume, mountPoint, [mount, ...account]);
     const tree = new FstabEntry(
       `${child}-tree`,
       { ...on, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] },
-      { parent: this, dependsOn: [mount] },
+      { parent: this, dependsOn: this.#order.at(treePath, [mount]) },
     );
+    // The tree's mount is a peer of the volume's: what is mounted in one shows in the other, and keeps it busy.
+    this.#order.made([mountPoint, treePath], mount, folders, tree);
     return { device: logicalVolume.path, path: folders.path, treePath: tree.mountPoint };
   }
 
   #makeDirectory(folder: ServiceFolder): HotVolume {
-    const { path } = this.#makeFolders(folder, folder.treePath, this.#accountOf(folder, []));
-    return { path, treePath: path };
+    const dependsOn = this.#order.at(folder.treePath, this.#accountOf(folder, []));
+    const folders = this.#makeFolders(folder, folder.treePath, dependsOn);
+    this.#order.made([folder.treePath], folders);
+    return { path: folders.path, treePath: folders.path };
   }
 
   #makeFolders(
     { service, owner, group, mode, folders }: ServiceFolder,
     path: string,
-    dependsOn: pulumi.Resource[],
+    dependsOn: pulumi.Input<pulumi.Resource[]>,
   ): Directory {
     return new Directory(
       `${this.#name}-${service}-folders`,
@@ -217,6 +230,14 @@ export class HotTier extends pulumi.ComponentResource {
     return [user];
   }
 
+  #reportAccounts(): void {
+    const made = [...accountsOf(this.settings)].flatMap(([ownership, account]) =>
+      namesOf(account).map((name) => ({ name, account: this.#accounts.get(ownership)! })),
+    );
+    for (const [name, all] of Map.groupBy(made, ({ name }) => name))
+      this.#order.made([name], ...all.map(({ account }) => account));
+  }
+
   #keys(keys: Readonly<Record<string, string>>): Record<string, string> {
     return Object.fromEntries(
       Object.entries(keys).map(([property, key]) => [property, `${this.#declared.configKey}.${key}`]),
@@ -232,5 +253,5 @@ export const hot = {
   settings: hotSettings,
   problems: findHotProblems,
   layout: hotLayout,
-  component: (name, args, options) => new HotTier(name, args, options),
+  component: (name, args, options, order) => new HotTier(name, args, options, order),
 } satisfies Tier<HotSettings>;

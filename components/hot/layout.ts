@@ -2,7 +2,7 @@
 import { fsckPass, packagesOf, type MadeType } from "../../providers/filesystems/index.ts";
 import { formatBytes, parseSize } from "../../providers/values/size.ts";
 import { withCommonOptions } from "../mounts.ts";
-import type { FolderTree, Place, TierLayout } from "../tier.ts";
+import type { FolderTree, MountPlace, Place, TierLayout } from "../tier.ts";
 import { SNAPSHOT_DAYS, VOLUME_PROFILES } from "./profiles.ts";
 import type { DirectoriesSettings, HotSettings, LvmSettings, VolumeSettings } from "./settings.ts";
 
@@ -60,6 +60,7 @@ export function hotLayout(hot: HotSettings) {
   return {
     ...(hot.layout === "lvm" ? lvmLayout(hot) : directoriesLayout(hot)),
     folders: trees,
+    accounts: [...accountsOf(hot).values()].flatMap(namesOf),
     ...(probe === undefined ? {} : { probe: { path: probe, mount: probe } }),
     script: {
       mountPoints: hot.layout === "lvm" ? mountPointsOf(hot) : [hot.tree],
@@ -79,9 +80,9 @@ function lvmLayout(hot: LvmSettings) {
   return {
     packages: [...LVM_PACKAGES, ...volumes.flatMap(({ filesystem }) => packagesOf(filesystem))],
     devices: devicesOf(hot).map(({ path }, index): Place => ({ key: `${deviceKey(index)}.path`, path })),
-    mountPoints: volumes.flatMap(({ service, mountPoint, treePath }): Place[] => [
-      { key: `volumes.${service}.mountPoint`, path: mountPoint },
-      { key: `volumes.${service} in tree`, path: treePath },
+    mountPoints: volumes.flatMap(({ service, mountPoint, treePath }): MountPlace[] => [
+      { key: `volumes.${service}.mountPoint`, path: mountPoint, part: `volumes.${service}` },
+      { key: `volumes.${service} in tree`, path: treePath, part: `volumes.${service}` },
     ]),
     summary: summarizeVolumes(hot, volumes),
   };
@@ -92,7 +93,11 @@ function directoriesLayout(hot: DirectoriesSettings) {
   return {
     packages: [],
     devices: [],
-    mountPoints: services.map(({ service, treePath }): Place => ({ key: `volumes.${service}`, path: treePath })),
+    mountPoints: services.map(({ service, treePath }): MountPlace => ({
+      key: `volumes.${service}`,
+      path: treePath,
+      part: `volumes.${service}`,
+    })),
     summary: {
       tree: hot.tree,
       folders: Object.fromEntries(
@@ -222,6 +227,11 @@ export function accountsOf(hot: HotSettings): ReadonlyMap<string, Account> {
       accounts.set(`${owner}:${group}`, owner === "root" ? { group } : { user: owner, group, home });
   }
   return accounts;
+}
+
+/** What an account is made of, as `user NAME` and `group NAME`. */
+export function namesOf({ user, group }: Account): string[] {
+  return [...(user === undefined ? [] : [`user ${user}`]), `group ${group}`];
 }
 
 /** Room for what changes in a day while a snapshot of the service's volume is kept, in bytes, as its profile has it. */

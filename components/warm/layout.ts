@@ -27,8 +27,8 @@ export function warmLayout(warm: WarmSettings) {
     packages: packagesOf("btrfs"),
     devices: typeof device.path === "string" ? [{ key: "device.path", path: device.path }] : [],
     mountPoints: [
-      { key: "mountPoint", path: mountPoint },
-      ...(alsoAt === false ? [] : [{ key: "alsoAt", path: alsoAt }]),
+      { key: "mountPoint", path: mountPoint, part: "mountPoint" },
+      ...(alsoAt === false ? [] : [{ key: "alsoAt", path: alsoAt, part: "mountPoint" }]),
     ],
     folders: [{ path: mountPoint, owner, group, mode, folders }],
     probe: { path: mountPoint, mount: mountPoint },

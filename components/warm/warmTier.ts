@@ -3,6 +3,7 @@ import { packagesOf } from "../../providers/filesystems/index.ts";
 import { Directory, Filesystem, FstabEntry } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
 import { BIND_OPTIONS } from "../mounts.ts";
+import { findPlaceProblems, Order } from "../places.ts";
 import type { Tier } from "../tier.ts";
 import { findWarmProblems, warmLayout, warmMount } from "./layout.ts";
 import { warmArguments, warmSettings, type WarmInput, type WarmSettings } from "./settings.ts";
@@ -31,8 +32,11 @@ export class WarmTier extends pulumi.ComponentResource {
   /** The other folder that shows the same, once it does; undefined: there is none. */
   readonly alsoAt: pulumi.Output<string> | undefined;
 
-  constructor(name: string, args: WarmTierArgs, options?: pulumi.ComponentResourceOptions) {
-    const { settings, on, onDelete, configKey } = readArguments(name, args, warmArguments, findWarmProblems);
+  constructor(name: string, args: WarmTierArgs, options?: pulumi.ComponentResourceOptions, given?: Order) {
+    const { settings, on, onDelete, configKey } = readArguments(name, args, warmArguments, (declared) => [
+      ...findWarmProblems(declared),
+      ...findPlaceProblems([["", warmLayout(declared)]]),
+    ]);
     super("jts-storage:WarmTier", name, {}, options);
     const { device, label, mountPoint, mountOverFiles, alsoAt, mkfsOptions, owner, group, mode, folders } = settings;
     const configKeys = {
@@ -41,6 +45,7 @@ export class WarmTier extends pulumi.ComponentResource {
       mkfsOptions: `${configKey}.mkfsOptions`,
       options: `${configKey}.options`,
     };
+    const order = given ?? new Order([warmLayout(settings)]);
     const { source, type, options: mountOptions } = warmMount(settings);
     const filesystem = new Filesystem(
       `${name}-fs`,
@@ -60,12 +65,12 @@ export class WarmTier extends pulumi.ComponentResource {
     const mount = new FstabEntry(
       `${name}-mount`,
       { ...on, source, mountPoint, mountOverFiles, type, options: [...mountOptions], configKeys },
-      { parent: this, dependsOn: [filesystem] },
+      { parent: this, dependsOn: order.at(mountPoint, [filesystem]) },
     );
-    new Directory(
+    const tree = new Directory(
       `${name}-folders`,
       { ...on, path: mountPoint, owner, group, mode, folders },
-      { parent: this, dependsOn: [mount] },
+      { parent: this, dependsOn: order.ownedBy(owner, group, [mount]) },
     );
     const also =
       alsoAt === false
@@ -73,8 +78,10 @@ export class WarmTier extends pulumi.ComponentResource {
         : new FstabEntry(
             `${name}-also`,
             { ...on, source: mountPoint, mountPoint: alsoAt, type: "none", options: [...BIND_OPTIONS] },
-            { parent: this, dependsOn: [mount] },
+            { parent: this, dependsOn: order.at(alsoAt, [mount]) },
           );
+    const paths = [mountPoint, ...(alsoAt === false ? [] : [alsoAt])];
+    order.made(paths, mount, tree, ...(also === undefined ? [] : [also]));
 
     this.settings = settings;
     this.device = filesystem.device;
@@ -88,5 +95,5 @@ export const warm = {
   settings: warmSettings,
   problems: findWarmProblems,
   layout: warmLayout,
-  component: (name, args, options) => new WarmTier(name, args, options),
+  component: (name, args, options, order) => new WarmTier(name, args, options, order),
 } satisfies Tier<WarmSettings>;

@@ -380,3 +380,26 @@ describe("volumes of hosts unlike the lab", { tags: ["long"] }, () => {
     expect(await gone()).toBe("");
   });
 });
+
+describe("a volume whose mount point is inside another one", () => {
+  const nested = {
+    // The inner one is smaller, is made first, and comes first.
+    log: { size: "512MiB", mountPoint: "/var/lib/redis/data/log", owner: "redis", group: "redis" },
+    redis: { size: "1GiB", folders: ["data", "logs"] },
+  };
+  const mounted = () => on("findmnt --list --noheadings --output TARGET | grep /var/lib/redis || true");
+
+  it("is mounted in the other one, whose folders it keeps, and is unmounted before it", async () => {
+    await stack.configure(hotWith(nested));
+    await stack.up();
+    expect(await mounted()).toBe("/var/lib/redis\n/var/lib/redis/data/log");
+    await on("echo kept >/var/lib/redis/data/log/file");
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await on("umount --recursive /var/lib/redis");
+    expect((await stack.up({ refresh: true })).changes).toHaveProperty("update");
+    expect(await on("cat /var/lib/redis/data/log/file")).toBe("kept");
+    await stack.destroy();
+    expect(await mounted()).toBe("");
+    expect(await on("ls --directory /var/lib/redis 2>/dev/null || true")).toBe("");
+  });
+});

@@ -515,6 +515,8 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   "unmount-entry"(host, [target = "", expected], text) {
     if (host.fstabHash() !== expected)
       throw new Failure("/etc/fstab was changed by someone else just now; run again", 75);
+    if (host.machine.mounts.some((mount) => mount.target.startsWith(`${target}/`)))
+      throw new Failure(`umount: ${target}: target is busy.`, 32);
     host.machine.mounts = host.machine.mounts.filter((mount) => mount.target !== target);
     host.machine.files["/etc/fstab"]!.content = text;
     host.machine.ledger = host.machine.ledger.filter((line) => line !== `immutable ${target}`);

@@ -1,0 +1,160 @@
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { parseHosts } from "../../../config.ts";
+import { declaredBy, type Declared } from "../../../setup/declared.ts";
+import { StackOnHost } from "../../support/engine.ts";
+import { blankMachine, FakeHost } from "../../support/fakeHost.ts";
+
+const connection = { host: "192.0.2.1", hostKey: `ssh-ed25519 ${"A".repeat(68)}` };
+const device = { path: "/dev/disk/by-id/nvme-1" };
+const sda2 = { path: "/dev/sda2" };
+const nas = { server: "nas", export: "/v" };
+const wal = { size: "10GiB", mountPoint: "/var/lib/postgresql/wal", owner: "postgres", group: "postgres" };
+
+/** Mounts in each other, in one tier and across all three, each declared before the one that it lies in. */
+const nested = {
+  connection,
+  hot: {
+    device,
+    volumes: {
+      wal,
+      postgres: {},
+      scratch: { size: "1GiB", mountPoint: "/data/warm-storage/scratch", owner: "app", group: "www" },
+      cache: { size: "1GiB", mountPoint: "/srv/cache" },
+    },
+    tree: "/data/warm-storage/hot",
+  },
+  warm: { device: sda2, owner: "app", group: "www" },
+  cold: { ...nas, mountPoint: "/srv/cache/nas", owner: "postgres" },
+  tuning: false,
+};
+
+/** The problems of one host, as `key: message` lines. */
+function problemsOf(host: Record<string, unknown>): string[] {
+  return parseHosts({ trading: { connection, ...host } }).problems.map(({ key, message }) => `${key}: ${message}`);
+}
+
+beforeAll(() => {
+  vi.spyOn(console, "log").mockImplementation(() => undefined);
+});
+
+describe("a mount inside another mount", () => {
+  let graph: ReadonlyMap<string, Declared>;
+  beforeAll(async () => {
+    graph = await declaredBy({ hosts: { trading: nested } });
+  });
+  const dependenciesOf = (name: string) => graph.get(`trading-${name}`)!.dependencies;
+  const named = (...names: string[]) => names.map((name) => `trading-${name}`);
+
+  it("waits for all mounts and folders of the part that it lies in, in its own tier and in others", () => {
+    expect(dependenciesOf("hot-wal-mount")).toEqual(
+      expect.arrayContaining(named("hot-wal-fs", "hot-postgres-mount", "hot-postgres-folders", "hot-postgres-tree")),
+    );
+    const ofWarm = named("warm-mount", "warm-folders", "warm-also");
+    expect(dependenciesOf("hot-scratch-mount")).toEqual(expect.arrayContaining(ofWarm));
+    expect(dependenciesOf("hot-postgres-tree")).toEqual(expect.arrayContaining(ofWarm));
+    expect(dependenciesOf("cold-mount")).toEqual(expect.arrayContaining(named("hot-cache-mount", "hot-cache-tree")));
+  });
+
+  it("waits for no other mount", () => {
+    expect(dependenciesOf("hot-postgres-mount")).toEqual(named("hot-postgres-fs"));
+    expect(dependenciesOf("hot-cache-mount")).toEqual(named("hot-cache-fs"));
+    expect(dependenciesOf("warm-mount")).toEqual(named("warm-fs"));
+  });
+
+  it("folders wait for the accounts that another tier makes, and for no others", () => {
+    expect(dependenciesOf("warm-folders").toSorted()).toEqual(named("hot-user-app-www", "warm-mount"));
+    expect(dependenciesOf("cold-folders").toSorted()).toEqual(named("cold-mount", "hot-user-postgres"));
+  });
+
+  it("is mounted after the outer one, and unmounted before it, whatever is ready first", async () => {
+    for (const latency of [0, 3]) {
+      const host = new FakeHost(blankMachine());
+      host.latencyMilliseconds = latency;
+      const stack = new StackOnHost(graph, host);
+      expect(await stack.up()).toEqual([]);
+      const targets = host.machine.mounts.map(({ target }) => target);
+      const isAfter = (inner: string, outer: string) => targets.indexOf(inner) > targets.indexOf(outer);
+      expect(isAfter("/var/lib/postgresql/wal", "/var/lib/postgresql")).toBe(true);
+      expect(isAfter("/data/warm-storage/scratch", "/data/warm-storage")).toBe(true);
+      expect(isAfter("/srv/cache/nas", "/srv/cache")).toBe(true);
+      expect(await stack.destroy()).toEqual([]);
+      expect(host.machine.mounts.map(({ target }) => target)).toEqual(["/"]);
+    }
+  });
+});
+
+describe("a place that can't be is refused with its key", () => {
+  const hot = (volumes: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
+    hot: { device, volumes, ...more },
+  });
+  const at = (mountPoint: string) => hot({ redis: { mountPoint } });
+
+  it.each(["/", "/var", "/var/lib", "/etc", "/usr", "/usr/local", "/usr/local/lib", "/boot", "/root", "/var/lib/dpkg"])(
+    "the mount point %s, which would hide what the host needs",
+    (path) => {
+      const key = "trading.hot.volumes.redis.mountPoint";
+      expect(problemsOf(at(path))).toContainEqual(
+        expect.stringMatching(new RegExp(`^${key}: ${path} is or holds /\\S+, which the host needs`)),
+      );
+    },
+  );
+
+  it.each(["/dev/shm/x", "/proc/x", "/sys/x", "/run/x"])("the mount point %s, where nothing stays", (path) => {
+    const [, folder] = path.split("/");
+    const why = `${path} is in /${folder}, of which nothing stays at a boot`;
+    expect(problemsOf(at(path))).toEqual([`trading.hot.volumes.redis.mountPoint: ${why}`]);
+    expect(problemsOf({ warm: { device: sda2, mountPoint: path } })).toEqual([`trading.warm.mountPoint: ${why}`]);
+    expect(problemsOf({ warm: { device: sda2, alsoAt: path } })).toEqual([`trading.warm.alsoAt: ${why}`]);
+    expect(problemsOf({ cold: { ...nas, mountPoint: path } })).toEqual([`trading.cold.mountPoint: ${why}`]);
+    expect(problemsOf({ hot: { layout: "directories", volumes: { redis: {} }, tree: path } })).toEqual([
+      `trading.hot.volumes.redis: ${path}/redis is in /${folder}, of which nothing stays at a boot`,
+    ]);
+  });
+
+  it.each(["/var/log", "/home", "/srv", "/opt/x", "/tmp", "/var/lib/x", "/usr/share/x", "/devices", "/runs"])(
+    "but not the mount point %s",
+    (path) => {
+      expect(problemsOf(at(path))).toEqual([]);
+    },
+  );
+
+  it("a mount that shows the part that it lies in, and two that lie in each other", () => {
+    expect(problemsOf(hot({ redis: {} }, { tree: "/var/lib/redis/tree" }))).toEqual([
+      "trading.hot.volumes.redis in tree: /var/lib/redis/tree/redis lies in /var/lib/redis, which shows the same: " +
+        "neither could be first",
+    ]);
+    expect(problemsOf({ warm: { device: sda2, alsoAt: "/data/warm-storage/again" } })).toEqual([
+      expect.stringMatching(/^trading\.warm\.alsoAt: .* which shows the same/),
+    ]);
+    expect(
+      problemsOf({
+        ...hot({ redis: { mountPoint: "/data/warm-storage/redis" } }),
+        warm: { device: sda2, alsoAt: "/data/jts/hot/redis/warm" },
+      }),
+    ).toEqual([
+      expect.stringMatching(/^trading\.hot\.volumes\.redis\.mountPoint: .* lies in \/data\/warm-storage, and warm/),
+      expect.stringMatching(/^trading\.warm\.alsoAt: .*neither could be first/),
+    ]);
+  });
+
+  it("a mount over folders of another service, unless it is one of them, of the same owner, group and mode", () => {
+    const data = { ...wal, mountPoint: "/var/lib/postgresql/data" };
+    expect(problemsOf(hot({ postgres: {}, data }))).toEqual([]);
+    expect(problemsOf(hot({ postgres: {}, data: { ...data, owner: "app" } }))).toEqual([
+      "trading.hot.volumes.data.mountPoint: /var/lib/postgresql/data is also a folder of hot.volumes.postgres, which " +
+        "makes it postgres:postgres 750; declare the same owner, group and mode, or take it out there",
+    ]);
+    expect(problemsOf(hot({ postgres: { folders: ["data/base"] }, data }))).toEqual([
+      "trading.hot.volumes.data.mountPoint: /var/lib/postgresql/data would hide /var/lib/postgresql/data/base, " +
+        "a folder of hot.volumes.postgres",
+    ]);
+    expect(problemsOf({ ...hot({ redis: { mountPoint: "/mnt/synology/jts" } }), cold: nas })).toEqual([
+      expect.stringMatching(
+        /^trading\.hot\.volumes\.redis\.mountPoint: .* would hide \/mnt\/synology\/jts\/archives\/database, a folder of cold/,
+      ),
+    ]);
+    expect(
+      problemsOf({ ...hot({ redis: { mountPoint: "/data/warm-storage/logs" } }), warm: { device: sda2 } }),
+    ).toEqual([expect.stringMatching(/logs is also a folder of warm\.mountPoint, which makes it root:root 755/)]);
+  });
+});
