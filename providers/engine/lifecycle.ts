@@ -8,7 +8,7 @@ import type {
 } from "@pulumi/pulumi/dynamic/index.js";
 import { DataLossRefused, NotConverged } from "../errors.ts";
 import { checkInputs, normalInputs, parseInputs } from "./check.ts";
-import type { Plan, Refusal } from "./plan.ts";
+import { refuseAll, type Plan, type Refusal } from "./plan.ts";
 import type { AnyKind, CommonInputs, Properties } from "./resource.ts";
 import type { Session } from "./session.ts";
 
@@ -33,7 +33,7 @@ export function lifecycle(
     async create(properties): Promise<CreateResult<Properties>> {
       const inputs = parseInputs(kind, properties);
       const id = kind.id(inputs);
-      const { outs, hadSteps } = await converge(kind, sessionOf(inputs), inputs, id, properties);
+      const { outs, hadSteps } = await converge(kind, sessionOf(inputs), inputs, id, properties, true);
       if (!hadSteps) console.log(`${kind.name} ${id} was there already, just as declared: it is this stack's now.`);
       return { id, outs };
     },
@@ -102,11 +102,13 @@ async function converge(
   inputs: Inputs,
   id: string,
   { __provider }: Properties,
+  isNew = false,
 ): Promise<{ readonly outs: Properties; readonly hadSteps: boolean }> {
   let hadSteps = false;
   try {
     const plan = (seen: unknown) => {
-      const planned = kind.plan(inputs, seen);
+      const inTheWay = isNew ? (kind.refuseCreate?.(inputs, seen) ?? []) : [];
+      const planned = inTheWay.length > 0 ? refuseAll(inTheWay) : kind.plan(inputs, seen);
       refuse(kind, session, inputs, planned, false);
       hadSteps = planned.steps.length > 0;
       return planned.steps;

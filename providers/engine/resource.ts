@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { About, Ask } from "../facts/fact.ts";
 import type { Connection } from "../values/connection.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan, Refusal } from "./plan.ts";
 
 /** What every resource takes. */
 export type CommonInputs = {
@@ -61,6 +61,8 @@ export interface ResourceKind<Schema extends z.ZodObject, Seen> {
   isAbsent(inputs: InputsOf<Schema>, seen: Seen): boolean;
   /** Proves what {@link isAbsent} says, where what was seen is too little for a resource to leave the state. */
   isProvedAbsent?(ask: Ask, inputs: InputsOf<Schema>): Promise<boolean>;
+  /** What stands in the way of a resource that the state doesn't have yet: another resource's, in its place. */
+  refuseCreate?(desired: InputsOf<Schema>, seen: Seen): readonly Refusal[];
   plan(desired: InputsOf<Schema>, seen: Seen): Plan;
   /** Obeys `onDelete` as the state has it. */
   planDestroy(inputs: InputsOf<Schema> & Readonly<Properties>, seen: Seen): Plan;

@@ -120,6 +120,21 @@ export function mountedEntry<Schema extends MountSchema>({
     isAbsent: ({ mountPoint }, { found, mount, made }) =>
       found === undefined && mount === undefined && !isMade(made, mountPoint),
 
+    // An update may mount another source, since the state says whose mount it is. A new resource may not.
+    refuseCreate({ mountPoint }, { found, isSameSource }) {
+      if (found?.isOurs !== true || isSameSource) return [];
+      return [
+        {
+          found: `${mountPoint} is already the mount point of another resource, by its line in /etc/fstab: ${printEntry(found.entry)}`,
+          next:
+            "if a volume's key was changed, write the old key again: the key names the volume. " +
+            "To mount another volume there, take the old one out of the configuration, run `pulumi up`, and then add it " +
+            "(onDelete says what becomes of the old one's data). " +
+            `If no stack has that line any more: umount ${mountPoint}, and take the line out.`,
+        },
+      ];
+    },
+
     plan(desired, { text, found, twins, links, mount, hider, hasAutomount, isSource, isSameSource }) {
       const wanted = entry(desired);
       const { mountPoint } = wanted;

@@ -83,6 +83,41 @@ describe("a mount inside another mount", () => {
   });
 });
 
+describe("a volume whose key was changed while its mount point stays", () => {
+  const volumesOf = (volumes: Record<string, unknown>) =>
+    declaredBy({ hosts: { trading: { connection, tuning: false, hot: { device, volumes } } } });
+  const volume = { size: "10GiB", mountPoint: "/var/lib/postgresql", owner: "postgres", group: "postgres" };
+
+  it("is refused, and the old one stays mounted; with its old key again, the next up succeeds", async () => {
+    const host = new FakeHost(blankMachine());
+    const before = new StackOnHost(await volumesOf({ postgres: volume }), host);
+    expect(await before.up()).toEqual([]);
+    const [fstab, mounts] = [host.machine.files["/etc/fstab"], structuredClone(host.machine.mounts)];
+
+    const renamed = new StackOnHost(await volumesOf({ pg16: volume }), host, before.state);
+    const errors = await renamed.up();
+    expect(errors.map((error) => (error as Error).message)).toEqual([
+      expect.stringMatching(
+        /\/var\/lib\/postgresql is already the mount point of another resource.*Nothing was written/s,
+      ),
+    ]);
+    expect(renamed.state.has("trading-hot-pg16-mount")).toBe(false);
+    expect([host.machine.files["/etc/fstab"], host.machine.mounts]).toEqual([fstab, mounts]);
+    expect(await before.up()).toEqual([]);
+  });
+
+  it("may be mounted there once the old one left", async () => {
+    const host = new FakeHost(blankMachine());
+    const before = new StackOnHost(await volumesOf({ postgres: volume }), host);
+    expect(await before.up()).toEqual([]);
+    expect(await before.destroy()).toEqual([]);
+    expect(await new StackOnHost(await volumesOf({ pg16: volume }), host).up()).toEqual([]);
+    expect(host.machine.mounts.find(({ target }) => target === "/var/lib/postgresql")?.source).toBe(
+      host.machine.links["/dev/vg_jts/lv_pg16"],
+    );
+  });
+});
+
 describe("a place that can't be is refused with its key", () => {
   const hot = (volumes: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
     hot: { device, volumes, ...more },

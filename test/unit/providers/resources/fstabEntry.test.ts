@@ -142,6 +142,24 @@ describe("the plan of an fstab entry", () => {
   });
 });
 
+describe("an fstab entry that the state doesn't have yet", () => {
+  it("never takes the mount point of another resource of ours, and says how to keep the old volume", () => {
+    const other = { ...ours, entry: { ...ours.entry, source: "/dev/vg_jts/lv_postgres" } };
+    const refusals = fstabEntry.refuseCreate!(desired, { ...made, found: other, isSameSource: false, isSource: false });
+    expect(refusals.map(({ found }) => found)).toEqual([
+      `/var/lib/redis is already the mount point of another resource, by its line in /etc/fstab: ${printEntry(other.entry)}`,
+    ]);
+    expect(refusals[0]?.next).toMatch(/^if a volume's key was changed, write the old key again/);
+  });
+
+  it("takes a line of ours with its own source, in any spelling, and leaves foreign lines to the plan", () => {
+    for (const found of [undefined, ours, { ...ours, isOurs: false }])
+      expect(fstabEntry.refuseCreate!(desired, { ...made, found, isSameSource: true })).toEqual([]);
+    const theirs = { ...ours, isOurs: false };
+    expect(fstabEntry.refuseCreate!(desired, { ...made, found: theirs, isSameSource: false })).toEqual([]);
+  });
+});
+
 describe("the removal of an fstab entry", () => {
   it("unmounts and takes the line out in one step, only if fstab is still as it was seen", () => {
     const plan = fstabEntry.planDestroy(desired, made);
