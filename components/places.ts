@@ -30,35 +30,31 @@ export class Order {
     this.#accounts = new Set(layouts.flatMap(({ accounts = [] }) => accounts));
   }
 
-  /** These, and all that is at the innermost mount that the path lies in. */
-  at(path: string, resources: readonly pulumi.Resource[]): pulumi.Input<pulumi.Resource[]> {
+  /**
+   * What a mount or folder at a path waits for: these, all that is at the innermost mount that it lies in, and the
+   * accounts of its owner and group, where a tier makes them. An account goes only after what bears its number.
+   */
+  before(
+    path: string,
+    resources: readonly pulumi.Resource[],
+    { owner, group }: { readonly owner?: string; readonly group?: string } = {},
+  ): pulumi.Input<pulumi.Resource[]> {
     const around = innermost(
       path,
       this.#places.filter((place) => place.path !== path),
     );
-    return this.#with(resources, around === undefined ? [] : [around.path]);
-  }
-
-  /** These, and the accounts that folders of this owner and group need, where a tier makes them. */
-  ownedBy(owner: string, group: string, resources: readonly pulumi.Resource[]): pulumi.Input<pulumi.Resource[]> {
-    const names = [`user ${owner}`, `group ${group}`];
-    return this.#with(
-      resources,
-      names.filter((name) => this.#accounts.has(name)),
-    );
-  }
-
-  /** What makes each mount point, or account, of a layout: all of its mounts and folders. */
-  made(names: readonly string[], ...resources: readonly pulumi.Resource[]): void {
-    for (const name of names) this.#promised(name).resolve(resources);
-  }
-
-  #with(resources: readonly pulumi.Resource[], names: readonly string[]): pulumi.Input<pulumi.Resource[]> {
+    const accounts = [`user ${owner}`, `group ${group}`].filter((name) => this.#accounts.has(name));
+    const names = [...(around === undefined ? [] : [around.path]), ...accounts];
     // Without a promise, what is registered stays as it was.
     if (names.length === 0) return [...resources];
     return Promise.all(names.map((name) => this.#promised(name).promise)).then((others) => [
       ...new Set([...resources, ...others.flat()]),
     ]);
+  }
+
+  /** What makes each mount point, or account, of a layout: all of its mounts and folders. */
+  made(names: readonly string[], ...resources: readonly pulumi.Resource[]): void {
+    for (const name of names) this.#promised(name).resolve(resources);
   }
 
   #promised(name: string): PromiseWithResolvers<readonly pulumi.Resource[]> {

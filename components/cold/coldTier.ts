@@ -52,12 +52,12 @@ export class ColdTier extends pulumi.ComponentResource {
         options: settings.options,
         configKeys: { options: `${configKey}.options` },
       },
-      { parent: this, dependsOn: order.at(mountPoint, []) },
+      { parent: this, dependsOn: order.before(mountPoint, []) },
     );
     const root = new Directory(
       `${name}-folders`,
       { ...on, path: coldRoot(settings), owner, group, mode, folders },
-      { parent: this, dependsOn: order.ownedBy(owner, group, [mount]) },
+      { parent: this, dependsOn: order.before(mountPoint, [mount], settings) },
     );
     order.made([mountPoint], mount, root);
 

@@ -179,13 +179,13 @@ export class HotTier extends pulumi.ComponentResource {
     const mount = new FstabEntry(
       `${child}-mount`,
       { ...on, source: device, mountPoint, mountOverFiles, type, options: [...options], pass, configKeys },
-      { parent: this, dependsOn: this.#order.at(mountPoint, [filesystem]) },
+      { parent: this, dependsOn: this.#order.before(mountPoint, [filesystem], volume) },
     );
     const folders = this.#makeFolders(volume, mountPoint, [mount, ...account]);
     const tree = new FstabEntry(
       `${child}-tree`,
       { ...on, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] },
-      { parent: this, dependsOn: this.#order.at(treePath, [mount]) },
+      { parent: this, dependsOn: this.#order.before(treePath, [mount]) },
     );
     // The tree's mount is a peer of the volume's: what is mounted in one shows in the other, and keeps it busy.
     this.#order.made([mountPoint, treePath], mount, folders, tree);
@@ -193,7 +193,7 @@ export class HotTier extends pulumi.ComponentResource {
   }
 
   #makeDirectory(folder: ServiceFolder): HotVolume {
-    const dependsOn = this.#order.at(folder.treePath, this.#accountOf(folder, []));
+    const dependsOn = this.#order.before(folder.treePath, this.#accountOf(folder, []));
     const folders = this.#makeFolders(folder, folder.treePath, dependsOn);
     this.#order.made([folder.treePath], folders);
     return { path: folders.path, treePath: folders.path };

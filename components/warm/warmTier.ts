@@ -65,12 +65,12 @@ export class WarmTier extends pulumi.ComponentResource {
     const mount = new FstabEntry(
       `${name}-mount`,
       { ...on, source, mountPoint, mountOverFiles, type, options: [...mountOptions], configKeys },
-      { parent: this, dependsOn: order.at(mountPoint, [filesystem]) },
+      { parent: this, dependsOn: order.before(mountPoint, [filesystem], settings) },
     );
     const tree = new Directory(
       `${name}-folders`,
       { ...on, path: mountPoint, owner, group, mode, folders },
-      { parent: this, dependsOn: order.ownedBy(owner, group, [mount]) },
+      { parent: this, dependsOn: order.before(mountPoint, [mount], settings) },
     );
     const also =
       alsoAt === false
@@ -78,7 +78,7 @@ export class WarmTier extends pulumi.ComponentResource {
         : new FstabEntry(
             `${name}-also`,
             { ...on, source: mountPoint, mountPoint: alsoAt, type: "none", options: [...BIND_OPTIONS] },
-            { parent: this, dependsOn: order.at(alsoAt, [mount]) },
+            { parent: this, dependsOn: order.before(alsoAt, [mount]) },
           );
     const paths = [mountPoint, ...(alsoAt === false ? [] : [alsoAt])];
     order.made(paths, mount, tree, ...(also === undefined ? [] : [also]));

@@ -1,5 +1,5 @@
-# Usage: remove-account GROUP [USER]; many of them.
-# Removes what we made of them.
+# Usage: remove-account GROUP|"" [USER]; many of them.
+# Removes what we made of them; an empty GROUP stays.
 set -euo pipefail
 source ledger.sh
 source records.sh
@@ -9,9 +9,10 @@ for ((i = 0; i < ${#starts[@]}; i++)); do
   if [[ -n $user ]] && ledger_has user "$user"; then
     if getent passwd -- "$user" >/dev/null; then userdel -- "$user"; fi
     gone+=("user $user")
+    # userdel takes a group of the user's own name along, whose resource may have gone before.
+    if ! getent group -- "$user" >/dev/null; then gone+=("group $user"); fi
   fi
-  if ledger_has group "$group"; then
-    # userdel takes the user's own group along.
+  if [[ -n $group ]] && ledger_has group "$group"; then
     if getent group -- "$group" >/dev/null; then groupdel -- "$group"; fi
     gone+=("group $group")
   fi

@@ -1,7 +1,10 @@
 import { CONVERGED, step, toDo } from "../engine/plan.ts";
-import type { ResourceKind } from "../engine/resource.ts";
-import { groupExists, userExists } from "../facts/accounts.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
+import { groupExists, primaryGroups, userExists } from "../facts/accounts.ts";
+import type { Ask } from "../facts/fact.ts";
 import { ledger } from "../facts/ledger.ts";
+import { mountOf, mounts } from "../facts/mounts.ts";
+import { pathStatus } from "../facts/pathStatus.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { accountName, onDelete, path } from "../values/fields.ts";
 import { word } from "../values/words.ts";
@@ -15,7 +18,10 @@ const inputs = kindInputs({
   user: accountName.optional(),
   /** The user's home, which is not made. Default: /nonexistent. */
   home: path.default("/nonexistent"),
-  /** `wipe` removes accounts that were made here; else they stay, since files bear their numbers. Default: retain. */
+  /**
+   * `wipe` removes accounts that were made here and that no folder of this program belongs to any more; else they stay,
+   * since files bear their numbers. Default: retain.
+   */
   onDelete,
 });
 
@@ -24,6 +30,10 @@ export interface Seen {
   /** True where no user is declared. */
   readonly user: boolean;
   readonly made: ReadonlySet<string>;
+  /** Whose the folders are that this program made, as `user NAME` and `group NAME`. */
+  readonly owners: ReadonlySet<string>;
+  /** User → its primary group. */
+  readonly primaryGroups: ReadonlyMap<string, string>;
 }
 
 /** A system group, and a system user of it without a login shell; one that exists is left as it is. */
@@ -37,13 +47,19 @@ export const systemUser: ResourceKind<typeof inputs, Seen> = {
   describe: ({ user, group }) =>
     user === undefined || user === null ? `group ${word(group)}` : `${word(user)}:${word(group)}`,
 
-  async observe(ask, { group, user }) {
+  async observe(ask, inputs) {
+    const { group, user, onDelete } = inputs;
     const [hasGroup, hasUser, made] = await Promise.all([
       ask(groupExists, group),
       user === undefined ? true : ask(userExists, user),
       ask(ledger, undefined),
     ]);
-    return { group: hasGroup, user: hasUser, made };
+    const seen = { group: hasGroup, user: hasUser, made };
+    // Only a removal asks whose folders are.
+    const mayGo = onDelete === "wipe" && namesOf(inputs).some((name) => made.has(name));
+    if (!mayGo) return { ...seen, owners: new Set<string>(), primaryGroups: new Map<string, string>() };
+    const [owners, groups] = await Promise.all([ownersOf(ask, made), ask(primaryGroups, undefined)]);
+    return { ...seen, owners, primaryGroups: groups };
   },
   isAbsent: ({ user }, seen) => !seen.group && (user === undefined || !seen.user),
 
@@ -56,15 +72,32 @@ export const systemUser: ResourceKind<typeof inputs, Seen> = {
 
   // Files that were kept bear the user's number: the next one to get it would own them.
   leaves: unlessWiped,
-  planDestroy({ group, user }, { made }) {
-    if (!made.has(`group ${group}`) && (user === undefined || !made.has(`user ${user}`))) return CONVERGED;
-    return toDo(
-      step(
-        `remove ${user ?? group}, which this program made`,
-        recordsProgram("remove-account", user === undefined ? [group] : [group, user]),
-      ),
-    );
+  planDestroy(inputs, { made, owners, primaryGroups }) {
+    const { group, user } = inputs;
+    // What folders of ours belong to is another resource's too, or has files that stay.
+    const goes = (name: string) => made.has(name) && !owners.has(name);
+    const userGoes = user !== undefined && goes(`user ${user}`);
+    const isNeeded = [...primaryGroups].some(([one, its]) => its === group && !(userGoes && one === user));
+    const groupGoes = goes(`group ${group}`) && !isNeeded;
+    if (!userGoes && !groupGoes) return CONVERGED;
+    const record = [groupGoes ? group : "", ...(userGoes ? [user] : [])];
+    const what = userGoes ? user : `group ${group}`;
+    return toDo(step(`remove ${what}, which this program made`, recordsProgram("remove-account", record)));
   },
 
   report: () => ({}),
 };
+
+function namesOf({ group, user }: InputsOf<typeof inputs>): string[] {
+  return [...(user === undefined ? [] : [`user ${user}`]), `group ${group}`];
+}
+
+/** A server that is away doesn't answer whose the folders on it are, and keeps no account from going. */
+async function ownersOf(ask: Ask, made: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+  const all = await ask(mounts, undefined);
+  const folders = [...made].flatMap((line) => (line.startsWith("directory ") ? [line.slice("directory ".length)] : []));
+  const local = folders.filter((folder) => mountOf(all, folder)?.type.startsWith("nfs") !== true);
+  if (local.length === 0) return new Set();
+  const found = [...(await ask(pathStatus, local)).values()];
+  return new Set(found.flatMap(({ owner, group }) => [`user ${owner}`, `group ${group}`]));
+}

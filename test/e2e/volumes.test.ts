@@ -104,6 +104,23 @@ describe("volumes", () => {
     expect(await kept()).toBe(before);
   });
 
+  it("whose key was changed is refused, and the old one stays mounted", async () => {
+    const source = () => on("findmnt --noheadings --output SOURCE /var/lib/mongodb");
+    const before = [await kept(), await source()];
+    const docs = { size: "1GiB", mountPoint: "/var/lib/mongodb", owner: "mongodb", group: "mongodb" };
+    await stack.configure(all(hotWith({ ...redis, docs }), retained));
+    expect(await stack.refusal(() => stack.up())).toMatch(
+      /\/var\/lib\/mongodb is already the mount point of another resource.*Next: if a volume's key was changed/s,
+    );
+    expect(await source()).toBe(before[1]);
+    await stack.configure(all(hotWith(both), retained));
+    await stack.up();
+    // The new key's volume is empty, and stays by the rule to retain.
+    await on("lvremove --quiet --yes vg_jts/lv_docs");
+    expect([await kept(), await source()]).toEqual(before);
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  });
+
   it("one that leaves the program by the rule to wipe is gone, the others untouched", async () => {
     const sentinel = () =>
       on("sha256sum /var/lib/redis/data/sentinel; lvs --noheadings --options lv_uuid vg_jts/lv_redis");

@@ -339,6 +339,11 @@ const TOOLS: Readonly<Record<string, Tool>> = {
       })
       .join(""),
   "print-ledger": ({ machine }) => machine.ledger.map((line) => `${line}\n`).join(""),
+  // Each user's primary group is the one of its name.
+  "print-primary-groups": ({ machine }) =>
+    machine.accounts
+      .flatMap((account) => (account.startsWith("user ") ? [`${account.slice(5)}:${account.slice(5)}\n`] : []))
+      .join(""),
   "print-source-device": (host, [source = ""]) => `${host.source(source)}\n`,
   "find-signs-of-use"(host, [path = "", bytes, serial]) {
     const device = host.device(path);
@@ -463,7 +468,9 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     }
   },
   "remove-account"({ machine }, [group, user]) {
-    for (const account of [`user ${user}`, `group ${group}`].filter((one) => machine.ledger.includes(one))) {
+    // userdel takes a group of the user's own name along.
+    const names = [...(user === undefined ? [] : [`user ${user}`, `group ${user}`]), `group ${group}`];
+    for (const account of names.filter((one) => machine.ledger.includes(one))) {
       machine.accounts = machine.accounts.filter((one) => one !== account);
       machine.ledger = machine.ledger.filter((one) => one !== account);
     }

@@ -14,11 +14,19 @@ export const example = exampleOf(systemUser, {
   takesAnyText: ["home"],
 
   inputs: fc.record({ host: word, group: word, user: optional(word), home: path, onDelete }),
-  converged: () => ({ group: true, user: true, made: new Set<string>() }),
+  converged: () => ({
+    group: true,
+    user: true,
+    made: new Set<string>(),
+    owners: new Set<string>(),
+    primaryGroups: new Map<string, string>(),
+  }),
   any: ({ group, user }) =>
     fc.record({
       group: fc.boolean(),
       user: fc.boolean(),
       made: ledgerOf([`group ${group}`, `user ${user}`]),
+      owners: fc.subarray([`group ${group}`, `user ${user}`]).map((names) => new Set(names)),
+      primaryGroups: fc.constantFrom(new Map<string, string>(), new Map([[`${user}`, group]]), new Map([["x", group]])),
     }),
 });

@@ -56,14 +56,17 @@ describe("a mount inside another mount", () => {
   });
 
   it("waits for no other mount", () => {
-    expect(dependenciesOf("hot-postgres-mount")).toEqual(named("hot-postgres-fs"));
-    expect(dependenciesOf("hot-cache-mount")).toEqual(named("hot-cache-fs"));
-    expect(dependenciesOf("warm-mount")).toEqual(named("warm-fs"));
+    const mountsBefore = (name: string) => dependenciesOf(name).filter((one) => /-(mount|tree|also)$/.test(one));
+    for (const name of ["hot-postgres-mount", "hot-cache-mount", "warm-mount"]) expect(mountsBefore(name)).toEqual([]);
   });
 
-  it("folders wait for the accounts that another tier makes, and for no others", () => {
-    expect(dependenciesOf("warm-folders").toSorted()).toEqual(named("hot-user-app-www", "warm-mount"));
-    expect(dependenciesOf("cold-folders").toSorted()).toEqual(named("cold-mount", "hot-user-postgres"));
+  it("folders wait for the accounts that another tier makes, and each account goes only after the mounts", () => {
+    const accountsBefore = (name: string) => dependenciesOf(name).filter((one) => /-(user|group)-/.test(one));
+    for (const name of ["hot-scratch-mount", "warm-mount", "warm-folders"])
+      expect(accountsBefore(name), name).toEqual(named("hot-user-app-www"));
+    for (const name of ["hot-postgres-mount", "hot-wal-mount", "cold-folders"])
+      expect(accountsBefore(name), name).toEqual(named("hot-user-postgres"));
+    expect(accountsBefore("hot-cache-mount")).toEqual([]);
   });
 
   it("is mounted after the outer one, and unmounted before it, whatever is ready first", async () => {
@@ -115,6 +118,31 @@ describe("a volume whose key was changed while its mount point stays", () => {
     expect(host.machine.mounts.find(({ target }) => target === "/var/lib/postgresql")?.source).toBe(
       host.machine.links["/dev/vg_jts/lv_pg16"],
     );
+  });
+});
+
+describe("an account of several services, by the rule to wipe", () => {
+  const onHost = async (volumes: Record<string, object>) =>
+    declaredBy({
+      hosts: { trading: { connection, tuning: false, onDelete: "wipe", hot: { layout: "directories", volumes } } },
+    });
+  const a = { owner: "app", group: "app" };
+  const accounts = ({ machine }: FakeHost) => machine.accounts.filter((name) => /app|www/.test(name)).sort();
+
+  it("stays as long as one of them declares it, and goes with the last", async () => {
+    const host = new FakeHost(blankMachine());
+    const both = new StackOnHost(await onHost({ a, b: { owner: "app", group: "www" } }), host);
+    expect(await both.up()).toEqual([]);
+    expect(accounts(host)).toEqual(["group app", "group www", "user app"]);
+
+    const first = new StackOnHost(await onHost({ a }), host, both.state);
+    expect(await first.destroy()).toEqual([]);
+    expect(accounts(host)).toEqual(["group app", "group www", "user app"]);
+
+    const second = new StackOnHost(await onHost({ b: { owner: "app", group: "www" } }), host, both.state);
+    expect(await second.destroy()).toEqual([]);
+    expect(accounts(host)).toEqual([]);
+    expect(host.machine.ledger).toEqual([]);
   });
 });
 

@@ -13,7 +13,8 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { joinPrograms, recordsDone, saidBy, type Command } from "../../../../providers/host/command.ts";
-import { recordsProgram } from "../../../../providers/programs/program.ts";
+import { primaryGroups } from "../../../../providers/facts/accounts.ts";
+import { program, recordsProgram } from "../../../../providers/programs/program.ts";
 import { runLocally } from "../runLocally.ts";
 
 let root: string;
@@ -40,6 +41,8 @@ const TOOLS = {
   getent: "exit 2",
   groupadd: "",
   useradd: "",
+  groupdel: "",
+  userdel: "",
   lvs: "",
   lvremove: "",
   fuser: "echo sleep >&2",
@@ -382,6 +385,54 @@ describe("make-account for many", () => {
       done: 2,
       said: "full",
     });
+  });
+});
+
+describe("remove-account for many", () => {
+  const ours = "user app\ngroup app\ngroup www\n";
+  const remove = (...records: string[][]) => records.map((args) => recordsProgram("remove-account", args));
+  const removals = () => log().filter((words) => /^(group|user)del/.test(words));
+  beforeEach(() => {
+    mkdirSync(join(root, "ledger"));
+    writeFileSync(join(root, "ledger", "made"), ours);
+  });
+  // Until they are deleted, there are the user app and the groups app and www; userdel takes the group app along.
+  const getent = `! grep --quiet -e "^\${1/passwd/user}del -- $3$" \${0%/bin/*}/log &&
+    ! { [[ "$*" == "group -- app" ]] && grep --quiet "^userdel" \${0%/bin/*}/log; }`;
+
+  it("removes the user, the group, or both, and forgets the group that userdel takes along", () => {
+    expect(run(remove(["", "app"], ["www"]), { getent })).toMatchObject({ exitCode: 0, done: 2 });
+    expect(removals()).toEqual(["userdel -- app", "groupdel -- www"]);
+    expect(existsSync(join(root, "ledger", "made"))).toBe(false);
+  });
+
+  it("leaves the group where none is named, and all that the ledger doesn't have", () => {
+    expect(run(remove(["", "other"], ["www", "other"]), { getent })).toMatchObject({ exitCode: 0, done: 2 });
+    expect(removals()).toEqual(["groupdel -- www"]);
+    expect(read("ledger/made")).toBe("user app\ngroup app\n");
+  });
+
+  it("says which process a user is used by, and forgets nothing", () => {
+    const userdel = `echo "userdel: user app is currently used by process 7" >&2; exit 8`;
+    const output = run(remove(["app", "app"]), { getent, userdel });
+    expect(output).toEqual({ exitCode: 8, done: 0, said: "userdel: user app is currently used by process 7" });
+    expect(read("ledger/made")).toBe(ours);
+  });
+});
+
+describe("print-primary-groups", () => {
+  it("prints the primary group of each user that has one", () => {
+    const getent = `case $1 in group) printf '%s\\n' root:x:0: www:x:33:app ;; passwd) printf '%s\\n' root:x:0:0:r:/: app:x:9:33::/: odd:x:7:77::/: ;; esac`;
+    mkdirSync(join(root, "bin"));
+    writeFileSync(join(root, "bin", "getent"), `#!/bin/bash\n${getent}\n`);
+    chmodSync(join(root, "bin", "getent"), 0o755);
+    const command = program("print-primary-groups");
+    const output = runLocally(command, { PATH: `${join(root, "bin")}:${process.env.PATH}` });
+    expect(output).toMatchObject({ exitCode: 0, stdout: "root:root\napp:www\n" });
+    expect([...primaryGroups.parse(output, undefined)]).toEqual([
+      ["root", "root"],
+      ["app", "www"],
+    ]);
   });
 });
 
