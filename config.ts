@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { findAutomationProblems } from "./components/automation/problems.ts";
 import { automationSettings } from "./components/automation/settings.ts";
+import { isIn } from "./components/places.ts";
 import { below, problemsIn, requireNone, unknownKey, type Problem } from "./components/problem.ts";
 import { findConnectionProblems } from "./components/remote.ts";
 import { findTierProblems, tierSections } from "./components/tiers.ts";
@@ -57,7 +58,7 @@ export function parseHosts(value: unknown): {
     problems.push(...host.problems);
     if (host.settings !== undefined) hosts[name] = host.settings;
   }
-  return { hosts, problems: [...problems, ...findSharedAddresses(hosts)] };
+  return { hosts, problems: [...problems, ...findSharedAddresses(hosts), ...findSharedArchives(hosts)] };
 }
 
 function parseHost(name: string, value: unknown): { readonly settings?: HostSettings; readonly problems: Problem[] } {
@@ -121,12 +122,31 @@ function descriptionOf(path: readonly PropertyKey[]): string | undefined {
 function findSharedAddresses(hosts: Record<string, HostSettings>): Problem[] {
   const seen = new Map<string, string>();
   return Object.entries(hosts).flatMap(([name, { connection }]) => {
-    const address = `${connection.host}:${connection.port}`;
+    const address = `${connection.host.toLowerCase().replace(/\.$/, "")}:${connection.port}`;
     const other = seen.get(address);
     if (other !== undefined)
       return [{ key: `${name}.connection.host`, message: `${address} is already ${other}'s; one machine is one host` }];
     seen.set(address, name);
     return [];
+  });
+}
+
+/** Archives are named by volume: in one folder, each host would offer, and restore, those of the other. */
+function findSharedArchives(hosts: Record<string, HostSettings>): Problem[] {
+  const claims = Object.entries(hosts).flatMap(([name, { cold, automation }]) =>
+    cold === undefined || automation === undefined || typeof cold.server !== "string" || typeof cold.export !== "string"
+      ? []
+      : [{ name, server: cold.server.toLowerCase(), path: `${cold.export === "/" ? "" : cold.export}/${cold.root}` }],
+  );
+  return claims.flatMap(({ name, server, path }, index) => {
+    const other = claims
+      .slice(0, index)
+      .find((earlier) => earlier.server === server && (isIn(path, earlier.path) || isIn(earlier.path, path)));
+    if (other === undefined) return [];
+    const message =
+      `${server}:${path} is, or shares files with, the folder of ${other.name}.cold.root, ${other.path}; ` +
+      "give each host a root of its own, and move there on the server what is this host's";
+    return [{ key: `${name}.cold.root`, message }];
   });
 }
 

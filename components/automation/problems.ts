@@ -1,15 +1,17 @@
 import { coldRoot } from "../cold/layout.ts";
+import { formatBytes } from "../../providers/values/size.ts";
+import { capacityOf } from "../hot/layout.ts";
 import { VOLUME_PROFILES } from "../hot/profiles.ts";
+import { isIn } from "../places.ts";
 import { below, type Problem } from "../problem.ts";
-import type { TierSettings } from "../tiers.ts";
+import type { TierLayout } from "../tier.ts";
+import { layoutsOf, type TierSettings } from "../tiers.ts";
 import type { AutomationSettings, RuleSettings } from "./settings.ts";
 
 /** What the services' sandbox hides, or makes read-only: systemd.exec(5), ProtectHome, PrivateTmp, ProtectSystem. */
 const PRIVATE = ["/tmp", "/var/tmp"];
 const HIDDEN = [...PRIVATE, "/home", "/root", "/run/user"];
 const CLOSED = [...HIDDEN, "/usr", "/boot", "/efi", "/etc"];
-
-const isBelow = (path: string, folder: string): boolean => `${path}/`.startsWith(`${folder}/`);
 
 /** What no host with these tiers could carry out. */
 export function findAutomationProblems(automation: AutomationSettings, tiers: TierSettings): Problem[] {
@@ -24,8 +26,11 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
       ? [{ key: "coldRetention", message: "is about the cold tier, and there is none" }]
       : []),
     ...findReceiverProblem(automation),
+    ...findClosedPlaces(automation, tiers),
     ...findOrderProblem(automation, "warmLowPercent", "warmHighPercent"),
-    ...automation.rules.flatMap((rule, index) => below(`rules.${index}`, findRuleProblems(rule, tiers))),
+    ...automation.rules.flatMap((rule, index) =>
+      below(`rules.${index}`, [...findRuleProblems(rule, tiers), ...findMirrorProblem(rule, automation)]),
+    ),
   ];
 }
 
@@ -39,6 +44,7 @@ function findOrderProblem(automation: AutomationSettings, low: Percentage, high:
 }
 
 function findBackupProblems({ backupVolumes = {} }: AutomationSettings, { hot }: TierSettings): Problem[] {
+  const freeBytes = hot?.layout === "lvm" ? capacityOf(hot)?.freeBytes : undefined;
   const services = hot?.layout === "lvm" ? Object.keys(hot.volumes ?? VOLUME_PROFILES) : [];
   return Object.keys(backupVolumes).flatMap((service) => {
     const key = `backupVolumes.${service}`;
@@ -49,6 +55,11 @@ function findBackupProblems({ backupVolumes = {} }: AutomationSettings, { hot }:
     // The kernel takes a copy of its device for the device itself.
     if (hot?.layout === "lvm" && hot.volumes?.[service]?.filesystem === "btrfs")
       return [{ key, message: "is btrfs, of which no snapshot by LVM is safe; leave it out, and use btrfs's own" }];
+    const bytes = backupVolumes[service]!;
+    if (freeBytes !== undefined && bytes > freeBytes) {
+      const [wanted, free] = [bytes, freeBytes].map(formatBytes);
+      return [{ key, message: `a snapshot of ${wanted} doesn't fit the ${free} that the volumes leave free` }];
+    }
     return [];
   });
 }
@@ -58,7 +69,7 @@ function findFolderProblems({ developmentFolders }: AutomationSettings): Problem
   return developmentFolders.flatMap((folder, index) => {
     const key = `developmentFolders.${index}`;
     const problems: Problem[] = [];
-    const hidden = PRIVATE.find((one) => isBelow(folder, one));
+    const hidden = PRIVATE.find((one) => isIn(folder, one));
     if (hidden !== undefined)
       problems.push({ key, message: `${folder} is in ${hidden}, of which nas-archival.service has its own` });
     const same = developmentFolders.slice(0, index).find((other) => name(other) === name(folder));
@@ -69,7 +80,7 @@ function findFolderProblems({ developmentFolders }: AutomationSettings): Problem
 }
 
 function findReceiverProblem({ notify = "" }: AutomationSettings): Problem[] {
-  const hidden = HIDDEN.find((folder) => isBelow(notify, folder));
+  const hidden = HIDDEN.find((folder) => isIn(notify, folder));
   if (hidden === undefined) return [];
   return [
     {
@@ -81,24 +92,54 @@ function findReceiverProblem({ notify = "" }: AutomationSettings): Problem[] {
   ];
 }
 
+/** A copy of a folder has only what the folder has. */
+function findMirrorProblem({ to, destination }: RuleSettings, { developmentFolders }: AutomationSettings): Problem[] {
+  if (to !== "cold") return [];
+  const names = developmentFolders.map((folder) => folder.slice(folder.lastIndexOf("/") + 1));
+  const copy = [".removed", ...names].find((name) => isIn(destination, `development/${name}`));
+  if (copy === undefined || developmentFolders.length === 0) return [];
+  const message = `${destination} is in development/${copy}, where developmentFolders removes what isn't a copy`;
+  return [{ key: "destination", message }];
+}
+
+/** Places that the services can't see, or can't write to. */
+function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSettings): Problem[] {
+  const layouts = Object.entries<TierLayout>(layoutsOf(tiers));
+  const hidden = layouts.flatMap(([tier, { mountPoints }]) =>
+    mountPoints.flatMap(({ key, path }): Problem[] => {
+      // Another mount of warm is only for people.
+      const folder = (tier === "hot" ? HIDDEN : CLOSED).find((one) => isIn(path, one));
+      if (folder === undefined || key === "alsoAt") return [];
+      const message = `can't work on ${tier}.${key}, ${path}: the sandbox of its services closes ${folder} to them`;
+      return [{ key: "", message }];
+    }),
+  );
+  const closed = CLOSED.find((folder) => isIn(metricsFolder, folder));
+  if (closed === undefined) return hidden;
+  const message = `${metricsFolder} is in ${closed}, which the sandbox of storage-health.service closes to it`;
+  return [...hidden, { key: "metricsFolder", message }];
+}
+
 /** Data goes one way, towards cold. */
 function findRuleProblems({ source, to, destination }: RuleSettings, { warm, cold }: TierSettings): Problem[] {
   if (to === "cold" && cold === undefined) return [{ key: "to", message: "is cold, and there is no cold tier" }];
   const wrongSource = (what: string) => [{ key: "source", message: `${source} ${what}` }];
 
-  const closed = CLOSED.find((folder) => isBelow(source, folder));
+  const closed = CLOSED.find((folder) => isIn(source, folder));
   if (closed !== undefined)
     return wrongSource(`is in ${closed}, which the sandbox of tiered-storage.service closes to it`);
-  if (cold !== undefined && isBelow(source, cold.mountPoint))
+  if (cold !== undefined && isIn(source, cold.mountPoint))
     return wrongSource("is on the cold tier, which nothing leaves");
   if (warm === undefined) return [];
-  if (warm.alsoAt !== false && isBelow(source, warm.alsoAt))
+  if (warm.alsoAt !== false && isIn(source, warm.alsoAt))
     return wrongSource(`is on the warm tier; write it below its mount point, ${warm.mountPoint}`);
   if (source === warm.mountPoint) return wrongSource("is all of the warm tier; name a folder of it");
-  if (to === "warm" && isBelow(source, warm.mountPoint))
+  if (to === "warm" && isIn(source, warm.mountPoint))
     return [{ key: "to", message: `is warm, where ${source} is already; write cold` }];
 
   const root = to === "warm" || cold === undefined ? warm.mountPoint : coldRoot(cold);
   const target = `${root}/${destination}`;
-  return isBelow(target, source) ? wrongSource(`has the destination in it, ${target}`) : [];
+  if (to === "warm" && isIn(destination, "temp-processing"))
+    return [{ key: "destination", message: `${target} is emptied by age (tempAfterDays); choose another folder` }];
+  return isIn(target, source) ? wrongSource(`has the destination in it, ${target}`) : [];
 }

@@ -55,8 +55,10 @@ export function backupVolumes(
   { backupVolumes: chosen }: AutomationSettings,
 ): { readonly name: string; readonly snapshotBytes: number }[] {
   if (hot?.layout !== "lvm") return [];
-  return volumesOf(hot).flatMap(({ service, name }) => {
-    const bytes = chosen === undefined ? snapshotBytesPerDay(service) : (chosen[service] ?? 0);
+  return volumesOf(hot).flatMap(({ service, name, filesystem }) => {
+    // Of btrfs no snapshot by LVM is safe: the kernel takes it for the volume itself.
+    const byDefault = filesystem === "btrfs" ? 0 : snapshotBytesPerDay(service);
+    const bytes = chosen === undefined ? byDefault : (chosen[service] ?? 0);
     // LVM takes whole sectors.
     return bytes === 0 ? [] : [{ name, snapshotBytes: Math.ceil(bytes / 512) * 512 }];
   });

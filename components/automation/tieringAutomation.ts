@@ -1,10 +1,11 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { ConfigFile, SystemdTimer } from "../../providers/index.ts";
+import { ConfigFile, Directory, SystemdTimer } from "../../providers/index.ts";
 import { sha256 } from "../../providers/values/sha256.ts";
 import { readArguments, type HostArgs } from "../arguments.ts";
 import { remoteTo } from "../remote.ts";
 import { settingsOf, type TierComponents } from "../tiers.ts";
+import { missingFolders } from "./folders.ts";
 import { findAutomationProblems } from "./problems.ts";
 import { INSTALLED, SCRIPTS, scriptsManifest } from "./scripts.ts";
 import { MOVES_JOURNAL, SETTINGS_FILE, STATE_FOLDER, scriptSettings } from "./scriptSettings.ts";
@@ -59,6 +60,12 @@ export class TieringAutomation extends pulumi.ComponentResource {
       { ...on, path: SETTINGS_FILE, content: pulumi.interpolate`${pulumi.jsonStringify(document, undefined, 2)}\n` },
       { parent: this },
     );
+    for (const { tier, tree } of missingFolders(tiers, automation))
+      new Directory(
+        `${name}-${tier}-folders`,
+        { ...on, ...tree, folders: [...tree.folders] },
+        { parent: this, dependsOn: [components[tier]!] },
+      );
     const scripts = this.#deliverScripts(name, on, automation.metricsFolder);
     for (const timer of timers)
       new SystemdTimer(

@@ -17,7 +17,15 @@ export function coldRoot({ mountPoint, root }: ColdSettings): string {
 }
 
 /** What no host could carry out. */
-export function findColdProblems({ options }: ColdSettings): Problem[] {
+export function findColdProblems({ server, options }: ColdSettings): Problem[] {
+  if (typeof server === "string" && server.includes(":")) {
+    // In `server:/export` a colon ends the server, unless it is in brackets; see nfs(5) for the netid.
+    if (!/^\[[0-9a-f:.]+(%[\w.-]+)?\]$/i.test(server))
+      return [{ key: "server", message: `${server} is not a valid server; write an IPv6 address as [${server}]` }];
+    const tcp = options.find((option) => /^(proto=(tcp|udp|rdma)|tcp|udp|rdma)$/.test(option));
+    if (tcp !== undefined)
+      return [{ key: "options", message: `${tcp} is for IPv4, and the server is an IPv6 address; write proto=tcp6` }];
+  }
   // No rule is about an export's name.
   return findOptionProblems({ type: "nfs", source: "", options, pass: 0 });
 }

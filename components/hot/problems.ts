@@ -11,6 +11,7 @@ export function findHotProblems(hot: HotSettings): Problem[] {
   const extentProblems = findExtentProblems(hot);
   return [
     ...extentProblems,
+    ...findNameProblems(hot),
     ...findMissing(hot),
     ...volumesOf(hot).flatMap(({ service, filesystem, device, options, pass, mkfsOptions }) =>
       below(`volumes.${service}`, findOptionProblems({ type: filesystem, source: device, options, pass, mkfsOptions })),
@@ -20,15 +21,48 @@ export function findHotProblems(hot: HotSettings): Problem[] {
   ];
 }
 
-function findExtentProblems({ volumeGroup: { extentSize } }: LvmSettings): Problem[] {
-  if (extentSize >= 1024 && Number.isInteger(Math.log2(extentSize))) return [];
-  const size = formatBytes(extentSize);
-  return [
-    {
+function findExtentProblems({ volumeGroup: { extentSize, dataAlignment } }: LvmSettings): Problem[] {
+  const problems: Problem[] = [];
+  if (extentSize < 1024 || !Number.isInteger(Math.log2(extentSize)))
+    problems.push({
       key: "volumeGroup.extentSize",
-      message: `${size} is not a valid extent size: a power of 2, at least 1 KiB (vgcreate(8))`,
-    },
-  ];
+      message: `${formatBytes(extentSize)} is not a valid extent size: a power of 2, at least 1 KiB (vgcreate(8))`,
+    });
+  if (dataAlignment % 512 !== 0)
+    problems.push({
+      key: "volumeGroup.dataAlignment",
+      message: `${formatBytes(dataAlignment)} is not a valid alignment: a multiple of 512 bytes (pvcreate(8))`,
+    });
+  return problems;
+}
+
+/** Parts of names that LVM keeps for volumes of its own: lvm(8), "VALID NAMES". */
+const RESERVED = new RegExp(
+  "_(cdata|cmeta|corig|cpool|cvol|iorig|imeta|mimage|mlog|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|wcorig)",
+);
+/** What is in /dev, where the volume group has one of its own. */
+const IN_DEV =
+  /^(block|bsg|bus|char|cpu|disk|dri|fd|hugepages|input|mapper|md|mqueue|net|null|pts|shm|snd|usb|vfio|zero)$/;
+/** What the device-mapper takes of `GROUP-VOLUME`, in which a - of a name is written twice. */
+const MOST_LETTERS = 127;
+
+function findNameProblems({ volumeGroup: { name: group }, volumes = {} }: LvmSettings): Problem[] {
+  const problems: Problem[] = [];
+  if (IN_DEV.test(group))
+    problems.push({ key: "volumeGroup.name", message: `/dev/${group} is the kernel's; choose another name` });
+  for (const service of Object.keys(volumes)) {
+    const key = `volumes.${service}`;
+    const [reserved] = RESERVED.exec(service) ?? [];
+    if (reserved !== undefined)
+      problems.push({ key, message: `has ${reserved} in its name, which LVM keeps for itself (lvm(8))` });
+    const letters = `${group.replaceAll("-", "--")}-lv_${service}`.length;
+    if (letters > MOST_LETTERS)
+      problems.push({
+        key,
+        message: `is too long a name: with the volume group's, ${letters} letters, and LVM takes ${MOST_LETTERS}`,
+      });
+  }
+  return problems;
 }
 
 /** What a volume needs that neither it nor a profile has. */

@@ -28,14 +28,15 @@ for ((i = 0; i < ${#starts[@]}; i++)); do
   for folder in ${existing[@]+"${existing[@]}"}; do
     enter "$folder"
     chown -- "$owner:$group" .
-    chmod -- "$mode" .
+    # chmod keeps a folder's setgid bit, unless the mode has more digits than four.
+    chmod -- "0000$mode" .
   done
-  # A new one has its mode already.
-  if [[ $owner:$group != root:root ]]; then
-    for folder in ${missing[@]+"${missing[@]}"}; do
-      enter "$folder"
-      chown -- "$owner:$group" .
-    done
-  fi
+  # A new one has its mode already, and root's group, unless it lies in a folder whose setgid bit it took over.
+  for folder in ${missing[@]+"${missing[@]}"}; do
+    if [[ $owner:$group == root:root && ! -g $folder ]]; then continue; fi
+    enter "$folder"
+    chown -- "$owner:$group" .
+    if [[ -g . ]]; then chmod -- "0000$mode" .; fi
+  done
   record_done
 done

@@ -17,9 +17,15 @@ export const line = z
   .regex(/^\P{Cc}*$/u, { error: "must not hold line ends and other control characters" })
   .meta({ kind: "a line of text" });
 
+/** As the kernel takes a path: 255 bytes a name, 4095 in all. */
+const fits = (text: string) =>
+  Buffer.byteLength(text) <= 4095 && text.split("/").every((name) => Buffer.byteLength(name) <= 255);
+const TOO_LONG = "is too long: a path has at most 4095 bytes, and each name in it 255";
+
 /** An absolute path in its shortest form. */
 export const path = z
   .string()
+  .refine(fits, { error: TOO_LONG })
   .refine(
     (text) =>
       isAbsolute(text) && normalize(text) === text && (text === "/" || !text.endsWith("/")) && !/\p{Cc}/u.test(text),
@@ -33,6 +39,7 @@ export const path = z
 /** A path below a folder, in its shortest form. */
 export const relativePath = z
   .string()
+  .refine(fits, { error: TOO_LONG })
   .regex(/^(?!\.{1,2}(\/|$))[^/\p{Cc}]+(\/(?!\.{1,2}(\/|$))[^/\p{Cc}]+)*$/u, {
     error: "must be a relative path without `..`",
   })

@@ -520,3 +520,188 @@ describe("a value that would mean something else where it is written is refused 
     },
   );
 });
+
+describe("what one section needs of another is there, or refused with its key", () => {
+  const warm = { device: { path: "/dev/sda2" } };
+  const nas = { server: "nas", export: "/v" };
+  const rule = { name: "x", source: "/models", olderThanDays: 2, to: "cold", destination: "models" };
+
+  it.each<[string, Record<string, unknown>, string]>([
+    [
+      "a mount point that services can't see",
+      { hot: { device: NVME, volumes: { redis: { mountPoint: "/home/r" } } } },
+      "automation: can't work on hot.volumes.redis.mountPoint, /home/r: the sandbox of its services closes /home to them",
+    ],
+    [
+      "a warm tier that services can't write to",
+      { warm: { ...warm, mountPoint: "/usr/warm" } },
+      "automation: can't work on warm.mountPoint, /usr/warm: the sandbox of its services closes /usr to them",
+    ],
+    [
+      "a folder of metrics that health can't write to",
+      { automation: { metricsFolder: "/etc/metrics" } },
+      "automation.metricsFolder: /etc/metrics is in /etc, which the sandbox of storage-health.service closes to it",
+    ],
+    [
+      "a rule to where files are deleted by age",
+      { automation: { rules: [{ ...rule, to: "warm", destination: "temp-processing/x" }] } },
+      "automation.rules.0.destination: /data/warm-storage/temp-processing/x is emptied by age (tempAfterDays); choose another folder",
+    ],
+    [
+      "a rule to where only a copy is",
+      {
+        cold: nas,
+        automation: { developmentFolders: ["/srv/notes"], rules: [{ ...rule, destination: "development/notes" }] },
+      },
+      "automation.rules.0.destination: development/notes is in development/notes, where developmentFolders removes what isn't a copy",
+    ],
+    [
+      "a snapshot that never fits",
+      {
+        ...hotWith({ redis: { size: "3700GiB" } }, { snapshotReserve: "1GiB" }),
+        automation: { backupVolumes: { redis: "100GiB" } },
+      },
+      "automation.backupVolumes.redis: a snapshot of 100 GiB doesn't fit the 26.02 GiB that the volumes leave free",
+    ],
+  ])("%s", (_what, host, problem) => {
+    expect(problemsOf({ warm, automation: {}, ...host })).toEqual([`trading.${problem}`]);
+  });
+
+  it("a folder of another name, or another rule's, is free", () => {
+    const rules = [
+      { ...rule, destination: "development/notes" },
+      { ...rule, name: "y", destination: "temp-processing" },
+    ];
+    expect(problemsOf({ warm, cold: nas, automation: { rules } })).toEqual([]);
+  });
+
+  it("two hosts whose archives would lie in one folder of the NAS, by whatever path", () => {
+    const host = (name: string, cold: object, automation: object | undefined = {}) => ({
+      connection: { ...connection, host: name },
+      warm,
+      cold: { ...nas, ...cold },
+      ...(automation === undefined ? {} : { automation }),
+    });
+    const keys = (one: object, two: object) =>
+      parseHosts({ one, two }).problems.map(({ key, message }) => [key, message]);
+    expect(keys(host("a", {}), host("b", { server: "NAS" }))).toEqual([
+      [
+        "two.cold.root",
+        expect.stringMatching(
+          /^nas:\/v\/jts is, or shares files with, the folder of one\.cold\.root, \/v\/jts; give each/,
+        ),
+      ],
+    ]);
+    expect(keys(host("a", { root: "x/y" }), host("b", { export: "/v/x", root: "y/z" }))).toHaveLength(1);
+    expect(keys(host("a", { root: "one" }), host("b", { root: "two" }))).toEqual([]);
+    expect(keys(host("a", { root: "one" }), host("b", { root: "one-b" }))).toEqual([]);
+    expect(keys(host("a", {}), host("b", { server: "other" }))).toEqual([]);
+    const { automation: _automation, ...without } = host("b", {});
+    expect(keys(host("a", {}), without)).toEqual([]);
+  });
+
+  it("one machine by two spellings of its name", () => {
+    const at = (host: string) => ({ connection: { ...connection, host } });
+    expect(parseHosts({ one: at("db.lan"), two: at("DB.lan.") }).problems).toHaveLength(1);
+  });
+});
+
+describe("a value that a tool on the host would refuse is refused by name", () => {
+  const warm = { device: { path: "/dev/sda2" } };
+  const long = "a".repeat(256);
+
+  it.each(["cdata", "tmeta", "rimage", "pmspare", "mlog"])(
+    "the service x_%s, whose name LVM keeps for itself",
+    (name) => {
+      const volume = { size: "1GiB", mountPoint: "/x" };
+      expect(problemsOf(hotWith({ [`x_${name}`]: volume }))).toEqual([
+        `trading.hot.volumes.x_${name}: has _${name} in its name, which LVM keeps for itself (lvm(8))`,
+      ]);
+      expect(problemsOf(hotWith({ [`x${name}`]: volume }))).toEqual([]);
+    },
+  );
+
+  it("names that are too long together, and a volume group that is in /dev already", () => {
+    const volumes = (letters: number) => ({ ["a".repeat(letters)]: { size: "1GiB", mountPoint: "/x" } });
+    const group = (name: string) => ({ volumeGroup: { name } });
+    // v--g-lv_…: 8 letters before the service.
+    expect(problemsOf(hotWith(volumes(119), group("v-g")))).toEqual([]);
+    expect(problemsOf(hotWith(volumes(120), group("v-g")))).toEqual([
+      expect.stringMatching(/is too long a name: with the volume group's, 128 letters, and LVM takes 127$/),
+    ]);
+    expect(problemsOf(hotWith({ redis: {} }, group("mapper")))).toEqual([
+      "trading.hot.volumeGroup.name: /dev/mapper is the kernel's; choose another name",
+    ]);
+  });
+
+  it("an alignment that is no whole number of sectors", () => {
+    expect(problemsOf(hotWith({ redis: {} }, { volumeGroup: { dataAlignment: 1000 } }))).toEqual([
+      expect.stringMatching(/^trading\.hot\.volumeGroup\.dataAlignment: 1000 bytes is not a valid alignment/),
+    ]);
+  });
+
+  it.each(["mountPoint", "alsoAt"])("a path in warm.%s that no kernel takes", (key) => {
+    expect(problemsOf({ warm: { ...warm, [key]: `/${long}` } })).toEqual([expect.stringMatching(/: is too long: /)]);
+    expect(problemsOf({ warm: { ...warm, [key]: "/a".repeat(2048) } })).toEqual([
+      expect.stringMatching(/: is too long: /),
+    ]);
+    expect(problemsOf({ warm: { ...warm, [key]: `/${"ü".repeat(127)}` } })).toEqual([]);
+    expect(problemsOf({ warm: { ...warm, folders: [`a/${long}`] } })).toEqual([
+      expect.stringMatching(/: is too long: /),
+    ]);
+  });
+
+  it("an IPv6 server without brackets, and one with an option for IPv4", () => {
+    const cold = (server: string, ...options: string[]) => problemsOf({ cold: { server, export: "/v", options } });
+    expect(cold("fe80::1")).toEqual([
+      "trading.cold.server: fe80::1 is not a valid server; write an IPv6 address as [fe80::1]",
+    ]);
+    expect(cold("[fe80::1]", "proto=tcp6", "_netdev", "nofail")).toEqual([]);
+    expect(cold("[fe80::1]", "proto=tcp", "_netdev", "nofail")).toEqual([
+      "trading.cold.options: proto=tcp is for IPv4, and the server is an IPv6 address; write proto=tcp6",
+    ]);
+  });
+
+  it.each([
+    ...[
+      "daily",
+      "Weekly",
+      "semi-annually",
+      "03:00",
+      "*:0/15",
+      "*-*-* 02:00",
+      "Mon *-*-* 03:00",
+      "Sat *-*-01..07 07:00",
+    ],
+    ...[
+      "Mon..Fri 22:30",
+      "Mon,Wed *-*-* 4:00:00",
+      "Sun",
+      "*-*~01 03:00",
+      "2026-12-31 23:59",
+      "12-10",
+      "Mon..Fri,Sun",
+      "*-1,4,7,10-1 0:0",
+    ],
+    ...[
+      "*-*-* 02:00 UTC",
+      "03:00 Europe/Berlin",
+      "hourly Europe/Berlin",
+      "*-02..04-1/2 1:2:3.5",
+      "@1700000000",
+      "*:*:0/30",
+      "Thu,Fri 2012-*-1,5 11:12:13",
+    ],
+  ])("but not the calendar %j", (onCalendar) => {
+    expect(problemsOf({ warm, automation: { onCalendar } })).toEqual([]);
+  });
+
+  it.each([
+    ...["dayly", "3am", "25:00", "12:60", "*-13-01", "*-*-32 03:00", "0 3 * * *", "every day", "Mo *-*-* 03:00"],
+    ...["*-*-* 03:00 04:00", "*", "03:00,", "Mon-", "03.00", "-- 03:00", "2026-12-31T23:59"],
+  ])("the calendar %j, which systemd would refuse", (onCalendar) => {
+    expect(problemsOf({ warm, automation: { onCalendar } })).toEqual([
+      expect.stringMatching(/^trading\.automation\.onCalendar: .* is not a valid calendar; write for example daily/),
+    ]);
+  });
+});

@@ -152,3 +152,17 @@ describe("the graph of a host with all tiers", () => {
       expect(inputs.connection).toMatchObject({ value: { hostKey: host.connection.hostKey } });
   });
 });
+
+it("automation makes what its scripts need and the tiers' own lists leave out, and nothing where these have it", async () => {
+  const folders = async (more: object, automation: object = {}) => {
+    const declared = await declaredBy({ hosts: { trading: { ...host, hot: undefined, automation, ...more } } });
+    return ["warm", "cold"].map((tier) => declared.get(`trading-automation-${tier}-folders`)?.inputs);
+  };
+  expect(await folders({})).toEqual([undefined, undefined]);
+  const warm = { ...host.warm, folders: ["logs/old"], owner: "app", mode: "750" };
+  const cold = { ...host.cold, folders: ["archives/database/all"], root: "trading" };
+  expect(await folders({ warm, cold }, { developmentFolders: ["/srv/notes"] })).toMatchObject([
+    { path: "/data/warm-storage", folders: ["daily-backups", "temp-processing"], owner: "app", mode: "750" },
+    { path: "/mnt/synology/trading", folders: ["archives/configs", "development"], owner: "root", mode: "755" },
+  ]);
+});

@@ -224,3 +224,16 @@ describe("the volumes that are archived", () => {
     expect(volumesIn({})).toEqual({});
   });
 });
+
+it("by default, no service on btrfs is backed up by a snapshot of LVM", () => {
+  const { hosts } = parseHosts({
+    one: {
+      connection: { host: "h", hostKey: HOST_KEY },
+      hot: { device: { path: "/dev/nvme0n1" }, volumes: { postgres: { filesystem: "btrfs" }, mongodb: null } },
+      warm: { device: { path: "/dev/sda2" } },
+      automation: {},
+    },
+  });
+  const { automation } = scriptSettings(hosts.one!, hosts.one!.automation!, []);
+  expect(Object.keys(automation.backupVolumes)).toEqual(["lv_mongodb"]);
+});

@@ -7,6 +7,7 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
@@ -386,6 +387,29 @@ describe("make-account for many", () => {
       said: "full",
     });
   });
+});
+
+describe("make-tree", () => {
+  it.skipIf(userInfo().uid !== 0)(
+    "gives folders exactly their mode, also in a folder whose setgid bit they would take over",
+    () => {
+      mkdirSync(join(root, "shared", "old"), { recursive: true });
+      chmodSync(join(root, "shared"), 0o2775);
+      chmodSync(join(root, "shared", "old"), 0o2755);
+      const modes = () =>
+        ["new", "old"].map((name) => (statSync(join(root, "shared", name)).mode & 0o7777).toString(8));
+      const folders = ["new", "old"].map((name) => join(root, "shared", name));
+      for (const [owner, mode, exactly] of [
+        ["root", "750", "750"],
+        ["daemon", "755", "755"],
+        ["root", "2770", "2770"],
+      ]) {
+        rmSync(folders[0]!, { recursive: true, force: true });
+        expect(run([recordsProgram("make-tree", [owner!, owner!, mode!, ...folders])])).toMatchObject({ exitCode: 0 });
+        expect(modes()).toEqual([exactly, exactly]);
+      }
+    },
+  );
 });
 
 describe("remove-account for many", () => {
