@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { ConfigFile, SystemdTimer } from "../../providers/index.ts";
 import { unitWord } from "../../providers/values/unitFile.ts";
 import { readArguments, type HostArgs } from "../arguments.ts";
-import { mountPointsOf } from "../hot/layout.ts";
+import { devicesOf, mountPointsOf } from "../hot/layout.ts";
 import type { HotTier } from "../hot/hotTier.ts";
 import { tuningSettings, type TuningInput } from "./settings.ts";
 
@@ -41,9 +41,16 @@ export class HostTuning extends pulumi.ComponentResource {
         `${name}-scheduler`,
         {
           ...on,
-          path: "/etc/udev/rules.d/60-jts-storage.rules",
-          content: schedulerRule(scheduler, hot.device.serial),
-          activation: { kind: "udev", device: hot.device.path, attribute: "queue/scheduler", value: scheduler },
+          ...schedulerRules(scheduler, devicesOf(hot)),
+          activation: {
+            kind: "udev",
+            device: hot.device.path,
+            ...(hot.additionalDevices.length === 0
+              ? {}
+              : { additionalDevices: hot.additionalDevices.map(({ path }) => path) }),
+            attribute: "queue/scheduler",
+            value: scheduler,
+          },
         },
         { parent: this },
       );
@@ -96,9 +103,45 @@ export class HostTuning extends pulumi.ComponentResource {
   }
 }
 
-/** With a serial number the rule is about that one device; else about every NVMe namespace. */
-function schedulerRule(scheduler: string, serial: string | undefined): string {
-  const which = serial === undefined ? "" : `, ENV{ID_SERIAL_SHORT}=="${serial}"`;
-  const namespaces = 'ACTION=="add|change", KERNEL=="nvme[0-9]*n[0-9]*", ENV{DEVTYPE}=="disk"';
-  return `${namespaces}${which}, ATTR{queue/scheduler}="${scheduler}"\n`;
+/** By such a path the device is known to be an NVMe namespace, or a partition of one. */
+const NVME = /^\/dev\/(nvme\d+n\d+(p\d+)?|disk\/by-id\/nvme-.*|disk\/by-path\/.*-nvme-.*)$/;
+
+/** The file of udev's rules that gives the devices' disks their scheduler. */
+function schedulerRules(scheduler: string, devices: readonly { path: string; serial?: string | undefined }[]) {
+  const serial = devices[0]?.serial;
+  // An NVMe namespace starts with `none`, so that a rule that comes before udev knows serial numbers does no harm.
+  if (
+    devices.every(({ path }) => NVME.test(path)) &&
+    (serial === undefined || (devices.length === 1 && scheduler === "none"))
+  ) {
+    const which = serial === undefined ? "" : `, ENV{ID_SERIAL_SHORT}=="${serial}"`;
+    const namespaces = 'ACTION=="add|change", KERNEL=="nvme[0-9]*n[0-9]*", ENV{DEVTYPE}=="disk"';
+    return {
+      path: "/etc/udev/rules.d/60-jts-storage.rules",
+      content: `${namespaces}${which}, ATTR{queue/scheduler}="${scheduler}"\n`,
+    };
+  }
+  return {
+    // After those that make the links by which devices are known here: udev reads rules in the order of their names.
+    path: "/etc/udev/rules.d/90-jts-storage.rules",
+    content: devices
+      .map(({ path }) => `ACTION=="add|change", SUBSYSTEM=="block", ${queueOf(path)}="${scheduler}"\n`)
+      .join(""),
+  };
+}
+
+/** What a rule matches a device's disk by, and its scheduler, see udev(7). */
+function queueOf(path: string): string {
+  const disk = path.replace(
+    /^(\/dev\/disk\/by-(?:id|path)\/.*)-part\d+$|^(\/dev\/(?:nvme\d+n|mmcblk)\d+)p\d+$|^(\/dev\/(?:sd|vd|xvd)[a-z]+)\d+$/,
+    "$1$2$3",
+  );
+  // Such a link names a partition, and nothing its disk.
+  const isPartition = /^\/dev\/disk\/by-part(uuid|label)\//.test(path);
+  // What has a meaning in a pattern of udev stands for any character.
+  const name = disk.slice("/dev/".length).replaceAll(/[*?[\]|"\\]/g, "?");
+  const key = name.includes("/") ? "SYMLINK" : "KERNEL";
+  return isPartition
+    ? `ENV{DEVTYPE}=="partition", ${key}=="${name}", ATTR{../queue/scheduler}`
+    : `ENV{DEVTYPE}=="disk", ${key}=="${name}", ATTR{queue/scheduler}`;
 }

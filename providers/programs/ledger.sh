@@ -102,17 +102,46 @@ remove_directories() {
   done
   ledger_drop_lines ${dropped[@]+"${dropped[@]}"}
 }
-# Remembers the kernel's values as they were before us, once.
+# Sets `line` to the line that remembers the kernel's value before us, and `before` to that value; fails where none does.
+remembered() {
+  for line in "${!made[@]}"; do
+    if [[ -n ${made[$line]} && $line == "kernel $1 "* ]]; then
+      before=${line#"kernel $1 "}
+      return
+    fi
+  done
+  return 1
+}
+# Sets `half` to the file of the value that the kernel makes 0 when this one is set, a share of the memory or a size, and
+# `usual` to what a kernel starts with there; fails where there is none. providers/values/sysctl.ts has the same pairs.
+other_half() {
+  usual=0
+  case ${1#/proc/sys/vm/} in
+    dirty_ratio) half=dirty_bytes ;;
+    dirty_bytes) half=dirty_ratio usual=20 ;;
+    dirty_background_ratio) half=dirty_background_bytes ;;
+    dirty_background_bytes) half=dirty_background_ratio usual=10 ;;
+    overcommit_ratio) half=overcommit_kbytes ;;
+    overcommit_kbytes) half=overcommit_ratio usual=50 ;;
+    *) return 1 ;;
+  esac
+  half=/proc/sys/vm/$half
+}
+# Remembers the kernel's values as they were before us, once, and those that change with them.
+# shellcheck disable=SC2034 # other_half and remembered set more than is read here.
 remember_kernel_values() {
-  local file value line added=()
+  local file one value line before half usual added=()
   for file; do
-    for line in "${!made[@]}"; do
-      if [[ -n ${made[$line]} && $line == "kernel $file "* ]]; then continue 2; fi
+    if remembered "$file"; then continue; fi
+    half=
+    other_half "$file" || true
+    for one in "$file" ${half:+"$half"}; do
+      if remembered "$one"; then continue; fi
+      value=$(<"$one")
+      # Of a choice such as `[none] mq-deadline` the chosen one. A value of sysctl(8) is none, and may hold brackets.
+      [[ $one == /proc/sys/* || ! $value =~ \[([^]]+)\] ]] || value=${BASH_REMATCH[1]}
+      added+=("kernel $one $value")
     done
-    value=$(<"$file")
-    # Of a choice such as `[none] mq-deadline` the chosen one.
-    [[ ! $value =~ \[([^]]+)\] ]] || value=${BASH_REMATCH[1]}
-    added+=("kernel $file $value")
   done
   ledger_add_lines ${added[@]+"${added[@]}"}
 }

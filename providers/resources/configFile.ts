@@ -1,15 +1,17 @@
 import { z } from "zod";
 import { CONVERGED, refuse, step, toDo, type Step } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
+import { deviceAt } from "../facts/device.ts";
 import type { Ask } from "../facts/fact.ts";
 import { file } from "../facts/file.ts";
 import { kernelValues } from "../facts/kernelValues.ts";
 import { ledger } from "../facts/ledger.ts";
+import type { BlockDevice } from "../facts/lsblk.ts";
 import type { PathStatus } from "../facts/pathStatus.ts";
-import { realPath } from "../facts/realPath.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
 import { accountName, line, mode, path, strictObject } from "../values/fields.ts";
+import { kernelValuesIn, refusedKernelValues } from "../values/sysctl.ts";
 import { list, word } from "../values/words.ts";
 import { kindInputs } from "./inputs.ts";
 
@@ -34,12 +36,14 @@ const inputs = kindInputs({
       }),
       strictObject({
         /**
-         * udev's rules are read and applied to one block device, whose attribute in sysfs then has this value. See
-         * udev(7).
+         * udev's rules are read and applied to block devices, whose attribute in sysfs then has this value. One that
+         * has no such attribute, or no choice, is left alone. See udev(7).
          */
         kind: z.literal("udev"),
-        /** The block device's path. */
+        /** The block device's path. A queue is that of the disk, where this is a partition. */
         device: path,
+        /** Further devices that the rules are for. Default: none. */
+        additionalDevices: z.array(path).optional(),
         /** The attribute: a path below the device's folder in /sys/class/block. */
         attribute: z.string().regex(/^[a-z0-9_]+(\/[a-z0-9_]+)*$/, {
           error: "must be a path below the device's folder in /sys/class/block",
@@ -52,10 +56,21 @@ const inputs = kindInputs({
 });
 type Inputs = InputsOf<typeof inputs>;
 
+/** A file of the kernel that the activation sets, and what it should and does hold. */
+interface Live {
+  readonly path: string;
+  readonly wanted: string;
+  /** Undefined: the kernel has no such file, or doesn't let it be read. */
+  readonly value: string | undefined;
+  /** What can be chosen, where it is a choice. */
+  readonly choices?: readonly string[] | undefined;
+  /** Whether it is left alone where there is no such file. Default: no. */
+  readonly mayBeMissing?: boolean;
+}
+
 export interface Seen {
   readonly file: (PathStatus & { readonly content: string }) | undefined;
-  /** The kernel's files that the activation sets, and what they should and do hold. */
-  readonly live: readonly { readonly path: string; readonly wanted: string; readonly value: string | undefined }[];
+  readonly live: readonly Live[];
   readonly made: ReadonlySet<string>;
 }
 
@@ -70,24 +85,20 @@ export const configFile: ResourceKind<typeof inputs, Seen> = {
   describe: ({ path, activation }) =>
     list(word(path), word((activation as Partial<Inputs["activation"]> | undefined)?.kind).replace("none", "")),
 
+  refuse: ({ content, activation }) =>
+    activation.kind === "sysctl"
+      ? refusedKernelValues(kernelValuesIn(content)).map(({ reason }) => ({ property: "content", reason }))
+      : [],
+
   async observe(ask, desired) {
     const [seen, made, wanted] = await Promise.all([
       ask(file, desired.path),
       ask(ledger, undefined),
       wantedValues(ask, desired),
     ]);
-    const values =
-      wanted.length === 0
-        ? new Map<string, string>()
-        : await ask(
-            kernelValues,
-            wanted.map(([kernelFile]) => kernelFile),
-          );
-    return {
-      file: seen,
-      live: wanted.map(([kernelFile, value]) => ({ path: kernelFile, wanted: value, value: values.get(kernelFile) })),
-      made,
-    };
+    const paths = wanted.map((one) => one.path);
+    const values = paths.length === 0 ? undefined : await ask(kernelValues, paths);
+    return { file: seen, live: wanted.map((one) => ({ ...one, value: undefined, ...values?.get(one.path) })), made };
   },
   isAbsent: ({ path }, { file: found, made }) => found === undefined && !made.has(`file ${path}`),
 
@@ -107,13 +118,21 @@ export const configFile: ResourceKind<typeof inputs, Seen> = {
         `compare it with what is declared, and move it away: mv ${path} ${path}.before`,
       );
     }
-    const wrongLive = live.filter(({ wanted, value }) => wanted !== value);
+    const leftAlone = live.filter((one) => isLeftAlone(one));
+    const wrongLive = live.filter((one) => one.wanted !== one.value && !isLeftAlone(one));
+    const missing = activation.kind === "sysctl" ? wrongLive.filter(({ value }) => value === undefined) : [];
+    if (missing.length > 0) {
+      return refuse(
+        missing.map((one) => `the kernel shows no value ${one.path}`),
+        "correct the key; or load the kernel's module that has it, by modprobe(8) and for each boot by modules-load.d(5).",
+      );
+    }
     if (!differs && wrongLive.length === 0) return CONVERGED;
     const write = step(`write ${path}`, recordsProgram("write-file", [path, owner, group, mode], content));
     return toDo(
       ...putBack(activation.kind === "sysctl" ? droppedValues(found?.content ?? "", content, made) : []),
       ...(differs ? [write] : []),
-      ...(activation.kind === "none" ? [] : [activate(desired, wrongLive)]),
+      ...(activation.kind === "none" ? [] : [activate(desired, wrongLive, leftAlone)]),
     );
   },
 
@@ -131,47 +150,56 @@ export const configFile: ResourceKind<typeof inputs, Seen> = {
       : { inputs: { content: found.content, owner: found.owner, group: found.group, mode: found.mode } },
 };
 
-async function wantedValues(
-  ask: Ask,
-  { content, activation }: Inputs,
-): Promise<readonly (readonly [string, string])[]> {
+async function wantedValues(ask: Ask, { content, activation }: Inputs): Promise<readonly Omit<Live, "value">[]> {
   switch (activation.kind) {
     case "none":
       return [];
     case "sysctl":
-      return sysctlFiles(content);
+      return kernelValuesIn(content).map((one) => ({
+        path: one.file,
+        wanted: one.value,
+        ...(one.mayBeMissing ? { mayBeMissing: true } : {}),
+      }));
     case "udev": {
-      const device = await realPath(ask, activation.device);
-      return device === undefined
-        ? []
-        : [[`/sys/class/block/${device.slice(device.lastIndexOf("/") + 1)}/${activation.attribute}`, activation.value]];
+      const { attribute, value } = activation;
+      const devices = await Promise.all(devicesOf(activation).map((device) => deviceAt(ask, device)));
+      return devices.flatMap((device) =>
+        device === undefined
+          ? []
+          : [{ path: `${folderWith(attribute, device)}/${attribute}`, wanted: value, mayBeMissing: true }],
+      );
     }
   }
 }
 
+type Udev = Extract<Inputs["activation"], { kind: "udev" }>;
+
+const devicesOf = ({ device, additionalDevices = [] }: Udev): string[] => [device, ...additionalDevices];
+
+/** The folder in sysfs of the device that has the attribute: a partition has no queue, its disk has. */
+function folderWith(attribute: string, { path, type }: BlockDevice): string {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  // As the kernel names partitions.
+  const disk =
+    type === "part" && attribute.startsWith("queue/") ? /^(.*\d(?=p\d+$)|.*\D(?=\d+$))/.exec(name)?.[0] : name;
+  return `/sys/class/block/${disk ?? name}`;
+}
+
 /**
- * The kernel's files that a sysctl.d(5) text sets, and to what; where a key's first separator is a slash, its dots are
- * those of a name.
+ * Whether nothing can be set there: no such file, or no other choice, as for a device that is made of others. What
+ * isn't among several choices may be a module that isn't loaded yet.
  */
-export function sysctlFiles(text: string): readonly (readonly [string, string])[] {
-  return text.split("\n").flatMap((line) => {
-    const [, key, value] = /^\s*-?([^#;=\s][^=]*?)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-    return key === undefined || value === undefined
-      ? []
-      : [
-          [
-            `/proc/sys/${/^[^./]*\//.test(key) ? key : key.replaceAll(/[./]/g, (separator) => (separator === "." ? "/" : "."))}`,
-            value.replaceAll(/\s+/g, " "),
-          ] as const,
-        ];
-  });
+function isLeftAlone({ path, wanted, value, choices, mayBeMissing = false }: Live): boolean {
+  if (value === undefined) return mayBeMissing;
+  if (wanted === value || !path.startsWith("/sys/")) return false;
+  return choices === undefined ? value === "none" : choices.length < 2;
 }
 
 /** The kernel's files that the old text set and the new one doesn't, where the value before us is known. */
 function droppedValues(oldText: string, newText: string, made: ReadonlySet<string>): string[] {
-  const kept = new Set(sysctlFiles(newText).map(([kernelFile]) => kernelFile));
-  return sysctlFiles(oldText).flatMap(([kernelFile]) =>
-    !kept.has(kernelFile) && [...made].some((entry) => entry.startsWith(`kernel ${kernelFile} `)) ? [kernelFile] : [],
+  const kept = new Set(kernelValuesIn(newText).map((one) => one.file));
+  return kernelValuesIn(oldText).flatMap((one) =>
+    !kept.has(one.file) && [...made].some((entry) => entry.startsWith(`kernel ${one.file} `)) ? [one.file] : [],
   );
 }
 
@@ -181,17 +209,26 @@ function putBack(kernelFiles: readonly string[]): Step[] {
     : [step(`put back ${kernelFiles.join(", ")}`, program("restore-kernel-values", ...kernelFiles))];
 }
 
-function activate({ path, content, activation }: Inputs, wrong: Seen["live"]): Step {
-  const summary =
+function activate({ path, content, activation }: Inputs, wrong: readonly Live[], leftAlone: readonly Live[]): Step {
+  const done =
     wrong.length === 0
       ? `activate ${path}`
       : wrong.map((one) => `set ${one.path} to ${one.wanted} (it is ${one.value ?? "absent"})`).join(", ");
+  const alone = leftAlone.map(
+    (one) => `leave ${one.path} alone (it ${one.value === undefined ? "is absent" : `can only be ${one.value}`})`,
+  );
+  const summary = [done, ...alone].join(", ");
   switch (activation.kind) {
     case "none":
       return step(summary, cmd`true`);
-    case "sysctl":
-      return step(summary, program("activate-sysctl", path, ...sysctlFiles(content).map(([kernelFile]) => kernelFile)));
-    case "udev":
-      return step(summary, program("activate-udev", activation.device, activation.attribute));
+    case "sysctl": {
+      const missing = new Set(leftAlone.map((one) => one.path));
+      const files = kernelValuesIn(content).flatMap((one) => (missing.has(one.file) ? [] : [one.file]));
+      return step(summary, program("activate-sysctl", path, ...files));
+    }
+    case "udev": {
+      const { attribute, value } = activation;
+      return step(summary, program("activate-udev", attribute, value, ...devicesOf(activation)));
+    }
   }
 }

@@ -490,14 +490,13 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     for (const [, key = "", value = ""] of host.contentOf(path).matchAll(/^(\S+) *= *(.*)$/gm))
       host.machine.kernel[`/proc/sys/${key.replaceAll(".", "/")}`] = value;
   },
-  "activate-udev"(host, [device = "", attribute = ""]) {
-    const file = `/sys/class/block/${host.device(device).slice("/dev/".length)}/${attribute}`;
-    host.rememberKernel(file);
-    const assigned = Object.entries(host.machine.files).flatMap(([path, { content = "" }]) =>
-      path.startsWith("/etc/udev/rules.d/") ? [...content.matchAll(/ATTR\{([^}]+)\}="([^"]*)"/g)] : [],
-    );
-    host.machine.kernel[file] =
-      assigned.findLast(([, name]) => name === attribute)?.[2] ?? host.machine.kernel[file] ?? "";
+  "activate-udev"(host, [attribute = "", value = "", ...devices]) {
+    for (const device of devices) {
+      const file = `/sys/class/block/${host.device(device).slice("/dev/".length)}/${attribute}`;
+      if (!(file in host.machine.kernel)) continue;
+      host.rememberKernel(file);
+      host.machine.kernel[file] = value;
+    }
   },
   "restore-kernel-values"({ machine }, kernelFiles) {
     for (const file of kernelFiles) {

@@ -484,6 +484,23 @@ describe("a value that would mean something else where it is written is refused 
     ]);
   });
 
+  it.each([
+    [
+      "both halves of a value",
+      { "vm.dirty_ratio": 10, "vm.dirty_bytes": "1000000" },
+      "vm.dirty_bytes",
+      "can't both be set",
+    ],
+    ["a size that the kernel takes no 0 for", { "vm.dirty_bytes": 0 }, "vm.dirty_bytes", "write vm.dirty_ratio"],
+    ["a command to the kernel", { "vm.drop_caches": 1 }, "vm.drop_caches", "keeps no value of it"],
+    ["a number that loses digits", { "fs.file-max": 2 ** 63 }, "fs.file-max", "write it as a text"],
+  ])("%s among the kernel's parameters", (_what, sysctl, key, reason) => {
+    const [problem = "", ...others] = problemsOf({ tuning: { sysctl } });
+    expect(others).toEqual([]);
+    expect(problem.startsWith(`trading.tuning.sysctl.${key}: `)).toBe(true);
+    expect(problem).toContain(reason);
+  });
+
   it.each(["daily\nUnit=other.service", "daily\\"])("the calendar %j, in a unit", (onCalendar) => {
     expect(problemsOf({ warm: { device: sda2 }, automation: { onCalendar } })).toEqual([
       expect.stringMatching(/^trading\.automation\.onCalendar: /),

@@ -166,3 +166,102 @@ it("automation makes what its scripts need and the tiers' own lists leave out, a
     { path: "/mnt/synology/trading", folders: ["archives/configs", "development"], owner: "root", mode: "755" },
   ]);
 });
+
+describe("the scheduler's rule of udev", () => {
+  const nvme = "/dev/disk/by-id/nvme-x";
+  const alone = (path: string) => ({ hot: { device: { path } } });
+  const besides = (path: string) => ({ hot: { device: { path: nvme }, additionalDevices: [{ path }] } });
+  const EVERY_NVME = 'ACTION=="add|change", KERNEL=="nvme[0-9]*n[0-9]*", ENV{DEVTYPE}=="disk"';
+  const ours = (match: string) => `ACTION=="add|change", SUBSYSTEM=="block", ${match}`;
+  const disk = (match: string, scheduler = "none") =>
+    ours(`ENV{DEVTYPE}=="disk", ${match}, ATTR{queue/scheduler}="${scheduler}"`);
+  const [before, after] = ["60-jts-storage.rules", "90-jts-storage.rules"];
+
+  const cases: readonly [what: string, host: object, file: string, ...lines: string[]][] = [
+    ...[nvme, `${nvme}-part3`, "/dev/nvme0n1", "/dev/disk/by-path/pci-0000:01:00.0-nvme-1"].map(
+      (path) =>
+        [
+          `of the NVMe ${path} is as it always was`,
+          alone(path),
+          before,
+          `${EVERY_NVME}, ATTR{queue/scheduler}="none"`,
+        ] as [string, object, string, string],
+    ),
+    [
+      "of an NVMe with a serial number is as it always was",
+      { hot: { device: { path: nvme, serial: "S1" } } },
+      before,
+      `${EVERY_NVME}, ENV{ID_SERIAL_SHORT}=="S1", ATTR{queue/scheduler}="none"`,
+    ],
+    [
+      "of an NVMe with a serial number and another scheduler comes after udev knows what it is about",
+      { hot: { device: { path: nvme, serial: "S1" } }, tuning: { scheduler: "kyber" } },
+      after,
+      disk('SYMLINK=="disk/by-id/nvme-x"', "kyber"),
+    ],
+    ...(
+      [
+        ["/dev/disk/by-id/ata-X_1", 'SYMLINK=="disk/by-id/ata-X_1"'],
+        ["/dev/disk/by-id/ata-X_1-part3", 'SYMLINK=="disk/by-id/ata-X_1"'],
+        ["/dev/disk/by-path/pci-1-ata-1-part12", 'SYMLINK=="disk/by-path/pci-1-ata-1"'],
+        ["/dev/sda", 'KERNEL=="sda"'],
+        ["/dev/sda3", 'KERNEL=="sda"'],
+        ["/dev/vdb2", 'KERNEL=="vdb"'],
+        ["/dev/mapper/crypt_hot", 'SYMLINK=="mapper/crypt_hot"'],
+        ["/dev/md127", 'KERNEL=="md127"'],
+        ['/dev/odd"*[a]|b', 'KERNEL=="odd???a??b"'],
+      ] as const
+    ).map(([path, match]): [string, object, string, string] => [
+      `of ${path} is about its disk, by the name that is declared`,
+      alone(path),
+      after,
+      disk(match),
+    ]),
+    [
+      "of a partition that is known by nothing of its disk sets it from the partition",
+      alone("/dev/disk/by-partuuid/1-2"),
+      after,
+      ours('ENV{DEVTYPE}=="partition", SYMLINK=="disk/by-partuuid/1-2", ATTR{../queue/scheduler}="none"'),
+    ],
+    [
+      "of several devices is about each of them",
+      besides("/dev/disk/by-id/ata-B"),
+      after,
+      disk('SYMLINK=="disk/by-id/nvme-x"'),
+      disk('SYMLINK=="disk/by-id/ata-B"'),
+    ],
+    [
+      "of several NVMe without serial numbers is the one about all NVMe",
+      besides("/dev/disk/by-id/nvme-y"),
+      before,
+      `${EVERY_NVME}, ATTR{queue/scheduler}="none"`,
+    ],
+  ];
+  let rules: ReadonlyMap<string, Declared>;
+  beforeAll(async () => {
+    const hosts = cases.map(([, { hot, ...more }]: [string, { hot?: object }, ...unknown[]], index) => [
+      `h${index}`,
+      { connection: { ...host.connection, port: 1000 + index }, hot: { volumes: {}, ...hot }, ...more },
+    ]);
+    rules = await declaredBy({ hosts: Object.fromEntries(hosts) as object });
+  });
+  const inputsOf = (index: number) => rules.get(`h${index}-tuning-scheduler`)?.inputs;
+
+  it.each(cases.map(([what, , file, ...lines], index) => ({ what, index, file, lines })))(
+    "$what",
+    ({ index, ...rule }) => {
+      const { path, content } = inputsOf(index) ?? {};
+      expect([path, content]).toEqual([
+        `/etc/udev/rules.d/${rule.file}`,
+        rule.lines.map((line) => `${line}\n`).join(""),
+      ]);
+    },
+  );
+
+  it("is applied to the device, and to the additional ones", () => {
+    const activation = { kind: "udev", attribute: "queue/scheduler", value: "none", device: nvme };
+    expect(inputsOf(0)?.activation).toEqual(activation);
+    const several = cases.findIndex(([what]) => what.startsWith("of several devices"));
+    expect(inputsOf(several)?.activation).toEqual({ ...activation, additionalDevices: ["/dev/disk/by-id/ata-B"] });
+  });
+});

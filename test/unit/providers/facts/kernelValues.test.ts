@@ -12,8 +12,8 @@ const values = kernelValues.parse(fixture("grep-kernel-values.txt", { exitCode: 
 
 describe("kernelValues", () => {
   it("reads a number, and several with single spaces", () => {
-    expect(values.get(paths[0]!)).toBe("212992");
-    expect(values.get(paths[1]!)).toBe("4096 131072 6291456");
+    expect(values.get(paths[0]!)).toEqual({ value: "212992" });
+    expect(values.get(paths[1]!)).toEqual({ value: "4096 131072 6291456" });
   });
 
   it("reads the chosen value of several", () => {

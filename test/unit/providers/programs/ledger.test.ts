@@ -27,7 +27,6 @@ const group = runLocally({ argv: ["id", "--group", "--name"] }).stdout.trim();
 
 /** Runs a program as on a host, with its ledger below our folder. */
 const run = (name: string, args: readonly string[], stdin = "") => runHere(recordsProgram(name, args, stdin));
-const runOne = (name: string, args: readonly string[]) => runHere(program(name, ...args));
 
 function runHere(command: Command) {
   const argv = command.argv.map((text, index) =>
@@ -148,23 +147,164 @@ describe("write-file and remove-file", () => {
   });
 });
 
-describe("restore-kernel-values", () => {
-  it("puts back the value from before the first change, of several values the chosen one", () => {
-    const [scheduler, absent] = [join(root, "scheduler"), join(root, "absent")];
-    writeFileSync(scheduler, "none [mq-deadline]\n");
-    const remember = (file: string) => {
-      const { argv } = program("activate-sysctl");
-      const text = argv[2]!
-        .slice(0, argv[2]!.lastIndexOf("remember_kernel_values"))
-        .replaceAll("/var/lib/jts-storage", join(root, "ledger"));
-      return runLocally({ argv: ["bash", "-c", `${text}remember_kernel_values "$1"`, "remember", file] });
-    };
-    expect(remember(scheduler)).toMatchObject({ exitCode: 0, stderr: "" });
-    writeFileSync(scheduler, "[none] mq-deadline\n");
-    remember(scheduler);
-    expect(made()).toEqual(["kernel scheduler mq-deadline"]);
-    expect(runOne("restore-kernel-values", [absent, scheduler]).exitCode).toBe(0);
-    expect(readFileSync(scheduler, "utf8")).toBe("mq-deadline\n");
-    expect(made()).toEqual([]);
+describe("the kernel's values", () => {
+  let values: string;
+  const VM = { dirty_ratio: "20", dirty_bytes: "0", overcommit_ratio: "50", overcommit_kbytes: "0", swappiness: "60" };
+  beforeEach(() => {
+    values = join(root, "proc/vm");
+    mkdirSync(values, { recursive: true });
+    for (const [name, value] of Object.entries(VM)) set(name, value);
+  });
+  const set = (name: string, value: string) => writeFileSync(join(values, name), `${value}\n`);
+  const get = (name: string) => readFileSync(join(values, name), "utf8").trimEnd();
+  /** Runs a program with the kernel's files below our folder, and tools that do nothing. */
+  const runThere = (name: string, args: readonly string[], tools = "") => {
+    const command = program(name, ...args);
+    const argv = command.argv.map((text, index) =>
+      index === 2
+        ? tools + text.replaceAll("/proc/sys/", `${root}/proc/`).replaceAll("/sys/class/block", join(root, "sys"))
+        : text,
+    );
+    return runHere({ ...command, argv });
+  };
+  const activate = (...names: string[]) =>
+    runThere("activate-sysctl", ["/conf", ...names.map((name) => join(values, name))], "sysctl() { :; }\n");
+  const restore = (...names: string[]) =>
+    runThere(
+      "restore-kernel-values",
+      names.map((name) => join(values, name)),
+    );
+  const remembered = () => made().map((line) => line.replace("kernel proc/vm/", ""));
+
+  it("are put back as they were before the first change", () => {
+    for (const value of ["1", "2"]) {
+      expect(activate("swappiness")).toMatchObject({ exitCode: 0, stderr: "" });
+      set("swappiness", value);
+    }
+    expect(remembered()).toEqual(["swappiness 60"]);
+    expect(restore("absent", "swappiness")).toMatchObject({ exitCode: 0, stderr: "" });
+    expect([get("swappiness"), remembered()]).toEqual(["60", []]);
+  });
+
+  it("keep the brackets that a value of sysctl(8) has", () => {
+    set("core_pattern", "|/bin/x [%p]");
+    activate("core_pattern");
+    expect(remembered()).toEqual(["core_pattern |/bin/x [%p]"]);
+  });
+
+  it("are put back by the other half, where that was in force", () => {
+    activate("dirty_bytes", "overcommit_kbytes");
+    expect(remembered().sort()).toEqual([
+      "dirty_bytes 0",
+      "dirty_ratio 20",
+      "overcommit_kbytes 0",
+      "overcommit_ratio 50",
+    ]);
+    set("dirty_bytes", "268435456");
+    set("dirty_ratio", "0");
+    expect(restore("dirty_bytes")).toMatchObject({ exitCode: 0, stderr: "" });
+    // The kernel makes the size 0 itself, and would refuse that.
+    expect([get("dirty_ratio"), get("dirty_bytes")]).toEqual(["20", "268435456"]);
+    expect(remembered().sort()).toEqual(["overcommit_kbytes 0", "overcommit_ratio 50"]);
+  });
+
+  it("are put back by the size, where that was in force before a share was set", () => {
+    set("dirty_bytes", "1000000");
+    set("dirty_ratio", "0");
+    activate("dirty_ratio");
+    set("dirty_bytes", "0");
+    set("dirty_ratio", "10");
+    expect(restore("dirty_ratio")).toMatchObject({ exitCode: 0, stderr: "" });
+    expect([get("dirty_bytes"), get("dirty_ratio"), remembered()]).toEqual(["1000000", "10", []]);
+  });
+
+  it("are put back by themselves, where this half was in force before", () => {
+    set("dirty_bytes", "1000000");
+    set("dirty_ratio", "0");
+    activate("dirty_bytes");
+    set("dirty_bytes", "2000000");
+    restore("dirty_bytes");
+    expect([get("dirty_bytes"), get("dirty_ratio"), remembered()]).toEqual(["1000000", "0", []]);
+  });
+
+  it("get what a kernel starts with, where an earlier version remembered only the half that was 0", () => {
+    mkdirSync(join(root, "ledger"), { recursive: true });
+    writeFileSync(join(root, "ledger/made"), `kernel ${values}/dirty_bytes 0\nkernel ${values}/overcommit_ratio 0\n`);
+    set("dirty_ratio", "0");
+    set("overcommit_ratio", "70");
+    expect(restore("dirty_bytes", "overcommit_ratio")).toMatchObject({ exitCode: 0, stderr: "" });
+    expect([get("dirty_ratio"), get("overcommit_ratio"), remembered()]).toEqual(["20", "70", []]);
+  });
+
+  it("that the kernel doesn't take back stay until the next boot, and are forgotten", () => {
+    symlinkSync("/dev/full", join(values, "full"));
+    mkdirSync(join(root, "ledger"), { recursive: true });
+    writeFileSync(join(root, "ledger/made"), `kernel ${values}/full 0\nkernel ${values}/swappiness 60\n`);
+    set("swappiness", "1");
+    const { exitCode, stderr } = restore("full", "swappiness");
+    expect([exitCode, stderr]).toEqual([
+      0,
+      `the kernel does not take back 0 for ${values}/full: it stays until the next boot\n`,
+    ]);
+    expect([get("swappiness"), remembered()]).toEqual(["60", []]);
+  });
+
+  describe("of a device", () => {
+    /** As /sys/class/block has them: links to folders, those of partitions in their disk's. */
+    function addDisk(disk: string, scheduler?: string, ...partitions: string[]) {
+      const folder = join(root, "devices", disk);
+      mkdirSync(join(folder, "queue"), { recursive: true });
+      mkdirSync(join(root, "sys"), { recursive: true });
+      mkdirSync(join(root, "dev"), { recursive: true });
+      if (scheduler !== undefined) writeFileSync(join(folder, "queue/scheduler"), `${scheduler}\n`);
+      symlinkSync(folder, join(root, "sys", disk));
+      writeFileSync(join(root, "dev", disk), "");
+      for (const name of partitions) {
+        mkdirSync(join(folder, name));
+        writeFileSync(join(folder, name, "partition"), "1\n");
+        symlinkSync(join(folder, name), join(root, "sys", name));
+        writeFileSync(join(root, "dev", name), "");
+      }
+    }
+    const schedulerOf = (disk: string) => readFileSync(join(root, "sys", disk, "queue/scheduler"), "utf8").trimEnd();
+    const udevadm = (...lines: string[]) => `udevadm() { echo "$*" >>${root}/log; ${[...lines, ":"].join("; ")}; }\n`;
+    const activateUdev = (devices: readonly string[], tools = udevadm(), value = "none") =>
+      runThere("activate-udev", ["queue/scheduler", value, ...devices.map((name) => join(root, "dev", name))], tools);
+
+    it("are remembered, and left to udev's rule; of several values the chosen one is put back", () => {
+      addDisk("sda", "none [mq-deadline]");
+      const applies = udevadm(`echo '[none] mq-deadline' >${root}/sys/sda/queue/scheduler`);
+      for (const _ of [1, 2]) expect(activateUdev(["sda"], applies)).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(readFileSync(join(root, "log"), "utf8").replaceAll(`${root}/`, "").split("\n").slice(0, 2)).toEqual([
+        "control --reload",
+        "trigger --action=change --settle -- sys/sda",
+      ]);
+      expect([schedulerOf("sda"), made()]).toEqual([
+        "[none] mq-deadline",
+        ["kernel sys/sda/queue/scheduler mq-deadline"],
+      ]);
+      expect(runThere("restore-kernel-values", [join(root, "sys/sda/queue/scheduler")]).exitCode).toBe(0);
+      expect([schedulerOf("sda"), made()]).toEqual(["mq-deadline", []]);
+    });
+
+    it("are those of the disk, where the device is a partition", () => {
+      addDisk("sda", "none [mq-deadline]", "sda3");
+      expect(activateUdev(["sda3"])).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(readFileSync(join(root, "log"), "utf8")).toContain(`-- ${root}/sys/sda\n`);
+      expect(made()).toEqual(["kernel sys/sda/queue/scheduler mq-deadline"]);
+    });
+
+    it("are set where no rule did it, on each of several devices", () => {
+      addDisk("sda", "none [mq-deadline]");
+      addDisk("sdb", "none [mq-deadline]");
+      expect(activateUdev(["sda", "sdb"])).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(["sda", "sdb"].map(schedulerOf)).toEqual(["none", "none"]);
+    });
+
+    it.each([["none"], ["[none]"], [undefined]])("are left alone where the device has no choice: %s", (only) => {
+      addDisk("dm-0", only);
+      expect(activateUdev(["dm-0"], udevadm(), "mq-deadline")).toMatchObject({ exitCode: 0, stderr: "" });
+      if (only !== undefined) expect(schedulerOf("dm-0")).toBe(only);
+    });
   });
 });
