@@ -1,9 +1,10 @@
 /** From the settings of the hot tier to what is made on the host: names, sizes, paths, options. Pure. */
+import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
 import { fsckPass, packagesOf, type MadeType } from "../../providers/filesystems/index.ts";
 import { formatBytes, parseSize } from "../../providers/values/size.ts";
 import { withCommonOptions } from "../mounts.ts";
 import type { FolderTree, MountPlace, Place, TierLayout } from "../tier.ts";
-import { SNAPSHOT_DAYS, VOLUME_PROFILES } from "./profiles.ts";
+import { SNAPSHOT_DAYS, VOLUME_PROFILES, type VolumeProfile } from "./profiles.ts";
 import type { DirectoriesSettings, HotSettings, LvmSettings, VolumeSettings } from "./settings.ts";
 
 const GIB = 2 ** 30;
@@ -169,20 +170,28 @@ export function volumesOf(hot: LvmSettings): VolumeLayout[] {
     const mountPoint = configured.mountPoint ?? profile?.mountPoint;
     const sizeBytes = sizeOf(hot, service);
     if (mountPoint === undefined || sizeBytes === undefined) return [];
+    // As LVM rounds it, so that the filesystem on it knows its device's size.
+    const roundedBytes = Math.ceil(sizeBytes / hot.volumeGroup.extentSize) * hot.volumeGroup.extentSize;
+    const mkfsOptions = configured.mkfsOptions ?? (sameKind && mkfsOptionsOf(sameKind, roundedBytes)) ?? [];
     return {
       ...folder,
       name,
       device: `/dev/${hot.volumeGroup.name}/${name}`,
-      // As LVM rounds it, so that the filesystem on it knows its device's size.
-      sizeBytes: Math.ceil(sizeBytes / hot.volumeGroup.extentSize) * hot.volumeGroup.extentSize,
+      sizeBytes: roundedBytes,
       filesystem,
-      mkfsOptions: configured.mkfsOptions ?? sameKind?.mkfsOptions ?? [],
+      mkfsOptions,
       mountPoint,
       mountOverFiles: configured.mountOverFiles,
       options: withCommonOptions(configured.options ?? sameKind?.options ?? []),
       pass: fsckPass(filesystem),
     };
   });
+}
+
+/** The profile's arguments of mkfs, for a volume of this size. */
+function mkfsOptionsOf({ filesystem, mkfsOptions, smallMkfsOptions }: VolumeProfile, sizeBytes: number) {
+  const isSmall = smallMkfsOptions !== undefined && refusedSize(filesystem, sizeBytes, mkfsOptions).length > 0;
+  return isSmall ? smallMkfsOptions : mkfsOptions;
 }
 
 /** Where the volumes are mounted; folders lie on a filesystem that isn't ours. */

@@ -1,3 +1,4 @@
+import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
 import { formatBytes } from "../../providers/values/size.ts";
 import { findOptionProblems } from "../mounts.ts";
 import { below, type Problem } from "../problem.ts";
@@ -15,6 +16,12 @@ export function findHotProblems(hot: HotSettings): Problem[] {
     ...findMissing(hot),
     ...volumesOf(hot).flatMap(({ service, filesystem, device, options, pass, mkfsOptions }) =>
       below(`volumes.${service}`, findOptionProblems({ type: filesystem, source: device, options, pass, mkfsOptions })),
+    ),
+    ...volumesOf(hot).flatMap(({ service, filesystem, sizeBytes, mkfsOptions }) =>
+      refusedSize(filesystem, sizeBytes, mkfsOptions).map((reason) => ({
+        key: `volumes.${service}.size`,
+        message: `${filesystem} of ${formatBytes(sizeBytes)} ${reason}`,
+      })),
     ),
     // With such extents there is no sum.
     ...(extentProblems.length > 0 ? [] : findCapacityProblems(hot)),

@@ -6,6 +6,8 @@ export interface VolumeProfile {
   readonly filesystem: MadeType;
   /** Arguments of mkfs(8), one each. */
   readonly mkfsOptions: readonly string[];
+  /** Those for a volume that is too small for the others. Default: none is. */
+  readonly smallMkfsOptions?: readonly string[];
   /** Mount options besides those that every entry has: ../mounts.ts. */
   readonly options: readonly string[];
   readonly mountPoint: string;
@@ -53,6 +55,7 @@ export const VOLUME_PROFILES: Readonly<Record<string, VolumeProfile>> = {
     sizeGib: 600,
     filesystem: "xfs",
     mkfsOptions: ["-d", "agcount=32,su=64k,sw=1", "-l", "size=128m,su=64k"],
+    smallMkfsOptions: ["-d", "agcount=4,su=64k,sw=1", "-l", "size=64m,su=64k"],
     options: ["logbufs=8", "logbsize=256k", "largeio", "swalloc"],
     mountPoint: "/var/lib/kafka",
     owner: "kafka",

@@ -1,4 +1,6 @@
 import { packagesOf } from "../../providers/filesystems/index.ts";
+import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
+import { formatBytes } from "../../providers/values/size.ts";
 import { findOptionProblems, withCommonOptions } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
@@ -17,7 +19,14 @@ export function warmMount({ label, compression, options }: WarmSettings) {
 /** What no host could carry out. */
 export function findWarmProblems(warm: WarmSettings): Problem[] {
   const { source, type, options } = warmMount(warm);
-  return findOptionProblems({ type, source, options, pass: 0, mkfsOptions: warm.mkfsOptions });
+  const size = warm.device.size;
+  return [
+    ...findOptionProblems({ type, source, options, pass: 0, mkfsOptions: warm.mkfsOptions }),
+    ...(size === undefined ? [] : refusedSize("btrfs", size, warm.mkfsOptions)).map((reason) => ({
+      key: "device.size",
+      message: `${type} of ${formatBytes(size ?? 0)} ${reason}`,
+    })),
+  ];
 }
 
 export function warmLayout(warm: WarmSettings) {

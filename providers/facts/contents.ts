@@ -16,6 +16,8 @@ export interface Contents {
   readonly signatures: readonly Signature[];
   /** The size of the filesystem of the type asked for, mounted or not; undefined: there is no such filesystem. */
   readonly bytes: number | undefined;
+  /** How much of its device a filesystem of this geometry may leave unused at the end, in bytes. */
+  readonly unusableBytes: number;
 }
 
 /** A device, and the type of the filesystem whose size is wanted. */
@@ -43,8 +45,8 @@ export const contents: Fact<ContentsArgs, Contents> = {
   parse({ stdout }) {
     const [section = ""] = sections(stdout);
     const endOfHeader = section.indexOf("\n");
-    const [, bytes = ""] = section.slice(0, endOfHeader).split(" ");
-    if (!/^(-|[1-9]\d*)$/.test(bytes)) throw new Error(`not a size: "${bytes}"`);
+    const [, bytes = "", unusable = "0"] = section.slice(0, endOfHeader).split(" ");
+    if (!/^(-|[1-9]\d*)$/.test(bytes) || !/^\d+$/.test(unusable)) throw new Error(`not a size: "${bytes}"`);
     const json = section.slice(endOfHeader + 1);
     return {
       signatures:
@@ -56,6 +58,7 @@ export const contents: Fact<ContentsArgs, Contents> = {
               uuid: uuid ?? undefined,
             })),
       bytes: bytes === "-" ? undefined : Number(bytes),
+      unusableBytes: Number(unusable),
     };
   },
 };

@@ -1,4 +1,6 @@
+import { formatBytes } from "../values/size.ts";
 import type { MadeFilesystem } from "./filesystemType.ts";
+import { writtenValue, type MkfsWord } from "./mkfsWords.ts";
 import {
   beside,
   called,
@@ -9,12 +11,12 @@ import {
   OF_DEVICE,
   oneOf,
   orNothing,
-  size,
   text,
   type KnownOption,
 } from "./options.ts";
 import {
   hasBlocksAboveAPage,
+  isSmaller,
   losesCommittedData,
   made,
   makesNothing,
@@ -35,6 +37,27 @@ const COMPRESSION: KnownOption = {
 /** Judged only where the filesystem is made here too: one from before btrfs-progs 5.15 has none. */
 const hasFreeSpaceTree = ({ options, mkfs }: Declared) =>
   mkfs !== undefined && !options.includes("clear_cache") && !mkfs.some(({ word }) => word === "^free-space-tree");
+
+const DATA = ["-d", "--data"];
+const METADATA = ["-m", "--metadata"];
+const isMixed = (words: readonly MkfsWord[]) => words.some(({ flag }) => /^(-M|--mixed)$/.test(flag));
+
+const MIB = 1024 ** 2;
+
+/** As mkfs.btrfs says: by how often it writes metadata, which is twice unless declared, and data. */
+function leastBytes(words: readonly MkfsWord[]): number {
+  if (isMixed(words)) return 16 * MIB;
+  const isDouble = [METADATA, DATA].map((flags) => writtenValue(words, flags));
+  const metadata = isDouble[0] === "single" ? 45 * MIB : 109 * MIB;
+  return isDouble[1] === "dup" ? metadata + 120 * MIB : metadata;
+}
+
+function refusedSize(bytes: number, words: readonly MkfsWord[]): string[] {
+  const least = leastBytes(words);
+  if (bytes >= least) return [];
+  const smaller = least > 16 * MIB ? "write a larger size, or `--mixed`" : "write a larger size";
+  return [`is too small: a btrfs made like this has at least ${formatBytes(least)}; ${smaller}`];
+}
 
 /** btrfs(5), mkfs.btrfs(8), btrfs-filesystem(8). */
 export const btrfs: MadeFilesystem = {
@@ -130,7 +153,6 @@ export const btrfs: MadeFilesystem = {
     valued:
       /^(-[AbdlLmnOrRsU]|--(alloc-start|byte-count|checksum|csum|data|features|label|leafsize|metadata|nodesize|rootdir|runtime-features|sectorsize|uuid))$/,
     flags: {
-      ...called("-b --byte-count", size("600m")),
       ...called("--checksum --csum", oneOf("crc32c", "xxhash", "sha256", "blake2")),
       ...called("-d --data", oneOf("single", "dup")),
       ...called("-K --nodiscard", flag),
@@ -145,6 +167,24 @@ export const btrfs: MadeFilesystem = {
     },
     refused: [
       overwrites(...made("-f", "--force")),
+      isSmaller(/^(-b|--byte-count) /, ...made("-b 600m", "--byte-count 600m")),
+      {
+        matches: /^(-M|--mixed)$/,
+        when: ({ mkfs = [] }) => {
+          const [data, metadata] = [DATA, METADATA].map((flags) => writtenValue(mkfs, flags));
+          return data !== metadata && [data, metadata].includes("dup");
+        },
+        reason: "makes data and metadata one, so mkfs refuses where only one of them is dup; write the same for both",
+        examples: made("-M -d dup", "-M -m dup", "--mixed --data single --metadata dup"),
+        outcome: "mkfs refuses",
+      },
+      {
+        matches: /^(-n|--nodesize) (?!4096$|4k$)/i,
+        when: ({ mkfs = [] }) => isMixed(mkfs),
+        reason: "is not the size of a sector, so mkfs refuses it beside --mixed; leave out one of them",
+        examples: made("-M -n 16384", "--mixed --nodesize 64k"),
+        outcome: "mkfs refuses",
+      },
       makesNothing(/^(-V|--version|-h|--help)$/, ...made("-V", "--version", "--help")),
       setsLabel(...made("-L theirs", "--label theirs")),
       setsUuid(...made("--uuid 11111111-2222-4333-8444-555555555555")),
@@ -158,5 +198,6 @@ export const btrfs: MadeFilesystem = {
         outcome: "mkfs refuses",
       },
     ],
+    refusedSize,
   },
 };

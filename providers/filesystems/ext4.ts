@@ -1,4 +1,5 @@
 import type { FilesystemType, MadeFilesystem } from "./filesystemType.ts";
+import { writtenBytes, writtenValue, type MkfsWord } from "./mkfsWords.ts";
 import {
   beside,
   features,
@@ -23,11 +24,59 @@ import {
   setsUuid,
   type Declared,
   type Example,
+  type Rule,
 } from "./rules.ts";
 
 const hasNoJournal = ({ mkfs = [] }: Declared) => mkfs.some(({ word }) => word === "^has_journal");
 
 const withoutJournal = (option: string): Example => ({ mkfsOptions: ["-O", "^has_journal"], options: [option] });
+
+/** A feature, or one that is turned off, that mkfs takes only beside another one. */
+const needs = (matches: RegExp, other: string, reason: string, example: string): Rule => ({
+  matches,
+  when: ({ mkfs = [] }) => !mkfs.some(({ flag, word }) => flag === "-O" && word === other),
+  reason,
+  examples: made(`-O ${example}`),
+  outcome: "mkfs refuses",
+});
+
+const MIB = 1024 ** 2;
+
+/** As mkfs.ext4(8) and mke2fs.conf(5) have it: below 512 MiB blocks are of 1 KiB, and inodes of 256 bytes. */
+function refusedSize(bytes: number, words: readonly MkfsWord[]): string[] {
+  const usage = writtenValue(words, ["-T"]);
+  const isSmall = usage === undefined ? bytes < 512 * MIB : /^(floppy|small)$/.test(usage);
+  const block = writtenBytes(words, ["-b"]) ?? (isSmall ? 1024 : 4096);
+  const inode = writtenBytes(words, ["-I"]) ?? 256;
+  const numberOf = (flag: string, name = "") => {
+    const written = Number(writtenValue(words, [flag], name));
+    return Number.isNaN(written) ? undefined : written;
+  };
+  const [journal, group, ratio, count, resize] = [
+    numberOf("-J", "size="),
+    ...[numberOf("-g"), numberOf("-i"), numberOf("-N"), numberOf("-E", "resize=")],
+  ];
+  const problems: string[] = [];
+  if (journal !== undefined && journal * MIB < 1024 * block)
+    problems.push(
+      `has a journal of ${journal} MiB, and the least is ${(1024 * block) / MIB} MiB; write a larger -J size=`,
+    );
+  if (journal !== undefined && journal * MIB * 2 >= bytes)
+    problems.push(
+      `is too small: a journal of ${journal} MiB takes half of it; write a larger size, or a smaller -J size=`,
+    );
+  if (inode > block)
+    problems.push(`has blocks of ${block} bytes, too small for inodes of ${inode}; write a smaller -I, or a larger -b`);
+  if (ratio !== undefined && (ratio < 1024 || ratio > 67108864))
+    problems.push(`takes for -i a number from 1024 to 67108864, not ${ratio}`);
+  else if ((ratio !== undefined && inode >= ratio) || (count !== undefined && inode * count >= bytes))
+    problems.push("would be all inodes; write a larger -i, or a smaller -N or -I");
+  if (group !== undefined && (group % 8 !== 0 || group < 256 || group > Math.min(8 * block, 65528)))
+    problems.push(`takes for -g a multiple of 8 from 256 to ${Math.min(8 * block, 65528)}, not ${group}`);
+  if (resize !== undefined && resize * block <= bytes)
+    problems.push("is larger already than -E resize= lets it grow; write more blocks, or leave that out");
+  return problems;
+}
 
 /** ext4(5), mkfs.ext4(8), e2label(8), resize2fs(8). */
 export const ext4: MadeFilesystem = {
@@ -219,7 +268,26 @@ export const ext4: MadeFilesystem = {
         examples: made("-b 8192", "-b 16384", "-b 65536"),
         outcome: "mkfs refuses",
       },
+      needs(
+        /^-O \^extents?$/,
+        "^64bit",
+        "is needed by 64-bit block numbers, so mkfs refuses; add ^64bit, or leave it out",
+        "^extent",
+      ),
+      needs(
+        /^-O meta_bg$/,
+        "^resize_inode",
+        "does not go with resize_inode, so mkfs refuses; add ^resize_inode, or leave it out",
+        "meta_bg",
+      ),
+      needs(
+        /^-O \^sparse_super$/,
+        "^resize_inode",
+        "does not go with resize_inode, so mkfs refuses; add ^resize_inode, or leave it out",
+        "^sparse_super",
+      ),
     ],
+    refusedSize,
   },
 };
 

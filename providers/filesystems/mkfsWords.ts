@@ -8,6 +8,18 @@ export interface MkfsWord {
   readonly argument: string;
 }
 
+/** The value of a flag, or of a word of it such as `size=` of `-d size=10g`: the last one that is written. */
+export function writtenValue(words: readonly MkfsWord[], flags: readonly string[], name = ""): string | undefined {
+  const written = words.findLast(({ flag, word }) => flags.includes(flag) && word.startsWith(name));
+  return written?.word.slice(name.length);
+}
+
+/** The same as bytes, where k, m, g and t are powers of 1024; undefined: it isn't written, or is no size. */
+export function writtenBytes(words: readonly MkfsWord[], flags: readonly string[], name = ""): number | undefined {
+  const [, digits, unit = ""] = /^(\d+)([kmgt]?)$/i.exec(writtenValue(words, flags, name) ?? "") ?? [];
+  return digits === undefined ? undefined : Number(digits) * 1024 ** " kmgt".indexOf(unit.toLowerCase() || " ");
+}
+
 /**
  * mkfs arguments, taken apart: `-E lazy_itable_init=0,discard` has two words, `-O^has_journal` one, `-qF` is two flags.
  * @param valued the flags that take a value

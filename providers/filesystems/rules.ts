@@ -38,6 +38,7 @@ export type Outcome =
   | "overwrites"
   | "labels"
   | "repeats the UUID"
+  | "is smaller than its device"
   | "does not grow online";
 
 /** Mount options, each by itself. */
@@ -90,6 +91,15 @@ export const setsUuid = (...examples: readonly Example[]): Rule => ({
     "is a UUID that a filesystem made after a wipe would have again, so that nothing tells the two apart; leave it out, mkfs makes a new one each time",
   examples,
   outcome: "repeats the UUID",
+});
+
+/** A filesystem is as large as its device: what is smaller is a grow that was cut short. */
+export const isSmaller = (matches: RegExp, ...examples: readonly Example[]): Rule => ({
+  matches,
+  reason:
+    "makes a filesystem that is smaller than its device, which the next up would grow; leave it out, and declare a smaller volume or partition instead",
+  examples,
+  outcome: "is smaller than its device",
 });
 
 /** The page size is x86-64's. */

@@ -1,7 +1,10 @@
 import type { MadeFilesystem } from "./filesystemType.ts";
+import { formatBytes } from "../values/size.ts";
+import { writtenBytes, writtenValue, type MkfsWord } from "./mkfsWords.ts";
 import { beside, flag, flags, number, OF_DEVICE, oneOf, orNothing, size, text, untried, words } from "./options.ts";
 import {
   hasBlocksAboveAPage,
+  isSmaller,
   made,
   makesNothing,
   mounted,
@@ -28,6 +31,44 @@ const isBelowLogStripe = ({ options, mkfs = [] }: Declared) => {
   if (stripeKib === undefined || buffer === undefined) return false;
   return Number(buffer?.[1]) * (buffer?.[2] === "k" ? 1 : 1 / 1024) < Number(stripeKib);
 };
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+/** mkfs.xfs(8) since xfsprogs 5.19; so is the least size of the log. */
+const LEAST_BYTES = 300 * MIB;
+const LEAST_LOG_BYTES = 64 * MIB;
+
+/** How many allocation groups mkfs.xfs makes by itself, up to some TiB; more for a stripe of several disks. */
+function usualGroups(bytes: number, words: readonly MkfsWord[]): number {
+  const isStriped = words.some(({ flag, word }) => flag === "-d" && /^(su|sunit)=/.test(word));
+  if (!isStriped || words.some(({ word }) => word === "noalign")) return 4;
+  return bytes > 512 * GIB ? 32 : bytes > 8 * GIB ? 16 : 8;
+}
+
+/** The log lies in one allocation group; mkfs.xfs(8), `-l size=`. */
+function refusedSize(bytes: number, words: readonly MkfsWord[]): string[] {
+  if (bytes < LEAST_BYTES)
+    return [`is too small: an XFS has at least ${formatBytes(LEAST_BYTES)}; write a larger size, or ext4`];
+  const groupBytes = writtenBytes(words, ["-d"], "agsize=");
+  const count = Number(writtenValue(words, ["-d"], "agcount=") ?? usualGroups(bytes, words));
+  const groups = groupBytes === undefined ? count : Math.ceil(bytes / groupBytes);
+  if (groups < 2) return ["has room for less than two allocation groups; write a smaller `agsize=`, or `agcount=2`"];
+  const logGroup = writtenValue(words, ["-l"], "agnum=");
+  if (logGroup !== undefined && Number(logGroup) >= groups)
+    return [`has ${groups} allocation groups, from 0, and none is number ${logGroup}; leave out \`agnum=\``];
+  // Of two, the log is in the second one.
+  const group = groupBytes === undefined ? bytes / groups : groups === 2 ? bytes - groupBytes : groupBytes;
+  const log = writtenBytes(words, ["-l"], "size=") ?? LEAST_LOG_BYTES;
+  if (group > log) return [];
+  const [perGroup, wanted, least] = [group, log, log * groups].map((one) => formatBytes(one));
+  return [
+    `is too small: its ${groups} allocation groups of ${perGroup} have no room for a log of ${wanted}; ` +
+      (groupBytes === undefined
+        ? `write a size above ${least}, or a smaller \`agcount=\` of -d or \`size=\` of -l`
+        : "write a larger size, or another `agsize=` of -d"),
+  ];
+}
 
 /** xfs(5), mkfs.xfs(8), xfs_admin(8), xfs_growfs(8). */
 export const xfs: MadeFilesystem = {
@@ -111,7 +152,6 @@ export const xfs: MadeFilesystem = {
         extszinherit: number(4, "blocks"),
         noalign: flag,
         projinherit: number(0),
-        size: size("600m"),
         su: beside("sw=1", size("64k")),
         sunit: beside("swidth=128", number(128, "blocks of 512 bytes")),
         sw: beside("su=64k", number(1)),
@@ -154,10 +194,12 @@ export const xfs: MadeFilesystem = {
     },
     refused: [
       overwrites(...made("-f")),
+      isSmaller(/^-d size=/, ...made("-d size=600m")),
       makesNothing(/^-[NV]$/, ...made("-N", "-V")),
       setsLabel(...made("-L theirs")),
       setsUuid(...made("-m uuid=11111111-2222-4333-8444-555555555555")),
       hasBlocksAboveAPage(...made("-b size=8192", "-b size=64k")),
     ],
+    refusedSize,
   },
 };

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034
 # What differs between the types of filesystems that are made here. Of each TYPE, by the name that mkfs has for it:
 #   label_TYPE DEVICE LABEL  gives it the label, while it isn't mounted; an empty one takes the label away.
-#   measure_TYPE DEVICE      sets `count` and `size`: so many blocks of so many bytes, mounted or not.
+#   measure_TYPE DEVICE      sets `count` and `size`: so many blocks of so many bytes, mounted or not; and `unusable` to the
+#                            bytes that it may leave unused at its device's end by its geometry, where they can be many.
 #   grow_TYPE DEVICE         grows it to its device, online where it is mounted.
 #   unlogged[TYPE]           is the option of a read-only mount that doesn't write to it, not even from its log.
 declare -A unlogged=()
@@ -13,6 +14,14 @@ measure_ext4() {
   said=$(dumpe2fs -h -- "$1" 2>/dev/null)
   if [[ $said =~ $'\nBlock count:'\ +([0-9]+) ]]; then count=${BASH_REMATCH[1]}; fi
   if [[ $said =~ $'\nBlock size:'\ +([0-9]+) ]]; then size=${BASH_REMATCH[1]}; fi
+  # A last group is left out that has no room for its own bitmaps, inode table and descriptors, and 50 blocks besides.
+  local inodes=0 reserved=0 group=0
+  if [[ $said =~ $'\nInode blocks per group:'\ +([0-9]+) ]]; then inodes=${BASH_REMATCH[1]}; fi
+  if [[ $said =~ $'\nReserved GDT blocks:'\ +([0-9]+) ]]; then reserved=${BASH_REMATCH[1]}; fi
+  if [[ $said =~ $'\nBlocks per group:'\ +([0-9]+) ]]; then group=${BASH_REMATCH[1]}; fi
+  if [[ -n $count && -n $size ]] && ((group > 0)); then
+    unusable=$(((53 + inodes + reserved + count / group * 64 / size + 1) * size))
+  fi
 }
 grow_ext4() {
   # Not mounted, resize2fs wants a check first.

@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { CONVERGED, refuseAll, step, toDo, type Plan } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
-import { contents, type Signature } from "../facts/contents.ts";
+import { contents, type Contents, type Signature } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
 import { orError } from "../facts/fact.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { MADE_FILESYSTEMS, MADE_TYPES, type MadeType } from "../filesystems/index.ts";
+import { refusedSize } from "../filesystems/mkfsSize.ts";
 import { refusedOptions } from "../filesystems/mountOptions.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
@@ -42,12 +43,15 @@ type Inputs = InputsOf<typeof inputs>;
 
 export interface Seen {
   readonly device: BlockDevice | undefined;
-  readonly filesystem: (Signature & { readonly bytes: number }) | undefined;
+  readonly filesystem: (Signature & Pick<Contents, "unusableBytes"> & { readonly bytes: number }) | undefined;
   /** Asked only where the declared filesystem isn't. */
   readonly signs: readonly string[];
 }
 
-/** Filesystems leave less than this unused at their device's end; extents are smaller steps than anybody grows by. */
+/**
+ * Filesystems leave less than this unused at their device's end, unless they say otherwise; extents are smaller steps than
+ * anybody grows by.
+ */
 const SLACK_BYTES = 16 * 1024 * 1024;
 
 /** The label until all of the filesystem is on the disk: see programs/make-filesystem.sh. */
@@ -63,11 +67,15 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
   id: ({ host, device }) => `${host}:${device}`,
   describe: ({ type, device, label, mkfsOptions }) =>
     list(`${word(type)} on ${word(device)}`, labelled("label", word(label)), words(mkfsOptions)),
-  refuse: ({ type, label = "", mkfsOptions }) => [
+  refuse: ({ type, label = "", mkfsOptions, sizeBytes }) => [
     // The device is no fstab source: its name is used now, not at boot.
     ...refusedOptions({ type, source: "", options: [], pass: 0, mkfsOptions }).map(({ reason }) => ({
       property: "mkfsOptions",
       reason,
+    })),
+    ...(sizeBytes === undefined ? [] : refusedSize(type, sizeBytes, mkfsOptions)).map((reason) => ({
+      property: "sizeBytes",
+      reason: `${type} of ${formatBytes(sizeBytes ?? 0)} ${reason}`,
     })),
     ...labelProblems(type, label).map((reason) => ({ property: "label", reason })),
   ],
@@ -86,9 +94,10 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
     const [device, found] = await Promise.all([deviceAt(ask, path), orError(ask(contents, { device: path, type }))]);
     if (device === undefined) return { device, filesystem: undefined, signs: [] };
     if (found instanceof Error) throw found;
-    const { signatures, bytes } = found;
+    const { signatures, bytes, unusableBytes } = found;
     const match = signatures.every((one) => one.type === type && one.label !== MAKING) ? signatures[0] : undefined;
-    if (match !== undefined && bytes !== undefined) return { device, filesystem: { ...match, bytes }, signs: [] };
+    if (match !== undefined && bytes !== undefined)
+      return { device, filesystem: { ...match, bytes, unusableBytes }, signs: [] };
     const seemsBlank = signatures.length === 0 && !device.isInUse;
     return { device, filesystem: undefined, signs: seemsBlank ? [] : await ask(signsOfUse, path) };
   },
@@ -110,7 +119,7 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
     }
     if (refusals.length > 0) return refuseAll(refusals);
     if (filesystem === undefined) return makeFilesystem(desired, device);
-    if (device.sizeBytes - filesystem.bytes < SLACK_BYTES) return CONVERGED;
+    if (device.sizeBytes - filesystem.bytes < Math.max(SLACK_BYTES, filesystem.unusableBytes)) return CONVERGED;
     return toDo(
       step(
         `grow the ${type} on ${path} from ${formatBytes(filesystem.bytes)} to ${formatBytes(device.sizeBytes)}`,

@@ -77,6 +77,10 @@ while IFS='|' read -r verb type mkfs options; do
       else echo "no mount"; fi ;;
     mkfs) blank; if make $type "$mkfs" ""; then tag TYPE; else echo "mkfs failed"; fi ;;
     uuid) for turn in 1 2; do made $type "$mkfs"; tag UUID; done ;;
+    smaller)
+      made $type "$mkfs"; attach $type rw
+      [ $(findmnt --noheadings --bytes --output SIZE $work/mnt) -lt 700000000 ] && echo "smaller"
+      detach ;;
     label) made $type "$mkfs"; tag LABEL ;;
     overwrite)
       made ext4 ""
@@ -120,6 +124,7 @@ const VERBS: Readonly<Record<string, string>> = {
   "mkfs refuses": "mkfs",
   overwrites: "overwrite",
   labels: "label",
+  "is smaller than its device": "smaller",
   "repeats the UUID": "uuid",
   "does not grow online": "grow",
 };
@@ -186,6 +191,7 @@ describe("each rule's example is refused, and is as the rule says", { tags: ["lo
     else if (outcome === "mkfs refuses") expect(said).toBe("mkfs failed");
     else if (outcome === "makes no such filesystem") expect(said).not.toMatch(new RegExp(`^${type}$`));
     else if (outcome === "overwrites") expect(said).toBe("overwritten");
+    else if (outcome === "is smaller than its device") expect(said).toBe("smaller");
     else if (outcome === "labels") expect(said).toBe(mkfsOptions?.at(-1));
     else if (outcome === "does not grow online") expect(said).toBe("grown\nnot grown");
     else expect(new Set(said.split("\n")).size).toBe(1);

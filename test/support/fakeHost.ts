@@ -326,7 +326,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
       .map(([type, path]) => {
         const signature = host.machine.signatures[host.device(path)];
         const json = signature === undefined ? "" : JSON.stringify({ signatures: [signature] });
-        return `${json.length} ${signature?.type === type ? signature.bytes : "-"}\n${json}`;
+        return `${json.length} ${signature?.type === type ? signature.bytes : "-"} 0\n${json}`;
       })
       .join(""),
   "print-files": ({ machine }, paths) =>

@@ -3,6 +3,9 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
+import { volumesOf } from "../../components/hot/layout.ts";
+import { VOLUME_PROFILES } from "../../components/hot/profiles.ts";
+import { hotSettings, type LvmSettings } from "../../components/hot/settings.ts";
 import { problemsIn } from "../../components/problem.ts";
 import { childrenOf } from "../../components/rows.ts";
 import { parseHosts, SECTIONS } from "../../config.ts";
@@ -482,6 +485,42 @@ describe("a value that would mean something else where it is written is refused 
     expect(problemsOf({ tuning: { sysctl: { "vm.swappiness": "1\nkernel.core_pattern=|/bin/sh" } } })).toEqual([
       expect.stringMatching(/^trading\.tuning\.sysctl\.vm\.swappiness: .*line ends/),
     ]);
+  });
+
+  it("no small volume with a profile's mkfs arguments: they are others where the usual ones don't fit", () => {
+    const argumentsOf = (size: string) => {
+      const declared = hotWith({ kafka: { size } });
+      expect(problemsOf(declared)).toEqual([]);
+      return volumesOf(hotSettings.parse(declared.hot) as LvmSettings)[0]?.mkfsOptions;
+    };
+    const { mkfsOptions: usual, smallMkfsOptions: small } = VOLUME_PROFILES.kafka!;
+    expect(["300MiB", "1GiB", "4GiB"].map(argumentsOf)).toEqual([small, small, small]);
+    expect(["4100MiB", "600GiB"].map(argumentsOf)).toEqual([usual, usual]);
+  });
+
+  it.each<[string, Record<string, unknown>, string]>([
+    [
+      "hot.volumes.redis.size",
+      hotWith({ redis: { size: "200MiB", filesystem: "xfs" } }),
+      "xfs of 200 MiB is too small",
+    ],
+    ["hot.volumes.redis.size", hotWith({ redis: { size: "100MiB", filesystem: "btrfs" } }), "at least 109 MiB"],
+    ["hot.volumes.kafka.size", hotWith({ kafka: { size: "200MiB" } }), "at least 300 MiB"],
+    [
+      "hot.volumes.kafka.size",
+      hotWith({ kafka: { size: "2GiB", mkfsOptions: ["-d", "agcount=32", "-l", "size=128m"] } }),
+      "write a size above 4 GiB",
+    ],
+    [
+      "hot.volumes.kafka.mkfsOptions",
+      hotWith({ kafka: { mkfsOptions: ["-d", "size=10g"] } }),
+      "smaller than its device",
+    ],
+    ["warm.device.size", { warm: { device: { path: "/dev/sdb2", size: "100MiB" } } }, "btrfs of 100 MiB is too small"],
+    ["warm.mkfsOptions", { warm: { device: sda2, mkfsOptions: ["-b", "10g"] } }, "smaller than its device"],
+  ])("what mkfs can't make, by the key %s", (key, sections, reason) => {
+    expect(problemsOf(sections)).toEqual([expect.stringContaining(reason)]);
+    expect(problemsOf(sections)[0]).toContain(`trading.${key}: `);
   });
 
   it.each([

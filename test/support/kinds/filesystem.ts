@@ -34,13 +34,21 @@ export const example = exampleOf(filesystem, {
       logicalBlockBytes: 512,
       multipath: undefined,
     },
-    filesystem: { type, label, uuid: "uuid-1", bytes: Math.max(1, sizeBytes - EXTENT) },
+    filesystem: { type, label, uuid: "uuid-1", bytes: Math.max(1, sizeBytes - EXTENT), unusableBytes: 0 },
     signs: [],
   }),
   any: ({ type }) =>
     fc.record({
       device: optional(device),
-      filesystem: optional(fc.record({ type: fc.constant(type), label: optional(word), uuid, bytes })),
+      filesystem: optional(
+        fc.record({
+          type: fc.constant(type),
+          label: optional(word),
+          uuid,
+          bytes,
+          unusableBytes: fc.constantFrom(0, GIB),
+        }),
+      ),
       signs,
     }),
 });

@@ -83,7 +83,7 @@ describe("contents", () => {
       run(contents.command(args), { dumpe2fs: "wipefs-ext4.json" }, { "/dev/a": "wipefs-ext4.json" }),
     ).toMatchObject({ exitCode: 1, stderr: "no size in what was said of the ext4 on /dev/a\n" });
     expect(contents.command(args).okExitCodes).toBeUndefined();
-    for (const stdout of ["", "14 -\n{}", "2 -\n{}", "0 x\n"]) {
+    for (const stdout of ["", "14 - 0\n{}", "2 - 0\n{}", "0 x 0\n", "0 1 x\n"]) {
       expect(() => contents.parse({ stdout, stderr: "", exitCode: 0 }, args)).toThrow();
     }
   });

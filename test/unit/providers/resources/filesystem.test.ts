@@ -29,7 +29,7 @@ const device: NonNullable<Seen["device"]> = {
 const blank: Seen = { device, filesystem: undefined, signs: [] };
 const made = (bytes = 50 * GIB, label?: string): Seen => ({
   ...blank,
-  filesystem: { type: "ext4", uuid: "u1", label, bytes },
+  filesystem: { type: "ext4", uuid: "u1", label, bytes, unusableBytes: 0 },
 });
 
 describe("the plan of a filesystem", () => {
@@ -70,6 +70,15 @@ describe("the plan of a filesystem", () => {
   it("finishes a grow that was interrupted after the device had grown", () => {
     expect(read(filesystem.plan(desired, made(40 * GIB)))).toEqual([`safe: grow-filesystem ext4 ${path}`]);
     expect(read(filesystem.plan(desired, made(50 * GIB - 16 * MIB)))).toEqual([`safe: grow-filesystem ext4 ${path}`]);
+  });
+
+  it("has no step where the geometry can't use the rest of the device, and grows it where that is larger", () => {
+    const withInodes = (unused: number): Seen => ({
+      ...blank,
+      filesystem: { ...made(50 * GIB - unused).filesystem!, unusableBytes: 33 * MIB },
+    });
+    expect(read(filesystem.plan(desired, withInodes(28 * MIB)))).toEqual([]);
+    expect(read(filesystem.plan(desired, withInodes(33 * MIB)))).toEqual([`safe: grow-filesystem ext4 ${path}`]);
   });
 
   it("ignores another label where none is declared, and never makes a filesystem again because of mkfs options", () => {
@@ -122,6 +131,7 @@ describe("the look at a filesystem", () => {
         "what is on the device": {
           signatures: types.map((type) => ({ type, uuid: "u1", label })),
           bytes: types.includes("ext4") ? 50 * GIB : undefined,
+          unusableBytes: 0,
         },
         "the signs of use": signs,
       };
@@ -185,6 +195,24 @@ describe("what is absent", () => {
 });
 
 describe("the checked options of a filesystem", () => {
+  it("refuse in preview a size that mkfs can't make, where it is declared", () => {
+    const small = { ...desired, type: "xfs" as const, mkfsOptions: [] };
+    expect(filesystem.refuse?.({ ...small, sizeBytes: 200 * MIB })).toEqual([
+      { property: "sizeBytes", reason: expect.stringContaining("xfs of 200 MiB is too small") as string },
+    ]);
+    expect(filesystem.refuse?.(small)).toEqual([]);
+  });
+
+  it.each([
+    ["xfs", ["-d", "agcount=4,size=10g"]],
+    ["btrfs", ["-b", "10g"]],
+    ["btrfs", ["--byte-count=10g"]],
+  ] as const)("refuse in preview what makes an %s smaller than its device: %j", (type, mkfsOptions) => {
+    expect(filesystem.refuse?.({ ...desired, type, mkfsOptions: [...mkfsOptions] })).toEqual([
+      { property: "mkfsOptions", reason: expect.stringContaining("smaller than its device") as string },
+    ]);
+  });
+
   it("refuse in preview what forbids growing online", () => {
     expect(filesystem.refuse?.({ ...desired, mkfsOptions: ["-O", "sparse_super2"] })).toEqual([
       {
