@@ -53,8 +53,8 @@ export interface Mkfs {
   /** Flags that are refused by name. */
   readonly refused: readonly Rule[];
   /**
-   * Why it can't make a filesystem of so many bytes with these words, each with what to write instead. Measured with the
-   * tools of Debian 12 and 13; test/unit/providers/filesystems/mkfsSize.test.ts runs them.
+   * Why it can't make a filesystem of so many bytes with these words, each with what to write instead. Measured with
+   * the tools of Debian 12 and 13; test/unit/providers/filesystems/mkfsSize.test.ts runs them.
    */
   readonly refusedSize: (bytes: number, words: readonly MkfsWord[]) => string[];
 }

@@ -20,7 +20,7 @@ measure_ext4() {
   if [[ $said =~ $'\nReserved GDT blocks:'\ +([0-9]+) ]]; then reserved=${BASH_REMATCH[1]}; fi
   if [[ $said =~ $'\nBlocks per group:'\ +([0-9]+) ]]; then group=${BASH_REMATCH[1]}; fi
   if [[ -n $count && -n $size ]] && ((group > 0)); then
-    unusable=$(((53 + inodes + reserved + count / group * 64 / size + 1) * size))
+    unusable=$(((53 + inodes + reserved + count * 64 / group / size + 1) * size))
   fi
 }
 grow_ext4() {

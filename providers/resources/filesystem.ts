@@ -49,8 +49,8 @@ export interface Seen {
 }
 
 /**
- * Filesystems leave less than this unused at their device's end, unless they say otherwise; extents are smaller steps than
- * anybody grows by.
+ * Filesystems leave less than this unused at their device's end, unless they say otherwise; extents are smaller steps
+ * than anybody grows by.
  */
 const SLACK_BYTES = 16 * 1024 * 1024;
 

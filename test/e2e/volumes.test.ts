@@ -420,3 +420,41 @@ describe("a volume whose mount point is inside another one", () => {
     expect(await on("ls --directory /var/lib/redis 2>/dev/null || true")).toBe("");
   });
 });
+
+describe("a host that is unlike the lab's", { tags: ["long"] }, () => {
+  const KERNEL = "cat /sys/class/block/sda/queue/scheduler; sysctl --values vm.dirty_ratio vm.dirty_bytes";
+
+  it("has the scheduler of the disk set that its partition is on, and a pair of kernel values, and gets both back", async () => {
+    await stack.destroy();
+    await lab.blank();
+    await on(`
+      echo mq-deadline >/sys/class/block/sda/queue/scheduler
+      sysctl --quiet vm.dirty_ratio=25
+    `);
+    const before = await on(KERNEL);
+    await stack.configure(
+      all(only("hot", "tuning"), (host) => {
+        host.hot = {
+          device: { path: lab.SATA_PARTITION_PATH },
+          volumes: { redis: { size: "1GiB" }, kafka: { size: "1GiB" } },
+        };
+        host.tuning = { sysctl: { "vm.dirty_bytes": 268435456 } };
+        host.onDelete = "wipe";
+      }),
+    );
+    await stack.up();
+    expect(await on(KERNEL)).toMatch(/\[none\].*\n0\n268435456$/);
+    expect(await stack.refresh()).toMatchObject({ changes: {} });
+    // The rule of udev, not only what we wrote.
+    await on(`
+      echo mq-deadline >/sys/class/block/sda/queue/scheduler
+      udevadm trigger --action=change --settle /dev/sda
+    `);
+    expect(await on(KERNEL)).toMatch(/\[none\]/);
+    await on("echo mq-deadline >/sys/class/block/sda/queue/scheduler");
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: { update: 1 } });
+    await stack.destroy();
+    expect(await on(KERNEL)).toBe(before);
+    await on("sysctl --quiet vm.dirty_ratio=20");
+  });
+});
