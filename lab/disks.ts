@@ -15,12 +15,7 @@ export async function ensureDisks(machine: Machine): Promise<void> {
   if (existsSync(made)) return;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  // The image's path is relative to the overlay, so that the checkout can be moved.
-  await execa(
-    "qemu-img",
-    ["create", "-q", "-f", "qcow2", "-b", relative(folder, ROOT_DISK), "-F", "raw", "root.qcow2"],
-    { cwd: folder },
-  );
+  await makeRootDisk(machine);
   if (machine === "nas") await makeVolume1(join(folder, "volume1.img"));
   else
     await Promise.all([
@@ -29,6 +24,17 @@ export async function ensureDisks(machine: Machine): Promise<void> {
       makeSata(join(folder, "sata.img")),
     ]);
   await writeFile(made, "");
+}
+
+/** Makes the machine's root disk anew, as a reinstallation does; its other disks stay as they are. */
+export async function makeRootDisk(machine: Machine): Promise<void> {
+  const folder = folderOf(machine);
+  // The image's path is relative to the overlay, so that the checkout can be moved.
+  await execa(
+    "qemu-img",
+    ["create", "-q", "-f", "qcow2", "-b", relative(folder, ROOT_DISK), "-F", "raw", "root.qcow2"],
+    { cwd: folder },
+  );
 }
 
 /** Deletes the machine's disks; its next start makes new ones. */

@@ -7,7 +7,7 @@ import type { Need, Preparation } from "../setup/prepare.ts";
 import { MissingNeed, step } from "../setup/progress.ts";
 import type { Connection } from "../providers/values/connection.ts";
 import { accelerator } from "./accelerator.ts";
-import { discardDisks, ensureDisks } from "./disks.ts";
+import { discardDisks, ensureDisks, makeRootDisk } from "./disks.ts";
 import { LAB } from "./folders.ts";
 import { buildImage, missingImage } from "./image/build.ts";
 import { fingerprint, hostKey, makeKeys, STACK_KEY } from "./keys.ts";
@@ -118,6 +118,16 @@ export async function rebootWithout(disks: readonly DataDisk[]): Promise<void> {
     await powerOff("storage-host", true);
     await powerOn("storage-host", disks);
     await waitUntilBooted("storage-host", { pulled: disks });
+  });
+}
+
+/** Shuts the storage host down and starts it with a new root disk, beside its other disks as they were. */
+export async function reinstall(): Promise<void> {
+  await locked(async () => {
+    await powerOff("storage-host", false);
+    await makeRootDisk("storage-host");
+    await powerOn("storage-host");
+    await waitUntilBooted("storage-host");
   });
 }
 

@@ -211,6 +211,66 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     expect(await on("find /var/lib/redis /var/lib/mongodb /data /mnt/synology -name '.jts-*'")).toBe("");
   });
 
+  it("a package that somebody removed is shown by a refresh, and installed by the next `up`", async () => {
+    // The lab reaches no mirror: a package is made of the files of the one that is installed.
+    await on(`
+      mkdir --parents /srv/repository/zstd/DEBIAN
+      cd /srv/repository
+      dpkg --status zstd | grep --invert-match --regexp='^Status:' --regexp='^Conffiles:' >zstd/DEBIAN/control
+      dpkg --listfiles zstd | while read -r path; do
+        if [[ -L $path || -f $path ]]; then cp --archive --parents -- "$path" zstd/; fi
+      done
+      dpkg-deb --build zstd zstd.deb >/dev/null
+      { cat zstd/DEBIAN/control
+        printf 'Filename: ./zstd.deb\nSize: %s\nSHA256: %s\n' \
+          "$(stat --format=%s zstd.deb)" "$(sha256sum zstd.deb | cut --delimiter=' ' --fields=1)"
+      } >Packages
+      echo 'deb [trusted=yes] file:/srv/repository ./' >/etc/apt/sources.list.d/lab.list
+      dpkg --purge --force-depends zstd
+    `);
+    try {
+      const { changes, said } = await stack.up({ refresh: true });
+      expect(said).toMatch(/lab-packages-installed updated .*\[diff: [^\]]*\bnames\b/);
+      expect(changes).toEqual({ update: 1 });
+      expect(await on("zstd --version >/dev/null && dpkg-query --show --showformat='${db:Status-Status}' zstd")).toBe(
+        "installed",
+      );
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    } finally {
+      await on("rm --recursive /srv/repository /etc/apt/sources.list.d/lab.list");
+    }
+  });
+
+  it("on a new root disk beside the old data disks, `up --refresh` brings back all that was on the old one", async () => {
+    const uuids = () => on("lvs --noheadings --options lv_name,lv_uuid vg_jts; blkid --output export /dev/vg_jts/*");
+    await on("echo kept >/var/lib/redis/data/kept; echo kept >/data/warm-storage/logs/kept; sync");
+    const before = await uuids();
+    await lab.reinstall();
+    expect(
+      await on("ls -d /usr/local/lib/jts-storage 2>/dev/null || true; grep -c x-jts-storage /etc/fstab || true"),
+    ).toBe("0");
+    await on(`
+      printf '#!/bin/sh\nexit 0\n' >${RECEIVER}
+      chmod 755 ${RECEIVER}
+    `);
+    await stack.up({ refresh: true });
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    expect(await uuids()).toBe(before);
+    expect(
+      await on(`
+        cat /var/lib/redis/data/kept /data/warm-storage/logs/kept
+        stat --format='%U %a' /var/lib/redis /var/lib/redis/data
+        systemctl is-active storage-health.timer tiered-storage.timer
+        systemctl start tiered-storage.service && echo run
+      `),
+    ).toBe("kept\nkept\nredis 750\nredis 750\nactive\nactive\nrun");
+    const { exitCode } = await execa("node", [join(ROOT, "commands/verify.ts"), "--config-file", stack.configFile], {
+      reject: false,
+    });
+    expect(exitCode).toBe(0);
+    await on("install --directory --owner=nobody --mode=755 /var/lib/prometheus/node-exporter");
+  });
+
   it("`destroy` takes along what the scripts wrote, and the link", async () => {
     await stack.destroy();
     expect(

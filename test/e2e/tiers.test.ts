@@ -227,6 +227,10 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
         "drift",
       ],
       "lab-automation-settings": ["sed -i s/tempAfterDays/tempDays/ /etc/jts-storage/settings.json", "content"],
+      "lab-automation-scripts": [
+        "rm -r /usr/local/lib/jts-storage/jts_storage /usr/local/bin/jts-storage-monitor.sh",
+        "drift",
+      ],
     };
     // Of others: left alone.
     await on(`
@@ -264,8 +268,9 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
         sysctl --values net.core.rmem_max
         systemctl is-active fstrim-all.timer
         stat --format=%a /data/warm-storage/temp-processing
+        /usr/local/bin/jts-storage-monitor.sh --json >/dev/null && echo monitored
       `),
-    ).toBe("750\n16777216\nactive\n755");
+    ).toBe("750\n16777216\nactive\n755\nmonitored");
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
   });
 

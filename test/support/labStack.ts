@@ -17,8 +17,6 @@ export interface Outcome {
 
 interface UpOptions {
   readonly refresh?: boolean;
-  /** URNs of the resources to replace. */
-  readonly replace?: string[];
 }
 
 /** A host's settings, as the configuration has them. */
@@ -272,8 +270,8 @@ export class LabStack {
   }
 }
 
-function wordsOf({ refresh = false, replace = [] }: UpOptions): string[] {
-  return [...(refresh ? ["--refresh"] : []), ...replace.flatMap((urn) => ["--replace", urn])];
+function wordsOf({ refresh = false }: UpOptions): string[] {
+  return refresh ? ["--refresh"] : [];
 }
 
 /** A line of the CLI's event log. */
