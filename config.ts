@@ -82,7 +82,8 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
       );
   }
   const settings = sections as Partial<HostSettings>;
-  if (settings.connection !== undefined)
+  // Only what automation needs goes by @pulumi/command.
+  if (settings.connection !== undefined && value.automation !== undefined)
     problems.push(...below("connection", findConnectionProblems(settings.connection)));
   problems.push(...findTierProblems(settings));
   // A warm tier that could not be read is still one.

@@ -23,10 +23,11 @@ export const LAYERS = [
   { files: ["config.ts"], may: ["components/", "providers/values/"], npm: ["@pulumi/pulumi", "zod"] },
   { files: ["components/index.ts"], may: ["components/", "providers/index.ts"] },
   {
-    files: ["components/verification.ts", "components/hostPackages.ts"],
+    files: ["components/verification.ts"],
     may: ["components/automation/", "components/tiers.ts", ...SHARED, "providers/values/"],
     npm: ["@pulumi/command", "@pulumi/pulumi"],
   },
+  { files: ["components/hostPackages.ts"], may: [...SHARED, "providers/index.ts"], npm: ["@pulumi/pulumi"] },
   {
     files: ["components/automation/"],
     may: ["components/tiers.ts", "components/hot/", "components/cold/", ...SHARED, ...RESOURCES],

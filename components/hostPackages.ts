@@ -1,7 +1,6 @@
-import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { Packages } from "../providers/index.ts";
 import type { HostArgs } from "./arguments.ts";
-import { remoteTo } from "./remote.ts";
 
 export interface HostPackagesArgs extends HostArgs {
   /** Names of Debian's packages, besides those that every host needs. One that is named twice counts once. */
@@ -15,14 +14,13 @@ const EVERY_HOST = ["psmisc"];
 export class HostPackages extends pulumi.ComponentResource {
   constructor(name: string, args: HostPackagesArgs, options?: pulumi.ComponentResourceOptions) {
     super("jts-storage:HostPackages", name, {}, options);
-    const { connection, asRoot } = remoteTo(args);
-    new remote.Command(
-      `${name}-install`,
+    const { host, connection, packages } = args;
+    new Packages(
+      `${name}-installed`,
       {
-        connection,
-        create: asRoot("install-packages", ...new Set([...EVERY_HOST, ...args.packages])),
-        logging: "stderr",
-        addPreviousOutputInEnv: false,
+        host,
+        ...(connection === undefined ? {} : { connection }),
+        names: [...new Set([...EVERY_HOST, ...packages])],
       },
       { parent: this },
     );

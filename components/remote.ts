@@ -1,4 +1,4 @@
-/** How `@pulumi/command` reaches a host: it delivers what the resources of this package don't hold. */
+/** How `@pulumi/command` reaches a host, for what is an action and no state of the host. */
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import type { types } from "@pulumi/command";
@@ -10,7 +10,7 @@ import { below, problemsIn, requireNone, type Problem } from "./problem.ts";
 
 export interface Remote {
   readonly connection: pulumi.Input<types.input.remote.ConnectionArgs>;
-  /** A shell line that runs one of the programs in deploy/ as root; arguments travel as arguments. */
+  /** A shell line that runs as root the program that it gets as {@link programText}; arguments travel as arguments. */
   readonly asRoot: (program: string, ...args: readonly string[]) => pulumi.Input<string>;
 }
 
@@ -35,9 +35,22 @@ export function remoteTo({ host, connection: given }: HostArgs): Remote {
 }
 
 /** What ssh(1) could do, and `@pulumi/command` could not. */
-export function findConnectionProblems({ proxyJump, proxyHostKey }: Connection): Problem[] {
-  if (proxyJump === undefined || proxyHostKey !== undefined) return [];
+export function findConnectionProblems({ hostKey, proxyJump, proxyHostKey }: Connection): Problem[] {
+  const ofRsa = Object.entries({ hostKey, proxyHostKey }).flatMap(([key, value]) =>
+    value?.startsWith("ssh-rsa ") === true
+      ? [
+          {
+            key,
+            message:
+              "is an RSA key, for which @pulumi/command asks the server to sign with SHA-1, and servers refuse that; " +
+              `write the host's other key: ssh-keyscan -t ed25519 ${key === "hostKey" ? "HOST" : "JUMP-HOST"}`,
+          },
+        ]
+      : [],
+  );
+  if (proxyJump === undefined || proxyHostKey !== undefined) return ofRsa;
   return [
+    ...ofRsa,
     {
       key: "proxyHostKey",
       message: "is missing: @pulumi/command, which goes by the same jump host, doesn't read known_hosts",
@@ -91,9 +104,20 @@ function connectionArgs({
 
 /** {@link Remote.asRoot}, for that user. */
 export function lineAsRoot(user: string, program: string, ...args: readonly string[]): string {
-  const text = readFileSync(new URL(`deploy/${program}.sh`, import.meta.url), "utf8").replaceAll(/^ *#.*\n/gm, "");
   const sudo = user === "root" ? [] : ["sudo", "--non-interactive", "--"];
-  return [...sudo, "bash", "-c", text, program, ...args].map(quote).join(" ");
+  return [...sudo, "bash", "-s", "--", program, ...args].map(quote).join(" ");
+}
+
+/**
+ * What a line of {@link Remote.asRoot} must get on standard input: a program in deploy/, and what that reads. A failed
+ * command's error has the whole line, so the program isn't in it.
+ * @param data one line; default: the program's standard input is empty
+ */
+export function programText(program: string, data = ""): string {
+  if (/[\n\0]/.test(data)) throw new TypeError("What a program reads must be one line.");
+  const text = readFileSync(new URL(`deploy/${program}.sh`, import.meta.url), "utf8").replaceAll(/^ *#.*\n/gm, "");
+  // In braces, so that a part of it does nothing.
+  return `{\nmain() {\n${text}}\nmain "\${@:2}" <<'END-OF-DATA'\n${data}\nEND-OF-DATA\nexit\n}\n`;
 }
 
 function readKey(path: string): string | undefined {

@@ -2,8 +2,8 @@ import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { sha256 } from "../providers/values/sha256.ts";
 import type { HostArgs } from "./arguments.ts";
-import { INSTALLED, scriptsManifest } from "./automation/scripts.ts";
-import { remoteTo } from "./remote.ts";
+import { INSTALLED, scriptSums } from "./automation/scripts.ts";
+import { programText, remoteTo } from "./remote.ts";
 import type { FolderTree, TierLayout } from "./tier.ts";
 import { layoutsOf, settingsOf, type TierComponents, type TierSettings } from "./tiers.ts";
 
@@ -26,8 +26,8 @@ export class Verification extends pulumi.ComponentResource {
       {
         connection,
         create: asRoot("verify", INSTALLED),
-        stdin: JSON.stringify(trialOf(settingsOf(args.tiers))),
-        triggers: [sha256(scriptsManifest())],
+        stdin: programText("verify", JSON.stringify(trialOf(settingsOf(args.tiers)))),
+        triggers: [sha256(JSON.stringify(scriptSums()))],
         logging: "stdoutAndStderr",
         addPreviousOutputInEnv: false,
       },

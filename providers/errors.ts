@@ -20,6 +20,9 @@ export class CommandFailed extends StorageError {}
 /** A tool's output was not of the form its manual promises. */
 export class UnexpectedOutput extends StorageError {}
 
+/** The host has no such tool, as where its package was removed: what the host holds is not known. */
+export class ToolMissing extends UnexpectedOutput {}
+
 /** What was asked could lose data; nothing was written. */
 export class DataLossRefused extends StorageError {}
 

@@ -27,6 +27,7 @@ type Args<K extends Kind> = { [P in keyof Declared<K>]: Given<Declared<K>[P]> } 
   configKeys?: Readonly<Record<string, string>>;
 };
 
+export type PackagesArgs = Args<"Packages">;
 export type PhysicalVolumeArgs = Args<"PhysicalVolume">;
 export type VolumeGroupArgs = Args<"VolumeGroup">;
 export type SystemUserArgs = Args<"SystemUser">;
@@ -36,6 +37,7 @@ export type FstabEntryArgs = Args<"FstabEntry">;
 export type NfsMountArgs = Args<"NfsMount">;
 export type DirectoryArgs = Args<"Directory">;
 export type ConfigFileArgs = Args<"ConfigFile">;
+export type ScriptsArgs = Args<"Scripts">;
 export type SystemdTimerArgs = Args<"SystemdTimer">;
 
 /** What brings a file into effect in the running system. */
@@ -104,6 +106,9 @@ function resource<K extends Kind, Outputs extends Readonly<Record<string, undefi
   } as new (name: string, args: Args<K>, options?: pulumi.CustomResourceOptions) => Resource<K, Outputs>;
 }
 
+/** Debian packages. Those that are absent are installed, and none is ever removed. */
+export class Packages extends resource("Packages", {}) {}
+
 /** An LVM physical volume on a whole device. Refused on anything that isn't proved blank, or the wrong device. */
 export class PhysicalVolume extends resource("PhysicalVolume", {
   /** As pvs(8) shows it; only the PV of this UUID will be removed. */
@@ -153,6 +158,9 @@ export class Directory extends resource("Directory", {}) {}
 
 /** A file of ours, replaced in one step, and what it brings about in the running kernel. */
 export class ConfigFile extends resource("ConfigFile", {}) {}
+
+/** This package's scripts in a folder of a host, and a link to one of them. Deleting removes what was made here. */
+export class Scripts extends resource("Scripts", {}) {}
 
 /** A timer, enabled and running, with the service that it starts. Both are checked by systemd-analyze(1) first. */
 export class SystemdTimer extends resource("SystemdTimer", {}) {}

@@ -4,13 +4,16 @@ import { filesystem } from "./resources/filesystem.ts";
 import { fstabEntry } from "./resources/fstabEntry.ts";
 import { logicalVolume } from "./resources/logicalVolume.ts";
 import { nfsMount } from "./resources/nfsMount.ts";
+import { packages } from "./resources/packages.ts";
 import { physicalVolume } from "./resources/physicalVolume.ts";
+import { scripts } from "./resources/scripts.ts";
 import { systemdTimer } from "./resources/systemdTimer.ts";
 import { systemUser } from "./resources/systemUser.ts";
 import { volumeGroup } from "./resources/volumeGroup.ts";
 
 /** Declaration files then name the kinds, and so keep the documentation of their inputs. */
 type Kinds = {
+  readonly Packages: typeof packages;
   readonly PhysicalVolume: typeof physicalVolume;
   readonly VolumeGroup: typeof volumeGroup;
   readonly SystemUser: typeof systemUser;
@@ -20,6 +23,7 @@ type Kinds = {
   readonly NfsMount: typeof nfsMount;
   readonly Directory: typeof directory;
   readonly ConfigFile: typeof configFile;
+  readonly Scripts: typeof scripts;
   readonly SystemdTimer: typeof systemdTimer;
 };
 
@@ -28,6 +32,7 @@ type Kinds = {
  * program's versions: a name is never changed or removed.
  */
 export const kinds: Kinds = {
+  Packages: packages,
   PhysicalVolume: physicalVolume,
   VolumeGroup: volumeGroup,
   SystemUser: systemUser,
@@ -37,5 +42,6 @@ export const kinds: Kinds = {
   NfsMount: nfsMount,
   Directory: directory,
   ConfigFile: configFile,
+  Scripts: scripts,
   SystemdTimer: systemdTimer,
 };

@@ -1,13 +1,12 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { ConfigFile, Directory, SystemdTimer } from "../../providers/index.ts";
-import { sha256 } from "../../providers/values/sha256.ts";
+import { ConfigFile, Directory, Scripts, SystemdTimer } from "../../providers/index.ts";
 import { readArguments, type HostArgs } from "../arguments.ts";
-import { remoteTo } from "../remote.ts";
+import { programText, remoteTo } from "../remote.ts";
 import { settingsOf, type TierComponents } from "../tiers.ts";
 import { missingFolders } from "./folders.ts";
 import { findAutomationProblems } from "./problems.ts";
-import { INSTALLED, SCRIPTS, scriptsManifest } from "./scripts.ts";
+import { INSTALLED, scriptSums } from "./scripts.ts";
 import { MOVES_JOURNAL, SETTINGS_FILE, STATE_FOLDER, scriptSettings } from "./scriptSettings.ts";
 import { automationSettings, type AutomationInput } from "./settings.ts";
 import { calendarsOf, timersFor } from "./timers.ts";
@@ -21,8 +20,6 @@ export interface TieringAutomationArgs extends HostArgs, AutomationInput {
 
 /** Where people look for it. */
 const MONITOR_LINK = "/usr/local/bin/jts-storage-monitor.sh";
-/** In the home of the user who connects: nobody else can put anything there. */
-const DELIVERED = ".jts-storage-delivered";
 /** What the scripts write besides data, which goes with them. */
 const WRITTEN = [
   MOVES_JOURNAL,
@@ -76,32 +73,32 @@ export class TieringAutomation extends pulumi.ComponentResource {
     this.registerOutputs({ timers: this.timers });
   }
 
-  /** Copied by SFTP, then proved to be what was sent, and installed as root's. */
+  /** The scripts, and what is theirs to take along when they go. */
   #deliverScripts(name: string, on: HostArgs, metricsFolder: string): pulumi.Resource {
     const { connection, asRoot } = remoteTo(on);
-    const create = asRoot("install-scripts", DELIVERED, INSTALLED, MONITOR_LINK);
-    const written = [...WRITTEN, `${metricsFolder}/jts-storage.prom`];
-    const copy = new remote.CopyToRemote(
-      `${name}-copy`,
+    // It goes after the scripts, and these after the timers that run them. Nothing is done before: under its earlier
+    // name it installed the scripts, and an `up` must neither do that again nor run the removal that was its own then.
+    const written = new remote.Command(
+      `${name}-written`,
       {
         connection,
-        source: new pulumi.asset.FileArchive(SCRIPTS),
-        remotePath: DELIVERED,
-        triggers: [pulumi.output(create).apply(sha256)],
-      },
-      { parent: this },
-    );
-    return new remote.Command(
-      `${name}-install`,
-      {
-        connection,
-        create,
-        stdin: scriptsManifest(),
-        delete: asRoot("remove-scripts", INSTALLED, MONITOR_LINK, ...written),
+        delete: asRoot("remove-written", ...WRITTEN, `${metricsFolder}/jts-storage.prom`),
+        stdin: programText("remove-written"),
         logging: "stderr",
         addPreviousOutputInEnv: false,
       },
-      { parent: this, dependsOn: [copy] },
+      { parent: this, aliases: [{ name: `${name}-install` }] },
+    );
+    return new Scripts(
+      `${name}-scripts`,
+      {
+        host: on.host,
+        ...(on.connection === undefined ? {} : { connection: on.connection }),
+        path: INSTALLED,
+        files: scriptSums(),
+        link: MONITOR_LINK,
+      },
+      { parent: this, dependsOn: [written] },
     );
   }
 }

@@ -6,7 +6,7 @@ import type {
   ResourceProvider,
   UpdateResult,
 } from "@pulumi/pulumi/dynamic/index.js";
-import { DataLossRefused, NotConverged } from "../errors.ts";
+import { DataLossRefused, NotConverged, ToolMissing } from "../errors.ts";
 import { checkInputs, normalInputs, parseInputs } from "./check.ts";
 import { refuseAll, type Plan, type Refusal } from "./plan.ts";
 import type { AnyKind, CommonInputs, Properties } from "./resource.ts";
@@ -45,7 +45,15 @@ export function lifecycle(
 
     async read(id, properties = {}): Promise<ReadResult<Properties>> {
       const inputs = parseInputs(kind, properties);
-      const seen = await kind.observe(sessionOf(inputs).ask, inputs);
+      let seen: unknown;
+      try {
+        seen = await kind.observe(sessionOf(inputs).ask, inputs);
+      } catch (error) {
+        if (!(error instanceof ToolMissing)) throw error;
+        // The `up` that installs it must come to run: it looks again then, and till then all is as the state has it.
+        const drift = [error.message.slice(0, error.message.indexOf("\n"))];
+        return { id, inputs: { ...normalInputs(kind, inputs), drift }, props: { ...properties, drift } };
+      }
       if (await isGone(kind, sessionOf(inputs), inputs, seen)) return {};
       const report = kind.report(inputs, seen);
       const declared = normalInputs(kind, inputs);

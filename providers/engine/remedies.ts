@@ -1,10 +1,12 @@
-import { CommandFailed, DataLossRefused, UnexpectedOutput } from "../errors.ts";
+import { CommandFailed, DataLossRefused, ToolMissing, UnexpectedOutput } from "../errors.ts";
 import { isProgram, printCommand, saidBy, type Command, type Output } from "../host/command.ts";
 
 /** What to say of a command that failed, and what to try next. */
 
 /** The shell's exit code for a command that isn't there. */
 const NOT_FOUND = 127;
+/** A program of ours that knows what to try says so in its last line. */
+const OWN_REMEDY = /\nNext: (.+)$/;
 /** As timeout(1) ends, with SIGTERM or SIGKILL. */
 const TIMED_OUT = [124, 137];
 
@@ -18,8 +20,9 @@ export function guardFailed(host: string, summary: string, output: Output): Data
 
 /** @param summary what the step was to do, as the step says it */
 export function stepFailed(host: string, summary: string, command: Command, output: Output): CommandFailed {
+  const said = saidBy(output).replace(OWN_REMEDY, "");
   return new CommandFailed(
-    `${host}: could not ${summary}: ${saidBy(output)} (exit code ${output.exitCode})`,
+    `${host}: could not ${summary}: ${said} (exit code ${output.exitCode})`,
     nextAfter(command, output),
   );
 }
@@ -34,12 +37,15 @@ export function unanswered(
     ? "no answer in time"
     : `exit code ${output.exitCode}: ${output.stderr.trim()}`,
 ): UnexpectedOutput {
-  return new UnexpectedOutput(`${host}: could not read ${question}: ${why}`, nextAfter(command, output));
+  const Kind = output.exitCode === NOT_FOUND ? ToolMissing : UnexpectedOutput;
+  return new Kind(`${host}: could not read ${question}: ${why}`, nextAfter(command, output));
 }
 
 /** What to try after a command that failed, by what it said. */
 function nextAfter(command: Command, output: Output): string {
   const said = saidBy(output);
+  const [, own] = (isProgram(command) && OWN_REMEDY.exec(said)) || [];
+  if (own !== undefined) return own;
   if (output.exitCode === NOT_FOUND) {
     const [, tool = command.argv[0] ?? ""] = /(\S+): command not found/.exec(said) ?? [];
     return `install on the host what has ${tool}: apt-get install --reinstall, with the packages that this stack needs.`;

@@ -5,7 +5,7 @@ import type { Command, Output } from "../host/command.ts";
  * `contents`: what is on them.
  */
 export type About =
-  "block" | "contents" | "lvm" | "mounts" | "fstab" | "files" | "accounts" | "units" | "kernel" | "ledger";
+  "block" | "contents" | "lvm" | "mounts" | "fstab" | "files" | "accounts" | "units" | "kernel" | "ledger" | "packages";
 
 /** One question to a host, and a pure reading of the answer. */
 export interface Fact<A, T> {

@@ -28,7 +28,7 @@ const CONTEXT = 20;
 
 /** What a reviewer wants to see of the kinds of @pulumi/command, which come before ours. */
 const DELIVERIES: Readonly<Record<string, Described>> = {
-  Command: { describe: ({ create }) => programCall(word(create)) },
+  Command: { describe: ({ create, delete: atTheEnd }) => programCall(word(create ?? atTheEnd)) },
   CopyToRemote: { describe: ({ remotePath }) => `to ${word(remotePath)}` },
 };
 
@@ -150,9 +150,9 @@ function show(value: Json | undefined): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** The program that a shell line of components/remote.ts runs, and its arguments, without its text. */
+/** The program that a shell line of components/remote.ts runs, and its arguments. Earlier states have its text, too. */
 function programCall(line: string): string {
-  return shorten(/^.*bash -c '(?:[^']|'\\'')*' (.*)$/s.exec(line)?.[1] ?? line);
+  return shorten(/^.*?bash (?:-s --|-c '(?:[^']|'\\'')*') (.*)$/s.exec(line)?.[1] ?? line);
 }
 
 function oneLine(text: string): string {

@@ -221,6 +221,10 @@ describe("a host that can't be reached", () => {
   it("isn't dialled when there is nothing to do on it", async () => {
     const unreachable = secret({ ...connection, host: "127.0.0.1", port: await refusingPort(), dialErrorLimit: 0 });
     await plugin.delete(COMMAND, { connection: unreachable, create: "true", stdout: "", stderr: "" });
+    const toDelete = { connection: unreachable, delete: "true" };
+    expect((await plugin.create(COMMAND, toDelete)).outputs).toMatchObject(toDelete);
+    const outputs = { connection: unreachable, create: "false", delete: "false", stdout: "before", stderr: "" };
+    expect(await plugin.update(COMMAND, outputs, toDelete)).toEqual({ ...toDelete, stdout: "before", stderr: "" });
     const olds = { connection: unreachable, source: archive({ path: "scripts", hash: "1" }), remotePath: "/a" };
     await plugin.delete(COPY, olds);
     expect(await plugin.update(COPY, olds, { ...olds, triggers: ["a"] })).toEqual({ ...olds, triggers: ["a"] });

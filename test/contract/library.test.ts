@@ -60,7 +60,7 @@ describe("another program, which installs this one as a package", { timeout: 300
         "nas-folders",
         "nas-mount",
         "packages",
-        "packages-install",
+        "packages-installed",
       ].sort(),
     );
     expect(inputs.get("data-fs")).toMatchObject({

@@ -28,6 +28,8 @@ export interface Machine {
   ledger: string[];
   kernel: Record<string, string>;
   accounts: string[];
+  /** Installed ones. */
+  packages: string[];
   units: Record<string, { fileState: string; activeState: string; needsReload: boolean }>;
   /** UUIDs are counted: what was made twice shows in the numbers. */
   uuids: number;
@@ -48,7 +50,10 @@ export function blankMachine(): Machine {
     signatures: {},
     files: {
       ...Object.fromEntries(
-        ["/", "/etc", "/etc/systemd", "/etc/systemd/system", "/data", "/mnt"].map((path) => [path, folder]),
+        [
+          ...["/", "/etc", "/etc/systemd", "/etc/systemd/system", "/data", "/mnt"],
+          ...["/usr", "/usr/local", "/usr/local/bin", "/usr/local/lib"],
+        ].map((path) => [path, folder]),
       ),
       "/etc/fstab": {
         type: "regular file",
@@ -72,6 +77,7 @@ export function blankMachine(): Machine {
     ledger: [],
     kernel: { "/proc/sys/net/core/rmem_max": "212992" },
     accounts: ["group root", "user root"],
+    packages: [],
     units: {},
     uuids: 0,
   };
@@ -338,6 +344,31 @@ const TOOLS: Readonly<Record<string, Tool>> = {
         return `${Buffer.byteLength(content)}\t${type}\t${owner}\t${group}\t${mode}\n${content}`;
       })
       .join(""),
+  "print-scripts"({ machine }, [folder = "", link = "", ...paths]) {
+    const lines = [link, ...paths].flatMap((path) => {
+      const file = machine.files[path];
+      if (file === undefined) return [];
+      const { type, owner, group, mode, content = "" } = file;
+      const sum = createHash("sha256").update(content).digest("hex");
+      return [
+        `status\t${type}\t${owner}\t${group}\t${mode}\t${path}`,
+        ...(type === "regular file" ? [`sha256\t${sum}\t${path}`] : []),
+        ...(path === link && type === "symbolic link" ? [`leads\t${content}`] : []),
+      ];
+    });
+    const list = machine.files[`${folder}/.manifest`]?.content ?? "";
+    const listed = list.split("\n").flatMap((line) => (line === "" ? [] : [`${folder}/${line.split("  ")[1]}`]));
+    const ours = list === "" ? [] : [...listed, `${folder}/.manifest`];
+    return [...lines, ...ours.map((path) => `listed\t${path}`)].map((line) => `${line}\n`).join("");
+  },
+  "dpkg-query"({ machine }, args) {
+    const names = operands(args);
+    const there = names.filter((name) => machine.packages.includes(name));
+    const printed = there.map((name) => `${name}\tinstalled\n`).join("");
+    if (there.length === names.length) return printed;
+    const unknown = names.filter((name) => !there.includes(name));
+    throw new Failure(unknown.map((name) => `dpkg-query: no packages found matching ${name}\n`).join(""), 1, printed);
+  },
   "print-ledger": ({ machine }) => machine.ledger.map((line) => `${line}\n`).join(""),
   // Each user's primary group is the one of its name.
   "print-primary-groups": ({ machine }) =>
@@ -458,6 +489,24 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     const device = host.device(path);
     host.machine.signatures[device]!.bytes = host.machine.devices[device]!.bytes;
   },
+
+  "install-packages": ({ machine }, names) => void machine.packages.push(...names),
+  "install-scripts"(host, [folder = "", link = "", ...pairs]) {
+    const roots = { owner: "root", group: "root", mode: "755" };
+    const { files } = host.machine;
+    const list = files[`${folder}/.manifest`];
+    for (const [, file] of list?.content?.matchAll(/^\S+ {2}(.*)$/gm) ?? []) host.remember(`file ${folder}/${file}`);
+    delete files[`${folder}/.manifest`];
+    pairs.forEach((file, index) => {
+      if (index % 2 === 0) host.write(`${folder}/${file}`, pairs[index + 1] ?? "", roots);
+    });
+    for (const path of Object.keys(files))
+      if (files[path]!.type === "directory" && `${path}/`.startsWith(`${folder}/`)) Object.assign(files[path]!, roots);
+    host.remember(`file ${link}`);
+    const target = `${folder}/${link.slice(link.lastIndexOf("/") + 1)}`;
+    files[link] = { type: "symbolic link", ...roots, mode: "777", content: target };
+  },
+  "remove-scripts": (host, [, ...paths]) => paths.forEach((path) => host.remove(path)),
 
   "make-account"(host, [group, user]) {
     for (const account of [`group ${group}`, ...(user === undefined ? [] : [`user ${user}`])].filter(

@@ -121,7 +121,9 @@ describe("the program of stack dev", () => {
     expect([...up.state.keys()].sort()).toEqual(upStack.resources.sort());
     expect(upHost.accidents).toEqual([]);
     expect(comparable(up.machine)).not.toEqual(comparable(devMachine()));
-    expect(comparable(destroy.machine)).toEqual(comparable({ ...devMachine(), uuids: up.machine.uuids }));
+    expect(comparable(destroy.machine)).toEqual(
+      comparable({ ...devMachine(), uuids: up.machine.uuids, packages: up.machine.packages }),
+    );
     expect(Object.fromEntries(await upStack.look())).toEqual(outputsOf(upStack));
   });
 

@@ -9,8 +9,8 @@ import { declaredBy, type Declared } from "../../../setup/declared.ts";
  */
 const EARLIER = join(import.meta.dirname, "..", "..", "fixtures", "earlierState");
 
-/** They hold the scripts' checksums, and what the verification is sent, so they change with the scripts. */
-const CARRIES_SCRIPTS = /-(automation-(copy|install)|verification-run)$/;
+/** They hold the scripts' checksums, and the programs that @pulumi/command is sent, so they change with these. */
+const CARRIES_SCRIPTS = /-(automation-(scripts|written)|verification-run)$/;
 
 it("what is registered is what version 0.1.0 registered, so that no state changes", async () => {
   const hosts: unknown = parse(await readFile(join(EARLIER, "hosts.yaml"), "utf8"));

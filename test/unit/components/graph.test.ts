@@ -65,7 +65,9 @@ describe("the graph of a host with all tiers", () => {
 
   it("every resource on the host waits for the host's packages", () => {
     for (const { name, type } of graph.values())
-      if (type.startsWith("pulumi-nodejs:")) expect([...before(name)], name).toContain("trading-packages-install");
+      if (type.startsWith("pulumi-nodejs:"))
+        if (name !== "trading-packages-installed")
+          expect([...before(name)], name).toContain("trading-packages-installed");
   });
 
   it("tuning waits only for the hot tier", () => {
@@ -82,9 +84,10 @@ describe("the graph of a host with all tiers", () => {
       "storage-health",
     ])
       expect(get(`trading-automation-${timer}`).dependencies).toEqual(
-        expect.arrayContaining(["trading-automation-install", "trading-automation-settings"]),
+        expect.arrayContaining(["trading-automation-scripts", "trading-automation-settings"]),
       );
-    expect(get("trading-automation-install").dependencies).toContain("trading-automation-copy");
+    // Removed after them, so that none of them writes it once more.
+    expect(get("trading-automation-scripts").dependencies).toContain("trading-automation-written");
   });
 
   it("verification waits for all that it looks at", () => {
@@ -94,7 +97,7 @@ describe("the graph of a host with all tiers", () => {
         "trading-warm-also",
         "trading-cold-folders",
         "trading-tuning-fstrim",
-        "trading-automation-install",
+        "trading-automation-scripts",
         "trading-automation-storage-health",
       ]),
     );
@@ -147,7 +150,7 @@ describe("the graph of a host with all tiers", () => {
 
   it("commands check the host's key, and their connection is a secret", () => {
     const commands = [...graph.values()].filter(({ type }) => type.startsWith("command:"));
-    expect(commands.length).toBe(4);
+    expect(commands.length).toBe(2);
     for (const { inputs } of commands)
       expect(inputs.connection).toMatchObject({ value: { hostKey: host.connection.hostKey } });
   });

@@ -107,6 +107,14 @@ describe("the description of a change", () => {
         new: { create: `sudo -- bash -c 'echo '\\''x'\\''\n' install-packages lvm2 xfsprogs` },
       }),
     ).toBe("install-packages lvm2 xfsprogs");
+    expect(
+      whatOf("a-verification", "run", "command:remote:Command", {
+        new: { create: "sudo --non-interactive -- bash -s -- verify /usr/local/lib/jts-storage" },
+      }),
+    ).toBe("verify /usr/local/lib/jts-storage");
+    expect(
+      whatOf("a-automation", "written", "command:remote:Command", { new: { delete: "bash -s -- remove-written /a" } }),
+    ).toBe("remove-written /a");
     expect(whatOf("a-hot", "x", "Unheard", { new: { __provider: "code", size: 3 } })).toBe("size: 3");
   });
 

@@ -1,0 +1,192 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { CONVERGED, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
+import type { InputsOf, ResourceKind } from "../engine/resource.ts";
+import { ledger } from "../facts/ledger.ts";
+import { scripts as scriptsFact, type SeenScripts } from "../facts/scripts.ts";
+import { program } from "../programs/program.ts";
+import { path, relativePath } from "../values/fields.ts";
+import { sha256 } from "../values/sha256.ts";
+import { list, word } from "../values/words.ts";
+import { kindInputs } from "./inputs.ts";
+
+const inputs = kindInputs({
+  /** The folder's absolute path. A change makes another resource. */
+  path,
+  /**
+   * The files in the folder: path below it → SHA-256 of the content, in 64 hexadecimal digits. The contents are those
+   * of this package's own scripts/, so that they are in no state.
+   */
+  files: z
+    .record(
+      relativePath.regex(/^\S+$/, { error: "must not hold white space" }),
+      z.string().regex(/^[0-9a-f]{64}$/, { error: "is not a SHA-256 in 64 hexadecimal digits" }),
+    )
+    .refine((files) => Object.keys(files).length > 0, { error: "must name at least one file" }),
+  /** The absolute path of a link to the file of its name in the folder. A change makes another resource. */
+  link: path,
+});
+type Inputs = InputsOf<typeof inputs>;
+
+export interface Seen extends SeenScripts {
+  readonly made: ReadonlySet<string>;
+}
+
+/** Where this package has the contents. */
+const CONTENTS = fileURLToPath(new URL("../../scripts/", import.meta.url));
+/** As many names as a message has of files. */
+const NAMES = 6;
+
+/** The scripts of this package in a folder of a host, root's and executable, and a link to one of them. */
+export const scripts: ResourceKind<typeof inputs, Seen> = {
+  name: "Scripts",
+  inputs,
+  identity: ["path", "link"],
+  changes: ["files", "ledger"],
+  turn: "host",
+  id: ({ host, path }) => `${host}:${path}`,
+  describe: ({ path, files }) =>
+    list(word(path), files === undefined || files === null ? "" : `${Object.keys(files).length} files`),
+
+  refuse: ({ path: folder, files, link }) => [
+    ...(link.startsWith(`${folder}/`)
+      ? [{ property: "link", reason: `the link ${link} must not be in ${folder}` }]
+      : []),
+    ...Object.entries(files).flatMap(([file, sum]) =>
+      contentOf(file, sum) === undefined
+        ? [{ property: "files", reason: `this package has no scripts/${file} with the SHA-256 ${sum}` }]
+        : [],
+    ),
+  ],
+
+  async observe(ask, { path: folder, files, link }) {
+    const paths = [...foldersOf(folder, files), ...Object.keys(files).map((file) => `${folder}/${file}`)];
+    const [seen, made] = await Promise.all([ask(scriptsFact, { folder, link, paths }), ask(ledger, undefined)]);
+    return { ...seen, made };
+  },
+  isAbsent: ({ path: folder, files }, { entries, ...seen }) =>
+    !Object.keys(files).some((file) => entries.has(`${folder}/${file}`)) && oursIn(folder, seen).length === 0,
+
+  plan({ path: folder, files, link }, seen) {
+    const { entries, leadsTo, listed } = seen;
+    const ours = new Set(oursIn(folder, seen));
+    const refusals: Refusal[] = foldersOf(folder, files).flatMap((one) => {
+      const type = entries.get(one)?.type ?? "directory";
+      return type === "directory" ? [] : [inTheWay(one, type)];
+    });
+    const wrongFolder = foldersOf(folder, files).some((one) => entries.has(one) && !isRoots(entries.get(one)));
+    const differing = Object.entries(files).flatMap(([file, sum]) => {
+      const entry = entries.get(`${folder}/${file}`);
+      if (entry === undefined) return [{ file, sum, why: "absent" }];
+      if (entry.type === "directory") refusals.push(inTheWay(`${folder}/${file}`, entry.type));
+      if (entry.type !== "regular file") return [{ file, sum, why: `a ${entry.type}` }];
+      if (entry.sha256 !== sum) return [{ file, sum, why: "changed" }];
+      return isRoots(entry) ? [] : [{ file, sum, why: `${entry.owner}:${entry.group} ${entry.mode}` }];
+    });
+    const texts = differing.map(({ file, sum, why }) => {
+      if (why !== "absent" && !ours.has(`${folder}/${file}`))
+        refusals.push({
+          found: `${folder}/${file} exists already and isn't ours`,
+          next: `move it away: mv ${folder} ${folder}.before`,
+        });
+      const text = contentOf(file, sum);
+      if (text === undefined)
+        refusals.push({
+          found: `${folder}/${file} is ${why}, and this package has another content of it than the state`,
+          next: "pulumi up, which declares what this package has.",
+        });
+      return text ?? "";
+    });
+    const isLinkOurs = leadsTo === `${folder}/${link.slice(link.lastIndexOf("/") + 1)}`;
+    if (!isLinkOurs && entries.has(link))
+      refusals.push({
+        found: `${link} exists already and isn't ours`,
+        next: `look whose it is, and move it away: mv ${link} ${link}.before`,
+      });
+    if (refusals.length > 0) return refuseAll(refusals);
+    const gone = [...ours].filter((one) => one !== listIn(folder) && !(one.slice(folder.length + 1) in files));
+    const reasons = [
+      ...naming(differing.map(({ file, why }) => `${file} is ${why}`)),
+      ...(wrongFolder ? ["a folder isn't root's with mode 755"] : []),
+      ...(isLinkOurs ? [] : [`${link} is absent`]),
+      ...(listed.length > 0 ? ["the ledger doesn't have them"] : []),
+    ];
+    const pairs = differing.flatMap(({ file }, index) => [file, texts[index]!]);
+    return toDo(
+      ...(reasons.length === 0
+        ? []
+        : [step(`install the scripts (${reasons.join(", ")})`, program("install-scripts", folder, link, ...pairs))]),
+      ...(gone.length === 0
+        ? []
+        : [
+            step(
+              `remove ${naming(gone).join(", ")}, of an earlier version`,
+              program("remove-scripts", folder, ...gone),
+            ),
+          ]),
+    );
+  },
+
+  planDestroy({ path: folder, link }, seen) {
+    const ours = [
+      ...(seen.made.has(`file ${link}`) || (seen.listed.length > 0 && seen.leadsTo?.startsWith(`${folder}/`) === true)
+        ? [link]
+        : []),
+      ...oursIn(folder, seen),
+    ];
+    if (ours.length === 0) return CONVERGED;
+    return toDo(step(`remove the scripts in ${folder}, and ${link}`, program("remove-scripts", folder, ...ours)));
+  },
+
+  report: () => ({}),
+};
+
+/** The folder, and those below it that have files of ours, each after the one that it is in. */
+function foldersOf(folder: string, files: Inputs["files"]): string[] {
+  const below = Object.keys(files).flatMap((file) =>
+    file
+      .split("/")
+      .slice(0, -1)
+      .map((_, index, names) => names.slice(0, index + 1).join("/")),
+  );
+  return [folder, ...[...new Set(below)].sort().map((one) => `${folder}/${one}`)];
+}
+
+/** Files below the folder that this program made. */
+function oursIn(folder: string, { made, listed }: Pick<Seen, "made" | "listed">): string[] {
+  const prefix = `file ${folder}/`;
+  const inLedger = [...made].flatMap((line) => (line.startsWith(prefix) ? [line.slice("file ".length)] : []));
+  return [...new Set([...inLedger, ...listed])];
+}
+
+/** In which an earlier version kept what it made. */
+function listIn(folder: string): string {
+  return `${folder}/.manifest`;
+}
+
+function isRoots(entry: { owner: string; group: string; mode: string } | undefined): boolean {
+  return entry?.owner === "root" && entry.group === "root" && entry.mode === "755";
+}
+
+function inTheWay(where: string, type: string): Refusal {
+  return { found: `${where} is a ${type}`, next: `look whose it is, and move it away: mv ${where} ${where}.before` };
+}
+
+/** Some of many. */
+function naming(texts: readonly string[]): string[] {
+  return texts.length <= NAMES ? [...texts] : [...texts.slice(0, NAMES - 1), `and ${texts.length - NAMES + 1} more`];
+}
+
+/** What this package has of a script; undefined: none with this SHA-256 that an argument could hold. */
+function contentOf(file: string, sum: string): string | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(join(CONTENTS, file));
+  } catch {
+    return undefined;
+  }
+  const text = bytes.toString("utf8");
+  return sha256(text) === sum && !text.includes("\0") ? text : undefined;
+}
