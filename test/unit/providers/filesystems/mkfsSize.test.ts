@@ -32,7 +32,16 @@ function makes(type: MadeType, bytes: number, mkfsOptions: readonly string[]): b
 function planAfterwards(type: MadeType, bytes: number, mkfsOptions: readonly string[]): string[] {
   const args = { device, type };
   const { signatures, bytes: ownBytes = 0, unusableBytes } = contents.parse(runLocally(contents.command(args)), args);
-  const seen = { path: device, type: "loop", sizeBytes: bytes, serial: undefined, number: "7:0", isInUse: false };
+  const seen = {
+    path: device,
+    type: "loop",
+    sizeBytes: bytes,
+    serial: undefined,
+    number: "7:0",
+    isInUse: false,
+    logicalBlockBytes: 512,
+    multipath: undefined,
+  };
   return read(
     filesystem.plan(
       { host: "h", device, type, mkfsOptions: [...mkfsOptions], onDelete: "retain" },
