@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { CONVERGED, step, toDo } from "../engine/plan.ts";
+import { CONVERGED, refuseAll, step, toDo } from "../engine/plan.ts";
 import type { ResourceKind } from "../engine/resource.ts";
-import { installedPackages } from "../facts/packages.ts";
+import { installedPackages, kernelRelease } from "../facts/packages.ts";
 import { program } from "../programs/program.ts";
+import { isOlder, LEAST_VERSIONS } from "../values/versions.ts";
 import { words } from "../values/words.ts";
 import { kindInputs } from "./inputs.ts";
 
@@ -19,10 +20,15 @@ const inputs = kindInputs({
 });
 
 export interface Seen {
-  readonly installed: ReadonlySet<string>;
+  /** Package → version, of those that are declared, and of those that {@link LEAST_VERSIONS} has. */
+  readonly installed: ReadonlyMap<string, string>;
+  readonly kernel: string;
 }
 
-/** Debian packages, installed where they are absent. One that is there stays as it is, and none is ever removed. */
+/**
+ * Debian packages, installed where they are absent. One that is there stays as it is, and none is ever removed. Tools
+ * that are older than this program needs are refused by their names.
+ */
 export const packages: ResourceKind<typeof inputs, Seen> = {
   name: "Packages",
   inputs,
@@ -33,10 +39,25 @@ export const packages: ResourceKind<typeof inputs, Seen> = {
   id: ({ host }) => `${host}:packages`,
   describe: ({ names }) => words(names),
 
-  observe: async (ask, { names }) => ({ installed: await ask(installedPackages, names) }),
+  async observe(ask, { names }) {
+    const all = [...new Set([...names, ...Object.keys(LEAST_VERSIONS)])];
+    const [installed, kernel] = await Promise.all([ask(installedPackages, all), ask(kernelRelease, undefined)]);
+    return { installed, kernel };
+  },
   isAbsent: ({ names }, { installed }) => !names.some((name) => installed.has(name)),
 
-  plan({ names }, { installed }) {
+  plan({ names }, { installed, kernel }) {
+    const refusals = Object.entries(LEAST_VERSIONS).flatMap(([name, least]) => {
+      const version = name === "linux" ? kernel : installed.get(name);
+      if (version === undefined || !isOlder(version, least)) return [];
+      return [
+        {
+          found: `${name} on this host is ${version}, and ${least} or newer is needed`,
+          next: "upgrade the host to Debian 12 or newer; on such a host: apt-get update && apt-get upgrade, and reboot.",
+        },
+      ];
+    });
+    if (refusals.length > 0) return refuseAll(refusals);
     const absent = names.filter((name) => !installed.has(name));
     if (absent.length === 0) return CONVERGED;
     return toDo(step(`install ${absent.join(", ")}`, program("install-packages", ...absent)));

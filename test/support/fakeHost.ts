@@ -30,6 +30,8 @@ export interface Machine {
   accounts: string[];
   /** Installed ones. */
   packages: string[];
+  /** Of packages, and of the kernel as linux, where a test has its own. */
+  versions: Record<string, string>;
   units: Record<string, { fileState: string; activeState: string; needsReload: boolean }>;
   /** UUIDs are counted: what was made twice shows in the numbers. */
   uuids: number;
@@ -78,6 +80,7 @@ export function blankMachine(): Machine {
     kernel: { "/proc/sys/net/core/rmem_max": "212992" },
     accounts: ["group root", "user root"],
     packages: [],
+    versions: {},
     units: {},
     uuids: 0,
   };
@@ -364,11 +367,12 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   "dpkg-query"({ machine }, args) {
     const names = operands(args);
     const there = names.filter((name) => machine.packages.includes(name));
-    const printed = there.map((name) => `${name}\tinstalled\n`).join("");
+    const printed = there.map((name) => `${name}\tinstalled\t${machine.versions[name] ?? "99"}\n`).join("");
     if (there.length === names.length) return printed;
     const unknown = names.filter((name) => !there.includes(name));
     throw new Failure(unknown.map((name) => `dpkg-query: no packages found matching ${name}\n`).join(""), 1, printed);
   },
+  uname: ({ machine }) => `${machine.versions.linux ?? "6.1.0-39-cloud-amd64"}\n`,
   "print-ledger": ({ machine }) => machine.ledger.map((line) => `${line}\n`).join(""),
   // Each user's primary group is the one of its name.
   "print-primary-groups": ({ machine }) =>

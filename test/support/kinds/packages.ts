@@ -16,6 +16,9 @@ export const example = exampleOf(packages, {
   takesAnyText: [],
 
   inputs: fc.record({ host: word, names }),
-  converged: (inputs) => ({ installed: new Set(inputs.names) }),
-  any: (inputs) => fc.subarray([...inputs.names]).map((some) => ({ installed: new Set(some) })),
+  converged: (inputs) => ({ installed: new Map(inputs.names.map((name) => [name, "99"])), kernel: "6.1.0-39-amd64" }),
+  any: (inputs) =>
+    fc
+      .subarray([...inputs.names])
+      .map((some) => ({ installed: new Map(some.map((name) => [name, "99"])), kernel: "6.12" })),
 });

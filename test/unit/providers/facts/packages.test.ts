@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { installedPackages } from "../../../../providers/facts/packages.ts";
 
 const parse = (stdout: string, names: readonly string[], stderr = "") =>
-  [...installedPackages.parse({ stdout, stderr, exitCode: stderr === "" ? 0 : 1 }, names)].sort();
+  [...installedPackages.parse({ stdout, stderr, exitCode: stderr === "" ? 0 : 1 }, names).keys()].sort();
 const UNKNOWN = "dpkg-query: no packages found matching zstd\n";
 
 describe("the packages", () => {

@@ -65,7 +65,7 @@ describe("no plan", () => {
     checkPlans(examples.LogicalVolume, ({ any }) => {
       const { volume } = any.seen as SeenOf<typeof logicalVolume>;
       for (const { command } of any.plan.steps) {
-        expect(command.argv[0]).toMatch(/^(lvcreate|lvextend)$/);
+        expect(command.argv[0]).toMatch(/^(lvcreate|lvextend|lvchange)$/);
         if (command.argv[0] === "lvextend")
           expect(Number(command.argv[2]?.replace(/b$/, ""))).toBeGreaterThan(volume?.sizeBytes ?? 0);
       }
