@@ -17,7 +17,13 @@ describe("kernelValues", () => {
   });
 
   it("reads the chosen value of several", () => {
-    expect(values.get(paths[2]!)).toBe("none");
+    expect(values.get(paths[2]!)).toEqual({ value: "none", choices: ["none", "mq-deadline"] });
+  });
+
+  it("takes the brackets in a value of sysctl(8) for what they are", () => {
+    const path = "/proc/sys/kernel/core_pattern";
+    const parsed = kernelValues.parse({ stdout: `${path}:|/bin/x [%p]\n`, stderr: "", exitCode: 0 }, [path]);
+    expect(parsed.get(path)).toEqual({ value: "|/bin/x [%p]" });
   });
 
   it("leaves out a file that doesn't exist", () => {
@@ -27,6 +33,6 @@ describe("kernelValues", () => {
   it("does not confuse a path with another that begins with it", () => {
     expect(
       kernelValues.parse({ stdout: "/proc/a/bc:1\n", stderr: "", exitCode: 2 }, ["/proc/a/b", "/proc/a/bc"]),
-    ).toEqual(new Map([["/proc/a/bc", "1"]]));
+    ).toEqual(new Map([["/proc/a/bc", { value: "1" }]]));
   });
 });
