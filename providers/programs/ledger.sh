@@ -87,7 +87,7 @@ remove_directories() {
       if [[ ! -L $path && -d $path ]]; then
         # What people put into it is theirs now; a folder that still holds another of ours is not yet theirs.
         for line in "${!made[@]}"; do
-          if [[ -n ${made[$line]} && $line == "directory $path/"* ]]; then continue 2; fi
+          if [[ -n ${made[$line]} && ($line == "directory $path/"* || $line == "file $path/"*) ]]; then continue 2; fi
         done
       else
         above+=("${path%/*}")

@@ -779,7 +779,7 @@ class Commands {
     if (this.machine.ledger.includes(`immutable ${path}`)) return;
     if (this.machine.ledger.includes(`directory ${path}`)) {
       if (Object.keys(this.machine.files).some((other) => other.startsWith(`${path}/`))) {
-        if (!this.machine.ledger.some((line) => line.startsWith(`directory ${path}/`)))
+        if (!this.machine.ledger.some((line) => /^(directory|file) /.test(line) && line.includes(` ${path}/`)))
           this.#forget(`directory ${path}`);
         return;
       }

@@ -197,6 +197,14 @@ describe("remove-scripts", () => {
     expect(readdirSync(root)).toEqual(["elsewhere"]);
   });
 
+  it("keeps a folder as ours while another file of ours is in it, and takes it with the last", () => {
+    install({ ...SCRIPTS, "lib/old.py": "" });
+    expect(run("remove-scripts", target, join(target, "lib/old.py"))).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(made()).toEqual(MADE);
+    expect(run("remove-scripts", target, ...files())).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(readdirSync(root)).toEqual(["elsewhere"]);
+  });
+
   it("leaves what others put beside them, and what took the link's place", () => {
     install();
     writeFileSync(join(target, "theirs"), "theirs");
