@@ -1,19 +1,34 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import { GREETING, printProgram, SHELL } from "./wire.ts";
-import type { Program } from "./host.ts";
+import { greetingOf, parseAnswers, printProgram, printShell } from "./wire.ts";
+import type { Answers, Program } from "./host.ts";
 
-/** What came of a program: its answers and its exit code, where it ended, and what was said on standard error. */
+/** What came of a program. */
 export interface Outcome {
+  /** Undefined where they are not whole. */
+  readonly answers: Answers | undefined;
+  /** The program's; undefined: its shell ended before. */
   readonly exitCode: number | undefined;
-  readonly bytes: Buffer;
+  /** On standard error. */
   readonly said: string;
+}
+
+/** A session that ended, or was ended, before there was a bash of ours in it. */
+export interface Refusal {
+  /** Of ssh, or of what the host ran; undefined: a signal, or ours for one that took too long. */
+  readonly exitCode: number | undefined;
+  readonly isTooLate: boolean;
+  /** On standard output. */
+  readonly printed: string;
 }
 
 /** More than any answer holds: a host gone mad ends its shell, not this process. */
 const MAX_BYTES = 64 * 1024 * 1024;
-const LINE_END = 0x0a;
+/** Standard error is another stream: why a program failed may come some time after its end. */
+const SAYING_MILLISECONDS = 200;
+/** Longer than a mark with what is printed after it. */
+const MARK_BYTES = 64;
 
 /**
  * A bash on a host that runs one program after another: only the first pays for a session, sudo and bash. It holds this
@@ -21,23 +36,38 @@ const LINE_END = 0x0a;
  */
 export class Shell {
   readonly #process: ChildProcessWithoutNullStreams;
+  readonly #greetingMilliseconds: number;
+  readonly #greeting: string;
   #bytes: Buffer[] = [];
+  /** The last of them, in which the end of a mark may be. */
+  #recent: Buffer = Buffer.alloc(0);
   #size = 0;
   #said = "";
-  #mark: string | undefined;
+  #program: { readonly program: Program; readonly mark: string; readonly text: string } | undefined;
   #end: (outcome: Outcome) => void = () => undefined;
   #hasEnded = false;
-  #exitCode: number | undefined;
   #hasGreeted = false;
+  #refusal: Refusal | undefined;
 
-  /** @param onSaid gets what comes on standard error, at once. */
-  constructor([file = "", ...args]: readonly string[], onSaid: (text: string) => void, onEnd: () => void) {
+  /**
+   * @param greetingMilliseconds how long it may take until a bash of ours runs
+   * @param onSaid gets what comes on standard error, at once
+   */
+  constructor(
+    [file = "", ...args]: readonly string[],
+    greetingMilliseconds: number,
+    onSaid: (text: string) => void,
+    onEnd: () => void,
+  ) {
+    const word = randomBytes(8).toString("hex");
+    this.#greeting = greetingOf(word);
+    this.#greetingMilliseconds = greetingMilliseconds;
     this.#process = spawn(file, args);
     this.#process.stdin.on("error", () => undefined); // the end of the process says it
     this.#process
       .on("error", (error) => (this.#said += error.message))
       .on("close", (code) => {
-        this.#close(code);
+        this.#close(code ?? undefined, false);
         onEnd();
       });
     this.#process.stdout.on("data", (bytes: Buffer) => this.#take(bytes));
@@ -45,7 +75,7 @@ export class Shell {
       this.#said += text;
       onSaid(text);
     });
-    this.#process.stdin.write(SHELL);
+    this.#process.stdin.write(printShell(word));
     this.#hold(false);
   }
 
@@ -53,53 +83,80 @@ export class Shell {
     return this.#hasEnded;
   }
 
-  /** The exit code of a shell that ended before it greeted, where it has one: of ssh, of sudo, or of bash. */
-  get refusal(): number | undefined {
-    return this.#hasGreeted ? undefined : this.#exitCode;
+  /** Of a session in which there never was a bash of ours. */
+  get refusal(): Refusal | undefined {
+    return this.#refusal;
   }
 
-  /** One program at a time. */
+  /** One program at a time. Nothing of it is sent to what has not greeted: that might carry out something else. */
   run(program: Program, lockTimeoutSeconds: number): Promise<Outcome> {
     const mark = randomBytes(16).toString("hex");
-    return new Promise((resolve) => {
-      this.#end = resolve;
-      this.#mark = mark;
-      this.#hold(true);
-      this.#process.stdin.write(printProgram(program, mark, lockTimeoutSeconds));
-    });
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    this.#end = resolve;
+    this.#program = { program, mark, text: printProgram(program, mark, lockTimeoutSeconds) };
+    this.#hold(true);
+    if (this.#hasGreeted) this.#process.stdin.write(this.#program.text);
+    else {
+      const tooLate = setTimeout(() => {
+        if (this.#hasGreeted) return;
+        this.#close(undefined, true);
+        this.#process.kill();
+      }, this.#greetingMilliseconds);
+      void promise.then(() => clearTimeout(tooLate));
+    }
+    return promise;
   }
 
   #take(bytes: Buffer): void {
     this.#size += bytes.length;
     if (this.#size > MAX_BYTES) this.#process.kill();
     this.#bytes.push(bytes);
-    if (bytes.at(-1) !== LINE_END && this.#hasGreeted) return; // only the shell's own lines end what it says
-    let whole = Buffer.concat(this.#bytes);
-    const greeting = this.#hasGreeted ? -1 : whole.indexOf(`${GREETING}\n`);
-    if (greeting >= 0) {
-      this.#hasGreeted = true;
-      whole = whole.subarray(greeting + GREETING.length + 1);
-    }
-    this.#bytes = [whole];
-    const lastLine = /(?:^|\n)([0-9a-f]+) (\d+)\n$/.exec(whole.toString("latin1", Math.max(0, whole.length - 64)));
-    if (this.#hasGreeted && lastLine?.[1] === this.#mark && this.#mark !== undefined)
-      this.#resolve(Number(lastLine?.[2]), whole.subarray(0, whole.lastIndexOf(this.#mark)));
+    if (!this.#hasGreeted) this.#awaitGreeting();
+    else if (this.#program !== undefined) {
+      const recent = Buffer.concat([this.#recent, bytes]);
+      this.#recent = recent.subarray(-MARK_BYTES);
+      const end = new RegExp(`${this.#program.mark} (\\d+)\\n`).exec(recent.toString("latin1"));
+      if (end !== null) this.#finish(this.#program, Number(end[1]));
+    } else this.#bytes = []; // of what start-up files left running
   }
 
-  #close(code: number | null): void {
+  #awaitGreeting(): void {
+    const printed = Buffer.concat(this.#bytes);
+    this.#bytes = [printed];
+    if (!printed.includes(this.#greeting)) return;
+    this.#hasGreeted = true;
+    this.#clear();
+    if (this.#program !== undefined) this.#process.stdin.write(this.#program.text);
+  }
+
+  #close(exitCode: number | undefined, isTooLate: boolean): void {
+    if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#exitCode = code ?? undefined;
-    this.#resolve(undefined, Buffer.alloc(0));
+    if (!this.#hasGreeted)
+      this.#refusal = { exitCode, isTooLate, printed: Buffer.concat(this.#bytes).toString("utf8") };
+    this.#resolve(undefined);
   }
 
-  #resolve(exitCode: number | undefined, bytes: Buffer): void {
+  #finish({ program, mark }: { readonly program: Program; readonly mark: string }, exitCode: number): void {
+    const answers = exitCode === 0 ? parseAnswers(Buffer.concat(this.#bytes), program, mark) : undefined;
+    this.#program = undefined;
+    if (answers !== undefined) this.#resolve(exitCode, answers);
+    else setTimeout(() => this.#resolve(exitCode), SAYING_MILLISECONDS);
+  }
+
+  #resolve(exitCode: number | undefined, answers?: Answers): void {
     const said = this.#said.trim();
     this.#hold(false);
-    this.#mark = undefined;
+    this.#program = undefined;
+    this.#clear();
+    this.#end({ answers, exitCode, said });
+  }
+
+  #clear(): void {
     this.#bytes = [];
+    this.#recent = Buffer.alloc(0);
     this.#size = 0;
     this.#said = "";
-    this.#end({ exitCode, bytes, said });
   }
 
   #hold(holds: boolean): void {

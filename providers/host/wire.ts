@@ -1,42 +1,55 @@
 import { isProgram, quote, succeeded, type Command, type Output } from "./command.ts";
 import type { Answers, Program } from "./host.ts";
 
-/** A shell's first words on standard output, where what the host's own start-up files say may come before them. */
-export const GREETING = "jts-storage is ready";
+/** A shell's first words on standard output. What comes before them is not ours: see {@link printShell}. */
+export function greetingOf(word: string): string {
+  return `jts-storage ${word} is ready\n`;
+}
 
 /**
  * What a host's bash gets first, on its standard input: to greet, and then to run one program after another, each as
  * `printProgram` makes it. A program is begun only once the whole of it was received, and a lost
  * connection does not end it. The shell ends with its standard input.
+ * @param word drawn for this shell, so that nothing else prints its greeting. The text itself does not hold the
+ *   greeting, for what sends back all that it gets.
  */
-export const SHELL = `${[
-  "{", // so that a part of it does nothing
-  // LVM would complain of the lock's descriptor before it says what is wrong.
-  "export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  "unset TMOUT", // read's time limit
-  "umask 077",
-  "trap '' HUP PIPE",
-  "frames=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX) || exit 1",
-  `trap 'rm --recursive --force -- "$frames"' EXIT`,
-  "ask() {",
-  '"${@:2}" >"$frames/$1.out" 2>"$frames/$1.err"',
-  'echo "$?" >"$frames/$1.code"',
-  "}",
-  `echo ${quote(GREETING)}`,
-  'while read -r bytes mark && IFS= read -r -N "$bytes" text; do (trap - HUP PIPE; eval "$text") </dev/null; echo "$mark $?"; done',
-  "exit",
-  "}",
-].join("\n")}\n`;
+export function printShell(word: string): string {
+  return `${[
+    "{", // so that a part of it does nothing
+    '[ -n "$BASH_VERSION" ] || exit 1', // a start-up file has put another shell in the place of ours
+    "cd /", // a home folder may be on what is to be unmounted
+    // LVM would complain of the lock's descriptor before it says what is wrong.
+    `export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1 PATH=${PATH}`,
+    "unset TMOUT BASH_ENV ENV", // read's time limit; what another bash would read first
+    "umask 077",
+    "trap '' HUP PIPE",
+    "frames=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX) || exit 1",
+    `trap 'rm --recursive --force -- "$frames"' EXIT`,
+    "ask() {",
+    '"${@:2}" >"$frames/$1.out" 2>"$frames/$1.err"',
+    'echo "$?" >"$frames/$1.code"',
+    "}",
+    `printf ${quote(greetingOf("%s").replace("\n", "\\n"))} ${quote(word)}`,
+    'while read -r bytes mark && IFS= read -r -N "$bytes" text; do (trap - HUP PIPE; eval "$text") {in}<&0 </dev/null; echo "$mark $?"; done',
+    "exit",
+    "}",
+  ].join("\n")}\n`;
+}
+
+/** Debian's, of root; nothing of the host's own settings comes before it. */
+export const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * A program as bash text for a SHELL: its length in bytes and its mark on a line, and a text that writes the answers on
- * standard output: a line `index exit-code` for each command that ran, `sizes`, the bytes of its stdout and of its
- * stderr on a line each, `contents`, all of them one after another, `end`. Then comes the shell's line,
- * `mark exit-code`.
+ * A program as bash text for a shell: its length in bytes and its mark on a line, and a text that writes the answers on
+ * standard output: a line `mark answers`, a line `index exit-code` for each command that ran, `sizes`, the bytes of its
+ * stdout and of its stderr on a line each, `contents`, all of them one after another, `end`. Then comes the shell's
+ * line, `mark exit-code`. What start-up files left running may print before and after that.
  *
  * Answers are written only after the steps, so that a step never dies of a closed pipe when the connection is cut.
+ * @param isLast nobody stays to hear of it: it is carried out even after it had to wait for the lock. Any other program
+ *   that finds the connection lost after such a wait does nothing.
  */
-export function printProgram(program: Program, mark: string, lockTimeoutSeconds: number): string {
+export function printProgram(program: Program, mark: string, lockTimeoutSeconds: number, isLast = false): string {
   // Each text travels once, and is a function: a subshell costs less than another bash.
   const programs = [...new Set([...program.steps, ...program.questions].filter(isProgram).map(({ argv }) => argv[2]!))];
   const total = program.steps.length + program.questions.length;
@@ -51,16 +64,22 @@ export function printProgram(program: Program, mark: string, lockTimeoutSeconds:
       lines.push(
         `[[ -e ${quote(program.lock)} ]] || : >>${quote(program.lock)}`,
         `exec {lock}<${quote(program.lock)} || exit 1`,
-        `flock --nonblock "$lock" || { echo ${quote(LOCK_AWAITED)} >&2; flock --wait ${lockTimeoutSeconds} "$lock"; } || { echo ${quote(`${program.lock} is held by another writer`)} >&2; exit ${LOCK_HELD}; }`,
+        'flock --nonblock "$lock" || {',
+        `echo ${quote(LOCK_AWAITED)} >&2`,
+        `flock --wait ${lockTimeoutSeconds} "$lock" || { echo ${quote(`${program.lock} is held by another writer`)} >&2; exit ${LOCK_HELD}; }`,
+        // Nothing is sent to a shell while it runs a program, so what could be read is the end.
+        ...(isLast ? [] : ['! read -r -t 0 -u "$in" || exit 1']),
+        "}",
       );
     }
-    program.steps.forEach((step, index) => {
-      lines.push(printCall(step, index, programs));
-      lines.push(
-        `case $(<"$frames/${index}.code") in ${(step.okExitCodes ?? [0]).join("|")}) ;; *) answer; return;; esac`,
-      );
-    });
   }
+  lines.push("exec {in}<&-"); // not for what we run
+  program.steps.forEach((step, index) => {
+    lines.push(printCall(step, index, programs));
+    lines.push(
+      `case $(<"$frames/${index}.code") in ${(step.okExitCodes ?? [0]).join("|")}) ;; *) answer; return;; esac`,
+    );
+  });
   lines.push("answer", "}");
   lines.push("answer() {");
   // They only look, so a few go side by side.
@@ -74,6 +93,7 @@ export function printProgram(program: Program, mark: string, lockTimeoutSeconds:
     // A process costs as much on a slow host as what it is asked for: the shell reads and prints by itself, unless
     // there is a NUL.
     "local files=() texts=() sizes=() file text",
+    `echo ${quote(beginningOf(mark))}`,
     `for ((i = 0; i < ${total}; i++)); do`,
     'if read -r code <"$frames/$i.code"; then echo "$i $code"; files+=("$frames/$i.out" "$frames/$i.err"); fi',
     "done",
@@ -95,6 +115,14 @@ export function printProgram(program: Program, mark: string, lockTimeoutSeconds:
   return `${Buffer.byteLength(text)} ${mark}\n${text}`;
 }
 
+/** The line after a program's answers. */
+const END = "end\n";
+
+/** The line before a program's answers. */
+function beginningOf(mark: string): string {
+  return `${mark} answers`;
+}
+
 /** Questions on a host at the same time: its services have better things to do. */
 const AT_ONCE = 4;
 
@@ -114,8 +142,12 @@ function printCall(command: Command, index: number, programs: readonly string[])
   return `${call} < <(printf '%s\\0' ${texts.slice(0, -1).map(quote).join(" ")})`;
 }
 
-/** Reads the answers; undefined when they are not whole. */
-export function parseAnswers(bytes: Buffer, program: Program): Answers | undefined {
+/** Reads the answers of the program that had this mark; undefined when they are not whole. */
+export function parseAnswers(printed: Buffer, program: Program, mark: string): Answers | undefined {
+  const beginning = `${beginningOf(mark)}\n`;
+  const begins = printed.indexOf(beginning);
+  if (begins < 0) return undefined;
+  const bytes = printed.subarray(begins + beginning.length);
   const contentsAt = bytes.indexOf("\ncontents\n");
   const [ran = [], sizes = []] = bytes
     .toString("latin1", 0, contentsAt)
@@ -129,7 +161,7 @@ export function parseAnswers(bytes: Buffer, program: Program): Answers | undefin
     if (index === undefined || exitCode === undefined) return;
     outputs.set(index, { exitCode, stdout: take(sizes[2 * order]?.[0]), stderr: take(sizes[2 * order + 1]?.[0]) });
   });
-  if (bytes.toString("utf8", at) !== "end\n") return undefined;
+  if (bytes.toString("utf8", at, at + END.length) !== END) return undefined;
   const outputsFrom = (start: number, commands: readonly Command[]) =>
     commands.map((_, index) => outputs.get(start + index)).filter((output) => output !== undefined);
   const steps = outputsFrom(0, program.steps);

@@ -16,11 +16,18 @@ export interface LocalSshd {
     readonly hostKey: string;
     readonly privateKey: string;
   };
+  /** The private key's file. */
+  readonly identityFile: string;
   end(): Promise<void>;
 }
 
-/** An sshd of our own on 127.0.0.1 that lets the user of this process in, or the reason why there can't be one. */
-export async function startSshd(): Promise<LocalSshd | string> {
+/**
+ * An sshd of our own on 127.0.0.1 that lets the user of this process in, or the reason why there can't be one.
+ * @param lines before its other configuration; the first value of an option is the one that counts
+ */
+export async function startSshd({ lines = [] }: { readonly lines?: readonly string[] } = {}): Promise<
+  LocalSshd | string
+> {
   const sshd = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"]
     .map((folder) => join(folder, "sshd"))
     .find((path) => existsSync(path));
@@ -32,6 +39,7 @@ export async function startSshd(): Promise<LocalSshd | string> {
   await writeFile(
     join(folder, "config"),
     [
+      ...lines,
       `Port ${port}`,
       "ListenAddress 127.0.0.1",
       `HostKey ${join(folder, "host")}`,
@@ -83,7 +91,11 @@ export async function startSshd(): Promise<LocalSshd | string> {
         timeout: 10_000,
       });
   if (tried?.exitCode === 0)
-    return { connection: { host: "127.0.0.1", port, user, hostKey: hostKey.trim(), privateKey }, end };
+    return {
+      connection: { host: "127.0.0.1", port, user, hostKey: hostKey.trim(), privateKey },
+      identityFile: join(folder, "user"),
+      end,
+    };
   await end();
   return `sshd can't be used on this machine: ${(await server).stderr.trim().split("\n").at(-1)}`;
 }

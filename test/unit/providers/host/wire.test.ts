@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cmd } from "../../../../providers/host/command.ts";
 import type { Program } from "../../../../providers/host/host.ts";
-import { GREETING, LOCK_HELD, parseAnswers, printProgram, SHELL } from "../../../../providers/host/wire.ts";
+import { greetingOf, LOCK_HELD, parseAnswers, printProgram, printShell } from "../../../../providers/host/wire.ts";
 
 let folder: string;
 let frames: string;
@@ -20,21 +20,26 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
  * The text that a shell gets to run programs, with a folder of ours instead of /run, so that anybody can look at its
  */
 function textOf(...programs: readonly Program[]): string {
-  const shell = SHELL.replace("--tmpdir=/run", `--tmpdir=${frames}`);
+  const shell = printShell("word").replace("--tmpdir=/run", `--tmpdir=${frames}`);
   return shell + programs.map((program, index) => printProgram(program, `mark${index}`, 0.1)).join("");
 }
 
 /** Runs programs in a real bash, one after the other, as a session of ssh would. */
 function runAll(...programs: readonly Program[]) {
   const { stdout, stderr } = spawnSync("bash", ["-s"], { input: textOf(...programs), maxBuffer: 64 * 1024 * 1024 });
-  let at = GREETING.length + 1;
+  let at = greetingOf("word").length;
   return programs.map((program, index) => {
     const start = at;
-    const markAt = stdout.indexOf(`mark${index} `, start);
+    const markAt =
+      start +
+      stdout
+        .subarray(start)
+        .toString("latin1")
+        .search(new RegExp(`mark${index} \\d+\n`));
     at = stdout.indexOf("\n", markAt) + 1;
     const bytes = stdout.subarray(start, markAt);
     const status = Number(stdout.toString("latin1", markAt, at).split(" ")[1]);
-    return { status, bytes, said: stderr.toString(), answers: parseAnswers(bytes, program) };
+    return { status, bytes, said: stderr.toString(), answers: parseAnswers(bytes, program, `mark${index}`) };
   });
 }
 
@@ -186,7 +191,7 @@ describe("the lock of a program", () => {
     const [lock, file] = [join(folder, "lock"), join(folder, "file")];
     const program = { steps: [cmd`touch ${file}`], questions: [], lock };
     const held = spawnSync("flock", [lock, "bash", "-s"], { input: textOf(program), encoding: "utf8" });
-    expect(held.stdout).toBe(`${GREETING}\nmark0 ${LOCK_HELD}\n`);
+    expect(held.stdout).toBe(`${greetingOf("word")}mark0 ${LOCK_HELD}\n`);
     expect(held.stderr).toContain(`${lock} is held by another writer`);
     expect(existsSync(file)).toBe(false);
     expect(run(program).answers?.steps).toHaveLength(1);
@@ -216,23 +221,25 @@ describe("parseAnswers", () => {
     const { bytes, answers } = run(program);
     expect(answers?.questions).toEqual([{ stdout: "end\n", stderr: "", exitCode: 0 }]);
     for (let length = 0; length < bytes.length; length++)
-      expect(parseAnswers(bytes.subarray(0, length), program)).toBeUndefined();
+      expect(parseAnswers(bytes.subarray(0, length), program, "mark0")).toBeUndefined();
   });
 
   const lines = (...words: string[]) => words.map((word) => `${word}\n`).join("");
   const sizes = (count: number) => Array.from({ length: count }, () => "0");
   const steps = ["0 0", "1 1", "3 0"];
   it.each([
-    ["more than the answers", lines(...steps, "sizes", ...sizes(6), "contents", "end", "Welcome!")],
-    ["something before them", lines("Welcome!", ...steps, "sizes", ...sizes(6), "contents", "end")],
+    [
+      "something between their beginning and them",
+      lines("Welcome!", ...steps, "sizes", ...sizes(6), "contents", "end"),
+    ],
     ["a step missing after one that succeeded", lines("0 0", "3 0", "sizes", ...sizes(4), "contents", "end")],
     ["no step that ran", lines("3 0", "sizes", ...sizes(2), "contents", "end")],
     ["a question without answer", lines("0 0", "1 1", "sizes", ...sizes(4), "contents", "end")],
     ["lengths that aren't numbers", lines(...steps, "sizes", "x", ...sizes(5), "contents", "end")],
     ["a length too few", lines(...steps, "sizes", ...sizes(5), "contents", "end")],
   ])("does not accept %s", (_what, text) => {
-    expect(parseAnswers(Buffer.from(text), program)).toBeUndefined();
-    const whole = lines(...steps, "sizes", ...sizes(6), "contents", "end");
-    expect(parseAnswers(Buffer.from(whole), program)).toBeDefined();
+    const parsed = (answers: string) => parseAnswers(Buffer.from(`mark answers\n${answers}`), program, "mark");
+    expect(parsed(text)).toBeUndefined();
+    expect(parsed(lines(...steps, "sizes", ...sizes(6), "contents", "end"))).toBeDefined();
   });
 });

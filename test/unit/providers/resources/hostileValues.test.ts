@@ -17,7 +17,7 @@ import { deviceLinks } from "../../../../providers/facts/realPath.ts";
 import { contents } from "../../../../providers/facts/contents.ts";
 import { signsOfUse } from "../../../../providers/facts/signsOfUse.ts";
 import { isProgram, printCommand, type Command } from "../../../../providers/host/command.ts";
-import { GREETING, parseAnswers, printProgram, SHELL } from "../../../../providers/host/wire.ts";
+import { parseAnswers, printProgram, printShell } from "../../../../providers/host/wire.ts";
 import { examples } from "../../../support/examples.ts";
 
 const RUNS = 20;
@@ -181,7 +181,7 @@ function askOf(commands: Command[]): Ask {
 async function runRecorded(commands: readonly Command[]): Promise<readonly string[]> {
   const program = { steps: commands.map((command) => ({ ...command, okExitCodes: [0] })), questions: [] };
   const tool = '"${@:2}" >"$frames/$1.out"';
-  const text = SHELL + printProgram(program, "mark", 1);
+  const text = printShell("word") + printProgram(program, "mark", 1);
   expect(text.split(tool)).toHaveLength(2);
   const record = `record() {
   local text
@@ -198,8 +198,7 @@ async function runRecorded(commands: readonly Command[]): Promise<readonly strin
     maxBuffer: 2 ** 28,
   });
   expect(Buffer.from(stderr).toString()).toBe("");
-  const bytes = Buffer.from(stdout).subarray(GREETING.length + 1, -"mark 0\n".length);
-  return parseAnswers(bytes, program)?.steps.map((step) => step.stdout) ?? [];
+  return parseAnswers(Buffer.from(stdout), program, "mark")?.steps.map((step) => step.stdout) ?? [];
 }
 
 const distinct = (commands: readonly Command[]) => [
