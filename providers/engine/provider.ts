@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import type { ConfigureRequest, ResourceProvider } from "@pulumi/pulumi/dynamic/index.js";
 import { z } from "zod";
 import { InvalidConfig } from "../errors.ts";
@@ -18,11 +19,27 @@ export function provider(kind: AnyKind): ResourceProvider {
   return {
     // Sets what it sets before its first await: the server doesn't wait for it on a second, concurrent call.
     configure({ config }: ConfigureRequest): Promise<void> {
+      endWithEngine();
       hosts = hostsSchema.safeParse(JSON.parse(config.get("hosts") ?? "{}")).data ?? {};
       return Promise.resolve();
     },
     ...lifecycle(kind, sessionOf),
   };
+}
+
+let endsWithEngine = false;
+
+/**
+ * An engine that is killed ends nobody. Its end of our standard input is then closed, whatever processes are between
+ * us and it; so this process ends as if the engine had asked for it: what a host was sent is carried out there, nothing
+ * else is begun, and the connections are closed. A provider that somebody started by hand has no such pipe.
+ */
+function endWithEngine(): void {
+  const input = fstatSync(0);
+  if (endsWithEngine || !(input.isFIFO() || input.isSocket())) return;
+  endsWithEngine = true;
+  process.stdin.once("end", () => process.exit()).once("error", () => process.exit());
+  process.stdin.resume();
 }
 
 const hostsSchema = z.record(z.string(), z.looseObject({ connection: connectionSchema }));

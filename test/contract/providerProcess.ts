@@ -20,22 +20,35 @@ export class ProviderProcess implements AsyncDisposable {
   readonly #client: ResourceProviderClient;
   readonly #end: () => Promise<void>;
 
-  private constructor(client: ResourceProviderClient, end: () => Promise<void>) {
+  readonly #loseEngine: () => Promise<void>;
+
+  private constructor(client: ResourceProviderClient, end: () => Promise<void>, loseEngine: () => Promise<void>) {
     this.#client = client;
     this.#end = end;
+    this.#loseEngine = loseEngine;
   }
 
   static async start(file: string, args: readonly string[], options: Options): Promise<ProviderProcess> {
-    const child = execa(file, args, { ...options, reject: false, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const child = execa(file, args, { ...options, reject: false, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
     const lines = createInterface({ input: child.stdout });
     const first = await Promise.race([once(lines, "line") as Promise<[string]>, child]);
     if (!Array.isArray(first)) throw new Error(`${file} ended with ${first.exitCode}: ${String(first.stderr)}`);
     const client = new ResourceProviderClient(`127.0.0.1:${first[0]}`, credentials.createInsecure());
-    return new ProviderProcess(client, async () => {
-      client.close();
-      child.kill("SIGINT"); // as the engine does
+    const end = async (how: () => void) => {
+      how();
       await child;
-    });
+      client.close();
+    };
+    return new ProviderProcess(
+      client,
+      () => end(() => child.kill("SIGINT")), // as the engine does
+      () => end(() => child.stdin.end()),
+    );
+  }
+
+  /** As it sees an engine that is killed; waits for its end. */
+  loseEngine(): Promise<void> {
+    return this.#loseEngine();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
