@@ -59,8 +59,10 @@ export async function startSshd({ lines = [] }: { readonly lines?: readonly stri
   let ended = false;
   void server.then(() => (ended = true));
   const end = async () => {
+    // Connections that are still open go on, with what it said to.
+    const exited = ended ? undefined : once(server.nodeChildProcess, "exit");
     server.kill("SIGTERM");
-    await server;
+    await exited;
     await rm(folder, { recursive: true });
   };
   while (!ended && !(await greets(port))) await setTimeout(50);
@@ -90,7 +92,8 @@ export async function startSshd({ lines = [] }: { readonly lines?: readonly stri
         stdin: "ignore",
         timeout: 10_000,
       });
-  if (tried?.exitCode === 0)
+  // What it runs instead of commands may fail: it was reached.
+  if (tried?.exitCode !== undefined && tried.exitCode !== 255)
     return {
       connection: { host: "127.0.0.1", port, user, hostKey: hostKey.trim(), privateKey },
       identityFile: join(folder, "user"),

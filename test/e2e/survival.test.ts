@@ -74,7 +74,12 @@ describe("an `up` that is cut again and again", { tags: ["long"] }, () => {
     {
       what: "by SIGKILL to the engine",
       happen: () => stack.killEngine(),
-      recover: () => stack.recover(),
+      recover: async () => {
+        // Ours end by themselves.
+        const ours = async () => (await stack.running()).filter((words) => /dynamic-provider|jts-ssh-/.test(words));
+        await vi.waitFor(async () => expect(await ours()).toEqual([]), { timeout: 120_000, interval: 1000 });
+        await stack.recover();
+      },
       moments: [2, 3, 3],
     },
   ];
@@ -167,6 +172,13 @@ describe("a host that doesn't let us work", { tags: ["long"] }, () => {
       useradd --create-home asked &&
       cp --recursive /home/jts/.ssh /home/asked/ &&
       chown --recursive asked:asked /home/asked/.ssh
+      for name in console nologin; do
+        useradd --create-home $name &&
+        cp --recursive /home/jts/.ssh /home/$name/ &&
+        chown --recursive $name:$name /home/$name/.ssh || exit
+      done
+      usermod --shell /usr/sbin/nologin nologin &&
+      printf '%s\\n' 'Defaults:console requiretty' 'console ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/console
     `);
   });
   afterAll(async () => {
@@ -187,11 +199,37 @@ describe("a host that doesn't let us work", { tags: ["long"] }, () => {
       { user: "asked" },
       /asked can't become root without a password: .*\n *Next: visudo/s,
     ],
+    [
+      "a user whose sudo wants a terminal",
+      { user: "console" },
+      /sudo lets console in only from a terminal \(requiretty\): .*\n *Next: visudo.* !requiretty/s,
+    ],
+    [
+      "a user without a login shell",
+      { user: "nologin" },
+      /nologin has no login shell: .*\n *Next: on the host: usermod --shell/s,
+    ],
   ])("%s: an error with the next command to try, and state and host as before", async (_what, change, expected) => {
     const before = [await fstab(), await resources()];
     await stack.configure(connection(change));
     expect(await stack.refusal(() => stack.refresh({ runProgram: true }))).toMatch(expected);
     expect([await fstab(), await resources()]).toEqual(before);
+  });
+
+  // Not root's: these commands are run by root's too.
+  it("one whose start-up files print and set things works as any other", async () => {
+    const file = "/home/jts/.bashrc";
+    await on(`
+      if [ -e ${file} ]; then mv ${file} ${file}.away; fi
+      printf '%s\\n' 'echo Welcome to $(hostname)' 'ls() { echo no; }; export -f ls' \\
+        'export LC_ALL=xx_XX.UTF-8 BASH_ENV=${file}' 'set -x' >${file}
+    `);
+    try {
+      await stack.configure(connection({ user: "jts" }));
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    } finally {
+      await on(`rm ${file}; if [ -e ${file}.away ]; then mv ${file}.away ${file}; fi`);
+    }
   });
 
   it("one that hangs is given up within its timeout", async () => {

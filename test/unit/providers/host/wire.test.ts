@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -197,6 +198,45 @@ describe("the lock of a program", () => {
     expect(run(program).answers?.steps).toHaveLength(1);
   });
 
+  it.each([
+    [false, "no step, where the connection was lost meanwhile"],
+    [true, "the steps, where they are the last of a process"],
+  ])("that had to be waited for is followed (last: %s) by %s", async (isLast) => {
+    const [lock, file, release] = ["lock", "file", "release"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const program = { steps: [cmd`touch ${file}`], questions: [], lock };
+    spawnSync("mkfifo", [release]);
+    spawnSync("touch", [lock]);
+    const holder = spawn("flock", [lock, "cat", release]);
+    while (spawnSync("flock", ["--nonblock", lock, "true"]).status === 0)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    const session = spawn("bash", ["-s"]);
+    session.stdin.write(printShell("word").replace("--tmpdir=/run", `--tmpdir=${frames}`));
+    session.stdin.write(printProgram(program, "mark", 60, isLast));
+    await new Promise((resolve) => session.stderr.once("data", resolve)); // it waits
+    session.stdin.end();
+    writeFileSync(release, "");
+    await Promise.all([once(session, "exit"), once(holder, "exit")]);
+    expect(existsSync(file)).toBe(isLast);
+    expect(readdirSync(frames)).toEqual([]);
+  });
+
+  it("runs the steps after a wait for it where the connection holds", async () => {
+    const lock = join(folder, "lock");
+    const holder = spawn("flock", [lock, "sleep", "0.5"]);
+    while (!existsSync(lock) || spawnSync("flock", ["--nonblock", lock, "true"]).status === 0)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    const session = spawn("bash", ["-s"]);
+    session.stdin.write(printShell("word").replace("--tmpdir=/run", `--tmpdir=${frames}`));
+    session.stdin.write(printProgram({ steps: [cmd`touch ${join(folder, "file")}`], questions: [], lock }, "mark", 60));
+    await expect.poll(() => existsSync(join(folder, "file")), { timeout: 60_000 }).toBe(true);
+    session.stdin.end();
+    await Promise.all([once(session, "exit"), holder.exitCode ?? once(holder, "exit")]);
+  });
+
   it("isn't waited for where there are only questions", () => {
     const lock = join(folder, "lock");
     const { stdout } = spawnSync("flock", [lock, "bash", "-s"], {
@@ -215,6 +255,13 @@ describe("the lock of a program", () => {
 });
 
 describe("parseAnswers", () => {
+  it("reads past text before the answers and after them", () => {
+    const { bytes, answers } = run(program);
+    const among = Buffer.concat([Buffer.from("Welcome\nto mark0 "), bytes, Buffer.from("Welcome\n")]);
+    expect(answers).toBeDefined();
+    expect(parseAnswers(among, program, "mark0")).toEqual(answers);
+  });
+
   const program: Program = { steps: [cmd`echo ${"ä\n€"}`, cmd`false`, cmd`true`], questions: [cmd`echo end`] };
 
   it("does not accept a part of the answers as the whole", () => {
