@@ -1,15 +1,14 @@
 import type { FilesystemType } from "./filesystemType.ts";
-import { flags, OF_ANY_MOUNT } from "./options.ts";
+import { called, flag, OF_ANY_MOUNT, unshown } from "./options.ts";
 
 /** A bind mount, "none" in fstab(5): mount(8), "bind mount operation". */
 export const bind: FilesystemType = {
   manual: "mount(8)",
   pass: 0,
   packages: [],
-  canRemount: () => true,
   takesOverFlags: true,
 
-  options: { ...OF_ANY_MOUNT, ...flags("bind rbind") },
+  options: { ...OF_ANY_MOUNT, ...called("bind rbind", unshown("it is what is mounted", flag)) },
 
   refused: [
     {

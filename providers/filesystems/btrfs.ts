@@ -1,17 +1,26 @@
-import { formatBytes } from "../values/size.ts";
+import { formatBytes, parseSize, type Size } from "../values/size.ts";
 import type { MadeFilesystem } from "./filesystemType.ts";
 import { writtenValue, type MkfsWord } from "./mkfsWords.ts";
 import {
+  about,
   beside,
+  byDefault,
   called,
+  counted,
   features,
+  fixed,
   flag,
-  flags,
+  ITSELF,
   number,
-  OF_DEVICE,
+  OF_FILESYSTEM,
   oneOf,
+  onOff,
   orNothing,
+  shownAs,
+  size,
   text,
+  undoneBy,
+  unshown,
   type KnownOption,
 } from "./options.ts";
 import {
@@ -21,6 +30,7 @@ import {
   made,
   makesNothing,
   mounted,
+  mountsLoopDevice,
   needsReadOnly,
   overwrites,
   setsLabel,
@@ -28,11 +38,23 @@ import {
   type Declared,
 } from "./rules.ts";
 
+/** A level that is left out is 3. */
+const compressed = (name: string) => (tail: string) => {
+  if (/^=no(ne)?$/.test(tail)) return [""];
+  return [`${name}${/^$|^=(zlib|zstd)$/.test(tail) ? `${tail || "=zlib"}:3` : tail}`];
+};
+
 const COMPRESSION: KnownOption = {
   tail: /^=(zlib(:[1-9])?|lzo|zstd(:([1-9]|1[0-5]))?|no|none)$/,
   takes: "zlib[:1-9], lzo, zstd[:1-15] or no",
   tried: ["=zlib:9", "=lzo", "=no", "=zstd:15", "=zstd"],
+  shown: compressed("compress"),
+  undo: () => "compress=no",
 };
+
+const isLarger = (size: Size, bytes: number) => "bytes" in size && size.bytes > bytes;
+
+const isCompressed = (option: string) => /^compress(-force)?(=(?!no(ne)?$)|$)/.test(option);
 
 /** Judged only where the filesystem is made here too: one from before btrfs-progs 5.15 has none. */
 const hasFreeSpaceTree = ({ options, mkfs }: Declared) =>
@@ -65,59 +87,113 @@ export const btrfs: MadeFilesystem = {
   pass: 0,
   packages: ["btrfs-progs"],
   label: { maxBytes: 255 },
-  // Remounting with another subvolume succeeds, and shows the old one.
-  canRemount: (name) => name !== "subvol" && name !== "subvolid",
-  silentDefaults: ["space_cache=v2"],
-  shownAs: (option) =>
-    option.replace(/^(compress(-force)?=(zstd|zlib))$/, "$1:3").replace(/^subvol=(?!\/)/, "subvol=/"),
 
   options: {
-    ...OF_DEVICE,
-    ...flags(`
-      acl noacl
-      autodefrag noautodefrag
-      barrier
-      clear_cache
-      datacow nodatacow datasum nodatasum
-      degraded
-      nodiscard
-      enospc_debug noenospc_debug
-      flushoncommit noflushoncommit
-      rescan_uuid_tree
-      skip_balance
-      ssd ssd_spread nossd nossd_spread
-      treelog notreelog
-      usebackuproot recovery
-      user_subvol_rm_allowed
-    `),
-    nospace_cache: beside("clear_cache", flag),
-    nologreplay: beside("ro", flag),
-    norecovery: beside("ro", flag),
-    commit: number(30, "seconds"),
+    ...OF_FILESYSTEM,
+    ...onOff("noacl", "acl"),
+    ...onOff("autodefrag", "noautodefrag"),
+    ...onOff("enospc_debug", "noenospc_debug"),
+    ...onOff("flushoncommit", "noflushoncommit"),
+    ...onOff("notreelog", "treelog"),
+    ...onOff("nodatacow", "datacow"),
+    nodatacow: { ...about("datacow", undoneBy("datacow,datasum", flag)), covers: ["datasum"] },
+    ...onOff("nodatasum", "datasum"),
+    barrier: byDefault(flag),
+    ...called("clear_cache rescan_uuid_tree usebackuproot", unshown("it is done once, while mounting", flag)),
+    degraded: flag,
+    skip_balance: undoneBy("", flag),
+    user_subvol_rm_allowed: undoneBy("", flag),
+    // By default it depends on the disk.
+    ssd: flag,
+    nossd: about("ssd", undoneBy("", flag)),
+    ssd_spread: about("ssd ssd_spread", undoneBy("nossd_spread", flag)),
+    nossd_spread: about("ssd_spread", byDefault(flag)),
+    // By default it is async where the disk can discard, since Linux 6.2.
+    discard: {
+      ...orNothing(oneOf("sync", "async")),
+      shown: (tail) => (tail === "=async" ? [ITSELF] : ["discard"]),
+      undo: (tail) => (tail === "=async" ? undefined : "nodiscard"),
+    },
+    nodiscard: about("discard", shownAs(flag, "")),
+    norecovery: about("rescue", beside("ro", shownAs(flag, "rescue=nologreplay", "norecovery"))),
+    commit: counted("commit", number(30, "seconds"), 30, 0),
     compress: orNothing(COMPRESSION),
-    "compress-force": orNothing(COMPRESSION),
-    device: text("DEVICE", "a path"),
-    discard: orNothing(oneOf("sync", "async")),
-    fatal_errors: oneOf("bug", "panic"),
-    max_inline: text("2048", "a size", /^=\d+[kmg]?$/i),
-    metadata_ratio: number(4),
-    rescue: beside(
-      "ro",
-      text(
-        "all",
-        "usebackuproot, nologreplay, ignorebadroots, ignoredatacsums or all, with : between",
-        /^=(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all)(:(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all))*$/,
+    "compress-force": about("compress", orNothing({ ...COMPRESSION, shown: compressed("compress-force") })),
+    device: unshown("a mount shows one of its devices", text("DEVICE", "a path")),
+    fatal_errors: undoneBy("fatal_errors=bug", byDefault(oneOf("bug", "panic"), "=bug")),
+    max_inline: {
+      ...byDefault(text("2048", "a size", /^=\d+[kmg]?$/i), "=2048"),
+      // No larger than a sector.
+      grants: (declared, shown) => Number(shown) === 4096 && isLarger(parseSize(declared), 4096),
+      undo: () => "max_inline=2048",
+    },
+    metadata_ratio: counted("metadata_ratio", number(4), 0),
+    rescue: undoneBy(
+      "",
+      unshown(
+        "kernels show what it comes to, each in its own words",
+        beside(
+          "ro",
+          text(
+            "all",
+            "usebackuproot, nologreplay, ignorebadroots, ignoredatacsums or all, with : between",
+            /^=(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all)(:(usebackuproot|nologreplay|i(gnore)?(badroots|datacsums)|all))*$/,
+          ),
+        ),
       ),
     ),
-    space_cache: { ...orNothing(oneOf("v1", "v2")), tried: [",clear_cache", "=v1,clear_cache", "=v2"] },
-    subvol: text("/", "a path"),
-    subvolid: number(5),
-    thread_pool: text("8", "a number above 0", /^=[1-9]\d*$/),
+    ...fixed({
+      space_cache: {
+        ...orNothing(oneOf("v1", "v2")),
+        tried: [",clear_cache", "=v1,clear_cache", "=v2"],
+        shown: (tail) => (tail === "=v2" ? [ITSELF, ""] : ["space_cache", "space_cache=v1"]),
+      },
+      nospace_cache: about("space_cache", beside("clear_cache", flag)),
+      // Remounting with another subvolume succeeds, and shows the old one.
+      subvol: {
+        ...text("/", "a path"),
+        shown: (tail) => [`subvol=/${tail.slice(1).split("/").filter(Boolean).join("/")}`],
+      },
+      subvolid: { ...number(5), shown: (tail) => (/^=0+$/.test(tail) ? ["subvolid=5"] : [ITSELF]) },
+    }),
+    thread_pool: {
+      ...text("8", "a number above 0", /^=0*[1-9]\d*$/),
+      // By default two more than the processors, and 8 at most.
+      shown: (tail) => (Number(tail.slice(1)) <= 8 ? [ITSELF, ""] : [ITSELF]),
+    },
   },
 
   refused: [
     losesCommittedData(...mounted("nobarrier")),
-    needsReadOnly(...mounted("norecovery", "nologreplay")),
+    {
+      matches: /^nologreplay$/,
+      reason: "does not mount on newer kernels; write norecovery",
+      examples: mounted("nologreplay"),
+      outcome: "does not mount",
+    },
+    needsReadOnly(...mounted("norecovery")),
+    {
+      matches: /^recovery$/,
+      reason: "does not mount on newer kernels; write usebackuproot",
+      examples: mounted("recovery"),
+      outcome: "is ignored",
+    },
+    {
+      matches: /^nodatacow$/,
+      when: ({ options }) => options.some(isCompressed),
+      reason:
+        "does not go with compression: the kernel takes the later of the two; leave it out, or turn compression off",
+      examples: [{ options: ["compress=zstd:3", "nodatacow"] }],
+      outcome: { shows: "nodatacow" },
+    },
+    {
+      matches: /^nodatasum$/,
+      when: ({ options }) => options.lastIndexOf("nodatasum") < options.findLastIndex(isCompressed),
+      reason: "is taken back by compression that is written after it; write it after that, or leave out one of them",
+      examples: [{ options: ["nodatasum", "compress=zstd:3"] }],
+      outcome: { shows: "compress=zstd:3" },
+    },
+    mountsLoopDevice(...mounted("loop", "offset=0", "sizelimit=0")),
     {
       matches: /^(space_cache|space_cache=v1|nospace_cache)$/,
       when: hasFreeSpaceTree,

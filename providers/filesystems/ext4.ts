@@ -1,17 +1,28 @@
 import type { FilesystemType, MadeFilesystem } from "./filesystemType.ts";
 import { writtenBytes, writtenValue, type MkfsWord } from "./mkfsWords.ts";
 import {
+  about,
   beside,
+  byDefault,
+  called,
+  counted,
   features,
+  fixed,
   flag,
   flags,
+  ITSELF,
+  maybeOn,
+  means,
   number,
-  OF_DEVICE,
+  OF_FILESYSTEM,
   oneOf,
+  onOff,
   orNothing,
   partlyTried,
   size,
   text,
+  undoneBy,
+  unshown,
   untried,
   words,
 } from "./options.ts";
@@ -20,6 +31,7 @@ import {
   made,
   makesNothing,
   mounted,
+  mountsLoopDevice,
   setsLabel,
   setsUuid,
   type Declared,
@@ -28,6 +40,8 @@ import {
 } from "./rules.ts";
 
 const hasNoJournal = ({ mkfs = [] }: Declared) => mkfs.some(({ word }) => word === "^has_journal");
+
+const hasDataInJournal = ({ options }: Declared) => options.includes("data=journal");
 
 const withoutJournal = (option: string): Example => ({ mkfsOptions: ["-O", "^has_journal"], options: [option] });
 
@@ -85,80 +99,119 @@ export const ext4: MadeFilesystem = {
   packages: ["e2fsprogs"],
   // mkfs.ext4 cuts a longer one, and says so only on standard error.
   label: { maxBytes: 16 },
-  canRemount: (name) => name !== "data",
-  silentDefaults: [
-    "commit=5",
-    "data=ordered",
-    "errors=continue",
-    "barrier=1",
-    "barrier",
-    "acl",
-    "user_xattr",
-    "delalloc",
-  ],
 
+  // A mount shows an option only where it differs from the superblock's own default, which tune2fs(8) sets.
   options: {
-    ...OF_DEVICE,
-    ...flags(`
-      acl user_xattr
-      bsddf minixdf
-      debug
-      grpid bsdgroups nogrpid sysvgroups
-      nouid32
-      noload norecovery
-      journal_checksum nojournal_checksum
-      delalloc nodelalloc
-      noauto_da_alloc
-      noinit_itable
-      discard nodiscard
-      block_validity noblock_validity
-      dioread_lock dioread_nolock nodioread_nolock
-      nombcache no_mbcache
-      inlinecrypt
-      warn_on_error nowarn_on_error
-      no_prefetch_block_bitmaps
-      quota noquota usrquota grpquota
-    `),
-    journal_async_commit: beside("data=writeback", flag),
+    ...OF_FILESYSTEM,
+    ...onOff("minixdf", "bsddf"),
+    ...onOff("grpid", "nogrpid"),
+    bsdgroups: means(flag, "grpid"),
+    sysvgroups: means(flag, "nogrpid"),
+    ...onOff("discard", "nodiscard"),
+    ...onOff("noblock_validity", "block_validity"),
+    ...onOff("warn_on_error", "nowarn_on_error"),
+    // A remount turns it on again, but not off.
+    ...onOff("nodelalloc", "delalloc"),
+    nodelalloc: { ...about("delalloc", undoneBy("delalloc", flag)), fixed: true },
+    ...maybeOn("nodioread_nolock", "dioread_nolock"),
+    // Data in the journal shows both, whether a mount or the superblock asks for it.
+    nodioread_nolock: { ...about("dioread_nolock", flag), covers: ["delalloc"] },
+    dioread_lock: means(flag, "nodioread_nolock"),
+    ...called("acl user_xattr", byDefault(flag)),
+    debug: flag,
+    nouid32: flag,
+    norecovery: flag,
+    noload: means(flag, "norecovery"),
+    no_mbcache: means(flag, "nombcache"),
+    no_prefetch_block_bitmaps: flag,
+    ...fixed({
+      // Which of them is the default depends on how the filesystem was made.
+      journal_checksum: about("journal_checksum", byDefault(flag)),
+      nojournal_checksum: about("journal_checksum", byDefault(flag)),
+      journal_async_commit: beside("data=writeback", { ...flag, covers: ["journal_checksum"] }),
+      data: undoneBy("", byDefault(oneOf("writeback", "ordered", "journal"), "=ordered")),
+      nombcache: flag,
+      inlinecrypt: byDefault(flag),
+      sb: byDefault(number(1), "=1"),
+      dax: partlyTried(["=inode", "=never"], "needs persistent memory, or is turned off", {
+        ...orNothing(oneOf("always", "inode", "never")),
+        shown: (tail) => (tail === "" ? ["dax=always"] : tail === "=inode" ? [ITSELF, ""] : [ITSELF]),
+      }),
+      journal_dev: untried("needs a journal on another device", unshown("no kernel shows it", number(0))),
+      journal_path: untried(
+        "needs a journal on another device",
+        unshown("no kernel shows it", text("/dev/x", "a path")),
+      ),
+    }),
+    usrquota: flag,
+    grpquota: flag,
     prjquota: untried("needs `-O project,quota`", flag),
-    usrjquota: beside("jqfmt=vfsv1", text("aquota.user", "a file's name", /^=[^/]*$/)),
-    grpjquota: beside("jqfmt=vfsv1", text("aquota.group", "a file's name", /^=[^/]*$/)),
+    quota: means(flag, "usrquota"),
+    noquota: about("usrquota grpquota prjquota", byDefault(flag)),
+    usrjquota: about("usrquota", beside("jqfmt=vfsv1", text("aquota.user", "a file's name", /^=[^/]+$/))),
+    grpjquota: about("grpquota", beside("jqfmt=vfsv1", text("aquota.group", "a file's name", /^=[^/]+$/))),
     jqfmt: oneOf("vfsold", "vfsv0", "vfsv1"),
-    barrier: orNothing(oneOf("1")),
-    auto_da_alloc: orNothing(oneOf("0", "1")),
-    commit: number(30, "seconds"),
-    data: oneOf("writeback", "ordered", "journal"),
-    data_err: oneOf("abort", "ignore"),
-    errors: oneOf("continue", "remount-ro", "panic"),
-    init_itable: orNothing(number(10)),
-    inode_readahead_blks: text("32", "a power of 2", /^=(0|1|2|4|8|16|32|64|128|256|512|1024|2048|4096)$/),
-    stripe: number(16, "blocks"),
-    max_batch_time: number(15000, "microseconds"),
-    min_batch_time: number(0, "microseconds"),
-    journal_ioprio: oneOf("0", "1", "2", "3", "4", "5", "6", "7"),
-    max_dir_size_kb: number(1024, "KiB"),
-    mb_optimize_scan: oneOf("0", "1"),
-    debug_want_extra_isize: number(32, "bytes"),
-    resuid: number(0),
-    resgid: number(0),
-    sb: number(1),
-    dax: partlyTried(
-      ["=inode", "=never"],
-      "needs persistent memory, or is turned off",
-      orNothing(oneOf("always", "inode", "never")),
+    barrier: byDefault(orNothing(oneOf("1"))),
+    noauto_da_alloc: about("auto_da_alloc", undoneBy("auto_da_alloc", flag)),
+    auto_da_alloc: {
+      ...byDefault(orNothing(oneOf("0", "1"))),
+      shown: (tail) => (tail === "=0" ? ["noauto_da_alloc"] : [ITSELF, ""]),
+    },
+    commit: counted("commit", number(30, "seconds"), 5, 0),
+    data_err: undoneBy("data_err=ignore", byDefault(oneOf("abort", "ignore"), "=ignore")),
+    errors: undoneBy("errors=continue", byDefault(oneOf("continue", "remount-ro", "panic"), "=continue")),
+    init_itable: { ...byDefault(orNothing(number(10)), "", "=10"), undo: () => "init_itable=10" },
+    noinit_itable: about("init_itable", undoneBy("init_itable=10", flag)),
+    inode_readahead_blks: counted(
+      "inode_readahead_blks",
+      text("32", "a power of 2", /^=(0|1|2|4|8|16|32|64|128|256|512|1024|2048|4096)$/),
+      32,
     ),
-    journal_dev: untried("needs a journal on another device", number(0)),
-    journal_path: untried("needs a journal on another device", text("/dev/x", "a path")),
+    // By default that of the superblock, which 0 stands for too.
+    stripe: text("16", "a number of blocks above 0", /^=0*[1-9]\d*$/),
+    max_batch_time: counted("max_batch_time", number(15000, "microseconds"), 15000),
+    min_batch_time: counted("min_batch_time", number(0, "microseconds"), 0),
+    max_dir_size_kb: counted("max_dir_size_kb", number(1024, "KiB"), 0),
+    journal_ioprio: unshown("no kernel shows it", oneOf("0", "1", "2", "3", "4", "5", "6", "7")),
+    mb_optimize_scan: unshown("it depends on the size whether a mount shows it", oneOf("0", "1")),
+    debug_want_extra_isize: unshown("no kernel shows it", number(32, "bytes")),
+    resuid: byDefault(number(0), "=0"),
+    resgid: byDefault(number(0), "=0"),
   },
 
   refused: [
     {
-      matches: /^(commit|data)=/,
+      matches: /^((commit|data)=.*|data_err=abort|journal_checksum|journal_async_commit)$/,
       when: hasNoJournal,
       reason: "does not mount on an ext4 without a journal; leave out `-O ^has_journal`, or this option",
-      examples: ["commit=30", "data=ordered", "data=writeback", "data=journal"].map(withoutJournal),
+      examples: [
+        ...["commit=30", "data=ordered", "data=writeback", "data=journal", "data_err=abort"],
+        ...["journal_checksum", "journal_async_commit"],
+      ].map(withoutJournal),
       outcome: "does not mount",
     },
+    {
+      matches: /^journal_async_commit$/,
+      when: ({ options }) => !options.some((option) => /^data=(writeback|journal)$/.test(option)),
+      reason: "does not mount with data=ordered, the default; write data=writeback beside it, or leave it out",
+      examples: mounted("journal_async_commit"),
+      outcome: "does not mount",
+    },
+    {
+      matches: /^delalloc$/,
+      when: hasDataInJournal,
+      reason: "does not mount beside data=journal; leave out one of them",
+      examples: [{ options: ["data=journal", "delalloc"] }],
+      outcome: "does not mount",
+    },
+    {
+      matches: /^dioread_nolock$/,
+      when: hasDataInJournal,
+      reason: "is turned off by data=journal; leave out one of them",
+      examples: [{ options: ["data=journal", "dioread_nolock"] }],
+      outcome: { shows: "nodioread_nolock" },
+    },
+    mountsLoopDevice(...mounted("loop", "offset=0", "sizelimit=0")),
     losesCommittedData(...mounted("barrier=0", "nobarrier")),
     {
       matches: /^no(acl|user_xattr)$/,
@@ -296,6 +349,6 @@ export const ext3: FilesystemType = {
   manual: "ext3(5)",
   pass: 2,
   packages: ["e2fsprogs"],
-  canRemount: ext4.canRemount,
+  canRemount: (name) => name !== "data",
   refused: [losesCommittedData()],
 };

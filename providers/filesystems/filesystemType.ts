@@ -10,16 +10,10 @@ export interface FilesystemType {
   readonly options?: KnownOptions;
   /** Mount options that are refused by name. */
   readonly refused: readonly Rule[];
-  /** Options whose value the kernel leaves out when it is the default. Default: none. */
-  readonly silentDefaults?: readonly string[];
-  /** The kernel's word for a declared option. Default: the same. */
-  readonly shownAs?: (option: string) => string;
-  /** Whether the value that a mount has is what came of the declared one; undefined: compared as text and size. */
-  readonly isGranted?: (name: string, declared: string, shown: string) => boolean | undefined;
   /** Whether it shows the flags of another mount, such as nosuid, beside its own. Default: no. */
   readonly takesOverFlags?: true;
-  /** Whether `mount -o remount` changes an option; if not, a new mount does. */
-  readonly canRemount: (name: string) => boolean;
+  /** Whether `mount -o remount` sets an option that its own row doesn't say this of. Default: it does. */
+  readonly canRemount?: (name: string) => boolean;
   /** fs_passno of fstab(5): 0 where fsck(8) does nothing for it at boot. */
   readonly pass: 0 | 2;
   /** Debian packages with its tools. */

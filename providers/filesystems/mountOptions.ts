@@ -1,7 +1,7 @@
-import { parseSize } from "../values/size.ts";
 import type { FilesystemType, Mkfs } from "./filesystemType.ts";
 import { FILESYSTEMS, filesystemOf } from "./index.ts";
 import { mkfsWords, type MkfsWord } from "./mkfsWords.ts";
+import { isSameValue, ITSELF, OF_FILESYSTEM, type KnownOption, type KnownOptions } from "./options.ts";
 import type { Declared, Rule } from "./rules.ts";
 import { refusedInUserSpace } from "./userSpaceOptions.ts";
 
@@ -20,6 +20,8 @@ export interface MountRequest {
 export interface Refusal {
   readonly option: string;
   readonly reason: string;
+  /** The option that it contradicts. */
+  readonly against?: string;
 }
 
 /** The options of a request that don't mount, don't do what they say, or lose data; empty: none is known. */
@@ -32,6 +34,15 @@ export function refusedOptions({ type, source, options, pass, mkfsOptions }: Mou
   for (const option of options) {
     const reason = reasonIn(filesystem.refused, option, declared) ?? unknownOption(filesystem, option);
     if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });
+  }
+  const alreadyRefused = new Set(refusals.map(({ option }) => option));
+  for (const [earlier, later] of findContradictions(type, options)) {
+    if (alreadyRefused.has(earlier) || alreadyRefused.has(later)) continue;
+    refusals.push({
+      option: later,
+      reason: `${later} on ${type} contradicts ${earlier}; leave out one of them`,
+      against: earlier,
+    });
   }
   if (mkfs !== undefined && words !== undefined) {
     for (const written of words) {
@@ -96,51 +107,143 @@ function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
+/** A difference between a live mount and what is declared. */
+export interface Difference {
+  /** Such as `commit=30 is missing`, or `noatime was not asked for`. */
+  readonly words: string;
+  /** The option that is missing; undefined: one is there too many. */
+  readonly missing?: string;
+  /** What takes back the options that are there instead, or too many, by a remount; "": only a new mount does. */
+  readonly undo: readonly string[];
+}
+
+/** An option, declared or shown, with its row; undefined: the type's table has none. */
+interface Option {
+  /** As it is declared or shown. */
+  readonly written: string;
+  readonly name: string;
+  /** What follows the name. */
+  readonly tail: string;
+  readonly known: KnownOption | undefined;
+}
+
 /**
- * Not shown by the kernel: they are only for mount(8), systemd.mount(5) and fstab(5), are what a mount has by default,
- * or are shown as several others.
+ * How a live mount differs from what is declared. Only what is certain is reported: what the kernel doesn't show can't
+ * be judged, what it shows by itself counts only if nobody could have it without asking, and an NFS size that the
+ * server made smaller is not a difference.
+ * @param shown the mount's own flags and the filesystem's options, as mountinfo has them
  */
-const UNSHOWN =
-  /^(defaults|auto|noauto|user|nouser|users|owner|group|nofail|_netdev|(no)?bg|(no)?fg|retry=.*|x-.*|X-.*|comment=.*|bind|rbind|suid|dev|exec|async|atime|diratime|actimeo=.*)$/;
-
-const asWritten = (option: string) => option;
-
-/** Flags of a mount that change what can be done with it; one that nobody asked for is a difference. */
-const TELLING_FLAGS = ["ro", "nosuid", "nodev", "noexec", "noatime"];
-
-/**
- * How a live mount differs from what is declared, in words: "commit=30 is missing". Only what is certain is reported:
- * what the kernel doesn't show can't be judged, and an NFS size that the server made smaller is not a difference.
- * @param live the mount's own flags and the filesystem's options, as mountinfo has them
- */
-export function liveDifferences(type: string, declared: readonly string[], live: readonly string[]): string[] {
-  const { shownAs = asWritten, silentDefaults = [], takesOverFlags } = filesystemOf(type);
-  const wanted = declared.filter((option) => !UNSHOWN.test(option)).map(shownAs);
-  const missing = wanted.filter((option) => {
-    if (live.includes(option)) return false;
-    const [name = "", value = ""] = option.split("=", 2);
-    const shown = live.find((one) => one.split("=", 1)[0] === name);
-    if (shown === undefined) return !silentDefaults.includes(option) && option !== "rw";
-    return !isSameValue(type, name, value, shown.split("=")[1] ?? "");
+export function liveDifferences(type: string, declared: readonly string[], shown: readonly string[]): Difference[] {
+  const { options = OF_FILESYSTEM, takesOverFlags } = filesystemOf(type);
+  const live = [...new Set(shown)].map((option) => readOption(options, option, option));
+  const asked = declared.flatMap((option) => meant(options, option));
+  const missing = asked.flatMap((option) => {
+    const others = live.filter((one) => shares(one, option) && !isShownAs(option, one));
+    const isLive = live.some((one) => isShownAs(option, one));
+    const undo = others
+      .filter(({ name }) => name !== option.name)
+      .flatMap((one) => one.known?.undo?.(one.tail) ?? [])
+      .filter((one) => one !== "");
+    if (option.known === undefined && !others.some(({ name }) => name === option.name)) return [];
+    if (option.known?.unshown !== undefined || (isLive && !mayBeSilent(option))) return [];
+    if (!mayBeSilent(option) || (others.some(({ name }) => name === option.name) && !takesOverFlags))
+      return [{ words: `${option.written} is missing`, missing: option.name, undo }];
+    if (takesOverFlags) return [];
+    return others.map(({ written }) => ({ words: `${written} was not asked for`, missing: option.name, undo }));
   });
-  const surplus = takesOverFlags ? [] : TELLING_FLAGS.filter((flag) => live.includes(flag) && !wanted.includes(flag));
-  return [...missing.map((option) => `${option} is missing`), ...surplus.map((flag) => `${flag} was not asked for`)];
+  const spoken = new Set([
+    ...asked.flatMap(thingsOf),
+    ...[...asked, ...live].flatMap(({ known }) => known?.covers ?? []),
+  ]);
+  const surplus = takesOverFlags
+    ? []
+    : live.flatMap((option) => {
+        const undo = option.known?.undo?.(option.tail);
+        if (undo === undefined || mayBeSilent(option) || thingsOf(option).some((thing) => spoken.has(thing))) return [];
+        return [{ words: `${option.written} was not asked for`, undo: [undo] }];
+      });
+  const all: Difference[] = [...missing, ...surplus];
+  return all.filter(({ words }, index) => all.findIndex((one) => one.words === words) === index);
 }
 
-/** Whether `mount -o remount` brings about what {@link liveDifferences} found. */
-export function canRemount(type: string, differences: readonly string[]): boolean {
-  const names = differences.map((difference) => difference.split(/[= ]/, 1)[0] ?? "");
-  return names.every(filesystemOf(type).canRemount);
+/**
+ * The options of the `mount -o` that brings about what is declared, before those of fstab; undefined: only a new mount
+ * does.
+ */
+export function remountOptions(
+  type: string,
+  declared: readonly string[],
+  differences: readonly Difference[],
+): string | undefined {
+  const { options = OF_FILESYSTEM, canRemount = () => true, takesOverFlags } = filesystemOf(type);
+  const undo = differences.flatMap((difference) => difference.undo);
+  const names = [
+    ...differences.flatMap(({ missing }) => missing ?? []),
+    ...undo.flatMap((written) => written.split(",")).map((written) => readOption(options, written, written).name),
+  ];
+  if (declared.some((option) => readOption(options, option, option).known?.unrepeatable)) return undefined;
+  if (undo.includes("") || names.some((name) => own(options, name)?.fixed === true || !canRemount(name)))
+    return undefined;
+  // Without bind, it would be the filesystem that is remounted.
+  return ["remount", ...(takesOverFlags ? ["bind"] : []), ...new Set(undo)].join(",");
 }
 
-/** Whether a value that the kernel shows is what was declared, in its words or after it asked the server. */
-function isSameValue(type: string, name: string, declared: string, shown: string): boolean {
-  const isGranted = filesystemOf(type).isGranted?.(name, declared, shown);
-  if (isGranted !== undefined) return isGranted;
-  const isSize = /^[1-9]\d*[kmg]?$/i;
-  return (
-    isSize.test(declared) &&
-    isSize.test(shown) &&
-    JSON.stringify(parseSize(declared)) === JSON.stringify(parseSize(shown))
+/** Two declared options that can't both hold: the kernel would take the later one. */
+export function findContradictions(type: string, declared: readonly string[]): [earlier: string, later: string][] {
+  const { options = {} } = filesystemOf(type);
+  const asked = declared.map((option) => meant(options, option));
+  return asked.flatMap((later, index) =>
+    asked.slice(0, index).flatMap((earlier): [string, string][] => {
+      const clash = later.some((one) => earlier.some((other) => shares(one, other) && !agree(one, other)));
+      return clash ? [[declared[asked.indexOf(earlier)]!, declared[index]!]] : [];
+    }),
+  );
+}
+
+function readOption(options: KnownOptions, option: string, written: string): Option {
+  const name = option.split("=", 1)[0] ?? "";
+  return { written, name, tail: option.slice(name.length), known: own(options, name) };
+}
+
+/** An option, or those that it stands for. */
+function meant(options: KnownOptions, option: string): Option[] {
+  const { tail, known } = readOption(options, option, option);
+  const others = known?.means?.(tail) ?? [option];
+  return others.map((other) => readOption(options, other, option));
+}
+
+/** What of the mount an option sets. */
+const thingsOf = ({ name, known }: Option): readonly string[] => known?.about ?? [name];
+
+const shares = (one: Option, other: Option): boolean => thingsOf(one).some((thing) => thingsOf(other).includes(thing));
+
+/** What a mount may show for an option; "": nothing. */
+const formsOf = ({ name, tail, known }: Option): readonly string[] =>
+  (known?.shown?.(tail) ?? [ITSELF]).map((word) => (word === ITSELF ? `${name}${tail}` : word));
+
+const mayBeSilent = (option: Option): boolean => formsOf(option).includes("");
+
+/** Whether what is shown may be what came of a declared option. */
+function isShownAs(option: Option, shown: Option): boolean {
+  return formsOf(option).some((form) => {
+    if (form === shown.written) return true;
+    const [name = "", value = ""] = form.split("=", 2);
+    const isGranted =
+      option.name === name && option.known?.grants?.(option.tail.slice(1), shown.tail.slice(1)) === true;
+    return form !== "" && name === shown.name && (isGranted || isSameValue(value, shown.tail.slice(1)));
+  });
+}
+
+/** Whether one mount may be what both declare. */
+function agree(one: Option, other: Option): boolean {
+  if (one.known?.unshown !== undefined || other.known?.unshown !== undefined)
+    return one.name !== other.name || isSameValue(one.tail, other.tail);
+  const forms = formsOf(other);
+  return formsOf(one).some((form) =>
+    forms.some((another) => {
+      const [name = "", value = ""] = form.split("=", 2);
+      const [otherName = "", otherValue = ""] = another.split("=", 2);
+      return name === otherName && isSameValue(value, otherValue);
+    }),
   );
 }

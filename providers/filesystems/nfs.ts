@@ -1,9 +1,45 @@
 import type { FilesystemType } from "./filesystemType.ts";
-import { beside, flag, flags, number, OF_FILESYSTEM, oneOf, orNothing, partlyTried, text, untried } from "./options.ts";
+import {
+  about,
+  beside,
+  byDefault,
+  called,
+  flag,
+  ITSELF,
+  maybeOn,
+  means,
+  number,
+  OF_FILESYSTEM,
+  oneOf,
+  orNothing,
+  partlyTried,
+  text,
+  undoneBy,
+  unshown,
+  untried,
+  type KnownOption,
+} from "./options.ts";
 import type { Example } from "./rules.ts";
 
-const VERSION = oneOf("3", "4", "4.0", "4.1", "4.2");
+const MOUNTING = "it is only about how it is mounted";
+
+/** Of 4, the minor version that both sides have is taken. */
+const VERSION: KnownOption = {
+  ...oneOf("3", "4", "4.0", "4.1", "4.2"),
+  grants: (declared, shown) => declared === "4" && /^4\.\d$/.test(shown),
+};
+
+/** The server may grant less; the kernel takes less than 1024 for 4096. */
+const TRANSFER: KnownOption = {
+  ...text("65536", "a number of bytes from 1024", /^=(102[4-9]|10[3-9]\d|1[1-9]\d\d|[2-9]\d{3}|[1-9]\d{4,})$/),
+  grants: (declared, shown) => Number(shown) <= Number(declared),
+};
+
 const CONNECTIONS = oneOf(...Array.from({ length: 16 }, (_, index) => `${index + 1}`));
+
+/** The version of NFS that is asked for; undefined: none, and both sides agree on one. */
+const versionOf = (options: readonly string[]): string | undefined =>
+  options.map((option) => /^(?:nfsvers=|vers=|v)([34])(?:\.\d)?$/.exec(option)?.[1]).findLast(Boolean);
 
 const onVersion3 = (option: string): Example => ({ options: ["vers=3", option] });
 
@@ -13,78 +49,100 @@ export const nfs: FilesystemType = {
   pass: 0,
   packages: ["nfs-common"],
   canRemount: () => false,
-  silentDefaults: ["rw", "acl", "ac", "cto", "lock", "rdirplus", "sharecache"],
-  shownAs: (option) =>
-    option
-      .replace(/^(nfsvers|vers)=/, "vers=")
-      .replace(/^tcp$/, "proto=tcp")
-      .replace(/^udp$/, "proto=udp"),
-  isGranted: (name, declared, shown) => {
-    if (name === "rsize" || name === "wsize") return Number(shown) <= Number(declared);
-    if (name === "vers" && declared === "4") return /^4\.\d$/.test(shown);
-    return undefined;
-  },
 
   options: {
     ...OF_FILESYSTEM,
-    ...flags(`
-      soft hard softerr softreval
-      ac noac
-      bg fg
-      rdirplus nordirplus
-      sharecache nosharecache
-      resvport
-      nofsc
-      cto nocto
-      acl noacl
-      lock nolock
-      migration nomigration
-      sloppy
-      tcp
-      posix noposix
-      trunkdiscovery notrunkdiscovery
-      v3 v4 v4.0 v4.1 v4.2
-    `),
-    noresvport: untried("needs an export with `insecure`", flag),
-    rdma: untried("needs RDMA", flag),
-    fsc: orNothing(text("jts", "a name")),
+    // Another mount of the server, and nfsmount.conf(5), may have set these.
+    ...called("sync dirsync lazytime", flag),
+    soft: about("hard", undoneBy("", flag)),
+    softerr: about("hard", undoneBy("", flag)),
+    hard: flag,
+    softreval: flag,
+    ...maybeOn("noac", "ac"),
+    noac: { ...about("ac", flag), covers: ["sync"] },
+    ...maybeOn("nocto", "cto"),
+    ...maybeOn("noacl", "acl"),
+    ...maybeOn("nolock", "lock"),
+    ...maybeOn("nordirplus", "rdirplus"),
+    ...maybeOn("nosharecache", "sharecache"),
+    ...maybeOn("posix", "noposix"),
+    ...maybeOn("migration", "nomigration"),
+    resvport: about("resvport", byDefault(flag)),
+    noresvport: about("resvport", untried("needs an export with `insecure`", flag)),
+    fsc: { ...orNothing(text("jts", "a name")), shown: () => [ITSELF, "fsc"] },
+    nofsc: about("fsc", byDefault(flag)),
+    ...called("bg fg sloppy trunkdiscovery notrunkdiscovery", unshown(MOUNTING, flag)),
+    tcp: means(flag, "proto=tcp"),
+    rdma: untried("needs RDMA", means(flag, "proto=rdma")),
+    v3: means(flag, "vers=3"),
+    v4: means(flag, "vers=4"),
+    "v4.0": means(flag, "vers=4.0"),
+    "v4.1": means(flag, "vers=4.1"),
+    "v4.2": means(flag, "vers=4.2"),
     vers: VERSION,
-    nfsvers: VERSION,
-    minorversion: beside("vers=4", oneOf("0", "1", "2")),
+    nfsvers: { ...VERSION, means: (tail) => [`vers${tail}`] },
+    minorversion: beside("vers=4", { ...oneOf("0", "1", "2"), shown: (tail) => [`vers=4.${tail.slice(1)}`] }),
     timeo: number(600, "tenths of a second"),
     retrans: number(2),
-    rsize: number(65536, "bytes"),
-    wsize: number(65536, "bytes"),
-    bsize: number(4096, "bytes"),
-    acregmin: number(3, "seconds"),
-    acregmax: number(60, "seconds"),
-    acdirmin: number(30, "seconds"),
-    acdirmax: number(60, "seconds"),
-    actimeo: number(30, "seconds"),
-    retry: number(0, "minutes"),
-    nconnect: CONNECTIONS,
-    max_connect: CONNECTIONS,
+    rsize: TRANSFER,
+    wsize: TRANSFER,
+    bsize: unshown("kernels read it, and show another number", number(4096, "bytes")),
+    namlen: unshown("the server decides", number(255, "bytes")),
+    acregmin: byDefault(number(3, "seconds"), "=3"),
+    acregmax: byDefault(number(60, "seconds"), "=60"),
+    acdirmin: byDefault(number(30, "seconds"), "=30"),
+    acdirmax: byDefault(number(60, "seconds"), "=60"),
+    actimeo: {
+      ...number(30, "seconds"),
+      means: (tail) => ["acregmin", "acregmax", "acdirmin", "acdirmax"].map((name) => `${name}${tail}`),
+    },
+    nconnect: byDefault(CONNECTIONS, "=1"),
+    max_connect: byDefault(CONNECTIONS, "=1"),
     sec: partlyTried(
       ["=sys"],
       "needs Kerberos, or an export for anyone",
       oneOf("sys", "none", "krb5", "krb5i", "krb5p"),
     ),
-    lookupcache: oneOf("all", "none", "pos", "positive"),
+    lookupcache: {
+      ...oneOf("all", "none", "pos", "positive"),
+      shown: (tail) => (tail === "=all" ? [""] : tail === "=positive" ? ["lookupcache=pos"] : [ITSELF]),
+    },
     local_lock: oneOf("all", "flock", "posix", "none"),
-    write: oneOf("lazy", "eager", "wait"),
+    write: { ...oneOf("lazy", "eager", "wait"), shown: (tail) => (tail === "=lazy" ? [""] : [ITSELF]) },
     proto: partlyTried(["=tcp"], "needs IPv6 or RDMA", oneOf("tcp", "tcp6", "rdma", "rdma6")),
-    port: number(2049),
-    mountport: untried("the server chooses it", number(0)),
-    mountproto: beside("vers=3", oneOf("tcp", "udp")),
-    mounthost: beside("vers=3", text("192.168.1.101", "a name or an address")),
-    mountaddr: beside("vers=3", text("192.168.1.101", "an address")),
-    addr: text("192.168.1.101", "an address"),
-    mountvers: beside("vers=3", oneOf("3")),
-    namlen: number(255, "bytes"),
+    port: byDefault(number(2049), "=2049", "=0"),
+    retry: unshown(MOUNTING, number(0, "minutes")),
+    mountport: untried("the server chooses it", unshown(MOUNTING, number(0))),
+    mountproto: beside("vers=3", unshown(MOUNTING, oneOf("tcp", "udp"))),
+    mounthost: beside("vers=3", unshown(MOUNTING, text("192.168.1.101", "a name or an address"))),
+    mountaddr: beside("vers=3", unshown(MOUNTING, text("192.168.1.101", "an address"))),
+    mountvers: beside("vers=3", unshown(MOUNTING, oneOf("3"))),
+    addr: unshown("mount.nfs(8) writes the server's address in its place", text("192.168.1.101", "an address")),
     clientaddr: text("192.168.1.100", "an address"),
   },
 
   refused: [
+    {
+      matches: /^(nolock|noacl|local_lock=(all|flock|posix))$/,
+      when: ({ options }) => versionOf(options) === "4",
+      reason: "is for NFS 3, and ignored by NFS 4; leave it out",
+      examples: ["nolock", "noacl", "local_lock=all"].map((option) => ({ options: ["vers=4.2", option] })),
+      outcome: "is ignored",
+    },
+    {
+      matches: /^(migration|(max_connect|clientaddr)=.*)$/,
+      when: ({ options }) => versionOf(options) === "3",
+      reason: "is for NFS 4, and ignored by NFS 3; leave it out",
+      examples: ["migration", "max_connect=4", "clientaddr=192.168.1.100"].map(onVersion3),
+      outcome: "is ignored",
+    },
+    {
+      matches: /^minorversion=/,
+      when: ({ options }) => !options.some((option) => /^(nfsvers=4|vers=4|v4)$/.test(option)),
+      reason: "needs vers=4 beside it; write the whole version in its place",
+      examples: [{ options: ["vers=4.2", "minorversion=1"] }],
+      outcome: "is ignored",
+    },
     {
       matches: /^(no)?intr$/,
       reason: "is ignored since Linux 2.6.25 (nfs(5)); leave it out",

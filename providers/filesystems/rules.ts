@@ -27,11 +27,12 @@ export interface Example {
 
 /**
  * What happens with an example: mount fails; it is mounted, and the option isn't shown; it is mounted, and something
- * else is shown (`shows`); or what mkfs does. With its first flag it "overwrites", without that it refuses to.
+ * else is shown (`shows`); what is mounted is another device; or what mkfs does. With its first flag it "overwrites", without that it refuses to.
  */
 export type Outcome =
   | "does not mount"
   | "is ignored"
+  | "mounts another device"
   | { readonly shows: string }
   | "mkfs refuses"
   | "makes no such filesystem"
@@ -62,6 +63,14 @@ export const needsReadOnly = (...examples: readonly Example[]): Rule => ({
   reason: "does not mount unless read-only; add ro, or leave it out",
   examples,
   outcome: "does not mount",
+});
+
+export const mountsLoopDevice = (...examples: readonly Example[]): Rule => ({
+  matches: /^(loop|offset|sizelimit)(=.*)?$/,
+  reason:
+    "makes mount(8) mount a loop device in place of the device, so that this one is never found mounted; leave it out",
+  examples,
+  outcome: "mounts another device",
 });
 
 export const overwrites = (...examples: readonly Example[]): Rule => ({

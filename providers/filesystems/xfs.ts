@@ -1,13 +1,35 @@
 import type { MadeFilesystem } from "./filesystemType.ts";
 import { formatBytes } from "../values/size.ts";
 import { writtenBytes, writtenValue, type MkfsWord } from "./mkfsWords.ts";
-import { beside, flag, flags, number, OF_DEVICE, oneOf, orNothing, size, text, untried, words } from "./options.ts";
+import {
+  about,
+  beside,
+  byDefault,
+  called,
+  counted,
+  fixed,
+  flag,
+  ITSELF,
+  means,
+  number,
+  OF_FILESYSTEM,
+  oneOf,
+  onOff,
+  orNothing,
+  size,
+  text,
+  undoneBy,
+  untried,
+  words,
+  type KnownOptions,
+} from "./options.ts";
 import {
   hasBlocksAboveAPage,
   isSmaller,
   made,
   makesNothing,
   mounted,
+  mountsLoopDevice,
   needsReadOnly,
   overwrites,
   setsLabel,
@@ -70,43 +92,64 @@ function refusedSize(bytes: number, words: readonly MkfsWord[]): string[] {
   ];
 }
 
+/** A quota that is enforced, and one that is only counted: what a mount shows, and their other names. */
+const quota = (enforced: string, others: string, onlyCounted: string, otherOnlyCounted = ""): KnownOptions => ({
+  ...called(`${enforced} ${onlyCounted}`, about(enforced, undoneBy("", flag))),
+  ...called(others, means(flag, enforced)),
+  ...called(otherOnlyCounted, means(flag, onlyCounted)),
+});
+
 /** xfs(5), mkfs.xfs(8), xfs_admin(8), xfs_growfs(8). */
 export const xfs: MadeFilesystem = {
   manual: "xfs(5)",
   pass: 0,
   packages: ["xfsprogs"],
   label: { maxBytes: 12, refused: { pattern: /\s/, words: "white space, which xfs_db(8) can't set" } },
-  canRemount: (name) => ["ro", "rw", "noatime", "nodev", "nosuid", "noexec"].includes(name),
-  silentDefaults: ["logbufs=8", "logbsize=32k", "attr2", "inode64", "noquota"],
 
   options: {
-    ...OF_DEVICE,
-    ...flags(`
-      attr2
-      discard nodiscard
-      grpid bsdgroups nogrpid sysvgroups
-      filestreams
-      ikeep noikeep
-      inode32 inode64
-      largeio nolargeio
-      noalign
-      nouuid
-      swalloc
-      wsync
-      noquota
-      quota uquota usrquota uqnoenforce qnoenforce
-      gquota grpquota gqnoenforce
-      pquota prjquota pqnoenforce
-    `),
-    norecovery: beside("ro", flag),
-    allocsize: text("64m", "a size from 4k to 1g, a power of 2", ALLOCSIZE),
-    logbufs: oneOf("2", "3", "4", "5", "6", "7", "8"),
-    logbsize: oneOf("16k", "32k", "64k", "128k", "256k", "16384", "32768", "65536", "131072", "262144"),
-    sunit: beside("swidth=128", number(128, "blocks of 512 bytes")),
-    swidth: beside("sunit=128", number(128, "blocks of 512 bytes")),
-    dax: orNothing(oneOf("always", "inode", "never")),
-    logdev: untried("needs a log on another device", text("/dev/x", "a path")),
-    rtdev: untried("needs a realtime section on another device", text("/dev/x", "a path")),
+    ...OF_FILESYSTEM,
+    inode32: about("inode64", undoneBy("inode64", flag)),
+    inode64: about("inode64", byDefault(flag)),
+    ...fixed({
+      attr2: byDefault(flag),
+      ...onOff("discard", "nodiscard"),
+      ...onOff("grpid", "nogrpid"),
+      bsdgroups: means(flag, "grpid"),
+      sysvgroups: means(flag, "nogrpid"),
+      filestreams: undoneBy("", flag),
+      // Newer kernels take it, and show nothing.
+      ikeep: about("ikeep", byDefault(flag)),
+      noikeep: about("ikeep", byDefault(flag)),
+      ...onOff("largeio", "nolargeio"),
+      noalign: flag,
+      nouuid: flag,
+      swalloc: undoneBy("", flag),
+      wsync: undoneBy("", flag),
+      // It makes wsync too, which a remount doesn't take back.
+      sync: { ...undoneBy("", flag), covers: ["wsync"] },
+      ...quota("usrquota", "quota uquota", "uqnoenforce", "qnoenforce"),
+      ...quota("grpquota", "gquota", "gqnoenforce"),
+      ...quota("prjquota", "pquota", "pqnoenforce"),
+      noquota: about("usrquota grpquota prjquota", byDefault(flag)),
+      norecovery: beside("ro", { ...undoneBy("", flag), unrepeatable: true }),
+      allocsize: undoneBy("", text("64m", "a size from 4k to 1g, a power of 2", ALLOCSIZE)),
+      logbufs: counted("logbufs", oneOf("2", "3", "4", "5", "6", "7", "8"), 8),
+      // By default as large as the log's stripe unit, if that is larger than 32k.
+      logbsize: byDefault(
+        oneOf("16k", "32k", "64k", "128k", "256k", "16384", "32768", "65536", "131072", "262144"),
+        "=32k",
+      ),
+      sunit: byDefault(beside("swidth=128", number(128, "blocks of 512 bytes")), "=0"),
+      swidth: byDefault(beside("sunit=128", number(128, "blocks of 512 bytes")), "=0"),
+      dax: {
+        ...orNothing(oneOf("always", "inode", "never")),
+        // Without persistent memory the kernel turns it off.
+        shown: (tail) =>
+          ["", "=always"].includes(tail) ? ["dax=always", "dax=never"] : tail === "=inode" ? [ITSELF, ""] : [ITSELF],
+      },
+      logdev: untried("needs a log on another device", text("/dev/x", "a path")),
+      rtdev: untried("needs a realtime section on another device", text("/dev/x", "a path")),
+    }),
   },
 
   refused: [
@@ -137,6 +180,7 @@ export const xfs: MadeFilesystem = {
       outcome: "does not mount",
     },
     needsReadOnly(...mounted("norecovery")),
+    mountsLoopDevice(...mounted("loop", "offset=0", "sizelimit=0")),
   ],
 
   mkfs: {

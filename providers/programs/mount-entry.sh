@@ -1,4 +1,4 @@
-# Usage: mount-entry MOUNT-POINT none|mount|remount|replace SHA256-OF-FSTAB LINE [over-files], the new text of fstab
+# Usage: mount-entry MOUNT-POINT none|mount|remount[,OPTION…]|replace SHA256-OF-FSTAB LINE [over-files], the new text of fstab
 # with our LINE on standard input; many of them, each on the text that the one before it leaves.
 # Changes /etc/fstab and what is mounted, both or neither: all lines are written at once, then they are mounted; where a
 # mount fails, fstab is left with the lines of those before it.
@@ -190,7 +190,8 @@ for ((begin = 0; begin < count && ${#failed} == 0; begin = end)); do
     case ${actions[i]} in
       none) ;;
       mount) mount_new "$i" || fail wait_again "$i" ;;
-      remount) in_time mount --options remount -- "${targets[i]}" || fail ;;
+      # What is taken back comes first, so that fstab's own options win.
+      remount*) in_time mount --options-mode append --options "${actions[i]}" -- "${targets[i]}" || fail ;;
       replace) replace "$i" ;;
     esac
     record_done

@@ -9,7 +9,7 @@ import { hiderOf, isAutomount, mountOf, mounts, mountsAt, type Mount } from "../
 import { realMountPoints } from "../facts/realMountPoints.ts";
 import { realPath } from "../facts/realPath.ts";
 import { sourceDevice } from "../facts/sourceDevice.ts";
-import { canRemount, liveDifferences, refusedOptions } from "../filesystems/mountOptions.ts";
+import { liveDifferences, refusedOptions, remountOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
 import {
   findEntries,
@@ -187,13 +187,11 @@ export function mountedEntry<Schema extends MountSchema>({
             ? "replace"
             : differences.length === 0
               ? "none"
-              : canRemount(wanted.type, differences)
-                ? "remount"
-                : "replace";
+              : (remountOptions(wanted.type, wanted.options, differences) ?? "replace");
       if (hasLine && action === "none") return CONVERGED;
-      const verb = action === "replace" ? "unmount and mount" : action;
+      const verb = action === "replace" ? "unmount and mount" : action.split(",", 1)[0];
       const reasons = [
-        ...differences,
+        ...differences.map(({ words }) => words),
         ...(mount === undefined || waits
           ? []
           : [`systemd ${isAutomounted ? "does not wait there as declared" : "waits there for an access"}`]),

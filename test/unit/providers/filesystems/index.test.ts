@@ -6,7 +6,7 @@ import {
   MADE_TYPES,
   packagesOf,
 } from "../../../../providers/filesystems/index.ts";
-import { canRemount } from "../../../../providers/filesystems/mountOptions.ts";
+import { liveDifferences, remountOptions } from "../../../../providers/filesystems/mountOptions.ts";
 
 describe("what is known of a type", () => {
   it("is the same for nfs4 as for nfs, and nothing for a name that every JavaScript object has", () => {
@@ -39,24 +39,32 @@ describe("what is known of a type", () => {
   );
 });
 
-describe("canRemount", () => {
-  it.each([
-    ["ext4", "commit=30 is missing", true],
-    ["ext4", "data=writeback is missing", false],
-    ["xfs", "noatime was not asked for", true],
-    ["xfs", "logbufs=8 is missing", false],
-    ["btrfs", "compress=zstd:3 is missing", true],
-    ["btrfs", "subvol=/a is missing", false],
-    ["btrfs", "subvolid=5 is missing", false],
-    ["nfs", "ro was not asked for", false],
-    ["nfs4", "ro was not asked for", false],
-    ["none", "ro is missing", true],
-    ["vfat", "uid=5 is missing", true],
-  ])("for a mount of %s where %s is %s", (type, difference, expected) => {
-    expect(canRemount(type, [difference])).toBe(expected);
-  });
-
-  it("is false where one of several differences needs a new mount", () => {
-    expect(canRemount("ext4", ["commit=30 is missing", "data=journal is missing"])).toBe(false);
+describe("remountOptions", () => {
+  it.each<[string, string[], string[], string | undefined]>([
+    ["ext4", ["commit=30"], ["rw"], "remount"],
+    ["ext4", ["data=writeback"], ["rw"], undefined],
+    ["ext4", ["commit=30", "data=journal"], ["rw"], undefined],
+    ["ext4", ["delalloc"], ["rw", "nodelalloc"], "remount,delalloc"],
+    ["ext4", ["nodelalloc"], ["rw"], undefined],
+    ["ext4", [], ["rw", "commit=60", "noatime"], "remount,commit=5,relatime"],
+    ["ext4", ["strictatime"], ["rw", "noatime"], "remount,relatime"],
+    ["ext4", ["rw"], ["ro"], "remount,rw"],
+    ["xfs", [], ["rw", "noatime"], "remount,relatime"],
+    ["xfs", ["logbufs=8"], ["rw", "logbufs=4"], undefined],
+    ["xfs", [], ["rw", "inode32"], "remount,inode64"],
+    ["xfs", ["ro", "norecovery", "nosuid"], ["ro", "norecovery"], undefined],
+    ["ext4", ["dirsync", "nosuid"], ["rw", "dirsync"], undefined],
+    ["btrfs", ["compress=zstd:3"], ["rw"], "remount"],
+    ["btrfs", [], ["rw", "compress=zstd:3", "autodefrag"], "remount,compress=no,noautodefrag"],
+    ["btrfs", ["subvol=/a"], ["rw", "subvol=/"], undefined],
+    ["btrfs", ["subvolid=5"], ["rw", "subvolid=256"], undefined],
+    ["nfs", ["rw"], ["ro"], undefined],
+    ["nfs4", ["rw"], ["ro"], undefined],
+    ["none", ["bind", "ro"], ["rw"], "remount,bind"],
+    ["vfat", ["uid=5"], ["rw", "uid=0"], "remount"],
+  ])("for a mount of %s with %j declared and %j shown is %s", (type, declared, shown, expected) => {
+    const differences = liveDifferences(type, declared, shown);
+    expect(differences).not.toEqual([]);
+    expect(remountOptions(type, declared, differences)).toBe(expected);
   });
 });

@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FILESYSTEMS, MADE_FILESYSTEMS } from "../../../../providers/filesystems/index.ts";
-import { liveDifferences, refusedOptions, type MountRequest } from "../../../../providers/filesystems/mountOptions.ts";
+import {
+  liveDifferences,
+  refusedOptions,
+  remountOptions,
+  type MountRequest,
+} from "../../../../providers/filesystems/mountOptions.ts";
 import { mountAt, mounts } from "../../../../providers/facts/mounts.ts";
 import { findEntry, OURS } from "../../../../providers/values/fstabText.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
@@ -149,6 +154,55 @@ describe("refusedOptions", () => {
     ["fsck pass 2 on btrfs", { type: "btrfs", pass: 2 }, "write 0"],
     ["fsck pass 1 on XFS", { type: "xfs", pass: 1 }, "write 0"],
     ["fsck pass 2 on a bind mount", { type: "none", source: "/a", options: ["bind"], pass: 2 }, "write 0"],
+    ["a loop device", { options: ["loop"] }, "mount a loop device in place of the device"],
+    ["an offset, which needs a loop device", { type: "btrfs", options: ["offset=0"] }, "mount a loop device"],
+    ["delalloc beside data in the journal", { options: ["data=journal", "delalloc"] }, "does not mount beside"],
+    ["dioread_nolock beside data in the journal", { options: ["dioread_nolock", "data=journal"] }, "turned off by"],
+    ["commits that need data=writeback", { options: ["journal_async_commit"] }, "write data=writeback beside it"],
+    ["a stripe of 0, for which the superblock's is taken", { options: ["stripe=0"] }, "a number of blocks above 0"],
+    ["data_err= on an ext4 without journal", { options: ["data_err=abort"], mkfsOptions: withoutJournal }, "a journal"],
+    ["recovery on btrfs", { type: "btrfs", options: ["recovery"] }, "write usebackuproot"],
+    ["nologreplay on btrfs", { type: "btrfs", options: ["nologreplay", "ro"] }, "write norecovery"],
+    [
+      "nodatacow beside compression",
+      { type: "btrfs", options: ["compress=lzo", "nodatacow"] },
+      "does not go with compression",
+    ],
+    ["nodatasum before compression", { type: "btrfs", options: ["nodatasum", "compress"] }, "write it after that"],
+    ["nolock on NFS 4", { type: "nfs", options: ["vers=4.2", "nolock"] }, "ignored by NFS 4"],
+    ["local locks on NFS 4", { type: "nfs", options: ["local_lock=all", "v4.1"] }, "ignored by NFS 4"],
+    ["a client's address on NFS 3", { type: "nfs", options: ["vers=3", "clientaddr=10.0.0.1"] }, "ignored by NFS 3"],
+    ["a minor version beside another", { type: "nfs", options: ["vers=4.2", "minorversion=1"] }, "needs vers=4"],
+    ["a transfer size below the smallest", { type: "nfs", options: ["rsize=512"] }, "a number of bytes from 1024"],
+    ["the same option twice", { options: ["commit=5", "commit=30"] }, "contradicts commit=5; leave out one of them"],
+    [
+      "compression twice",
+      { type: "btrfs", options: ["compress=zstd:3", "compress-force=zstd:3"] },
+      "contradicts compress",
+    ],
+    [
+      "compression with and without a level",
+      { type: "btrfs", options: ["compress=zstd:1", "compress=zstd"] },
+      "contradicts",
+    ],
+    ["two words on discards", { type: "btrfs", options: ["discard", "discard=async"] }, "contradicts discard"],
+    ["two words on SSDs", { type: "btrfs", options: ["nossd", "ssd_spread"] }, "contradicts nossd"],
+    ["two words on access times", { options: ["atime", "noatime"] }, "contradicts atime"],
+    ["exec and noexec", { options: ["noexec", "exec"] }, "contradicts noexec"],
+    ["ro and rw on a bind mount", { type: "none", options: ["bind", "ro", "rw"] }, "contradicts ro"],
+    ["sync and async", { options: ["sync", "async"] }, "contradicts sync"],
+    ["hard and soft", { type: "nfs", options: ["hard", "soft"] }, "contradicts hard"],
+    ["two versions of NFS", { type: "nfs", options: ["vers=3", "nfsvers=4.2"] }, "contradicts vers=3"],
+    ["two versions of NFS in other words", { type: "nfs4", options: ["v4.1", "vers=4.2"] }, "contradicts v4.1"],
+    ["two protocols", { type: "nfs", options: ["tcp", "proto=tcp6"] }, "contradicts tcp"],
+    ["attributes' ages twice", { type: "nfs", options: ["actimeo=30", "acregmin=5"] }, "contradicts actimeo=30"],
+    ["two quotas of one kind", { type: "xfs", options: ["uquota", "uqnoenforce"] }, "contradicts uquota"],
+    ["a quota and none", { type: "xfs", options: ["noquota", "pquota"] }, "contradicts noquota"],
+    [
+      "a quota and its journalled one",
+      { options: ["usrquota", "usrjquota=aquota.user", "jqfmt=vfsv1"] },
+      "contradicts",
+    ],
     ["a SCSI disk's name", { source: "/dev/sda2" }, "may name another device after the next boot"],
     ["an NVMe disk's name", { source: "/dev/nvme0n1p1" }, "may name another device"],
     ["a device mapper number", { source: "/dev/dm-3" }, "may name another device"],
@@ -226,7 +280,15 @@ describe("refusedOptions", () => {
     ["any option of a type without rules", "vfat", ["noatimee", "uid=0"]],
     ["ro beside norecovery", "xfs", ["norecovery", "ro"]],
     ["space_cache=v1 on a btrfs that may be an old one", "btrfs", ["space_cache=v1"]],
-    ["levels within their bounds", "btrfs", ["compress=zstd:15", "compress-force=zlib:9", "compress=lzo"]],
+    ["one option in two words", "xfs", ["uquota", "usrquota", "quota"]],
+    ["quotas of all kinds", "xfs", ["uquota", "gquota", "pquota"]],
+    ["compression by two words that agree", "btrfs", ["compress", "compress=zlib:3"]],
+    ["a default and the word for it", "ext4", ["atime", "relatime", "rw", "suid"]],
+    ["users who may run programs", "ext4", ["users", "exec"]],
+    ["nodatasum after compression", "btrfs", ["compress=zstd:3", "nodatasum"]],
+    ["nodatacow without compression", "btrfs", ["compress=no", "nodatacow"]],
+    ["a version in two words that agree", "nfs", ["vers=4.2", "nfsvers=4.2", "v4.2"]],
+    ["levels within their bounds", "btrfs", ["compress=zstd:15"]],
   ])("accepts %s", (_what, type, options) => {
     expect(refusedOptions({ ...good, type, options })).toEqual([]);
   });
@@ -288,6 +350,10 @@ it("refusedOptions judges whatever is written, and each reason begins with the o
   );
 });
 
+/** The differences in words. */
+const wordsOf = (type: string, declared: readonly string[], live: readonly string[]) =>
+  liveDifferences(type, declared, live).map(({ words }) => words);
+
 describe("liveDifferences", () => {
   const all = mounts.parse(fixture("findmnt-jts.json"), undefined);
   const live = (target: string) => {
@@ -304,7 +370,7 @@ describe("liveDifferences", () => {
     "finds the captured mount of %s as its line in fstab declares it, though NFS sizes were negotiated down",
     (target) => {
       const { type, options } = findEntry(fstab, target)!.entry;
-      expect(liveDifferences(type, options, live(target))).toEqual([]);
+      expect(wordsOf(type, options, live(target))).toEqual([]);
     },
   );
 
@@ -319,29 +385,37 @@ describe("liveDifferences", () => {
     ["another default", "/var/lib/redis", ["noatime", "data=ordered"], "data=ordered is missing"],
     ["a missing flag", "/var/lib/docker-jts", ["noatime", "nosuid"], "nosuid is missing"],
     ["a flag that nobody asked for", "/data/local-backup", ["noatime", "nodev"], "nosuid was not asked for"],
-    ["another compression level", "/data/warm-storage", ["noatime", "compress=zstd:9"], "compress=zstd:9 is missing"],
-    ["another log buffer size", "/var/lib/kafka", ["noatime", "logbsize=128k"], "logbsize=128k is missing"],
+    [
+      "another compression level",
+      "/data/warm-storage",
+      ["noatime", "autodefrag", "compress=zstd:9"],
+      "compress=zstd:9 is missing",
+    ],
+    [
+      "another log buffer size",
+      "/var/lib/kafka",
+      ["noatime", "largeio", "swalloc", "logbsize=128k"],
+      "logbsize=128k is missing",
+    ],
     ["an NFS size larger than declared", "/mnt/synology", ["rsize=32768"], "rsize=32768 is missing"],
     ["another NFS version", "/mnt/synology", ["vers=4"], "vers=4 is missing"],
     ["soft instead of hard", "/mnt/synology", ["soft"], "soft is missing"],
   ])("reports %s", (_what, target, declared, difference) => {
     const type = mountAt(all, target)!.type;
-    expect(liveDifferences(type, declared, live(target))).toEqual([difference]);
+    expect(wordsOf(type, declared, live(target))).toEqual([difference]);
   });
 
   it("reports a declared number where the kernel shows 0, and accepts a declared 0", () => {
-    expect(liveDifferences("ext4", ["init_itable=10"], ["rw", "init_itable=0"])).toEqual(["init_itable=10 is missing"]);
-    expect(liveDifferences("ext4", ["init_itable=0"], ["rw", "init_itable=0"])).toEqual([]);
+    expect(wordsOf("ext4", ["init_itable=10"], ["rw", "init_itable=0"])).toEqual(["init_itable=10 is missing"]);
+    expect(wordsOf("ext4", ["init_itable=0"], ["rw", "init_itable=0"])).toEqual([]);
   });
 
   it("ignores for nfs4 what it ignores for nfs", () => {
-    for (const type of ["nfs", "nfs4"]) expect(liveDifferences(type, ["lock", "ac"], ["rw", "vers=4.2"])).toEqual([]);
+    for (const type of ["nfs", "nfs4"]) expect(wordsOf(type, ["lock", "ac"], ["rw", "vers=4.2"])).toEqual([]);
   });
 
   it("reports that a mount fell back to read-only", () => {
-    expect(liveDifferences("ext4", ["rw", "noatime"], ["ro", "noatime", "rw", "commit=30"])).toEqual([
-      "ro was not asked for",
-    ]);
+    expect(wordsOf("ext4", ["rw", "noatime"], ["ro", "noatime", "rw"])).toEqual(["ro was not asked for"]);
   });
 
   it.each<[string, string, string[], string[]]>([
@@ -361,10 +435,150 @@ describe("liveDifferences", () => {
       "other words for NFS",
       "nfs",
       ["nfsvers=3", "tcp", "bg", "retry=2", "actimeo=30"],
-      ["rw", "vers=3", "proto=tcp", "acregmin=30"],
+      ["rw", "vers=3", "proto=tcp", "acregmin=30", "acregmax=30", "acdirmax=30"],
     ],
     ["the flags that a bind mount inherits", "none", ["bind"], ["rw", "nosuid", "nodev", "noatime"]],
   ])("reports no difference for %s", (_what, type, declared, shown) => {
-    expect(liveDifferences(type, declared, shown)).toEqual([]);
+    expect(wordsOf(type, declared, shown)).toEqual([]);
+  });
+
+  /** Each option that was tried on Linux 6.18, and what its mount showed: `type|option|flags|options of the filesystem`. */
+  const captured = fixture("findmnt-options-6.18.txt")
+    .stdout.trim()
+    .split("\n")
+    .map((row) => row.split("|"))
+    .map(([type = "", option = "", flags = "", others = ""]) => ({
+      type,
+      declared: [...(type === "none" ? ["bind"] : []), ...option.split(",")],
+      shown: [...flags.split(","), ...others.split(",")],
+    }));
+  const isJudged = (type: string, option: string) => {
+    const name = option.split("=", 1)[0]!;
+    return FILESYSTEMS[type]!.options![name]?.unshown === undefined;
+  };
+
+  it.each(captured)("finds a mount of $type with $declared as it is declared", ({ type, declared, shown }) => {
+    expect(wordsOf(type, declared, shown)).toEqual([]);
+  });
+
+  it("has a captured mount of each option that is tried, but for quotas of XFS, which that kernel is built without", () => {
+    for (const type of ["ext4", "xfs", "btrfs", "none"]) {
+      const tried = triedOptions(FILESYSTEMS[type]!).filter(
+        (option) => !(type === "xfs" && /quota$|noenforce$/.test(option) && option !== "noquota"),
+      );
+      const seen = captured
+        .filter((one) => one.type === type)
+        .map(({ declared }) => declared.filter((one) => one !== "bind").join());
+      expect(tried.filter((option) => option !== "bind" && !seen.includes(option))).toEqual([]);
+    }
+  });
+
+  it.each(captured.filter(({ shown }) => !shown.includes("ro")))(
+    "is empty or heals: what a mount of $type with $declared shows, where nothing is declared",
+    ({ type, declared, shown }) => {
+      const differences = liveDifferences(type, type === "none" ? ["bind"] : [], shown);
+      // What was declared takes nothing back from such a mount: it is there by default, or might be.
+      if (
+        declared.every((option) => option === "defaults" || !isJudged(type, option)) &&
+        !/user|group|owner/.test(declared.join())
+      )
+        expect(differences).toEqual([]);
+      else if (differences.length > 0) {
+        const healing = remountOptions(type, [], differences)?.split(",") ?? [];
+        expect(refusedOptions({ type, source: "", pass: 0, options: healing.slice(1) })).toEqual([]);
+      }
+    },
+  );
+
+  it.each<[string, string, string[]]>([
+    [
+      "ext4",
+      "of a Debian whose superblock has defaults",
+      ["rw", "relatime", "rw", "errors=continue", "stripe=32", "resuid=5"],
+    ],
+    ["ext4", "whose superblock has data in the journal", ["rw", "relatime", "rw", "nodioread_nolock", "nodelalloc"]],
+    ["ext4", "under SELinux", ["rw", "relatime", "rw", "seclabel"]],
+    ["xfs", "on Linux 6.1", ["rw", "relatime", "rw", "attr2", "inode64", "logbufs=8", "logbsize=32k", "noquota"]],
+    [
+      "xfs",
+      "on a RAID",
+      ["rw", "relatime", "rw", "attr2", "inode64", "logbufs=8", "logbsize=256k", "sunit=512", "swidth=2048", "noquota"],
+    ],
+    ["btrfs", "on Linux 6.1", ["rw", "relatime", "rw", "ssd", "space_cache=v2", "subvolid=5", "subvol=/"]],
+    [
+      "btrfs",
+      "on Linux 6.12",
+      ["rw", "relatime", "rw", "ssd", "discard=async", "space_cache=v2", "subvolid=5", "subvol=/"],
+    ],
+    [
+      "nfs",
+      "of version 3",
+      "rw,relatime,rw,vers=3,rsize=65536,wsize=65536,namlen=255,hard,proto=tcp,timeo=600,retrans=2,sec=sys,mountaddr=192.168.1.101,mountvers=3,mountport=20048,mountproto=tcp,local_lock=none,addr=192.168.1.101".split(
+        ",",
+      ),
+    ],
+    [
+      "nfs",
+      "of version 4, beside another mount of the server",
+      "rw,relatime,rw,sync,vers=4.2,rsize=65536,wsize=65536,namlen=255,hard,nocto,nosharecache,proto=tcp,nconnect=4,timeo=600,retrans=2,sec=sys,clientaddr=192.168.1.100,local_lock=none,addr=192.168.1.101".split(
+        ",",
+      ),
+    ],
+  ])("takes nothing for surplus in a mount of %s %s", (type, _what, shown) => {
+    expect(wordsOf(type, ["defaults"], shown)).toEqual([]);
+  });
+
+  it.each<[string, string[], string[]]>([
+    ["xfs", ["pquota"], ["rw", "prjquota"]],
+    ["xfs", ["uquota", "gquota"], ["rw", "usrquota", "grpquota"]],
+    ["xfs", ["quota"], ["rw", "usrquota"]],
+    ["xfs", ["qnoenforce"], ["rw", "uqnoenforce"]],
+    ["xfs", ["attr2", "ikeep"], ["rw", "attr2", "ikeep"]],
+    ["btrfs", ["nodiscard"], ["rw", "space_cache=v2"]],
+    ["btrfs", ["max_inline=64k"], ["rw", "max_inline=4096"]],
+    ["btrfs", ["thread_pool=8"], ["rw"]],
+    ["ext4", ["commit=030"], ["rw", "commit=30"]],
+    ["ext4", ["users"], ["rw", "nosuid", "nodev", "noexec", "relatime"]],
+    ["ext4", ["users", "exec"], ["rw", "nosuid", "nodev", "relatime"]],
+    ["nfs", ["vers=4.2", "lock", "port=2049"], ["rw", "vers=4.2", "hard"]],
+    ["nfs", ["vers=4", "minorversion=1"], ["rw", "vers=4.1", "hard"]],
+    ["nfs", ["vers=3", "port=2049", "nolock"], ["rw", "vers=3", "nolock", "local_lock=all", "port=2049"]],
+    ["nfs", ["noac"], ["rw", "sync", "noac", "acregmin=0", "acregmax=0", "acdirmin=0", "acdirmax=0"]],
+    ["nfs", ["lookupcache=all", "write=lazy", "retry=3", "mountproto=tcp"], ["rw", "vers=3"]],
+    ["nfs", ["lookupcache=positive"], ["rw", "lookupcache=pos"]],
+  ])("finds a mount of %s with %j as it is declared, where %j is shown", (type, declared, shown) => {
+    expect(wordsOf(type, declared, shown)).toEqual([]);
+  });
+
+  it.each<[string, string[], string[], string[]]>([
+    [
+      "btrfs",
+      [],
+      ["rw", "compress=zstd:3", "autodefrag"],
+      ["compress=zstd:3 was not asked for", "autodefrag was not asked for"],
+    ],
+    ["btrfs", ["nodiscard"], ["rw", "discard=async"], ["discard=async was not asked for"]],
+    ["btrfs", ["compress=no"], ["rw", "compress=zstd:3"], ["compress=no is missing"]],
+    ["btrfs", ["compress=zstd:3"], ["rw", "compress-force=zstd:3"], ["compress=zstd:3 is missing"]],
+    ["ext4", ["atime"], ["rw", "noatime"], ["noatime was not asked for"]],
+    ["ext4", ["nodiscard"], ["rw", "discard"], ["discard was not asked for"]],
+    [
+      "ext4",
+      [],
+      ["rw", "discard", "sync", "commit=60", "nodelalloc"],
+      ["discard", "sync", "commit=60", "nodelalloc"].map((one) => `${one} was not asked for`),
+    ],
+    [
+      "ext4",
+      [],
+      ["rw", "nosuid", "nodev", "noexec"],
+      ["nosuid", "nodev", "noexec"].map((one) => `${one} was not asked for`),
+    ],
+    ["xfs", ["noquota"], ["rw", "prjquota"], ["prjquota was not asked for"]],
+    ["xfs", ["pquota"], ["rw", "pqnoenforce"], ["pquota is missing"]],
+    ["nfs", [], ["rw", "soft"], ["soft was not asked for"]],
+    ["vfat", ["uid=5", "quiet"], ["rw", "uid=0"], ["uid=5 is missing"]],
+  ])("reports on a mount of %s with %j, where %j is shown, %j", (type, declared, shown, words) => {
+    expect(wordsOf(type, declared, shown)).toEqual(words);
   });
 });

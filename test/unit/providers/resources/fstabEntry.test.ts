@@ -94,7 +94,7 @@ describe("the plan of an fstab entry", () => {
     [
       "remounts what fell back to read-only",
       { mount: { ...mount, mountOptions: ["ro", "noatime"] } },
-      "safe: mount-entry /var/lib/redis remount",
+      "safe: mount-entry /var/lib/redis remount,rw",
     ],
     [
       "unmounts and mounts for data=, which can't be remounted",
