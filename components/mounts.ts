@@ -22,11 +22,36 @@ export function withCommonOptions(options: readonly string[]): string[] {
   return [...common, ...options];
 }
 
-/** Options that no kernel takes, and flags that mkfs must not have: see mountOptions.ts for each. */
-export function findOptionProblems(request: MountRequest): Problem[] {
+/** What each entry of an NFS export has: boot waits for no server, and for the network first. */
+const NETWORK_OPTIONS = ["_netdev", "nofail"] as const;
+
+/** A list with those of the network options that it lacks. */
+export function withNetworkOptions(options: readonly string[]): string[] {
+  return [...options, ...NETWORK_OPTIONS.filter((option) => !options.includes(option))];
+}
+
+/**
+ * Options that no kernel takes, that contradict each other, and flags that mkfs must not have: see mountOptions.ts.
+ * @param byKey options that another key stands for: `compress=zstd:3` → `compression`
+ */
+export function findOptionProblems(request: MountRequest, byKey: Readonly<Record<string, string>> = {}): Problem[] {
   const isFlag = (option: string) => request.mkfsOptions?.some((argument) => argument.includes(option)) === true;
-  return refusedOptions(request).map(({ option, reason }) => ({
-    key: isFlag(option) ? "mkfsOptions" : "options",
-    message: reason,
-  }));
+  return refusedOptions(request).map(({ option, reason, against = "" }) => {
+    const key = byKey[against];
+    return {
+      key: isFlag(option) ? "mkfsOptions" : "options",
+      message:
+        key === undefined
+          ? reason
+          : `${option} contradicts ${against}, which \`${key}\` stands for; leave it out, or change \`${key}\``,
+    };
+  });
+}
+
+/** A filesystem that folders are made on can't be read-only. */
+export function findReadOnlyProblems(options: readonly string[], folders: readonly string[]): Problem[] {
+  if (!options.includes("ro") || folders.length === 0) return [];
+  const message =
+    "ro: the folders could not be made, nor anything be written there; leave it out, or write folders: []";
+  return [{ key: "options", message }];
 }

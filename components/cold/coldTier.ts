@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { packagesOf } from "../../providers/filesystems/index.ts";
 import { Directory, NfsMount } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
+import { withNetworkOptions } from "../mounts.ts";
 import { findPlaceProblems, Order } from "../places.ts";
 import type { Tier } from "../tier.ts";
 import { coldLayout, coldRoot, coldSource, findColdProblems } from "./layout.ts";
@@ -49,7 +50,7 @@ export class ColdTier extends pulumi.ComponentResource {
         mountPoint,
         mountOverFiles,
         version,
-        options: settings.options,
+        options: withNetworkOptions(settings.options),
         configKeys: { options: `${configKey}.options` },
       },
       { parent: this, dependsOn: order.before(mountPoint, []) },

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { packagesOf } from "../../providers/filesystems/index.ts";
-import { findOptionProblems } from "../mounts.ts";
+import { findOptionProblems, findReadOnlyProblems } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { ColdSettings } from "./settings.ts";
@@ -17,17 +17,27 @@ export function coldRoot({ mountPoint, root }: ColdSettings): string {
 }
 
 /** What no host could carry out. */
-export function findColdProblems({ server, options }: ColdSettings): Problem[] {
-  if (typeof server === "string" && server.includes(":")) {
-    // In `server:/export` a colon ends the server, unless it is in brackets; see nfs(5) for the netid.
-    if (!/^\[[0-9a-f:.]+(%[\w.-]+)?\]$/i.test(server))
-      return [{ key: "server", message: `${server} is not a valid server; write an IPv6 address as [${server}]` }];
-    const tcp = options.find((option) => /^(proto=(tcp|udp|rdma)|tcp|udp|rdma)$/.test(option));
-    if (tcp !== undefined)
-      return [{ key: "options", message: `${tcp} is for IPv4, and the server is an IPv6 address; write proto=tcp6` }];
-  }
-  // No rule is about an export's name.
-  return findOptionProblems({ type: "nfs", source: "", options, pass: 0 });
+export function findColdProblems({ server, version, options, folders }: ColdSettings): Problem[] {
+  const ofVersion = `vers=${version}`;
+  return [
+    ...findServerProblems(server, options),
+    // No rule is about an export's name.
+    ...findOptionProblems(
+      { type: "nfs", source: "", options: [ofVersion, ...options], pass: 0 },
+      { [ofVersion]: "version" },
+    ),
+    ...findReadOnlyProblems(options, folders),
+  ];
+}
+
+function findServerProblems(server: unknown, options: readonly string[]): Problem[] {
+  if (typeof server !== "string" || !server.includes(":")) return [];
+  // In `server:/export` a colon ends the server, unless it is in brackets; see nfs(5) for the netid.
+  if (!/^\[[0-9a-f:.]+(%[\w.-]+)?\]$/i.test(server))
+    return [{ key: "server", message: `${server} is not a valid server; write an IPv6 address as [${server}]` }];
+  const tcp = options.find((option) => /^(proto=(tcp|udp|rdma)|tcp|udp|rdma)$/.test(option));
+  if (tcp === undefined) return [];
+  return [{ key: "options", message: `${tcp} is for IPv4, and the server is an IPv6 address; write proto=tcp6` }];
 }
 
 export function coldLayout(cold: ColdSettings) {

@@ -24,7 +24,10 @@ export const coldSettings = strictObject({
     .pipe(z.enum(VERSIONS, { error: "is not a valid version of NFS: 3, 4, 4.1 or 4.2" }))
     .meta({ kind: "a version of NFS: 3, 4, 4.1 or 4.2", enum: VERSIONS.flatMap((one) => [one, Number(one)]) })
     .default("3"),
-  /** Mount options. They replace all of these. The server may grant smaller sizes, which is not drift. */
+  /**
+   * Mount options. They replace these; `_netdev` and `nofail` are added. The server may grant smaller sizes, which is
+   * not drift.
+   */
   options: z
     .array(mountOption)
     .default([

@@ -1,6 +1,6 @@
 import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
 import { formatBytes } from "../../providers/values/size.ts";
-import { findOptionProblems } from "../mounts.ts";
+import { findOptionProblems, findReadOnlyProblems } from "../mounts.ts";
 import { below, type Problem } from "../problem.ts";
 import { capacityOf, sizeOf, volumesOf } from "./layout.ts";
 import { VOLUME_PROFILES } from "./profiles.ts";
@@ -14,8 +14,11 @@ export function findHotProblems(hot: HotSettings): Problem[] {
     ...extentProblems,
     ...findNameProblems(hot),
     ...findMissing(hot),
-    ...volumesOf(hot).flatMap(({ service, filesystem, device, options, pass, mkfsOptions }) =>
-      below(`volumes.${service}`, findOptionProblems({ type: filesystem, source: device, options, pass, mkfsOptions })),
+    ...volumesOf(hot).flatMap(({ service, filesystem, device, options, pass, mkfsOptions, folders }) =>
+      below(`volumes.${service}`, [
+        ...findOptionProblems({ type: filesystem, source: device, options, pass, mkfsOptions }),
+        ...findReadOnlyProblems(options, folders),
+      ]),
     ),
     ...volumesOf(hot).flatMap(({ service, filesystem, sizeBytes, mkfsOptions }) =>
       refusedSize(filesystem, sizeBytes, mkfsOptions).map((reason) => ({

@@ -1,7 +1,7 @@
 import { packagesOf } from "../../providers/filesystems/index.ts";
 import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
 import { formatBytes } from "../../providers/values/size.ts";
-import { findOptionProblems, withCommonOptions } from "../mounts.ts";
+import { findOptionProblems, findReadOnlyProblems, withCommonOptions } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { WarmSettings } from "./settings.ts";
@@ -20,12 +20,14 @@ export function warmMount({ label, compression, options }: WarmSettings) {
 export function findWarmProblems(warm: WarmSettings): Problem[] {
   const { source, type, options } = warmMount(warm);
   const size = warm.device.size;
+  const byKey = { [`compress=${warm.compression}`]: "compression" };
   return [
-    ...findOptionProblems({ type, source, options, pass: 0, mkfsOptions: warm.mkfsOptions }),
+    ...findOptionProblems({ type, source, options, pass: 0, mkfsOptions: warm.mkfsOptions }, byKey),
     ...(size === undefined ? [] : refusedSize("btrfs", size, warm.mkfsOptions)).map((reason) => ({
       key: "device.size",
       message: `${type} of ${formatBytes(size ?? 0)} ${reason}`,
     })),
+    ...findReadOnlyProblems(options, warm.folders),
   ];
 }
 

@@ -277,9 +277,55 @@ describe("what no host could carry out is refused by name", () => {
       /mkfsOptions: sparse_super2 on ext4 .*growing online/,
     ],
     ["intr on NFS", cold(["intr"]), /^trading\.cold\.options: intr on nfs/],
+    [
+      "compression in warm.options beside warm.compression",
+      warm({ options: ["compress=zstd:1"] }),
+      /^trading\.warm\.options: compress=zstd:1 contradicts compress=zstd:3, .* change `compression`$/,
+    ],
+    [
+      "forced compression",
+      warm({ options: ["compress-force=lzo"] }),
+      /^trading\.warm\.options: .* change `compression`$/,
+    ],
+    [
+      "nodatacow beside compression",
+      warm({ options: ["nodatacow"] }),
+      /options: nodatacow on btrfs .*turn compression off/,
+    ],
+    [
+      "a version in cold.options beside cold.version",
+      cold(["vers=4.2"]),
+      /^trading\.cold\.options: vers=4.2 contradicts vers=3, .* change `version`$/,
+    ],
+    ["another word for the version", cold(["v4.1"]), /^trading\.cold\.options: v4.1 contradicts vers=3/],
+    [
+      "nolock with cold.version 4",
+      { cold: { server: "nas", export: "/v", version: 4.2, options: ["nolock"] } },
+      /^trading\.cold\.options: nolock on nfs is for NFS 3/,
+    ],
+    ["hard and soft", cold(["hard", "soft"]), /^trading\.cold\.options: soft on nfs contradicts hard/],
+    [
+      "ro beside folders of hot",
+      hotWith({ redis: { options: ["ro"] } }),
+      /^trading\.hot\.volumes\.redis\.options: ro: /,
+    ],
+    ["ro beside folders of warm", warm({ options: ["ro"] }), /^trading\.warm\.options: ro: the folders/],
+    ["ro beside folders of cold", cold(["ro"]), /^trading\.cold\.options: ro: the folders/],
     ["a comma in an option", warm({ options: ["a,b"] }), /^trading\.warm\.options\.0: "a,b"/],
   ])("%s", (_what, host, expected) => {
     expect(problemsOf(host)).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    [
+      "compression by force where `compression` is off",
+      warm({ compression: "no", options: ["compress-force=zstd:3"] }),
+    ],
+    ["nodatacow where `compression` is off", warm({ compression: "no", options: ["nodatacow"] })],
+    ["a read-only tier without folders", warm({ options: ["ro"], folders: [] })],
+    ["the version in a second word that agrees", cold(["nfsvers=3", "hard"])],
+  ])("but not %s", (_what, host) => {
+    expect(problemsOf(host)).toEqual([]);
   });
 
   it("two volumes on one mount point", () => {
