@@ -130,10 +130,17 @@ export const nfs: FilesystemType = {
       outcome: "is ignored",
     },
     {
-      matches: /^(migration|(max_connect|clientaddr)=.*)$/,
+      matches: /^migration$/,
+      when: ({ options }) => options.some((option) => /^(nfsvers=|vers=|v)(3|4\.[12])$/.test(option)),
+      reason: "does not mount with another version than NFS 4.0; leave it out",
+      examples: ["vers=3", "vers=4.2"].map((version) => ({ options: [version, "migration"] })),
+      outcome: "does not mount",
+    },
+    {
+      matches: /^(max_connect|clientaddr)=/,
       when: ({ options }) => versionOf(options) === "3",
       reason: "is for NFS 4, and ignored by NFS 3; leave it out",
-      examples: ["migration", "max_connect=4", "clientaddr=192.168.1.100"].map(onVersion3),
+      examples: ["max_connect=4", "clientaddr=192.168.1.100"].map(onVersion3),
       outcome: "is ignored",
     },
     {

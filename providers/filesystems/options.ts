@@ -12,7 +12,7 @@ export interface KnownOption {
   readonly untried?: string;
   /** What of the mount it sets: two options on the same exclude each other. Default: its own name. */
   readonly about?: readonly string[];
-  /** What else of the mount it may set, so that this counts as asked for; one that is shown too, so that it is known. */
+  /** What else of the mount it may set, whether it is declared or shown: that is not surplus then. Default: nothing. */
   readonly covers?: readonly string[];
   /** The other options that say the same, by what follows the name; they are judged in its place. Default: none. */
   readonly means?: (tail: string) => readonly string[];
@@ -23,7 +23,7 @@ export interface KnownOption {
   readonly shown?: (tail: string) => readonly string[];
   /** Why the mount doesn't tell whether it has the option: only the line in fstab is judged then. */
   readonly unshown?: string;
-  /** Whether the value that a mount has is what came of the declared one. Default: compared as text, number and size. */
+  /** Whether a mount's value is what came of the declared one. Default: if it is the same text, number or size. */
   readonly grants?: (declared: string, shown: string) => boolean;
   /**
    * The option that takes it back, by what follows the name; "": only a new mount does. Left out, or undefined: a mount
@@ -112,7 +112,7 @@ export const partlyTried = (tried: readonly string[], reason: string, known: Kno
 
 // What a mount shows of it.
 
-/** The kernel's default: a mount may show no word on the same. Given what follows the name, only that is the default. */
+/** The kernel's default, so that a mount may show nothing; with tails, only those of them that are given. */
 export const byDefault = (known: KnownOption, ...tails: readonly string[]): KnownOption => ({
   ...known,
   shown: (tail) => (tails.length === 0 || tails.some((one) => isSameTail(one, tail)) ? [ITSELF, ""] : [ITSELF]),

@@ -27,7 +27,8 @@ export interface Example {
 
 /**
  * What happens with an example: mount fails; it is mounted, and the option isn't shown; it is mounted, and something
- * else is shown (`shows`); what is mounted is another device; or what mkfs does. With its first flag it "overwrites", without that it refuses to.
+ * else is shown (`shows`); what is mounted is another device; or what mkfs does. With its first flag it "overwrites",
+ * without that it refuses to.
  */
 export type Outcome =
   | "does not mount"

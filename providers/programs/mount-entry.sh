@@ -1,5 +1,5 @@
-# Usage: mount-entry MOUNT-POINT none|mount|remount[,OPTION…]|replace SHA256-OF-FSTAB LINE [over-files], the new text of fstab
-# with our LINE on standard input; many of them, each on the text that the one before it leaves.
+# Usage: mount-entry MOUNT-POINT none|mount|remount[,OPTION…]|replace SHA256-OF-FSTAB LINE [over-files], the new text
+# of fstab with our LINE on standard input; many of them, each on the text that the one before it leaves.
 # Changes /etc/fstab and what is mounted, both or neither: all lines are written at once, then they are mounted; where a
 # mount fails, fstab is left with the lines of those before it.
 set -euo pipefail

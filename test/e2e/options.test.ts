@@ -5,10 +5,10 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
 import { FILESYSTEMS, MADE_FILESYSTEMS } from "../../providers/filesystems/index.ts";
-import { refusedOptions } from "../../providers/filesystems/mountOptions.ts";
+import { liveDifferences, refusedOptions, remountOptions } from "../../providers/filesystems/mountOptions.ts";
 import { everyKnown, triedFlags, triedOptions } from "../support/tried.ts";
 
-const MKFS: Readonly<Record<string, readonly string[]>> = { ext4: [], xfs: ["-d", "su=64k,sw=1"], btrfs: [] };
+const MKFS: Readonly<Record<string, readonly string[]>> = { ext4: [], xfs: ["-d", "su=16k,sw=1"], btrfs: [] };
 
 /** Not in the rules, and refused because the type doesn't know it. A bind mount would take it, and do nothing. */
 const UNKNOWN: readonly [type: string, option: string][] = [
@@ -30,8 +30,9 @@ const UNKNOWN: readonly [type: string, option: string][] = [
 ];
 
 /**
- * Answers each row, `verb|type|mkfs arguments|options`, after a line that repeats it. A list of options is tried at
- * once, and by halves where that fails, since some exclude each other: `accepted` prints those that fail by themselves.
+ * Answers each row, `verb|type|mkfs arguments|options`, after a line that repeats it. `shown` prints what a mount
+ * shows, as `flags|options of the filesystem`; `change` the same, of a mount that is changed as mount-entry.sh does it:
+ * its options are `before;afterwards;action`.
  */
 const script = (rows: readonly string[]) => String.raw`set -u
 work=$(mktemp --directory /var/tmp/options-XXXXXX); mkdir $work/mnt $work/shown
@@ -57,20 +58,32 @@ attach() {
 detach() { umount $work/mnt 2>/dev/null || { udevadm settle; umount $work/mnt; }; }
 made() { case $1 in nfs|none) ;; *) blank; make $1 "$2" "" ;; esac; }
 tag() { blkid --probe --match-tag $1 --output value $device; }
-accepted() {
-  local type=$1 half; shift
-  [ $type = none ] && set -- bind "$@"
-  if attach $type "$(IFS=,; echo "$*")"; then detach; return; fi
-  [ $type = none ] && shift
-  if [ $# = 1 ]; then echo "$1: $(tr '\n' ' ' <$work/error)"; return; fi
-  half=$(($# / 2))
-  accepted $type $(echo "$*" | cut --delimiter ' ' --fields 1-$half)
-  accepted $type $(echo "$*" | cut --delimiter ' ' --fields $((half + 1))-)
+look() { findmnt --noheadings --raw --output VFS-OPTIONS,FS-OPTIONS $work/mnt | tr ' ' '|' | sed "s,$device,DEVICE,g"; }
+line() {
+  local source=$device; [ $1 = none ] && source=$work/shown
+  echo "$source $work/mnt $1 $2 0 0" >$work/fstab
 }
+from_fstab() { LIBMOUNT_FSTAB=$work/fstab mount "$@" $work/mnt 2>$work/error; }
 while IFS='|' read -r verb type mkfs options; do
   echo "== $verb|$type|$mkfs|$options"
   case $verb in
-    accepted) made $type "$mkfs"; accepted $type $(echo "$options" | sed "s,DEVICE,$device,g") ;;
+    shown)
+      made $type "$mkfs"
+      if attach $type "$(echo "$options" | sed "s,DEVICE,$device,g")"; then look; detach; else cat $work/error; fi ;;
+    change)
+      made $type "$mkfs"
+      IFS=';' read -r before after action < <(echo "$options" | sed "s,DEVICE,$device,g")
+      line $type "$before"; from_fstab || cat $work/error
+      line $type "$after"
+      case $action in
+        replace) detach; from_fstab || cat $work/error ;;
+        remount*) from_fstab --options-mode append --options $action || cat $work/error ;;
+      esac
+      look; detach ;;
+    source)
+      made $type "$mkfs"; attach $type "$options"
+      [ "$(findmnt --noheadings --output SOURCE $work/mnt)" = $device ] || echo "another device"
+      detach ;;
     mount)
       if ! made $type "$mkfs"; then echo "mkfs failed"
       elif attach $type "$options"; then findmnt --noheadings --output OPTIONS $work/mnt; detach
@@ -109,10 +122,36 @@ const line = (
 ) => [verb, type, mkfs.join(" "), options.join(between)].join("|");
 
 const judged = Object.entries(FILESYSTEMS).filter(([, { options }]) => options !== undefined);
-const known = judged.map(([type, filesystem]) => ({
-  type,
-  line: line("accepted", type, MKFS[type], triedOptions(filesystem), " "),
-}));
+/** NFS is mounted with each of these, the others as they are. */
+const VERSIONS: Readonly<Record<string, readonly string[]>> = { nfs: ["vers=3", "vers=4.1", "vers=4.2"] };
+const isVersion = (option: string) => /^(nfsvers=|vers=|minorversion=|v[34])/.test(option);
+const known = judged.flatMap(([type, filesystem]) =>
+  ["defaults", ...triedOptions(filesystem)].flatMap((tried) => {
+    const options = [...(type === "none" ? ["bind"] : []), ...tried.split(",").filter((option) => option !== "bind")];
+    const versions = options.some(isVersion) ? undefined : VERSIONS[type];
+    return (versions?.map((version) => [version, ...options]) ?? [options])
+      .filter((all) => refusedOptions({ type, source: "", pass: 0, options: all }).length === 0)
+      .map((all) => ({ type, options: all, line: line("shown", type, MKFS[type], all) }));
+  }),
+);
+/** Changes to an option and from it, on one mount; NFS is always mounted anew. */
+const changes = known
+  .filter(({ type, options }) => type !== "nfs" && options.at(-1) !== "defaults")
+  .flatMap(({ type, options }) => {
+    const none = type === "none" ? ["bind", "defaults"] : ["defaults"];
+    return [
+      { type, before: none, after: options },
+      { type, before: options, after: none },
+      { type, before: options, after: [...options.filter((option) => option !== "suid"), "nosuid"] },
+    ];
+  });
+const shownBy = (type: string, options: readonly string[]) =>
+  (answers.get(line("shown", type, MKFS[type], options)) ?? "").split(/[|,]/);
+const changeLine = ({ type, before, after }: (typeof changes)[number]) => {
+  const differences = liveDifferences(type, after, shownBy(type, before));
+  const action = differences.length === 0 ? "none" : (remountOptions(type, after, differences) ?? "replace");
+  return line("change", type, MKFS[type], [before.join(","), after.join(","), action], ";");
+};
 const flags = Object.entries(MADE_FILESYSTEMS).flatMap(([type, { mkfs }]) =>
   triedFlags(mkfs).map((mkfsOptions) => ({
     what: `mkfs.${type} ${mkfsOptions.join(" ")}`,
@@ -127,6 +166,7 @@ const VERBS: Readonly<Record<string, string>> = {
   "is smaller than its device": "smaller",
   "repeats the UUID": "uuid",
   "does not grow online": "grow",
+  "mounts another device": "source",
 };
 const rules = Object.entries(FILESYSTEMS).flatMap(([type, { refused, mkfs }]) =>
   [...refused, ...(mkfs?.refused ?? [])].flatMap(({ examples, outcome, reason }) =>
@@ -149,20 +189,34 @@ const unknown = UNKNOWN.map(([type, option]) => ({
   line: line("mount", type, [], type === "none" ? ["bind", option] : [option]),
 }));
 
-beforeAll(async () => {
-  await lab.up();
-  const rows = [...known, ...flags, ...rules, ...unknown].map((one) => one.line);
+/** Has the rows answered on the host. */
+async function ask(rows: readonly string[]): Promise<void> {
   const { stdout } = await lab.run("storage-host", "bash -s", { stdin: script(rows) });
   for (const answer of stdout.split(/^== /m).slice(1)) {
     const [asked = "", ...said] = answer.split("\n");
     answers.set(asked, said.join("\n").trim());
   }
   expect([...answers.keys()].at(-1)).toBe("end");
+  answers.delete("end");
+}
+
+beforeAll(async () => {
+  await lab.up();
+  await ask([...known, ...flags, ...rules, ...unknown].map((one) => one.line));
+  await ask(changes.map(changeLine));
 });
 
-describe("every option that is accepted is known to the kernel", { tags: ["long"] }, () => {
-  it.each(known)("of $type", ({ line: asked }) => {
-    expect(answers.get(asked)).toBe("");
+describe("every option that is accepted converges", { tags: ["long"] }, () => {
+  it.each(known)("a mount of $type with $options is as it is declared", ({ type, options, line: asked }) => {
+    const said = answers.get(asked) ?? "";
+    expect(said).toMatch(/^r[ow]\b[^ ]*$/);
+    expect(liveDifferences(type, options, said.split(/[|,]/))).toEqual([]);
+  });
+
+  it.each(changes)("a mount of $type with $before that is changed to $after is as it is declared", (change) => {
+    const said = answers.get(changeLine(change)) ?? "";
+    expect(said).toMatch(/^r[ow]\b[^ ]*$/);
+    expect(liveDifferences(change.type, change.after, said.split(/[|,]/))).toEqual([]);
   });
 
   it.each(judged)("each of %s is tried, or says why it isn't", (_type, filesystem) => {
@@ -185,6 +239,7 @@ describe("each rule's example is refused, and is as the rule says", { tags: ["lo
     const said = answers.get(asked) ?? "";
     const shown = said.split(",");
     if (typeof outcome === "object") expect(shown).toContain(outcome.shows);
+    else if (outcome === "mounts another device") expect(said).toBe("another device");
     else if (outcome === "does not mount") expect(said).toBe("no mount");
     else if (outcome === "is ignored")
       expect([said.includes("relatime"), shown.includes(options.at(-1) ?? "")]).toEqual([true, false]);

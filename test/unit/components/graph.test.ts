@@ -45,6 +45,17 @@ describe("the graph of a host with all tiers", () => {
     expect(get("trading-hot-postgres-tree").dependencies).toContain("trading-hot-postgres-mount");
   });
 
+  it("no boot waits for a NAS: _netdev and nofail are added to other options of it, and the defaults keep their order", async () => {
+    const optionsOf = (graph: ReadonlyMap<string, Declared>) => graph.get("trading-cold-mount")?.inputs.options;
+    const cold = { ...host.cold, options: ["rw", "hard", "nofail", "nconnect=4"] };
+    const other = await declaredBy({ hosts: { trading: { ...host, cold } } });
+    expect(optionsOf(other)).toEqual(["rw", "hard", "nofail", "nconnect=4", "_netdev"]);
+    expect(optionsOf(graph)).toEqual([
+      ...["rw", "hard", "proto=tcp", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2"],
+      ...["_netdev", "nofail"],
+    ]);
+  });
+
   it("one volume waits for no other", () => {
     expect([...before("trading-hot-postgres-mount")].filter((name) => /-(kafka|redis|clickhouse)-/.test(name))).toEqual(
       [],
