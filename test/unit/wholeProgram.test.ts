@@ -66,8 +66,8 @@ function hostOf(machine: Machine): FakeHost {
 }
 
 /**
- * What is there and not in the state. Packages stay when they leave it, a folder that is a mount point is there with its
- * mount, and a filesystem whose device is gone can't be proved absent: only one that is seen has a UUID.
+ * What is there and not in the state. Packages stay when they leave it. A folder that is a mount point is there with
+ * its mount, and a filesystem whose device is gone can't be proved absent: only one that is seen has a UUID.
  */
 async function forgotten(stack: StackOnHost): Promise<string[]> {
   const isThere = (kind: string | undefined, found: Properties | undefined) =>
