@@ -20,7 +20,7 @@ export function coldRoot({ mountPoint, root }: ColdSettings): string {
 export function findColdProblems({ server, version, options, folders }: ColdSettings): Problem[] {
   const ofVersion = `vers=${version}`;
   return [
-    ...findServerProblems(server, options),
+    ...findTransportProblems(server, options),
     // No rule is about an export's name.
     ...findOptionProblems(
       { type: "nfs", source: "", options: [ofVersion, ...options], pass: 0 },
@@ -30,11 +30,9 @@ export function findColdProblems({ server, version, options, folders }: ColdSett
   ];
 }
 
-function findServerProblems(server: unknown, options: readonly string[]): Problem[] {
-  if (typeof server !== "string" || !server.includes(":")) return [];
-  // In `server:/export` a colon ends the server, unless it is in brackets; see nfs(5) for the netid.
-  if (!/^\[[0-9a-f:.]+(%[\w.-]+)?\]$/i.test(server))
-    return [{ key: "server", message: `${server} is not a valid server; write an IPv6 address as [${server}]` }];
+/** Which address family an NFS transport is for: netid in nfs(5). */
+function findTransportProblems(server: unknown, options: readonly string[]): Problem[] {
+  if (typeof server !== "string" || !server.startsWith("[")) return [];
   const tcp = options.find((option) => /^(proto=(tcp|udp|rdma)|tcp|udp|rdma)$/.test(option));
   if (tcp === undefined) return [];
   return [{ key: "options", message: `${tcp} is for IPv4, and the server is an IPv6 address; write proto=tcp6` }];

@@ -77,7 +77,7 @@ export const mkfsOption = line
 /** An NFS server. */
 export const nfsServer = z
   .string()
-  .regex(/^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._][A-Za-z0-9._-]*)$/, {
+  .regex(/^(\[[0-9A-Fa-f:.]+(%[\w.-]+)?\]|[A-Za-z0-9._][A-Za-z0-9._-]*)$/, {
     error: 'is not a valid host name or address; an IPv6 address is written in brackets: "[fd00::1]"',
   })
   .meta({ kind: "a host name or address" });

@@ -596,7 +596,6 @@ describe("a value that would mean something else where it is written is refused 
     expect(problemsOf({ cold: { ...nas, server: "fd00::1" } })).toEqual([
       expect.stringMatching(/^trading\.cold\.server: .*written in brackets: "\[fd00::1\]"/),
     ]);
-    expect(problemsOf({ cold: { ...nas, server: "[fd00::1]" } })).toEqual([]);
   });
 
   it("an automount of a disk, and not that of the NAS", () => {
@@ -753,11 +752,9 @@ describe("a value that a tool on the host would refuse is refused by name", () =
     ]);
   });
 
-  it("an IPv6 server without brackets, and one with an option for IPv4", () => {
+  it("a server's IPv6 address with an option for IPv4", () => {
     const cold = (server: string, ...options: string[]) => problemsOf({ cold: { server, export: "/v", options } });
-    expect(cold("fe80::1")).toEqual([
-      "trading.cold.server: fe80::1 is not a valid server; write an IPv6 address as [fe80::1]",
-    ]);
+    expect(cold("[fe80::1%eth0]", "proto=tcp6")).toEqual([]);
     expect(cold("[fe80::1]", "proto=tcp6", "_netdev", "nofail")).toEqual([]);
     expect(cold("[fe80::1]", "proto=tcp", "_netdev", "nofail")).toEqual([
       "trading.cold.options: proto=tcp is for IPv4, and the server is an IPv6 address; write proto=tcp6",

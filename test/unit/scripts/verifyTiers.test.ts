@@ -113,7 +113,11 @@ describe
         `and look at the folders above: namei -l ${world.warm}\n1 of 2 checks failed\n`;
       expect(await run("games")).toMatchObject({ status: 1, stdout: text(failure), stderr: "" });
       expect(await up("root")).toMatchObject({ status: 0, stdout: text("\nall 1 checks passed\n"), stderr: "" });
-      expect(await up("games")).toMatchObject({ status: 1, stdout: "", stderr: failure });
+      expect(await up("games")).toMatchObject({
+        status: 1,
+        stdout: "",
+        stderr: `${failure}Next: npm run verify -- --stack STACK, which compares everything; once that is mended: pulumi up\n`,
+      });
     });
 
     test("reports a service that can write where others' data is, or can't where its own is", async ({ world }) => {
