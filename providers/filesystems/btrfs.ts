@@ -17,7 +17,6 @@ import {
   onOff,
   orNothing,
   shownAs,
-  size,
   text,
   undoneBy,
   unshown,
