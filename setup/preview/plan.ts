@@ -65,8 +65,31 @@ export function readPlan(stack: string, events: readonly EngineEvent[]): Plan {
     unchanged: steps.filter(({ op }) => op === "same").length,
     outputs: readOutputs(events),
     warnings: said("warning"),
-    errors: said("error"),
+    errors: [...said("error"), ...findTakenMountPoints(steps)],
   };
+}
+
+/**
+ * Where one resource leaves a mount point and another comes to it, as when a volume's key was changed. The engine would
+ * make the new one first, an empty volume in place of a full one; the host then refuses that.
+ */
+function findTakenMountPoints(steps: readonly Step[]): string[] {
+  const mountPointsOf = (op: string) =>
+    steps.flatMap((step) => {
+      const { host, mountPoint } = stateOf(op === "delete" ? step.old : step.new).inputs;
+      return step.op === op && typeof mountPoint === "string" ? [{ at: `${String(host)}: ${mountPoint}`, step }] : [];
+    });
+  const left = new Map(mountPointsOf("delete").map(({ at, step }) => [at, nameOf(step.urn)]));
+  return mountPointsOf("create").flatMap(({ at, step }) => {
+    const before = left.get(at);
+    return before === undefined
+      ? []
+      : [
+          `${at} is the mount point of ${before}, which goes, and of ${nameOf(step.urn)}, which is new. ` +
+            "If a key was changed: it names the volume, so write the old one again. " +
+            "To mount another volume there: take the old one out in an `up` of its own, and then add the new one.",
+        ];
+  });
 }
 
 /** How many changes there are of each operation, the most harmless first. */

@@ -52,6 +52,25 @@ describe("a plan", () => {
     expect(names(events.toReversed())).toEqual(names(events));
   });
 
+  it("fails where a volume's key was changed, so that an empty volume would take the place of a full one", () => {
+    const at = (mountPoint: string, host = "a") => ({ host, mountPoint });
+    const renamed = [
+      stepEvent("a-hot", "pg16-mount", "FstabEntry", { new: at("/var/lib/postgresql") }),
+      stepEvent("a-hot", "postgres-mount", "FstabEntry", { op: "delete", old: at("/var/lib/postgresql") }),
+    ];
+    expect(readPlan("prod", renamed).errors).toEqual([
+      expect.stringMatching(
+        /^a: \/var\/lib\/postgresql is the mount point of a-hot-postgres-mount, which goes, .*old one/,
+      ),
+    ]);
+    const others = [
+      stepEvent("a-hot", "kafka-mount", "FstabEntry", { op: "delete", old: at("/var/lib/kafka") }),
+      stepEvent("b-hot", "kafka-mount", "FstabEntry", { new: at("/var/lib/kafka", "b") }),
+      stepEvent("a-hot", "redis-mount", "FstabEntry", { op: "same", old: at("/r"), new: at("/r") }),
+    ];
+    expect(readPlan("prod", [...renamed.slice(0, 1), ...others]).errors).toEqual([]);
+  });
+
   it("counts a replacement once", () => {
     const timer = { old: { name: "a" }, new: { name: "b" } };
     const { changes } = readPlan(
