@@ -8,10 +8,14 @@ interface DeviceIdentity {
   readonly serial?: string | undefined;
 }
 
+/** A logical volume of several stripes is rounded up to whole ones: at most an extent for each stripe. */
+const ROUNDING_BYTES = 1024 ** 3;
+
 /** Why a device is not the one declared, or not one to write to; empty: it is that one. */
 export function wrongDevice({ device, sizeBytes, serial }: DeviceIdentity, seen: BlockDevice): Refusal[] {
+  const excess = seen.sizeBytes - (sizeBytes ?? seen.sizeBytes);
   const found = [
-    ...(sizeBytes !== undefined && sizeBytes !== seen.sizeBytes
+    ...(excess < 0 || excess > (seen.type === "lvm" ? ROUNDING_BYTES : 0)
       ? [`${device} (${seen.path}) has ${seen.sizeBytes} bytes instead of ${sizeBytes}`]
       : []),
     ...(serial !== undefined && serial !== seen.serial

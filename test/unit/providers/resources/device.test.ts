@@ -20,4 +20,11 @@ describe("wrongDevice", () => {
       "/dev/a (/dev/sda) has the serial number S1 instead of S2",
     ]);
   });
+
+  it("takes a logical volume that is rounded up to whole stripes, and none that is smaller", () => {
+    const volume = { ...seen, path: "/dev/dm-0", type: "lvm", serial: undefined };
+    expect(wrongDevice({ device: "/dev/vg/a", sizeBytes: 9 }, volume)).toEqual([]);
+    expect(wrongDevice({ device: "/dev/vg/a", sizeBytes: 11 }, volume)).toHaveLength(1);
+    expect(wrongDevice({ device: "/dev/sda", sizeBytes: 9 }, seen)).toHaveLength(1);
+  });
 });
