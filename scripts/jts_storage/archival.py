@@ -367,7 +367,9 @@ class Archival(ArchivingRun):
         except Problem as problem:
             self.fail(f"ClickHouse moves nothing: {problem}", f"{HERE}/storage-health.sh")
             return
-        query = OLD_PARTITIONS.replace("DAYS", str(self.settings.automation.clickhouse_to_cold_after_days))
+        # ClickHouse counts times from 1970, and takes one before for one in the future, which all is older than.
+        days = min(self.settings.automation.clickhouse_to_cold_after_days, int(time.time()) // DAY_SECONDS)
+        query = OLD_PARTITIONS.replace("DAYS", str(days))
         try:
             partitions = output_of(["clickhouse-client", "--query", query], QUERY_SECONDS).splitlines()
             moves = [(partition, _move_of(partition)) for partition in partitions if partition]

@@ -421,6 +421,18 @@ exec /usr/bin/tar "$@"`;
     ]);
   });
 
+  test.for([400_000, 999_999, Number.MAX_SAFE_INTEGER])(
+    "snapshots and archives that are kept for %d days stay: before 1970 nothing is",
+    async (days, { world }) => {
+      const long = (settings: Settings) => (settings.automation.backupsKeptDays = days);
+      const kept = `lv_kafka_kept_${stampOf(NOW - 20 * DAY)}`;
+      volume(world, kept, "xfs", { origin: "lv_kafka", tags: "jts-backup.kept" });
+      expect(await backup(world, ["create"], long)).toMatchObject({ status: 0 });
+      expect(await backup(world, ["cleanup"], long)).toMatchObject({ status: 0 });
+      expect(volumes(world)).toContain(kept);
+    },
+  );
+
   test("snapshots that were asked for stay where the clock may be wrong, full ones don't", async ({ world }) => {
     const now = Math.floor(Date.now() / 1000);
     const old = `lv_kafka_kept_${stampOf(now - 8 * DAY)}`;

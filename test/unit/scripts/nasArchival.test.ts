@@ -549,6 +549,16 @@ esac`,
     expect(calls).toContain("--query ALTER TABLE `od d`.`t\\`1` MOVE PARTITION ID '202609' TO VOLUME 'cold'");
   });
 
+  test("clickhouse asks for no partitions older than 1970, which ClickHouse would take for later ones", async ({
+    world,
+  }) => {
+    world.program("clickhouse-client", "exit 0");
+    const change = (settings: Settings) => (settings.automation.clickhouseToColdAfterDays = 10 ** 9);
+    expect(await archive(world, "clickhouse", change)).toMatchObject({ status: 0 });
+    const days = Number(/toIntervalDay\((\d+)\)/.exec(world.calls().join("\n"))?.[1]);
+    expect(days).toBe(Math.floor(Date.now() / 86_400_000));
+  });
+
   test("all leaves out what the host doesn't have; asked for by itself, that fails", async ({ world }) => {
     const few = join(world.path, "few");
     await world.must([
