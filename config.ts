@@ -67,7 +67,7 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
   if (!isRecord(value)) return { problems: [{ key: name, message: "must hold the host's connection and tiers" }] };
   const problems: Problem[] = [];
   for (const key of Object.keys(value))
-    if (!(key in SECTIONS)) problems.push({ key, message: unknownKey(key, Object.keys(SECTIONS)) });
+    if (!Object.hasOwn(SECTIONS, key)) problems.push({ key, message: unknownKey(key, Object.keys(SECTIONS)) });
   // Each section by itself, so that a mistake in one doesn't hide those in another.
   const sections: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries<z.ZodType>(SECTIONS)) {
@@ -86,9 +86,9 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
   if (settings.connection !== undefined && value.automation !== undefined)
     problems.push(...below("connection", findConnectionProblems(settings.connection)));
   problems.push(...findTierProblems(settings));
-  // A warm tier that could not be read is still one.
-  const isWarmUnread = value.warm !== undefined && settings.warm === undefined;
-  if (settings.automation !== undefined && !isWarmUnread)
+  // A tier that could not be read is still one.
+  const isUnread = Object.keys(tierSections).some((key) => key in value && !(key in sections));
+  if (settings.automation !== undefined && !isUnread)
     problems.push(...below("automation", findAutomationProblems(settings.automation, settings)));
   return problems.length === 0 ? { settings: settings as HostSettings, problems } : { problems: below(name, problems) };
 }

@@ -6,6 +6,7 @@ import { isIn } from "../places.ts";
 import { below, type Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import { layoutsOf, type TierSettings } from "../tiers.ts";
+import { backupVolumes } from "./scriptSettings.ts";
 import type { AutomationSettings, RuleSettings } from "./settings.ts";
 
 /** What the services' sandbox hides, or makes read-only: systemd.exec(5), ProtectHome, PrivateTmp, ProtectSystem. */
@@ -20,11 +21,9 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
       ? [{ key: "", message: "needs the warm tier, where data of the hot tier moves to" }]
       : []),
     ...findBackupProblems(automation, tiers),
-    ...findFolderProblems(automation),
+    ...findFolderProblems(automation, tiers),
     ...findOrderProblem(automation, "usageWarningPercent", "usageCriticalPercent"),
-    ...(automation.coldRetention !== undefined && tiers.cold === undefined
-      ? [{ key: "coldRetention", message: "is about the cold tier, and there is none" }]
-      : []),
+    ...findIdle(automation, tiers),
     ...findReceiverProblem(automation),
     ...findClosedPlaces(automation, tiers),
     ...findOrderProblem(automation, "warmLowPercent", "warmHighPercent"),
@@ -32,6 +31,22 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
       below(`rules.${index}`, [...findRuleProblems(rule, tiers), ...findMirrorProblem(rule, automation)]),
     ),
   ];
+}
+
+/** What is declared and would never be done. */
+function findIdle(automation: AutomationSettings, tiers: TierSettings): Problem[] {
+  const { coldRetention, developmentFolders, postgresDatabases, snapshotOnCalendar, backupOnCalendar } = automation;
+  const ofCold = Object.entries({ coldRetention, developmentFolders, postgresDatabases })
+    .filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0))
+    .map(([key]) => ({ key, message: "is about the cold tier, and there is none" }));
+  const problems = tiers.cold === undefined ? ofCold : [];
+  if (snapshotOnCalendar === undefined) return problems;
+  if (backupVolumes(tiers, automation).length === 0)
+    return [...problems, { key: "snapshotOnCalendar", message: "has no volume to make snapshots of (backupVolumes)" }];
+  const plain = (calendar: string) => calendar.trim().replaceAll(/\s+/g, " ").toLowerCase();
+  if (plain(snapshotOnCalendar) !== plain(backupOnCalendar)) return problems;
+  const message = "is the same as backupOnCalendar, and only one of the two can run at a time; best an hour before it";
+  return [...problems, { key: "snapshotOnCalendar", message }];
 }
 
 type Percentage = {
@@ -43,10 +58,10 @@ function findOrderProblem(automation: AutomationSettings, low: Percentage, high:
   return [{ key: low, message: `${automation[low]} must be below ${high}, ${automation[high]}` }];
 }
 
-function findBackupProblems({ backupVolumes = {} }: AutomationSettings, { hot }: TierSettings): Problem[] {
+function findBackupProblems({ backupVolumes: chosen = {} }: AutomationSettings, { hot }: TierSettings): Problem[] {
   const freeBytes = hot?.layout === "lvm" ? capacityOf(hot)?.freeBytes : undefined;
   const services = hot?.layout === "lvm" ? Object.keys(hot.volumes ?? VOLUME_PROFILES) : [];
-  return Object.keys(backupVolumes).flatMap((service) => {
+  return Object.keys(chosen).flatMap((service) => {
     const key = `backupVolumes.${service}`;
     if (!services.includes(service)) {
       const known = services.join(", ") || "it has none";
@@ -55,7 +70,7 @@ function findBackupProblems({ backupVolumes = {} }: AutomationSettings, { hot }:
     // The kernel takes a copy of its device for the device itself.
     if (hot?.layout === "lvm" && hot.volumes?.[service]?.filesystem === "btrfs")
       return [{ key, message: "is btrfs, of which no snapshot by LVM is safe; leave it out, and use btrfs's own" }];
-    const bytes = backupVolumes[service]!;
+    const bytes = chosen[service]!;
     if (freeBytes !== undefined && bytes > freeBytes) {
       const [wanted, free] = [bytes, freeBytes].map(formatBytes);
       return [{ key, message: `a snapshot of ${wanted} doesn't fit the ${free} that the volumes leave free` }];
@@ -64,7 +79,10 @@ function findBackupProblems({ backupVolumes = {} }: AutomationSettings, { hot }:
   });
 }
 
-function findFolderProblems({ developmentFolders }: AutomationSettings): Problem[] {
+/** Folders of the scripts' own beside the copies. */
+const OWN_FOLDERS = [".removed", ".copies"];
+
+function findFolderProblems({ developmentFolders }: AutomationSettings, { cold }: TierSettings): Problem[] {
   const name = (folder: string) => folder.slice(folder.lastIndexOf("/") + 1);
   return developmentFolders.flatMap((folder, index) => {
     const key = `developmentFolders.${index}`;
@@ -72,6 +90,10 @@ function findFolderProblems({ developmentFolders }: AutomationSettings): Problem
     const hidden = PRIVATE.find((one) => isIn(folder, one));
     if (hidden !== undefined)
       problems.push({ key, message: `${folder} is in ${hidden}, of which nas-archival.service has its own` });
+    if (cold !== undefined && isIn(folder, cold.mountPoint))
+      problems.push({ key, message: `${folder} is on the cold tier, where the copies are` });
+    if (OWN_FOLDERS.includes(name(folder)))
+      problems.push({ key, message: `${folder} has the name of a folder that the scripts keep beside the copies` });
     const same = developmentFolders.slice(0, index).find((other) => name(other) === name(folder));
     if (same !== undefined)
       problems.push({ key, message: `${folder} has the same last name as ${same}, which names the copy` });
@@ -96,7 +118,7 @@ function findReceiverProblem({ notify = "" }: AutomationSettings): Problem[] {
 function findMirrorProblem({ to, destination }: RuleSettings, { developmentFolders }: AutomationSettings): Problem[] {
   if (to !== "cold") return [];
   const names = developmentFolders.map((folder) => folder.slice(folder.lastIndexOf("/") + 1));
-  const copy = [".removed", ...names].find((name) => isIn(destination, `development/${name}`));
+  const copy = [...OWN_FOLDERS, ...names].find((name) => isIn(destination, `development/${name}`));
   if (copy === undefined || developmentFolders.length === 0) return [];
   const message = `${destination} is in development/${copy}, where developmentFolders removes what isn't a copy`;
   return [{ key: "destination", message }];

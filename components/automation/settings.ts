@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { path, relativePath, strictObject } from "../../providers/values/fields.ts";
-import { byteSize, calendar, days, hours, keptDays, namedPath, percent } from "../fields.ts";
+import { line, path, relativePath, strictObject } from "../../providers/values/fields.ts";
+import { byteSize, calendar, days, hours, keptDays, percent } from "../fields.ts";
 
 /** What moves besides the logs and the backups. */
 const rule = strictObject({
@@ -14,6 +14,9 @@ const rule = strictObject({
   pattern: z
     .string()
     .regex(/^[^/\p{Cc}]+$/u, { error: "is about a file's name, so it holds no / and no control characters" })
+    .regex(/^(?!.*\{[^}]*,[^}]*\})/, {
+      error: "has braces, which match only themselves (fnmatch(3)); write a rule for each, or [{] for a brace",
+    })
     .default("*"),
   /** How old a file must be, by its modification time. */
   olderThanDays: days,
@@ -41,7 +44,7 @@ const receiver = z
       return;
     }
     const url = URL.parse(text);
-    if (url === null || !/^https?:\/\//.test(text) || /[^!-~]/.test(text))
+    if (url === null || !/^https?:\/\/[^/]/.test(text) || /[^!-~]/.test(text))
       wrong("is neither a command's absolute path nor a URL of http or https, in ASCII without spaces");
     else if (url.username !== "" || url.password !== "")
       wrong("has a user or password in it, which is not sent; use a command, which reads them from a file of root's");
@@ -115,9 +118,11 @@ export const automationSettings = strictObject({
   /** Databases of PostgreSQL that are dumped to cold; none named: all. */
   postgresDatabases: z
     .array(
-      z.string().regex(/^[^:\0\n]+$/, {
-        error: "must not hold a colon, which separates the scripts' lists, or an end of line",
-      }),
+      line
+        .refine((name) => Buffer.byteLength(name) <= 63, {
+          error: "is too long: PostgreSQL takes 63 bytes for a name",
+        })
+        .meta({ kind: "a text" }),
     )
     .default([]),
   /**
@@ -125,7 +130,7 @@ export const automationSettings = strictObject({
    * host's.
    */
   developmentFolders: z
-    .array(namedPath.regex(/[^/]$/, { error: "must end in the folder's name" }).meta({ onHost: "NamedFolder" }))
+    .array(path.regex(/[^/]$/, { error: "must end in the folder's name" }).meta({ onHost: "NamedFolder" }))
     .default([]),
   /** How long what a copy replaced or deleted stays, in cold's `development/.removed`. */
   developmentKeptDays: keptDays.default(30),
@@ -168,7 +173,7 @@ export const automationSettings = strictObject({
    */
   notify: receiver.optional(),
   /** Where health leaves `jts-storage.prom` for Prometheus's node exporter, if the folder is there. */
-  metricsFolder: namedPath.default("/var/lib/prometheus/node-exporter"),
+  metricsFolder: path.meta({ onHost: "Path" }).default("/var/lib/prometheus/node-exporter"),
   /** Verify at the end of an `up`, and when what is verified changed, that it works. */
   verify: z.boolean().default(true).meta({ onHost: false }),
 });

@@ -88,8 +88,8 @@ class ArchivingRun(Run):
 
 
 def stamp_of(seconds: float) -> str:
-    """The stamp in the names of archives; it sorts as time does. Of a time before 1970, that of 1970: nothing is older."""
-    # A year of fewer digits, as of an age of 400,000 days, would sort after all others.
+    """The stamp in the names of archives; it sorts as time does. Of a time before 1970, that of 1970."""
+    # Nothing is older. A year of fewer digits, as of an age of 400,000 days, would sort after all others.
     return time.strftime(STAMP_FORMAT, time.gmtime(max(0, seconds)))
 
 

@@ -386,6 +386,7 @@ describe("what no host could carry out is refused by name", () => {
   it.each<[Record<string, unknown>, RegExp]>([
     [{ source: "relative" }, /^trading\.automation\.rules\.0\.source: "relative"/],
     [{ pattern: "a/*" }, /rules\.0\.pattern: "a\/\*": is about a file's name/],
+    [{ pattern: "*.{log,gz}" }, /rules\.0\.pattern: .*has braces, which match only themselves.*write a rule for each/],
     [{ destination: "../up" }, /rules\.0\.destination: /],
     [{ to: "hot" }, /rules\.0\.to: "hot": must be warm or cold/],
     [{ source: "/home/jts/models" }, /rules\.0\.source: \/home\/jts\/models is in \/home, which the sandbox/],
@@ -429,6 +430,7 @@ describe("what no host could carry out is refused by name", () => {
     ["/", /is not a command/],
     ["ftp://nas/report", /is neither/],
     ["https://", /is neither/],
+    ["https:///hooks.example.org", /is neither/],
     ["https:/hooks.example.org", /is neither/],
     ["https://hooks.example.org/a b", /is neither/],
     ["https://hooks.example.org/a\nb", /is neither/],
@@ -473,17 +475,6 @@ describe("what no host could carry out is refused by name", () => {
       { backupVolumes: { redis: "50%VG" } },
       /^trading\.automation\.backupVolumes\.redis: .*not a valid size here/,
     ],
-    [
-      { redis: {} },
-      { developmentFolders: ["/a/notes", "/b/notes"] },
-      /^trading\.automation\.developmentFolders\.1: \/b\/notes has the same last name as \/a\/notes/,
-    ],
-    [
-      { redis: {} },
-      { developmentFolders: ["/home/jts/notes", "/tmp/notebooks"] },
-      /^trading\.automation\.developmentFolders\.1: \/tmp\/notebooks is in \/tmp/,
-    ],
-    [{ redis: {} }, { postgresDatabases: ["a:b"] }, /^trading\.automation\.postgresDatabases\.0: .*colon/],
     [{ redis: {} }, { backupsKeptDays: 0 }, /^trading\.automation\.backupsKeptDays: 0/],
   ])("backups that can't be made: %j, %j", (volumes, automation, problem) => {
     expect(problemsOf({ ...hotWith(volumes), warm: { device: { path: "/dev/sda2" } }, automation })).toEqual([
@@ -666,6 +657,57 @@ describe("what one section needs of another is there, or refused with its key", 
     ],
   ])("%s", (_what, host, problem) => {
     expect(problemsOf({ warm, automation: {}, ...host })).toEqual([`trading.${problem}`]);
+  });
+
+  it.each<[Record<string, unknown>, string]>([
+    [{ developmentFolders: ["/srv/notes"] }, "developmentFolders: is about the cold tier, and there is none"],
+    [{ postgresDatabases: ["jts"] }, "postgresDatabases: is about the cold tier, and there is none"],
+    [{ snapshotOnCalendar: "03:00" }, "snapshotOnCalendar: has no volume to make snapshots of (backupVolumes)"],
+  ])("%j, which would never be done", (automation, problem) => {
+    expect(problemsOf({ warm, automation })).toEqual([`trading.automation.${problem}`]);
+  });
+
+  it("snapshots at the time of the archives: only one of the two gets the lock", () => {
+    const at = (snapshotOnCalendar: string) =>
+      problemsOf({ ...hotWith({ postgres: {} }), warm, automation: { snapshotOnCalendar } });
+    expect(at("*-*-*  02:00")).toEqual([
+      "trading.automation.snapshotOnCalendar: is the same as backupOnCalendar, and only one of the two can run at a time; best an hour before it",
+    ]);
+    expect(at("*-*-* 01:00")).toEqual([]);
+  });
+
+  it.each([
+    ["/mnt/synology/jts/notes", "is on the cold tier, where the copies are"],
+    ["/srv/.removed", "has the name of a folder that the scripts keep beside the copies"],
+    ["/srv/.copies", "has the name of a folder that the scripts keep beside the copies"],
+    ["/srv/books", "has the same last name as /home/jts/books, which names the copy"],
+    ["/tmp/notes", "is in /tmp, of which nas-archival.service has its own"],
+  ])("the folder %s, of which no copy can be made", (folder, problem) => {
+    const developmentFolders = ["/home/jts/books", folder];
+    expect(problemsOf({ warm, cold: nas, automation: { developmentFolders } })).toEqual([
+      `trading.automation.developmentFolders.1: ${folder} ${problem}`,
+    ]);
+  });
+
+  it("what a tier would make right is not asked for where that tier has an error of its own", () => {
+    const automation = { developmentFolders: ["/srv/notes"], coldRetention: { weekly: 1 } };
+    expect(problemsOf({ warm, cold: { ...nas, version: 2 }, automation })).toEqual([
+      expect.stringMatching(/^trading\.cold\.version: /),
+    ]);
+  });
+
+  it.each([
+    ["postgresDatabases", ["a\tb"], /control characters/],
+    ["postgresDatabases", ["ü".repeat(32)], /is too long: PostgreSQL takes 63 bytes/],
+  ])("a name in %s that is none: %j", (key, names, problem) => {
+    expect(problemsOf({ warm, cold: nas, automation: { [key]: names } })).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it("but no folder or database for a character that is one of its name", () => {
+    const names = ["a:b", "it's", "50%", "$x", "ü".repeat(31)];
+    const developmentFolders = names.map((name) => `/srv/${name}`);
+    const automation = { postgresDatabases: names, developmentFolders, metricsFolder: "/srv/a:b" };
+    expect(problemsOf({ warm, cold: nas, automation })).toEqual([]);
   });
 
   it("a folder of another name, or another rule's, is free", () => {
