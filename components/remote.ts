@@ -35,7 +35,7 @@ export function remoteTo({ host, connection: given }: HostArgs): Remote {
 }
 
 /** What ssh(1) could do, and `@pulumi/command` could not. */
-export function findConnectionProblems({ hostKey, proxyJump, proxyHostKey }: Connection): Problem[] {
+export function findConnectionProblems({ hostKey, identityFile = "", proxyJump, proxyHostKey }: Connection): Problem[] {
   const ofRsa = Object.entries({ hostKey, proxyHostKey }).flatMap(([key, value]) =>
     value?.startsWith("ssh-rsa ") === true
       ? [
@@ -48,14 +48,28 @@ export function findConnectionProblems({ hostKey, proxyJump, proxyHostKey }: Con
         ]
       : [],
   );
-  if (proxyJump === undefined || proxyHostKey !== undefined) return ofRsa;
+  const problems = /^~[^/]|%|\$\{/.test(identityFile)
+    ? [
+        ...ofRsa,
+        {
+          key: "identityFile",
+          message: `${identityFile} is read in full only by ssh(1); for @pulumi/command write the path itself, or ~/…`,
+        },
+      ]
+    : ofRsa;
+  if (!isJump(proxyJump) || proxyHostKey !== undefined) return problems;
   return [
-    ...ofRsa,
+    ...problems,
     {
       key: "proxyHostKey",
       message: "is missing: @pulumi/command, which goes by the same jump host, doesn't read known_hosts",
     },
   ];
+}
+
+/** `none` is ssh(1)'s word for no jump host, whatever ~/.ssh/config has. */
+function isJump(proxyJump: string | undefined): proxyJump is string {
+  return proxyJump !== undefined && proxyJump.toLowerCase() !== "none";
 }
 
 /** The connection that the resources read too, when they run. */
@@ -81,7 +95,7 @@ function connectionArgs({
   const key = identityFile === undefined ? undefined : readKey(identityFile);
   const privateKey = key === undefined ? {} : { privateKey: pulumi.secret(key) };
   const bounds = { perDialTimeout: timeoutSeconds, dialErrorLimit: 3 };
-  const proxy = /^(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(proxyJump ?? "");
+  const proxy = /^(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(isJump(proxyJump) ? proxyJump : "");
   if (proxy === null || proxyHostKey === undefined) return { host, port, user, hostKey, ...bounds, ...privateKey };
   const [, proxyUser = user, proxyHost = "", proxyPort = "22"] = proxy;
   return {
@@ -121,6 +135,8 @@ export function programText(program: string, data = ""): string {
 }
 
 function readKey(path: string): string | undefined {
+  // It says which of the agent's keys is meant.
+  if (path.endsWith(".pub")) return undefined;
   try {
     return readFileSync(path.replace(/^~(?=\/)/, homedir()), "utf8");
   } catch (error) {

@@ -6,7 +6,6 @@ import { isIn } from "../places.ts";
 import { below, type Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import { layoutsOf, type TierSettings } from "../tiers.ts";
-import { backupVolumes } from "./scriptSettings.ts";
 import type { AutomationSettings, RuleSettings } from "./settings.ts";
 
 /** What the services' sandbox hides, or makes read-only: systemd.exec(5), ProtectHome, PrivateTmp, ProtectSystem. */
@@ -33,18 +32,15 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
   ];
 }
 
-/** What is declared and would never be done. */
+/** What is declared and would never be done, or not each time. */
 function findIdle(automation: AutomationSettings, tiers: TierSettings): Problem[] {
   const { coldRetention, developmentFolders, postgresDatabases, snapshotOnCalendar, backupOnCalendar } = automation;
   const ofCold = Object.entries({ coldRetention, developmentFolders, postgresDatabases })
     .filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0))
     .map(([key]) => ({ key, message: "is about the cold tier, and there is none" }));
   const problems = tiers.cold === undefined ? ofCold : [];
-  if (snapshotOnCalendar === undefined) return problems;
-  if (backupVolumes(tiers, automation).length === 0)
-    return [...problems, { key: "snapshotOnCalendar", message: "has no volume to make snapshots of (backupVolumes)" }];
   const plain = (calendar: string) => calendar.trim().replaceAll(/\s+/g, " ").toLowerCase();
-  if (plain(snapshotOnCalendar) !== plain(backupOnCalendar)) return problems;
+  if (snapshotOnCalendar === undefined || plain(snapshotOnCalendar) !== plain(backupOnCalendar)) return problems;
   const message = "is the same as backupOnCalendar, and only one of the two can run at a time; best an hour before it";
   return [...problems, { key: "snapshotOnCalendar", message }];
 }
@@ -58,10 +54,10 @@ function findOrderProblem(automation: AutomationSettings, low: Percentage, high:
   return [{ key: low, message: `${automation[low]} must be below ${high}, ${automation[high]}` }];
 }
 
-function findBackupProblems({ backupVolumes: chosen = {} }: AutomationSettings, { hot }: TierSettings): Problem[] {
+function findBackupProblems({ backupVolumes = {} }: AutomationSettings, { hot }: TierSettings): Problem[] {
   const freeBytes = hot?.layout === "lvm" ? capacityOf(hot)?.freeBytes : undefined;
   const services = hot?.layout === "lvm" ? Object.keys(hot.volumes ?? VOLUME_PROFILES) : [];
-  return Object.keys(chosen).flatMap((service) => {
+  return Object.keys(backupVolumes).flatMap((service) => {
     const key = `backupVolumes.${service}`;
     if (!services.includes(service)) {
       const known = services.join(", ") || "it has none";
@@ -70,7 +66,7 @@ function findBackupProblems({ backupVolumes: chosen = {} }: AutomationSettings, 
     // The kernel takes a copy of its device for the device itself.
     if (hot?.layout === "lvm" && hot.volumes?.[service]?.filesystem === "btrfs")
       return [{ key, message: "is btrfs, of which no snapshot by LVM is safe; leave it out, and use btrfs's own" }];
-    const bytes = chosen[service]!;
+    const bytes = backupVolumes[service]!;
     if (freeBytes !== undefined && bytes > freeBytes) {
       const [wanted, free] = [bytes, freeBytes].map(formatBytes);
       return [{ key, message: `a snapshot of ${wanted} doesn't fit the ${free} that the volumes leave free` }];

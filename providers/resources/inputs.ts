@@ -6,9 +6,11 @@ import { line } from "../values/fields.ts";
 const commonInputs = {
   /**
    * The host's name: a key of `hosts` in the stack's configuration, unless `connection` is given. A change makes
-   * another resource.
+   * another resource. It stands before the host's key in a file like known_hosts, see sshd(8).
    */
-  host: line,
+  host: line.regex(/^[^\s,"'!#@|][^\s,"']*$/, {
+    error: "is not a valid host name here: it holds a space, comma or quote, or starts with one of ! # @ |",
+  }),
   /**
    * How the host is reached. It is kept in the state, so that the resource can be destroyed without the program; a
    * change of it changes nothing on the host. Default: what `hosts` in the stack's configuration has for the host,

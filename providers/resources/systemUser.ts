@@ -17,7 +17,9 @@ const inputs = kindInputs({
   /** A system user of the group, without a login shell, made where it is absent. Default: only the group. */
   user: accountName.optional(),
   /** The user's home, which is not made. Default: /nonexistent. */
-  home: path.default("/nonexistent"),
+  home: path
+    .regex(/^[^:]*$/, { error: "must not hold a colon, which ends a field of passwd(5)" })
+    .default("/nonexistent"),
   /**
    * `wipe` removes accounts that were made here and that no folder of this program belongs to any more; else they stay,
    * since files bear their numbers. Default: retain.

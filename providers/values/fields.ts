@@ -113,8 +113,12 @@ export const mode = z
   .transform((text) => text.replace(/^0(?=[0-7]{3}$)/, ""))
   .meta({ kind: 'a mode in octal digits, such as "750"' });
 
-/** An account's name, as useradd(8) takes it. */
+/** An account's name, as Debian's useradd(8) takes it. Of digits only, it would be taken for a number. */
 export const accountName = z
   .string()
-  .regex(/^[a-z_][a-z0-9_-]{0,30}\$?$/, { error: "is not a valid account name (see useradd(8))" })
+  .regex(/^(?=.{1,32}$)(?!\d+$)[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$/, {
+    error:
+      "is not a valid account name (useradd(8)): letters, digits and _ . - are allowed, at most 32, " +
+      "not starting with . or -, and not only digits",
+  })
   .meta({ kind: "a valid account name" });

@@ -662,7 +662,6 @@ describe("what one section needs of another is there, or refused with its key", 
   it.each<[Record<string, unknown>, string]>([
     [{ developmentFolders: ["/srv/notes"] }, "developmentFolders: is about the cold tier, and there is none"],
     [{ postgresDatabases: ["jts"] }, "postgresDatabases: is about the cold tier, and there is none"],
-    [{ snapshotOnCalendar: "03:00" }, "snapshotOnCalendar: has no volume to make snapshots of (backupVolumes)"],
   ])("%j, which would never be done", (automation, problem) => {
     expect(problemsOf({ warm, automation })).toEqual([`trading.automation.${problem}`]);
   });

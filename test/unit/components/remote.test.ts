@@ -94,6 +94,16 @@ describe("a connection that ssh(1) can use and @pulumi/command can't", () => {
     expect(problemsOf({ hostKey: rsa, proxyJump: "jump" }).map(({ key }) => key)).toEqual(["hostKey", "proxyHostKey"]);
   });
 
+  it.each(["~jts/.ssh/key", "%d/.ssh/key", "${HOME}/.ssh/key"])("has the identity file %s", (identityFile) => {
+    expect(problemsOf({ identityFile })).toEqual([
+      { key: "identityFile", message: expect.stringMatching(/write the path itself, or ~\/…$/) as string },
+    ]);
+  });
+
+  it("is not one with a path of its own, or without a jump host by ssh's word for that", () => {
+    expect(problemsOf({ identityFile: "~/.ssh/key", proxyJump: "none" })).toEqual([]);
+  });
+
   it("is not one with a key of another type", () => {
     expect(problemsOf({ proxyJump: "jump", proxyHostKey: `ecdsa-sha2-nistp256 ${"A".repeat(140)}` })).toEqual([]);
   });

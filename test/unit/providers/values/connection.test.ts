@@ -22,9 +22,34 @@ describe("connectionSchema", () => {
     ["a port that isn't one", { host: "a", hostKey, port: 65_536 }],
     ["a user that ssh would take for an option", { host: "a", hostKey, user: "-oProxyCommand=reboot" }],
     ["a host that ssh would take for an option", { host: "-oProxyCommand=reboot", hostKey }],
+    ["a host's address in brackets, which ssh looks up as a name", { host: "[fd00::1]", hostKey }],
+    ["a port beside the host, which ssh looks up as a name", { host: "db.lan:2222", hostKey }],
+    ["a path or a URL for a host", { host: "ssh://db.lan", hostKey }],
+    ["a host that ssh says has invalid characters", { host: "a;b", hostKey }],
+    ["a host key that was cut off", { host: "a", hostKey: hostKey.slice(0, -1) }],
+    ["an ECDSA host key that was cut off", { host: "a", hostKey: `ecdsa-sha2-nistp256 ${"A".repeat(68)}` }],
+    ["a port of a jump host that isn't one", { host: "a", hostKey, proxyJump: "jump:65536" }],
+    ["the port 0 of a jump host", { host: "a", hostKey, proxyJump: "jump:0" }],
+    ["a jump host that ssh would take for an option", { host: "a", hostKey, proxyJump: "u@-oProxyCommand=reboot" }],
+    ["an identity file on two lines", { host: "a", hostKey, identityFile: "~/.ssh/a\n" }],
+    ["a user whose last backslash ssh refuses", { host: "a", hostKey, user: "corp\\" }],
     ["a timeout that ends before a handshake does", { host: "a", hostKey, timeoutSeconds: 0 }],
     ["an unknown key", { host: "a", hostKey, password: "secret" }],
   ])("refuses %s", (_what, connection) => {
     expect(connectionSchema.safeParse(connection).success).toBe(false);
+  });
+
+  it.each([
+    { host: "fd00::1" },
+    { host: "fe80::1%eth0" },
+    { host: "an_alias.of-mine" },
+    { user: "alice@corp.example" },
+    { user: "CORP\\alice" },
+    { user: "1admin" },
+    { proxyJump: "jump@[fd00::1]:2222" },
+    { proxyJump: "none" },
+    { hostKey: `${hostKey} root@db` },
+  ])("takes what ssh takes: %j", (connection) => {
+    expect(connectionSchema.safeParse({ host: "a", hostKey, ...connection }).error).toBeUndefined();
   });
 });

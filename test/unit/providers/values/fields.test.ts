@@ -18,8 +18,8 @@ describe("what names, paths and modes must look like", () => {
     [
       "accountName",
       accountName,
-      ["root", "_chrony", "redis-1", "host$"],
-      ["", "Root", "1a", "a:b", "a b", "-a", "a".repeat(33)],
+      ["root", "_chrony", "redis-1", "host$", "Root", "jts.trader", "1a", "a".repeat(32)],
+      ["", "1000", "a:b", "a b", "-a", ".a", "a@b", "ä", "a".repeat(33), `${"a".repeat(32)}$`],
     ],
     ["mode", mode, ["750", "0750", "2775", "000"], ["", "75", "888", "rwx", "07500"]],
   ])("of the form %s are accepted, and others are not", (_name, schema, good, bad) => {
