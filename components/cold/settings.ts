@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { accountName, mode, mountOption, nfsServer, path, strictObject } from "../../providers/values/fields.ts";
+import { accountName, exportPath, mode, mountOption, nfsServer, strictObject } from "../../providers/values/fields.ts";
 import { orOutput, withRows } from "../arguments.ts";
 import { folder, namedPath } from "../fields.ts";
 
@@ -9,7 +9,7 @@ export const coldSettings = strictObject({
   /** Name or address of the NFS server. */
   server: nfsServer,
   /** The folder that it exports, without squashing root. */
-  export: path,
+  export: exportPath,
   /** Where it is mounted. */
   mountPoint: namedPath.default("/mnt/synology"),
   /**
@@ -58,7 +58,7 @@ export const coldSettings = strictObject({
 }).meta({ description: "The archive: an export of an NFS server, and the folders on it that are ours." });
 
 /** The same as arguments: another resource may give the export. */
-export const coldArguments = withRows(coldSettings, { server: orOutput(nfsServer), export: orOutput(path) });
+export const coldArguments = withRows(coldSettings, { server: orOutput(nfsServer), export: orOutput(exportPath) });
 
 export type ColdSettings = z.output<typeof coldArguments>;
 export type ColdInput = z.input<typeof coldArguments>;

@@ -13,8 +13,10 @@ import { BIND_OPTIONS } from "../mounts.ts";
 import { findPlaceProblems, Order } from "../places.ts";
 import type { Tier } from "../tier.ts";
 import {
+  accountResource,
   accountsOf,
   deviceKey,
+  deviceResource,
   devicesOf,
   hotLayout,
   LVM_PACKAGES,
@@ -105,10 +107,8 @@ export class HotTier extends pulumi.ComponentResource {
     const devices = devicesOf(settings);
     const physicalVolumes = devices.map((device, index) => {
       const key = deviceKey(index);
-      // The main device is the tier's; each further one is known by its path.
-      const name = index === 0 ? "pv" : `pv-${device.path.slice("/dev/".length).replaceAll("/", "-")}`;
       return new PhysicalVolume(
-        `${this.#name}-${name}`,
+        `${this.#name}-${deviceResource(index, device.path)}`,
         {
           ...on,
           device: device.path,
@@ -218,10 +218,8 @@ export class HotTier extends pulumi.ComponentResource {
     if (account === undefined) return [];
     let user = this.#accounts.get(ownership);
     if (user === undefined) {
-      const which =
-        account.user === undefined ? `group-${group}` : owner === group ? `user-${owner}` : `user-${owner}-${group}`;
       user = new SystemUser(
-        `${this.#name}-${which}`,
+        `${this.#name}-${accountResource(account)}`,
         { ...this.#declared.on, ...account, onDelete: this.#declared.onDelete },
         { parent: this, dependsOn },
       );

@@ -238,6 +238,17 @@ export function accountsOf(hot: HotSettings): ReadonlyMap<string, Account> {
   return accounts;
 }
 
+/** What an account's resource is called, after the tier. */
+export function accountResource({ user, group }: Account): string {
+  if (user === undefined) return `group-${group}`;
+  return user === group ? `user-${user}` : `user-${user}-${group}`;
+}
+
+/** What a physical volume's resource is called, after the tier: the main device is the tier's. */
+export function deviceResource(index: number, path: string): string {
+  return index === 0 ? "pv" : `pv-${path.slice("/dev/".length).replaceAll("/", "-")}`;
+}
+
 /** What an account is made of, as `user NAME` and `group NAME`. */
 export function namesOf({ user, group }: Account): string[] {
   return [...(user === undefined ? [] : [`user ${user}`]), `group ${group}`];

@@ -2,17 +2,28 @@ import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
 import { formatBytes } from "../../providers/values/size.ts";
 import { findOptionProblems, findReadOnlyProblems } from "../mounts.ts";
 import { below, type Problem } from "../problem.ts";
-import { capacityOf, sizeOf, volumesOf } from "./layout.ts";
+import {
+  accountResource,
+  accountsOf,
+  capacityOf,
+  deviceKey,
+  deviceResource,
+  devicesOf,
+  serviceFolders,
+  sizeOf,
+  volumesOf,
+} from "./layout.ts";
 import { VOLUME_PROFILES } from "./profiles.ts";
 import type { HotSettings, LvmSettings } from "./settings.ts";
 
 /** What no host could carry out. */
 export function findHotProblems(hot: HotSettings): Problem[] {
-  if (hot.layout !== "lvm") return [];
+  if (hot.layout !== "lvm") return findSameResources(hot);
   const extentProblems = findExtentProblems(hot);
   return [
     ...extentProblems,
     ...findNameProblems(hot),
+    ...findSameResources(hot),
     ...findMissing(hot),
     ...volumesOf(hot).flatMap(({ service, filesystem, device, options, pass, mkfsOptions, folders }) =>
       below(`volumes.${service}`, [
@@ -73,6 +84,31 @@ function findNameProblems({ volumeGroup: { name: group }, volumes = {} }: LvmSet
       });
   }
   return problems;
+}
+
+/** Two accounts, or two devices, whose resources would have one name: `a` of group `b-c`, and `a-b` of group `c`. */
+function findSameResources(hot: HotSettings): Problem[] {
+  const accounts = serviceFolders(hot).flatMap(({ service, owner, group }) => {
+    const account = accountsOf(hot).get(`${owner}:${group}`);
+    return account === undefined
+      ? []
+      : [{ key: `volumes.${service}.group`, what: `${owner}:${group}`, name: accountResource(account) }];
+  });
+  const devices =
+    hot.layout === "lvm"
+      ? devicesOf(hot).map(({ path }, index) => ({
+          key: `${deviceKey(index)}.path`,
+          what: path,
+          name: deviceResource(index, path),
+        }))
+      : [];
+  const all = [...accounts, ...devices];
+  return all.flatMap(({ key, what, name }, index) => {
+    const other = all.slice(0, index).find((earlier) => earlier.name === name && earlier.what !== what);
+    if (other === undefined) return [];
+    const message = `${what} and ${other.what} of ${other.key} would have one name in the stack, ${name}; change one`;
+    return [{ key, message }];
+  });
 }
 
 /** What a volume needs that neither it nor a profile has. */

@@ -102,7 +102,7 @@ const lvm = strictObject({
    * Kept free in the volume group for snapshots, checked in preview.
    * @default what the profiles' snapshots need
    */
-  snapshotReserve: byteSize.optional(),
+  snapshotReserve: z.union([z.literal(0), byteSize]).optional(),
   /** Where all volumes are shown side by side. */
   tree: namedPath.default(HOT_TREE),
 });

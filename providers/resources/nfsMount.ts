@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { mountOption, nfsServer, path } from "../values/fields.ts";
+import { exportPath, mountOption, nfsServer, path } from "../values/fields.ts";
 import { kindInputs } from "./inputs.ts";
 import { mountedEntry } from "./mountedEntry.ts";
 
@@ -7,7 +7,7 @@ const inputs = kindInputs({
   /** Name or address of the NFS server. */
   server: nfsServer,
   /** The exported folder on the server. */
-  export: path,
+  export: exportPath,
   /**
    * fs_file. Made where it is absent, and immutable while nothing is mounted on it. A change makes another resource.
    */

@@ -5,6 +5,7 @@ import { file } from "../facts/file.ts";
 import { ledger } from "../facts/ledger.ts";
 import { unit, type UnitStatus } from "../facts/unit.ts";
 import { recordsProgram } from "../programs/program.ts";
+import { mayBeCalendar, NOT_A_CALENDAR } from "../values/calendar.ts";
 import { directiveValue } from "../values/fields.ts";
 import { printUnit, type Section } from "../values/unitFile.ts";
 import { list, word } from "../values/words.ts";
@@ -20,7 +21,9 @@ const inputs = kindInputs({
   /** The units' name, without `.timer` and `.service`. A change makes another resource. */
   name: z
     .string()
-    .regex(/^[A-Za-z0-9:_.\\-]+$/, { error: "is not a valid unit name without its ending (systemd.unit(5))" }),
+    .regex(/^(?!-)[A-Za-z0-9:_.\\-]{1,247}$/, {
+      error: "is not a valid unit name without its ending (systemd.unit(5))",
+    }),
   /** Description= of both units. */
   description: directiveValue.min(1),
   /** When it elapses, see systemd.time(7), "Calendar events". */
@@ -53,6 +56,17 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
   changes: ["units", "files", "ledger"],
   turn: "host",
   id: ({ host, name }) => `${host}:${name}`,
+  refuse: ({ onCalendar, unit: unitDirectives, service }) => [
+    ...(mayBeCalendar(onCalendar) ? [] : [{ property: "onCalendar", reason: `${onCalendar} ${NOT_A_CALENDAR}` }]),
+    ...([service.ExecStart, service.ExecStop, unitDirectives.SuccessAction].some(says)
+      ? []
+      : [{ property: "service", reason: "has no ExecStart=, the command that it runs (systemd.service(5))" }]),
+    ...Object.entries(service).flatMap(([directive, value]) =>
+      /^Exec/.test(directive)
+        ? [value].flat().flatMap((command) => refusedCommand(String(command)).map(refusing(directive, command)))
+        : [],
+    ),
+  ],
   describe: ({ name, onCalendar }) => list(`${word(name)}.timer`, word(onCalendar)),
 
   async observe(ask, { name }) {
@@ -111,6 +125,26 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
     return calendar === undefined || calendar === desired.onCalendar ? {} : { inputs: { onCalendar: calendar } };
   },
 };
+
+/** Whether a directive is there with a value: an empty one takes back those before it. */
+function says(value: Inputs["service"][string] | undefined): boolean {
+  return value !== undefined && [value].flat().some((one) => one !== "");
+}
+
+/** What systemd surely has against a command line, see systemd.service(5), "COMMAND LINES". */
+function refusedCommand(command: string): string[] {
+  const [, program = ""] = /^[-@:+!|]*(\S*)/.exec(command) ?? [];
+  return [
+    ...(/^([^"']|"[^"]*"|'[^']*')*$/.test(command.replaceAll(/\\./g, "_"))
+      ? []
+      : ["has a quote that doesn't end; write \\' or \\\" for one that is meant"]),
+    ...(program.includes("/") && !/^["'/%]/.test(program) ? ["starts with a relative path; write all of it"] : []),
+  ];
+}
+
+function refusing(directive: string, command: unknown) {
+  return (reason: string) => ({ property: "service", reason: `${directive}=${String(command)} ${reason}` });
+}
 
 function printTimer({ description, onCalendar, randomizedDelaySeconds, persistent }: Inputs): string {
   const timer: Section = { OnCalendar: onCalendar, RandomizedDelaySec: randomizedDelaySeconds, Persistent: persistent };

@@ -82,6 +82,11 @@ export const nfsServer = z
   })
   .meta({ kind: "a host name or address" });
 
+/** A folder that an NFS server exports: mount.nfs(8) and NFS 3 take 1024 bytes. */
+export const exportPath = path.refine((text) => Buffer.byteLength(text) <= 1024, {
+  error: "is too long: NFS takes 1024 bytes for the path of an export",
+});
+
 /** A name as lvm(8) takes it. */
 export const lvmName = z
   .string()

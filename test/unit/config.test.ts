@@ -205,6 +205,12 @@ describe("capacity", () => {
     ).toEqual([]);
   });
 
+  it("accepts no reserve at all", () => {
+    const settings = { postgres: {}, clickhouse: { size: "2900GiB" } };
+    expect(problemsOf(hotWith(settings, { snapshotReserve: 0 }))).toEqual([]);
+    expect(problemsOf(hotWith(settings, { snapshotReserve: -1 }))).toHaveLength(1);
+  });
+
   it("refuses the first draft's 4000 GiB of volumes", () => {
     const volumes = {
       postgres: {},
@@ -763,6 +769,32 @@ describe("a value that a tool on the host would refuse is refused by name", () =
     },
   );
 
+  it("accounts, and devices, whose resources would have one name in the stack", () => {
+    const owned = (owner: string, group: string) => ({ size: "1GiB", mountPoint: `/${owner}.${group}`, owner, group });
+    const problem = (key: string, what: string, other: string, name: string) => [
+      `trading.hot.${key}: ${what} would have one name in the stack, ${name}; change one`.replace("OTHER", other),
+    ];
+    const volumes = { x: owned("a", "b-c"), y: owned("a-b", "c") };
+    expect(problemsOf(hotWith(volumes))).toEqual(
+      problem("volumes.y.group", "a-b:c and OTHER", "a:b-c of volumes.x.group", "user-a-b-c"),
+    );
+    const folders = { x: { owner: "www-data", group: "www-data" }, y: { owner: "www", group: "data" } };
+    expect(problemsOf({ hot: { layout: "directories", volumes: folders } })).toEqual(
+      problem("volumes.y.group", "www:data and OTHER", "www-data:www-data of volumes.x.group", "user-www-data"),
+    );
+    const additionalDevices = [{ path: "/dev/mapper/a-b" }, { path: "/dev/mapper/a/b" }];
+    expect(problemsOf(hotWith({ redis: {} }, { additionalDevices }))).toEqual(
+      problem(
+        "additionalDevices.1.path",
+        "/dev/mapper/a/b and OTHER",
+        "/dev/mapper/a-b of additionalDevices.0.path",
+        "pv-mapper-a-b",
+      ),
+    );
+    const shared = { x: owned("a", "b"), y: { ...owned("a", "b"), mountPoint: "/y" }, z: owned("root", "b") };
+    expect(problemsOf(hotWith(shared))).toEqual([]);
+  });
+
   it("names that are too long together, and a volume group that is in /dev already", () => {
     const volumes = (letters: number) => ({ ["a".repeat(letters)]: { size: "1GiB", mountPoint: "/x" } });
     const group = (name: string) => ({ volumeGroup: { name } });
@@ -791,6 +823,12 @@ describe("a value that a tool on the host would refuse is refused by name", () =
     expect(problemsOf({ warm: { ...warm, folders: [`a/${long}`] } })).toEqual([
       expect.stringMatching(/: is too long: /),
     ]);
+  });
+
+  it("an export's path that mount.nfs refuses for its length", () => {
+    const cold = (bytes: number) => problemsOf({ cold: { server: "nas", export: "/a".repeat(bytes / 2) } });
+    expect(cold(1024)).toEqual([]);
+    expect(cold(1026)).toEqual([expect.stringMatching(/^trading\.cold\.export: .* is too long: NFS takes 1024 bytes/)]);
   });
 
   it("a server's IPv6 address with an option for IPv4", () => {

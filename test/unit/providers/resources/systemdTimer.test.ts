@@ -109,3 +109,40 @@ describe("the inputs of a timer", () => {
     expect(systemdTimer.inputs.safeParse(desired).success).toBe(true);
   });
 });
+
+describe("a timer that systemd would refuse is refused in preview", () => {
+  const refusalsOf = (change: Partial<Inputs>) => systemdTimer.refuse!({ ...desired, ...change });
+
+  it.each<[Partial<Inputs>, string, string]>([
+    [{ onCalendar: "dayly" }, "onCalendar", "dayly is not a valid calendar"],
+    [{ service: { Nice: 19 } }, "service", "has no ExecStart="],
+    [{ service: { ExecStart: [] } }, "service", "has no ExecStart="],
+    [{ service: { ExecStart: "" } }, "service", "has no ExecStart="],
+    [{ service: { ExecStart: "/bin/echo it's" } }, "service", "has a quote that doesn't end"],
+    [{ service: { ExecStart: "/bin/true", ExecStartPre: ['/bin/echo "a'] } }, "service", "ExecStartPre=/bin/echo"],
+    [{ service: { ExecStart: "-bin/true" } }, "service", "starts with a relative path"],
+  ])("%j", (change, property, reason) => {
+    expect(refusalsOf(change)).toEqual([{ property, reason: expect.stringContaining(reason) as string }]);
+  });
+
+  it.each<Partial<Inputs>>([
+    {},
+    { onCalendar: "Sat *-*-01..07 07:00" },
+    ...[
+      "true",
+      "-/bin/true",
+      `"/bin/true" x`,
+      `/bin/echo a"b c" 'd"e' \\'`,
+      "!!/bin/true",
+      "/bin/true ; /bin/true",
+    ].map((ExecStart) => ({ service: { ExecStart } })),
+    { service: { ExecStop: "/bin/true", RemainAfterExit: true } },
+    { unit: { SuccessAction: "none" }, service: {} },
+  ])("but not %j", (change) => {
+    expect(refusalsOf(change)).toEqual([]);
+  });
+
+  it.each(["-x", "a".repeat(248), "a b", ""])("the name %j", (name) => {
+    expect(systemdTimer.inputs.safeParse({ ...desired, name }).success).toBe(false);
+  });
+});
