@@ -1,5 +1,6 @@
 /** The stack's configuration, collected from its sections. Every error names its key path, and all come at once. */
 import { readFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { findAutomationProblems } from "./components/automation/problems.ts";
@@ -86,6 +87,9 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
   if (settings.connection !== undefined && value.automation !== undefined)
     problems.push(...below("connection", findConnectionProblems(settings.connection)));
   problems.push(...findTierProblems(settings));
+  // The defaults say nothing: a host without a hot tier has them too.
+  if (value.hot === undefined && settings.tuning && !isDeepStrictEqual(settings.tuning, SECTIONS.tuning.parse({})))
+    problems.push({ key: "tuning", message: "is applied with the hot tier, and there is none; leave it out" });
   // A tier that could not be read is still one.
   const isUnread = Object.keys(tierSections).some((key) => key in value && !(key in sections));
   if (settings.automation !== undefined && !isUnread)

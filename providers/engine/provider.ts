@@ -49,7 +49,8 @@ function sessionOf({ host, connection = hosts[host]?.connection }: CommonInputs)
   if (connection === undefined) {
     throw new InvalidConfig(
       `The stack's configuration has no connection for the host "${host}", and the resource was given none.`,
-      "pulumi config get hosts — a host's resources must be destroyed before its entry goes.",
+      `write the host "${host}" with its connection into jts-storage:hosts, under that key: its resources must be ` +
+        "destroyed before its entry goes. Where its key was changed: docs/troubleshooting.md#access",
     );
   }
   const key = JSON.stringify([host, connection]);

@@ -672,6 +672,14 @@ describe("what one section needs of another is there, or refused with its key", 
     expect(problemsOf({ warm, automation })).toEqual([`trading.automation.${problem}`]);
   });
 
+  it("tuning without a hot tier, which would never be applied", () => {
+    const problem = "trading.tuning: is applied with the hot tier, and there is none; leave it out";
+    expect(problemsOf({ warm, tuning: { sysctl: { "vm.swappiness": 1 } } })).toEqual([problem]);
+    for (const tuning of [undefined, false, {}]) expect(problemsOf({ warm, tuning })).toEqual([]);
+    const { hosts } = parseHosts({ trading: { connection, warm } });
+    expect(parseHosts(structuredClone(hosts)).problems).toEqual([]);
+  });
+
   it("snapshots at the time of the archives: only one of the two gets the lock", () => {
     const at = (snapshotOnCalendar: string) =>
       problemsOf({ ...hotWith({ postgres: {} }), warm, automation: { snapshotOnCalendar } });

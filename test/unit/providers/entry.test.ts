@@ -27,4 +27,12 @@ describe("what the text in a state names", () => {
       );
     }
   });
+
+  it("says what to write where the configuration has no such host any more, as after its key was changed", async () => {
+    const directory = v1.Directory();
+    const folder = { host: "old-name", path: "/srv/x" };
+    await expect(directory.delete!("old-name:/srv/x", folder)).rejects.toThrow(
+      /no connection for the host "old-name"[^]*Next: write the host "old-name" with its connection into jts-storage:hosts/,
+    );
+  });
 });
