@@ -18,6 +18,11 @@ rm --force "$root"/etc/ssh/ssh_host_*
 install --mode=600 "$keys/host_ed25519" "$root/etc/ssh/ssh_host_ed25519_key"
 install --mode=644 "$keys/host_ed25519.pub" "$root/etc/ssh/ssh_host_ed25519_key.pub"
 
+# The lab waits for SSH by knocking without logging in. Since OpenSSH 9.8 that is answered with a closed door, sooner or
+# later; Debian 12 has 9.2, which doesn't know the word.
+grep --quiet '^VERSION_ID="12"' "$root/etc/os-release" ||
+  echo "PerSourcePenalties no" >>"$root/etc/ssh/sshd_config.d/lab.conf"
+
 chroot "$root" useradd --create-home --shell /bin/bash jts
 for home in root home/jts; do
   install --directory --mode=700 "$root/$home/.ssh"
