@@ -19,11 +19,9 @@ const directives = z.record(
 
 const inputs = kindInputs({
   /** The units' name, without `.timer` and `.service`. A change makes another resource. */
-  name: z
-    .string()
-    .regex(/^(?!-)[A-Za-z0-9:_.\\-]{1,247}$/, {
-      error: "is not a valid unit name without its ending (systemd.unit(5))",
-    }),
+  name: z.string().regex(/^(?!-)[A-Za-z0-9:_.\\-]{1,247}$/, {
+    error: "is not a valid unit name without its ending (systemd.unit(5))",
+  }),
   /** Description= of both units. */
   description: directiveValue.min(1),
   /** When it elapses, see systemd.time(7), "Calendar events". */
