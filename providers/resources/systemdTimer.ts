@@ -19,7 +19,7 @@ const directives = z.record(
 
 const inputs = kindInputs({
   /** The units' name, without `.timer` and `.service`. A change makes another resource. */
-  name: z.string().regex(/^(?!-)[A-Za-z0-9:_.\\-]{1,247}$/, {
+  name: z.string().regex(/^[A-Za-z0-9:_.\\-]{1,247}$/, {
     error: "is not a valid unit name without its ending (systemd.unit(5))",
   }),
   /** Description= of both units. */

@@ -142,7 +142,7 @@ describe("a timer that systemd would refuse is refused in preview", () => {
     expect(refusalsOf(change)).toEqual([]);
   });
 
-  it.each(["-x", "a".repeat(248), "a b", ""])("the name %j", (name) => {
+  it.each(["a".repeat(248), "a b", ""])("the name %j", (name) => {
     expect(systemdTimer.inputs.safeParse({ ...desired, name }).success).toBe(false);
   });
 });
