@@ -4,7 +4,7 @@ import { fsckPass, packagesOf, type MadeType } from "../../providers/filesystems
 import { formatBytes, parseSize } from "../../providers/values/size.ts";
 import { withCommonOptions } from "../mounts.ts";
 import type { FolderTree, MountPlace, Place, TierLayout } from "../tier.ts";
-import { SNAPSHOT_DAYS, VOLUME_PROFILES, type VolumeProfile } from "./profiles.ts";
+import { profileOf, SNAPSHOT_DAYS, VOLUME_PROFILES, type VolumeProfile } from "./profiles.ts";
 import type { DirectoriesSettings, HotSettings, LvmSettings, VolumeSettings } from "./settings.ts";
 
 const GIB = 2 ** 30;
@@ -136,7 +136,7 @@ function summarizeCapacity({ plannedBytes, volumeGroupBytes, freeBytes }: Capaci
 /** Whose the services' folders are, and where the hot tree has them. */
 export function serviceFolders(hot: HotSettings): ServiceFolder[] {
   return Object.entries<VolumeSettings>(hot.volumes ?? everyProfile()).map(([service, configured]) => {
-    const profile = VOLUME_PROFILES[service];
+    const profile = profileOf(service);
     return {
       service,
       owner: configured.owner ?? profile?.owner ?? "root",
@@ -162,7 +162,7 @@ export function volumesOf(hot: LvmSettings): VolumeLayout[] {
   return serviceFolders(hot).flatMap((folder) => {
     const { service } = folder;
     const configured: VolumeSettings = hot.volumes?.[service] ?? {};
-    const profile = VOLUME_PROFILES[service];
+    const profile = profileOf(service);
     const filesystem = configured.filesystem ?? profile?.filesystem ?? "ext4";
     // The profile's options speak of the profile's filesystem.
     const sameKind = profile?.filesystem === filesystem ? profile : undefined;
@@ -229,7 +229,7 @@ export function accountsOf(hot: HotSettings): ReadonlyMap<string, Account> {
   for (const { service, owner, group, treePath } of serviceFolders(hot)) {
     const home =
       hot.layout === "lvm"
-        ? (hot.volumes?.[service]?.mountPoint ?? VOLUME_PROFILES[service]?.mountPoint ?? treePath)
+        ? (hot.volumes?.[service]?.mountPoint ?? profileOf(service)?.mountPoint ?? treePath)
         : treePath;
     if (group === "root" && owner === "root") continue;
     if (!accounts.has(`${owner}:${group}`))
@@ -256,14 +256,14 @@ export function namesOf({ user, group }: Account): string[] {
 
 /** Room for what changes in a day while a snapshot of the service's volume is kept, in bytes, as its profile has it. */
 export function snapshotBytesPerDay(service: string): number {
-  return (VOLUME_PROFILES[service]?.snapshotGibPerDay ?? 0) * GIB;
+  return (profileOf(service)?.snapshotGibPerDay ?? 0) * GIB;
 }
 
 /** In bytes; undefined without a profile, and where it is a share of a volume group whose size isn't declared. */
 export function sizeOf(hot: LvmSettings, service: string): number | undefined {
   const declared = hot.volumes?.[service]?.size;
   if (declared === undefined) {
-    const profile = VOLUME_PROFILES[service];
+    const profile = profileOf(service);
     return profile && profile.sizeGib * GIB;
   }
   const size = parseSize(declared);

@@ -13,7 +13,7 @@ import {
   sizeOf,
   volumesOf,
 } from "./layout.ts";
-import { VOLUME_PROFILES } from "./profiles.ts";
+import { profileOf, VOLUME_PROFILES } from "./profiles.ts";
 import type { HotSettings, LvmSettings } from "./settings.ts";
 
 /** What no host could carry out. */
@@ -116,7 +116,7 @@ function findMissing(hot: LvmSettings): Problem[] {
   return Object.entries(hot.volumes ?? {}).flatMap(([service, { size, mountPoint }]) => {
     const problems: Problem[] = [];
     const key = `volumes.${service}`;
-    const profile = VOLUME_PROFILES[service];
+    const profile = profileOf(service);
     if (size === undefined && profile === undefined)
       problems.push({
         key: `${key}.size`,

@@ -120,3 +120,9 @@ export const SNAPSHOT_DAYS = 7;
 
 /** Where one folder shows the volumes of all services. */
 export const HOT_TREE = "/data/jts/hot";
+
+/** The profile of a service; undefined: it has none. */
+export function profileOf(service: string): VolumeProfile | undefined {
+  // A service may have a name that every object has, such as "constructor".
+  return Object.hasOwn(VOLUME_PROFILES, service) ? VOLUME_PROFILES[service] : undefined;
+}

@@ -839,6 +839,13 @@ describe("a value that a tool on the host would refuse is refused by name", () =
     expect(cold(1026)).toEqual([expect.stringMatching(/^trading\.cold\.export: .* is too long: NFS takes 1024 bytes/)]);
   });
 
+  it("a service without a profile that lacks a size, whatever its name is", () => {
+    for (const service of ["web", "constructor"])
+      expect(problemsOf({ hot: { device: NVME, volumes: { [service]: { mountPoint: "/srv/x" } } } })).toEqual(
+        expect.arrayContaining([expect.stringMatching(/\.size: is missing: no profile has that name/)]),
+      );
+  });
+
   it("a server's IPv6 address with an option for IPv4", () => {
     const cold = (server: string, ...options: string[]) => problemsOf({ cold: { server, export: "/v", options } });
     expect(cold("[fe80::1%eth0]", "proto=tcp6")).toEqual([]);
