@@ -8,7 +8,7 @@ const commonInputs = {
    * The host's name: a key of `hosts` in the stack's configuration, unless `connection` is given. A change makes
    * another resource. It stands before the host's key in a file like known_hosts, see sshd(8).
    */
-  host: line.regex(/^[^\s,"'!#@|][^\s,"']*$/, {
+  host: line.regex(/^([^\s,"'!#@|][^\s,"']*)?$/, {
     error: "is not a valid host name here: it holds a space, comma or quote, or starts with one of ! # @ |",
   }),
   /**
