@@ -1,7 +1,38 @@
 /** Where the parts of a host are: which lies in which, what therefore waits for what, and what can't be. */
 import type * as pulumi from "@pulumi/pulumi";
 import type { Problem } from "./problem.ts";
-import type { FolderTree, MountPlace, Place, TierLayout } from "./tier.ts";
+
+/** A path, and the key below the tier's section that it is declared by. */
+export interface Place {
+  readonly key: string;
+  readonly path: string;
+}
+
+/** A path where a mount, or a service's folder, is. */
+export interface MountPlace extends Place {
+  /** The key of what is there. Several mounts of one part show the same. */
+  readonly part: string;
+}
+
+/** A folder, those below it, and who may write there. */
+export interface FolderTree {
+  readonly path: string;
+  readonly owner: string;
+  readonly group: string;
+  /** Octal digits, as chmod(1) takes them. */
+  readonly mode: string;
+  /** Paths below it, of the same owner, group and mode. */
+  readonly folders: readonly string[];
+}
+
+/** What a part of a host has of paths, and who owns them. */
+export interface Placed {
+  /** Paths that only one thing on a host can have. */
+  readonly mountPoints: readonly MountPlace[];
+  /** Accounts that it makes, as `user NAME` and `group NAME`. */
+  readonly accounts?: readonly string[];
+  readonly folders: readonly FolderTree[];
+}
 
 /** Whether a path is a folder or lies in it. */
 export const isIn = (path: string, folder: string): boolean =>
@@ -12,8 +43,6 @@ function innermost<One extends Place>(path: string, places: readonly One[]): One
   const around = places.filter((place) => isIn(path, place.path));
   return around.sort((one, other) => other.path.length - one.path.length)[0];
 }
-
-type Placed = Pick<TierLayout, "mountPoints" | "accounts">;
 
 /**
  * What the resources of a host wait for of each other, whichever is declared first: a mount, or a folder, for the mount
@@ -74,7 +103,7 @@ const NEEDED = [
 ];
 
 /** What can't be where it is declared, by the keys of the layouts, each below its tier's, if that has one. */
-export function findPlaceProblems(layouts: readonly (readonly [tier: string, layout: TierLayout])[]): Problem[] {
+export function findPlaceProblems(layouts: readonly (readonly [tier: string, layout: Placed])[]): Problem[] {
   const below = (tier: string, key: string) => [tier, key].filter((part) => part !== "").join(".");
   const places = layouts.flatMap(([tier, { mountPoints }]) =>
     mountPoints.map((place) => ({ ...place, key: below(tier, place.key), part: below(tier, place.part) })),

@@ -4,7 +4,8 @@ import { sha256 } from "../providers/values/sha256.ts";
 import type { HostArgs } from "./arguments.ts";
 import { INSTALLED, scriptSums } from "./automation/scripts.ts";
 import { programText, remoteTo } from "./remote.ts";
-import type { FolderTree, TierLayout } from "./tier.ts";
+import type { FolderTree } from "./places.ts";
+import type { TierLayout } from "./tier.ts";
 import { layoutsOf, settingsOf, type TierComponents, type TierSettings } from "./tiers.ts";
 
 export interface VerificationArgs extends HostArgs {

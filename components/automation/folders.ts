@@ -1,5 +1,5 @@
 import { coldRoot } from "../cold/layout.ts";
-import type { FolderTree } from "../tier.ts";
+import type { FolderTree } from "../places.ts";
 import type { TierSettings } from "../tiers.ts";
 import type { AutomationSettings } from "./settings.ts";
 

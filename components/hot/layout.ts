@@ -3,7 +3,8 @@ import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
 import { fsckPass, packagesOf, type MadeType } from "../../providers/filesystems/index.ts";
 import { formatBytes, parseSize } from "../../providers/values/size.ts";
 import { withCommonOptions } from "../mounts.ts";
-import type { FolderTree, MountPlace, Place, TierLayout } from "../tier.ts";
+import type { FolderTree, MountPlace, Place } from "../places.ts";
+import type { TierLayout } from "../tier.ts";
 import { profileOf, SNAPSHOT_DAYS, VOLUME_PROFILES, type VolumeProfile } from "./profiles.ts";
 import type { DirectoriesSettings, HotSettings, LvmSettings, VolumeSettings } from "./settings.ts";
 

@@ -1,6 +1,6 @@
 # Usage: activate-udev ATTRIBUTE VALUE DEVICE...
-# Lets udev apply its rules, changed just now, to devices, whose attribute then has the value. An attribute of a queue is
-# that of the disk, where a device is a partition. One that isn't there is left alone.
+# Lets udev apply its rules, changed just now, to devices, whose attribute then has the value. An attribute of a queue
+# is that of the disk, where a device is a partition. One that isn't there is left alone.
 set -euo pipefail
 source ledger.sh
 folders=() files=()

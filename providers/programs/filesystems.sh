@@ -1,8 +1,9 @@
 # shellcheck shell=bash disable=SC2034
 # What differs between the types of filesystems that are made here. Of each TYPE, by the name that mkfs has for it:
 #   label_TYPE DEVICE LABEL  gives it the label, while it isn't mounted; an empty one takes the label away.
-#   measure_TYPE DEVICE      sets `count` and `size`: so many blocks of so many bytes, mounted or not; and `unusable` to the
-#                            bytes that it may leave unused at its device's end by its geometry, where they can be many.
+#   measure_TYPE DEVICE      sets `count` and `size`: so many blocks of so many bytes, mounted or not; and `unusable` to
+#                            the bytes that it may leave unused at its device's end by its geometry, where they can be
+#                            many.
 #   grow_TYPE DEVICE         grows it to its device, online where it is mounted.
 #   unlogged[TYPE]           is the option of a read-only mount that doesn't write to it, not even from its log.
 declare -A unlogged=()

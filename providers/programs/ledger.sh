@@ -102,7 +102,8 @@ remove_directories() {
   done
   ledger_drop_lines ${dropped[@]+"${dropped[@]}"}
 }
-# Sets `line` to the line that remembers the kernel's value before us, and `before` to that value; fails where none does.
+# Sets `line` to the line that remembers the kernel's value before us, and `before` to that value; fails where none
+# does.
 remembered() {
   for line in "${!made[@]}"; do
     if [[ -n ${made[$line]} && $line == "kernel $1 "* ]]; then
@@ -112,8 +113,9 @@ remembered() {
   done
   return 1
 }
-# Sets `half` to the file of the value that the kernel makes 0 when this one is set, a share of the memory or a size, and
-# `usual` to what a kernel starts with there; fails where there is none. providers/values/sysctl.ts has the same pairs.
+# Sets `half` to the file of the value that the kernel makes 0 when this one is set, a share of the memory or a size,
+# and `usual` to what a kernel starts with there; fails where there is none. providers/values/sysctl.ts has the same
+# pairs.
 other_half() {
   usual=0
   case ${1#/proc/sys/vm/} in

@@ -77,7 +77,9 @@ function findTakenMountPoints(steps: readonly Step[]): string[] {
   const mountPointsOf = (op: string) =>
     steps.flatMap((step) => {
       const { host, mountPoint } = stateOf(op === "delete" ? step.old : step.new).inputs;
-      return step.op === op && typeof mountPoint === "string" ? [{ at: `${String(host)}: ${mountPoint}`, step }] : [];
+      return step.op === op && typeof host === "string" && typeof mountPoint === "string"
+        ? [{ at: `${host}: ${mountPoint}`, step }]
+        : [];
     });
   const left = new Map(mountPointsOf("delete").map(({ at, step }) => [at, nameOf(step.urn)]));
   return mountPointsOf("create").flatMap(({ at, step }) => {
