@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { BlockDevice } from "../../providers/facts/lsblk.ts";
 import type { LogicalVolumeReport, VolumeGroupReport } from "../../providers/facts/lvm.ts";
 
 /** What may be declared and seen, for the examples of several kinds. */
@@ -20,6 +21,17 @@ export const bytes = fc.oneof(
 export const mode = fc.constantFrom("750", "755", "1777", "000");
 export const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
 export const signs = fc.constantFrom<string[][]>([], ["a signature of gpt"], ["mounted at /data", "in use as swap"]);
+/** A disk as it should be; a test says what it cares about. */
+export const DISK: BlockDevice = {
+  path: "/dev/sda",
+  type: "disk",
+  sizeBytes: 1000 * EXTENT,
+  serial: undefined,
+  number: "8:0",
+  isInUse: false,
+  logicalBlockBytes: 512,
+  multipath: undefined,
+};
 export const device = fc.record({
   path: fc.constant("/dev/sda"),
   type: fc.constant("disk"),

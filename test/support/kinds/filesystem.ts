@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { filesystem } from "../../../providers/resources/filesystem.ts";
 import { exampleOf } from "../example.ts";
-import { bytes, device, EXTENT, GIB, onDelete, optional, path, signs, uuid, word } from "../generators.ts";
+import { DISK, bytes, device, EXTENT, GIB, onDelete, optional, path, signs, uuid, word } from "../generators.ts";
 
 export const example = exampleOf(filesystem, {
   least: {
@@ -24,16 +24,7 @@ export const example = exampleOf(filesystem, {
     onDelete,
   }),
   converged: ({ sizeBytes = 1000 * EXTENT, serial, type, label }) => ({
-    device: {
-      path: "/dev/sda",
-      type: "disk",
-      sizeBytes,
-      serial,
-      number: "8:0",
-      isInUse: false,
-      logicalBlockBytes: 512,
-      multipath: undefined,
-    },
+    device: { ...DISK, sizeBytes, serial },
     filesystem: { type, label, uuid: "uuid-1", bytes: Math.max(1, sizeBytes - EXTENT), unusableBytes: 0 },
     signs: [],
   }),

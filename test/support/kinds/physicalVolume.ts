@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { physicalVolume } from "../../../providers/resources/physicalVolume.ts";
 import { exampleOf } from "../example.ts";
 import {
+  DISK,
   anyGroup,
   bytes,
   device,
@@ -35,16 +36,7 @@ export const example = exampleOf(physicalVolume, {
     onDelete,
   }),
   converged: ({ sizeBytes = 1000 * EXTENT, serial, dataAlignmentBytes }) => ({
-    device: {
-      path: "/dev/sda",
-      type: "disk",
-      sizeBytes,
-      serial,
-      number: "8:0",
-      isInUse: false,
-      logicalBlockBytes: 512,
-      multipath: undefined,
-    },
+    device: { ...DISK, sizeBytes, serial },
     volume: {
       name: "/dev/sda",
       uuid: "uuid-1",

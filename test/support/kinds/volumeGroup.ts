@@ -3,19 +3,25 @@ import type { BlockDevice } from "../../../providers/facts/lsblk.ts";
 import type { PhysicalVolumeReport } from "../../../providers/facts/lvm.ts";
 import { volumeGroup } from "../../../providers/resources/volumeGroup.ts";
 import { exampleOf } from "../example.ts";
-import { anyGroup, emptyGroup, EXTENT, linearVolume, MIB, onDelete, optional, path, word } from "../generators.ts";
+import {
+  DISK,
+  anyGroup,
+  emptyGroup,
+  EXTENT,
+  linearVolume,
+  MIB,
+  onDelete,
+  optional,
+  path,
+  word,
+} from "../generators.ts";
 
 /** A device number for each name. */
 const numberOf = (name: string) => `8:${[...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1e9, 0)}`;
 const deviceOf = (path: string): BlockDevice => ({
+  ...DISK,
   path: `real ${path}`,
-  type: "disk",
-  sizeBytes: 1000 * EXTENT,
-  serial: undefined,
   number: numberOf(`real ${path}`),
-  isInUse: false,
-  logicalBlockBytes: 512,
-  multipath: undefined,
 });
 const physicalVolume = (name: string, tags: string[] = []): PhysicalVolumeReport => ({
   name,

@@ -7,6 +7,7 @@ import { MADE_FILESYSTEMS, type MadeType } from "../../../../providers/filesyste
 import { refusedOptions } from "../../../../providers/filesystems/mountOptions.ts";
 import { refusedSize } from "../../../../providers/filesystems/mkfsSize.ts";
 import { filesystem } from "../../../../providers/resources/filesystem.ts";
+import { DISK } from "../../../support/generators.ts";
 import { triedFlags } from "../../../support/tried.ts";
 import { read } from "../resources/steps.ts";
 import { runLocally } from "../runLocally.ts";
@@ -32,16 +33,7 @@ function makes(type: MadeType, bytes: number, mkfsOptions: readonly string[]): b
 function planAfterwards(type: MadeType, bytes: number, mkfsOptions: readonly string[]): string[] {
   const args = { device, type };
   const { signatures, bytes: ownBytes = 0, unusableBytes } = contents.parse(runLocally(contents.command(args)), args);
-  const seen = {
-    path: device,
-    type: "loop",
-    sizeBytes: bytes,
-    serial: undefined,
-    number: "7:0",
-    isInUse: false,
-    logicalBlockBytes: 512,
-    multipath: undefined,
-  };
+  const seen = { ...DISK, path: device, type: "loop", sizeBytes: bytes };
   return read(
     filesystem.plan(
       { host: "h", device, type, mkfsOptions: [...mkfsOptions], onDelete: "retain" },
