@@ -50,6 +50,14 @@ export const mounts: Fact<undefined, readonly Mount[]> = {
     })),
 };
 
+/** The lines of a type's `optionsFile`; none, where the kernel has no such file. */
+export const optionsInForce: Fact<string, readonly string[]> = {
+  name: "the options in force",
+  about: ["mounts"],
+  command: (file) => ({ ...cmd`cat -- ${file}`, okExitCodes: [0, 1] }),
+  parse: ({ stdout }) => stdout.split("\n").filter((line) => line !== ""),
+};
+
 /**
  * Whether it is no filesystem: systemd waits there for the first access, and then mounts what is to be there
  * (systemd.automount(5)). The kernel calls it systemd-1, by systemd's process.

@@ -100,7 +100,8 @@ export const ext4: MadeFilesystem = {
   // mkfs.ext4 cuts a longer one, and says so only on standard error.
   label: { maxBytes: 16 },
 
-  // A mount shows an option only where it differs from the superblock's own default, which tune2fs(8) sets.
+  // A mount shows an option only where it differs from the superblock's own default, which `tune2fs -o` sets.
+  optionsFile: (device) => `/proc/fs/ext4/${device}/options`,
   options: {
     ...OF_FILESYSTEM,
     ...onOff("minixdf", "bsddf"),

@@ -12,6 +12,11 @@ export interface FilesystemType {
   readonly refused: readonly Rule[];
   /** Whether it shows the flags of another mount, such as nosuid, beside its own. Default: no. */
   readonly takesOverFlags?: true;
+  /**
+   * The file in which the kernel shows all options in force of a device, such as dm-0, those too that a mount doesn't
+   * show because they are the filesystem's own. Default: a mount shows all.
+   */
+  readonly optionsFile?: (device: string) => string;
   /** Whether `mount -o remount` sets an option that its own row doesn't say this of. Default: it does. */
   readonly canRemount?: (name: string) => boolean;
   /** fs_passno of fstab(5): 0 where fsck(8) does nothing for it at boot. */

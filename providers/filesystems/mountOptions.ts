@@ -132,14 +132,22 @@ interface Option {
  * be judged, what it shows by itself counts only if nobody could have it without asking, and an NFS size that the
  * server made smaller is not a difference.
  * @param shown the mount's own flags and the filesystem's options, as mountinfo has them
+ * @param inForce what the type's `optionsFile` says, where that was read
  */
-export function liveDifferences(type: string, declared: readonly string[], shown: readonly string[]): Difference[] {
+export function liveDifferences(
+  type: string,
+  declared: readonly string[],
+  shown: readonly string[],
+  inForce: readonly string[] = [],
+): Difference[] {
   const { options = OF_FILESYSTEM, takesOverFlags } = filesystemOf(type);
-  const live = [...new Set(shown)].map((option) => readOption(options, option, option));
+  const read = (written: readonly string[]) => [...new Set(written)].map((one) => readOption(options, one, one));
+  const live = read(shown);
+  const alsoLive = read(inForce);
   const asked = declared.flatMap((option) => meant(options, option));
   const missing = asked.flatMap((option) => {
     const others = live.filter((one) => shares(one, option) && !isShownAs(option, one));
-    const isLive = live.some((one) => isShownAs(option, one));
+    const isLive = [...live, ...alsoLive].some((one) => isShownAs(option, one));
     const undo = others
       .filter(({ name }) => name !== option.name)
       .flatMap((one) => one.known?.undo?.(one.tail) ?? [])

@@ -4,11 +4,12 @@ import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import type { Ask } from "../facts/fact.ts";
 import { fstab } from "../facts/fstab.ts";
 import { ledger } from "../facts/ledger.ts";
-import type { BlockDevice } from "../facts/lsblk.ts";
-import { hiderOf, isAutomount, mountOf, mounts, mountsAt, type Mount } from "../facts/mounts.ts";
+import { blockDevices, type BlockDevice } from "../facts/lsblk.ts";
+import { hiderOf, isAutomount, mountOf, mounts, mountsAt, optionsInForce, type Mount } from "../facts/mounts.ts";
 import { realMountPoints } from "../facts/realMountPoints.ts";
 import { realPath } from "../facts/realPath.ts";
 import { sourceDevice } from "../facts/sourceDevice.ts";
+import { filesystemOf } from "../filesystems/index.ts";
 import { liveDifferences, refusedOptions, remountOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
 import {
@@ -36,6 +37,8 @@ export interface Seen {
   readonly links: ReadonlyMap<string, string>;
   /** What is seen at the mount point. */
   readonly mount: Mount | undefined;
+  /** Options in force that the mount doesn't show; asked only where it seems to lack some. */
+  readonly inForce: readonly string[];
   /** What is mounted over the declared source, here or at a folder above, so that nobody reaches it by its path. */
   readonly hider: Mount | undefined;
   /** Whether systemd waits there for an access, to mount what its line says: systemd.automount(5). */
@@ -108,6 +111,7 @@ export function mountedEntry<Schema extends MountSchema>({
         twins: twins.map(({ entry }) => entry),
         links,
         mount,
+        inForce: mount === undefined ? [] : await unshownOptions(ask, wanted, mount),
         hider: mount && (isSource ? hiderOf(all, mount) : areDeclared.includes(true) ? mount : undefined),
         hasAutomount: all.some((one) => one.target === desired.mountPoint && isAutomount(one)),
         isSource,
@@ -135,7 +139,7 @@ export function mountedEntry<Schema extends MountSchema>({
       ];
     },
 
-    plan(desired, { text, found, twins, links, mount, hider, hasAutomount, isSource, isSameSource }) {
+    plan(desired, { text, found, twins, links, mount, inForce, hider, hasAutomount, isSource, isSameSource }) {
       const wanted = entry(desired);
       const { mountPoint } = wanted;
       const refusals: Refusal[] = [];
@@ -170,9 +174,7 @@ export function mountedEntry<Schema extends MountSchema>({
 
       const hasLine = found?.isOurs === true && printEntry(found.entry) === printEntry(wanted);
       const differences =
-        mount === undefined
-          ? []
-          : liveDifferences(wanted.type, wanted.options, [...mount.mountOptions, ...mount.filesystemOptions]);
+        mount === undefined ? [] : liveDifferences(wanted.type, wanted.options, shownBy(mount), inForce);
       const isAutomounted = automountWords(wanted) !== "";
       // systemd begins to wait only where nothing is mounted, and for as long as it was told then.
       const waits =
@@ -236,6 +238,18 @@ export function mountedEntry<Schema extends MountSchema>({
     report: (desired, { found }) => (found?.isOurs === true ? { inputs: read(found.entry, desired) } : {}),
   };
 }
+
+/** The filesystem's own options, where the mount seems to lack some of those declared. */
+async function unshownOptions(ask: Ask, { type, options }: FstabEntry, mount: Mount): Promise<readonly string[]> {
+  const { optionsFile } = filesystemOf(type);
+  const lacks = liveDifferences(type, options, shownBy(mount)).some(({ missing }) => missing !== undefined);
+  if (optionsFile === undefined || !lacks) return [];
+  const all = await ask(blockDevices, undefined);
+  const device = [...all.values()].find(({ number }) => number === mount.number);
+  return device === undefined ? [] : ask(optionsInForce, optionsFile(device.path.slice("/dev/".length)));
+}
+
+const shownBy = ({ mountOptions, filesystemOptions }: Mount) => [...mountOptions, ...filesystemOptions];
 
 function isMade(made: ReadonlySet<string>, mountPoint: string): boolean {
   return made.has(`immutable ${mountPoint}`) || made.has(`directory ${mountPoint}`);

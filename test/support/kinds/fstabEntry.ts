@@ -5,7 +5,13 @@ import { exampleOf } from "../example.ts";
 import { ledgerOf, optional, path, word } from "../generators.ts";
 
 /** What is seen beside the line and the mount of an ordinary host. */
-export const NOTHING_ELSE = { twins: [], links: new Map<string, string>(), hider: undefined, hasAutomount: false };
+export const NOTHING_ELSE = {
+  twins: [],
+  links: new Map<string, string>(),
+  hider: undefined,
+  hasAutomount: false,
+  inForce: [],
+};
 
 /** What may be seen of a mount point, whatever is to be mounted there. */
 export function seenAt(mountPoint: string) {
@@ -39,6 +45,7 @@ export function seenAt(mountPoint: string) {
     links: fc.constant(new Map<string, string>()),
     hider: fc.constant(undefined),
     hasAutomount: fc.boolean(),
+    inForce: fc.subarray(["noatime", "commit=30"]),
     isSource: fc.boolean(),
     isSameSource: fc.boolean(),
     made: ledgerOf([`immutable ${mountPoint}`, `directory ${mountPoint}`]),

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { Ask } from "../../../../providers/facts/fact.ts";
-import { mounts, type Mount } from "../../../../providers/facts/mounts.ts";
+import { mounts, optionsInForce, type Mount } from "../../../../providers/facts/mounts.ts";
 import { fstabEntry } from "../../../../providers/resources/fstabEntry.ts";
 import { printEntry, putEntry, removeEntry } from "../../../../providers/values/fstabText.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
@@ -330,6 +330,19 @@ describe("the look at an fstab entry", () => {
       isSource: true,
       hider: undefined,
     });
+  });
+
+  it("is as declared where the filesystem has an option by itself, which its mount doesn't show", async () => {
+    const options = ["noatime", "nofail", "discard", "data=writeback"];
+    const bare = { ...mount, number: redis.number, filesystemOptions: ["rw"] };
+    const written = { ...desired, options };
+    const host = { "/etc/fstab": putEntry(before, written), "the mounts": [bare] };
+    const planned = async (inForce: readonly string[]) =>
+      fstabEntry.plan(written, await look({ options }, { ...host, "the options in force": inForce }));
+    expect(read(await planned(["rw", "nodiscard", "data=ordered"]))).toEqual([
+      expect.stringMatching(/^interrupts-service: mount-entry/),
+    ]);
+    expect(read(await planned(optionsInForce.parse(fixture("proc-fs-ext4-options.txt"), "")))).toEqual([]);
   });
 
   it("refuses two lines for one mount point, of which nothing reads the second, and names both", async () => {
