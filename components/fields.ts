@@ -1,7 +1,7 @@
 /** Rows that sections of the configuration share. Each takes what it made again, so that settings can be arguments. */
 import { z } from "zod";
 import { mayBeCalendar, NOT_A_CALENDAR } from "../providers/values/calendar.ts";
-import { directiveValue, path, relativePath, serial, strictObject } from "../providers/values/fields.ts";
+import { directiveValue, path, serial, strictObject } from "../providers/values/fields.ts";
 import { parseSize } from "../providers/values/size.ts";
 
 /** `800GiB`, `800GB`, `1.5TiB`, bytes, or `50%VG`, which stays a text. A bare `800G` is GiB, as LVM has it. */
@@ -33,16 +33,10 @@ export const byteSize = size
   })
   .meta({ kind: "a size, such as 800GiB", pattern: "^\\s*[0-9.]+\\s*[KMGTPkmgtp]?([iI]?[bB])?\\s*$" });
 
-/** A mount point or the tree: units of systemd name it, and lists of the scripts, which colons separate. */
+/** A mount point or the tree, which units of systemd name. */
 export const namedPath = path
-  .regex(/^[^:"'\\%$]*$/, {
-    error: "must not hold any of : \" ' \\ % $, which mean something else in systemd's units and in the scripts' lists",
-  })
-  .meta({ onHost: "Path", pattern: "^/[^:\"'\\\\%$]*$" });
-
-export const folder = relativePath.regex(/^[^:]*$/, {
-  error: "must not hold a colon, which separates the scripts' lists",
-});
+  .regex(/^[^"'\\%$]*$/, { error: "must not hold any of \" ' \\ % $, which mean something else in systemd's units" })
+  .meta({ onHost: "Path", pattern: "^/[^\"'\\\\%$]*$" });
 
 export const days = z.int().min(0);
 export const keptDays = z.int().min(1);

@@ -1,7 +1,15 @@
 import { z } from "zod";
-import { accountName, exportPath, mode, mountOption, nfsServer, strictObject } from "../../providers/values/fields.ts";
+import {
+  accountName,
+  exportPath,
+  mode,
+  mountOption,
+  nfsServer,
+  relativePath,
+  strictObject,
+} from "../../providers/values/fields.ts";
 import { orOutput, withRows } from "../arguments.ts";
-import { folder, namedPath } from "../fields.ts";
+import { namedPath } from "../fields.ts";
 
 const VERSIONS = ["3", "4", "4.1", "4.2"] as const;
 
@@ -38,7 +46,7 @@ export const coldSettings = strictObject({
    * The folder of the export that holds all our files. Hosts that share an export need one each, since archives are
    * named by volume.
    */
-  root: folder.default("jts"),
+  root: relativePath.default("jts"),
   /** The account that owns the folders. */
   owner: accountName.default("root"),
   /** The group of the folders. */
@@ -47,7 +55,7 @@ export const coldSettings = strictObject({
   mode: mode.default("755"),
   /** Folders below `root`, of the same owner, group and mode; see docs/values.md. */
   folders: z
-    .array(folder)
+    .array(relativePath)
     .default([
       ...["archives/database", "archives/configs", "archives/strategies"],
       ...["market-data/raw", "market-data/processed", "market-data/indicators"],

@@ -1,7 +1,15 @@
 import { z } from "zod";
 import { MADE_TYPES } from "../../providers/filesystems/index.ts";
-import { accountName, lvmName, mkfsOption, mode, mountOption, strictObject } from "../../providers/values/fields.ts";
-import { byteSize, device, folder, namedPath, size } from "../fields.ts";
+import {
+  accountName,
+  lvmName,
+  mkfsOption,
+  mode,
+  mountOption,
+  relativePath,
+  strictObject,
+} from "../../providers/values/fields.ts";
+import { byteSize, device, namedPath, size } from "../fields.ts";
 import { HOT_TREE } from "./profiles.ts";
 
 /** Whose a service's folders are. */
@@ -25,7 +33,7 @@ const folders = {
    * Folders on the volume, of the same owner, group and mode.
    * @default the profile's, else none
    */
-  folders: z.array(folder).optional(),
+  folders: z.array(relativePath).optional(),
 };
 
 const volume = strictObject({

@@ -1,7 +1,15 @@
 import { z } from "zod";
-import { accountName, mkfsOption, mode, mountOption, path, strictObject } from "../../providers/values/fields.ts";
+import {
+  accountName,
+  mkfsOption,
+  mode,
+  mountOption,
+  path,
+  relativePath,
+  strictObject,
+} from "../../providers/values/fields.ts";
 import { orOutput, withRows } from "../arguments.ts";
-import { device, folder, namedPath } from "../fields.ts";
+import { device, namedPath } from "../fields.ts";
 
 export const warmSettings = strictObject({
   /** A partition or a disk, for btrfs. */
@@ -38,7 +46,7 @@ export const warmSettings = strictObject({
   /** The mode of the folders. */
   mode: mode.default("755"),
   /** Folders on the filesystem, of the same owner, group and mode. */
-  folders: z.array(folder).default(["daily-backups", "logs", "temp-processing"]),
+  folders: z.array(relativePath).default(["daily-backups", "logs", "temp-processing"]),
 }).meta({ description: "The roomy tier: a compressed btrfs on one partition or disk." });
 
 /** The same as arguments: another resource may give the device. */

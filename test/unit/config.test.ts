@@ -488,7 +488,7 @@ describe("what no host could carry out is refused by name", () => {
     ]);
   });
 
-  it.each(["../up", "a/../b", "/abs", "a\0b", "a:b", "a\nb", "a\u007fb"])("the folder %j", (folder) => {
+  it.each(["../up", "a/../b", "/abs", "a\0b", "a\nb", "a\u007fb"])("the folder %j", (folder) => {
     expect(problemsOf(hotWith({ redis: { folders: [folder] } }))).toHaveLength(1);
   });
 });
@@ -497,20 +497,17 @@ describe("a value that would mean something else where it is written is refused 
   const sda2 = { path: "/dev/sda2" };
   const nas = { server: "nas", export: "/v" };
 
-  it.each(["/a:b", '/a"b', "/a'b", "/a\\b", "/a%b", "/a$b"])(
-    "the mount point or tree %j, in units of systemd and in lists that colons separate",
-    (path) => {
-      const all = {
-        hot: { device: NVME, volumes: { redis: { mountPoint: path } }, tree: path },
-        warm: { device: sda2, mountPoint: path },
-        cold: { ...nas, mountPoint: path },
-      };
-      const expected = ["hot.volumes.redis.mountPoint", "hot.tree", "warm.mountPoint", "cold.mountPoint"].map(
-        (key) => `trading.${key}: ${JSON.stringify(path)}: must not hold any of : " ' \\ % $`,
-      );
-      expect(problemsOf(all).map((problem) => problem.slice(0, problem.indexOf(" $") + 2))).toEqual(expected);
-    },
-  );
+  it.each(['/a"b', "/a'b", "/a\\b", "/a%b", "/a$b"])("the mount point or tree %j, in units of systemd", (path) => {
+    const all = {
+      hot: { device: NVME, volumes: { redis: { mountPoint: path } }, tree: path },
+      warm: { device: sda2, mountPoint: path },
+      cold: { ...nas, mountPoint: path },
+    };
+    const expected = ["hot.volumes.redis.mountPoint", "hot.tree", "warm.mountPoint", "cold.mountPoint"].map(
+      (key) => `trading.${key}: ${JSON.stringify(path)}: must not hold any of " ' \\ % $`,
+    );
+    expect(problemsOf(all).map((problem) => problem.slice(0, problem.indexOf(" $") + 2))).toEqual(expected);
+  });
 
   it.each(["/a\tb", "/a\rb", "/a\u0001b"])("a control character in the path %j", (path) => {
     expect(problemsOf({ warm: { device: sda2, alsoAt: path } })).toEqual([
