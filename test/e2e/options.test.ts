@@ -43,9 +43,12 @@ statdWanted=/run/systemd/system/remote-fs.target.wants/rpc-statd.service
 tidy() {
   umount --quiet $work/mnt; losetup --detach $device; btrfs device scan --forget >/dev/null 2>&1
   [ $hadStatd = yes ] || { rm --force $statdWanted; systemctl stop --quiet rpc-statd.service; }
+  udevadm control --start-exec-queue
   rm --recursive $work
 }
 trap tidy EXIT
+# What udev does at each mkfs takes an emulated machine longer than the row itself.
+udevadm control --stop-exec-queue
 blank() { blkdiscard --force $device; }
 make() { "mkfs.$1" -q $2 $device $3 </dev/null >/dev/null 2>&1; }
 attach() {
@@ -55,10 +58,11 @@ attach() {
     *) mount -t $1 -o "$2" $device $work/mnt ;;
   esac </dev/null 2>$work/error
 }
-detach() { umount $work/mnt 2>/dev/null || { udevadm settle; umount $work/mnt; }; }
+detach() { umount $work/mnt; }
 made() { case $1 in nfs|none) ;; *) blank; make $1 "$2" "" ;; esac; }
 tag() { blkid --probe --match-tag $1 --output value $device; }
-look() { findmnt --noheadings --raw --output VFS-OPTIONS,FS-OPTIONS $work/mnt | tr ' ' '|' | sed "s,$device,DEVICE,g"; }
+look() { findmnt --noheadings --raw --output VFS-OPTIONS,FS-OPTIONS $work/mnt | sed "s,$device,DEVICE,g; s, ,|,g"; }
+on_device() { case $1 in *DEVICE*) echo "$1" | sed "s,DEVICE,$device,g" ;; *) echo "$1" ;; esac; }
 line() {
   local source=$device; [ $1 = none ] && source=$work/shown
   echo "$source $work/mnt $1 $2 0 0" >$work/fstab
@@ -69,10 +73,10 @@ while IFS='|' read -r verb type mkfs options; do
   case $verb in
     shown)
       made $type "$mkfs"
-      if attach $type "$(echo "$options" | sed "s,DEVICE,$device,g")"; then look; detach; else cat $work/error; fi ;;
+      if attach $type "$(on_device "$options")"; then look; detach; else cat $work/error; fi ;;
     change)
       made $type "$mkfs"
-      IFS=';' read -r before after action < <(echo "$options" | sed "s,DEVICE,$device,g")
+      IFS=';' read -r before after action <<<"$(on_device "$options")"
       line $type "$before"; from_fstab || cat $work/error
       line $type "$after"
       case $action in
@@ -196,7 +200,10 @@ const ROWS_AT_ONCE = 200;
 async function ask(rows: readonly string[]): Promise<void> {
   for (let begin = 0; begin < rows.length; begin += ROWS_AT_ONCE) {
     const some = rows.slice(begin, begin + ROWS_AT_ONCE);
-    const { stdout } = await lab.run("storage-host", "bash -s", { stdin: script(some), timeoutSeconds: 1200 });
+    const { stdout } = await lab.run("storage-host", "unshare --mount bash -s", {
+      stdin: script(some),
+      timeoutSeconds: 1200,
+    });
     for (const answer of stdout.split(/^== /m).slice(1)) {
       const [asked = "", ...said] = answer.split("\n");
       answers.set(asked, said.join("\n").trim());
