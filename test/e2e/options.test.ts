@@ -31,8 +31,8 @@ const UNKNOWN: readonly [type: string, option: string][] = [
 
 /**
  * Answers each row, `verb|type|mkfs arguments|options`, after a line that repeats it. `shown` prints what a mount
- * shows, as `flags|options of the filesystem`; `change` the same, of a mount that is changed as mount-entry.sh does it:
- * its options are `before;afterwards;action`.
+ * shows, as `flags|options of the filesystem`; `change` the same, a line for each change of one mount, made as
+ * mount-entry.sh makes it: its options are `before;afterwards;action;afterwards;action…`.
  */
 const script = (rows: readonly string[]) => String.raw`set -u
 work=$(mktemp --directory /var/tmp/options-XXXXXX); mkdir $work/mnt $work/shown
@@ -76,14 +76,18 @@ while IFS='|' read -r verb type mkfs options; do
       if attach $type "$(on_device "$options")"; then look; detach; else cat $work/error; fi ;;
     change)
       made $type "$mkfs"
-      IFS=';' read -r before after action <<<"$(on_device "$options")"
-      line $type "$before"; from_fstab || cat $work/error
-      line $type "$after"
-      case $action in
-        replace) detach; from_fstab || cat $work/error ;;
-        remount*) from_fstab --options-mode append --options $action || cat $work/error ;;
-      esac
-      look; detach ;;
+      set -f; IFS=';'; set -- $(on_device "$options"); unset IFS; set +f
+      line $type "$1"; from_fstab || cat $work/error
+      shift
+      while [ $# -gt 0 ]; do
+        line $type "$1"
+        case $2 in
+          replace) detach; from_fstab || cat $work/error ;;
+          remount*) from_fstab --options-mode append --options $2 || cat $work/error ;;
+        esac
+        look; shift 2
+      done
+      detach ;;
     source)
       made $type "$mkfs"; attach $type "$options"
       [ "$(findmnt --noheadings --output SOURCE $work/mnt)" = $device ] || echo "another device"
@@ -126,8 +130,8 @@ const line = (
 ) => [verb, type, mkfs.join(" "), options.join(between)].join("|");
 
 const judged = Object.entries(FILESYSTEMS).filter(([, { options }]) => options !== undefined);
-/** NFS is mounted with each of these, the others as they are. */
-const VERSIONS: Readonly<Record<string, readonly string[]>> = { nfs: ["vers=3", "vers=4.1", "vers=4.2"] };
+/** NFS is mounted with each of these, the others as they are. 4.1 knows the same options as 4.2. */
+const VERSIONS: Readonly<Record<string, readonly string[]>> = { nfs: ["vers=3", "vers=4.2"] };
 const isVersion = (option: string) => /^(nfsvers=|vers=|minorversion=|v[34])/.test(option);
 const known = judged.flatMap(([type, filesystem]) =>
   ["defaults", ...triedOptions(filesystem)].flatMap((tried) => {
@@ -138,24 +142,29 @@ const known = judged.flatMap(([type, filesystem]) =>
       .map((all) => ({ type, options: all, line: line("shown", type, MKFS[type], all) }));
   }),
 );
-/** Changes to an option and from it, on one mount; NFS is always mounted anew. */
-const changes = known
+/** Changes of one mount, to an option and from it, or beside it; NFS is always mounted anew. */
+const chains = known
   .filter(({ type, options }) => type !== "nfs" && options.at(-1) !== "defaults")
   .flatMap(({ type, options }) => {
     const none = type === "none" ? ["bind", "defaults"] : ["defaults"];
     return [
-      { type, before: none, after: options },
-      { type, before: options, after: none },
-      { type, before: options, after: [...options.filter((option) => option !== "suid"), "nosuid"] },
+      { type, before: none, afterwards: [options, none] },
+      { type, before: options, afterwards: [[...options.filter((option) => option !== "suid"), "nosuid"]] },
     ];
   });
 const shownBy = (type: string, options: readonly string[]) =>
   (answers.get(line("shown", type, MKFS[type], options)) ?? "").split(/[|,]/);
-const changeLine = ({ type, before, after }: (typeof changes)[number]) => {
-  const differences = liveDifferences(type, after, shownBy(type, before));
-  const action = differences.length === 0 ? "none" : (remountOptions(type, after, differences) ?? "replace");
-  return line("change", type, MKFS[type], [before.join(","), after.join(","), action], ";");
+const chainLine = ({ type, before, afterwards }: (typeof chains)[number]) => {
+  const changed = afterwards.flatMap((after, index) => {
+    const differences = liveDifferences(type, after, shownBy(type, afterwards[index - 1] ?? before));
+    const action = differences.length === 0 ? "none" : (remountOptions(type, after, differences) ?? "replace");
+    return [after.join(","), action];
+  });
+  return line("change", type, MKFS[type], [before.join(","), ...changed], ";");
 };
+const changes = chains.flatMap((chain) =>
+  chain.afterwards.map((after, index) => ({ chain, index, type: chain.type, after })),
+);
 const flags = Object.entries(MADE_FILESYSTEMS).flatMap(([type, { mkfs }]) =>
   triedFlags(mkfs).map((mkfsOptions) => ({
     what: `mkfs.${type} ${mkfsOptions.join(" ")}`,
@@ -217,7 +226,7 @@ async function ask(rows: readonly string[]): Promise<void> {
 beforeAll(async () => {
   await lab.up();
   const tried = [...known, ...flags, ...rules, ...unknown].map((one) => one.line);
-  await ask([...tried, ...changes.map(changeLine)]);
+  await ask([...tried, ...chains.map(chainLine)]);
 }, 90 * 60_000);
 
 describe("every option that is accepted converges", { tags: ["long"] }, () => {
@@ -227,11 +236,15 @@ describe("every option that is accepted converges", { tags: ["long"] }, () => {
     expect(liveDifferences(type, options, said.split(/[|,]/))).toEqual([]);
   });
 
-  it.each(changes)("a mount of $type with $before that is changed to $after is as it is declared", (change) => {
-    const said = answers.get(changeLine(change)) ?? "";
-    expect(said).toMatch(/^r[ow]\b[^ ]*$/);
-    expect(liveDifferences(change.type, change.after, said.split(/[|,]/))).toEqual([]);
-  });
+  it.each(changes)(
+    "a mount of $type that is changed to $after is as it is declared",
+    ({ chain, index, type, after }) => {
+      const said = answers.get(chainLine(chain))?.split("\n") ?? [];
+      expect(said).toHaveLength(chain.afterwards.length);
+      expect(said[index]).toMatch(/^r[ow]\b[^ ]*$/);
+      expect(liveDifferences(type, after, said[index]?.split(/[|,]/) ?? [])).toEqual([]);
+    },
+  );
 
   it.each(judged)("each of %s is tried, or says why it isn't", (_type, filesystem) => {
     for (const { tried, untried } of everyKnown(filesystem))
