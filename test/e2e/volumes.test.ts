@@ -355,6 +355,31 @@ describe("volumes of hosts unlike the lab", { tags: ["long"] }, () => {
     }
   });
 
+  it("a multipath device is a hot tier, which every later `up` knows again, and its paths are refused", async () => {
+    const OPENED = "/dev/mapper/mpath_spare";
+    await on(`
+      modprobe --all dm-multipath dm-round-robin &&
+      disk=$(readlink --canonicalize ${lab.SPARE_PATH}) &&
+      echo "0 $(blockdev --getsz $disk) multipath 0 0 1 1 round-robin 0 1 1 $disk 1" |
+        dmsetup create mpath_spare --uuid mpath-spare &&
+      udevadm settle
+    `);
+    try {
+      await stack.configure(hotWith(redis, { device: { path: lab.SPARE_PATH } }));
+      expect(await stack.refusal(() => stack.up())).toMatch(
+        /one path of the multipath device \/dev\/mapper\/mpath_spare.*\n *Next: declare \/dev\/mapper\/mpath_spare:/s,
+      );
+      await stack.configure(hotWith(redis, { device: { path: OPENED } }));
+      await stack.up();
+      expect(await on("pvs --noheadings --options pv_name,vg_name")).toMatch(/\/dev\/mapper\/mpath_spare +vg_jts/);
+      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+      await cleared();
+      expect(await on(`wipefs --no-act ${OPENED}`)).toBe("");
+    } finally {
+      await on(`dmsetup remove mpath_spare; wipefs --all --quiet ${lab.SPARE_PATH}; udevadm settle`);
+    }
+  });
+
   it("a disk with larger logical blocks is refused before anything is written to it", async () => {
     const disk = await on(`
       truncate --size=2G /root/blocks.img &&
