@@ -130,6 +130,14 @@ export const nfs: FilesystemType = {
       outcome: "is ignored",
     },
     {
+      matches: /^(dirsync|lazytime)$/,
+      when: ({ options }) => versionOf(options) === "4",
+      // A mount of NFS 4 is one below that of the server's root, which takes over no such flag.
+      reason: "is ignored by NFS 4; leave it out",
+      examples: ["dirsync", "lazytime"].map((option) => ({ options: ["vers=4.2", option] })),
+      outcome: "is ignored",
+    },
+    {
       matches: /^migration$/,
       when: ({ options }) => options.some((option) => /^(nfsvers=|vers=|v)(3|4\.[12])$/.test(option)),
       reason: "does not mount with another version than NFS 4.0; leave it out",
