@@ -60,8 +60,10 @@ export function lifecycle(
       // What no program could declare would make the state unreadable: it is said in words instead.
       const isDeclarable = kind.inputs.safeParse({ ...declared, ...report.inputs }).success;
       const found: Properties = { ...declared, ...(isDeclarable ? report.inputs : {}) };
-      // Drift that no declared property shows is said in words too: what the next `up` would do.
-      if (JSON.stringify(found) === JSON.stringify(declared)) found.drift = inWords(kind.plan(inputs, seen));
+      // Drift that no declared property shows is said in words too: what an `up` of what was found would do. The next
+      // program may declare just that, as when a disk that is gone is taken out.
+      const isSame = JSON.stringify(found) === JSON.stringify(declared);
+      found.drift = inWords(isSame ? kind.plan(inputs, seen) : await look(kind, sessionOf(inputs), found));
       return { id, inputs: found, props: { ...found, ...report.outputs } };
     },
 

@@ -76,7 +76,11 @@ export const example = exampleOf(fstabEntry, {
     const fstab = files["/etc/fstab"]!;
     fstab.content = fstab.content!.replace("compress=zstd:3", "compress=lzo");
   },
-  drifted: { options: ["noatime", "nofail", "compress=lzo"] },
+  // The line, and that the mount isn't as it says.
+  drifted: {
+    options: ["noatime", "nofail", "compress=lzo"],
+    drift: ["remount /data/warm-storage (compress=lzo is missing)"],
+  },
   takesAnyText: ["source", "mountPoint", "options"],
 
   inputs: fc.record({
