@@ -307,9 +307,14 @@ async function isOnDevice(ask: Ask, mount: Mount, device: BlockDevice | undefine
   return mount.source.startsWith("/dev/") && (await realPath(ask, mount.source)) === device.path;
 }
 
-/** Whether a mount shows the folder `source`: the same filesystem, and the same folder of it. */
+/**
+ * Whether a mount shows the folder `source`: the same filesystem, and the same folder of it. What others mount over the
+ * source appears at the bind mount, too, where mounts are shared, and to unmount it there unmounts it here: the first
+ * mount at the source is meant.
+ */
 function isBoundTo(all: readonly Mount[], source: string, mount: Mount): boolean {
-  const holder = mountOf(all, source);
+  const last = mountOf(all, source);
+  const holder = last === undefined || last.target === "/" ? last : mountsAt(all, last.target)[0];
   if (holder === undefined || holder.number !== mount.number) return false;
   const below = source.slice(holder.target === "/" ? 0 : holder.target.length);
   return mount.root === (holder.root === "/" ? below || "/" : holder.root + below);

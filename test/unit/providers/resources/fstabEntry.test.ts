@@ -324,6 +324,16 @@ describe("the look at an fstab entry", () => {
     expect(read(fstabEntry.planDestroy(desired, seen))).toEqual([`refused: ${found}`]);
   });
 
+  it("refuses what somebody mounted over the source of a bind mount, which the kernel also mounts over that", async () => {
+    const over = { ...mount, source: "tmpfs", type: "tmpfs", number: "0:99", root: "/" };
+    const both = ["/data/warm-storage", "/data/warm"].map((target) => ({ ...over, target }));
+    const bind = { source: "/data/warm-storage", mountPoint: "/data/warm", type: "none", options: ["bind", "nofail"] };
+    const seen = await look(bind, { "the mounts": [...all, ...both] });
+    const found = "refused: tmpfs is mounted over what was declared there, at /data/warm";
+    expect(read(fstabEntry.plan({ ...desired, ...bind }, seen))).toEqual([found]);
+    expect(read(fstabEntry.planDestroy({ ...desired, ...bind }, seen))).toEqual([found]);
+  });
+
   it("is as declared where the same filesystem is mounted over itself, as container engines do", async () => {
     const itself = all.findLast(({ target }) => target === "/var/lib/redis")!;
     expect(await look({}, { "the mounts": [...all, { ...itself }] })).toMatchObject({
