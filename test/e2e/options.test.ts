@@ -148,23 +148,24 @@ const chains = known
   .flatMap(({ type, options }) => {
     const none = type === "none" ? ["bind", "defaults"] : ["defaults"];
     return [
-      { type, before: none, afterwards: [options, none] },
-      { type, before: options, afterwards: [[...options.filter((option) => option !== "suid"), "nosuid"]] },
+      { type, states: [none, options, none] },
+      { type, states: [options, [...options.filter((option) => option !== "suid"), "nosuid"]] },
     ];
   });
 const shownBy = (type: string, options: readonly string[]) =>
   (answers.get(line("shown", type, MKFS[type], options)) ?? "").split(/[|,]/);
-const chainLine = ({ type, before, afterwards }: (typeof chains)[number]) => {
-  const changed = afterwards.flatMap((after, index) => {
-    const differences = liveDifferences(type, after, shownBy(type, afterwards[index - 1] ?? before));
+const changesOf = ({ type, states }: (typeof chains)[number]) =>
+  states.slice(1).map((after, index) => ({ type, before: states[index]!, after }));
+const chainLine = (chain: (typeof chains)[number]) => {
+  const { type, states } = chain;
+  const changed = changesOf(chain).flatMap(({ before, after }) => {
+    const differences = liveDifferences(type, after, shownBy(type, before));
     const action = differences.length === 0 ? "none" : (remountOptions(type, after, differences) ?? "replace");
     return [after.join(","), action];
   });
-  return line("change", type, MKFS[type], [before.join(","), ...changed], ";");
+  return line("change", type, MKFS[type], [states[0]!.join(","), ...changed], ";");
 };
-const changes = chains.flatMap((chain) =>
-  chain.afterwards.map((after, index) => ({ chain, index, type: chain.type, after })),
-);
+const changes = chains.flatMap((chain) => changesOf(chain).map((change, index) => ({ ...change, chain, index })));
 const flags = Object.entries(MADE_FILESYSTEMS).flatMap(([type, { mkfs }]) =>
   triedFlags(mkfs).map((mkfsOptions) => ({
     what: `mkfs.${type} ${mkfsOptions.join(" ")}`,
@@ -237,10 +238,10 @@ describe("every option that is accepted converges", { tags: ["long"] }, () => {
   });
 
   it.each(changes)(
-    "a mount of $type that is changed to $after is as it is declared",
+    "a mount of $type with $before that is changed to $after is as it is declared",
     ({ chain, index, type, after }) => {
       const said = answers.get(chainLine(chain))?.split("\n") ?? [];
-      expect(said).toHaveLength(chain.afterwards.length);
+      expect(said).toHaveLength(chain.states.length - 1);
       expect(said[index]).toMatch(/^r[ow]\b[^ ]*$/);
       expect(liveDifferences(type, after, said[index]?.split(/[|,]/) ?? [])).toEqual([]);
     },
