@@ -31,6 +31,9 @@ const MASTER = {
   ForkAfterAuthentication: "yes",
 };
 
+/** What this process ends when it exits, however many hosts it has. */
+const hangUps: (() => void)[] = [];
+
 /** A machine over one SSH connection, which is dialled at the first call and kept. */
 export class SshHost implements Host {
   readonly name: string;
@@ -54,8 +57,9 @@ export class SshHost implements Host {
         `df --human-readable ${tmpdir()}; df --inodes ${tmpdir()}; or set TMPDIR to a folder with room, here`,
       );
     }
-    process.once("exit", () => this.#hangUp());
-    // The engine ends its providers by a signal, which by itself would leave the connection and its folder behind.
+    if (hangUps.push(() => this.#hangUp()) > 1) return;
+    process.once("exit", () => hangUps.forEach((hangUp) => hangUp()));
+    // The engine ends its providers by a signal, which by itself would leave the connections and their folders behind.
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit());
   }
 

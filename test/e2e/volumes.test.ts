@@ -330,6 +330,18 @@ describe("volumes of hosts unlike the lab", { tags: ["long"] }, () => {
     expect(await gone()).toBe("");
   });
 
+  /** The spare disk is refused with words; what is on top of it is a hot tier, known again, and left blank. */
+  const isHotOnlyAs = async (device: string, refusal: RegExp) => {
+    await stack.configure(hotWith(redis, { device: { path: lab.SPARE_PATH } }));
+    expect(await stack.refusal(() => stack.up())).toMatch(refusal);
+    await stack.configure(hotWith(redis, { device: { path: device } }));
+    await stack.up();
+    expect(await on("pvs --noheadings --options pv_name,vg_name")).toMatch(new RegExp(`${device} +vg_jts`));
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await cleared();
+    expect(await on(`wipefs --no-act ${device}`)).toBe("");
+  };
+
   it("an encrypted disk is made a hot tier once, which every later `up` knows again, and is wiped", async () => {
     const KEY = "/run/jts-test.key";
     const OPENED = "/dev/mapper/crypt_spare";
@@ -340,16 +352,7 @@ describe("volumes of hosts unlike the lab", { tags: ["long"] }, () => {
       udevadm settle
     `);
     try {
-      await stack.configure(hotWith(redis, { device: { path: lab.SPARE_PATH } }));
-      expect(await stack.refusal(() => stack.up())).toMatch(
-        /crypt \S+ on it.*\n *Next: declare \/dev\/mapper\/crypt_spare/s,
-      );
-      await stack.configure(hotWith(redis, { device: { path: OPENED } }));
-      await stack.up();
-      expect(await on("pvs --noheadings --options pv_name,vg_name")).toMatch(/\/dev\/mapper\/crypt_spare +vg_jts/);
-      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
-      await cleared();
-      expect(await on(`wipefs --no-act ${OPENED}`)).toBe("");
+      await isHotOnlyAs(OPENED, /crypt \S+ on it.*\n *Next: declare \/dev\/mapper\/crypt_spare/s);
     } finally {
       await on(`cryptsetup close crypt_spare; wipefs --all --quiet ${lab.SPARE_PATH}; rm ${KEY}; udevadm settle`);
     }
@@ -365,16 +368,10 @@ describe("volumes of hosts unlike the lab", { tags: ["long"] }, () => {
       udevadm settle
     `);
     try {
-      await stack.configure(hotWith(redis, { device: { path: lab.SPARE_PATH } }));
-      expect(await stack.refusal(() => stack.up())).toMatch(
+      await isHotOnlyAs(
+        OPENED,
         /one path of the multipath device \/dev\/mapper\/mpath_spare.*\n *Next: declare \/dev\/mapper\/mpath_spare:/s,
       );
-      await stack.configure(hotWith(redis, { device: { path: OPENED } }));
-      await stack.up();
-      expect(await on("pvs --noheadings --options pv_name,vg_name")).toMatch(/\/dev\/mapper\/mpath_spare +vg_jts/);
-      expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
-      await cleared();
-      expect(await on(`wipefs --no-act ${OPENED}`)).toBe("");
     } finally {
       await on(`dmsetup remove mpath_spare; wipefs --all --quiet ${lab.SPARE_PATH}; udevadm settle`);
     }
@@ -406,7 +403,7 @@ describe("volumes of hosts unlike the lab", { tags: ["long"] }, () => {
       echo 1 >$pci/remove &&
       udevadm settle
     `;
-    const plugIn = "echo 1 >/sys/bus/pci/rescan && sleep 2 && udevadm settle";
+    const plugIn = `echo 1 >/sys/bus/pci/rescan && udevadm wait --timeout=120 ${lab.SPARE_PATH}`;
     await on(`lvcreate --quiet --yes --size 100m --name theirs vg_jts ${lab.SPARE_PATH}`);
     await on(`lvchange --activate n vg_jts/theirs && ${pull}`);
     await stack.configure(hotWith(redis));

@@ -169,6 +169,14 @@ describe("a host over SSH", () => {
     expect(Date.now() - began).toBeGreaterThan((CONNECTION.timeoutSeconds - 1) * 1000);
   });
 
+  it("beside others adds no handler of the process's end of its own, of which Node warns from the eleventh on", () => {
+    const handlers = () => (["exit", "SIGTERM"] as const).map((event) => process.listenerCount(event));
+    host();
+    const before = handlers();
+    host();
+    expect(handlers()).toEqual(before);
+  });
+
   it("sends its last call when the process ends, and does not keep the process from ending", async () => {
     const program = join(folder, "program.ts");
     writeFileSync(
