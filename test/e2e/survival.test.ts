@@ -144,8 +144,13 @@ describe("two stacks that work on one host at the same time", { tags: ["long"] }
     const other = await LabStack.select({ name: "other" });
     await stack.configure(warmOnly());
     await other.configure(hotWith({ redis: { size: "1GiB" }, kafka: { size: "20GiB" } }));
-    // Held until both have asked for it, so that both must wait.
-    await on("systemd-run --quiet --unit=writer flock /run/jts-storage.lock sleep 25");
+    // Held until both wait for it.
+    await on(`
+      systemd-run --quiet --unit=writer flock /run/jts-storage.lock bash -c '
+        inode=$(stat --format=%i /run/jts-storage.lock)
+        until (($(grep --count -- "-> FLOCK.*:$inode " /proc/locks) == 2)); do sleep 0.2; done
+      '
+    `);
     const outcomes = await Promise.all([stack.up(), other.up()]);
     for (const { said } of outcomes) expect(said).toContain("another writer is at work there; waiting for it");
     expect(await on("grep --count x-jts-storage /etc/fstab; findmnt --verify >/dev/null; echo $?")).toBe("6\n0");
