@@ -134,18 +134,24 @@ export class LabStack {
   }
 
   /**
-   * An `up` during which a fault happens, once `made` resources are created, not counting components.
+   * An `up` during which a fault happens, once `made` resources are created, not counting components. The fault is told
+   * whether the `up` has ended.
    *
    * @returns the error that the `up` ended with; undefined where it succeeded
    */
-  async upWithFault(made: number, fault: () => Promise<unknown>, options: UpOptions = {}): Promise<Error | undefined> {
+  async upWithFault(
+    made: number,
+    fault: (isOver: () => boolean) => Promise<unknown>,
+    options: UpOptions = {},
+  ): Promise<Error | undefined> {
+    let isOver = false;
     let happening: Promise<unknown> | undefined;
     this.#saying = (said) => {
       if (
         happening === undefined &&
         said.split("\n").filter((line) => / created \(/.test(line) && !line.includes(" jts-storage:")).length >= made
       ) {
-        happening = fault();
+        happening = fault(() => isOver);
         // Awaited below.
         happening.catch(() => undefined);
       }
@@ -156,6 +162,7 @@ export class LabStack {
     } catch (error) {
       return error as Error;
     } finally {
+      isOver = true;
       this.#saying = () => undefined;
       await happening;
     }
