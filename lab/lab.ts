@@ -269,9 +269,11 @@ async function waitUntilBooted(
       const fault =
         (await processOf(machine)) === undefined
           ? "its QEMU has ended"
-          : Date.now() > deadline
-            ? `it did not answer within ${BOOT_SECONDS} s`
-            : undefined;
+          : (await consoleOf(machine)).includes("Kernel panic")
+            ? "its kernel panicked"
+            : Date.now() > deadline
+              ? `it did not answer within ${BOOT_SECONDS} s`
+              : undefined;
       if (fault !== undefined) {
         const failed = await failedBoot(machine, fault);
         if (starts++ >= STARTS) throw failed;
@@ -295,11 +297,16 @@ async function bootId(machine: Machine): Promise<string> {
 }
 
 async function failedBoot(machine: Machine, why: string): Promise<Error> {
-  const log = join(folderOf(machine), "console.log");
-  const lastLines = (await readFile(log, "utf8").catch(() => "")).trimEnd().split("\n").slice(-5).join("\n");
-  return new MissingNeed(
-    `The ${machine} did not boot: ${why}. Its console's last lines (all are in ${log}):\n${lastLines}`,
-  );
+  const lines = (await consoleOf(machine)).trimEnd().split("\n");
+  // A panic's first line names the fault, which many others follow.
+  const first = lines.findIndex((line) => /BUG:|Oops/.test(line));
+  const shown = first < 0 ? lines.slice(-5) : lines.slice(first, first + 40);
+  return new MissingNeed(`The ${machine} did not boot: ${why}. On its console:\n${shown.join("\n")}`);
+}
+
+/** What the machine has printed since it was started. */
+function consoleOf(machine: Machine): Promise<string> {
+  return readFile(join(folderOf(machine), "console.log"), "utf8").catch(() => "");
 }
 
 async function requireRunning(machine: Machine): Promise<number> {
