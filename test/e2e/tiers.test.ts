@@ -84,9 +84,15 @@ async function expectTiers(): Promise<void> {
     expect(live[target], target).toEqual(expect.arrayContaining(options));
 }
 
+/** The kernel's name for the NVMe may be another one at each boot. */
+const NVME_SCHEDULER = `cat /sys/class/block/$(basename $(readlink --canonicalize ${lab.NVME_PATH}))/queue/scheduler`;
+
 /** What of the host's devices survives everything but a wipe. */
 const uuids = () =>
-  on("lvs --noheadings --options lv_name,lv_uuid vg_jts; blkid --output export /dev/vg_jts/* /dev/sda2 | grep ^UUID=");
+  on(`
+    lvs --noheadings --options lv_name,lv_uuid vg_jts
+    blkid --output export /dev/vg_jts/* ${lab.SATA_PARTITION_PATH} | grep ^UUID=
+  `);
 
 describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   let stack: LabStack;
@@ -138,7 +144,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
   });
 
   it("the kernel is tuned at once, timers wait for their time, and the tiering service runs", async () => {
-    expect(await on("cat /sys/block/nvme0n1/queue/scheduler")).toContain("[none]");
+    expect(await on(NVME_SCHEDULER)).toContain("[none]");
     expect(
       await on("sysctl --values net.core.rmem_default net.core.wmem_default net.core.rmem_max net.core.wmem_max"),
     ).toBe("262144\n262144\n16777216\n16777216");
@@ -203,7 +209,7 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     expect([await on(`sha256sum ${SENTINELS.join(" ")}`), await uuids()]).toEqual(before);
     expect(
       await on(`
-        cat /sys/block/nvme0n1/queue/scheduler
+        ${NVME_SCHEDULER}
         sysctl --values net.core.rmem_max
         systemctl is-active tiered-storage.timer
       `),
@@ -280,13 +286,13 @@ describe("the three tiers on a blank machine", { timeout: 20 * 60_000 }, () => {
     expect(await on("sha256sum /etc/fstab")).toBe(fstabBefore);
     expect(
       await on(`
-        wipefs --no-act /dev/nvme0n1 /dev/sda2
+        wipefs --no-act ${lab.NVME_PATH} ${lab.SATA_PARTITION_PATH}
         pvs --noheadings
-        lsblk --noheadings --list --output TYPE /dev/nvme0n1
+        lsblk --noheadings --list --output TYPE ${lab.NVME_PATH}
       `),
     ).toBe("disk");
     expect(await rootDisk()).toBe(rootBefore);
-    expect(await on("cat /sys/block/nvme0n1/queue/scheduler; sysctl --values net.core.rmem_max")).toMatch(/\n212992$/);
+    expect(await on(`${NVME_SCHEDULER}; sysctl --values net.core.rmem_max`)).toMatch(/\n212992$/);
     // What others put on the NAS is theirs.
     expect((await lab.run("nas", "find /volume1/cocodev -type f")).stdout).toBe(
       "/volume1/cocodev/jts/models/models/sentinel",

@@ -201,8 +201,8 @@ describe("a second device of the volume group", () => {
 
   it("can't leave it while the others have no room for what is on it", async () => {
     await on(`
-      lvcreate --quiet --yes --extents 100%PVS --name filler vg_jts /dev/nvme0n1 ||
-        lvcreate --quiet --yes --extents 100%FREE --name filler vg_jts /dev/nvme0n1
+      lvcreate --quiet --yes --extents 100%PVS --name filler vg_jts ${lab.NVME_PATH} ||
+        lvcreate --quiet --yes --extents 100%FREE --name filler vg_jts ${lab.NVME_PATH}
     `);
     await stack.configure(hotWith(redis));
     expect(await stack.refusal(() => stack.up())).toMatch(
