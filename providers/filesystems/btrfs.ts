@@ -206,9 +206,10 @@ export const btrfs: MadeFilesystem = {
     },
     {
       matches: /^(no)?inode_cache$/,
-      reason: "is ignored since Linux 5.11; leave it out",
+      reason: "is ignored since Linux 5.11, and does not mount on Linux 6.12; leave it out",
       examples: mounted("inode_cache", "noinode_cache"),
       outcome: "is ignored",
+      later: { linux: "6.12", outcome: "does not mount" },
     },
     {
       matches: /^(alloc_start|subvolrootid)=/,

@@ -11,6 +11,8 @@ export interface Rule {
   /** One for each name that it matches; test/e2e/options.test.ts tries them on a real kernel. */
   readonly examples: readonly Example[];
   readonly outcome: Outcome;
+  /** What came of the examples on this Linux. Default: the same. */
+  readonly later?: { readonly linux: string; readonly outcome: Outcome | "mounts" };
 }
 
 /** What a filesystem is mounted with, and made with; `mkfs` is undefined where it isn't made here. */

@@ -242,7 +242,10 @@ export const xfs: MadeFilesystem = {
       makesNothing(/^-[NV]$/, ...made("-N", "-V")),
       setsLabel(...made("-L theirs")),
       setsUuid(...made("-m uuid=11111111-2222-4333-8444-555555555555")),
-      hasBlocksAboveAPage(...made("-b size=8192", "-b size=64k")),
+      {
+        ...hasBlocksAboveAPage(...made("-b size=8192", "-b size=64k")),
+        later: { linux: "6.12", outcome: "mounts" },
+      },
     ],
     refusedSize,
   },
