@@ -44,7 +44,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
 
   // The program.
   ["providers/values/sha256.ts", ALL],
-  ["providers/{filesystems/*,values/size}.ts", [...STACKS, "options"]],
+  ["providers/{filesystems/*,values/size,values/versions}.ts", [...STACKS, "options"]],
   ["{components/cold/**,providers/resources/nfsMount.ts}", COLD],
   ["{components/tuning/**,providers/facts/kernelValues.ts}", TUNING],
   ["providers/programs/{activate-sysctl,activate-udev,restore-kernel-values}.sh", TUNING],
