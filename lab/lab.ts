@@ -301,12 +301,16 @@ async function failedBoot(machine: Machine, why: string): Promise<Error> {
   // A panic's first line names the fault, which many others follow.
   const first = lines.findIndex((line) => /BUG:|Oops/.test(line));
   const shown = first < 0 ? lines.slice(-5) : lines.slice(first, first + 40);
-  return new MissingNeed(`The ${machine} did not boot: ${why}. On its console:\n${shown.join("\n")}`);
+  return new MissingNeed(
+    `The ${machine} did not boot: ${why}. On its console (all is in ${consoleLog(machine)}):\n${shown.join("\n")}`,
+  );
 }
+
+const consoleLog = (machine: Machine) => join(folderOf(machine), "console.log");
 
 /** What the machine has printed since it was started. */
 function consoleOf(machine: Machine): Promise<string> {
-  return readFile(join(folderOf(machine), "console.log"), "utf8").catch(() => "");
+  return readFile(consoleLog(machine), "utf8").catch(() => "");
 }
 
 async function requireRunning(machine: Machine): Promise<number> {
