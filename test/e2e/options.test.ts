@@ -208,7 +208,7 @@ const unknown = UNKNOWN.map(([type, option]) => ({
   line: line("mount", type, [], type === "none" ? ["bind", option] : [option]),
 }));
 
-/** So many rows are one script: an emulated machine answers one or two in a second. */
+/** So many rows are one script: an emulated machine answers about one in a second. */
 const ROWS_OF_A_SCRIPT = 200;
 
 /** Has the rows answered on the host, half of them on each of its processors. */
@@ -232,8 +232,10 @@ async function ask(rows: readonly string[]): Promise<void> {
     }
   };
   // One export's mounts share what they were mounted with, so that NFS is asked for in one of them.
-  const nfsFirst = [true, false].flatMap((isNfs) => rows.filter((row) => (row.split("|")[1] === "nfs") === isNfs));
-  const middle = Math.ceil(rows.length / 2);
+  const isNfs = (row: string) => row.split("|")[1] === "nfs";
+  const nfs = rows.filter(isNfs);
+  const nfsFirst = [...nfs, ...rows.filter((row) => !isNfs(row))];
+  const middle = Math.max(nfs.length, Math.ceil(rows.length / 2));
   await Promise.all([nfsFirst.slice(0, middle), nfsFirst.slice(middle)].map(askInTurn));
 }
 

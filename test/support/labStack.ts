@@ -124,7 +124,7 @@ export class LabStack {
     return this.#operate("up", "--yes", "--skip-preview", ...wordsOf(options));
   }
 
-  /** With `runProgram`, by the connection that is configured now; else by that of the last `up`. */
+  /** With `runProgram`, by the connection that is configured now; else by that of the last run of the program. */
   refresh({ runProgram = false } = {}): Promise<Outcome> {
     return this.#operate("refresh", "--yes", "--skip-preview", ...(runProgram ? ["--run-program"] : []));
   }
