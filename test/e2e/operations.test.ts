@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import * as lab from "../../lab/lab.ts";
 import { ROOT } from "../../setup/project.ts";
-import { LabStack, type Outcome } from "../support/labStack.ts";
+import { all, LabStack, type HostSection, type Outcome } from "../support/labStack.ts";
 
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const mayFail = (command: string) => lab.run("storage-host", command, { mayFail: true, timeoutSeconds: 300 });
@@ -16,7 +16,7 @@ const METRICS = "/var/lib/prometheus/node-exporter/jts-storage.prom";
 const RECEIVER = "/usr/local/sbin/tell-somebody";
 
 /** Small volumes of two services and root's, on all three tiers: as on the real host, but quicker to make. */
-const small = (host: Record<string, unknown>) => {
+const small = (host: HostSection) => {
   host.automation = { ...(host.automation as object), notify: RECEIVER };
   host.hot = {
     ...(host.hot as object),
@@ -25,6 +25,17 @@ const small = (host: Record<string, unknown>) => {
   };
 };
 
+/** Gives the first root disk a second host key, which is not the one of the lab's image: a new root disk lacks it. */
+const HOST_KEY = "/etc/ssh/first_ecdsa_key";
+async function makeHostKey(): Promise<string> {
+  return on(`
+    ssh-keygen -q -t ecdsa -N '' -f ${HOST_KEY}
+    echo 'HostKey ${HOST_KEY}' >/etc/ssh/sshd_config.d/first.conf
+    systemctl reload ssh
+    cut --delimiter=' ' --fields=1,2 ${HOST_KEY}.pub
+  `);
+}
+
 describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long"] }, () => {
   let stack: LabStack;
   let first: Outcome;
@@ -32,7 +43,12 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
   beforeAll(async () => {
     await lab.blank();
     stack = await LabStack.select();
-    await stack.configure(small);
+    const hostKey = await makeHostKey();
+    await stack.configure(
+      all(small, (host) => {
+        host.connection = { ...(host.connection as object), hostKey };
+      }),
+    );
     await on(`
       printf '#!/bin/sh\nid --user >/var/lib/told; echo "$JTS_STORAGE_LEVEL" >>/var/lib/told; cat >>/var/lib/told\n' \\
         >${RECEIVER}
@@ -241,7 +257,7 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     }
   });
 
-  it("on a new root disk beside the old data disks, `up --refresh` brings back all that was on the old one", async () => {
+  it("on a new root disk beside the old data disks, with another host key, `up --refresh --run-program` brings back all that was on the old one", async () => {
     const uuids = () => on("lvs --noheadings --options lv_name,lv_uuid vg_jts; blkid --output export /dev/vg_jts/*");
     await on("echo kept >/var/lib/redis/data/kept; echo kept >/data/warm-storage/logs/kept; sync");
     const before = await uuids();
@@ -253,7 +269,12 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
       printf '#!/bin/sh\nexit 0\n' >${RECEIVER}
       chmod 755 ${RECEIVER}
     `);
-    await stack.up({ refresh: true });
+    await stack.configure(small);
+    expect(await stack.refusal(() => stack.up({ refresh: true }))).toContain("Host key verification failed");
+    const { changes } = await stack.preview({ refresh: true, runProgram: true });
+    expect(changes).toMatchObject({ create: expect.any(Number) as number });
+    expect(Object.keys(changes).join()).not.toMatch(/replace|delete/);
+    await stack.up({ refresh: true, runProgram: true });
     expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
     expect(await uuids()).toBe(before);
     expect(

@@ -15,8 +15,10 @@ export interface Outcome {
   readonly said: string;
 }
 
-interface UpOptions {
+interface RunOptions {
   readonly refresh?: boolean;
+  /** The refresh connects as is configured now; else as the last run of the program did. */
+  readonly runProgram?: boolean | undefined;
 }
 
 /** A host's settings, as the configuration has them. */
@@ -116,17 +118,16 @@ export class LabStack {
     throw new Error("The operation succeeded.");
   }
 
-  preview(): Promise<Outcome> {
-    return this.#operate("preview");
+  preview(options: RunOptions = {}): Promise<Outcome> {
+    return this.#operate("preview", ...wordsOf(options));
   }
 
-  up(options: UpOptions = {}): Promise<Outcome> {
+  up(options: RunOptions = {}): Promise<Outcome> {
     return this.#operate("up", "--yes", "--skip-preview", ...wordsOf(options));
   }
 
-  /** With `runProgram`, by the connection that is configured now; else by that of the last run of the program. */
-  refresh({ runProgram = false } = {}): Promise<Outcome> {
-    return this.#operate("refresh", "--yes", "--skip-preview", ...(runProgram ? ["--run-program"] : []));
+  refresh({ runProgram }: Pick<RunOptions, "runProgram"> = {}): Promise<Outcome> {
+    return this.#operate("refresh", "--yes", "--skip-preview", ...wordsOf({ runProgram }));
   }
 
   destroy(): Promise<Outcome> {
@@ -142,7 +143,7 @@ export class LabStack {
   async upWithFault(
     made: number,
     fault: (isOver: () => boolean) => Promise<unknown>,
-    options: UpOptions = {},
+    options: RunOptions = {},
   ): Promise<Error | undefined> {
     let isOver = false;
     let happening: Promise<unknown> | undefined;
@@ -277,8 +278,8 @@ export class LabStack {
   }
 }
 
-function wordsOf({ refresh = false }: UpOptions): string[] {
-  return refresh ? ["--refresh"] : [];
+function wordsOf({ refresh = false, runProgram = false }: RunOptions): string[] {
+  return [...(refresh ? ["--refresh"] : []), ...(runProgram ? ["--run-program"] : [])];
 }
 
 /** A line of the CLI's event log. */
