@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DataLossRefused } from "../errors.ts";
 import { cmd } from "../host/command.ts";
 import type { Fact } from "./fact.ts";
 
@@ -124,13 +125,26 @@ const report = z.object({
   ),
 });
 
+/** What lvm.conf(5) may set for reports, as it is where nothing is set. */
+const REPORT = `report { ${[
+  "binary_values_as_numeric=0",
+  "compact_output=0",
+  'compact_output_cols=""',
+  "headings=1",
+  'list_item_separator=","',
+  "prefixes=0",
+  'vgs_cols_full="vg_all"',
+  'pvs_cols_full="pv_all"',
+  'lvs_cols_full="lv_all"',
+].join(" ")} }`;
+
 /** All of LVM at once, see lvmreport(7). */
 export const lvm: Fact<undefined, LvmReport> = {
   name: "LVM's report",
   about: ["lvm"],
-  command: () => cmd`lvm fullreport --reportformat json --units b --nosuffix`,
+  command: () => cmd`lvm fullreport --config ${REPORT} --reportformat json --units b --nosuffix`,
   parse({ stdout }) {
-    const sections = report.parse(JSON.parse(stdout)).report;
+    const sections = report.parse(JSON.parse(withoutMessages(stdout))).report;
     const volumesOf = ({ vg, pv }: (typeof sections)[number]): PhysicalVolumeReport[] =>
       pv.map((one) => ({
         name: one.pv_name,
@@ -179,3 +193,27 @@ export const lvm: Fact<undefined, LvmReport> = {
     };
   },
 };
+
+/** LVM prints some messages among the JSON, such as "Retrying metadata scan." where some disk's metadata is damaged. */
+function withoutMessages(stdout: string): string {
+  return stdout
+    .split("\n")
+    .filter((line) => /^\s*[{}[\]",]/.test(line))
+    .join("\n");
+}
+
+/**
+ * The volume group of this name; undefined: there is none.
+ * @throws {DataLossRefused} where there are two: LVM itself won't say which one is meant
+ */
+export function volumeGroupOf({ volumeGroups }: LvmReport, name: string, host: string): VolumeGroupReport | undefined {
+  const [group, ...others] = volumeGroups.filter((one) => one.name === name);
+  if (others.length === 0) return group;
+  const all = [group!, ...others].map(
+    ({ uuid, physicalVolumes }) => `${uuid} on ${physicalVolumes.map((pv) => pv.name).join(", ")}`,
+  );
+  throw new DataLossRefused(
+    `${host}: ${all.length} volume groups are called ${name}: ${all.join("; ")}`,
+    "look which one doesn't belong here, and take its disks out; or rename it, which keeps its data: vgrename UUID NEWNAME; then: pulumi up --refresh",
+  );
+}

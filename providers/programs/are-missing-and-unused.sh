@@ -3,7 +3,7 @@
 set -euo pipefail
 # Each PV in two words: its UUID, and its bytes in volumes.
 found=$(
-  pvs --noheadings --nosuffix --units b --options pv_uuid,pv_used --select "vg_name=\"$1\" && pv_missing=1"
+  pvs --config 'report { prefixes=0 }' --noheadings --nosuffix --units b --options pv_uuid,pv_used --select "vg_name=\"$1\" && pv_missing=1"
 )
 shift
 found=$(sort <<<"$found" | awk 'NF { print $1, $2 }')

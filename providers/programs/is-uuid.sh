@@ -3,6 +3,8 @@
 set -euo pipefail
 source records.sh
 declare -A found=()
+# Whatever lvm.conf sets for reports.
+form=(--config 'report { prefixes=0 }' --noheadings)
 # Lines of a name and a UUID.
 read_found() { while read -r name uuid; do found["$1 $name"]=$uuid; done; }
 for kind in pv vg lv; do
@@ -13,9 +15,9 @@ for kind in pv vg lv; do
   done
   ((${#names[@]})) || continue
   case $kind in
-    pv) for name in "${names[@]}"; do found["pv $name"]=$(pvs --noheadings --options pv_uuid -- "$name"); done ;;
-    vg) read_found vg < <(vgs --noheadings --options vg_name,vg_uuid -- "${names[@]}") ;;
-    lv) read_found lv < <(lvs --noheadings --options lv_full_name,lv_uuid -- "${names[@]}") ;;
+    pv) for name in "${names[@]}"; do found["pv $name"]=$(pvs "${form[@]}" --options pv_uuid -- "$name"); done ;;
+    vg) read_found vg < <(vgs "${form[@]}" --options vg_name,vg_uuid -- "${names[@]}") ;;
+    lv) read_found lv < <(lvs "${form[@]}" --options lv_full_name,lv_uuid -- "${names[@]}") ;;
   esac
 done
 for ((i = 0; i < ${#starts[@]}; i++)); do

@@ -1,6 +1,6 @@
 import { refuse, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
-import { lvm, type LogicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
+import { lvm, type LogicalVolumeReport, type VolumeGroupReport, volumeGroupOf } from "../facts/lvm.ts";
 import { cmd } from "../host/command.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { bytes, lvmName, onDelete } from "../values/fields.ts";
@@ -67,8 +67,8 @@ export const logicalVolume: ResourceKind<typeof inputs, Seen> = {
       : []),
   ],
 
-  async observe(ask, { volumeGroup, name }) {
-    const group = (await ask(lvm, undefined)).volumeGroups.find((one) => one.name === volumeGroup);
+  async observe(ask, { host, volumeGroup, name }) {
+    const group = volumeGroupOf(await ask(lvm, undefined), volumeGroup, host);
     return { group, volume: group?.logicalVolumes.find((one) => one.name === name) };
   },
   isAbsent: (_inputs, { volume }) => volume === undefined,

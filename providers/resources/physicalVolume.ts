@@ -3,7 +3,7 @@ import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { contents } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
 import { orError } from "../facts/fact.ts";
-import { lvm, type PhysicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
+import { lvm, type PhysicalVolumeReport, type VolumeGroupReport, volumeGroupOf } from "../facts/lvm.ts";
 import { blockDevices, type BlockDevice } from "../facts/lsblk.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
@@ -68,7 +68,7 @@ export const physicalVolume: ResourceKind<typeof inputs, Seen> = {
         reason: `the ${property} of a physical volume can't change from ${olds[property]} to ${news[property]}; see docs/runbooks/move-to-a-new-disk.md`,
       })),
 
-  async observe(ask, { device: path, volumeGroup }) {
+  async observe(ask, { host, device: path, volumeGroup }) {
     const [device, report, all, found] = await Promise.all([
       deviceAt(ask, path),
       ask(lvm, undefined),
@@ -77,7 +77,7 @@ export const physicalVolume: ResourceKind<typeof inputs, Seen> = {
     ]);
     const volume = device && report.physicalVolumes.find(({ number }) => number === device.number);
     const groupName = volume === undefined || volume.volumeGroup === "" ? volumeGroup : volume.volumeGroup;
-    const group = report.volumeGroups.find(({ name }) => name === groupName);
+    const group = groupName === undefined ? undefined : volumeGroupOf(report, groupName, host);
     const seen = { device, volume, group, blockSizes: blockSizesOf(group, all), signs: [] };
     if (device === undefined || volume !== undefined) return seen;
     if (found instanceof Error) throw found;

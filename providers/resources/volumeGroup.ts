@@ -3,7 +3,7 @@ import { refuseAll, step, toDo, type Refusal, type Step } from "../engine/plan.t
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { deviceAt } from "../facts/device.ts";
 import { blockDevices, type BlockDevice } from "../facts/lsblk.ts";
-import { lvm, type PhysicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
+import { lvm, type PhysicalVolumeReport, type VolumeGroupReport, volumeGroupOf } from "../facts/lvm.ts";
 import { cmd, type Command } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
 import { bytes, lvmName, onDelete, path } from "../values/fields.ts";
@@ -64,13 +64,13 @@ export const volumeGroup: ResourceKind<typeof inputs, Seen> = {
           },
         ],
 
-  async observe(ask, { name, physicalVolumes }) {
+  async observe(ask, { host, name, physicalVolumes }) {
     const [report, all, ...devices] = await Promise.all([
       ask(lvm, undefined),
       ask(blockDevices, undefined),
       ...physicalVolumes.map((one) => deviceAt(ask, one)),
     ]);
-    const group = report.volumeGroups.find((one) => one.name === name);
+    const group = volumeGroupOf(report, name, host);
     return {
       group,
       devices: new Map(physicalVolumes.map((one, index) => [one, devices[index]])),

@@ -51,7 +51,6 @@ Examples:
 """
 
 import argparse
-import json
 import os
 import re
 import shlex
@@ -85,6 +84,7 @@ from jts_storage.archives import (
 from jts_storage.bounded import LOCKS, bounded, output_of
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
+from jts_storage.lvm import rows_of
 from jts_storage.mounts import mounted
 from jts_storage.problem import HERE, Problem, reason_of, with_remedy
 from jts_storage.program import Parser, human, parse_time, plain_number, print_json, take_lock
@@ -351,10 +351,8 @@ class Backup(ArchivingRun):
     def look_at_volumes(self) -> list[Volume]:
         """All volumes of the volume group. @raises Problem where LVM does not list them"""
         fields = "lv_name,origin,lv_role,lv_size,snap_percent,lv_snapshot_invalid,lv_tags"
-        format_of = ("--binary", "--reportformat", "json", "--units", "b", "--nosuffix", "--options", fields)
         try:
-            answer = json.loads(output_of(["lvs", *format_of, "--", str(self.group)], LOOK_SECONDS))
-            return [_volume(row) for row in answer["report"][0]["lv"]]
+            return [_volume(row) for row in rows_of("lv", fields, str(self.group), LOOK_SECONDS)]
         except (Problem, ValueError, LookupError, TypeError):
             raise Problem(f"the volumes of {self.group} cannot be listed", "vgs; pvs; dmesg --level=err,warn") from None
 
@@ -445,10 +443,8 @@ class Backup(ArchivingRun):
 
     def look_at_group(self) -> Group:
         """@raises Problem where LVM does not report its room"""
-        format_of = ("--reportformat", "json", "--units", "b", "--nosuffix", "--options", "vg_free,vg_extent_size")
         try:
-            answer = json.loads(output_of(["vgs", *format_of, "--", str(self.group)], LOOK_SECONDS))
-            row = answer["report"][0]["vg"][0]
+            row = rows_of("vg", "vg_free,vg_extent_size", str(self.group), LOOK_SECONDS)[0]
             return Group(int(row["vg_free"]), int(row["vg_extent_size"]))
         except (Problem, ValueError, LookupError, TypeError):
             raise Problem(

@@ -69,6 +69,7 @@ from typing import Any
 from jts_storage.bounded import BUDGET, bounded, output_of
 from jts_storage.files import first_line, make_state_folder, write_whole
 from jts_storage.log import log
+from jts_storage.lvm import rows_of
 from jts_storage.mounts import Mounted
 from jts_storage.notify import Notifier
 from jts_storage.problem import HERE, Problem, reason_of
@@ -999,10 +1000,8 @@ def _unallocated(folder: str) -> int:
 
 def _volume_group(name: str) -> VolumeGroup:
     """@raises one of UNCLEAR"""
-    form = ("--reportformat", "json", "--units", "b", "--nosuffix", "--options")
-    group = _json_of(["vgs", *form, "vg_size,vg_free,vg_missing_pv_count", "--", name])["report"][0]["vg"][0]
-    options = "lv_name,lv_role,lv_size,snap_percent,lv_snapshot_invalid"
-    volumes = _json_of(["lvs", "--binary", *form, options, "--", name])["report"][0]["lv"]
+    group = rows_of("vg", "vg_size,vg_free,vg_missing_pv_count", name, LOOK_SECONDS)[0]
+    volumes = rows_of("lv", "lv_name,lv_role,lv_size,snap_percent,lv_snapshot_invalid", name, LOOK_SECONDS)
     # What a cache is in front of is an origin to LVM too, and a snapshot in a thin pool takes nothing of the group.
     snapshots = [one for one in volumes if "thicksnapshot" in one["lv_role"].split(",")]
     return VolumeGroup(

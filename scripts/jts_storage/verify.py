@@ -108,6 +108,13 @@ def paths_of(folder: dict[str, Any]) -> list[str]:
     return [folder["path"], *(os.path.join(folder["path"], name) for name in folder["folders"])]
 
 
+def _number_of(group: str) -> int | None:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
+
+
 def check_access(user: str, folders: list[dict[str, Any]]) -> str:
     try:
         account = pwd.getpwnam(user)
@@ -117,7 +124,7 @@ def check_access(user: str, folders: list[dict[str, Any]]) -> str:
     must, must_not = [], [path for path in OURS if os.path.isdir(path)]
     for folder in folders:
         mode = int(folder["mode"], 8)
-        group = next((one.gr_gid for one in grp.getgrall() if one.gr_name == folder["group"]), None)
+        group = _number_of(folder["group"])
         if folder["owner"] == user:
             if mode & 0o200:
                 must += paths_of(folder)

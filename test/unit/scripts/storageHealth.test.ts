@@ -337,13 +337,21 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       status: 0,
       stdout: text("vg_jts: 126GiB of 3.7TiB free, 10GiB in snapshots"),
     });
-    expect(world.calls()).toContain(
-      "lvs --binary --reportformat json --units b --nosuffix " +
-        "--options lv_name,lv_role,lv_size,snap_percent,lv_snapshot_invalid -- vg_jts",
+    const form = "--binary --reportformat json --units b --nosuffix";
+    expect(world.calls().join("\n")).toMatch(/^lvs --config report \{ compact_output=0 .* prefixes=0 \} --binary /m);
+    expect(world.calls().join("\n")).toContain(
+      `${form} --options lv_name,lv_role,lv_size,snap_percent,lv_snapshot_invalid -- vg_jts`,
     );
-    expect(world.calls()).toContain(
-      "vgs --reportformat json --units b --nosuffix --options vg_size,vg_free,vg_missing_pv_count -- vg_jts",
-    );
+    expect(world.calls().join("\n")).toContain(`${form} --options vg_size,vg_free,vg_missing_pv_count -- vg_jts`);
+  });
+
+  test("reads past what LVM prints among its JSON", async ({ world }) => {
+    world.program("vgs", `echo '  Retrying metadata scan.'; echo '${vgs("135291469824")}'`);
+    world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'; echo '  Retrying metadata scan.'`);
+    expect(await health(world, inGroup)).toMatchObject({
+      status: 0,
+      stdout: text("vg_jts: 126GiB of 3.7TiB free, 5.0GiB in snapshots"),
+    });
   });
 
   test.for<[string, string, number, string]>([
