@@ -4,7 +4,8 @@
  */
 export abstract class StorageError extends Error {
   constructor(message: string, next: string) {
-    super(`${message}\n  Next: ${next}`);
+    // The engine takes no bytes of a host's that aren't UTF-8.
+    super(`${message}\n  Next: ${next}`.toWellFormed());
     this.name = new.target.name;
     // The provider's server prints the stack beside the message; our text says all that an operator can use.
     this.stack = "";

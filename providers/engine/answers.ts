@@ -10,7 +10,8 @@ interface Question {
   readonly fact: Fact<unknown, unknown>;
   readonly args: unknown;
   readonly command: Command;
-  settle(output: Output): void;
+  /** @param index among those that shared the command; undefined: it was asked by itself */
+  settle(output: Output, index?: number): void;
   fail(error: unknown): void;
   /** A command that it shared with others failed: it is asked by itself. */
   isAlone: boolean;
@@ -134,13 +135,13 @@ export class Answers {
       args,
       command,
       isAlone: false,
-      settle: (output) => {
+      settle: (output, index) => {
         if (!succeeded(command, output)) {
           reject(unanswered(this.#host.name, fact.name, command, output));
           return;
         }
         try {
-          resolve(fact.parse(output, args));
+          resolve(fact.parse(index === undefined ? output : fact.together!.part(output, args, index), args));
         } catch (error) {
           reject(unanswered(this.#host.name, fact.name, command, output, oddity(error)));
         }
@@ -184,9 +185,7 @@ export class Answers {
       const [first] = questions;
       if (questions.length === 1) first!.settle(output);
       else if (succeeded(command, output)) {
-        for (const [at, question] of questions.entries()) {
-          question.settle(question.fact.together!.part(output, question.args, at));
-        }
+        for (const [at, question] of questions.entries()) question.settle(output, at);
       } else {
         for (const question of questions) question.isAlone = true;
         this.#pending.push(...questions);

@@ -56,6 +56,8 @@ function nextAfter(command: Command, output: Output): string {
     return "on the host: df --human-readable --local; make room, then: pulumi up --refresh";
   if (TIMED_OUT.includes(output.exitCode) || said.includes("doesn't answer"))
     return "on the host: dmesg | tail; for a NAS, showmount --exports SERVER and docs/runbooks/nas-replaced.md; once it answers: pulumi up --refresh";
+  if (said.includes("/etc/fstab: No such file"))
+    return "on the host, where its mounts are not declared elsewhere: touch /etc/fstab; then: pulumi up --refresh";
   const [, process] = /userdel: .* used by process (\d+)/.exec(said) ?? [];
   if (process !== undefined)
     return `on the host: ps -fp ${process}; stop the service that it is of, then run the same command here again.`;

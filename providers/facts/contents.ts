@@ -18,6 +18,8 @@ export interface Contents {
   readonly bytes: number | undefined;
   /** How much of its device a filesystem of this geometry may leave unused at the end, in bytes. */
   readonly unusableBytes: number;
+  /** On how many devices the filesystem lies. */
+  readonly devices: number;
 }
 
 /** A device, and the type of the filesystem whose size is wanted. */
@@ -45,8 +47,9 @@ export const contents: Fact<ContentsArgs, Contents> = {
   parse({ stdout }) {
     const [section = ""] = sections(stdout);
     const endOfHeader = section.indexOf("\n");
-    const [, bytes = "", unusable = "0"] = section.slice(0, endOfHeader).split(" ");
-    if (!/^(-|[1-9]\d*)$/.test(bytes) || !/^\d+$/.test(unusable)) throw new Error(`not a size: "${bytes}"`);
+    const [, bytes = "", unusable = "0", devices = "1"] = section.slice(0, endOfHeader).split(" ");
+    if (!/^(-|[1-9]\d*)$/.test(bytes) || ![unusable, devices].every((number) => /^\d+$/.test(number)))
+      throw new Error(`not a size: "${bytes}"`);
     const json = section.slice(endOfHeader + 1);
     return {
       signatures:
@@ -54,11 +57,13 @@ export const contents: Fact<ContentsArgs, Contents> = {
           ? []
           : printed.parse(JSON.parse(json)).signatures.map(({ type, label, uuid }) => ({
               type,
-              label: label ?? undefined,
+              // A text for people and the state, which both take no odd bytes.
+              label: label?.toWellFormed(),
               uuid: uuid ?? undefined,
             })),
       bytes: bytes === "-" ? undefined : Number(bytes),
       unusableBytes: Number(unusable),
+      devices: Number(devices),
     };
   },
 };

@@ -11,7 +11,7 @@ export const deviceLinks: Fact<undefined, Links> = {
   name: "the links to devices",
   about: ["block", "lvm"],
   // Not those in /dev/shm, which is a mount of its own.
-  command: () => cmd`find /dev -xdev -type l -printf ${"%p\\t%l\\n"}`,
+  command: () => cmd`find /dev -ignore_readdir_race -xdev -type l -printf ${"%p\\t%l\\n"}`,
   parse: ({ stdout }) => new Map(linksOf(stdout).filter(([path]) => !CONTENT.test(path))),
 };
 
@@ -20,7 +20,7 @@ export const contentLinks: Fact<undefined, Links> = {
   name: "the links to devices by what is on them",
   about: ["block", "lvm", "contents"],
   command: () =>
-    cmd`find /dev -xdev -type l ( -path ${"/dev/disk/by-label/*"} -o -path ${"/dev/disk/by-uuid/*"} ) -printf ${"%p\\t%l\\n"}`,
+    cmd`find /dev -ignore_readdir_race -xdev -type l ( -path ${"/dev/disk/by-label/*"} -o -path ${"/dev/disk/by-uuid/*"} ) -printf ${"%p\\t%l\\n"}`,
   parse: ({ stdout }) => new Map(linksOf(stdout).filter(([path]) => CONTENT.test(path))),
 };
 const CONTENT = /^\/dev\/disk\/by-(label|uuid)\//;

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
+import { encode } from "../values/bytes.ts";
 import { greetingOf, parseAnswers, printProgram, printShell } from "./wire.ts";
 import type { Answers, Program } from "./host.ts";
 
@@ -43,7 +44,7 @@ export class Shell {
   #recent: Buffer = Buffer.alloc(0);
   #size = 0;
   #said = "";
-  #program: { readonly program: Program; readonly mark: string; readonly text: string } | undefined;
+  #program: { readonly program: Program; readonly mark: string; readonly text: Buffer } | undefined;
   #end: (outcome: Outcome) => void = () => undefined;
   #hasEnded = false;
   #hasGreeted = false;
@@ -93,7 +94,7 @@ export class Shell {
     const mark = randomBytes(16).toString("hex");
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     this.#end = resolve;
-    this.#program = { program, mark, text: printProgram(program, mark, lockTimeoutSeconds) };
+    this.#program = { program, mark, text: encode(printProgram(program, mark, lockTimeoutSeconds)) };
     this.#hold(true);
     if (this.#hasGreeted) this.#process.stdin.write(this.#program.text);
     else {

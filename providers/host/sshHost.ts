@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { CommandFailed } from "../errors.ts";
 import { printCommand } from "./command.ts";
+import { encode } from "../values/bytes.ts";
 import type { Connection } from "../values/connection.ts";
 import type { Answers, Host, Program } from "./host.ts";
 import { lost, refused, unfinished } from "./refused.ts";
@@ -232,7 +233,7 @@ export class SshHost implements Host {
       if (last !== undefined) {
         // It goes on there when the time is over here.
         spawnSync("ssh", [...this.#options(), this.#target(), ...this.#bash()], {
-          input: printShell("last") + printProgram(last, "last", LOCK_TIMEOUT_SECONDS, true),
+          input: encode(printShell("last") + printProgram(last, "last", LOCK_TIMEOUT_SECONDS, true)),
           stdio: ["pipe", "ignore", "ignore"],
           timeout: LAST_CALL_MILLISECONDS,
         });

@@ -1,3 +1,4 @@
+import { decode, encode } from "../values/bytes.ts";
 import { isProgram, quote, succeeded, type Command, type Output } from "./command.ts";
 import type { Answers, Program } from "./host.ts";
 
@@ -112,7 +113,7 @@ export function printProgram(program: Program, mark: string, lockTimeoutSeconds:
     "main",
   );
   const text = lines.join("\n") + "\n";
-  return `${Buffer.byteLength(text)} ${mark}\n${text}`;
+  return `${encode(text).length} ${mark}\n${text}`;
 }
 
 /** The line after a program's answers. */
@@ -156,7 +157,7 @@ export function parseAnswers(printed: Buffer, program: Program, mark: string): A
   if (contentsAt < 0 || sizes.length !== 2 * ran.length) return undefined;
   const outputs = new Map<number, Output>();
   let at = contentsAt + "\ncontents\n".length;
-  const take = (size: number | undefined) => bytes.toString("utf8", at, (at += size ?? Number.NaN));
+  const take = (size: number | undefined) => decode(bytes.subarray(at, (at += size ?? Number.NaN)));
   ran.forEach(([index, exitCode], order) => {
     if (index === undefined || exitCode === undefined) return;
     outputs.set(index, { exitCode, stdout: take(sizes[2 * order]?.[0]), stderr: take(sizes[2 * order + 1]?.[0]) });

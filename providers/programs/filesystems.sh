@@ -3,7 +3,7 @@
 #   label_TYPE DEVICE LABEL  gives it the label, while it isn't mounted; an empty one takes the label away.
 #   measure_TYPE DEVICE      sets `count` and `size`: so many blocks of so many bytes, mounted or not; and `unusable` to
 #                            the bytes that it may leave unused at its device's end by its geometry, where they can be
-#                            many.
+#                            many; and `devices` to how many it lies on, where they can be several.
 #   grow_TYPE DEVICE         grows it to its device, online where it is mounted.
 #   unlogged[TYPE]           is the option of a read-only mount that doesn't write to it, not even from its log.
 declare -A unlogged=()
@@ -47,6 +47,7 @@ measure_btrfs() {
   local said
   said=$(btrfs inspect-internal dump-super -- "$1")
   if [[ $said =~ $'\ndev_item.total_bytes'[[:space:]]+([0-9]+) ]]; then count=${BASH_REMATCH[1]} size=1; fi
+  if [[ $said =~ $'\nnum_devices'[[:space:]]+([0-9]+) ]]; then devices=${BASH_REMATCH[1]}; fi
 }
 grow_btrfs() { grow_mounted btrfs "$1" btrfs filesystem resize max; }
 

@@ -148,10 +148,11 @@ fail() {
 # While the filesystem is mounted elsewhere too, a new mount would get the old options: those mounts are unmounted with
 # it and mounted again. `replace I`: of the record of this number.
 replace() {
-  local target=${targets[$1]} number='' of point more other octal path also=() again=()
+  local target=${targets[$1]} number='' type='' of point more other octal path pid='' name also=() again=()
   to_octal "$target"
   while read -r _ _ of _ point more; do
-    [[ $point != "$octal" || $more == *" - autofs systemd-"* ]] || number=$of
+    if [[ $point != "$octal" || $more == *" - autofs systemd-"* ]]; then continue; fi
+    number=$of type=${more#* - } type=${type%% *}
   done </proc/self/mountinfo
   while read -r _ _ of _ point _; do
     if [[ $of != "$number" || $point == "$octal" ]]; then continue; fi
@@ -173,6 +174,16 @@ replace() {
     if [[ $other == "$target" ]]; then unmount_all "$other"; else unmount "$other"; fi || fail mount_again
     [[ $other == "$target" ]] || again=("$other" ${again[@]+"${again[@]}"})
   done
+  # What is left of it now is in a mount namespace of another process.
+  IFS=/ read -r _ _ pid _ < <(
+    grep --extended-regexp --files-with-matches "^[0-9]+ [0-9]+ $number .* - $type " /proc/[0-9]*/mountinfo 2>/dev/null
+  ) || true
+  if [[ -n $pid ]]; then
+    name=$(cat "/proc/$pid/comm" 2>/dev/null) || name=a
+    echo "$target: process $pid ($name) has it mounted for itself, as a container does, so that a new mount would keep the old options" >&2
+    echo "Next: stop the container or service of that process: systemctl status $pid; then pulumi up --refresh" >&2
+    fail mount_all_again
+  fi
   mount_new "$1" || fail mount_all_again
   mount_again
 }

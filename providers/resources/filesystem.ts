@@ -43,7 +43,8 @@ type Inputs = InputsOf<typeof inputs>;
 
 export interface Seen {
   readonly device: BlockDevice | undefined;
-  readonly filesystem: (Signature & Pick<Contents, "unusableBytes"> & { readonly bytes: number }) | undefined;
+  readonly filesystem:
+    (Signature & Pick<Contents, "unusableBytes" | "devices"> & { readonly bytes: number }) | undefined;
   /** Asked only where the declared filesystem isn't. */
   readonly signs: readonly string[];
 }
@@ -94,10 +95,10 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
     const [device, found] = await Promise.all([deviceAt(ask, path), orError(ask(contents, { device: path, type }))]);
     if (device === undefined) return { device, filesystem: undefined, signs: [] };
     if (found instanceof Error) throw found;
-    const { signatures, bytes, unusableBytes } = found;
+    const { signatures, bytes, unusableBytes, devices } = found;
     const match = signatures.every((one) => one.type === type && one.label !== MAKING) ? signatures[0] : undefined;
     if (match !== undefined && bytes !== undefined)
-      return { device, filesystem: { ...match, bytes, unusableBytes }, signs: [] };
+      return { device, filesystem: { ...match, bytes, unusableBytes, devices }, signs: [] };
     const seemsBlank = signatures.length === 0 && !device.isInUse;
     return { device, filesystem: undefined, signs: seemsBlank ? [] : await ask(signsOfUse, path) };
   },
@@ -115,6 +116,12 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
       refusals.push({
         found: `the ${type} on ${path} has the label ${filesystem.label ?? "none"} instead of ${label}`,
         next: "declare that label, which adopts it; or give it yours by docs/runbooks/change-a-filesystem.md; or only where nobody needs what is on it, empty it by docs/runbooks/clear-a-device.md.",
+      });
+    }
+    if (filesystem !== undefined && filesystem.devices > 1) {
+      refusals.push({
+        found: `the ${type} on ${path} lies on ${filesystem.devices} devices`,
+        next: "declare another device; or take the other devices out of it, which moves what is on them: btrfs-balance(8) with -dconvert=single -mconvert=dup, then btrfs device remove.",
       });
     }
     if (refusals.length > 0) return refuseAll(refusals);

@@ -3,6 +3,7 @@ import { CONVERGED, refuse, refuseAll, step, toDo, type Refusal } from "../engin
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import type { Ask } from "../facts/fact.ts";
 import { fstab } from "../facts/fstab.ts";
+import { labelled, type Labelled } from "../facts/labelled.ts";
 import { ledger } from "../facts/ledger.ts";
 import { blockDevices, type BlockDevice } from "../facts/lsblk.ts";
 import { hiderOf, isAutomount, mountOf, mounts, mountsAt, optionsInForce, type Mount } from "../facts/mounts.ts";
@@ -41,6 +42,8 @@ export interface Seen {
   readonly inForce: readonly string[];
   /** What is mounted over the declared source, here or at a folder above, so that nobody reaches it by its path. */
   readonly hider: Mount | undefined;
+  /** Filesystems that the declared LABEL= means, where it means several. */
+  readonly namesakes: readonly Labelled[];
   /** Whether systemd waits there for an access, to mount what its line says: systemd.automount(5). */
   readonly hasAutomount: boolean;
   /** Whether what is mounted is the declared source. */
@@ -82,11 +85,12 @@ export function mountedEntry<Schema extends MountSchema>({
     async observe(ask, desired) {
       const wanted = entry(desired);
       // Together, so that they travel together.
-      const [text, all, made, device] = await Promise.all([
+      const [text, all, made, device, namesakes] = await Promise.all([
         ask(fstab, undefined),
         ask(mounts, undefined),
         ask(ledger, undefined),
         isDevice(wanted) ? sourceDevice(ask, wanted.source) : undefined,
+        namesakesOf(ask, wanted.source),
       ]);
       const links = await linksOf(ask, text, all);
       const [found, ...twins] = findEntries(text, desired.mountPoint, resolveBy(links));
@@ -113,6 +117,7 @@ export function mountedEntry<Schema extends MountSchema>({
         mount,
         inForce: mount === undefined ? [] : await unshownOptions(ask, wanted, mount),
         hider: mount && (isSource ? hiderOf(all, mount) : areDeclared.includes(true) ? mount : undefined),
+        namesakes,
         hasAutomount: all.some((one) => one.target === desired.mountPoint && isAutomount(one)),
         isSource,
         isSameSource,
@@ -139,10 +144,20 @@ export function mountedEntry<Schema extends MountSchema>({
       ];
     },
 
-    plan(desired, { text, found, twins, links, mount, inForce, hider, hasAutomount, isSource, isSameSource }) {
+    plan(
+      desired,
+      { text, found, twins, links, mount, inForce, hider, namesakes, hasAutomount, isSource, isSameSource },
+    ) {
       const wanted = entry(desired);
       const { mountPoint } = wanted;
       const refusals: Refusal[] = [];
+      if (namesakes.length > 0) {
+        const who = namesakes.map(({ device, uuid }) => `${device}${uuid === undefined ? "" : ` (UUID ${uuid})`}`);
+        refusals.push({
+          found: `${wanted.source} means ${namesakes.length} filesystems, of which a boot may mount any at ${mountPoint}: ${who.join(", ")}`,
+          next: "disconnect the disk that doesn't belong here; or give its filesystem another label, which keeps its data: btrfs filesystem label, e2label, xfs_admin -L.",
+        });
+      }
       if (found !== undefined && twins.length > 0) {
         const written = [found.entry, ...twins].map(printEntry);
         refusals.push({
@@ -247,6 +262,12 @@ async function unshownOptions(ask: Ask, { type, options }: FstabEntry, mount: Mo
   const all = await ask(blockDevices, undefined);
   const device = [...all.values()].find(({ number }) => number === mount.number);
   return device === undefined ? [] : ask(optionsInForce, optionsFile(device.path.slice("/dev/".length)));
+}
+
+async function namesakesOf(ask: Ask, source: string): Promise<readonly Labelled[]> {
+  const [, label] = /^LABEL=(.*)$/s.exec(plainSource(source)) ?? [];
+  const all = label === undefined ? [] : (await ask(labelled, undefined)).filter((one) => one.label === label);
+  return all.some(({ uuid }) => uuid !== all[0]?.uuid) ? all : [];
 }
 
 const shownBy = ({ mountOptions, filesystemOptions }: Mount) => [...mountOptions, ...filesystemOptions];

@@ -174,6 +174,17 @@ describe("a mount point", () => {
     expect(await options()).toMatch(/nodev.*commit=20/);
     expect(await mountIdOf("/var/lib/redis")).toBe(id);
     await stack.configure(hotWith({ redis: { size: "1GiB", options: ["data=writeback"] } }));
+    // So does a mount in another mount namespace, where nobody here can unmount it.
+    await on(`
+      systemd-run --quiet --unit=holder unshare --mount --propagation=private sleep infinity
+      until [ "$(readlink /proc/$(systemctl show --property=MainPID --value holder)/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]
+      do sleep 0.2; done
+    `);
+    expect(await stack.refusal(() => stack.up())).toMatch(
+      /redis: process \d+ \(sleep\) has it mounted for itself, .*\n *Next: stop the container or service/s,
+    );
+    expect(await options()).toMatch(/nodev.*commit=20/);
+    await on("systemctl stop holder");
     // The tree's bind mount holds the filesystem: a new mount of the same superblock would keep the old mode.
     await stack.up();
     expect(await options()).toContain("data=writeback");

@@ -25,7 +25,7 @@ export const example = exampleOf(filesystem, {
   }),
   converged: ({ sizeBytes = 1000 * EXTENT, serial, type, label }) => ({
     device: { ...DISK, sizeBytes, serial },
-    filesystem: { type, label, uuid: "uuid-1", bytes: Math.max(1, sizeBytes - EXTENT), unusableBytes: 0 },
+    filesystem: { type, label, uuid: "uuid-1", bytes: Math.max(1, sizeBytes - EXTENT), unusableBytes: 0, devices: 1 },
     signs: [],
   }),
   any: ({ type }) =>
@@ -38,6 +38,7 @@ export const example = exampleOf(filesystem, {
           uuid,
           bytes,
           unusableBytes: fc.constantFrom(0, GIB),
+          devices: fc.constantFrom(1, 2),
         }),
       ),
       signs,

@@ -9,6 +9,7 @@ export const NOTHING_ELSE = {
   twins: [],
   links: new Map<string, string>(),
   hider: undefined,
+  namesakes: [],
   hasAutomount: false,
   inForce: [],
 };
@@ -44,6 +45,7 @@ export function seenAt(mountPoint: string) {
     twins: fc.constant([]),
     links: fc.constant(new Map<string, string>()),
     hider: fc.constant(undefined),
+    namesakes: fc.constant([]),
     hasAutomount: fc.boolean(),
     inForce: fc.subarray(["noatime", "commit=30"]),
     isSource: fc.boolean(),

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { contents, type ContentsArgs } from "../../../../providers/facts/contents.ts";
+import { decode } from "../../../../providers/values/bytes.ts";
 import type { Command } from "../../../../providers/host/command.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 import { runLocally } from "../runLocally.ts";
@@ -60,6 +61,33 @@ describe("contents", () => {
     expect(look({ device: "/dev/a", type }, { [tool]: said }, signed).bytes).toBe(bytes);
     expect(look({ device: "/dev/a", type }, { [tool]: said }, "wipefs-lvm-member.json").bytes).toBeUndefined();
     expect(look({ device: "/dev/a", type }, { [tool]: said }, "wipefs-blank.txt").bytes).toBeUndefined();
+  });
+
+  it("reads on how many devices a btrfs lies", () => {
+    const args = { device: "/dev/a", type: "btrfs" };
+    const tools = { btrfs: "btrfs-dump-super-warm.txt" };
+    expect(look(args, tools, "wipefs-btrfs.json").devices).toBe(1);
+    const many = fixture("btrfs-dump-super-warm.txt").stdout.replace(/(?<=^num_devices\s+)1$/m, "2");
+    expect(many).toMatch(/^num_devices\t\t2$/m);
+    run(contents.command(args), tools, { "/dev/a": "wipefs-btrfs.json" });
+    writeFileSync(join(folder, "btrfs"), `#!/bin/bash\nprintf %s '${many}'\n`);
+    const output = runLocally(contents.command(args), { PATH: `${folder}:${process.env.PATH}` });
+    expect(contents.parse(output, args).devices).toBe(2);
+  });
+
+  it("reads a label that isn't UTF-8, and those after it", () => {
+    const [before, after] = fixture("wipefs-ext4.json").stdout.split('"root"') as [string, string];
+    const bytes = Buffer.from(`${before}"Pl\xe4tte"${after}`, "latin1");
+    const section = (type: string) => Buffer.concat([Buffer.from(`${bytes.length} ${type} 0 1\n`), bytes]);
+    const output = { stdout: decode(Buffer.concat([section("-"), section("4096")])), stderr: "", exitCode: 0 };
+    const all = [0, 1].map((index) => {
+      const args = { device: "/dev/a", type: "ext4" };
+      return contents.parse(contents.together!.part(output, args, index), args);
+    });
+    expect(all.map(({ signatures, bytes }) => [signatures[0]?.label, bytes])).toEqual([
+      ["Pl\uFFFDtte", undefined],
+      ["Pl\uFFFDtte", 4096],
+    ]);
   });
 
   it("reads many at once, each as by itself", () => {

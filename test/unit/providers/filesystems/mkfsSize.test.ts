@@ -32,12 +32,17 @@ function makes(type: MadeType, bytes: number, mkfsOptions: readonly string[]): b
 /** The plan right after mkfs. */
 function planAfterwards(type: MadeType, bytes: number, mkfsOptions: readonly string[]): string[] {
   const args = { device, type };
-  const { signatures, bytes: ownBytes = 0, unusableBytes } = contents.parse(runLocally(contents.command(args)), args);
+  const {
+    signatures,
+    bytes: ownBytes = 0,
+    unusableBytes,
+    devices,
+  } = contents.parse(runLocally(contents.command(args)), args);
   const seen = { ...DISK, path: device, type: "loop", sizeBytes: bytes };
   return read(
     filesystem.plan(
       { host: "h", device, type, mkfsOptions: [...mkfsOptions], onDelete: "retain" },
-      { device: seen, filesystem: { ...signatures[0]!, bytes: ownBytes, unusableBytes }, signs: [] },
+      { device: seen, filesystem: { ...signatures[0]!, bytes: ownBytes, unusableBytes, devices }, signs: [] },
     ),
   );
 }

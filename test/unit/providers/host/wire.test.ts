@@ -8,6 +8,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cmd } from "../../../../providers/host/command.ts";
 import type { Program } from "../../../../providers/host/host.ts";
 import { greetingOf, LOCK_HELD, parseAnswers, printProgram, printShell } from "../../../../providers/host/wire.ts";
+import { decode, encode } from "../../../../providers/values/bytes.ts";
+import { sha256 } from "../../../../providers/values/sha256.ts";
 
 let folder: string;
 let frames: string;
@@ -251,6 +253,34 @@ describe("the lock of a program", () => {
     spawnSync("bash", ["-c", `echo disk >"$0"`, lock]);
     run({ steps: [cmd`true`], questions: [], lock });
     expect(readFileSync(lock, "utf8")).toBe("disk\n");
+  });
+});
+
+describe("bytes that aren't UTF-8", () => {
+  it("come, and go back, as they were", () => {
+    const bytes = Buffer.from("# Platte f\xfcr Daten \xc3\xa9 \xed\xa0\x80 \xf0\x9f\x98\x80 \xff\n", "latin1");
+    const file = join(folder, "latin1");
+    writeFileSync(file, bytes);
+    const read = run({ steps: [], questions: [cmd`cat ${file}`] }).answers?.questions[0]?.stdout ?? "";
+    expect(read).toContain("é");
+    expect(read).toContain("😀");
+    const copy = join(folder, "copy");
+    const write = { ...cmd`tee ${copy}`, stdin: read };
+    const program: Program = { steps: [write], questions: [cmd`printf %s ${read}`] };
+    const { stdout } = spawnSync("bash", ["-s"], { input: encode(textOf(program)) });
+    const answers = parseAnswers(stdout, program, "mark0");
+    expect(answers?.questions[0]?.stdout).toBe(read);
+    expect(readFileSync(copy).toString("latin1")).toBe(bytes.toString("latin1"));
+    expect(sha256(read)).toBe(sha256(bytes));
+  });
+
+  it("are all kept, whatever they are", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (array) => {
+        const bytes = Buffer.from(array);
+        expect(encode(decode(bytes))).toEqual(bytes);
+      }),
+    );
   });
 });
 

@@ -29,7 +29,7 @@ const device: NonNullable<Seen["device"]> = {
 const blank: Seen = { device, filesystem: undefined, signs: [] };
 const made = (bytes = 50 * GIB, label?: string): Seen => ({
   ...blank,
-  filesystem: { type: "ext4", uuid: "u1", label, bytes, unusableBytes: 0 },
+  filesystem: { type: "ext4", uuid: "u1", label, bytes, unusableBytes: 0, devices: 1 },
 });
 
 describe("the plan of a filesystem", () => {
@@ -112,6 +112,12 @@ describe("the plan of a filesystem", () => {
       [`refused: the ext4 on ${path} has the label theirs instead of ours`],
     ],
     [
+      "a filesystem on several devices, of which any may be mounted",
+      {},
+      { ...blank, filesystem: { ...made().filesystem!, devices: 2 } },
+      [`refused: the ext4 on ${path} lies on 2 devices`],
+    ],
+    [
       "the right filesystem without the label",
       { label: "ours" },
       made(),
@@ -132,6 +138,7 @@ describe("the look at a filesystem", () => {
           signatures: types.map((type) => ({ type, uuid: "u1", label })),
           bytes: types.includes("ext4") ? 50 * GIB : undefined,
           unusableBytes: 0,
+          devices: 1,
         },
         "the signs of use": signs,
       };

@@ -201,6 +201,7 @@ describe("the look at an fstab entry", () => {
       "the links to devices": links,
       "the links to devices by what is on them": links,
       "where the mount points of fstab lead": new Map(),
+      "the labels of filesystems": [],
       "the block devices": new Map([redis, sata].map((device) => [device.path, device])),
       ...changes,
     };
@@ -285,6 +286,24 @@ describe("the look at an fstab entry", () => {
     expect(read(fstabEntry.plan({ ...desired, ...warm }, seen))).toEqual([
       "refused: /etc/fstab already has a line for /data/warm-storage: LABEL=old-disk /data/warm-storage/ btrfs defaults,nofail 0 0",
     ]);
+  });
+
+  it("refuses a label that two filesystems have, of which a boot may mount the other one", async () => {
+    const warm = { source: "LABEL=jts-warm-storage", mountPoint: "/data/warm-storage", type: "btrfs" };
+    const named = (...uuids: readonly (string | undefined)[]) => ({
+      "the labels of filesystems": [
+        { device: "/dev/sdz", label: "another", uuid: "z" },
+        ...uuids.map((uuid, index) => ({ device: `/dev/sd${"ab"[index]}`, label: "jts-warm-storage", uuid })),
+      ],
+    });
+    const refused = async (...uuids: readonly string[]) =>
+      fstabEntry.plan({ ...desired, ...warm }, await look(warm, named(...uuids))).refusals?.map(({ found }) => found);
+    expect(await refused("u1", "u2")).toEqual([
+      "LABEL=jts-warm-storage means 2 filesystems, of which a boot may mount any at /data/warm-storage: /dev/sda (UUID u1), /dev/sdb (UUID u2)",
+    ]);
+    // A filesystem on several devices, or a volume and its snapshot.
+    expect(await refused("u1", "u1")).toBeUndefined();
+    expect(await refused("u1")).toBeUndefined();
   });
 
   it("asks where other mount points lead only for those that nothing is mounted at, on no server", async () => {

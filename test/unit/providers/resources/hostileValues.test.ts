@@ -10,6 +10,7 @@ import { fstab } from "../../../../providers/facts/fstab.ts";
 import { kernelValues } from "../../../../providers/facts/kernelValues.ts";
 import { ledger } from "../../../../providers/facts/ledger.ts";
 import { blockDevices } from "../../../../providers/facts/lsblk.ts";
+import { labelled } from "../../../../providers/facts/labelled.ts";
 import { lvm } from "../../../../providers/facts/lvm.ts";
 import { mounts } from "../../../../providers/facts/mounts.ts";
 import { pathStatus } from "../../../../providers/facts/pathStatus.ts";
@@ -160,6 +161,7 @@ function askOf(commands: Command[]): Ask {
     ],
     [lvm, { physicalVolumes: [], volumeGroups: [] }],
     [contents, { signatures: [], bytes: undefined }],
+    [labelled, []],
     [signsOfUse, []],
     [ledger, new Set()],
     [pathStatus, new Map()],
