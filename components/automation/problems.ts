@@ -1,11 +1,13 @@
 import { coldRoot } from "../cold/layout.ts";
 import { formatBytes } from "../../providers/values/size.ts";
 import { capacityOf } from "../hot/layout.ts";
+import { lettersOf, MOST_LETTERS } from "../hot/problems.ts";
 import { VOLUME_PROFILES } from "../hot/profiles.ts";
-import { isIn } from "../places.ts";
+import { isIn, type Place } from "../places.ts";
 import { below, type Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import { layoutsOf, type TierSettings } from "../tiers.ts";
+import { backupVolumes } from "./scriptSettings.ts";
 import type { AutomationSettings, RuleSettings } from "./settings.ts";
 
 /** What the services' sandbox hides, or makes read-only: systemd.exec(5), ProtectHome, PrivateTmp, ProtectSystem. */
@@ -20,10 +22,11 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
       ? [{ key: "", message: "needs the warm tier, where data of the hot tier moves to" }]
       : []),
     ...findBackupProblems(automation, tiers),
+    ...findLongNames(automation, tiers),
     ...findFolderProblems(automation, tiers),
     ...findOrderProblem(automation, "usageWarningPercent", "usageCriticalPercent"),
     ...findIdle(automation, tiers),
-    ...findReceiverProblem(automation),
+    ...findReceiverProblem(automation, tiers),
     ...findClosedPlaces(automation, tiers),
     ...findOrderProblem(automation, "warmLowPercent", "warmHighPercent"),
     ...automation.rules.flatMap((rule, index) =>
@@ -54,10 +57,10 @@ function findOrderProblem(automation: AutomationSettings, low: Percentage, high:
   return [{ key: low, message: `${automation[low]} must be below ${high}, ${automation[high]}` }];
 }
 
-function findBackupProblems({ backupVolumes = {} }: AutomationSettings, { hot }: TierSettings): Problem[] {
+function findBackupProblems({ backupVolumes: chosen = {} }: AutomationSettings, { hot }: TierSettings): Problem[] {
   const freeBytes = hot?.layout === "lvm" ? capacityOf(hot)?.freeBytes : undefined;
   const services = hot?.layout === "lvm" ? Object.keys(hot.volumes ?? VOLUME_PROFILES) : [];
-  return Object.keys(backupVolumes).flatMap((service) => {
+  return Object.keys(chosen).flatMap((service) => {
     const key = `backupVolumes.${service}`;
     if (!services.includes(service)) {
       const known = services.join(", ") || "it has none";
@@ -66,12 +69,29 @@ function findBackupProblems({ backupVolumes = {} }: AutomationSettings, { hot }:
     // The kernel takes a copy of its device for the device itself.
     if (hot?.layout === "lvm" && hot.volumes?.[service]?.filesystem === "btrfs")
       return [{ key, message: "is btrfs, of which no snapshot by LVM is safe; leave it out, and use btrfs's own" }];
-    const bytes = backupVolumes[service]!;
+    const bytes = chosen[service]!;
     if (freeBytes !== undefined && bytes > freeBytes) {
       const [wanted, free] = [bytes, freeBytes].map(formatBytes);
       return [{ key, message: `a snapshot of ${wanted} doesn't fit the ${free} that the volumes leave free` }];
     }
     return [];
+  });
+}
+
+/** What the name of an archive's snapshot adds to its volume's: scripts/jts_storage/backup.py, and LVM. */
+const ON_SNAPSHOT = "_daily_20260101T000000Z-cow";
+
+/** Volumes that are made, and whose snapshots could not be. */
+function findLongNames(automation: AutomationSettings, tiers: TierSettings): Problem[] {
+  const { hot } = tiers;
+  if (hot?.layout !== "lvm") return [];
+  return backupVolumes(tiers, automation).flatMap(({ name }) => {
+    const letters = lettersOf(hot.volumeGroup.name, `${name}${ON_SNAPSHOT}`);
+    if (letters <= MOST_LETTERS) return [];
+    const message =
+      `is too long a name: with the volume group's and what a snapshot's has more, ${letters} letters, and LVM takes ` +
+      `${MOST_LETTERS}; leave it out of backupVolumes, or choose shorter names before they are made`;
+    return [{ key: `backupVolumes.${name.slice("lv_".length)}`, message }];
   });
 }
 
@@ -97,7 +117,16 @@ function findFolderProblems({ developmentFolders }: AutomationSettings, { cold }
   });
 }
 
-function findReceiverProblem({ notify = "" }: AutomationSettings): Problem[] {
+/** Health must not wait for the NAS: it is what says that the NAS is away. */
+function findOnNas(key: string, path: string, { cold }: TierSettings, instead: string): Problem[] {
+  if (cold === undefined || !isIn(path, cold.mountPoint)) return [];
+  const why = "is on the cold tier, and health would hang there, silent, while the NAS is away";
+  return [{ key, message: `${path} ${why}; ${instead}` }];
+}
+
+function findReceiverProblem({ notify = "" }: AutomationSettings, tiers: TierSettings): Problem[] {
+  const onNas = findOnNas("notify", notify, tiers, "put it for example in /usr/local/sbin");
+  if (onNas.length > 0) return onNas;
   const hidden = HIDDEN.find((folder) => isIn(notify, folder));
   if (hidden === undefined) return [];
   return [
@@ -122,24 +151,40 @@ function findMirrorProblem({ to, destination }: RuleSettings, { developmentFolde
 
 /** Places that the services can't see, or can't write to. */
 function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSettings): Problem[] {
-  const layouts = Object.entries<TierLayout>(layoutsOf(tiers));
-  const hidden = layouts.flatMap(([tier, { mountPoints }]) =>
-    mountPoints.flatMap(({ key, path }): Problem[] => {
-      // Another mount of warm is only for people.
-      const folder = (tier === "hot" ? HIDDEN : CLOSED).find((one) => isIn(path, one));
-      if (folder === undefined || key === "alsoAt") return [];
-      const message = `can't work on ${tier}.${key}, ${path}: the sandbox of its services closes ${folder} to them`;
+  const { hot, warm, cold } = layoutsOf(tiers);
+  // The hot tree is one place, and another mount of warm is only for people.
+  const placesOf = (tier: string, { mountPoints = [] }: Partial<TierLayout> = {}) =>
+    mountPoints.flatMap(({ key, path }) => (/ in tree$|^alsoAt$/.test(key) ? [] : [{ key: `${tier}.${key}`, path }]));
+  // Logs leave by the tree, not by where a volume is mounted.
+  const seen = tiers.hot?.layout === "lvm" ? placesOf("hot", hot) : [];
+  const tree = tiers.hot === undefined ? [] : [{ key: "hot.tree", path: tiers.hot.tree }];
+  const written = [...tree, ...placesOf("warm", warm), ...placesOf("cold", cold)];
+  const findIn = (closed: readonly string[], places: readonly Place[]) =>
+    places.flatMap(({ key, path }): Problem[] => {
+      const folder = closed.find((one) => isIn(path, one));
+      if (folder === undefined) return [];
+      const message = `can't work on ${key}, ${path}: the sandbox of its services closes ${folder} to them`;
       return [{ key: "", message }];
-    }),
-  );
+    });
+  const problems = [
+    ...findIn(HIDDEN, seen),
+    ...findIn(CLOSED, written),
+    ...findOnNas(
+      "metricsFolder",
+      metricsFolder,
+      tiers,
+      "choose a folder of the host, such as /var/lib/prometheus/node-exporter",
+    ),
+  ];
   const closed = CLOSED.find((folder) => isIn(metricsFolder, folder));
-  if (closed === undefined) return hidden;
+  if (closed === undefined) return problems;
   const message = `${metricsFolder} is in ${closed}, which the sandbox of storage-health.service closes to it`;
-  return [...hidden, { key: "metricsFolder", message }];
+  return [...problems, { key: "metricsFolder", message }];
 }
 
 /** Data goes one way, towards cold. */
-function findRuleProblems({ source, to, destination }: RuleSettings, { warm, cold }: TierSettings): Problem[] {
+function findRuleProblems(rule: RuleSettings, { warm, cold }: TierSettings): Problem[] {
+  const { source, to, destination, keep, compress } = rule;
   if (to === "cold" && cold === undefined) return [{ key: "to", message: "is cold, and there is no cold tier" }];
   const wrongSource = (what: string) => [{ key: "source", message: `${source} ${what}` }];
 
@@ -154,6 +199,15 @@ function findRuleProblems({ source, to, destination }: RuleSettings, { warm, col
   if (source === warm.mountPoint) return wrongSource("is all of the warm tier; name a folder of it");
   if (to === "warm" && isIn(source, warm.mountPoint))
     return [{ key: "to", message: `is warm, where ${source} is already; write cold` }];
+
+  // Copies are one more, and in its own folder on cold a restore finds them.
+  const backups = `${warm.mountPoint}/daily-backups`;
+  const isTaken = !keep && !(destination === "archives/database" && source === backups && !compress);
+  if (isIn(source, backups) && isTaken)
+    return wrongSource(
+      "is in daily-backups, and no restore would find the archives at the rule's destination; " +
+        "set backupsToColdAfterDays instead, which moves them, or keep: true",
+    );
 
   const root = to === "warm" || cold === undefined ? warm.mountPoint : coldRoot(cold);
   const target = `${root}/${destination}`;

@@ -65,7 +65,10 @@ const RESERVED = new RegExp(
 const IN_DEV =
   /^(block|bsg|bus|char|cpu|disk|dri|fd|hugepages|input|mapper|md|mqueue|net|null|pts|shm|snd|usb|vfio|zero)$/;
 /** What the device-mapper takes of `GROUP-VOLUME`, in which a - of a name is written twice. */
-const MOST_LETTERS = 127;
+export const MOST_LETTERS = 127;
+
+/** How many there are of that. */
+export const lettersOf = (group: string, volume: string): number => `${group.replaceAll("-", "--")}-${volume}`.length;
 
 function findNameProblems({ volumeGroup: { name: group }, volumes = {} }: LvmSettings): Problem[] {
   const problems: Problem[] = [];
@@ -76,7 +79,7 @@ function findNameProblems({ volumeGroup: { name: group }, volumes = {} }: LvmSet
     const [reserved] = RESERVED.exec(service) ?? [];
     if (reserved !== undefined)
       problems.push({ key, message: `has ${reserved} in its name, which LVM keeps for itself (lvm(8))` });
-    const letters = `${group.replaceAll("-", "--")}-lv_${service}`.length;
+    const letters = lettersOf(group, `lv_${service}`);
     if (letters > MOST_LETTERS)
       problems.push({
         key,

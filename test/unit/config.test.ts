@@ -638,6 +638,37 @@ describe("what one section needs of another is there, or refused with its key", 
       "automation.metricsFolder: /etc/metrics is in /etc, which the sandbox of storage-health.service closes to it",
     ],
     [
+      "a folder of metrics on the NAS, for which health would wait",
+      { cold: nas, automation: { metricsFolder: "/mnt/synology/metrics" } },
+      "automation.metricsFolder: /mnt/synology/metrics is on the cold tier, and health would hang there, silent, while " +
+        "the NAS is away; choose a folder of the host, such as /var/lib/prometheus/node-exporter",
+    ],
+    [
+      "a command on the NAS, for which health would wait",
+      { cold: nas, automation: { notify: "/mnt/synology/bin/notify" } },
+      "automation.notify: /mnt/synology/bin/notify is on the cold tier, and health would hang there, silent, while the " +
+        "NAS is away; put it for example in /usr/local/sbin",
+    ],
+    [
+      "a hot tree that the mover can't take logs from",
+      hotWith({ redis: {} }, { tree: "/usr/hot" }),
+      "automation: can't work on hot.tree, /usr/hot: the sandbox of its services closes /usr to them",
+    ],
+    [
+      "folders of the hot tier that the mover can't take logs from",
+      { hot: { layout: "directories", volumes: { redis: {}, kafka: {} }, tree: "/etc/hot" } },
+      "automation: can't work on hot.tree, /etc/hot: the sandbox of its services closes /etc to them",
+    ],
+    [
+      "a rule that takes archives away",
+      {
+        cold: nas,
+        automation: { rules: [{ ...rule, source: "/data/warm-storage/daily-backups" }] },
+      },
+      "automation.rules.0.source: /data/warm-storage/daily-backups is in daily-backups, and no restore would " +
+        "find the archives at the rule's destination; set backupsToColdAfterDays instead, which moves them, or keep: true",
+    ],
+    [
       "a rule to where files are deleted by age",
       { automation: { rules: [{ ...rule, to: "warm", destination: "temp-processing/x" }] } },
       "automation.rules.0.destination: /data/warm-storage/temp-processing/x is emptied by age (tempAfterDays); choose another folder",
@@ -660,6 +691,43 @@ describe("what one section needs of another is there, or refused with its key", 
     ],
   ])("%s", (_what, host, problem) => {
     expect(problemsOf({ warm, automation: {}, ...host })).toEqual([`trading.${problem}`]);
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ["files for health on the host", { metricsFolder: "/mnt/synology-metrics", notify: "/usr/local/sbin/notify" }],
+    ["a URL", { notify: "https://nas/mnt/synology" }],
+    [
+      "a rule that copies archives, or moves them to where a restore looks",
+      {
+        rules: [
+          { ...rule, source: "/data/warm-storage/daily-backups", keep: true },
+          { ...rule, name: "y", source: "/data/warm-storage/daily-backups", destination: "archives/database" },
+          { ...rule, name: "z", source: "/data/warm-storage/daily-backups-2" },
+        ],
+      },
+    ],
+  ])("but not %s", (_what, automation) => {
+    expect(problemsOf({ ...hotWith({ redis: {} }, { tree: "/usr-hot" }), warm, cold: nas, automation })).toEqual([]);
+  });
+
+  it("a volume with backups whose name leaves no room for that of its snapshot", () => {
+    const host = (letters: number) => {
+      const service = "a".repeat(letters);
+      const hot = hotWith({ [service]: { size: "1GiB", mountPoint: "/x" } });
+      return { service, problems: problemsOf({ ...hot, warm, automation: { backupVolumes: { [service]: "1GiB" } } }) };
+    };
+    // vg_jts-lv_…_daily_20260101T000000Z-cow: 37 letters beside the service.
+    expect(host(90).problems).toEqual([]);
+    const { service, problems } = host(91);
+    expect(problems).toEqual([
+      `trading.automation.backupVolumes.${service}: is too long a name: with the volume group's and what a ` +
+        "snapshot's has more, 128 letters, and LVM takes 127; leave it out of backupVolumes, or choose shorter names " +
+        "before they are made",
+    ]);
+    const byDefault = hotWith({ postgres: {}, kafka: {} }, { volumeGroup: { name: "v".repeat(100) } });
+    expect(problemsOf({ ...byDefault, warm, automation: {} })).toEqual([
+      expect.stringMatching(/^trading\.automation\.backupVolumes\.postgres: is too long a name/),
+    ]);
   });
 
   it.each<[Record<string, unknown>, string]>([
