@@ -95,6 +95,11 @@ export class Order {
 
 /** Kept by the kernel, or emptied at each boot. */
 const VOLATILE = ["/dev", "/proc", "/run", "/sys"];
+/** A mount through one is refused on the host. */
+const LINKS = {
+  ...{ "/bin": "/usr/bin", "/lib": "/usr/lib", "/lib64": "/usr/lib64", "/sbin": "/usr/sbin" },
+  ...{ "/var/lock": "/run/lock", "/var/run": "/run" },
+};
 /** What Debian and this program need to be where it is: no mount may hide it. */
 const NEEDED = [
   ...["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys"],
@@ -111,13 +116,26 @@ export function findPlaceProblems(layouts: readonly (readonly [tier: string, lay
   const trees = layouts.flatMap(([tier, { folders, mountPoints }]) =>
     folders.map((tree) => ({ ...tree, part: below(tier, innermost(tree.path, mountPoints)?.part ?? "") })),
   );
-  return [...places.flatMap(findHidden), ...findShared(places), ...findCircles(places), ...findCovered(places, trees)];
+  return [
+    ...places.flatMap(findHidden),
+    ...findShared(places),
+    ...findCircles(places),
+    ...findCovered(places, trees),
+    ...findUnreachable(places, trees),
+  ];
 }
 
 function findHidden({ key, path }: MountPlace): Problem[] {
   const needed = NEEDED.find((one) => isIn(one, path));
   if (needed !== undefined)
     return [{ key, message: `${path} is or holds ${needed}, which the host needs; choose a folder of its own` }];
+  const [link, target] = Object.entries(LINKS).find(([one]) => isIn(path, one)) ?? [];
+  if (link !== undefined && target !== undefined) {
+    const way = isIn(target, "/run")
+      ? ", and of /run nothing stays at a boot; choose another path"
+      : `; write ${target}${path.slice(link.length)}`;
+    return [{ key, message: `${path} is in ${link}, which Debian has as a link to ${target}${way}` }];
+  }
   const kept = VOLATILE.find((one) => isIn(path, one));
   return kept === undefined ? [] : [{ key, message: `${path} is in ${kept}, of which nothing stays at a boot` }];
 }
@@ -171,6 +189,33 @@ function findCovered(places: readonly MountPlace[], trees: readonly OwnTree[]): 
       return [{ key, message }];
     });
   });
+}
+
+/** Folders that their own account can't go to, since they lie in another part's. */
+function findUnreachable(places: readonly MountPlace[], trees: readonly OwnTree[]): Problem[] {
+  return trees.flatMap((inner) => {
+    if (inner.owner === "root") return [];
+    // Of the group, the bit of all others doesn't count: path_resolution(7). A user is made with the declared group.
+    const bitOf = ({ group }: OwnTree) => (group === inner.group ? 0o010 : 0o001);
+    const closed = trees
+      .filter((outer) => outer.part !== inner.part && outer.owner !== inner.owner)
+      .filter((outer) => (parseInt(outer.mode, 8) & bitOf(outer)) === 0)
+      .flatMap((outer) => pathsOf(outer, places).map((path) => ({ ...outer, path })))
+      .find(({ path }) => isIn(inner.path, path));
+    if (closed === undefined) return [];
+    const own = places.filter(({ part }) => part === inner.part);
+    const open = (parseInt(closed.mode, 8) | bitOf(closed)).toString(8);
+    const message =
+      `${inner.path} lies in ${closed.path}, which is ${whose(closed)} by ${closed.part}, and ${inner.owner} can't go ` +
+      `through it; write owner: ${closed.owner} here, or mode: "${open}" there, or another mount point`;
+    return [{ key: innermost(inner.path, own)?.key ?? inner.part, message }];
+  });
+}
+
+/** Where a tree is shown: by each mount of its part, unless it lies deeper in it. */
+function pathsOf({ path, part }: OwnTree, places: readonly MountPlace[]): string[] {
+  const own = places.filter((place) => place.part === part).map((place) => place.path);
+  return own.includes(path) ? own : [path];
 }
 
 function whose({ owner, group, mode }: FolderTree): string {

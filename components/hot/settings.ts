@@ -12,6 +12,11 @@ import {
 import { byteSize, device, namedPath, size } from "../fields.ts";
 import { HOT_TREE } from "./profiles.ts";
 
+/** Where the services' folders are side by side. */
+const treePath = namedPath.refine((path) => path !== "/", {
+  error: `is the root folder; name a folder of its own, such as ${HOT_TREE}`,
+});
+
 /** Whose a service's folders are. */
 const folders = {
   /**
@@ -112,7 +117,7 @@ const lvm = strictObject({
    */
   snapshotReserve: z.union([z.literal(0), byteSize]).optional(),
   /** Where all volumes are shown side by side. */
-  tree: namedPath.default(HOT_TREE),
+  tree: treePath.default(HOT_TREE),
 });
 
 const directories = strictObject({
@@ -124,7 +129,7 @@ const directories = strictObject({
    */
   volumes: byService(strictObject(folders)).optional(),
   /** Where the folders are. */
-  tree: namedPath.default(HOT_TREE),
+  tree: treePath.default(HOT_TREE),
 });
 
 export const hotSettings = z

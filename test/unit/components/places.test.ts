@@ -19,7 +19,7 @@ const nested = {
       wal,
       postgres: {},
       scratch: { size: "1GiB", mountPoint: "/data/warm-storage/scratch", owner: "app", group: "www" },
-      cache: { size: "1GiB", mountPoint: "/srv/cache" },
+      cache: { size: "1GiB", mountPoint: "/srv/cache", mode: "755" },
     },
     tree: "/data/warm-storage/hot",
   },
@@ -174,6 +174,29 @@ describe("a place that can't be is refused with its key", () => {
     ]);
   });
 
+  it.each([
+    ["/bin/x", "/bin", "/usr/bin", "write /usr/bin/x"],
+    ["/lib/x", "/lib", "/usr/lib", "write /usr/lib/x"],
+    ["/lib64/x", "/lib64", "/usr/lib64", "write /usr/lib64/x"],
+    ["/sbin/x", "/sbin", "/usr/sbin", "write /usr/sbin/x"],
+    ["/var/run/x", "/var/run", "/run", "and of /run nothing stays at a boot; choose another path"],
+    ["/var/lock", "/var/lock", "/run/lock", "and of /run nothing stays at a boot; choose another path"],
+  ])("the mount point %s, which a link of Debian leads elsewhere", (path, link, target, way) => {
+    const why = `${path} is in ${link}, which Debian has as a link to ${target}; ${way}`.replace("; and", ", and");
+    expect(problemsOf(at(path))).toEqual([`trading.hot.volumes.redis.mountPoint: ${why}`]);
+    expect(problemsOf({ cold: { ...nas, mountPoint: path } })).toEqual([`trading.cold.mountPoint: ${why}`]);
+  });
+
+  it.each(["/binaries", "/library", "/var/running", "/var/locks/x"])("but not the mount point %s", (path) => {
+    expect(problemsOf(at(path))).toEqual([]);
+  });
+
+  it("the root folder as the hot tree", () => {
+    const problem = 'trading.hot.tree: "/": is the root folder; name a folder of its own, such as /data/jts/hot';
+    expect(problemsOf(hot({ redis: {} }, { tree: "/" }))).toEqual([problem]);
+    expect(problemsOf({ hot: { layout: "directories", volumes: { redis: {} }, tree: "/" } })).toEqual([problem]);
+  });
+
   it.each(["/var/log", "/home", "/srv", "/opt/x", "/tmp", "/var/lib/x", "/usr/share/x", "/devices", "/runs"])(
     "but not the mount point %s",
     (path) => {
@@ -219,5 +242,64 @@ describe("a place that can't be is refused with its key", () => {
     expect(
       problemsOf({ ...hot({ redis: { mountPoint: "/data/warm-storage/logs" } }), warm: { device: sda2 } }),
     ).toEqual([expect.stringMatching(/logs is also a folder of warm\.mountPoint, which makes it root:root 755/)]);
+  });
+
+  describe("folders in those of another service", () => {
+    const kafka = { mountPoint: "/var/lib/postgresql/kafka" };
+    const refused = (who: string, whose: string, ways: string) => [
+      `trading.hot.volumes.kafka.mountPoint: ${kafka.mountPoint} lies in /var/lib/postgresql, which is ${whose} by ` +
+        `hot.volumes.postgres, and ${who} can't go through it; write ${ways}, or another mount point`,
+    ];
+
+    it("that the account can't go through", () => {
+      const ways = 'owner: postgres here, or mode: "751" there';
+      expect(problemsOf(hot({ postgres: null, kafka }))).toEqual(refused("kafka", "postgres:postgres 750", ways));
+      expect(problemsOf(hot({ postgres: null, kafka: { ...kafka, owner: "analyst" } }))).toEqual(
+        refused("analyst", "postgres:postgres 750", ways),
+      );
+      const closed = { mode: "1700" };
+      expect(problemsOf(hot({ postgres: closed, kafka: { ...kafka, group: "postgres" } }))).toEqual(
+        refused("kafka", "postgres:postgres 1700", 'owner: postgres here, or mode: "1710" there'),
+      );
+      // Of the group, its bit counts, and that of all others doesn't.
+      expect(problemsOf(hot({ postgres: { mode: "705" }, kafka: { ...kafka, group: "postgres" } }))).toEqual(
+        refused("kafka", "postgres:postgres 705", 'owner: postgres here, or mode: "715" there'),
+      );
+    });
+
+    it.each<[string, object, object]>([
+      ["of the same owner", {}, { owner: "postgres", group: "postgres" }],
+      ["of the same owner with another group", {}, { owner: "postgres" }],
+      ["of root", {}, { owner: "root" }],
+      ["of the same group", {}, { group: "postgres" }],
+      ["of anyone, where all may go through", { mode: "751" }, {}],
+    ])("but not %s", (_what, postgres, own) => {
+      expect(problemsOf(hot({ postgres, kafka: { ...kafka, ...own } }))).toEqual([]);
+    });
+
+    it("in the other folder that shows them too, and in another tier", () => {
+      expect(problemsOf(hot({ postgres: {}, kafka: { mountPoint: "/data/jts/hot/postgresql/kafka" } }))).toEqual([
+        expect.stringMatching(
+          /kafka\.mountPoint: .* lies in \/data\/jts\/hot\/postgresql, which is postgres:postgres 750/,
+        ),
+      ]);
+      const redis = { redis: { mountPoint: "/data/warm/redis" } };
+      const warm = (mode: string) => ({ ...hot(redis), warm: { device: sda2, mode } });
+      expect(problemsOf(warm("755"))).toEqual([]);
+      expect(problemsOf(warm("750"))).toEqual([
+        expect.stringMatching(/lies in \/data\/warm, which is root:root 750 by warm\.mountPoint, and redis can't/),
+      ]);
+      // Only jts is as declared there.
+      const inNas = { ...hot({ redis: { mountPoint: "/mnt/synology/redis" } }), cold: { ...nas, mode: "700" } };
+      expect(problemsOf(inNas)).toEqual([]);
+      expect(
+        problemsOf({
+          hot: { layout: "directories", volumes: { redis: {} }, tree: "/data/warm/hot" },
+          warm: warm("700").warm,
+        }),
+      ).toEqual([
+        expect.stringMatching(/^trading\.hot\.volumes\.redis: \/data\/warm\/hot\/redis lies in \/data\/warm, /),
+      ]);
+    });
   });
 });
