@@ -95,9 +95,10 @@ function connectionArgs({
   const key = identityFile === undefined ? undefined : readKey(identityFile);
   const privateKey = key === undefined ? {} : { privateKey: pulumi.secret(key) };
   const bounds = { perDialTimeout: timeoutSeconds, dialErrorLimit: 3 };
-  const proxy = /^(?:([^@]+)@)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(isJump(proxyJump) ? proxyJump : "");
+  // The plugin writes brackets around an IPv6 address by itself.
+  const proxy = /^(?:([^@]+)@)?(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(isJump(proxyJump) ? proxyJump : "");
   if (proxy === null || proxyHostKey === undefined) return { host, port, user, hostKey, ...bounds, ...privateKey };
-  const [, proxyUser = user, proxyHost = "", proxyPort = "22"] = proxy;
+  const [, proxyUser = user, address, name = "", proxyPort = "22"] = proxy;
   return {
     host,
     port,
@@ -106,7 +107,7 @@ function connectionArgs({
     ...bounds,
     ...privateKey,
     proxy: {
-      host: proxyHost,
+      host: address ?? name,
       port: Number(proxyPort),
       user: proxyUser,
       hostKey: proxyHostKey,

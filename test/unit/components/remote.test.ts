@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { findConnectionProblems, lineAsRoot, programText } from "../../../components/remote.ts";
+import { findConnectionProblems, lineAsRoot, programText, remoteTo } from "../../../components/remote.ts";
 import { connectionSchema } from "../../../providers/values/connection.ts";
 
 const hostile = fc.string({
@@ -78,6 +78,23 @@ describe("the program on its standard input", () => {
 
   it("refuses data of several lines, which could end it early", () => {
     expect(() => programText("verify", "a\nEND-OF-DATA\nrm")).toThrow(TypeError);
+  });
+});
+
+describe("the jump host that @pulumi/command gets", () => {
+  const hostKey = `ssh-ed25519 ${"A".repeat(68)}`;
+  const proxyOf = (proxyJump: string) =>
+    remoteTo({ host: "trading", connection: { host: "h", hostKey, proxyJump, proxyHostKey: hostKey } }).connection;
+
+  // It writes brackets itself.
+  it.each([
+    ["[fd00::5]", "fd00::5", 22],
+    ["[fd00::5]:2222", "fd00::5", 2222],
+    ["jump@[fd00::5]", "fd00::5", 22],
+    ["jump.lan", "jump.lan", 22],
+    ["192.0.2.1:2222", "192.0.2.1", 2222],
+  ])("of %s is %s, without brackets", (proxyJump, host, port) => {
+    expect(proxyOf(proxyJump)).toMatchObject({ proxy: { host, port } });
   });
 });
 
