@@ -18,12 +18,13 @@ import type { HotSettings, LvmSettings } from "./settings.ts";
 
 /** What no host could carry out. */
 export function findHotProblems(hot: HotSettings): Problem[] {
-  if (hot.layout !== "lvm") return findSameResources(hot);
+  if (hot.layout !== "lvm") return [...findSameResources(hot), ...findHomes(hot)];
   const extentProblems = findExtentProblems(hot);
   return [
     ...extentProblems,
     ...findNameProblems(hot),
     ...findSameResources(hot),
+    ...findHomes(hot),
     ...findMissing(hot),
     ...volumesOf(hot).flatMap(({ service, filesystem, device, options, pass, mkfsOptions, folders }) =>
       below(`volumes.${service}`, [
@@ -61,9 +62,17 @@ function findExtentProblems({ volumeGroup: { extentSize, dataAlignment } }: LvmS
 const RESERVED = new RegExp(
   "_(cdata|cmeta|corig|cpool|cvol|iorig|imeta|mimage|mlog|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|wcorig)",
 );
-/** What is in /dev, where the volume group has one of its own. */
-const IN_DEV =
-  /^(block|bsg|bus|char|cpu|disk|dri|fd|hugepages|input|mapper|md|mqueue|net|null|pts|shm|snd|usb|vfio|zero)$/;
+/** What is in /dev of a Debian host, where the volume group has a folder of its own. */
+const IN_DEV = new RegExp(
+  `^(${[
+    "autofs|block|bsg|btrfs-control|bus|char|console|core|cpu|cpu_dma_latency|cuse|disk|dri|fd|full|fuse|hpet|hugepages",
+    "hwrng|initctl|input|kmsg|kvm|log|loop-control|mapper|mem|mqueue|net|null|nvram|port|ppp|psaux|ptmx|pts|random",
+    "rfkill|rtc|shm|snapshot|snd|std(in|out|err)|tty|uhid|uinput|urandom|usb|userfaultfd|vcs[au]?|vfio|vga_arbiter",
+    "vhost-(net|vsock)|vsock|watchdog|zero",
+    "(dm-|fd|hidraw|hvc|loop|md|nbd|ptp|ram|rtc|sg|sr|tty(S|USB|ACM)?|vcs[au]?|watchdog|zram)\\d+",
+    "sd[a-z]{1,2}\\d*|x?vd[a-z]\\d*|nvme\\d+(n\\d+(p\\d+)?)?|mmcblk\\d+(p\\d+)?",
+  ].join("|")})$`,
+);
 /** What the device-mapper takes of `GROUP-VOLUME`, in which a - of a name is written twice. */
 export const MOST_LETTERS = 127;
 
@@ -73,7 +82,12 @@ export const lettersOf = (group: string, volume: string): number => `${group.rep
 function findNameProblems({ volumeGroup: { name: group }, volumes = {} }: LvmSettings): Problem[] {
   const problems: Problem[] = [];
   if (IN_DEV.test(group))
-    problems.push({ key: "volumeGroup.name", message: `/dev/${group} is the kernel's; choose another name` });
+    problems.push({
+      key: "volumeGroup.name",
+      message:
+        `/dev/${group} is, or may become, a device or folder of the system's, and LVM makes no group of that name; ` +
+        "choose another one, such as vg_jts",
+    });
   for (const service of Object.keys(volumes)) {
     const key = `volumes.${service}`;
     const [reserved] = RESERVED.exec(service) ?? [];
@@ -112,6 +126,20 @@ function findSameResources(hot: HotSettings): Problem[] {
     const message = `${what} and ${other.what} of ${other.key} would have one name in the stack, ${name}; change one`;
     return [{ key, message }];
   });
+}
+
+/** Accounts whose home SystemUser, as useradd(8), would refuse: a colon ends a field of passwd(5). */
+function findHomes(hot: HotSettings): Problem[] {
+  const volumes = hot.layout === "lvm" ? Object.entries(hot.volumes ?? {}) : [];
+  const problems = [...accountsOf(hot).values()].flatMap(({ user, home = "" }) => {
+    if (!home.includes(":")) return [];
+    const [service] = volumes.find(([, { mountPoint }]) => mountPoint === home) ?? [];
+    const key = service === undefined ? "tree" : `volumes.${service}.mountPoint`;
+    const message = `${home} would be the home of ${user}, and useradd(8) takes none with a colon; write it without`;
+    return [{ key, message }];
+  });
+  // Of the accounts in the tree, one says it.
+  return problems.filter(({ key }, index) => problems.findIndex((one) => one.key === key) === index);
 }
 
 /** What a volume needs that neither it nor a profile has. */

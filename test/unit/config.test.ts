@@ -876,9 +876,44 @@ describe("a value that a tool on the host would refuse is refused by name", () =
     expect(problemsOf(hotWith(volumes(120), group("v-g")))).toEqual([
       expect.stringMatching(/is too long a name: with the volume group's, 128 letters, and LVM takes 127$/),
     ]);
-    expect(problemsOf(hotWith({ redis: {} }, group("mapper")))).toEqual([
-      "trading.hot.volumeGroup.name: /dev/mapper is the kernel's; choose another name",
+  });
+
+  it.each([
+    ...["mapper", "random", "full", "kvm", "tty", "tty12", "ttyS0", "sda", "sdab3", "vda1", "nvme0n1", "nvme0n1p2"],
+    ...["loop0", "loop-control", "dm-0", "md127", "sr0", "fd", "fd0", "vcs", "vcsa1", "vhost-net", "rtc0", "ptp1"],
+    ...["core", "log", "stdin", "vga_arbiter", "console", "zram0", "userfaultfd", "btrfs-control", "mmcblk0p1"],
+  ])("the volume group %s, of which /dev has one already", (name) => {
+    expect(problemsOf(hotWith({ redis: {} }, { volumeGroup: { name } }))).toEqual([
+      `trading.hot.volumeGroup.name: /dev/${name} is, or may become, a device or folder of the system's, and LVM makes ` +
+        "no group of that name; choose another one, such as vg_jts",
     ]);
+  });
+
+  it.each(["vg_random", "random0", "sdata", "vdisk", "nvme", "nvme-data", "loop", "md", "ttys", "fds", "login", "dm"])(
+    "but not the volume group %s",
+    (name) => {
+      expect(problemsOf(hotWith({ redis: {} }, { volumeGroup: { name } }))).toEqual([]);
+    },
+  );
+
+  it("a home with a colon, for an account that is made", () => {
+    const problem = (key: string, user: string, home: string) =>
+      `trading.hot.${key}: ${home} would be the home of ${user}, and useradd(8) takes none with a colon; write it without`;
+    const colon = (more: object) => hotWith({ redis: { mountPoint: "/srv/a:b", ...more } });
+    expect(problemsOf(colon({}))).toEqual([problem("volumes.redis.mountPoint", "redis", "/srv/a:b")]);
+    for (const group of ["root", "app"]) expect(problemsOf(colon({ owner: "root", group }))).toEqual([]);
+    // The first of its folders is the home.
+    const both = (...names: string[]) =>
+      hotWith(
+        Object.fromEntries(
+          names.map((name) => [name, { size: "1GiB", mountPoint: `/srv/${name}`.replace("_", ":"), owner: "app" }]),
+        ),
+      );
+    expect(problemsOf(both("a", "b_c"))).toEqual([]);
+    expect(problemsOf(both("b_c", "a"))).toEqual([problem("volumes.b_c.mountPoint", "app", "/srv/b:c")]);
+    expect(problemsOf({ hot: { layout: "directories", volumes: { redis: {}, kafka: {} }, tree: "/srv/a:b" } })).toEqual(
+      [problem("tree", "redis", "/srv/a:b/redis")],
+    );
   });
 
   it("an alignment that is no whole number of sectors", () => {
