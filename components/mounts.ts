@@ -1,4 +1,5 @@
 import { refusedOptions, type MountRequest } from "../providers/filesystems/mountOptions.ts";
+import type { FolderTree } from "./places.ts";
 import type { Problem } from "./problem.ts";
 
 /**
@@ -48,10 +49,17 @@ export function findOptionProblems(request: MountRequest, byKey: Readonly<Record
   });
 }
 
-/** A filesystem that folders are made on can't be read-only. */
-export function findReadOnlyProblems(options: readonly string[], folders: readonly string[]): Problem[] {
-  if (!options.includes("ro") || folders.length === 0) return [];
-  const message =
-    "ro: the folders could not be made, nor anything be written there; leave it out, or write folders: []";
+/** Whether folders are as mkfs makes a root folder, so that nothing is to be made. */
+export function isAsMade({ owner, group, mode, folders }: Omit<FolderTree, "path">): boolean {
+  return owner === "root" && group === "root" && mode === "755" && folders.length === 0;
+}
+
+/**
+ * A filesystem that folders are made on, or get their owner and mode on, can't be read-only.
+ * @param ways besides to leave it out
+ */
+export function findReadOnlyProblems(options: readonly string[], ways = ""): Problem[] {
+  if (!options.includes("ro")) return [];
+  const message = `ro: its folders could not be made, nor get their owner and mode; leave it out${ways}`;
   return [{ key: "options", message }];
 }

@@ -12,6 +12,8 @@ export interface Place {
 export interface MountPlace extends Place {
   /** The key of what is there. Several mounts of one part show the same. */
   readonly part: string;
+  /** Whether nothing can be made there. Default: no. */
+  readonly isReadOnly?: boolean;
 }
 
 /** A folder, those below it, and who may write there. */
@@ -120,6 +122,7 @@ export function findPlaceProblems(layouts: readonly (readonly [tier: string, lay
     ...places.flatMap(findHidden),
     ...findShared(places),
     ...findCircles(places),
+    ...findReadOnly(places),
     ...findCovered(places, trees),
     ...findUnreachable(places, trees),
   ];
@@ -167,6 +170,17 @@ function findCircles(places: readonly MountPlace[]): Problem[] {
     const { inner, outer } = edge!;
     const why = inner.part === outer.part ? "which shows the same" : `and ${outer.part} has a mount in ${inner.part}`;
     return { key: inner.key, message: `${inner.path} lies in ${outer.path}, ${why}: neither could be first` };
+  });
+}
+
+/** A mount point that could not be made. */
+function findReadOnly(places: readonly MountPlace[]): Problem[] {
+  return places.flatMap(({ key, path, part }) => {
+    const outer = places.find((one) => one.isReadOnly && one.part !== part && isIn(path, one.path));
+    if (outer === undefined) return [];
+    return [
+      { key, message: `${path} lies in ${outer.path}, which is read-only; choose another path, or leave out ro` },
+    ];
   });
 }
 

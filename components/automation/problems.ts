@@ -167,6 +167,9 @@ function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSett
       return [{ key: "", message }];
     });
   const problems = [
+    ...(tiers.warm?.options.includes("ro") === true
+      ? [{ key: "", message: "can't work on the warm tier, which ro in warm.options makes read-only; leave ro out" }]
+      : []),
     ...findIn(HIDDEN, seen),
     ...findIn(CLOSED, written),
     ...findOnNas(

@@ -17,7 +17,7 @@ export function coldRoot({ mountPoint, root }: ColdSettings): string {
 }
 
 /** What no host could carry out. */
-export function findColdProblems({ server, version, options, folders }: ColdSettings): Problem[] {
+export function findColdProblems({ server, version, options }: ColdSettings): Problem[] {
   const ofVersion = `vers=${version}`;
   return [
     ...findTransportProblems(server, options),
@@ -26,7 +26,7 @@ export function findColdProblems({ server, version, options, folders }: ColdSett
       { type: "nfs", source: "", options: [ofVersion, ...options], pass: 0 },
       { [ofVersion]: "version" },
     ),
-    ...findReadOnlyProblems(options, folders),
+    ...findReadOnlyProblems(options),
   ];
 }
 

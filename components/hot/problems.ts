@@ -26,10 +26,10 @@ export function findHotProblems(hot: HotSettings): Problem[] {
     ...findSameResources(hot),
     ...findHomes(hot),
     ...findMissing(hot),
-    ...volumesOf(hot).flatMap(({ service, filesystem, device, options, pass, mkfsOptions, folders }) =>
+    ...volumesOf(hot).flatMap(({ service, filesystem, device, options, pass, mkfsOptions }) =>
       below(`volumes.${service}`, [
         ...findOptionProblems({ type: filesystem, source: device, options, pass, mkfsOptions }),
-        ...findReadOnlyProblems(options, folders),
+        ...findReadOnlyProblems(options),
       ]),
     ),
     ...volumesOf(hot).flatMap(({ service, filesystem, sizeBytes, mkfsOptions }) =>

@@ -1,7 +1,7 @@
 import { packagesOf } from "../../providers/filesystems/index.ts";
 import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
 import { formatBytes } from "../../providers/values/size.ts";
-import { findOptionProblems, findReadOnlyProblems, withCommonOptions } from "../mounts.ts";
+import { findOptionProblems, findReadOnlyProblems, isAsMade, withCommonOptions } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { WarmSettings } from "./settings.ts";
@@ -27,19 +27,20 @@ export function findWarmProblems(warm: WarmSettings): Problem[] {
       key: "device.size",
       message: `${type} of ${formatBytes(size ?? 0)} ${reason}`,
     })),
-    ...findReadOnlyProblems(options, warm.folders),
+    ...(isAsMade(warm) ? [] : findReadOnlyProblems(options, ", or write folders: [], and no owner, group and mode")),
   ];
 }
 
 export function warmLayout(warm: WarmSettings) {
   const { device, label, mountPoint, alsoAt, owner, group, mode, folders } = warm;
   const mount = warmMount(warm);
+  const isReadOnly = mount.options.includes("ro");
   return {
     packages: packagesOf("btrfs"),
     devices: typeof device.path === "string" ? [{ key: "device.path", path: device.path }] : [],
     mountPoints: [
-      { key: "mountPoint", path: mountPoint, part: "mountPoint" },
-      ...(alsoAt === false ? [] : [{ key: "alsoAt", path: alsoAt, part: "mountPoint" }]),
+      { key: "mountPoint", path: mountPoint, part: "mountPoint", isReadOnly },
+      ...(alsoAt === false ? [] : [{ key: "alsoAt", path: alsoAt, part: "mountPoint", isReadOnly }]),
     ],
     folders: [{ path: mountPoint, owner, group, mode, folders }],
     probe: { path: mountPoint, mount: mountPoint },

@@ -315,8 +315,38 @@ describe("what no host could carry out is refused by name", () => {
       hotWith({ redis: { options: ["ro"] } }),
       /^trading\.hot\.volumes\.redis\.options: ro: /,
     ],
-    ["ro beside folders of warm", warm({ options: ["ro"] }), /^trading\.warm\.options: ro: the folders/],
-    ["ro beside folders of cold", cold(["ro"]), /^trading\.cold\.options: ro: the folders/],
+    [
+      "ro on hot without folders, whose root gets an owner and a mode",
+      hotWith({ redis: { options: ["ro"], folders: [] } }),
+      /^trading\.hot\.volumes\.redis\.options: ro: .* could not be made, .*leave it out$/,
+    ],
+    [
+      "ro beside folders of warm",
+      warm({ options: ["ro"] }),
+      /^trading\.warm\.options: ro: .*; leave it out, or write folders: \[\], and no owner, group and mode$/,
+    ],
+    [
+      "ro beside an owner of warm",
+      warm({ options: ["ro"], folders: [], owner: "app" }),
+      /^trading\.warm\.options: ro: /,
+    ],
+    ["ro beside a mode of warm", warm({ options: ["ro"], folders: [], mode: "750" }), /^trading\.warm\.options: ro: /],
+    ["ro beside folders of cold", cold(["ro"]), /^trading\.cold\.options: ro: /],
+    [
+      "ro on cold without folders, whose root is one",
+      { cold: { server: "nas", export: "/v", options: ["ro"], folders: [] } },
+      /^trading\.cold\.options: ro: .* could not be made, .*leave it out$/,
+    ],
+    [
+      "automation on a read-only warm tier",
+      { ...warm({ options: ["ro"], folders: [] }), automation: {} },
+      /^trading\.automation: can't work on the warm tier, which ro in warm\.options makes read-only; leave ro out$/,
+    ],
+    [
+      "a mount point in a read-only tier",
+      { ...warm({ options: ["ro"], folders: [] }), ...hotWith({ redis: { mountPoint: "/data/warm/redis" } }) },
+      /^trading\.hot\.volumes\.redis\.mountPoint: \/data\/warm\/redis lies in \/data\/warm, which is read-only/,
+    ],
     ["a comma in an option", warm({ options: ["a,b"] }), /^trading\.warm\.options\.0: "a,b"/],
   ])("%s", (_what, host, expected) => {
     expect(problemsOf(host)).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
@@ -328,7 +358,8 @@ describe("what no host could carry out is refused by name", () => {
       warm({ compression: "no", options: ["compress-force=zstd:3"] }),
     ],
     ["nodatacow where `compression` is off", warm({ compression: "no", options: ["nodatacow"] })],
-    ["a read-only tier without folders", warm({ options: ["ro"], folders: [] })],
+    ["a read-only tier as mkfs makes it", warm({ options: ["ro"], folders: [], mode: "0755" })],
+    ["a read-only tier beside other mounts", { ...warm({ options: ["ro"], folders: [] }), ...hotWith({ redis: {} }) }],
     ["the version in a second word that agrees", cold(["nfsvers=3", "hard"])],
   ])("but not %s", (_what, host) => {
     expect(problemsOf(host)).toEqual([]);
