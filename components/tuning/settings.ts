@@ -23,7 +23,12 @@ export const tuningSettings = strictObject({
         .transform(String),
     )
     .superRefine((sysctl, context) => {
-      const values = Object.entries(sysctl).map(([key, value]) => ({ key, file: kernelFileOf(key), value }));
+      // As kernelValuesIn reads it from the file; a number that was refused is still one.
+      const values = Object.entries(sysctl).map(([key, value]) => ({
+        key,
+        file: kernelFileOf(key),
+        value: String(value).trim().replaceAll(/\s+/g, " "),
+      }));
       for (const { key, reason } of refusedKernelValues(values))
         context.addIssue({ code: "custom", path: [key], message: reason });
     })

@@ -11,7 +11,7 @@ import type { PathStatus } from "../facts/pathStatus.ts";
 import { cmd } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
 import { accountName, line, mode, path, strictObject } from "../values/fields.ts";
-import { kernelValuesIn, refusedKernelValues } from "../values/sysctl.ts";
+import { isSameKernelValue, kernelValuesIn, refusedKernelValues } from "../values/sysctl.ts";
 import { list, word } from "../values/words.ts";
 import { kindInputs } from "./inputs.ts";
 
@@ -119,7 +119,7 @@ export const configFile: ResourceKind<typeof inputs, Seen> = {
       );
     }
     const leftAlone = live.filter((one) => isLeftAlone(one));
-    const wrongLive = live.filter((one) => one.wanted !== one.value && !isLeftAlone(one));
+    const wrongLive = live.filter((one) => !isAsWanted(one) && !isLeftAlone(one));
     const missing = activation.kind === "sysctl" ? wrongLive.filter(({ value }) => value === undefined) : [];
     if (missing.length > 0) {
       return refuse(
@@ -183,6 +183,11 @@ function folderWith(attribute: string, { path, type }: BlockDevice): string {
   const disk =
     type === "part" && attribute.startsWith("queue/") ? /^(.*\d(?=p\d+$)|.*\D(?=\d+$))/.exec(name)?.[0] : name;
   return `/sys/class/block/${disk ?? name}`;
+}
+
+/** Whether it holds what it should, in whatever way the kernel shows that. */
+function isAsWanted({ path, wanted, value }: Live): boolean {
+  return value !== undefined && isSameKernelValue(path, wanted, value);
 }
 
 /**

@@ -602,6 +602,15 @@ describe("a value that would mean something else where it is written is refused 
       "can't both be set",
     ],
     ["a size that the kernel takes no 0 for", { "vm.dirty_bytes": 0 }, "vm.dirty_bytes", "write vm.dirty_ratio"],
+    ["a share of a whole number", { "vm.swappiness": 0.5 }, "vm.swappiness", "only whole numbers"],
+    ["a blank", { "vm.swappiness": " " }, "vm.swappiness", "is blank"],
+    ["an octal number", { "vm.swappiness": "010" }, "vm.swappiness", "write 8, or 10 if that is meant"],
+    [
+      "two words for one thing",
+      { "net.ipv4.ip_forward": 1, "net.ipv4.conf.all.forwarding": 0 },
+      "net.ipv4.conf.all.forwarding",
+      "is the same as net.ipv4.ip_forward, which has another value",
+    ],
     ["a command to the kernel", { "vm.drop_caches": 1 }, "vm.drop_caches", "keeps no value of it"],
     ["a number that loses digits", { "fs.file-max": 2 ** 63 }, "fs.file-max", "write it as a text"],
   ])("%s among the kernel's parameters", (_what, sysctl, key, reason) => {
@@ -609,6 +618,11 @@ describe("a value that would mean something else where it is written is refused 
     expect(others).toEqual([]);
     expect(problem.startsWith(`trading.tuning.sysctl.${key}: `)).toBe(true);
     expect(problem).toContain(reason);
+  });
+
+  it("but not a list of ports, which the kernel sorts and merges, and a text that looks like a number", () => {
+    const sysctl = { "net.ipv4.ip_local_reserved_ports": "8080,9000,9001", "kernel.core_pattern": "010" };
+    expect(problemsOf({ ...hotWith({ redis: {} }), tuning: { sysctl } })).toEqual([]);
   });
 
   it.each(["daily\nUnit=other.service", "daily\\"])("the calendar %j, in a unit", (onCalendar) => {

@@ -58,6 +58,14 @@ describe("the plan of a file", () => {
     ).toEqual([`refused: ${path} exists already and isn't ours`]);
   });
 
+  it("takes a list of ports for the one that is declared, however the kernel writes it", () => {
+    const ports = (value: string) => [
+      { path: "/proc/sys/net/ipv4/ip_local_reserved_ports", wanted: "8080,9000,9001", value },
+    ];
+    expect(read(configFile.plan(desired, { ...made, live: ports("8080,9000-9001") }))).toEqual([]);
+    expect(read(configFile.plan(desired, { ...made, live: ports("8080") }))).toEqual([activate]);
+  });
+
   it("refuses a value that the kernel doesn't have, such as one of a module that isn't loaded", () => {
     expect(read(configFile.plan(desired, { ...made, live: live(undefined) }))).toEqual([
       `refused: the kernel shows no value ${kernelFile}`,
@@ -235,6 +243,13 @@ describe("the look at a file", () => {
 });
 
 describe("what is refused in preview", () => {
+  it("is a value that the kernel would show otherwise", () => {
+    const content = "vm.swappiness = 010\n";
+    expect(configFile.refuse?.({ ...desired, content })).toEqual([
+      { property: "content", reason: expect.stringMatching(/^vm\.swappiness has 010, .*; write 8, or 10/) as string },
+    ]);
+  });
+
   it("is a pair of values of which the kernel holds only one, where the text is one of sysctl(8)", () => {
     const content = "vm.dirty_ratio = 10\nvm.dirty_bytes = 1000000\n";
     expect(configFile.refuse?.({ ...desired, content })).toEqual([
