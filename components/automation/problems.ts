@@ -167,9 +167,12 @@ function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSett
       return [{ key: "", message }];
     });
   const problems = [
-    ...(tiers.warm?.options.includes("ro") === true
-      ? [{ key: "", message: "can't work on the warm tier, which ro in warm.options makes read-only; leave ro out" }]
-      : []),
+    ...(["warm", "cold"] as const)
+      .filter((tier) => tiers[tier]?.options.includes("ro"))
+      .map((tier) => ({
+        key: "",
+        message: `can't work on the ${tier} tier, which ro in ${tier}.options makes read-only; leave ro out`,
+      })),
     ...findIn(HIDDEN, seen),
     ...findIn(CLOSED, written),
     ...findOnNas(

@@ -17,7 +17,7 @@ export function coldRoot({ mountPoint, root }: ColdSettings): string {
 }
 
 /** What no host could carry out. */
-export function findColdProblems({ server, version, options }: ColdSettings): Problem[] {
+export function findColdProblems({ server, version, options, folders }: ColdSettings): Problem[] {
   const ofVersion = `vers=${version}`;
   return [
     ...findTransportProblems(server, options),
@@ -26,7 +26,8 @@ export function findColdProblems({ server, version, options }: ColdSettings): Pr
       { type: "nfs", source: "", options: [ofVersion, ...options], pass: 0 },
       { [ofVersion]: "version" },
     ),
-    ...findReadOnlyProblems(options),
+    // The export may have our folder already.
+    ...(folders.length === 0 ? [] : findReadOnlyProblems(options, ", or write folders: [] where the export has them")),
   ];
 }
 

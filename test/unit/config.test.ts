@@ -333,9 +333,9 @@ describe("what no host could carry out is refused by name", () => {
     ["ro beside a mode of warm", warm({ options: ["ro"], folders: [], mode: "750" }), /^trading\.warm\.options: ro: /],
     ["ro beside folders of cold", cold(["ro"]), /^trading\.cold\.options: ro: /],
     [
-      "ro on cold without folders, whose root is one",
-      { cold: { server: "nas", export: "/v", options: ["ro"], folders: [] } },
-      /^trading\.cold\.options: ro: .* could not be made, .*leave it out$/,
+      "automation on a read-only cold tier",
+      { ...warm({}), cold: { server: "nas", export: "/v", options: ["ro"], folders: [] }, automation: {} },
+      /^trading\.automation: can't work on the cold tier, which ro in cold\.options makes read-only; leave ro out$/,
     ],
     [
       "automation on a read-only warm tier",
@@ -358,6 +358,10 @@ describe("what no host could carry out is refused by name", () => {
       warm({ compression: "no", options: ["compress-force=zstd:3"] }),
     ],
     ["nodatacow where `compression` is off", warm({ compression: "no", options: ["nodatacow"] })],
+    [
+      "a read-only export, which may have our folder",
+      { cold: { server: "nas", export: "/v", options: ["ro"], folders: [] } },
+    ],
     ["a read-only tier as mkfs makes it", warm({ options: ["ro"], folders: [], mode: "0755" })],
     ["a read-only tier beside other mounts", { ...warm({ options: ["ro"], folders: [] }), ...hotWith({ redis: {} }) }],
     ["the version in a second word that agrees", cold(["nfsvers=3", "hard"])],
