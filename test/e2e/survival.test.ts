@@ -14,8 +14,13 @@ const on = async (command: string) => (await lab.run("storage-host", command)).s
 const fstab = () => on("sha256sum </etc/fstab");
 
 /** Each volume, mount, line, account and folder there once, and nothing else of ours: all that a clean `up` makes. */
-const inventory = () =>
-  on(`
+const inventory = async () => {
+  // A session's folder goes when its shell has seen the connection's end, which may be after that of the engine.
+  await vi.waitFor(async () => expect(await on("ls -d /run/jts-storage.?????????? 2>/dev/null || true")).toBe(""), {
+    timeout: 60_000,
+    interval: 500,
+  });
+  return on(`
     lvs --noheadings --options lv_name,lv_size vg_jts
     grep x-jts-storage /etc/fstab | sort
     findmnt --list --noheadings --types ext4,xfs,btrfs,nfs --output TARGET | sort
@@ -25,6 +30,7 @@ const inventory = () =>
     systemctl is-active tiered-storage.timer storage-health.timer fstrim-all.timer
     ls -A /etc /etc/systemd/system /run | grep -e jts-new -e fstab.jts -e jts-storage\\\\. || true
   `);
+};
 
 /** Every kind of resource, and few of each: what is cut is made anew ten times over. */
 const small = (host: HostSection) => {
