@@ -1,6 +1,6 @@
 /** Rows that sections of the configuration share. Each takes what it made again, so that settings can be arguments. */
 import { z } from "zod";
-import { mayBeCalendar, NOT_A_CALENDAR } from "../providers/values/calendar.ts";
+import { refusedCalendar } from "../providers/values/calendar.ts";
 import { directiveValue, path, serial, strictObject } from "../providers/values/fields.ts";
 import { parseSize } from "../providers/values/size.ts";
 
@@ -44,7 +44,10 @@ export const hours = z.int().min(0);
 /** As OnCalendar= takes it, see systemd.time(7). Only timers need it: no script reads it. */
 export const calendar = directiveValue
   .min(1)
-  .refine(mayBeCalendar, { error: NOT_A_CALENDAR })
+  .superRefine((text, context) => {
+    const reason = refusedCalendar(text);
+    if (reason !== undefined) context.addIssue({ code: "custom", message: reason });
+  })
   .meta({ kind: "a calendar of systemd.time(7)", onHost: false });
 /** A host takes 0 % too. */
 export const percent = z.number().gt(0).max(100).meta({ onHost: "Percent" });

@@ -5,7 +5,7 @@ import { file } from "../facts/file.ts";
 import { ledger } from "../facts/ledger.ts";
 import { unit, type UnitStatus } from "../facts/unit.ts";
 import { recordsProgram } from "../programs/program.ts";
-import { mayBeCalendar, NOT_A_CALENDAR } from "../values/calendar.ts";
+import { refusedCalendar } from "../values/calendar.ts";
 import { directiveValue } from "../values/fields.ts";
 import { printUnit, type Section } from "../values/unitFile.ts";
 import { list, word } from "../values/words.ts";
@@ -55,7 +55,9 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
   turn: "host",
   id: ({ host, name }) => `${host}:${name}`,
   refuse: ({ onCalendar, unit: unitDirectives, service }) => [
-    ...(mayBeCalendar(onCalendar) ? [] : [{ property: "onCalendar", reason: `${onCalendar} ${NOT_A_CALENDAR}` }]),
+    ...[refusedCalendar(onCalendar)]
+      .filter((reason) => reason !== undefined)
+      .map((reason) => ({ property: "onCalendar", reason: `${onCalendar} ${reason}` })),
     ...([service.ExecStart, service.ExecStop, unitDirectives.SuccessAction].some(says)
       ? []
       : [{ property: "service", reason: "has no ExecStart=, the command that it runs (systemd.service(5))" }]),

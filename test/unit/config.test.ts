@@ -1030,9 +1030,9 @@ describe("a value that a tool on the host would refuse is refused by name", () =
       "03:00 Europe/Berlin",
       "hourly Europe/Berlin",
       "*-02..04-1/2 1:2:3.5",
-      "@1700000000",
+      "@1800000000",
       "*:*:0/30",
-      "Thu,Fri 2012-*-1,5 11:12:13",
+      "Thu,Fri 2032-*-1,5 11:12:13",
     ],
   ])("but not the calendar %j", (onCalendar) => {
     expect(problemsOf({ warm, automation: { onCalendar } })).toEqual([]);
@@ -1044,6 +1044,17 @@ describe("a value that a tool on the host would refuse is refused by name", () =
   ])("the calendar %j, which systemd would refuse", (onCalendar) => {
     expect(problemsOf({ warm, automation: { onCalendar } })).toEqual([
       expect.stringMatching(/^trading\.automation\.onCalendar: .* is not a valid calendar; write for example daily/),
+    ]);
+  });
+
+  it.each([
+    ["*/2:00", "is not a valid calendar: systemd takes no step after *; write the first value in its place"],
+    ["Fri..Mon 03:00", "is not a valid calendar: a range ascends"],
+    ["03:00 GMT+1", "is not a valid calendar: systemd knows no such time zone"],
+    ["2020-01-01 03:00", "never elapses"],
+  ])("the calendar %j, with what is wrong in it", (onCalendar, words) => {
+    expect(problemsOf({ warm, automation: { onCalendar } })).toEqual([
+      expect.stringContaining(`trading.automation.onCalendar: "${onCalendar}": ${words}`),
     ]);
   });
 });

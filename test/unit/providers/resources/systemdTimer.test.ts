@@ -115,6 +115,8 @@ describe("a timer that systemd would refuse is refused in preview", () => {
 
   it.each<[Partial<Inputs>, string, string]>([
     [{ onCalendar: "dayly" }, "onCalendar", "dayly is not a valid calendar"],
+    [{ onCalendar: "*/2:00" }, "onCalendar", "*/2:00 is not a valid calendar: systemd takes no step after *"],
+    [{ onCalendar: "*-02-30" }, "onCalendar", "*-02-30 never elapses"],
     [{ service: { Nice: 19 } }, "service", "has no ExecStart="],
     [{ service: { ExecStart: [] } }, "service", "has no ExecStart="],
     [{ service: { ExecStart: "" } }, "service", "has no ExecStart="],
