@@ -20,6 +20,7 @@ import {
   text,
   undoneBy,
   unshown,
+  within,
   type KnownOption,
 } from "./options.ts";
 import {
@@ -115,7 +116,8 @@ export const btrfs: MadeFilesystem = {
     },
     nodiscard: about("discard", shownAs(flag, "")),
     norecovery: about("rescue", beside("ro", shownAs(flag, "rescue=nologreplay", "norecovery"))),
-    commit: counted("commit", number(30, "seconds"), 30, 0),
+    // Linux 6.1 reads these as numbers with a sign.
+    commit: counted("commit", within(0, 2 ** 31 - 1, number(30, "seconds")), 30, 0),
     compress: orNothing(COMPRESSION),
     "compress-force": about("compress", orNothing({ ...COMPRESSION, shown: compressed("compress-force") })),
     device: unshown("a mount shows one of its devices", text("DEVICE", "a path")),
@@ -126,7 +128,7 @@ export const btrfs: MadeFilesystem = {
       grants: (declared, shown) => Number(shown) === 4096 && isLarger(parseSize(declared), 4096),
       undo: () => "max_inline=2048",
     },
-    metadata_ratio: counted("metadata_ratio", number(4), 0),
+    metadata_ratio: counted("metadata_ratio", within(0, 2 ** 31 - 1, number(4)), 0),
     rescue: undoneBy(
       "",
       unshown(
@@ -153,10 +155,13 @@ export const btrfs: MadeFilesystem = {
         ...text("/", "a path"),
         shown: (tail) => [`subvol=/${tail.slice(1).split("/").filter(Boolean).join("/")}`],
       },
-      subvolid: { ...number(5), shown: (tail) => (/^=0+$/.test(tail) ? ["subvolid=5"] : [ITSELF]) },
+      subvolid: {
+        ...number(5),
+        shown: (tail) => (/^=0+$/.test(tail) ? ["subvolid=5"] : [ITSELF]),
+      },
     }),
     thread_pool: {
-      ...text("8", "a number above 0", /^=0*[1-9]\d*$/),
+      ...within(1, 2 ** 31 - 1, number(8)),
       // By default two more than the processors, and 8 at most.
       shown: (tail) => (Number(tail.slice(1)) <= 8 ? [ITSELF, ""] : [ITSELF]),
     },
@@ -170,7 +175,9 @@ export const btrfs: MadeFilesystem = {
       examples: mounted("nologreplay"),
       outcome: "does not mount",
     },
-    needsReadOnly(...mounted("norecovery")),
+    needsReadOnly(
+      ...mounted("norecovery", "rescue=nologreplay", "rescue=all", "rescue=ibadroots", "rescue=ignoredatacsums"),
+    ),
     {
       matches: /^recovery$/,
       reason: "does not mount on newer kernels; write usebackuproot",

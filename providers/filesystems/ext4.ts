@@ -14,6 +14,7 @@ import {
   maybeOn,
   means,
   number,
+  number32,
   OF_FILESYSTEM,
   oneOf,
   onOff,
@@ -24,6 +25,7 @@ import {
   undoneBy,
   unshown,
   untried,
+  within,
   words,
 } from "./options.ts";
 import {
@@ -53,6 +55,21 @@ const needs = (matches: RegExp, other: string, reason: string, example: string):
   examples: made(`-O ${example}`),
   outcome: "mkfs refuses",
 });
+
+/** A quota whose file is journalled for one kind, and not for the other one. */
+const mixesQuotas = (matches: RegExp, other: string, examples: readonly string[]): Rule => ({
+  matches,
+  when: ({ options }) => options.some((option) => option.startsWith(`${other}=`)),
+  reason: `does not mount beside ${other}=; write the journalled word for both, or for none`,
+  examples: examples.map((option) => ({ options: [option, `${other}=aquota.any`, "jqfmt=vfsv1"] })),
+  outcome: "does not mount",
+});
+
+/** Whether inodes as they are made have too few bytes for it. */
+const isAboveExtraInode = ({ options, mkfs }: Declared) => {
+  const wanted = options.map((option) => /^debug_want_extra_isize=(\d+)$/.exec(option)?.[1]).findLast(Boolean);
+  return mkfs !== undefined && Number(wanted) > (writtenBytes(mkfs, ["-I"]) ?? 256) - 128;
+};
 
 const MIB = 1024 ** 2;
 
@@ -133,12 +150,16 @@ export const ext4: MadeFilesystem = {
       data: undoneBy("", byDefault(oneOf("writeback", "ordered", "journal"), "=ordered")),
       nombcache: flag,
       inlinecrypt: byDefault(flag),
-      sb: byDefault(number(1), "=1"),
+      // The first backup of a superblock is farther away.
+      sb: byDefault(
+        text("1", "1, or the place of a backup in blocks of 1 KiB", /^=0*(1|25[7-9]|2[6-9]\d|[3-9]\d\d|[1-9]\d{3,})$/),
+        "=1",
+      ),
       dax: partlyTried(["=inode", "=never"], "needs persistent memory, or is turned off", {
         ...orNothing(oneOf("always", "inode", "never")),
         shown: (tail) => (tail === "" ? ["dax=always"] : tail === "=inode" ? [ITSELF, ""] : [ITSELF]),
       }),
-      journal_dev: untried("needs a journal on another device", unshown("no kernel shows it", number(0))),
+      journal_dev: untried("needs a journal on another device", unshown("no kernel shows it", number32(0))),
       journal_path: untried(
         "needs a journal on another device",
         unshown("no kernel shows it", text("/dev/x", "a path")),
@@ -158,10 +179,11 @@ export const ext4: MadeFilesystem = {
       ...byDefault(orNothing(oneOf("0", "1"))),
       shown: (tail) => (tail === "=0" ? ["noauto_da_alloc"] : [ITSELF, ""]),
     },
-    commit: counted("commit", number(30, "seconds"), 5, 0),
+    // Where the kernel counts 250 times a second, as Debian's does.
+    commit: counted("commit", within(0, 8_589_934, number(30, "seconds")), 5, 0),
     data_err: undoneBy("data_err=ignore", byDefault(oneOf("abort", "ignore"), "=ignore")),
     errors: undoneBy("errors=continue", byDefault(oneOf("continue", "remount-ro", "panic"), "=continue")),
-    init_itable: { ...byDefault(orNothing(number(10)), "", "=10"), undo: () => "init_itable=10" },
+    init_itable: { ...byDefault(orNothing(number32(10)), "", "=10"), undo: () => "init_itable=10" },
     noinit_itable: about("init_itable", undoneBy("init_itable=10", flag)),
     inode_readahead_blks: counted(
       "inode_readahead_blks",
@@ -169,15 +191,18 @@ export const ext4: MadeFilesystem = {
       32,
     ),
     // By default that of the superblock, which 0 stands for too.
-    stripe: text("16", "a number of blocks above 0", /^=0*[1-9]\d*$/),
-    max_batch_time: counted("max_batch_time", number(15000, "microseconds"), 15000),
-    min_batch_time: counted("min_batch_time", number(0, "microseconds"), 0),
-    max_dir_size_kb: counted("max_dir_size_kb", number(1024, "KiB"), 0),
+    stripe: within(1, 2 ** 32 - 1, number(16, "blocks")),
+    max_batch_time: counted("max_batch_time", number32(15000, "microseconds"), 15000),
+    min_batch_time: counted("min_batch_time", number32(0, "microseconds"), 0),
+    max_dir_size_kb: counted("max_dir_size_kb", number32(1024, "KiB"), 0),
     journal_ioprio: unshown("no kernel shows it", oneOf("0", "1", "2", "3", "4", "5", "6", "7")),
     mb_optimize_scan: unshown("it depends on the size whether a mount shows it", oneOf("0", "1")),
-    debug_want_extra_isize: unshown("no kernel shows it", number(32, "bytes")),
-    resuid: byDefault(number(0), "=0"),
-    resgid: byDefault(number(0), "=0"),
+    debug_want_extra_isize: unshown(
+      "no kernel shows it",
+      within(4, 4096 - 128, text("32", "an even number of bytes", /^=\d*[02468]$/)),
+    ),
+    resuid: byDefault(within(0, 2 ** 32 - 2, number(0)), "=0"),
+    resgid: byDefault(within(0, 2 ** 32 - 2, number(0)), "=0"),
   },
 
   refused: [
@@ -211,6 +236,25 @@ export const ext4: MadeFilesystem = {
       reason: "is turned off by data=journal; leave out one of them",
       examples: [{ options: ["data=journal", "dioread_nolock"] }],
       outcome: { shows: "nodioread_nolock" },
+    },
+    {
+      matches: /^(usr|grp)jquota=./,
+      when: ({ options }) => !options.some((option) => option.startsWith("jqfmt=")),
+      reason: "does not mount without the format of its file; write jqfmt=vfsv1 beside it",
+      examples: mounted("usrjquota=aquota.user", "grpjquota=aquota.group"),
+      outcome: "does not mount",
+    },
+    mixesQuotas(/^(usrquota|quota)$/, "grpjquota", ["usrquota", "quota"]),
+    mixesQuotas(/^grpquota$/, "usrjquota", ["grpquota"]),
+    {
+      matches: /^debug_want_extra_isize=/,
+      when: isAboveExtraInode,
+      reason: "does not mount where it and the first 128 bytes are more than an inode; write less, or a larger -I",
+      examples: [
+        { mkfsOptions: [], options: ["debug_want_extra_isize=130"] },
+        { mkfsOptions: ["-I", "512"], options: ["debug_want_extra_isize=512"] },
+      ],
+      outcome: "does not mount",
     },
     mountsLoopDevice(...mounted("loop", "offset=0", "sizelimit=0")),
     losesCommittedData(...mounted("barrier=0", "nobarrier")),

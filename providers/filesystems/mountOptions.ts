@@ -78,8 +78,7 @@ function unknownOption({ manual, options }: FilesystemType, option: string): str
   if (options === undefined || /^(x-|X-|comment=)/.test(option)) return undefined;
   const name = option.split("=", 1)[0] ?? "";
   const known = own(options, name);
-  if (known !== undefined)
-    return known.tail.test(option.slice(name.length)) ? undefined : `takes ${known.takes}, see ${manual}`;
+  if (known !== undefined) return wrongTail(known, option.slice(name.length), manual);
   const others = Object.keys(FILESYSTEMS).filter((type) => own(FILESYSTEMS[type]?.options ?? {}, name) !== undefined);
   const page = manual === "mount(8)" ? manual : `${manual} and mount(8)`;
   if (others.length === 0) return `is not an option in ${page}; correct it`;
@@ -97,9 +96,15 @@ function unknownFlag({ manual, flags }: Mkfs, { flag: name, word }: MkfsWord): s
   const known = "words" in found ? own(found.words, ofWord) : found;
   if (known === undefined)
     return `is not one of the words that ${name} takes: ${Object.keys((found as { words: object }).words).join(", ")}`;
-  return known.tail.test(values.map((value) => `=${value}`).join(""))
-    ? undefined
-    : `takes ${known.takes}, see ${manual}`;
+  return wrongTail(known, values.map((value) => `=${value}`).join(""), manual);
+}
+
+/** Why what follows a name can't be; undefined: it can. */
+function wrongTail({ tail, takes, range }: KnownOption, written: string, manual: string): string | undefined {
+  if (!tail.test(written)) return `takes ${takes}, see ${manual}`;
+  const value = Number(written.slice(1));
+  if (range === undefined || written === "" || (value >= range[0] && value <= range[1])) return undefined;
+  return `takes ${takes} from ${range[0]} to ${range[1]}, see ${manual}`;
 }
 
 /** A row that a table itself has: "constructor" isn't one. */

@@ -9,6 +9,7 @@ import {
   maybeOn,
   means,
   number,
+  number32,
   OF_FILESYSTEM,
   oneOf,
   orNothing,
@@ -17,6 +18,7 @@ import {
   undoneBy,
   unshown,
   untried,
+  within,
   type KnownOption,
 } from "./options.ts";
 import type { Example } from "./rules.ts";
@@ -31,7 +33,7 @@ const VERSION: KnownOption = {
 
 /** The server may grant less; the kernel takes less than 1024 for 4096. */
 const TRANSFER: KnownOption = {
-  ...text("65536", "a number of bytes from 1024", /^=(102[4-9]|10[3-9]\d|1[1-9]\d\d|[2-9]\d{3}|[1-9]\d{4,})$/),
+  ...within(1024, 2 ** 32 - 1, number(65536, "bytes")),
   grants: (declared, shown) => Number(shown) <= Number(declared),
 };
 
@@ -82,18 +84,18 @@ export const nfs: FilesystemType = {
     vers: VERSION,
     nfsvers: { ...VERSION, means: (tail) => [`vers${tail}`] },
     minorversion: beside("vers=4", { ...oneOf("0", "1", "2"), shown: (tail) => [`vers=4.${tail.slice(1)}`] }),
-    timeo: number(600, "tenths of a second"),
-    retrans: number(2),
+    timeo: within(1, 2 ** 31 - 1, number(600, "tenths of a second")),
+    retrans: within(0, 2 ** 31 - 1, number(2)),
     rsize: TRANSFER,
     wsize: TRANSFER,
-    bsize: unshown("kernels read it, and show another number", number(4096, "bytes")),
-    namlen: unshown("the server decides", number(255, "bytes")),
-    acregmin: byDefault(number(3, "seconds"), "=3"),
-    acregmax: byDefault(number(60, "seconds"), "=60"),
-    acdirmin: byDefault(number(30, "seconds"), "=30"),
-    acdirmax: byDefault(number(60, "seconds"), "=60"),
+    bsize: unshown("kernels read it, and show another number", number32(4096, "bytes")),
+    namlen: unshown("the server decides", number32(255, "bytes")),
+    acregmin: byDefault(number32(3, "seconds"), "=3"),
+    acregmax: byDefault(number32(60, "seconds"), "=60"),
+    acdirmin: byDefault(number32(30, "seconds"), "=30"),
+    acdirmax: byDefault(number32(60, "seconds"), "=60"),
     actimeo: {
-      ...number(30, "seconds"),
+      ...number32(30, "seconds"),
       means: (tail) => ["acregmin", "acregmax", "acdirmin", "acdirmax"].map((name) => `${name}${tail}`),
     },
     nconnect: byDefault(CONNECTIONS, "=1"),
@@ -110,9 +112,10 @@ export const nfs: FilesystemType = {
     local_lock: oneOf("all", "flock", "posix", "none"),
     write: { ...oneOf("lazy", "eager", "wait"), shown: (tail) => (tail === "=lazy" ? [""] : [ITSELF]) },
     proto: partlyTried(["=tcp"], "needs IPv6 or RDMA", oneOf("tcp", "tcp6", "rdma", "rdma6")),
-    port: byDefault(number(2049), "=2049", "=0"),
+    port: byDefault(within(0, 65535, number(2049)), "=2049", "=0"),
+    // Only mount.nfs(8) reads it.
     retry: unshown(MOUNTING, number(0, "minutes")),
-    mountport: untried("the server chooses it", unshown(MOUNTING, number(0))),
+    mountport: untried("the server chooses it", unshown(MOUNTING, within(0, 65535, number(0)))),
     mountproto: beside("vers=3", unshown(MOUNTING, oneOf("tcp", "udp"))),
     mounthost: beside("vers=3", unshown(MOUNTING, text("192.168.1.101", "a name or an address"))),
     mountaddr: beside("vers=3", unshown(MOUNTING, text("192.168.1.101", "an address"))),

@@ -6,6 +6,8 @@ export interface KnownOption {
   readonly tail: RegExp;
   /** The same in words. */
   readonly takes: string;
+  /** The least and the largest number that it takes, where its value is one. */
+  readonly range?: readonly [least: number, most: number];
   /** Tails that were seen to mount, each with what it needs besides; DEVICE stands for the device itself. */
   readonly tried: readonly string[];
   /** Why it isn't tried. */
@@ -65,6 +67,15 @@ export const number = (example: number, unit = ""): KnownOption => ({
   takes: unit === "" ? "a number" : `a number of ${unit}`,
   tried: [`=${example}`],
 });
+
+/** Only numbers from one to another. */
+export const within = (least: number, most: number, known: KnownOption): KnownOption => ({
+  ...known,
+  range: [least, most],
+});
+
+/** What the kernel keeps in 32 bits. */
+export const number32 = (example: number, unit = ""): KnownOption => within(0, 2 ** 32 - 1, number(example, unit));
 
 export const text = (example: string, takes: string, tail = /^=.+$/): KnownOption => ({
   tail,

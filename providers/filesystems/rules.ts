@@ -61,7 +61,7 @@ export const losesCommittedData = (...examples: readonly Example[]): Rule => ({
 });
 
 export const needsReadOnly = (...examples: readonly Example[]): Rule => ({
-  matches: /^(norecovery|nologreplay)$/,
+  matches: /^(norecovery|nologreplay|rescue=.*\b(nologreplay|i(gnore)?(badroots|datacsums)|all)\b.*)$/,
   when: ({ options }) => !options.includes("ro"),
   reason: "does not mount unless read-only; add ro, or leave it out",
   examples,

@@ -12,6 +12,7 @@ import {
   ITSELF,
   means,
   number,
+  number32,
   OF_FILESYSTEM,
   oneOf,
   onOff,
@@ -36,6 +37,26 @@ import {
   setsUuid,
   type Declared,
 } from "./rules.ts";
+
+const SECTOR_BYTES = 512;
+
+/** The number of sectors that an option says; undefined: it isn't there. */
+const sectorsOf = (options: readonly string[], name: string): number | undefined => {
+  const written = options.findLast((option) => new RegExp(`^${name}=\\d+$`).test(option));
+  return written === undefined ? undefined : Number(written.slice(name.length + 1));
+};
+
+/** The stripe of a mount's options; a part that is left out is 0. */
+const stripeOf = ({ options }: Declared) => ({
+  unit: sectorsOf(options, "sunit") ?? 0,
+  width: sectorsOf(options, "swidth") ?? 0,
+});
+
+/** A stripe that isn't whole blocks, whatever the device: 1 KiB is the smallest block. */
+const hasPartOfBlock = ({ options, mkfs }: Declared) => {
+  const block = mkfs === undefined ? 1024 : (writtenBytes(mkfs, ["-b"], "size=") ?? 4096);
+  return (stripeOf({ options, mkfs }).unit * SECTOR_BYTES) % block !== 0;
+};
 
 /** Each in bytes, in k and, from there on, in m: 4k to 1g. */
 const ALLOCSIZE = new RegExp(
@@ -139,8 +160,8 @@ export const xfs: MadeFilesystem = {
         oneOf("16k", "32k", "64k", "128k", "256k", "16384", "32768", "65536", "131072", "262144"),
         "=32k",
       ),
-      sunit: byDefault(beside("swidth=128", number(128, "blocks of 512 bytes")), "=0"),
-      swidth: byDefault(beside("sunit=128", number(128, "blocks of 512 bytes")), "=0"),
+      sunit: byDefault(beside("swidth=128", number32(128, "blocks of 512 bytes")), "=0"),
+      swidth: byDefault(beside("sunit=128", number32(128, "blocks of 512 bytes")), "=0"),
       dax: {
         ...orNothing(oneOf("always", "inode", "never")),
         // Without persistent memory the kernel turns it off.
@@ -177,6 +198,41 @@ export const xfs: MadeFilesystem = {
       reason:
         "does not mount where it is smaller than the log's stripe unit; write a larger one, or a smaller `-l su=`",
       examples: [{ mkfsOptions: ["-l", "su=64k"], options: ["logbsize=32k"] }],
+      outcome: "does not mount",
+    },
+    {
+      matches: /^(sunit|swidth)=/,
+      when: (declared) => {
+        const { unit, width } = stripeOf(declared);
+        return unit === 0 ? width !== 0 : width === 0 || width % unit !== 0;
+      },
+      reason: "does not mount unless swidth= is a multiple of sunit=, and both are there; correct or add the other one",
+      examples: [
+        ...mounted("sunit=128", "swidth=128"),
+        { options: ["sunit=128", "swidth=192"] },
+        { options: ["swidth=128", "sunit=0"] },
+      ],
+      outcome: "does not mount",
+    },
+    {
+      matches: /^(sunit|swidth)=/,
+      when: hasPartOfBlock,
+      reason: "does not mount: sunit= is no multiple of the filesystem's blocks; write one of 8, which are 4 KiB",
+      examples: [{ options: ["sunit=12", "swidth=12"], mkfsOptions: ["-d", "su=16k,sw=1"] }],
+      outcome: "does not mount",
+    },
+    {
+      matches: /^noalign$/,
+      when: (declared) => stripeOf(declared).unit !== 0,
+      reason: "does not mount beside sunit= and swidth=; leave out one of them",
+      examples: [{ options: ["noalign", "sunit=128", "swidth=128"], mkfsOptions: ["-d", "su=64k,sw=1"] }],
+      outcome: "does not mount",
+    },
+    {
+      matches: /^(sunit|swidth)=0*[1-9]/,
+      when: ({ mkfs = [] }) => mkfs.some(({ flag, word }) => flag === "-d" && word === "noalign"),
+      reason: "does not mount on an XFS that is made with `-d noalign`; leave out one of them",
+      examples: [{ options: ["sunit=128", "swidth=128"], mkfsOptions: ["-d", "noalign"] }],
       outcome: "does not mount",
     },
     needsReadOnly(...mounted("norecovery")),

@@ -282,6 +282,20 @@ describe("what no host could carry out is refused by name", () => {
       hotWith({ redis: { mkfsOptions: ["-O", "sparse_super2"] } }),
       /mkfsOptions: sparse_super2 on ext4 .*growing online/,
     ],
+    [
+      "a quota's file without its format",
+      hotWith({ redis: { options: ["usrjquota=aquota.user"] } }),
+      /^trading\.hot\.volumes\.redis\.options: usrjquota=aquota\.user on ext4 does not mount .*jqfmt=vfsv1/,
+    ],
+    ["seconds above the kernel's ticks", hotWith({ redis: { options: ["commit=2000000000"] } }), /from 0 to 8589934,/],
+    [
+      "half of a stripe",
+      hotWith({ kafka: { options: ["swidth=128"] } }),
+      /^trading\.hot\.volumes\.kafka\.options: swidth=128 on xfs does not mount unless/,
+    ],
+    ["a writable rescue", warm({ options: ["rescue=all"] }), /^trading\.warm\.options: rescue=all on btrfs .*add ro/],
+    ["no time for answers of NFS", cold(["timeo=0"]), /^trading\.cold\.options: timeo=0 on nfs .*from 1 to/],
+    ["a port above the last", cold(["port=70000"]), /^trading\.cold\.options: port=70000 on nfs .*from 0 to 65535/],
     ["intr on NFS", cold(["intr"]), /^trading\.cold\.options: intr on nfs/],
     [
       "compression in warm.options beside warm.compression",
