@@ -43,6 +43,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["scripts/verify-tiers.py", VERIFICATION],
 
   // The program.
+  ["providers/values/bytes.ts", ALL],
   ["providers/values/sha256.ts", ALL],
   ["providers/{filesystems/*,values/size,values/versions}.ts", [...STACKS, "options"]],
   ["{components/cold/**,providers/resources/nfsMount.ts}", COLD],
