@@ -1,5 +1,5 @@
 import type { FilesystemType, MadeFilesystem } from "./filesystemType.ts";
-import { writtenBytes, writtenValue, type MkfsWord } from "./mkfsWords.ts";
+import { hasWord, writtenBytes, writtenValue, type MkfsWord } from "./mkfsWords.ts";
 import {
   about,
   beside,
@@ -32,6 +32,7 @@ import {
   losesCommittedData,
   made,
   makesNothing,
+  mkfsRefuses,
   mounted,
   mountsLoopDevice,
   setsLabel,
@@ -46,6 +47,10 @@ const hasNoJournal = ({ mkfs = [] }: Declared) => mkfs.some(({ word }) => word =
 const hasDataInJournal = ({ options }: Declared) => options.includes("data=journal");
 
 const withoutJournal = (option: string): Example => ({ mkfsOptions: ["-O", "^has_journal"], options: [option] });
+
+/** Whether a feature is turned off by the last word on it. */
+const isOff = (words: readonly MkfsWord[], feature: string): boolean =>
+  words.findLast(({ flag, word }) => flag === "-O" && [feature, `^${feature}`].includes(word))?.word === `^${feature}`;
 
 /** A feature, or one that is turned off, that mkfs takes only beside another one. */
 const needs = (matches: RegExp, other: string, reason: string, example: string): Rule => ({
@@ -73,10 +78,18 @@ const isAboveExtraInode = ({ options, mkfs }: Declared) => {
 
 const MIB = 1024 ** 2;
 
+/** The bytes for which mke2fs.conf(5) has one inode; by -T, else by the size. */
+const USUAL_RATIOS: Readonly<Record<string, number>> = {
+  ...{ small: 4096, floppy: 8192, big: 32768, huge: 65536 },
+  ...{ news: 4096, largefile: 1048576, largefile4: 4194304 },
+};
+
 /** As mkfs.ext4(8) and mke2fs.conf(5) have it: below 512 MiB blocks are of 1 KiB, and inodes of 256 bytes. */
 function refusedSize(bytes: number, words: readonly MkfsWord[]): string[] {
-  const usage = writtenValue(words, ["-T"]);
-  const isSmall = usage === undefined ? bytes < 512 * MIB : /^(floppy|small)$/.test(usage);
+  const usages = words.flatMap(({ flag, word }) => (flag === "-T" ? word : []));
+  // Of several, the last one that says something of it counts.
+  const ofBlocks = usages.findLast((one) => /^(floppy|small|largefile4?)$/.test(one)) ?? "";
+  const isSmall = usages.length === 0 ? bytes < 512 * MIB : /^(floppy|small)$/.test(ofBlocks);
   const block = writtenBytes(words, ["-b"]) ?? (isSmall ? 1024 : 4096);
   const inode = writtenBytes(words, ["-I"]) ?? 256;
   const numberOf = (flag: string, name = "") => {
@@ -87,6 +100,11 @@ function refusedSize(bytes: number, words: readonly MkfsWord[]): string[] {
     numberOf("-J", "size="),
     ...[numberOf("-g"), numberOf("-i"), numberOf("-N"), numberOf("-E", "resize=")],
   ];
+  const ofRatio = usages.findLast((one) => Object.hasOwn(USUAL_RATIOS, one));
+  const usualRatio = USUAL_RATIOS[ofRatio ?? (isSmall && bytes >= 3 * MIB ? "small" : "")] ?? Infinity;
+  const cluster = writtenBytes(words, ["-C"]);
+  // Of clusters, there is at most one inode for each.
+  const isOfClusters = hasWord(words, "-O", "bigalloc");
   const problems: string[] = [];
   if (journal !== undefined && journal * MIB < 1024 * block)
     problems.push(
@@ -100,8 +118,17 @@ function refusedSize(bytes: number, words: readonly MkfsWord[]): string[] {
     problems.push(`has blocks of ${block} bytes, too small for inodes of ${inode}; write a smaller -I, or a larger -b`);
   if (ratio !== undefined && (ratio < 1024 || ratio > 67108864))
     problems.push(`takes for -i a number from 1024 to 67108864, not ${ratio}`);
-  else if ((ratio !== undefined && inode >= ratio) || (count !== undefined && inode * count >= bytes))
+  else if (
+    (count === undefined && !isOfClusters && inode >= (ratio ?? usualRatio)) ||
+    (count !== undefined && inode * count >= bytes)
+  )
     problems.push("would be all inodes; write a larger -i, or a smaller -N or -I");
+  if (cluster !== undefined && cluster < block)
+    problems.push(
+      `has blocks of ${block} bytes, larger than clusters of ${cluster}; write a larger -C, or a smaller -b`,
+    );
+  if (cluster !== undefined && cluster > 32768 * block && !isOff(words, "has_journal"))
+    problems.push(`has a journal, which takes no clusters above ${(32768 * block) / MIB} MiB; write a smaller -C`);
   if (group !== undefined && (group % 8 !== 0 || group < 256 || group > Math.min(8 * block, 65528)))
     problems.push(`takes for -g a multiple of 8 from 256 to ${Math.min(8 * block, 65528)}, not ${group}`);
   if (resize !== undefined && resize * block <= bytes)
@@ -301,10 +328,14 @@ export const ext4: MadeFilesystem = {
         assume_storage_prezeroed: orNothing(oneOf("0", "1")),
         encoding: oneOf("utf8", "utf8-12.1"),
         encoding_flags: beside("encoding=utf8", oneOf("strict")),
-        hash_seed: text("11111111-2222-4333-8444-555555555555", "a UUID", /^=[0-9a-f-]{36}$/i),
+        hash_seed: text(
+          "11111111-2222-4333-8444-555555555555",
+          "a UUID",
+          /^=[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+        ),
         lazy_itable_init: orNothing(oneOf("0", "1")),
         lazy_journal_init: orNothing(oneOf("0", "1")),
-        mmp_update_interval: number(5, "seconds"),
+        mmp_update_interval: within(0, 300, number(5, "seconds")),
         packed_meta_blocks: orNothing(oneOf("0", "1")),
         resize: number(10_000_000, "blocks"),
         root_owner: text("0:0", "a user's and a group's number", /^(=\d+:\d+)?$/),
@@ -321,7 +352,7 @@ export const ext4: MadeFilesystem = {
       "-K": flag,
       "-m": text("0.5", "a percentage up to 50", /^=([0-4]?\d(\.\d+)?|50)$/),
       "-M": text("/mnt", "a path"),
-      "-N": number(65536),
+      "-N": within(1, 2 ** 32 - 1, number(65536)),
       "-o": oneOf("Linux", "linux"),
       "-O": features(
         `
@@ -366,23 +397,45 @@ export const ext4: MadeFilesystem = {
         examples: made("-b 8192", "-b 16384", "-b 65536"),
         outcome: "mkfs refuses",
       },
-      needs(
-        /^-O \^extents?$/,
-        "^64bit",
-        "is needed by 64-bit block numbers, so mkfs refuses; add ^64bit, or leave it out",
-        "^extent",
-      ),
-      needs(
-        /^-O meta_bg$/,
-        "^resize_inode",
-        "does not go with resize_inode, so mkfs refuses; add ^resize_inode, or leave it out",
-        "meta_bg",
-      ),
+      needs(/^-O \^extents?$/, "^64bit", "is needed by 64-bit block numbers, so mkfs refuses; leave it out", "^extent"),
+      needs(/^-O meta_bg$/, "^resize_inode", "does not go with resize_inode, so mkfs refuses; leave it out", "meta_bg"),
       needs(
         /^-O \^sparse_super$/,
         "^resize_inode",
-        "does not go with resize_inode, so mkfs refuses; add ^resize_inode, or leave it out",
+        "does not go with resize_inode, so mkfs refuses; leave it out",
         "^sparse_super",
+      ),
+      mkfsRefuses(
+        /^-O metadata_csum_seed$/,
+        (words) => isOff(words, "metadata_csum"),
+        "needs metadata_csum, so mkfs refuses; leave out it or ^metadata_csum",
+        "-O metadata_csum_seed,^metadata_csum",
+      ),
+      mkfsRefuses(
+        /^-G /,
+        (words) => isOff(words, "flex_bg"),
+        "is the size of what ^flex_bg turns off, so mkfs refuses; leave out one of them",
+        "-O ^flex_bg -G 16",
+      ),
+      mkfsRefuses(
+        /^-C /,
+        (words) => !hasWord(words, "-O", "bigalloc"),
+        "needs bigalloc, so mkfs refuses; add `-O bigalloc`, or leave it out",
+        "-C 16384",
+      ),
+      mkfsRefuses(
+        /^-E encoding_flags=/,
+        (words) => !hasWord(words, "-E", "encoding"),
+        "needs an encoding, so mkfs refuses; add encoding=utf8, or leave it out",
+        "-E encoding_flags=strict",
+      ),
+      ...["-t", "-T"].map((name) =>
+        mkfsRefuses(
+          new RegExp(`^${name} `),
+          (words) => new Set(words.flatMap(({ flag, flagNumber }) => (flag === name ? flagNumber : []))).size > 1,
+          `is in one of two ${name}, so mkfs refuses; write it once, its words with commas between`,
+          name === "-t" ? "-t ext4 -t ext4" : "-T news -T big",
+        ),
       ),
     ],
     refusedSize,

@@ -51,6 +51,8 @@ export interface Mkfs {
   readonly valued: RegExp;
   /** Flags that are refused by name. */
   readonly refused: readonly Rule[];
+  /** Flags whose words it takes once each. Left out: of two, it takes the later one. */
+  readonly once?: RegExp;
   /**
    * Why it can't make a filesystem of so many bytes with these words, each with what to write instead. Measured with
    * the tools of Debian 12 and 13; test/unit/providers/filesystems/mkfsSize.test.ts runs them.

@@ -6,6 +6,8 @@ export interface MkfsWord {
   readonly word: string;
   /** The argument that it is written in. */
   readonly argument: string;
+  /** Which of the flags it belongs to, from 1. */
+  readonly flagNumber: number;
 }
 
 /** The value of a flag, or of a word of it such as `size=` of `-d size=10g`: the last one that is written. */
@@ -20,6 +22,10 @@ export function writtenBytes(words: readonly MkfsWord[], flags: readonly string[
   return digits === undefined ? undefined : Number(digits) * 1024 ** " kmgt".indexOf(unit.toLowerCase() || " ");
 }
 
+/** Whether a word is written, with or without a value. */
+export const hasWord = (words: readonly MkfsWord[], flag: string, ...names: readonly string[]): boolean =>
+  words.some((one) => one.flag === flag && names.includes(one.word.split("=", 1)[0]!));
+
 /**
  * mkfs arguments, taken apart: `-E lazy_itable_init=0,discard` has two words, `-O^has_journal` one, `-qF` is two flags.
  * @param valued the flags that take a value
@@ -27,9 +33,10 @@ export function writtenBytes(words: readonly MkfsWord[], flags: readonly string[
 export function mkfsWords(valued: RegExp, mkfsOptions: readonly string[]): MkfsWord[] {
   const found: MkfsWord[] = [];
   const rest = [...mkfsOptions];
+  let flagNumber = 0;
   for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
     if (!argument.startsWith("-")) {
-      found.push({ flag: "", word: argument, argument });
+      found.push({ flag: "", word: argument, argument, flagNumber });
       continue;
     }
     const isLong = argument.startsWith("--");
@@ -37,14 +44,14 @@ export function mkfsWords(valued: RegExp, mkfsOptions: readonly string[]): MkfsW
     let tail = argument.slice(name.length);
     // Short flags without a value stand together.
     for (; !valued.test(name); name = `-${tail[0]}`, tail = tail.slice(1)) {
-      found.push({ flag: name, word: "", argument });
+      found.push({ flag: name, word: "", argument, flagNumber: ++flagNumber });
       if (isLong || tail === "") break;
     }
     if (!valued.test(name)) continue;
     const value = tail === "" ? (rest.shift() ?? "") : tail.replace(/^=/, "");
-    found.push(
-      ...value.split(/[\s,]+/).map((word) => ({ flag: name, word, argument: tail === "" ? value : argument })),
-    );
+    flagNumber++;
+    for (const word of value.split(/[\s,]+/))
+      found.push({ flag: name, word, argument: tail === "" ? value : argument, flagNumber });
   }
   return found;
 }

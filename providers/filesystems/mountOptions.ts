@@ -45,10 +45,12 @@ export function refusedOptions({ type, source, options, pass, mkfsOptions }: Mou
     });
   }
   if (mkfs !== undefined && words !== undefined) {
-    for (const written of words) {
+    for (const [index, written] of words.entries()) {
       const { flag, word, argument } = written;
       const reason =
-        reasonIn(mkfs.refused, word === "" ? flag : `${flag} ${word}`, declared) ?? unknownFlag(mkfs, written);
+        reasonIn(mkfs.refused, word === "" ? flag : `${flag} ${word}`, declared) ??
+        unknownFlag(mkfs, written) ??
+        repeatedWord(mkfs, written, words.slice(0, index));
       const option = [word, flag].find((one) => one !== "" && argument.includes(one)) ?? argument;
       if (reason !== undefined) refusals.push({ option, reason: `${option} on ${type} ${reason}` });
     }
@@ -97,6 +99,14 @@ function unknownFlag({ manual, flags }: Mkfs, { flag: name, word }: MkfsWord): s
   if (known === undefined)
     return `is not one of the words that ${name} takes: ${Object.keys((found as { words: object }).words).join(", ")}`;
   return wrongTail(known, values.map((value) => `=${value}`).join(""), manual);
+}
+
+/** Why mkfs doesn't get a word after others; undefined: it does. */
+function repeatedWord({ once }: Mkfs, { flag, word }: MkfsWord, earlier: readonly MkfsWord[]): string | undefined {
+  const name = word.split("=", 1)[0];
+  if (once?.test(flag) !== true || !earlier.some((one) => one.flag === flag && one.word.split("=", 1)[0] === name))
+    return undefined;
+  return "is written twice, so mkfs refuses; leave out one of them";
 }
 
 /** Why what follows a name can't be; undefined: it can. */

@@ -51,6 +51,20 @@ export const mounted = (...options: readonly string[]): Example[] => options.map
 /** mkfs with these arguments, separated by spaces. */
 export const made = (...all: readonly string[]): Example[] => all.map((words) => ({ mkfsOptions: words.split(" ") }));
 
+/** Arguments that mkfs doesn't take beside others. */
+export const mkfsRefuses = (
+  matches: RegExp,
+  when: (words: readonly MkfsWord[]) => boolean,
+  reason: string,
+  ...examples: readonly string[]
+): Rule => ({
+  matches,
+  when: ({ mkfs = [] }) => when(mkfs),
+  reason,
+  examples: made(...examples),
+  outcome: "mkfs refuses",
+});
+
 // Rows of more than one type.
 
 export const losesCommittedData = (...examples: readonly Example[]): Rule => ({

@@ -1,6 +1,6 @@
 import type { MadeFilesystem } from "./filesystemType.ts";
 import { formatBytes } from "../values/size.ts";
-import { writtenBytes, writtenValue, type MkfsWord } from "./mkfsWords.ts";
+import { hasWord, writtenBytes, writtenValue, type MkfsWord } from "./mkfsWords.ts";
 import {
   about,
   beside,
@@ -21,6 +21,7 @@ import {
   text,
   undoneBy,
   untried,
+  within,
   words,
   type KnownOptions,
 } from "./options.ts";
@@ -29,6 +30,7 @@ import {
   isSmaller,
   made,
   makesNothing,
+  mkfsRefuses,
   mounted,
   mountsLoopDevice,
   needsReadOnly,
@@ -36,6 +38,7 @@ import {
   setsLabel,
   setsUuid,
   type Declared,
+  type Rule,
 } from "./rules.ts";
 
 const SECTOR_BYTES = 512;
@@ -82,10 +85,181 @@ const GIB = 1024 ** 3;
 const LEAST_BYTES = 300 * MIB;
 const LEAST_LOG_BYTES = 64 * MIB;
 
+/** mkfs.xfs(8); 32 bits, and the longest log. */
+const MOST_STRIPE_BYTES = 2 ** 31 - 1;
+const MOST_LOG_BYTES = 2_136_997_888;
+const MOST_LOG_STRIPE_BYTES = 256 * 1024;
+const LEAST_INODE_BYTES = 512;
+/** The longest extent, which a hint of its size can't be above. */
+const MOST_EXTENT_BLOCKS = 2 ** 21 - 1;
+
+const blockBytes = (words: readonly MkfsWord[]): number => writtenBytes(words, ["-b"], "size=") ?? 4096;
+
+/** The unit of a stripe, of the data or of the log, in its own words or in sectors. */
+const stripeUnitBytes = (words: readonly MkfsWord[], flag: "-d" | "-l"): number =>
+  writtenBytes(words, [flag], "su=") ?? (writtenBytes(words, [flag], "sunit=") ?? 0) * SECTOR_BYTES;
+
+/** The same of the log, which mkfs makes as that of the data where it isn't written. */
+function logStripeUnitBytes(words: readonly MkfsWord[]): number {
+  if (hasWord(words, "-l", "su", "sunit")) return stripeUnitBytes(words, "-l");
+  const unit = stripeUnitBytes(words, "-d");
+  return unit > MOST_LOG_STRIPE_BYTES ? 32 * 1024 : unit;
+}
+
+/** The width of the data's stripe. */
+const stripeWidthBytes = (words: readonly MkfsWord[]): number => {
+  const disks = writtenBytes(words, ["-d"], "sw=");
+  return disks === undefined
+    ? (writtenBytes(words, ["-d"], "swidth=") ?? 0) * SECTOR_BYTES
+    : disks * stripeUnitBytes(words, "-d");
+};
+
+/** What mkfs.xfs says no to, whatever the device: each was tried with that of Debian 12. */
+const refusedTogether: readonly Rule[] = [
+  mkfsRefuses(
+    /^-d (su|sw|sunit|swidth)=/,
+    (words) => hasWord(words, "-d", "noalign"),
+    "does not go with noalign, so mkfs refuses; leave out one of them",
+    "-d noalign,su=64k,sw=1",
+    "-d sunit=128,swidth=128,noalign",
+  ),
+  mkfsRefuses(
+    /^-d (sunit|swidth)=/,
+    (words) => hasWord(words, "-d", "su", "sw"),
+    "is beside su= or sw=, which say the same in other units, so mkfs refuses; write su= and sw=, or sunit= and swidth=",
+    "-d su=64k,sunit=128",
+    "-d su=64k,sw=1,swidth=128",
+  ),
+  mkfsRefuses(
+    /^-d (su|sw)=0*[1-9]/,
+    (words) => !hasWord(words, "-d", "su") || !hasWord(words, "-d", "sw"),
+    "needs both su= and sw=, so mkfs refuses; write both, for example su=64k,sw=1",
+    "-d su=64k",
+    "-d sw=1",
+  ),
+  mkfsRefuses(
+    /^-d (sunit|swidth)=/,
+    (words) => !hasWord(words, "-d", "sunit") || !hasWord(words, "-d", "swidth"),
+    "needs both sunit= and swidth=, so mkfs refuses; write both, for example sunit=128,swidth=128",
+    "-d sunit=128",
+    "-d swidth=128",
+  ),
+  mkfsRefuses(
+    /^-d (sw|swidth)=/,
+    (words) => {
+      const [unit, width] = [stripeUnitBytes(words, "-d"), stripeWidthBytes(words)];
+      return unit === 0 ? width !== 0 : width === 0 || width % unit !== 0;
+    },
+    "makes a stripe that is no multiple of its unit, so mkfs refuses; write sw= or swidth= for one unit or several",
+    "-d su=64k,sw=0",
+    "-d sunit=128,swidth=192",
+    "-d sunit=0,swidth=128",
+  ),
+  mkfsRefuses(
+    /^-d (su|sunit)=/,
+    (words) => stripeUnitBytes(words, "-d") % blockBytes(words) !== 0,
+    "is no multiple of a block, so mkfs refuses; write a multiple of 4 KiB, or of the declared `-b size=`",
+    "-d su=5k,sw=1",
+    "-d sunit=100,swidth=100",
+  ),
+  mkfsRefuses(
+    /^-d (su|sw|sunit|swidth)=/,
+    (words) => Math.max(stripeUnitBytes(words, "-d"), stripeWidthBytes(words)) > MOST_STRIPE_BYTES,
+    "makes a stripe of 2 GiB or more, so mkfs refuses; write less",
+    "-d su=2g,sw=1",
+    "-d su=4k,sw=524288",
+  ),
+  mkfsRefuses(
+    /^-d agcount=/,
+    (words) => hasWord(words, "-d", "agsize"),
+    "is beside agsize=, which says the same, so mkfs refuses; leave out one of them",
+    "-d agcount=4,agsize=1g",
+  ),
+  mkfsRefuses(
+    /^-d agsize=/,
+    (words) => (writtenBytes(words, ["-d"], "agsize=") ?? 0) % blockBytes(words) !== 0,
+    "is no multiple of a block, so mkfs refuses; write a multiple of 4 KiB, or of the declared `-b size=`",
+    "-d agsize=1073741825",
+  ),
+  mkfsRefuses(
+    /^-d cowextsize=0*[1-9]/,
+    (words) => writtenValue(words, ["-m"], "reflink=") === "0",
+    "needs reflink, so mkfs refuses; leave out it or reflink=0",
+    "-m reflink=0 -d cowextsize=32",
+  ),
+  mkfsRefuses(
+    /^-l sunit=/,
+    (words) => hasWord(words, "-l", "su"),
+    "is beside su=, which says the same, so mkfs refuses; leave out one of them",
+    "-l su=32k,sunit=64",
+  ),
+  mkfsRefuses(
+    /^-l (su|sunit)=/,
+    (words) => {
+      const unit = stripeUnitBytes(words, "-l");
+      return unit === 0 || unit > MOST_LOG_STRIPE_BYTES || unit % blockBytes(words) !== 0;
+    },
+    "is not a multiple of a block up to 256 KiB, so mkfs refuses; write a multiple of 4 KiB, or of the declared `-b size=`",
+    "-l su=512k",
+    "-l su=5k",
+    "-l su=0",
+    "-l sunit=100",
+  ),
+  mkfsRefuses(
+    /^-l size=/,
+    (words) => {
+      const log = writtenBytes(words, ["-l"], "size=") ?? LEAST_LOG_BYTES;
+      return log < LEAST_LOG_BYTES || log > MOST_LOG_BYTES || log % SECTOR_BYTES !== 0;
+    },
+    "is no size of a log: at least 64m, below 2038m, and a multiple of 512 bytes; write for example size=128m",
+    "-l size=3g",
+    "-l size=10m",
+    "-l size=100000001",
+  ),
+  mkfsRefuses(
+    /^-l size=/,
+    (words) => {
+      const unit = logStripeUnitBytes(words);
+      return (
+        unit > 0 && ((writtenBytes(words, ["-l"], "size=") ?? 0) / blockBytes(words)) % (unit / blockBytes(words)) >= 1
+      );
+    },
+    "is no multiple of the log's stripe unit, so mkfs refuses; write a multiple of it, or another su= or sunit=",
+    "-l size=67112960,su=32k",
+    "-d su=64k,sw=1 -l size=67112960",
+  ),
+  mkfsRefuses(
+    /^-i perblock=/,
+    (words) => hasWord(words, "-i", "size"),
+    "is beside size=, which says the same, so mkfs refuses; leave out one of them",
+    "-i perblock=8,size=512",
+    "-i perblock=8 -i size=2048",
+  ),
+  mkfsRefuses(
+    /^-i perblock=/,
+    (words) => blockBytes(words) / Number(writtenValue(words, ["-i"], "perblock=")) < LEAST_INODE_BYTES,
+    "makes inodes smaller than 512 bytes, so mkfs refuses; write fewer in a block, or a larger `-b size=`",
+    "-b size=2048 -i perblock=8",
+    "-b size=1024 -i perblock=4",
+  ),
+  mkfsRefuses(
+    /^-i size=/,
+    (words) => (writtenBytes(words, ["-i"], "size=") ?? 0) * 2 > blockBytes(words),
+    "makes inodes larger than half of a block, so mkfs refuses; write a smaller size=, or a larger `-b size=`",
+    "-b size=1k -i size=1024",
+    "-b size=2k -i size=2048",
+  ),
+  mkfsRefuses(
+    /^-s size=/,
+    (words) => (writtenBytes(words, ["-s"], "size=") ?? 0) > blockBytes(words),
+    "makes sectors larger than a block, so mkfs refuses; write a smaller size=, or a larger `-b size=`",
+    "-b size=1024 -s size=4096",
+  ),
+];
+
 /** How many allocation groups mkfs.xfs makes by itself, up to some TiB; more for a stripe of several disks. */
 function usualGroups(bytes: number, words: readonly MkfsWord[]): number {
-  const isStriped = words.some(({ flag, word }) => flag === "-d" && /^(su|sunit)=/.test(word));
-  if (!isStriped || words.some(({ word }) => word === "noalign")) return 4;
+  if (stripeUnitBytes(words, "-d") === 0) return 4;
   return bytes > 512 * GIB ? 32 : bytes > 8 * GIB ? 16 : 8;
 }
 
@@ -102,6 +276,12 @@ function refusedSize(bytes: number, words: readonly MkfsWord[]): string[] {
     return [`has ${groups} allocation groups, from 0, and none is number ${logGroup}; leave out \`agnum=\``];
   // Of two, the log is in the second one.
   const group = groupBytes === undefined ? bytes / groups : groups === 2 ? bytes - groupBytes : groupBytes;
+  const most = Math.min(Math.floor(group / blockBytes(words) / 2), MOST_EXTENT_BLOCKS);
+  const hint = ["cowextsize=", "extszinherit="].find((name) => Number(writtenValue(words, ["-d"], name) ?? 0) > most);
+  if (hint !== undefined)
+    return [`has allocation groups that take no \`${hint}\` above ${most} blocks; write a smaller one`];
+  if (stripeUnitBytes(words, "-d") > group)
+    return [`has allocation groups of ${formatBytes(group)}, smaller than a stripe unit; write a smaller one`];
   const log = writtenBytes(words, ["-l"], "size=") ?? LEAST_LOG_BYTES;
   if (group > log) return [];
   const [perGroup, wanted, least] = [group, log, log * groups].map((one) => formatBytes(one));
@@ -245,7 +425,7 @@ export const xfs: MadeFilesystem = {
     flags: {
       "-b": words({ size: oneOf("1024", "2048", "4096", "1k", "2k", "4k") }),
       "-d": words({
-        agcount: number(8),
+        agcount: within(2, 2 ** 32 - 2, number(8)),
         agsize: size("128m"),
         cowextsize: number(32, "blocks"),
         daxinherit: oneOf("0", "1"),
@@ -302,7 +482,9 @@ export const xfs: MadeFilesystem = {
         ...hasBlocksAboveAPage(...made("-b size=8192", "-b size=64k")),
         later: { linux: "6.12", outcome: "mounts" },
       },
+      ...refusedTogether,
     ],
+    once: /^-[bdilmns]$/,
     refusedSize,
   },
 };

@@ -296,6 +296,16 @@ describe("what no host could carry out is refused by name", () => {
     ["a writable rescue", warm({ options: ["rescue=all"] }), /^trading\.warm\.options: rescue=all on btrfs .*add ro/],
     ["no time for answers of NFS", cold(["timeo=0"]), /^trading\.cold\.options: timeo=0 on nfs .*from 1 to/],
     ["a port above the last", cold(["port=70000"]), /^trading\.cold\.options: port=70000 on nfs .*from 0 to 65535/],
+    [
+      "half of a stripe of mkfs.xfs",
+      hotWith({ kafka: { mkfsOptions: ["-d", "su=64k"] } }),
+      /^trading\.hot\.volumes\.kafka\.mkfsOptions.*: su=64k on xfs needs both su= and sw=/,
+    ],
+    [
+      "a word of mkfs.xfs twice",
+      hotWith({ kafka: { mkfsOptions: ["-b", "size=1024", "-b", "size=2048"] } }),
+      /^trading\.hot\.volumes\.kafka\.mkfsOptions.*: size=2048 on xfs is written twice/,
+    ],
     ["intr on NFS", cold(["intr"]), /^trading\.cold\.options: intr on nfs/],
     [
       "compression in warm.options beside warm.compression",

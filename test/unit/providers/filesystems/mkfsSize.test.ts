@@ -67,6 +67,9 @@ const LIMITS: readonly [MadeType, string, refused: number, accepted: number][] =
   ["xfs", "-d agsize=16m", 20 * GIB, Number.NaN],
   ["xfs", "-d agcount=1", 20 * GIB, Number.NaN],
   ["xfs", "-l agnum=4", 20 * GIB, Number.NaN],
+  ["xfs", "-d cowextsize=40000", GIB, 2 * GIB],
+  ["xfs", "-d extszinherit=1638401", 50 * GIB, 60 * GIB],
+  ["xfs", "-d su=256m,sw=1", GIB, 8 * GIB],
   ["btrfs", "", 109 * MIB - 4096, 109 * MIB],
   ["btrfs", "-m single", 45 * MIB - 4096, 45 * MIB],
   ["btrfs", "--data dup", 229 * MIB - 4096, 229 * MIB],
@@ -81,6 +84,11 @@ const LIMITS: readonly [MadeType, string, refused: number, accepted: number][] =
   ["ext4", "-i 512", GIB, Number.NaN],
   ["ext4", "-g 1001", GIB, Number.NaN],
   ["ext4", "-g 100", GIB, Number.NaN],
+  ["ext4", "-I 4096 -T news", 5 * GIB, Number.NaN],
+  ["ext4", "-I 4096 -b 4096", 508 * MIB, 512 * MIB],
+  ["ext4", "-I 4096 -T small,big", 5 * GIB, Number.NaN],
+  ["ext4", "-O bigalloc -C 2048", GIB, 508 * MIB],
+  ["ext4", "-O bigalloc -C 64m", 508 * MIB, GIB],
   ["ext4", "-E resize=1000000", 4 * GIB, 3 * GIB],
 ];
 
@@ -92,6 +100,17 @@ describe("refusedSize", () => {
     if (Number.isNaN(accepted)) return;
     expect(refusedSize(type, accepted, words)).toEqual([]);
     if (has(type)) expect(makes(type, accepted, words), `${accepted} bytes`).toBe(true);
+  });
+
+  it.each([
+    ["ext4", "-I 4096 -T news -O bigalloc"],
+    ["ext4", "-I 4096 -T news,big"],
+    ["ext4", "-I 4096 -T news -N 1000"],
+    ["xfs", "-d su=0 -l su=32k"],
+  ] as const)("of %s with `%s` is nothing that mkfs makes", (type, flags) => {
+    const bytes = type === "xfs" ? 300 * MIB : 5 * GIB;
+    expect(refusedSize(type, bytes, flags.split(" "))).toEqual([]);
+    if (has(type)) expect(makes(type, bytes, flags.split(" "))).toBe(true);
   });
 
   it("says why, and what to write instead", () => {
@@ -111,6 +130,13 @@ describe("refusedSize", () => {
           expect(makes(type, bytes, flags), `${flags.join(" ")} at ${bytes}`).toBe(false);
     },
   );
+});
+
+it.each(Object.keys(MADE_FILESYSTEMS) as MadeType[])("mkfs.%s refuses what a rule says that it refuses", (type) => {
+  if (!has(type)) return;
+  for (const { examples } of MADE_FILESYSTEMS[type].mkfs.refused.filter(({ outcome }) => outcome === "mkfs refuses"))
+    for (const { mkfsOptions = [] } of examples)
+      expect(makes(type, 50 * GIB, mkfsOptions), mkfsOptions.join(" ")).toBe(false);
 });
 
 describe("right after mkfs there is nothing to grow", () => {
