@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { DataLossRefused } from "../errors.ts";
 import { cmd } from "../host/command.ts";
 import type { Fact } from "./fact.ts";
 
@@ -200,20 +199,4 @@ function withoutMessages(stdout: string): string {
     .split("\n")
     .filter((line) => /^\s*[{}[\]",]/.test(line))
     .join("\n");
-}
-
-/**
- * The volume group of this name; undefined: there is none.
- * @throws {DataLossRefused} where there are two: LVM itself won't say which one is meant
- */
-export function volumeGroupOf({ volumeGroups }: LvmReport, name: string, host: string): VolumeGroupReport | undefined {
-  const [group, ...others] = volumeGroups.filter((one) => one.name === name);
-  if (others.length === 0) return group;
-  const all = [group!, ...others].map(
-    ({ uuid, physicalVolumes }) => `${uuid} on ${physicalVolumes.map((pv) => pv.name).join(", ")}`,
-  );
-  throw new DataLossRefused(
-    `${host}: ${all.length} volume groups are called ${name}: ${all.join("; ")}`,
-    "look which one doesn't belong here, and take its disks out; or rename it, which keeps its data: vgrename UUID NEWNAME; then: pulumi up --refresh",
-  );
 }

@@ -1,8 +1,8 @@
 # Usage: print-contents [TYPE DEVICE]...
-# Prints for each device a line `LENGTH BYTES UNUSABLE DEVICES`, then so many characters of JSON, in which wipefs lists its
-# signatures; 0 where it has none. BYTES is the size that the filesystem of TYPE takes, which is smaller than its device
-# after a half-done grow; `-` where the device has no such filesystem, or TYPE is `none`. UNUSABLE is how many bytes of
-# its device such a filesystem may leave unused, and DEVICES on how many it lies.
+# Prints for each device a line `LENGTH BYTES UNUSABLE DEVICES`, then so many characters of JSON, in which wipefs lists
+# its signatures; 0 where it has none. BYTES is the size that the filesystem of TYPE takes, which is smaller than its
+# device after a half-done grow; `-` where the device has no such filesystem, or TYPE is `none`. UNUSABLE is how many
+# bytes of its device such a filesystem may leave unused, and DEVICES on how many it lies.
 set -euo pipefail
 source filesystems.sh
 # Lengths in bytes.

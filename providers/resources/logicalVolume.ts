@@ -1,6 +1,6 @@
 import { refuse, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
-import { lvm, type LogicalVolumeReport, type VolumeGroupReport, volumeGroupOf } from "../facts/lvm.ts";
+import { lvm, type LogicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
 import { cmd } from "../host/command.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { bytes, lvmName, onDelete } from "../values/fields.ts";
@@ -8,7 +8,7 @@ import { formatBytes } from "../values/size.ts";
 import { list, size, word } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
 import { kindInputs } from "./inputs.ts";
-import { whyIncomplete, whyUnchangeable } from "./volumeGroup.ts";
+import { volumeGroupOf, whyIncomplete, whyUnchangeable } from "./volumeGroup.ts";
 
 const inputs = kindInputs({
   /** The VG's name. It can't change. */

@@ -3,7 +3,7 @@ import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { contents } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
 import { orError } from "../facts/fact.ts";
-import { lvm, type PhysicalVolumeReport, type VolumeGroupReport, volumeGroupOf } from "../facts/lvm.ts";
+import { lvm, type PhysicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
 import { blockDevices, type BlockDevice } from "../facts/lsblk.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { cmd } from "../host/command.ts";
@@ -13,7 +13,7 @@ import { labelled, list, size, word } from "../values/words.ts";
 import { dataHolder } from "./dataHolder.ts";
 import { notBlank, refuseNoDevice, wrongDevice } from "./device.ts";
 import { kindInputs } from "./inputs.ts";
-import { blockSizesOf, whyIncomplete, whyNotJoin, whyUnchangeable } from "./volumeGroup.ts";
+import { blockSizesOf, volumeGroupOf, whyIncomplete, whyNotJoin, whyUnchangeable } from "./volumeGroup.ts";
 
 const inputs = kindInputs({
   /**

@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { DataLossRefused } from "../errors.ts";
 import { refuseAll, step, toDo, type Refusal, type Step } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { deviceAt } from "../facts/device.ts";
 import { blockDevices, type BlockDevice } from "../facts/lsblk.ts";
-import { lvm, type PhysicalVolumeReport, type VolumeGroupReport, volumeGroupOf } from "../facts/lvm.ts";
+import { lvm, type LvmReport, type PhysicalVolumeReport, type VolumeGroupReport } from "../facts/lvm.ts";
 import { cmd, type Command } from "../host/command.ts";
 import { program, recordsProgram } from "../programs/program.ts";
 import { bytes, lvmName, onDelete, path } from "../values/fields.ts";
@@ -360,4 +361,20 @@ function lacks({ name }: VolumeGroupReport, { name: device, uuid, number, usedBy
 /** What several devices have in common is said once. */
 function unique(refusals: readonly Refusal[]): Refusal[] {
   return [...new Map(refusals.map((one) => [one.found, one])).values()];
+}
+
+/**
+ * The volume group of this name; undefined: there is none.
+ * @throws {DataLossRefused} where there are two: LVM itself won't say which one is meant
+ */
+export function volumeGroupOf({ volumeGroups }: LvmReport, name: string, host: string): VolumeGroupReport | undefined {
+  const [group, ...others] = volumeGroups.filter((one) => one.name === name);
+  if (others.length === 0) return group;
+  const all = [group!, ...others].map(
+    ({ uuid, physicalVolumes }) => `${uuid} on ${physicalVolumes.map((pv) => pv.name).join(", ")}`,
+  );
+  throw new DataLossRefused(
+    `${host}: ${all.length} volume groups are called ${name}: ${all.join("; ")}`,
+    "look which one doesn't belong here, and take its disks out; or rename it, which keeps its data: vgrename UUID NEWNAME; then: pulumi up --refresh",
+  );
 }

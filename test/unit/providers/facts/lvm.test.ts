@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { lvm, volumeGroupOf } from "../../../../providers/facts/lvm.ts";
+import { lvm } from "../../../../providers/facts/lvm.ts";
 import { fixture } from "../../../fixtures/fixture.ts";
 
 describe("lvm", () => {
@@ -42,17 +42,6 @@ describe("lvm", () => {
     const { argv } = lvm.command(undefined);
     expect(argv[argv.indexOf("--config") + 1]).toMatch(
       /^report \{ binary_values_as_numeric=0 compact_output=0 .*list_item_separator="," prefixes=0 .*\}$/,
-    );
-  });
-
-  it("refuses a name that two volume groups have: none of them is gone", () => {
-    const [group] = lvm.parse(fixture("lvm-fullreport-jts.json"), undefined).volumeGroups;
-    const other = { ...group!, uuid: "u2", physicalVolumes: [{ ...group!.physicalVolumes[0]!, name: "/dev/sdb" }] };
-    const report = { physicalVolumes: [], volumeGroups: [other, group!, { ...group!, name: "vg_other" }] };
-    expect(volumeGroupOf(report, "vg_other", "h")?.name).toBe("vg_other");
-    expect(volumeGroupOf(report, "vg_none", "h")).toBeUndefined();
-    expect(() => volumeGroupOf(report, "vg_jts", "h")).toThrow(
-      /^h: 2 volume groups are called vg_jts: u2 on \/dev\/sdb; GMHZOa-\S+ on \/dev\/nvme0n1\n *Next: .*vgrename UUID/,
     );
   });
 

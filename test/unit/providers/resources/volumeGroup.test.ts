@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { volumeGroup } from "../../../../providers/resources/volumeGroup.ts";
+import { volumeGroup, volumeGroupOf } from "../../../../providers/resources/volumeGroup.ts";
 import type { BlockDevice } from "../../../../providers/facts/lsblk.ts";
 import { emptyGroup, linearVolume } from "../../../support/generators.ts";
 import { read } from "./steps.ts";
@@ -281,5 +281,17 @@ describe("the removal of a volume group", () => {
     expect(
       read(volumeGroup.planDestroy({ ...desired, uuid: "u1" }, { group: { ...group, logicalVolumes }, ...host })),
     ).toEqual(["refused: vg_jts still has lv_a, lv_b"]);
+  });
+});
+
+describe("the volume group of a name", () => {
+  it("refuses a name that two volume groups have: none of them is gone", () => {
+    const other = { ...group, uuid: "u2", physicalVolumes: [pv("/dev/sdc")] };
+    const report = { physicalVolumes: [], volumeGroups: [other, group, { ...group, name: "vg_other" }] };
+    expect(volumeGroupOf(report, "vg_other", "h")?.name).toBe("vg_other");
+    expect(volumeGroupOf(report, "vg_none", "h")).toBeUndefined();
+    expect(() => volumeGroupOf(report, "vg_jts", "h")).toThrow(
+      /^h: 2 volume groups are called vg_jts: u2 on \/dev\/sdc; u1 on \/dev\/sda, \/dev\/sdb\n *Next: .*vgrename UUID/,
+    );
   });
 });
