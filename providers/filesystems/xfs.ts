@@ -99,13 +99,6 @@ const blockBytes = (words: readonly MkfsWord[]): number => writtenBytes(words, [
 const stripeUnitBytes = (words: readonly MkfsWord[], flag: "-d" | "-l"): number =>
   writtenBytes(words, [flag], "su=") ?? (writtenBytes(words, [flag], "sunit=") ?? 0) * SECTOR_BYTES;
 
-/** The same of the log, which mkfs makes as that of the data where it isn't written. */
-function logStripeUnitBytes(words: readonly MkfsWord[]): number {
-  if (hasWord(words, "-l", "su", "sunit")) return stripeUnitBytes(words, "-l");
-  const unit = stripeUnitBytes(words, "-d");
-  return unit > MOST_LOG_STRIPE_BYTES ? 32 * 1024 : unit;
-}
-
 /** The width of the data's stripe. */
 const stripeWidthBytes = (words: readonly MkfsWord[]): number => {
   const disks = writtenBytes(words, ["-d"], "sw=");
@@ -219,14 +212,13 @@ const refusedTogether: readonly Rule[] = [
   mkfsRefuses(
     /^-l size=/,
     (words) => {
-      const unit = logStripeUnitBytes(words);
+      const unit = stripeUnitBytes(words, "-l");
       return (
         unit > 0 && ((writtenBytes(words, ["-l"], "size=") ?? 0) / blockBytes(words)) % (unit / blockBytes(words)) >= 1
       );
     },
     "is no multiple of the log's stripe unit, so mkfs refuses; write a multiple of it, or another su= or sunit=",
     "-l size=67112960,su=32k",
-    "-d su=64k,sw=1 -l size=67112960",
   ),
   mkfsRefuses(
     /^-i perblock=/,
@@ -280,8 +272,8 @@ function refusedSize(bytes: number, words: readonly MkfsWord[]): string[] {
   const hint = ["cowextsize=", "extszinherit="].find((name) => Number(writtenValue(words, ["-d"], name) ?? 0) > most);
   if (hint !== undefined)
     return [`has allocation groups that take no \`${hint}\` above ${most} blocks; write a smaller one`];
-  if (stripeUnitBytes(words, "-d") > group)
-    return [`has allocation groups of ${formatBytes(group)}, smaller than a stripe unit; write a smaller one`];
+  if (stripeUnitBytes(words, "-d") >= group)
+    return [`has allocation groups of ${formatBytes(group)}, no larger than a stripe unit; write a smaller one`];
   const log = writtenBytes(words, ["-l"], "size=") ?? LEAST_LOG_BYTES;
   if (group > log) return [];
   const [perGroup, wanted, least] = [group, log, log * groups].map((one) => formatBytes(one));

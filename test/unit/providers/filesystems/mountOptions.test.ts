@@ -161,8 +161,8 @@ describe("refusedOptions", () => {
     ["a log's stripe of parts of blocks", { type: "xfs", mkfsOptions: ["-l", "sunit=100"] }, "a multiple of a block"],
     ["a log that is too large", { type: "xfs", mkfsOptions: ["-l", "size=3g"] }, "at least 64m, below 2038m"],
     [
-      "a log that doesn't fit the data's stripe",
-      { type: "xfs", mkfsOptions: ["-d", "su=64k,sw=1", "-l", "size=67112960"] },
+      "a log of parts of its stripe",
+      { type: "xfs", mkfsOptions: ["-l", "size=67112960,su=32k"] },
       "is no multiple of the log's stripe unit",
     ],
     [
@@ -405,6 +405,11 @@ describe("refusedOptions", () => {
     ["several usages in one flag", "ext4", ["-T", "news,big"]],
     ["what mkfs.ext4 takes twice", "ext4", ["-b", "1024", "-b", "2048"]],
     ["one name in two flags of mkfs.xfs", "xfs", ["-b", "size=1024", "-n", "size=4096", "-s", "size=512"]],
+    [
+      "a log of parts of the data's stripe, which it doesn't have on a disk with sectors of 4 KiB",
+      "xfs",
+      ["-d", "su=64k,sw=1", "-l", "size=67112960"],
+    ],
     ["a stripe of nothing", "xfs", ["-d", "su=0"]],
     ["a stripe of sectors", "xfs", ["-d", "sunit=8,swidth=16", "-l", "sunit=8"]],
     ["no hint for copies, without reflink", "xfs", ["-m", "reflink=0", "-d", "cowextsize=0"]],
