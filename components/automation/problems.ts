@@ -155,17 +155,16 @@ function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSett
   // The hot tree is one place, and another mount of warm is only for people.
   const placesOf = (tier: string, { mountPoints = [] }: Partial<TierLayout> = {}) =>
     mountPoints.flatMap(({ key, path }) => (/ in tree$|^alsoAt$/.test(key) ? [] : [{ key: `${tier}.${key}`, path }]));
-  // Logs leave by the tree, not by where a volume is mounted.
+  // Nobody writes to these, and health would take them for read-only.
   const seen = tiers.hot?.layout === "lvm" ? placesOf("hot", hot) : [];
   const tree = tiers.hot === undefined ? [] : [{ key: "hot.tree", path: tiers.hot.tree }];
   const written = [...tree, ...placesOf("warm", warm), ...placesOf("cold", cold)];
-  const findIn = (closed: readonly string[], places: readonly Place[]) =>
-    places.flatMap(({ key, path }): Problem[] => {
-      const folder = closed.find((one) => isIn(path, one));
-      if (folder === undefined) return [];
-      const message = `can't work on ${key}, ${path}: the sandbox of its services closes ${folder} to them`;
-      return [{ key: "", message }];
-    });
+  const unusable = [...seen, ...written].flatMap(({ key, path }): Problem[] => {
+    const folder = CLOSED.find((one) => isIn(path, one));
+    if (folder === undefined) return [];
+    const message = `can't work on ${key}, ${path}: the sandbox of its services closes ${folder} to them`;
+    return [{ key: "", message }];
+  });
   const problems = [
     ...(["warm", "cold"] as const)
       .filter((tier) => tiers[tier]?.options.includes("ro"))
@@ -173,8 +172,7 @@ function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSett
         key: "",
         message: `can't work on the ${tier} tier, which ro in ${tier}.options makes read-only; leave ro out`,
       })),
-    ...findIn(HIDDEN, seen),
-    ...findIn(CLOSED, written),
+    ...unusable,
     ...findOnNas(
       "metricsFolder",
       metricsFolder,

@@ -701,6 +701,11 @@ describe("what one section needs of another is there, or refused with its key", 
       "automation: can't work on hot.volumes.redis.mountPoint, /home/r: the sandbox of its services closes /home to them",
     ],
     [
+      "a mount point that health would take for read-only",
+      { hot: { device: NVME, volumes: { redis: { mountPoint: "/usr/local/r" } } } },
+      "automation: can't work on hot.volumes.redis.mountPoint, /usr/local/r: the sandbox of its services closes /usr to them",
+    ],
+    [
       "a warm tier that services can't write to",
       { warm: { ...warm, mountPoint: "/usr/warm" } },
       "automation: can't work on warm.mountPoint, /usr/warm: the sandbox of its services closes /usr to them",
