@@ -3,7 +3,7 @@ import { formatBytes } from "../../providers/values/size.ts";
 import { capacityOf } from "../hot/layout.ts";
 import { lettersOf, MOST_LETTERS } from "../hot/problems.ts";
 import { VOLUME_PROFILES } from "../hot/profiles.ts";
-import { isIn, type Place } from "../places.ts";
+import { isIn } from "../places.ts";
 import { below, type Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import { layoutsOf, type TierSettings } from "../tiers.ts";

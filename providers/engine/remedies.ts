@@ -27,6 +27,11 @@ export function stepFailed(host: string, summary: string, command: Command, outp
   );
 }
 
+/** For a look that finds several where the state means one: which of them, is not known. */
+export function ambiguous(host: string, found: string, next: string): DataLossRefused {
+  return new DataLossRefused(`${host}: ${found}`, next);
+}
+
 /** @param why what was odd about the answer; undefined: the command itself failed */
 export function unanswered(
   host: string,

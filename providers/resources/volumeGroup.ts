@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { DataLossRefused } from "../errors.ts";
 import { refuseAll, step, toDo, type Refusal, type Step } from "../engine/plan.ts";
+import { ambiguous } from "../engine/remedies.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { deviceAt } from "../facts/device.ts";
 import { blockDevices, type BlockDevice } from "../facts/lsblk.ts";
@@ -373,8 +373,9 @@ export function volumeGroupOf({ volumeGroups }: LvmReport, name: string, host: s
   const all = [group!, ...others].map(
     ({ uuid, physicalVolumes }) => `${uuid} on ${physicalVolumes.map((pv) => pv.name).join(", ")}`,
   );
-  throw new DataLossRefused(
-    `${host}: ${all.length} volume groups are called ${name}: ${all.join("; ")}`,
+  throw ambiguous(
+    host,
+    `${all.length} volume groups are called ${name}: ${all.join("; ")}`,
     "look which one doesn't belong here, and take its disks out; or rename it, which keeps its data: vgrename UUID NEWNAME; then: pulumi up --refresh",
   );
 }
