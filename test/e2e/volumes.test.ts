@@ -24,6 +24,21 @@ beforeAll(async () => {
 });
 
 describe("a hot tier that other tools made", () => {
+  it("whose name a second group has is an error that names both", async () => {
+    // LVM makes a second one only where it doesn't see the first.
+    const alone = (command: string, path: string) => `${command} --quiet --devices "$(realpath ${path})"`;
+    const disks = [lab.NVME_PATH, lab.SPARE_PATH];
+    await on(disks.map((path) => `${alone("vgcreate", path)} vg_jts ${path}`).join(" && "));
+    await stack.configure(hotWith(redis));
+    expect(await stack.refusal(() => stack.up())).toMatch(
+      /2 volume groups are called vg_jts: (\S+ on \/dev\/\S+(; )?){2}\n *Next: .* vgrename UUID NEWNAME/,
+    );
+    await on(
+      disks.map((path) => `${alone("vgremove", path)} vg_jts && ${alone("pvremove", path)} ${path}`).join(" && "),
+    );
+    await stack.destroy();
+  });
+
   it("that differs is refused with every difference, and stays as it is", async () => {
     await on(`
       vgcreate --quiet --dataalignment 4m --physicalextentsize 8m vg_jts ${lab.NVME_PATH} &&
