@@ -45,13 +45,19 @@ proc-like /mnt/no-end proc noauto 0 0`;
 
   it("keeps every byte outside our lines, and is what it was after a destroy", async () => {
     await lab.run("storage-host", "cat >>/etc/fstab", { stdin: ODD });
-    const before = await on("cat /etc/fstab; echo .");
+    // In Latin-1, so it isn't UTF-8.
+    await on("sed --in-place '1i # Platte f\\o374r Daten' /etc/fstab");
+    const before = await on("base64 /etc/fstab");
+    expect(Buffer.from(before, "base64").toString("latin1")).toMatch(/^# Platte f\xfcr Daten\n/);
     await stack.configure(warmOnly());
     await stack.up();
-    expect(await on("grep --invert-match x-jts-storage /etc/fstab | head --bytes=-1; echo .")).toBe(before);
-    expect(await on("grep --count x-jts-storage /etc/fstab")).toBe("2");
+    expect(await on("LC_ALL=C grep --text --invert-match x-jts-storage /etc/fstab | head --bytes=-1 | base64")).toBe(
+      before,
+    );
+    expect(await on("LC_ALL=C grep --text --count x-jts-storage /etc/fstab")).toBe("2");
     await stack.destroy();
-    expect(await on("cat /etc/fstab; echo .")).toBe(before);
+    expect(await on("base64 /etc/fstab")).toBe(before);
+    await on("sed --in-place 1d /etc/fstab");
   });
 
   it("with a line that spells our mount point otherwise gets no second one", { tags: ["long"] }, async () => {
