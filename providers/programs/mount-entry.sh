@@ -179,7 +179,7 @@ replace() {
     grep --extended-regexp --files-with-matches "^[0-9]+ [0-9]+ $number .* - $type " /proc/[0-9]*/mountinfo 2>/dev/null
   ) || true
   if [[ -n $pid ]]; then
-    name=$(cat "/proc/$pid/comm" 2>/dev/null) || name=a
+    name=$(cat "/proc/$pid/comm" 2>/dev/null) || name="it has ended"
     echo "$target: process $pid ($name) has it mounted for itself, as a container does, so that a new mount would keep the old options" >&2
     echo "Next: stop the container or service of that process: systemctl status $pid; then pulumi up --refresh" >&2
     fail mount_all_again
