@@ -1,5 +1,4 @@
 import { refusedOptions, type MountRequest } from "../providers/filesystems/mountOptions.ts";
-import type { FolderTree } from "./places.ts";
 import type { Problem } from "./problem.ts";
 
 /**
@@ -47,11 +46,6 @@ export function findOptionProblems(request: MountRequest, byKey: Readonly<Record
           : `${option} contradicts ${against}, which \`${key}\` stands for; leave it out, or change \`${key}\``,
     };
   });
-}
-
-/** Whether folders are as mkfs makes a root folder, so that nothing is to be made. */
-export function isAsMade({ owner, group, mode, folders }: Omit<FolderTree, "path">): boolean {
-  return owner === "root" && group === "root" && mode === "755" && folders.length === 0;
 }
 
 /**

@@ -99,8 +99,12 @@ export class Order {
 const VOLATILE = ["/dev", "/proc", "/run", "/sys"];
 /** A mount through one is refused on the host. */
 const LINKS = {
-  ...{ "/bin": "/usr/bin", "/lib": "/usr/lib", "/lib64": "/usr/lib64", "/sbin": "/usr/sbin" },
-  ...{ "/var/lock": "/run/lock", "/var/run": "/run" },
+  "/bin": "/usr/bin",
+  "/lib": "/usr/lib",
+  "/lib64": "/usr/lib64",
+  "/sbin": "/usr/sbin",
+  "/var/lock": "/run/lock",
+  "/var/run": "/run",
 };
 /** What Debian and this program need to be where it is: no mount may hide it. */
 const NEEDED = [

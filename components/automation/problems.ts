@@ -151,15 +151,15 @@ function findMirrorProblem({ to, destination }: RuleSettings, { developmentFolde
 
 /** Places that the services can't see, or can't write to. */
 function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSettings): Problem[] {
-  const { hot, warm, cold } = layoutsOf(tiers);
-  // The hot tree is one place, and another mount of warm is only for people.
-  const placesOf = (tier: string, { mountPoints = [] }: Partial<TierLayout> = {}) =>
-    mountPoints.flatMap(({ key, path }) => (/ in tree$|^alsoAt$/.test(key) ? [] : [{ key: `${tier}.${key}`, path }]));
-  // Nobody writes to these, and health would take them for read-only.
-  const seen = tiers.hot?.layout === "lvm" ? placesOf("hot", hot) : [];
   const tree = tiers.hot === undefined ? [] : [{ key: "hot.tree", path: tiers.hot.tree }];
-  const written = [...tree, ...placesOf("warm", warm), ...placesOf("cold", cold)];
-  const unusable = [...seen, ...written].flatMap(({ key, path }): Problem[] => {
+  const mountPoints = Object.entries<TierLayout>(layoutsOf(tiers)).flatMap(([tier, layout]) =>
+    // What is in the tree goes with it, and another mount of warm is only for people.
+    layout.mountPoints
+      .filter(({ key, path }) => key !== "alsoAt" && !tree.some((one) => isIn(path, one.path)))
+      .map(({ key, path }) => ({ key: `${tier}.${key}`, path })),
+  );
+  // Logs leave by the tree; health would take a volume's mount point for read-only.
+  const unusable = [...tree, ...mountPoints].flatMap(({ key, path }): Problem[] => {
     const folder = CLOSED.find((one) => isIn(path, one));
     if (folder === undefined) return [];
     const message = `can't work on ${key}, ${path}: the sandbox of its services closes ${folder} to them`;

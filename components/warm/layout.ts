@@ -1,7 +1,7 @@
 import { packagesOf } from "../../providers/filesystems/index.ts";
 import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
 import { formatBytes } from "../../providers/values/size.ts";
-import { findOptionProblems, findReadOnlyProblems, isAsMade, withCommonOptions } from "../mounts.ts";
+import { findOptionProblems, findReadOnlyProblems, withCommonOptions } from "../mounts.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { WarmSettings } from "./settings.ts";
@@ -29,6 +29,11 @@ export function findWarmProblems(warm: WarmSettings): Problem[] {
     })),
     ...(isAsMade(warm) ? [] : findReadOnlyProblems(options, ", or write folders: [], and no owner, group and mode")),
   ];
+}
+
+/** Whether it is as mkfs makes it, so that no folder is to be made or changed. */
+function isAsMade({ owner, group, mode, folders }: WarmSettings): boolean {
+  return owner === "root" && group === "root" && mode === "755" && folders.length === 0;
 }
 
 export function warmLayout(warm: WarmSettings) {

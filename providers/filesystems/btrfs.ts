@@ -155,10 +155,7 @@ export const btrfs: MadeFilesystem = {
         ...text("/", "a path"),
         shown: (tail) => [`subvol=/${tail.slice(1).split("/").filter(Boolean).join("/")}`],
       },
-      subvolid: {
-        ...number(5),
-        shown: (tail) => (/^=0+$/.test(tail) ? ["subvolid=5"] : [ITSELF]),
-      },
+      subvolid: { ...number(5), shown: (tail) => (/^=0+$/.test(tail) ? ["subvolid=5"] : [ITSELF]) },
     }),
     thread_pool: {
       ...within(1, 2 ** 31 - 1, number(8)),

@@ -80,8 +80,13 @@ const MIB = 1024 ** 2;
 
 /** The bytes for which mke2fs.conf(5) has one inode; by -T, else by the size. */
 const USUAL_RATIOS: Readonly<Record<string, number>> = {
-  ...{ small: 4096, floppy: 8192, big: 32768, huge: 65536 },
-  ...{ news: 4096, largefile: 1048576, largefile4: 4194304 },
+  small: 4096,
+  floppy: 8192,
+  big: 32768,
+  huge: 65536,
+  news: 4096,
+  largefile: 1048576,
+  largefile4: 4194304,
 };
 
 /** As mkfs.ext4(8) and mke2fs.conf(5) have it: below 512 MiB blocks are of 1 KiB, and inodes of 256 bytes. */

@@ -43,6 +43,13 @@ import {
 
 const SECTOR_BYTES = 512;
 
+/** The size of a block, by default 4 KiB. */
+const blockBytes = (words: readonly MkfsWord[]): number => writtenBytes(words, ["-b"], "size=") ?? 4096;
+
+/** Whether a stripe's width is not one unit or several; of neither there may be none. */
+const isPartOfStripe = (unit: number, width: number): boolean =>
+  unit === 0 ? width !== 0 : width === 0 || width % unit !== 0;
+
 /** The number of sectors that an option says; undefined: it isn't there. */
 const sectorsOf = (options: readonly string[], name: string): number | undefined => {
   const written = options.findLast((option) => new RegExp(`^${name}=\\d+$`).test(option));
@@ -57,7 +64,7 @@ const stripeOf = ({ options }: Declared) => ({
 
 /** A stripe that isn't whole blocks, whatever the device: 1 KiB is the smallest block. */
 const hasPartOfBlock = ({ options, mkfs }: Declared) => {
-  const block = mkfs === undefined ? 1024 : (writtenBytes(mkfs, ["-b"], "size=") ?? 4096);
+  const block = mkfs === undefined ? 1024 : blockBytes(mkfs);
   return (stripeOf({ options, mkfs }).unit * SECTOR_BYTES) % block !== 0;
 };
 
@@ -92,8 +99,6 @@ const MOST_LOG_STRIPE_BYTES = 256 * 1024;
 const LEAST_INODE_BYTES = 512;
 /** The longest extent, which a hint of its size can't be above. */
 const MOST_EXTENT_BLOCKS = 2 ** 21 - 1;
-
-const blockBytes = (words: readonly MkfsWord[]): number => writtenBytes(words, ["-b"], "size=") ?? 4096;
 
 /** The unit of a stripe, of the data or of the log, in its own words or in sectors. */
 const stripeUnitBytes = (words: readonly MkfsWord[], flag: "-d" | "-l"): number =>
@@ -139,10 +144,7 @@ const refusedTogether: readonly Rule[] = [
   ),
   mkfsRefuses(
     /^-d (sw|swidth)=/,
-    (words) => {
-      const [unit, width] = [stripeUnitBytes(words, "-d"), stripeWidthBytes(words)];
-      return unit === 0 ? width !== 0 : width === 0 || width % unit !== 0;
-    },
+    (words) => isPartOfStripe(stripeUnitBytes(words, "-d"), stripeWidthBytes(words)),
     "makes a stripe that is no multiple of its unit, so mkfs refuses; write sw= or swidth= for one unit or several",
     "-d su=64k,sw=0",
     "-d sunit=128,swidth=192",
@@ -376,7 +378,7 @@ export const xfs: MadeFilesystem = {
       matches: /^(sunit|swidth)=/,
       when: (declared) => {
         const { unit, width } = stripeOf(declared);
-        return unit === 0 ? width !== 0 : width === 0 || width % unit !== 0;
+        return isPartOfStripe(unit, width);
       },
       reason: "does not mount unless swidth= is a multiple of sunit=, and both are there; correct or add the other one",
       examples: [
