@@ -5,6 +5,8 @@ import type { Fact } from "./fact.ts";
 /** A filesystem that has a label. */
 export interface Labelled {
   readonly device: string;
+  /** MAJOR:MINOR of the device. */
+  readonly number: string;
   readonly label: string;
   /** Several devices of one filesystem have the same. */
   readonly uuid: string | undefined;
@@ -14,6 +16,7 @@ const answer = z.object({
   blockdevices: z.array(
     z.object({
       name: z.string(),
+      "maj:min": z.string(),
       fstype: z.string().nullable(),
       label: z.string().nullable(),
       uuid: z.string().nullable(),
@@ -25,12 +28,12 @@ const answer = z.object({
 export const labelled: Fact<undefined, readonly Labelled[]> = {
   name: "the labels of filesystems",
   about: ["block", "lvm", "contents"],
-  command: () => cmd`lsblk --json --list --paths --output NAME,FSTYPE,LABEL,UUID`,
+  command: () => cmd`lsblk --json --list --paths --output NAME,MAJ:MIN,FSTYPE,LABEL,UUID`,
   parse: ({ stdout }) =>
-    answer.parse(JSON.parse(stdout)).blockdevices.flatMap(({ name, fstype, label, uuid }) =>
+    answer.parse(JSON.parse(stdout)).blockdevices.flatMap(({ name, "maj:min": number, fstype, label, uuid }) =>
       // Members of an array bear its name.
       label === null || /_member$|^crypto_LUKS$/.test(fstype ?? "")
         ? []
-        : [{ device: name, label, uuid: uuid ?? undefined }],
+        : [{ device: name, number, label, uuid: uuid ?? undefined }],
     ),
 };

@@ -135,7 +135,7 @@ const REPORT = `report { ${[
   'vgs_cols_full="vg_all"',
   'pvs_cols_full="pv_all"',
   'lvs_cols_full="lv_all"',
-].join(" ")} }`;
+].join(" ")} } log { report_command_log=0 verbose=0 }`;
 
 /** All of LVM at once, see lvmreport(7). */
 export const lvm: Fact<undefined, LvmReport> = {

@@ -2,9 +2,8 @@
 # Proves that what is about to be removed is the very thing that was looked at.
 set -euo pipefail
 source records.sh
+source lvm-report.sh
 declare -A found=()
-# Whatever lvm.conf sets for reports.
-form=(--config 'report { prefixes=0 }' --noheadings)
 # Lines of a name and a UUID.
 read_found() { while read -r name uuid; do found["$1 $name"]=$uuid; done; }
 for kind in pv vg lv; do
@@ -15,9 +14,9 @@ for kind in pv vg lv; do
   done
   ((${#names[@]})) || continue
   case $kind in
-    pv) for name in "${names[@]}"; do found["pv $name"]=$(pvs "${form[@]}" --options pv_uuid -- "$name"); done ;;
-    vg) read_found vg < <(vgs "${form[@]}" --options vg_name,vg_uuid -- "${names[@]}") ;;
-    lv) read_found lv < <(lvs "${form[@]}" --options lv_full_name,lv_uuid -- "${names[@]}") ;;
+    pv) for name in "${names[@]}"; do found["pv $name"]=$(lvm_report pvs --options pv_uuid -- "$name"); done ;;
+    vg) read_found vg < <(lvm_report vgs --options vg_name,vg_uuid -- "${names[@]}") ;;
+    lv) read_found lv < <(lvm_report lvs --options lv_full_name,lv_uuid -- "${names[@]}") ;;
   esac
 done
 for ((i = 0; i < ${#starts[@]}; i++)); do

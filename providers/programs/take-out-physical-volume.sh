@@ -1,6 +1,7 @@
 # Usage: take-out-physical-volume VG PV
 # Moves its extents to the VG's other PVs, while the volumes are in use, and takes it out. Started again, it goes on.
 set -euo pipefail
-used=$(pvs --config 'report { prefixes=0 }' --noheadings --nosuffix --units b --options pv_used -- "$2")
+source lvm-report.sh
+used=$(lvm_report pvs --options pv_used -- "$2")
 ((used == 0)) || pvmove --interval 30 -- "$2"
 vgreduce -- "$1" "$2"

@@ -5,6 +5,7 @@ import { contents, type Contents, type Signature } from "../facts/contents.ts";
 import { deviceAt } from "../facts/device.ts";
 import type { BlockDevice } from "../facts/lsblk.ts";
 import { orError } from "../facts/fact.ts";
+import { labelled as filesystemLabels, type Labelled } from "../facts/labelled.ts";
 import { signsOfUse } from "../facts/signsOfUse.ts";
 import { MADE_FILESYSTEMS, MADE_TYPES, type MadeType } from "../filesystems/index.ts";
 import { refusedSize } from "../filesystems/mkfsSize.ts";
@@ -47,6 +48,8 @@ export interface Seen {
     (Signature & Pick<Contents, "unusableBytes" | "devices"> & { readonly bytes: number }) | undefined;
   /** Asked only where the declared filesystem isn't. */
   readonly signs: readonly string[];
+  /** Filesystems of the declared label on other devices. Asked only where the declared filesystem isn't. */
+  readonly namesakes: readonly Labelled[];
 }
 
 /**
@@ -90,24 +93,29 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
         return { property, reason };
       }),
 
-  async observe(ask, { device: path, type }) {
+  async observe(ask, { device: path, type, label }) {
     // Together, so that they travel together; of a path that leads nowhere nothing can be read.
     const [device, found] = await Promise.all([deviceAt(ask, path), orError(ask(contents, { device: path, type }))]);
-    if (device === undefined) return { device, filesystem: undefined, signs: [] };
+    if (device === undefined) return { device, filesystem: undefined, signs: [], namesakes: [] };
     if (found instanceof Error) throw found;
     const { signatures, bytes, unusableBytes, devices } = found;
     const match = signatures.every((one) => one.type === type && one.label !== MAKING) ? signatures[0] : undefined;
     if (match !== undefined && bytes !== undefined)
-      return { device, filesystem: { ...match, bytes, unusableBytes, devices }, signs: [] };
+      return { device, filesystem: { ...match, bytes, unusableBytes, devices }, signs: [], namesakes: [] };
     const seemsBlank = signatures.length === 0 && !device.isInUse;
-    return { device, filesystem: undefined, signs: seemsBlank ? [] : await ask(signsOfUse, path) };
+    const [signs, labels] = await Promise.all([
+      seemsBlank ? [] : ask(signsOfUse, path),
+      label === undefined ? [] : ask(filesystemLabels, undefined),
+    ]);
+    const namesakes = labels.filter((one) => one.label === label && one.number !== device.number);
+    return { device, filesystem: undefined, signs, namesakes };
   },
   isAbsent: (_inputs, { device, filesystem, signs }) =>
     device !== undefined && filesystem === undefined && signs.length === 0,
 
   isProvedAbsent: async (ask, { device }) => (await ask(signsOfUse, device)).length === 0,
 
-  plan(desired, { device, filesystem, signs }) {
+  plan(desired, { device, filesystem, signs, namesakes }) {
     const { device: path, type, label } = desired;
     if (device === undefined) return refuseNoDevice(path);
     const refusals = wrongDevice(desired, device);
@@ -116,6 +124,12 @@ export const filesystem: ResourceKind<typeof inputs, Seen> = {
       refusals.push({
         found: `the ${type} on ${path} has the label ${filesystem.label ?? "none"} instead of ${label}`,
         next: "declare that label, which adopts it; or give it yours by docs/runbooks/change-a-filesystem.md; or only where nobody needs what is on it, empty it by docs/runbooks/clear-a-device.md.",
+      });
+    }
+    for (const { device: other } of namesakes) {
+      refusals.push({
+        found: `the filesystem on ${other} has the label ${label}, too, by which a boot may mount it in place of the one on ${path}`,
+        next: `declare ${other}, where that is the filesystem that you want, which adopts it; or another label; or disconnect the disk that doesn't belong here.`,
       });
     }
     if (filesystem !== undefined && filesystem.devices > 1) {

@@ -7,7 +7,10 @@ import re
 
 from jts_storage.bounded import output_of
 
-REPORT = 'report { compact_output=0 compact_output_cols="" headings=1 list_item_separator="," prefixes=0 }'
+REPORT = (
+    'report { compact_output=0 compact_output_cols="" headings=1 list_item_separator="," prefixes=0 } '
+    "log { report_command_log=0 verbose=0 }"
+)
 """What lvm.conf(5) may set for reports, as it is where nothing is set."""
 
 

@@ -343,6 +343,42 @@ describe("a warm tier that was there before", () => {
     await stack.destroy();
     expect(await on(`wipefs --no-act ${DISK}`)).toBe("");
   });
+
+  const ofOurLabel = (devices: string) => `mkfs.btrfs -q -f -L jts-warm-storage ${devices} && udevadm settle`;
+  const blanked = (...devices: readonly string[]) => on(`wipefs --all --quiet ${devices.join(" ")} && udevadm settle`);
+
+  it("is not made beside a disk of another host with the same label, nor mounted once one has come", async () => {
+    const spare = (await on(`realpath ${lab.SPARE_PATH}`)).trim();
+    await on(ofOurLabel(spare));
+    try {
+      expect(await stack.refusal(() => stack.up())).toContain(
+        `the filesystem on ${spare} has the label jts-warm-storage, too`,
+      );
+      expect(await on(`wipefs --no-act ${DISK}; grep -c warm /etc/fstab || true`)).toBe("0");
+      await blanked(spare);
+      await stack.up();
+      await on(ofOurLabel(spare));
+      expect(await stack.refusal(() => stack.up({ refresh: true }))).toMatch(
+        new RegExp(`LABEL=jts-warm-storage means 2 filesystems.*/data/warm-storage: .*${spare}`),
+      );
+    } finally {
+      await blanked(spare);
+    }
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await stack.destroy();
+  });
+
+  it("on several devices is refused, and stays as it is", async () => {
+    await on(ofOurLabel(`${DISK} ${lab.SPARE_PATH}`));
+    try {
+      const before = await on(`wipefs --no-act --noheadings ${DISK} ${lab.SPARE_PATH}`);
+      expect(await stack.refusal(() => stack.up())).toMatch(/the btrfs on \S+ lies on 2 devices/);
+      expect(await on(`wipefs --no-act --noheadings ${DISK} ${lab.SPARE_PATH}`)).toBe(before);
+    } finally {
+      await blanked(DISK, lab.SPARE_PATH);
+    }
+    await stack.destroy();
+  });
 });
 
 describe("volumes", () => {

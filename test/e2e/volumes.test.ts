@@ -1,9 +1,14 @@
-/** Volume groups and volumes that come, grow, move and go, with what is on them kept. As a user with sudo. */
+/**
+ * Volume groups and volumes that come, grow, move and go, with what is on them kept. As a user with sudo, on a host
+ * whose lvm.conf(5) sets all that changes how LVM's reports look.
+ */
 import { beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
 import { all, hotWith, LabStack, only, type HostSection } from "../support/labStack.ts";
 
-const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
+/** The tests themselves read LVM's reports as they look by default. */
+const on = async (command: string) =>
+  (await lab.run("storage-host", `export LVM_SYSTEM_DIR=/run/lvm-defaults\n${command}`)).stdout;
 const retained = (host: HostSection) => void (host.onDelete = "retain");
 const SPARE = { additionalDevices: [{ path: lab.SPARE_PATH, size: lab.SPARE_BYTES, serial: lab.SPARE_SERIAL }] };
 const redis = { redis: { size: "1GiB", filesystem: "xfs" } };
@@ -20,6 +25,28 @@ let stack: LabStack;
 
 beforeAll(async () => {
   await lab.blank();
+  await on(`
+    mkdir /run/lvm-defaults
+    cat >/etc/lvm/lvmlocal.conf <<'END'
+report {
+  output_format="json_std"
+  binary_values_as_numeric=1
+  columns_as_rows=1
+  compact_output=1
+  headings=2
+  list_item_separator=";"
+  mark_hidden_devices=0
+  prefixes=1
+  separator="|"
+  two_word_unknown_device=1
+  vgs_cols_full="vg_name"
+  pvs_cols_full="pv_name"
+  lvs_cols_full="lv_name"
+}
+global { units="s" suffix=1 }
+log { report_command_log=1 verbose=1 prefix="lvm: " command_names=1 }
+END
+  `);
   stack = await LabStack.select();
 });
 

@@ -27,6 +27,7 @@ export const example = exampleOf(filesystem, {
     device: { ...DISK, sizeBytes, serial },
     filesystem: { type, label, uuid: "uuid-1", bytes: Math.max(1, sizeBytes - EXTENT), unusableBytes: 0, devices: 1 },
     signs: [],
+    namesakes: [],
   }),
   any: ({ type }) =>
     fc.record({
@@ -42,5 +43,6 @@ export const example = exampleOf(filesystem, {
         }),
       ),
       signs,
+      namesakes: fc.constantFrom([], [{ device: "/dev/sdz", number: "65:144", label: "data", uuid: "uuid-2" }]),
     }),
 });

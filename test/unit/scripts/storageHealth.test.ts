@@ -338,7 +338,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       stdout: text("vg_jts: 126GiB of 3.7TiB free, 10GiB in snapshots"),
     });
     const form = "--binary --reportformat json --units b --nosuffix";
-    expect(world.calls().join("\n")).toMatch(/^lvs --config report \{ compact_output=0 .* prefixes=0 \} --binary /m);
+    expect(world.calls().join("\n")).toMatch(
+      /^lvs --config report \{ compact_output=0 .* prefixes=0 \} log .* --binary /m,
+    );
     expect(world.calls().join("\n")).toContain(
       `${form} --options lv_name,lv_role,lv_size,snap_percent,lv_snapshot_invalid -- vg_jts`,
     );

@@ -41,7 +41,7 @@ describe("lvm", () => {
   it("asks for the form that it reads, whatever lvm.conf sets for reports", () => {
     const { argv } = lvm.command(undefined);
     expect(argv[argv.indexOf("--config") + 1]).toMatch(
-      /^report \{ binary_values_as_numeric=0 compact_output=0 .*list_item_separator="," prefixes=0 .*\}$/,
+      /^report \{ binary_values_as_numeric=0 compact_output=0 .*list_item_separator="," prefixes=0 .*\} log \{ report_command_log=0 verbose=0 \}$/,
     );
   });
 

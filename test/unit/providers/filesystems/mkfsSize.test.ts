@@ -42,7 +42,12 @@ function planAfterwards(type: MadeType, bytes: number, mkfsOptions: readonly str
   return read(
     filesystem.plan(
       { host: "h", device, type, mkfsOptions: [...mkfsOptions], onDelete: "retain" },
-      { device: seen, filesystem: { ...signatures[0]!, bytes: ownBytes, unusableBytes, devices }, signs: [] },
+      {
+        device: seen,
+        filesystem: { ...signatures[0]!, bytes: ownBytes, unusableBytes, devices },
+        signs: [],
+        namesakes: [],
+      },
     ),
   );
 }

@@ -26,7 +26,7 @@ const device: NonNullable<Seen["device"]> = {
   logicalBlockBytes: 512,
   multipath: undefined,
 };
-const blank: Seen = { device, filesystem: undefined, signs: [] };
+const blank: Seen = { device, filesystem: undefined, signs: [], namesakes: [] };
 const made = (bytes = 50 * GIB, label?: string): Seen => ({
   ...blank,
   filesystem: { type: "ext4", uuid: "u1", label, bytes, unusableBytes: 0, devices: 1 },
@@ -116,6 +116,14 @@ describe("the plan of a filesystem", () => {
       {},
       { ...blank, filesystem: { ...made().filesystem!, devices: 2 } },
       [`refused: the ext4 on ${path} lies on 2 devices`],
+    ],
+    [
+      "to make a second filesystem of one label",
+      { label: "ours" },
+      { ...blank, namesakes: [{ device: "/dev/sdz1", number: "65:145", label: "ours", uuid: "u2" }] },
+      [
+        `refused: the filesystem on /dev/sdz1 has the label ours, too, by which a boot may mount it in place of the one on ${path}`,
+      ],
     ],
     [
       "the right filesystem without the label",
