@@ -29,7 +29,7 @@ beforeAll(async () => {
     mkdir /run/lvm-defaults
     cat >/etc/lvm/lvmlocal.conf <<'END'
 report {
-  output_format="json_std"
+  output_format="json"
   binary_values_as_numeric=1
   columns_as_rows=1
   compact_output=1
