@@ -53,7 +53,8 @@ done
 if [[ -e $list ]] || ! leads_to_ours; then lines+=("file $link"); fi
 ledger_add_lines ${lines[@]+"${lines[@]}"}
 rm --force -- "$list"
-install --directory --owner=root --group=root --mode=755 -- "${folders[@]}"
+# With fewer digits a folder would keep a setgid bit that it took over: /usr/local has one on older Debian.
+install --directory --owner=root --group=root --mode=00755 -- "${folders[@]}"
 # Of each folder all at once: a process for each file takes its time on a slow host.
 rm --recursive --force -- "$new"
 for above in ${names[@]+"${!names[@]}"}; do install --directory --mode=700 -- "$new${above%/}"; done

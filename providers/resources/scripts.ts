@@ -76,14 +76,19 @@ export const scripts: ResourceKind<typeof inputs, Seen> = {
       const type = entries.get(one)?.type ?? "directory";
       return type === "directory" ? [] : [inTheWay(one, type)];
     });
-    const wrongFolder = foldersOf(folder, files).some((one) => entries.has(one) && !isRoots(entries.get(one)));
+    const wrongFolders = foldersOf(folder, files).filter((one) => entries.has(one) && !isRoots(entries.get(one)));
+    // The topmost folder is always set, another one with a file below it.
+    const carriers = wrongFolders.flatMap((one) =>
+      one === folder ? [] : Object.keys(files).find((file) => `${folder}/${file}`.startsWith(`${one}/`))!,
+    );
     const differing = Object.entries(files).flatMap(([file, sum]) => {
       const entry = entries.get(`${folder}/${file}`);
       if (entry === undefined) return [{ file, sum, why: "absent" }];
       if (entry.type === "directory") refusals.push(inTheWay(`${folder}/${file}`, entry.type));
       if (entry.type !== "regular file") return [{ file, sum, why: `a ${entry.type}` }];
       if (entry.sha256 !== sum) return [{ file, sum, why: "changed" }];
-      return isRoots(entry) ? [] : [{ file, sum, why: `${entry.owner}:${entry.group} ${entry.mode}` }];
+      if (!isRoots(entry)) return [{ file, sum, why: `${entry.owner}:${entry.group} ${entry.mode}` }];
+      return carriers.includes(file) ? [{ file, sum, why: "in a folder that isn't root's with mode 755" }] : [];
     });
     const texts = differing.map(({ file, sum, why }) => {
       if (why !== "absent" && !ours.has(`${folder}/${file}`))
@@ -109,7 +114,7 @@ export const scripts: ResourceKind<typeof inputs, Seen> = {
     const gone = [...ours].filter((one) => one !== listIn(folder) && !(one.slice(folder.length + 1) in files));
     const reasons = [
       ...naming(differing.map(({ file, why }) => `${file} is ${why}`)),
-      ...(wrongFolder ? ["a folder isn't root's with mode 755"] : []),
+      ...(wrongFolders.includes(folder) ? ["the folder isn't root's with mode 755"] : []),
       ...(isLinkOurs ? [] : [`${link} is absent`]),
       ...(listed.length > 0 ? ["the ledger doesn't have them"] : []),
     ];

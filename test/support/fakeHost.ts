@@ -507,8 +507,9 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     pairs.forEach((file, index) => {
       if (index % 2 === 0) host.write(`${folder}/${file}`, pairs[index + 1] ?? "", roots);
     });
+    const isAbove = (path: string) => pairs.some((file) => `${folder}/${file}`.startsWith(`${path}/`));
     for (const path of Object.keys(files))
-      if (files[path]!.type === "directory" && `${path}/`.startsWith(`${folder}/`)) Object.assign(files[path]!, roots);
+      if (path === folder || (path.startsWith(`${folder}/`) && isAbove(path))) Object.assign(files[path]!, roots);
     host.remember(`file ${link}`);
     const target = `${folder}/${link.slice(link.lastIndexOf("/") + 1)}`;
     files[link] = { type: "symbolic link", ...roots, mode: "777", content: target };

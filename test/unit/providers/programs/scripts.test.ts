@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -84,6 +85,16 @@ describe("install-scripts", () => {
     expect(made()).toEqual(MADE);
     expect(install()).toMatchObject({ exitCode: 0, stderr: "" });
     expect(made()).toEqual(MADE);
+  });
+
+  it("makes folders of exactly mode 755 in a folder whose setgid bit they would take over, as /usr/local has on older Debian", () => {
+    chmodSync(root, 0o2775);
+    const modes = () => ["", "lib", "lib/a"].map((path) => lstatSync(join(target, path)).mode);
+    expect([install().exitCode, modes()]).toEqual([0, [0o40755, 0o40755, 0o40755]]);
+    // What an earlier version left.
+    for (const folder of ["", "lib", "lib/a"]) chmodSync(join(target, folder), 0o2755);
+    expect([install({}).exitCode, modes()]).toEqual([0, [0o40755, 0o42755, 0o42755]]);
+    expect([install().exitCode, modes()]).toEqual([0, [0o40755, 0o40755, 0o40755]]);
   });
 
   it("writes only what it is given, and the link alone where that is all", () => {

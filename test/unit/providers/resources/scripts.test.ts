@@ -66,8 +66,17 @@ describe("the plan of scripts", () => {
       args: [["install-scripts", FOLDER, LINK]],
     });
     expect(plan({ [FOLDER]: { mode: "777" } }).steps).toEqual([
-      "install the scripts (a folder isn't root's with mode 755)",
+      "install the scripts (the folder isn't root's with mode 755)",
     ]);
+  });
+
+  it("gives a folder in it back to root with one of its files, since the program sets the folders of those", () => {
+    const file = "jts_storage/mover.py";
+    expect(plan({ [`${FOLDER}/jts_storage`]: { mode: "2755" } })).toEqual({
+      steps: [`install the scripts (${file} is in a folder that isn't root's with mode 755)`],
+      refusals: [],
+      args: [["install-scripts", FOLDER, LINK, file, textOf(file)]],
+    });
   });
 
   it("removes those of ours that are declared no more, and nothing that isn't in the ledger", () => {
