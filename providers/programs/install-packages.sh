@@ -1,9 +1,18 @@
 # Usage: install-packages PACKAGE...
-# Installs Debian packages, without a question to anybody. Files in /etc that somebody changed stay, and no service of
-# others is restarted. Whatever goes wrong, apt-get ends with 100: only its words tell what it was (in the C locale).
+# Installs Debian packages, without a question to anybody. Files in /etc that somebody changed stay, no service of others
+# is restarted, and no package is removed. Whatever goes wrong, apt-get ends with 100: only its words tell what it was (in the C locale).
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical
 export APT_LISTCHANGES_FRONTEND=none APT_LISTBUGS_FRONTEND=none NEEDRESTART_MODE=l
+# What apt's hooks make, such as the lists of command-not-found, is for all users.
+umask 022
+# A login gets these by pam_env(8), so that apt works for a person; our shell has nothing of a login.
+proxy='^[[:blank:]]*(export )?((http|https|ftp|all|no)_proxy)=["'\'']?([^"'\''#]*)'
+if [[ -r /etc/environment ]]; then
+  while read -r line || [[ -n $line ]]; do
+    [[ ! $line =~ $proxy ]] || export "${BASH_REMATCH[2]}=${BASH_REMATCH[4]}"
+  done </etc/environment
+fi
 fail() {
   printf '%s\nNext: %s\n' "$1" "$2" >&2
   exit 100
@@ -28,7 +37,7 @@ errors_in() { grep --extended-regexp '^(E:|W:|dpkg: error| [^ ]+ : (Depends|Conf
 # An old list may name files that the mirror no longer has. Without the mirror the packages may still be here.
 apt update || true
 update_errors=$(errors_in "$said")
-if ! apt --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install -- "$@"; then
+if ! apt --no-install-recommends --no-remove -o APT::Get::AutomaticRemove=false -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install -- "$@"; then
   errors=$(errors_in "$said")
   all=${errors:-$said}${update_errors:+$'\n'apt-get update said: $update_errors}
   case $said in
@@ -39,7 +48,11 @@ if ! apt --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Opt
         "on the host: apt-get update; apt-cache policy $*; its sources in /etc/apt must have Debian's main; then: pulumi up"
       ;;
     *"Failed to fetch"* | *"Unable to fetch"*)
-      fail "$all" "on the host: apt-get update; once it reaches its mirror, or has the packages by hand ($*): pulumi up"
+      fail "$all" "on the host: apt-get update; once it reaches its mirror, by a proxy only where /etc/apt/apt.conf.d or /etc/environment has that, or has the packages by hand ($*): pulumi up"
+      ;;
+    *"remove is disabled"*)
+      fail "apt would remove other packages to install $*: $all" \
+        "on the host: apt-get install $*, which says what it would remove, and asks; once they are installed: pulumi up"
       ;;
     *"nmet dependencies"* | *"eld packages"* | *"held broken packages"*)
       fail "$all" "on the host: apt-mark showhold; apt-get --fix-broken install; once apt-get install $* works: pulumi up"

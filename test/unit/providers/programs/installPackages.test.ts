@@ -40,6 +40,7 @@ E: Unable to correct problems, you have held broken packages.`,
 E: Unable to fetch some archives, maybe run apt-get update or try with --fix-missing?`,
   oldList: `W: Failed to fetch http://deb.debian.org/debian/dists/bookworm/InRelease  Temporary failure resolving 'deb.debian.org'
 W: Some index files failed to download. They have been ignored, or old ones used instead.`,
+  removal: "E: Packages need to be removed but remove is disabled.",
   full: "E: You don't have enough free space in /var/cache/apt/archives/.",
 };
 
@@ -64,6 +65,7 @@ X
     `[[ ! -t 0 ]] && read -r -t 1 line && exit 9
 printf '%s\\n' "$*" >>${bin}/calls
 printf '%s\\n' "$DEBIAN_FRONTEND $NEEDRESTART_MODE" >>${bin}/environment
+printf '%s\\n' "$(umask) \${http_proxy-} \${https_proxy-} \${no_proxy-}" >>${bin}/seen
 for verb; do [[ $verb != update && $verb != install ]] || break; done
 echo x >>${bin}/$verb.count
 case $verb.$(wc -l <${bin}/$verb.count) in
@@ -75,24 +77,43 @@ esac`,
   tool("sleep", "exit 0");
   const [, , text = "", ...rest] = program("install-packages", "xfsprogs", "lvm2").argv;
   const output = runLocally(
-    { argv: ["bash", "-c", text.replace("patience=600", "patience=2"), ...rest] },
-    { PATH: `${bin}:${process.env.PATH}` },
+    {
+      argv: [
+        "bash",
+        "-c",
+        `umask 077\n${text.replace("patience=600", "patience=2").replaceAll("/etc/environment", join(bin, "etc"))}`,
+        ...rest,
+      ],
+    },
+    { PATH: `${bin}:${process.env.PATH}`, http_proxy: "", https_proxy: "", no_proxy: "" },
   );
   return { ...output, calls: readFileSync(join(bin, "calls"), "utf8").trimEnd().split("\n") };
 }
 
 describe("install-packages", () => {
-  it("updates apt's lists and installs without recommendations, asking nobody, keeping changed files in /etc and restarting nothing", () => {
+  it("updates apt's lists and installs without recommendations, asking nobody, keeping changed files in /etc, restarting and removing nothing", () => {
     const { exitCode, stdout, stderr, calls } = install([""], [""]);
     expect([exitCode, stdout, stderr]).toEqual([0, "", ""]);
     expect(calls).toHaveLength(2);
-    expect(calls[1]).toMatch(/--no-install-recommends .*--force-confdef .*--force-confold install -- xfsprogs lvm2$/);
+    expect(calls[1]).toMatch(
+      /--no-install-recommends --no-remove .*AutomaticRemove=false .*--force-confdef .*--force-confold install -- xfsprogs lvm2$/,
+    );
     expect(readFileSync(join(bin, "environment"), "utf8")).toBe("noninteractive l\nnoninteractive l\n");
   });
 
   it("activates volumes of disks that were there before lvm2", () => {
     install([""], [""]);
     expect(readFileSync(join(bin, "activated"), "utf8")).toBe("--quiet --activate ay\n");
+  });
+
+  it("has the proxy that a login has, and makes what apt's hooks make for all users", () => {
+    writeFileSync(
+      join(bin, "etc"),
+      `PATH="/usr/bin"\nhttp_proxy=http://proxy:3128/ # ours\n export https_proxy="http://proxy:3129/"\n#no_proxy=x\nno_proxy='.local,10.0.0.0/8'`,
+    );
+    expect(install([""], [""]).exitCode).toBe(0);
+    const seen = "0022 http://proxy:3128/  http://proxy:3129/ .local,10.0.0.0/8";
+    expect(readFileSync(join(bin, "seen"), "utf8").trimEnd().split("\n")).toEqual([seen, seen]);
   });
 
   it("waits for another apt that has the lock of the lists, and for one that has dpkg's", () => {
@@ -131,6 +152,7 @@ describe("install-packages", () => {
     ["packages that others hold back", SAID.broken, /xfsprogs : Depends: libinih1.*\nNext: .*apt-mark showhold/s],
     ["a package on hold", SAID.held, /Held packages.*\nNext: .*apt-mark showhold/s],
     ["a mirror that is away", SAID.noMirror, /Temporary failure resolving.*\nNext: on the host: apt-get update/s],
+    ["packages that would have to go", SAID.removal, /apt would remove other .*\nNext: on the host: apt-get install/s],
     ["a full disk", SAID.full, /enough free space.*\nNext: on the host: df /s],
     [
       "anything else",
