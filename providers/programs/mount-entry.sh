@@ -133,14 +133,18 @@ write_lines() {
     ((end > begin)) || return 0
   fi
   put_fstab "${texts[end - 1]}"
-  if [[ -n $others ]] || has_old_unit "${points[@]}"; then systemctl daemon-reload; fi
+  if [[ -n $others ]] || has_old_unit "${points[@]}"; then
+    i=$begin
+    systemctl daemon-reload || fail
+  fi
 }
 
 # Ends the program, with fstab as it was before the record i.
 fail() {
   if [[ $current != "${before[i]}" ]]; then
     put_fstab "${before[i]}"
-    systemctl daemon-reload
+    # What was unmounted is mounted again also where systemd doesn't answer.
+    systemctl daemon-reload || true
   fi
   (($# == 0)) || "$@"
   exit 1

@@ -196,6 +196,29 @@ describe("mount-entry for many", () => {
     });
   });
 
+  it("has mounts and fstab as they were where systemd doesn't read its files, before or after", () => {
+    const isOurs = `[[ "$*" != *--fstab* ]] || echo defaults,x-jts-storage`;
+    const replace = [
+      recordsProgram("mount-entry", [join(root, "a"), "replace", sha256(OLD), line("a")], withLines("a")),
+    ];
+    writeFileSync(join(root, "mountinfo"), `${MOUNTED}30 22 8:1 / ${join(root, "a")} rw - ext4 /dev/sda rw\n`);
+    const systemctl = 'echo "Failed to reload daemon: Connection timed out" >&2; exit 1';
+    expect(run(replace, { findmnt: isOurs, systemctl })).toEqual({
+      exitCode: 1,
+      done: 0,
+      said: "Failed to reload daemon: Connection timed out\nFailed to reload daemon: Connection timed out",
+    });
+    expect(log().filter((words) => /^u?mount/.test(words))).toEqual([]);
+    expect(read("fstab")).toBe(OLD);
+
+    rmSync(join(root, "log"));
+    const second = `[[ -e ${join(root, "once")} ]] || { touch ${join(root, "once")}; exit 0; }\n${systemctl}`;
+    const mount = `[[ $(<${join(root, "fstab")}) != *LABEL=a* ]] || { echo "bad option" >&2; exit 32; }`;
+    expect(run(replace, { findmnt: isOurs, systemctl: second, mount })).toMatchObject({ exitCode: 1, done: 0 });
+    expect(log().filter((words) => /^u?mount/.test(words))).toEqual(["umount -- a", "mount -- a", "mount -- a"]);
+    expect(read("fstab")).toBe(OLD);
+  });
+
   describe("that systemd is to mount at the first access", () => {
     const AUTOMOUNT = "x-systemd.automount,x-systemd.idle-timeout=600";
     const nas = (name: string, options = AUTOMOUNT) => `nas:/x ${join(root, name)} nfs ${options},nofail 0 0`;
