@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2034
 # /etc/fstab and what is mounted, for the programs that change both.
 fstab=/etc/fstab
+# A link to it stays: what it leads to is replaced.
+if [[ -L $fstab ]]; then fstab=$(readlink --canonicalize-existing -- "$fstab"); fi
 # The text of fstab.
 current=
 IFS= read -r -d '' current <"$fstab" || true
@@ -55,7 +57,7 @@ put_fstab() {
   sync --data -- "$new"
   mv --no-target-directory -- "$new" "$fstab"
   trap - EXIT
-  sync -- /etc
+  sync -- "${fstab%/*}"
   current=$1
 }
 # What the mount that is worked on lies on, for messages; empty: not known.

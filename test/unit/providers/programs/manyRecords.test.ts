@@ -64,8 +64,7 @@ function run(commands: readonly Command[], tools: Partial<typeof TOOLS> = {}) {
     .replaceAll("/etc/fstab", join(root, "fstab"))
     .replaceAll("/proc/self/mountinfo", join(root, "mountinfo"))
     .replaceAll("--tmpdir=/run", `--tmpdir=${root}`)
-    .replaceAll("/run/systemd/generator", join(root, "generator"))
-    .replaceAll("sync -- /etc\n", "");
+    .replaceAll("/run/systemd/generator", join(root, "generator"));
   const argv = command.argv.map((word, index) => (index === 2 ? text : word));
   const output = runLocally({ ...command, argv }, { PATH: `${join(root, "bin")}:${process.env.PATH}` });
   return { exitCode: output.exitCode, done: recordsDone(output), said: saidBy(output).replaceAll(`${root}/`, "") };
