@@ -8,6 +8,11 @@ const SSH_FAILED = 255;
 /** Of what a start-up file prints, as much as an error can show. */
 const SHOWN = 400;
 
+/** sudo reads no file there whose name has a dot, as users' names may, and of several rules the last one counts. */
+const VISUDO = "visudo --file=/etc/sudoers.d/zz-jts-storage";
+/** A user as sudoers(5) takes it, such as one of a domain, CORP\john. */
+const inSudoers = (user: string) => user.replaceAll("\\", String.raw`\\`);
+
 /** The next command to try, of a person who knows the host and its user. */
 type Next = (to: { readonly ssh: string; readonly user: string }, match: RegExpExecArray) => string;
 
@@ -19,7 +24,7 @@ const CAUSES: readonly (readonly [said: RegExp, what: (user: string) => string, 
   [
     /you must have a tty to run sudo/,
     (user) => `sudo lets ${user} in only from a terminal (requiretty)`,
-    ({ user }) => `visudo --file=/etc/sudoers.d/${user} on the host: Defaults:${user} !requiretty`,
+    ({ user }) => `${VISUDO} on the host: Defaults:${inSudoers(user)} !requiretty`,
   ],
   [
     /[Ll]ogin as the user "([^"]+)"/,
@@ -34,7 +39,7 @@ const CAUSES: readonly (readonly [said: RegExp, what: (user: string) => string, 
   [
     /sudo\W*: (?:No such file|(?:command )?not found)/,
     () => "the host has no sudo",
-    ({ user }) => `on the host, as root: apt-get install sudo; visudo --file=/etc/sudoers.d/${user}`,
+    ({ user }) => `on the host, as root: apt-get install sudo; ${VISUDO}: ${inSudoers(user)} ALL=(ALL) NOPASSWD: ALL`,
   ],
   [
     /bash\W*: (?:No such file|(?:command )?not found)/,
@@ -49,7 +54,7 @@ const CAUSES: readonly (readonly [said: RegExp, what: (user: string) => string, 
   [
     /^sudo: (?!unable to resolve host)/m,
     (user) => `${user} can't become root without a password`,
-    ({ user }) => `visudo --file=/etc/sudoers.d/${user} on the host: ${user} ALL=(ALL) NOPASSWD: ALL`,
+    ({ user }) => `${VISUDO} on the host: ${inSudoers(user)} ALL=(ALL) NOPASSWD: ALL`,
   ],
 ];
 
@@ -103,7 +108,7 @@ export function unfinished(name: string, { exitCode, said }: Outcome): CommandFa
 }
 
 function sshTo({ host, port, user }: Connection): string {
-  return `ssh -p ${port} ${user}@${host}`;
+  return `ssh -p ${port} ${quote(`${user}@${host}`)}`;
 }
 
 /** Without what only a terminal shows, and not more than a person reads. */

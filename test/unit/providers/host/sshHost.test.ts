@@ -283,7 +283,19 @@ describe("a host that gives us no bash", () => {
       "whose sudo asks for a password",
       "operator",
       () => sudo("echo 'sudo: a password is required' >&2; exit 1"),
-      /operator can't become root without a password: sudo: a password is required\n {2}Next: visudo --file=\/etc\/sudoers\.d\/operator on the host: operator ALL=\(ALL\) NOPASSWD: ALL/,
+      /operator can't become root without a password: sudo: a password is required\n {2}Next: visudo --file=\/etc\/sudoers\.d\/zz-jts-storage on the host: operator ALL=\(ALL\) NOPASSWD: ALL/,
+    ],
+    [
+      "whose user's name is no name of a file that sudo reads, and has a backslash",
+      "CORP\\john.doe",
+      () => sudo("echo 'sudo: a password is required' >&2; exit 1"),
+      /CORP\\john.doe can't become root without a password: [^]*Next: visudo --file=\/etc\/sudoers\.d\/zz-jts-storage on the host: CORP\\\\john\.doe ALL=/,
+    ],
+    [
+      "whose user's name has a backslash, and start-up files that exit",
+      "CORP\\john.doe",
+      () => bashrc("exit 3"),
+      /Next: ssh -p 22 'CORP\\john\.doe@127\.0\.0\.1' /,
     ],
     [
       "whose sudo wants a terminal",
