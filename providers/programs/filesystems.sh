@@ -33,10 +33,11 @@ grow_ext4() {
 unlogged[xfs]=norecovery
 # As xfs_admin(8) does it, which would have a shell read the label.
 label_xfs() { xfs_db -x -p xfs_admin -c "label ${2:---}" "$1" >/dev/null; }
-# xfs_info asks the kernel where the filesystem is mounted: the superblock on the disk lags behind a grow.
+# xfs_info asks the kernel where the filesystem is mounted: the superblock on the disk lags behind a grow. It finds the
+# mount point by findmnt, which in the C locale has what isn't ASCII in hexadecimal.
 measure_xfs() {
   local said data=$'\ndata +=[^\n]* bsize=([0-9]+) +blocks=([0-9]+),'
-  said=$(xfs_info "$1")
+  said=$(LC_ALL=C.UTF-8 xfs_info "$1")
   if [[ $said =~ $data ]]; then size=${BASH_REMATCH[1]} count=${BASH_REMATCH[2]}; fi
 }
 grow_xfs() { grow_mounted xfs "$1" xfs_growfs -d; }
@@ -53,7 +54,8 @@ grow_btrfs() { grow_mounted btrfs "$1" btrfs filesystem resize max; }
 
 # grow_mounted TYPE DEVICE COMMAND...: runs the command on the mount point; what isn't mounted is mounted for it.
 grow_mounted() {
-  mountpoint=$(findmnt --noheadings --first-only --output TARGET --source "$2" || true)
+  # --raw has all in hexadecimal that isn't plain, backslashes too.
+  printf -v mountpoint %b "$(findmnt --noheadings --raw --first-only --output TARGET --source "$2" || true)"
   if [[ -z $mountpoint ]]; then
     mountpoint=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX)
     trap 'umount -- "$mountpoint"; rmdir -- "$mountpoint"' EXIT

@@ -13,7 +13,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const TOOLS = [
   ...["mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "e2label", "xfs_db", "btrfs"],
   ...["e2fsck", "resize2fs", "xfs_growfs"],
-  ...["findmnt", "mount", "umount", "blkid", "wipefs", "sync"],
+  ...["xfs_info", "findmnt", "mount", "umount", "blkid", "wipefs", "sync"],
 ];
 
 /** Runs a program with tools that only write down how they were called; `answers` is shell, by tool. */
@@ -90,8 +90,21 @@ describe("make-filesystem", () => {
   });
 });
 
+describe("print-contents", () => {
+  it("has xfs_info look for a mount point in UTF-8, as in the C locale findmnt would give it one in hexadecimal", () => {
+    const answers = {
+      wipefs: `echo '{"signatures": [{"type":"xfs"}]}'`,
+      xfs_info: `echo "in $LC_ALL" >>${folder}/log; printf 'meta\ndata  =   bsize=4096   blocks=25600, imaxpct=25\n'`,
+    };
+    expect(run("print-contents", ["xfs", "/dev/a"], answers)).toEqual({
+      exitCode: 0,
+      calls: ["wipefs --no-act --json --output TYPE,LABEL,UUID -- /dev/a", "xfs_info /dev/a", "in C.UTF-8"],
+    });
+  });
+});
+
 describe("grow-filesystem", () => {
-  const findMountPoint = "findmnt --noheadings --first-only --output TARGET --source /dev/a";
+  const findMountPoint = "findmnt --noheadings --raw --first-only --output TARGET --source /dev/a";
 
   it("grows an ext4 by its device, which it checks before where it isn't mounted", () => {
     expect(run("grow-filesystem", ["ext4", "/dev/a"]).calls).toEqual(["findmnt --source /dev/a", "resize2fs /dev/a"]);
@@ -119,6 +132,13 @@ describe("grow-filesystem", () => {
       exitCode: 0,
       calls: [findMountPoint, `mount -t ${type} -- /dev/a MOUNT-POINT`, `${grow} MOUNT-POINT`, "umount -- MOUNT-POINT"],
     });
+  });
+
+  it("finds a mount point whose name isn't ASCII, which findmnt prints in hexadecimal", () => {
+    const findmnt = String.raw`echo '/data/gr\xc3\xb6\x20\xc3\x9fe\x5cx41'`;
+    expect(run("grow-filesystem", ["xfs", "/dev/a"], { findmnt }).calls.at(-1)).toBe(
+      String.raw`xfs_growfs -d /data/grö ße\x41`,
+    );
   });
 
   it("unmounts what it mounted where the growing fails, and ends with that exit code", () => {
