@@ -28,7 +28,10 @@ for target in "${targets[@]}"; do
   immutable+=("immutable $target")
   if [[ -d $target ]]; then there+=("$target"); fi
 done
-((${#there[@]} == 0)) || chattr -i -- "${there[@]}"
+if ((${#there[@]})) && ! chattr -i -- "${there[@]}"; then
+  # A filesystem without this flag gave none to them.
+  if lsattr -d -- "${there[@]}" 2>/dev/null | grep --quiet '^....i'; then exit 1; fi
+fi
 # No longer a mount point: it may go as any folder. The ledger is written once, with what goes.
 for line in ${immutable[@]+"${immutable[@]}"}; do made[$line]=; done
 remove_directories "${targets[@]}"

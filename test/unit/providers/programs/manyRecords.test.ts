@@ -359,6 +359,31 @@ describe("unmount-entry", () => {
   });
 });
 
+describe("unmount-entry of a mount point that was made immutable", () => {
+  const unmount = (tools: Partial<typeof TOOLS>) => {
+    writeFileSync(join(root, "fstab"), withLines("a"));
+    mkdirSync(join(root, "a"));
+    mkdirSync(join(root, "ledger"));
+    writeFileSync(join(root, "ledger/made"), `directory ${join(root, "a")}\nimmutable ${join(root, "a")}\n`);
+    return run([recordsProgram("unmount-entry", [join(root, "a"), sha256(withLines("a"))], OLD)], tools);
+  };
+  const chattr = 'echo "chattr: Operation not supported while reading flags" >&2; exit 1';
+
+  it("ends well on a filesystem that has no such flag", () => {
+    expect(unmount({ chattr, lsattr: "exit 1" })).toMatchObject({ exitCode: 0, done: 1 });
+    expect(existsSync(join(root, "a"))).toBe(false);
+    expect(existsSync(join(root, "ledger"))).toBe(false);
+  });
+
+  it("fails where it stays immutable, and remembers it", () => {
+    expect(unmount({ chattr, lsattr: `echo "----i---------e------- ${join(root, "a")}"` })).toMatchObject({
+      exitCode: 1,
+      done: 0,
+    });
+    expect(read("ledger/made")).toContain(`immutable ${join(root, "a")}\n`);
+  });
+});
+
 describe("install-timer for many", () => {
   const install = (...names: string[]) =>
     names.map((name) => recordsProgram("install-timer", [name, `${name} timer`, `${name} service`]));
