@@ -17,14 +17,18 @@ device=$(readlink --canonicalize-existing -- "$1") || {
 # Whether nothing was ever put into a filesystem: by a mount that writes nothing, and that nobody else sees.
 is_cut_short() {
   [[ -n ${unlogged[$1]-} ]] || return 1
+  local folder status=0
+  folder=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX) || return
   # shellcheck disable=SC2016 # The inner shell's variables.
   unshare --mount -- bash -c '
-    if said=$(LC_ALL=C mount --types "$1" --options "ro,$2" -- "$3" /mnt 2>&1); then
-      files=$(find /mnt -mindepth 1 -not -path /mnt/lost+found -print -quit) && [[ -z $files ]]
+    if said=$(LC_ALL=C mount --types "$1" --options "ro,$2" -- "$3" "$4" 2>&1); then
+      files=$(find "$4" -mindepth 1 -not -path "$4/lost+found" -print -quit) && [[ -z $files ]]
     else
       [[ $said == *"Structure needs cleaning"* || $said == *"bad superblock"* ]]
     fi
-  ' mount "$1" "${unlogged[$1]}" "$device"
+  ' mount "$1" "${unlogged[$1]}" "$device" "$folder" || status=$?
+  rmdir -- "$folder"
+  return "$status"
 }
 
 devices=$(lsblk --noheadings --raw --paths --bytes --output NAME,TYPE,SIZE,MAJ:MIN -- "$device")

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -35,7 +35,7 @@ function look(tools: Partial<Record<keyof typeof blank | "unshare", string>>, ..
   }
   const { argv } = program("find-signs-of-use", device, ...expected);
   return runLocally(
-    { argv: argv.map((text) => text.replace("[[ -b ", "[[ -f ")) },
+    { argv: argv.map((text) => text.replace("[[ -b ", "[[ -f ").replaceAll("--tmpdir=/run", `--tmpdir=${folder}`)) },
     { PATH: `${folder}:${process.env.PATH}` },
   );
 }
@@ -83,6 +83,21 @@ describe("find-signs-of-use", () => {
       look({ wipefs: `echo '${type} df6a9ed0-d1ee jts-making'`, unshare }, "4000787030016").exitCode;
     for (const type of ["ext4", "xfs", "btrfs"]) expect([of(type, "exit 0"), of(type, "exit 1")]).toEqual([0, 10]);
     expect(of("swap", "exit 0")).toBe(10);
+  });
+
+  it("looks into it in a folder of its own: /mnt may be a link, or not be there", () => {
+    const wipefs = "echo 'ext4 df6a9ed0-d1ee jts-making'";
+    // The last argument is the mount point; nothing is mounted here.
+    const seenAs = (inside: string) =>
+      look({
+        wipefs,
+        unshare: `point=\${!#}; [[ $point == ${folder}/jts-storage.* ]] || exit 3; mkdir $point/lost+found; ${inside}
+PATH=${folder}/mounted:$PATH; shift 2; "$@"; code=$?; rm -r $point/*; exit $code`,
+      }).exitCode;
+    mkdirSync(join(folder, "mounted"), { recursive: true });
+    writeFileSync(join(folder, "mounted/mount"), "#!/bin/bash\n", { mode: 0o755 });
+    expect([seenAs("true"), seenAs("touch $point/file")]).toEqual([0, 10]);
+    expect(readdirSync(folder).filter((name) => name.startsWith("jts-storage."))).toEqual([]);
   });
 
   it("reports where the device is mounted", () => {
