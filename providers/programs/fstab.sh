@@ -3,6 +3,12 @@
 fstab=/etc/fstab
 # A link to it stays: what it leads to is replaced.
 if [[ -L $fstab ]]; then fstab=$(readlink --canonicalize-existing -- "$fstab"); fi
+# What is mounted in a namespace of sshd's own never reaches the services, nor is anything of theirs unmounted there.
+[[ ! -e /proc/1/ns/mnt || /proc/1/ns/mnt -ef /proc/self/ns/mnt ]] || {
+  echo "this SSH session has mounts of its own, which nothing else on the host sees" >&2
+  echo "Next: on the host: systemctl cat ssh.service; grep pam_namespace /etc/pam.d/sshd; take out what gives sshd a mount namespace (PrivateTmp=, ProtectSystem=, … or pam_namespace), systemctl restart ssh; then: pulumi up --refresh" >&2
+  exit 1
+}
 # The text of fstab.
 current=
 IFS= read -r -d '' current <"$fstab" || true

@@ -8,6 +8,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
@@ -63,6 +64,7 @@ function run(commands: readonly Command[], tools: Partial<typeof TOOLS> = {}) {
     .replaceAll("/etc/systemd/system", join(root, "units"))
     .replaceAll("/etc/fstab", join(root, "fstab"))
     .replaceAll("/proc/self/mountinfo", join(root, "mountinfo"))
+    .replaceAll("/proc/1/ns/mnt", join(root, "namespace"))
     .replaceAll("--tmpdir=/run", `--tmpdir=${root}`)
     .replaceAll("/run/systemd/generator", join(root, "generator"));
   const argv = command.argv.map((word, index) => (index === 2 ? text : word));
@@ -193,6 +195,19 @@ describe("mount-entry for many", () => {
       ]);
       expect(read("fstab")).toBe(OLD);
     });
+  });
+
+  it("is refused, as is its removal, in a session whose mounts nothing else on the host sees", () => {
+    writeFileSync(join(root, "namespace"), "");
+    const all = [mount("a"), [recordsProgram("unmount-entry", [join(root, "a"), sha256(OLD)], OLD)]];
+    for (const commands of all) {
+      const { exitCode, done, said } = run(commands);
+      expect([exitCode, done, said]).toEqual([1, 0, expect.stringMatching(/mounts of its own.*\nNext: .*PrivateTmp/)]);
+    }
+    expect([log(), read("fstab"), existsSync(join(root, "a"))]).toEqual([[], OLD, false]);
+    rmSync(join(root, "namespace"));
+    symlinkSync("/proc/self/ns/mnt", join(root, "namespace"));
+    expect(run(mount("a"))).toMatchObject({ exitCode: 0, done: 1 });
   });
 
   it("has mounts and fstab as they were where systemd doesn't read its files, before or after", () => {

@@ -70,6 +70,7 @@ function run(name: string, { args, stdin = "", before = "", umask = "077", tools
     .replaceAll("/var/lib/jts-storage", join(root, "ledger"))
     .replaceAll("/etc/systemd/system", join(root, "units"))
     .replaceAll("/etc/fstab", join(root, "fstab"))
+    .replaceAll("/proc/1/ns/mnt", join(root, "namespace"))
     .replaceAll("--tmpdir=/run", `--tmpdir=${root}`);
   const output = runLocally(
     { ...command, argv: ["bash", "-c", `umask ${umask}; exec "$@"`, "wire", bash, c, before + here, ...rest] },
