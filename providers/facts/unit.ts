@@ -9,10 +9,12 @@ export interface UnitStatus {
   /** "active", "inactive", "failed", … */
   readonly activeState: string;
   readonly needsReload: boolean;
+  /** Its file, in the first of systemd's folders that has one; empty: there is none. */
+  readonly path: string;
 }
 
 const show = (...units: readonly string[]) =>
-  cmd`systemctl show --property=LoadState,UnitFileState,ActiveState,NeedDaemonReload -- ${units}`;
+  cmd`systemctl show --property=LoadState,UnitFileState,ActiveState,NeedDaemonReload,FragmentPath -- ${units}`;
 
 /** What systemd makes of a unit. */
 export const unit: Fact<string, UnitStatus> = {
@@ -38,6 +40,7 @@ export const unit: Fact<string, UnitStatus> = {
       fileState: properties.get("UnitFileState") ?? "",
       activeState: get("ActiveState"),
       needsReload: get("NeedDaemonReload") === "yes",
+      path: properties.get("FragmentPath") ?? "",
     };
   },
 };

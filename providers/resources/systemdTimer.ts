@@ -41,6 +41,7 @@ export interface Seen {
   readonly timerText: string | undefined;
   readonly serviceText: string | undefined;
   readonly timer: UnitStatus;
+  readonly service: UnitStatus;
   readonly made: ReadonlySet<string>;
 }
 
@@ -70,16 +71,31 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
   describe: ({ name, onCalendar }) => list(`${word(name)}.timer`, word(onCalendar)),
 
   async observe(ask, { name }) {
-    const [timerFile, serviceFile, timer, made] = await Promise.all([
+    const [timerFile, serviceFile, timer, service, made] = await Promise.all([
       ask(file, `${FOLDER}/${name}.timer`),
       ask(file, `${FOLDER}/${name}.service`),
       ask(unit, `${name}.timer`),
+      ask(unit, `${name}.service`),
       ask(ledger, undefined),
     ]);
-    return { timerText: timerFile?.content, serviceText: serviceFile?.content, timer, made };
+    return { timerText: timerFile?.content, serviceText: serviceFile?.content, timer, service, made };
   },
 
   isAbsent: (_inputs, { timerText, serviceText }) => timerText === undefined && serviceText === undefined,
+
+  // A file in /etc would take the place of a package's unit, whose work nothing did any more.
+  refuseCreate({ name }, { timer, service }) {
+    return [timer, service].flatMap(({ path }) =>
+      path === "" || path.startsWith(`${FOLDER}/`)
+        ? []
+        : [
+            {
+              found: `there is a unit of this name already, ${path}`,
+              next: `look whose it is: dpkg --search ${path}; where it isn't needed, take that package away: apt-get purge; else declare another name than ${name}, or have its work done by a unit of another name.`,
+            },
+          ],
+    );
+  },
 
   plan(desired, { timerText, serviceText, timer, made }) {
     const { name } = desired;

@@ -8,7 +8,13 @@ type Inputs = z.output<typeof systemdTimer.inputs>;
 
 /** The files of the timer and of its service. */
 function texts(desired: Inputs): readonly string[] {
-  const nothing = { timerText: undefined, serviceText: undefined, timer: unit(true), made: new Set<string>() };
+  const nothing = {
+    timerText: undefined,
+    serviceText: undefined,
+    timer: unit(true),
+    service: unit(true),
+    made: new Set<string>(),
+  };
   return systemdTimer.plan(desired, nothing).steps[0]?.command.argv.slice(-2) ?? [];
 }
 
@@ -17,6 +23,7 @@ const unit = (runs: boolean) => ({
   fileState: runs ? "enabled" : "disabled",
   activeState: runs ? "active" : "failed",
   needsReload: false,
+  path: "",
 });
 
 export const example = exampleOf(systemdTimer, {
@@ -57,7 +64,7 @@ export const example = exampleOf(systemdTimer, {
   }),
   converged(desired) {
     const [timerText, serviceText] = texts(desired);
-    return { timerText, serviceText, timer: unit(true), made: new Set<string>() };
+    return { timerText, serviceText, timer: unit(true), service: unit(true), made: new Set<string>() };
   },
   any(desired) {
     const [timerText, serviceText] = texts(desired);
@@ -65,6 +72,7 @@ export const example = exampleOf(systemdTimer, {
       timerText: fc.constantFrom(undefined, timerText, "[Timer]\nOnCalendar=hourly\n"),
       serviceText: fc.constantFrom(undefined, serviceText, "[Service]\n"),
       timer: fc.boolean().map(unit),
+      service: fc.boolean().map(unit),
       made: ledgerOf(["timer", "service"].map((ending) => `file /etc/systemd/system/${desired.name}.${ending}`)),
     });
   },

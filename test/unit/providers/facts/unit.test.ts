@@ -9,6 +9,7 @@ describe("unit", () => {
       fileState: "enabled",
       activeState: "active",
       needsReload: false,
+      path: "/lib/systemd/system/fstrim.timer",
     });
   });
 
@@ -18,6 +19,7 @@ describe("unit", () => {
       fileState: "",
       activeState: "inactive",
       needsReload: false,
+      path: "",
     });
   });
 

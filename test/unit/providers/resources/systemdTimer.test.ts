@@ -37,12 +37,14 @@ ExecStart=/usr/local/lib/jts-storage/tiered-storage.sh all
 Nice=19
 `;
 const files = ["file /etc/systemd/system/tiered-storage.timer", "file /etc/systemd/system/tiered-storage.service"];
-const running = { loadState: "loaded", fileState: "enabled", activeState: "active", needsReload: false };
-const made: Seen = { timerText, serviceText, timer: running, made: new Set(files) };
+const running = { loadState: "loaded", fileState: "enabled", activeState: "active", needsReload: false, path: "" };
+const made: Seen = { timerText, serviceText, timer: running, service: running, made: new Set(files) };
+const unknown = { loadState: "not-found", fileState: "", activeState: "inactive", needsReload: false, path: "" };
 const absent: Seen = {
   timerText: undefined,
   serviceText: undefined,
-  timer: { loadState: "not-found", fileState: "", activeState: "inactive", needsReload: false },
+  timer: unknown,
+  service: unknown,
   made: new Set(),
 };
 
@@ -78,6 +80,22 @@ describe("the plan of a timer", () => {
       read(systemdTimer.plan(desired, { ...made, timerText: "theirs", serviceText: "theirs", made: new Set() })),
     ).toEqual(files.map((file) => `refused: ${file.slice("file ".length)} exists already and isn't ours`));
     expect(read(systemdTimer.plan(desired, { ...made, made: new Set() }))).toEqual([]);
+  });
+
+  it("takes the place of no unit that a package has, whose work nothing would do any more", () => {
+    const of = (folder: string) => ({
+      timer: { ...running, path: `${folder}/btrfs-scrub.timer` },
+      service: { ...running, path: `${folder}/btrfs-scrub.service` },
+    });
+    const refused = systemdTimer.refuseCreate!(desired, { ...absent, ...of("/lib/systemd/system") });
+    expect(refused.map(({ found }) => found)).toEqual(
+      ["timer", "service"].map(
+        (ending) => `there is a unit of this name already, /lib/systemd/system/btrfs-scrub.${ending}`,
+      ),
+    );
+    expect(refused[0]?.next).toContain("dpkg --search /lib/systemd/system/btrfs-scrub.timer");
+    expect(systemdTimer.refuseCreate!(desired, { ...made, ...of("/etc/systemd/system") })).toEqual([]);
+    expect(systemdTimer.refuseCreate!(desired, absent)).toEqual([]);
   });
 
   it("lets the service declare another type than oneshot", () => {
