@@ -58,10 +58,10 @@ remove_new() { rm --force -- "$new"; }
 put_fstab() {
   [[ $current != "$1" ]] || return 0
   trap remove_new EXIT
-  cp --preserve=all -- "$fstab" "$new"
-  printf %s "$1" >"$new"
-  sync --data -- "$new"
-  mv --no-target-directory -- "$new" "$fstab"
+  cp --preserve=all -- "$fstab" "$new" || return
+  printf %s "$1" >"$new" || return
+  sync --data -- "$new" || return
+  mv --no-target-directory -- "$new" "$fstab" || return
   trap - EXIT
   sync -- "${fstab%/*}"
   current=$1

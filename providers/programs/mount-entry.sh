@@ -142,8 +142,8 @@ write_lines() {
 # Ends the program, with fstab as it was before the record i.
 fail() {
   if [[ $current != "${before[i]}" ]]; then
-    put_fstab "${before[i]}"
-    # What was unmounted is mounted again also where systemd doesn't answer.
+    # What was unmounted is mounted again also where there is no room for a file, or systemd doesn't answer.
+    put_fstab "${before[i]}" || true
     systemctl daemon-reload || true
   fi
   (($# == 0)) || "$@"

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -51,7 +52,7 @@ const TOOLS = {
 };
 
 /** Runs a program on many records at once, with the host's files below ours. */
-function run(commands: readonly Command[], tools: Partial<typeof TOOLS> = {}) {
+function run(commands: readonly Command[], tools: Readonly<Record<string, string>> = {}) {
   mkdirSync(join(root, "bin"), { recursive: true });
   mkdirSync(join(root, "units"), { recursive: true });
   if (!existsSync(join(root, "mountinfo"))) writeFileSync(join(root, "mountinfo"), MOUNTED);
@@ -233,6 +234,28 @@ describe("mount-entry for many", () => {
     expect(read("fstab")).toBe(OLD);
   });
 
+  it("mounts again what it unmounted also where there is no room to take its line out of fstab", () => {
+    writeFileSync(
+      join(root, "mountinfo"),
+      MOUNTED + ["a", "shown"].map((name) => `30 22 8:1 / ${join(root, name)} rw - ext4 /dev/sda rw\n`).join(""),
+    );
+    const replace = recordsProgram("mount-entry", [join(root, "a"), "replace", sha256(OLD), line("a")], withLines("a"));
+    const tools = {
+      findmnt: `[[ "$*" != *--fstab* ]] || echo defaults,x-jts-storage`,
+      cp: `[[ -e ${join(root, "once")} ]] && { echo "No space left on device" >&2; exit 1; }
+touch ${join(root, "once")}; exec /usr/bin/cp "$@"`,
+      umount: `[[ \${@: -1} != */a ]] || { echo busy >&2; exit 32; }`,
+    };
+    expect(run([replace], tools)).toMatchObject({ exitCode: 1, done: 0 });
+    expect(log().filter((words) => /^u?mount/.test(words))).toEqual([
+      "umount -- shown",
+      "umount -- a",
+      "mount -- shown",
+    ]);
+    expect(read("fstab")).toBe(withLines("a"));
+    expect(readdirSync(root).filter((name) => name.startsWith("fstab"))).toEqual(["fstab"]);
+  });
+
   describe("that systemd is to mount at the first access", () => {
     const AUTOMOUNT = "x-systemd.automount,x-systemd.idle-timeout=600";
     const nas = (name: string, options = AUTOMOUNT) => `nas:/x ${join(root, name)} nfs ${options},nofail 0 0`;
@@ -375,7 +398,7 @@ describe("unmount-entry", () => {
 });
 
 describe("unmount-entry of a mount point that was made immutable", () => {
-  const unmount = (tools: Partial<typeof TOOLS>) => {
+  const unmount = (tools: Readonly<Record<string, string>>) => {
     writeFileSync(join(root, "fstab"), withLines("a"));
     mkdirSync(join(root, "a"));
     mkdirSync(join(root, "ledger"));
