@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { CONVERGED, refuse, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
-import type { Ask } from "../facts/fact.ts";
+import { orError, type Ask } from "../facts/fact.ts";
 import { fstab } from "../facts/fstab.ts";
 import { labelled, type Labelled } from "../facts/labelled.ts";
 import { ledger } from "../facts/ledger.ts";
@@ -10,6 +10,7 @@ import { hiderOf, isAutomount, mountOf, mounts, mountsAt, optionsInForce, type M
 import { realMountPoints } from "../facts/realMountPoints.ts";
 import { realPath } from "../facts/realPath.ts";
 import { sourceDevice } from "../facts/sourceDevice.ts";
+import { unit } from "../facts/unit.ts";
 import { filesystemOf } from "../filesystems/index.ts";
 import { liveDifferences, refusedOptions, remountOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
@@ -26,6 +27,7 @@ import {
   type FstabEntry,
 } from "../values/fstabText.ts";
 import { sha256 } from "../values/sha256.ts";
+import { quote } from "../values/shellWord.ts";
 import { word } from "../values/words.ts";
 
 export interface Seen {
@@ -46,6 +48,8 @@ export interface Seen {
   readonly namesakes: readonly Labelled[];
   /** Whether systemd waits there for an access, to mount what its line says: systemd.automount(5). */
   readonly hasAutomount: boolean;
+  /** A unit file by which systemd mounts something there, whatever fstab says; asked only where no line is ours. */
+  readonly unitFile: string | undefined;
   /** Whether what is mounted is the declared source. */
   readonly isSource: boolean;
   /** Whether the line that was found names the declared source, maybe in another spelling. */
@@ -109,6 +113,7 @@ export function mountedEntry<Schema extends MountSchema>({
             : plainSource(one.source) === plainSource(wanted.source);
       const areDeclared = await Promise.all(here.map(isDeclared));
       const isSource = areDeclared.at(-1) === true;
+      const unitFile = found?.isOurs === true ? undefined : await unitFileOf(ask, desired.mountPoint);
       return {
         text,
         found,
@@ -119,6 +124,7 @@ export function mountedEntry<Schema extends MountSchema>({
         hider: mount && (isSource ? hiderOf(all, mount) : areDeclared.includes(true) ? mount : undefined),
         namesakes,
         hasAutomount: all.some((one) => one.target === desired.mountPoint && isAutomount(one)),
+        unitFile,
         isSource,
         isSameSource,
         made,
@@ -146,7 +152,7 @@ export function mountedEntry<Schema extends MountSchema>({
 
     plan(
       desired,
-      { text, found, twins, links, mount, inForce, hider, namesakes, hasAutomount, isSource, isSameSource },
+      { text, found, twins, links, mount, inForce, hider, namesakes, hasAutomount, unitFile, isSource, isSameSource },
     ) {
       const wanted = entry(desired);
       const { mountPoint } = wanted;
@@ -171,6 +177,14 @@ export function mountedEntry<Schema extends MountSchema>({
         refusals.push({
           found: `an automount unit of systemd waits at ${mountPoint}`,
           next: `look whose it is: systemctl cat ${unit}; then systemctl disable --now ${unit}, or declare another mount point.`,
+        });
+      }
+      if (unitFile !== undefined && found?.isOurs !== true) {
+        const name = quote(unitFile.slice(unitFile.lastIndexOf("/") + 1));
+        const file = quote(unitFile);
+        refusals.push({
+          found: `a unit file of systemd says what is mounted at ${mountPoint} at each boot, whatever fstab says: ${unitFile}`,
+          next: `look whose it is: systemctl cat ${name}; to have this program mount it, which leaves what is mounted now: systemctl disable ${name}; mv ${file} ${file}.before; systemctl daemon-reload. Or declare another mount point.`,
         });
       }
       if (found !== undefined && !found.isOurs && !isSameSource) {
@@ -268,6 +282,13 @@ async function namesakesOf(ask: Ask, source: string): Promise<readonly Labelled[
   const [, label] = /^LABEL=(.*)$/s.exec(plainSource(source)) ?? [];
   const all = label === undefined ? [] : (await ask(labelled, undefined)).filter((one) => one.label === label);
   return all.some(({ uuid }) => uuid !== all[0]?.uuid) ? all : [];
+}
+
+/** systemd takes a path for its mount unit; what it makes of fstab itself, or of a mount, lies in /run. */
+async function unitFileOf(ask: Ask, mountPoint: string): Promise<string | undefined> {
+  const found = await orError(ask(unit, mountPoint));
+  // Where systemd doesn't answer, it mounts nothing.
+  return found instanceof Error || !/^\/(?!run\/)/.test(found.path) ? undefined : found.path;
 }
 
 const shownBy = ({ mountOptions, filesystemOptions }: Mount) => [...mountOptions, ...filesystemOptions];

@@ -11,6 +11,7 @@ export const NOTHING_ELSE = {
   hider: undefined,
   namesakes: [],
   hasAutomount: false,
+  unitFile: undefined,
   inForce: [],
 };
 
@@ -47,6 +48,7 @@ export function seenAt(mountPoint: string) {
     hider: fc.constant(undefined),
     namesakes: fc.constant([]),
     hasAutomount: fc.boolean(),
+    unitFile: fc.constant(undefined),
     inForce: fc.subarray(["noatime", "commit=30"]),
     isSource: fc.boolean(),
     isSameSource: fc.boolean(),

@@ -54,6 +54,21 @@ const made: Seen = {
 };
 
 describe("the plan of an fstab entry", () => {
+  it("refuses a mount point that a unit file of somebody is for, which goes before fstab at each boot", () => {
+    const unitFile = "/etc/systemd/system/var-lib-redis.mount";
+    for (const seen of [absent, { ...made, found: undefined }]) {
+      const { refusals = [], steps } = fstabEntry.plan(desired, { ...seen, unitFile });
+      expect([steps, refusals.map(({ found }) => found)]).toEqual([
+        [],
+        [
+          `a unit file of systemd says what is mounted at /var/lib/redis at each boot, whatever fstab says: ${unitFile}`,
+        ],
+      ]);
+      expect(refusals[0]?.next).toContain(`systemctl disable var-lib-redis.mount; mv ${unitFile} ${unitFile}.before`);
+    }
+    expect(read(fstabEntry.plan(desired, { ...made, unitFile }))).toEqual([]);
+  });
+
   it("writes the line and mounts in one step, only if fstab is still as it was seen", () => {
     const plan = fstabEntry.plan(desired, absent);
     expect(read(plan)).toEqual([`safe: mount-entry /var/lib/redis mount ${sha256(before)} ${line}`]);
@@ -202,6 +217,7 @@ describe("the look at an fstab entry", () => {
       "the links to devices by what is on them": links,
       "where the mount points of fstab lead": new Map(),
       "the labels of filesystems": [],
+      "the unit": { path: "/run/systemd/generator/var-lib-redis.mount" },
       "the block devices": new Map([redis, sata].map((device) => [device.path, device])),
       ...changes,
     };
@@ -304,6 +320,19 @@ describe("the look at an fstab entry", () => {
     // A filesystem on several devices, or a volume and its snapshot.
     expect(await refused("u1", "u1")).toBeUndefined();
     expect(await refused("u1")).toBeUndefined();
+  });
+
+  it("sees a unit file of somebody by which systemd mounts there, not what it makes of fstab, and only where no line is ours", async () => {
+    const of = async (mountPoint: string, path: string | Error) => {
+      const answer = path instanceof Error ? Promise.reject(path) : { path };
+      return (await look({ source: "/dev/vg_jts/lv_redis", mountPoint }, { "the unit": answer })).unitFile;
+    };
+    const theirs = "/etc/systemd/system/data-other.mount";
+    expect(await of("/data/other", theirs)).toBe(theirs);
+    expect(await of("/var/lib/redis", theirs)).toBeUndefined();
+    expect(await of("/data/other", "/run/systemd/generator/data-other.mount")).toBeUndefined();
+    expect(await of("/data/other", "")).toBeUndefined();
+    expect(await of("/data/other", new Error("systemd doesn't answer"))).toBeUndefined();
   });
 
   it("asks where other mount points lead only for those that nothing is mounted at, on no server", async () => {

@@ -171,7 +171,15 @@ describe("an NFS mount that systemd makes at the first access", () => {
     const look = (...all: Mount[]) =>
       nfsMount.observe(
         (fact) =>
-          Promise.resolve((fact.name === "the mounts" ? all : fact.name === "/etc/fstab" ? text : new Set()) as never),
+          Promise.resolve(
+            (fact.name === "the mounts"
+              ? all
+              : fact.name === "/etc/fstab"
+                ? text
+                : fact.name === "the unit"
+                  ? { path: "" }
+                  : new Set()) as never,
+          ),
         automounted,
       );
     expect(await look(autofs)).toMatchObject({ mount: undefined, hasAutomount: true });
