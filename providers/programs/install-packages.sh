@@ -1,6 +1,7 @@
 # Usage: install-packages PACKAGE...
 # Installs Debian packages, without a question to anybody. Files in /etc that somebody changed stay, no service of others
-# is restarted, and no package is removed. Whatever goes wrong, apt-get ends with 100: only its words tell what it was (in the C locale).
+# is restarted, and no package is removed. Whatever goes wrong, apt-get ends with 100: only its words tell what it was (in
+# the C locale).
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical
 export APT_LISTCHANGES_FRONTEND=none APT_LISTBUGS_FRONTEND=none NEEDRESTART_MODE=l
