@@ -63,6 +63,11 @@ function nextAfter(command: Command, output: Output): string {
     return "on the host: dmesg | tail; for a NAS, showmount --exports SERVER and docs/runbooks/nas-replaced.md; once it answers: pulumi up --refresh";
   if (said.includes("/etc/fstab: No such file"))
     return "on the host, where its mounts are not declared elsewhere: touch /etc/fstab; then: pulumi up --refresh";
+  // Only there: a mount point is immutable on purpose while nothing is mounted.
+  const [, inPlace, file = inPlace] =
+    /'(\/etc\/[^']+)': Operation not permitted|cannot open (\/etc\/\w+)/.exec(said) ?? [];
+  if (file !== undefined)
+    return `on the host: lsattr ${file}; an i means that it is immutable: chattr -i ${file}; then: pulumi up --refresh`;
   const [, process] = /userdel: .* used by process (\d+)/.exec(said) ?? [];
   if (process !== undefined)
     return `on the host: ps -fp ${process}; stop the service that it is of, then run the same command here again.`;

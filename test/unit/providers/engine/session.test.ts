@@ -138,6 +138,21 @@ describe("asking a session", () => {
       /\n {2}Next: on the host: findmnt .*mount -o remount,rw/,
     ],
     ["found no room", { exitCode: 1, stderr: "mktemp: No space left on device" }, /\n {2}Next: on the host: df /],
+    [
+      "found an fstab that is immutable",
+      { exitCode: 1, stderr: "mv: cannot move '/etc/fstab.jts-0' to '/etc/fstab': Operation not permitted" },
+      /\n {2}Next: on the host: lsattr \/etc\/fstab; .*chattr -i \/etc\/fstab/,
+    ],
+    [
+      "found accounts that are immutable",
+      { exitCode: 1, stderr: "useradd: cannot open /etc/passwd" },
+      /\n {2}Next: on the host: lsattr \/etc\/passwd; /,
+    ],
+    [
+      "found a mount point that is immutable on purpose",
+      { exitCode: 1, stderr: "mkdir: cannot create directory '/data/warm/logs': Operation not permitted" },
+      /\n {2}Next: on the host: timeout /,
+    ],
     ["failed in another way", { exitCode: 9, stderr: "no" }, /exit code 9: no\n {2}Next: on the host: timeout /],
   ])("says the next command to try after a tool that %s", async (_what, output, expected) => {
     const host = new FakeHost();
