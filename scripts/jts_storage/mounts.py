@@ -35,8 +35,10 @@ class Mounted:
 def mounted(table: Iterable[bytes]) -> Iterator[Mounted]:
     """The mounts in the order of the table: of several at one point, the last one is on top."""
     for line in table:
+        # At each space: a source may be empty.
         words = [
-            os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), one)) for one in line.split()
+            os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), one))
+            for one in line.rstrip(b"\n").split(b" ")
         ]
         number, parent, device, _root, point, options = words[:6]
         kind, source, more = words[words.index("-") + 1 :]

@@ -301,6 +301,21 @@ import time; time.sleep(60)`;
     expect(await world.files()).toEqual(before);
   });
 
+  test("reads past mounts of other programs, such as one whose source is empty", async ({ world }) => {
+    world.put(join(world.hot, "app.log"));
+    // mount(8) refuses that.
+    await world.python(
+      `
+import ctypes, os, sys
+os.mkdir(sys.argv[1])
+sys.exit(ctypes.CDLL(None).mount(b"", os.fsencode(sys.argv[1]), b"tmpfs", 0, None))
+`,
+      join(world.path, "secrets"),
+    );
+    expect(await world.move()).toMatchObject({ status: 0 });
+    expect(await world.files()).toEqual(["warm/logs/app.log"]);
+  });
+
   test("refuses a source that is not on --source-mount, as when its filesystem is not mounted", async ({ world }) => {
     world.put(join(world.hot, "folder/file"));
     expect(await world.move("--source-mount", join(world.hot, "folder"))).toMatchObject({ status: 1 });
