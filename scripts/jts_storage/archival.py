@@ -4,7 +4,8 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify
   configs      archives fstab, LVM's metadata, units and our settings to archives/configs
   postgresql   dumps each database, and the roles, to archives/database, and reads the dumps to their end
   development  copies folders to development/NAME. What a copy replaces or deletes there goes to development/.removed.
-               A NAME that another host or folder copies to, or that has other files, is not touched
+               A NAME that another host or folder copies to, or that has other files, is not touched. A filesystem that
+               is mounted in a folder is not copied with it
   clickhouse   has ClickHouse move old partitions to the volume "cold" of their tables' storage policy
   all          all of them in this order, whatever fails; what the host does not have is left out
   list         prints the archives on cold: time, kind, bytes, path
@@ -346,6 +347,12 @@ class Archival(ArchivingRun):
                 )
             else:
                 self.report("copied", source)
+            for point in _filesystems_in(source, sources):
+                self.fail(
+                    f"{point} is not copied with {source}: it is a filesystem of its own",
+                    "add it to automation.developmentFolders; or, where it is not needed, name the folders beside it "
+                    f"there in place of {source}",
+                )
         reason = self.reason_by_clock("removed") if self.options.now is None else None
         try:
             look = partial(self.forget_removed, cold, reason)
@@ -586,6 +593,16 @@ def check_source(source: str) -> None:
         holds = any(f"{folder}/".startswith((f"{point}/", f"{place}/")) for folder in folders)
         if holds and mount_at(place) is None:
             raise Problem(f"{point} is not mounted, so the copy of {source} stays as it is", f"mount {point}")
+
+
+def _filesystems_in(source: str, sources: Sequence[str]) -> list[str]:
+    """The mount points of fstab below a folder that is copied, except where they, or folders in them, are too."""
+    folders = (f"{source}/", f"{os.path.realpath(source)}/")
+    return [
+        point
+        for point in _points_of_fstab()
+        if point.startswith(folders) and not any(f"{one}/".startswith(f"{point}/") for one in sources)
+    ]
 
 
 def _points_of_fstab() -> list[str]:

@@ -536,6 +536,23 @@ done`;
     expect(await cold(world)).toContain("development/dev/file");
   });
 
+  test("development says which filesystem in a source is not copied with it, until that is a source itself", async ({
+    world,
+  }) => {
+    const [dev, data] = [join(world.hot, "dev"), join(world.hot, "dev/data")];
+    world.put(join(dev, "file"));
+    await world.must(["mount", "--mkdir", "-t", "tmpfs", "data", data]);
+    world.put(join(data, "file"));
+    writeFileSync(world.at("/etc/fstab"), `LABEL=x ${data}/ ext4 defaults\nLABEL=y ${dev}-other ext4 noauto\n`);
+    expect(await archive(world, "development", copying(dev))).toMatchObject({
+      status: 1,
+      stderr: text(`${data} is not copied with ${dev}: it is a filesystem of its own. Next: add it to automation.`),
+    });
+    expect(await cold(world)).toEqual(["development/.copies/dev", "development/dev/file"]);
+    expect(await archive(world, "development", copying(dev, data))).toMatchObject({ status: 0 });
+    expect(await cold(world)).toContain("development/data/file");
+  });
+
   test("clickhouse moves the partitions that ClickHouse names, each by itself, names quoted", async ({ world }) => {
     world.program(
       "clickhouse-client",
