@@ -115,7 +115,7 @@ export const automationSettings = strictObject({
    * @default all stay
    */
   coldRetention: coldRetention.optional(),
-  /** Databases of PostgreSQL that are dumped to cold; none named: all. */
+  /** Databases of PostgreSQL that are dumped to cold; none named: all of the cluster that psql connects to. */
   postgresDatabases: z
     .array(
       line

@@ -24,7 +24,7 @@ Settings, see docs/configuration.md:
   cold.root                             the folder on it that holds all our files
   hot.volumeGroup                       the volume group whose metadata is archived with configs
   automation.archivesKeptDays           how long archives of configs and postgresql are kept
-  automation.postgresDatabases          the databases to dump; none: all
+  automation.postgresDatabases          the databases to dump; none: all of the cluster that psql connects to
   automation.developmentFolders         the folders to copy, each under the last name of its path
   automation.developmentKeptDays        how long development/.removed is kept
   automation.clickhouseToColdAfterDays  how old a partition must be
@@ -324,6 +324,13 @@ class Archival(ArchivingRun):
         sizes = _sizes()
         for archive in (_roles(), *(_dump(database, sizes.get(database)) for database in databases)):
             self.archive(cold, archive)
+        clusters = _running_clusters()
+        if len(clusters) > 1 and not self.settings.automation.postgres_databases:
+            self.fail(
+                f"the clusters {' and '.join(clusters)} run, and only the one that psql connects to is dumped",
+                "pg_lsclusters; where the others need no dump, name the databases that do in "
+                "automation.postgresDatabases; pg_dropcluster removes what nobody needs",
+            )
 
     def development(self) -> None:
         sources = self.settings.automation.development_folders
@@ -639,6 +646,14 @@ def _databases() -> tuple[str, ...]:
         return tuple(os.fsdecode(base64.b64decode(name, validate=True)) for name in printed.split())
     except binascii.Error as problem:
         raise Problem(f"what psql prints is not base64: {problem}") from None
+
+
+def _running_clusters() -> list[str]:
+    """PostgreSQL's clusters that run, as VERSION/NAME, see pg_lsclusters(1); only Debian's packages have these."""
+    if shutil.which("pg_lsclusters") is None:
+        return []
+    rows = map(str.split, output_of(["pg_lsclusters", "--no-header"], LOOK_SECONDS).splitlines())
+    return [f"{version}/{name}" for version, name, _, status, *_ in rows if status.startswith("online")]
 
 
 def _sizes() -> dict[str, int]:

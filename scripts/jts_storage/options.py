@@ -71,7 +71,7 @@ class Automation:
     """Of how many of the last weeks, months and years the newest archive of each volume stays on cold, such as
     `{ weekly: 8, monthly: 12, yearly: 5 }`. None: left out, or false."""
     postgres_databases: tuple[Line, ...]
-    """Databases of PostgreSQL that are dumped to cold; none named: all."""
+    """Databases of PostgreSQL that are dumped to cold; none named: all of the cluster that psql connects to."""
     development_folders: tuple[NamedFolder, ...]
     """Folders of the host that are copied to cold's `development/NAME`, which must be empty at first, and not
     another host's."""

@@ -167,6 +167,35 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     });
   });
 
+  test("postgresql says that only one of several running clusters is dumped, unless databases are named", async ({
+    world,
+  }) => {
+    postgres(world, "jts");
+    world.program(
+      "pg_lsclusters",
+      `echo '13 old  5434 down   postgres /var/lib/postgresql/13/old  /var/log/postgresql/postgresql-13-old.log'
+      echo '15 main 5432 online postgres /var/lib/postgresql/15/main /var/log/postgresql/postgresql-15-main.log'
+      [[ -e ${world.path}/one ]] ||
+        echo '17 main 5433 online,recovery postgres /var/lib/postgresql/17/main /var/log/postgresql/postgresql-17-main.log'`,
+    );
+    expect(await archive(world, "postgresql")).toMatchObject({
+      status: 1,
+      stderr: text("15/main and 17/main run, and only the one that psql connects to is dumped"),
+    });
+    expect(await cold(world)).toContain(`archives/database/postgresql-trading@jts-${STAMP}.dump`);
+    expect(
+      await archive(
+        world,
+        "postgresql",
+        (settings) => (settings.automation.postgresDatabases = ["jts"]),
+        "--now",
+        "1 day ago",
+      ),
+    ).toMatchObject({ status: 0 });
+    world.put(join(world.path, "one"));
+    expect(await archive(world, "postgresql", undefined, "--now", "2 days ago")).toMatchObject({ status: 0 });
+  });
+
   test("postgresql dumps only the databases of the settings", async ({ world }) => {
     postgres(world, "jts", "other");
     expect(
