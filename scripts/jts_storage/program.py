@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -70,6 +71,9 @@ def prepare() -> None:
     """Makes runs alike: a timer's service has a short PATH, and messages must not be in the caller's language."""
     os.environ.update(LC_ALL="C", LVM_SUPPRESS_FD_WARNINGS="1")
     os.environ["PATH"] = f"{os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}:/usr/sbin:/sbin"
+    # Names of files may be no text of the caller's locale, nor of any.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
 
     def leave(number: int, _frame: FrameType | None) -> None:
         # As an exception, so that each `finally` still cleans up.

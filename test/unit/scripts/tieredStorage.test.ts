@@ -472,6 +472,38 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     });
   });
 
+  test("where and recall print a name that is no UTF-8, whatever the shell's locale can hold", async ({ world }) => {
+    await world.python(
+      `
+import os, sys
+os.makedirs(sys.argv[1], exist_ok=True)
+path = os.fsencode(sys.argv[1]) + b"/caf\\xe9.log"
+open(path, "w").close()
+os.utime(path, (10**9, 10**9))
+`,
+      join(world.hot, "postgresql/logs"),
+    );
+    const settings = world.settings();
+    expect(await tiered(world, settings, "migrate")).toMatchObject({ status: 0 });
+    // As in a locale of ISO 8859-1; in one of UTF-8, such as en_US.UTF-8, only the name is in the way.
+    const strict = 'sys.stdout.reconfigure(encoding="iso-8859-1", errors="strict")';
+    const run = `import runpy, sys; ${strict}; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name="__main__")`;
+    world.program("python3", `exec /usr/bin/python3 "$1" "$2" -c '${run}' "\${@:3}"`);
+    const to = text("warm/logs/postgresql/logs/caf");
+    expect(await tiered(world, settings, "where", "caf*")).toMatchObject({ status: 0, stdout: to });
+    const { stdout } = await tiered(world, settings, "where", "caf*", "--json");
+    const { moves } = JSON.parse(stdout) as { moves: { to: string }[] };
+    expect(moves[0]!.to).toContain("caf\ufffd.log.zst");
+    world.put(join(world.hot, "postgresql/logs/old.log"), "old", AHEAD_DAYS + 8);
+    expect(await tiered(world, settings, "migrate", "--dry-run")).toMatchObject({ status: 0, stdout: text("→") });
+    const recall = '"$0" recall "$1"/caf* --settings "$2" --lock "$3"';
+    const [script, folder] = [join(SCRIPTS, "tiered-storage.sh"), join(world.warm, "logs/postgresql/logs")];
+    expect(await world.run(["bash", "-c", recall, script, folder, settings, world.lock])).toMatchObject({
+      status: 0,
+      stdout: text("recalled"),
+    });
+  });
+
   test("recall says what is in the way: a file in use, a tier that is away, a compressed file that was cut", async ({
     world,
   }) => {
