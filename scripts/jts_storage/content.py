@@ -6,6 +6,7 @@ is on the device with what was read. A file with large holes has no SHA-256, whi
 zeros: only its data is read and compared.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -247,8 +248,10 @@ def _data(fd: int, size: int, tick: Tick) -> Iterator[tuple[int, bytes]]:
     while offset < size:
         try:
             start = os.lseek(fd, offset, os.SEEK_DATA)
-        except OSError:
-            # ENXIO: there is no more data.
+        except OSError as problem:
+            if problem.errno != errno.ENXIO:
+                raise
+            # There is no more data.
             return
         end = min(size, os.lseek(fd, start, os.SEEK_HOLE))
         yield from _pieces(fd, end, tick, start - start % BLOCK_BYTES)

@@ -460,6 +460,10 @@ sys.exit(ctypes.CDLL(None).mount(b"", os.fsencode(sys.argv[1]), b"tmpfs", 0, Non
     },
   );
 
+  test("keeps a file with large holes whose disk fails to say where its data is", async ({ world }) => {
+    expect(await inside(world, "lose-extents")).toEqual({ status: 1, files: ["hot/service/app.log"] });
+  });
+
   test("says of a file that grew while it was read that it changed, not that the device is bad", async ({ world }) => {
     expect(await inside(world, "grow")).toEqual({ status: 0, files: ["hot/service/app.log"] });
   });

@@ -1,7 +1,7 @@
 """
 Runs the mover from inside, where a test must stop it at a line or change something between two of them.
-usage: mover.py change-after-link|unflushed|flip-a-bit|grow|change|remount|stall FOLDER [OPTION…], whose `hot` and
-       `warm` are mounts
+usage: mover.py change-after-link|unflushed|flip-a-bit|lose-extents|grow|change|remount|stall FOLDER [OPTION…], whose
+       `hot` and `warm` are mounts
        mover.py rotate FOLDER name|journal; logrotate comes before the name is taken, or after
        mover.py open FOLDER; somebody opens the file to append to it, while it is being taken away
        mover.py others-at-lines FOLDER EVERY; at each of these lines another program rotates the file, appends to it,
@@ -163,6 +163,24 @@ def flip_a_bit(*options: str) -> dict[str, Any]:
     put_file()
     write = content.write
     content.write = lambda fd, data, offset: write(fd, bytes([data[0] ^ 1]) + data[1:], offset)
+    return {"status": move(*options), "files": files()}
+
+
+def lose_extents(*options: str) -> dict[str, Any]:
+    """The filesystem fails to say where the rest of the data of a file with large holes is."""
+    with put_file().open("r+b") as file:
+        file.truncate(256 << 20)
+        file.seek(200 << 20)
+        file.write(CONTENT)
+        os.utime(file.fileno(), (OLD, OLD))
+    real = os.lseek
+
+    def lseek(fd: int, offset: int, whence: int) -> int:
+        if whence == os.SEEK_DATA and offset > 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(fd, offset, whence)
+
+    content.os.lseek = lseek
     return {"status": move(*options), "files": files()}
 
 
@@ -342,9 +360,10 @@ match sys.argv[1]:
     case "kill-at-lines":
         every = int(sys.argv[3])
         print(json.dumps({"plain": kill_at_lines(every), "compressed": kill_at_lines(every, "--compress")}))
-    case "change-after-link" | "unflushed" | "flip-a-bit" | "grow" | "change" | "remount" | "stall":
+    case "change-after-link" | "unflushed" | "flip-a-bit" | "lose-extents" | "grow" | "change" | "remount" | "stall":
         works = {"change-after-link": change_after_link, "flip-a-bit": flip_a_bit, "grow": grow}
         works |= {"unflushed": unflushed, "change": change, "remount": remount, "stall": stall}
+        works |= {"lose-extents": lose_extents}
         print("\n" + json.dumps(works[sys.argv[1]](*sys.argv[3:])))
     case "rotate":
         result = rotate(sys.argv[3])
