@@ -25,8 +25,8 @@ Levels:
             moves to names that are taken; no successful run for two of its timer's periods, and 50 hours; a worn disk;
             a report that did not reach automation.notify
   critical  usage or a snapshot's fill above automation.usageCriticalPercent; a tier that is not mounted, is not the
-            declared one, does not answer, or has lost a disk; a snapshot that has filled up; device errors of btrfs; a
-            disk that reports that it is failing
+            declared one, does not answer, or has lost a disk, also one of an md array; a snapshot that has filled up;
+            device errors of btrfs; a disk that reports that it is failing
 
 Settings, see docs/configuration.md (for those of the tiers, see tiered-storage.sh --help):
   automation.usageWarningPercent, usageCriticalPercent
@@ -426,6 +426,15 @@ class Health:
                 f"{live.point}, on {live.source}, has lost its disk: {', '.join(lost)}",
                 "dmesg --level=err,warn; lsblk; check its cable, power and slot, and stop what writes there; once the "
                 f"disk is back: umount {live.point}; mount {live.point}; else docs/runbooks/replace-a-failed-nvme.md",
+            )
+
+        for array in sorted({one for device in devices for one in _degraded(device)}):
+            self.report.find(
+                "critical",
+                tier,
+                f"{live.point}, on {live.source}: the array {array} runs without all of its disks",
+                f"mdadm --detail /dev/{array}; replace the disk that it lacks, then: mdadm --manage /dev/{array} --add "
+                "DISK; while it rebuilds: cat /proc/mdstat",
             )
 
     def look_at_usage(
@@ -962,6 +971,13 @@ def _lost(device: str) -> list[str]:
     disk = os.path.dirname(folder) if os.path.exists(f"{folder}/partition") else folder
     state = first_line(f"{disk}/device/state")
     return [f"{os.path.basename(disk)} is {state}"] if state in LOST else []
+
+
+def _degraded(device: str) -> list[str]:
+    """The md arrays, among a block device and those below it, that lack a disk: the kernel takes that out of slaves."""
+    folder = os.path.realpath(device)
+    found = [] if first_line(f"{folder}/md/degraded") in ("", "0") else [os.path.basename(folder)]
+    return [*found, *(one for below in glob.glob(f"{folder}/slaves/*") for one in _degraded(below))]
 
 
 def _btrfs_folder(device: str) -> str:

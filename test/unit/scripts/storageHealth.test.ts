@@ -735,6 +735,19 @@ runpy.run_path(sys.argv[0], run_name="__main__")
       });
   });
 
+  test("is critical where an md array below a mounted volume runs without one of its disks", async ({ world }) => {
+    await pretend(world, { [world.hot]: ["253:0", "- ext4 /dev/mapper/vg-lv rw"] });
+    sysfsOfVolume(world);
+    world.put("/sys/devices/md0/md/degraded", "0\n");
+    symlinkSync("../../md0", world.at("/sys/devices/dm-0/slaves/md0"));
+    expect(await findingsOf(world, ["hot"])).toEqual([["ok", text("used")]]);
+    world.put("/sys/devices/md0/md/degraded", "1\n");
+    expect(await findingsOf(world, ["hot"])).toEqual([
+      ["critical", `${world.hot}, on /dev/mapper/vg-lv: the array md0 runs without all of its disks`],
+      ["ok", text("used")],
+    ]);
+  });
+
   test("warns of errors that ext4 counted", async ({ world }) => {
     await pretend(world, { [world.hot]: ["253:0", "- ext4 /dev/mapper/vg-lv rw"] });
     sysfsOfVolume(world);
