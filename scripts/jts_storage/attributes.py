@@ -66,7 +66,8 @@ class Attributes:
         try:
             made = os.fstat(probe)
             self.owner = made.st_uid, made.st_gid
-            samples = {f"{ACL}access": SAMPLE_ACL, "user.jts-storage": b"x", "trusted.jts-storage": b"x"}
+            samples = {f"{ACL}access": SAMPLE_ACL}
+            samples |= {f"{kind}jts-storage": b"x" for kind in ("user.", "trusted.", "security.")}
             for attribute, value in samples.items():
                 try:
                     os.setxattr(probe, attribute, value)

@@ -679,6 +679,18 @@ os.utime(fd, (10**9, 10**9))
     expect(JSON.parse(readFileSync(journal, "utf8"))).toMatchObject({
       dropped: ["system.posix_acl_access", "trusted.note"],
     });
+    // A program's capabilities, see capabilities(7).
+    world.put(join(world.hot, "program"), "capable");
+    await world.python(
+      "import os, sys; os.setxattr(sys.argv[1], 'security.capability', bytes.fromhex('01000002' + '00200000' + '0' * 24))",
+      join(world.hot, "program"),
+    );
+    expect(await world.move(...plain)).toMatchObject({
+      status: 1,
+      stderr: text("keeps no extended attributes of the"),
+    });
+    expect(await world.move(...plain, "--attributes", "best-effort")).toMatchObject({ status: 0 });
+    expect(await world.files()).toEqual([]);
   });
 
   test("a dry run prints each move and each file in the way, and changes nothing", async ({ world }) => {
