@@ -67,6 +67,7 @@ from jts_storage.removal import (
     require_held,
     require_taken,
     require_unchanged,
+    shortened,
     take_away,
     take_lease,
     take_name,
@@ -1073,7 +1074,8 @@ def settle(is_flushed: bool, copy: Copy) -> None:
 def name_beside(name: str, seen: os.stat_result) -> str:
     """NAME~TIME for a file whose name is taken: TIME is when it was written. A compressed file keeps its ending."""
     stem, ending = next(((name.removesuffix(one), one) for one in COMPRESSED if name.endswith(one)), (name, ""))
-    return f"{stem}~{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(seen.st_mtime))}{ending}"
+    ending = f"~{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(seen.st_mtime))}{ending}"
+    return shortened(stem, ending) + ending
 
 
 def is_copied(seen: os.stat_result, destination: int, target: str, form: str) -> bool:

@@ -120,8 +120,13 @@ def put_back(folder: int, private: str, name: str | None = None) -> str:
             return wanted
         except FileExistsError:
             ending = f"~{stamp}" + (f"-{number}" if number else "")
-            wanted = os.fsdecode(os.fsencode(name)[: NAME_BYTES - len(ending)]) + ending
+            wanted = shortened(name, ending) + ending
     raise Problem(f"{private} cannot be put back as {name}", "look what has that name, and rename it")
+
+
+def shortened(name: str, ending: str) -> str:
+    """The name, or as much of it as leaves room for that ending."""
+    return os.fsdecode(os.fsencode(name)[: NAME_BYTES - len(ending)])
 
 
 def name_of(folder: int, private: str) -> str:

@@ -226,6 +226,18 @@ import time; time.sleep(60)`;
     expect(await world.describe()).toEqual(before);
   });
 
+  test("publishes a file beside a different one also where its name has no room for the time", async ({ world }) => {
+    const long = `${"ü".repeat(121)}long.log`;
+    world.put(join(world.hot, long), "new content", 30);
+    world.put(join(world.warm, "logs", `${long}.zst`), "old content", 40);
+    expect(await world.move("--compress")).toMatchObject({ status: 0 });
+    const files = await world.files();
+    expect(files).toHaveLength(2);
+    expect(files).toContain(`warm/logs/${long}.zst`);
+    const beside = files.find((name) => name !== `warm/logs/${long}.zst`);
+    expect(beside).toMatch(/^warm\/logs\/ü+~\d{8}T\d{6}Z\.zst$/);
+  });
+
   test("never takes a link at the destination for the file, nor writes through a linked folder there", async ({
     world,
   }) => {
