@@ -93,9 +93,10 @@ from jts_storage.tiers import prove_warm, require_cold, usage_of
 
 PROGRAM = f"{HERE}/lvm-backup.sh"
 ACTIONS = ("create", "daily", "cleanup", "all", "list", "verify", "restore")
-# The filesystems that can be archived and restored → options to mount a snapshot with. XFS refuses a second filesystem
-# with the same UUID. Not btrfs, which takes a copy of a device for the device itself.
-SNAPSHOT_OPTIONS = {"ext4": "ro", "xfs": "ro,nouuid"}
+# The filesystems that can be archived and restored → options to mount a snapshot with. A snapshot that fills up gives
+# errors, for which an ext4 that was set to (tune2fs -e panic) would stop the host, also where it is mounted read-only.
+# XFS refuses a second filesystem with the same UUID. Not btrfs, which takes a copy of a device for the device itself.
+SNAPSHOT_OPTIONS = {"ext4": "ro,errors=continue", "xfs": "ro,nouuid"}
 DAY_SECONDS = 86400
 LOOK_SECONDS = 60
 
