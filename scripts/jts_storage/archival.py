@@ -35,9 +35,9 @@ A run does not begin what there is no room for: an archive is expected to take a
 quarter more, and the first one at most what its source uses. Copies of folders are not checked: one that runs out of
 room fails, and the next run continues it.
 
-Archives are deleted when they are older than automation.archivesKeptDays and seven newer ones are there. What is in
-development/.removed is deleted only by its age, so that nothing of it goes in a first run, after a week without a run,
-or after a clock that went back, unless --now is given. Roles are dumped with the hashes of their passwords: only root
+Archives are deleted when they are older than automation.archivesKeptDays and seven newer ones are there; what is in
+development/.removed, only by its age. Nothing of either goes in a first run, after a week without a run, or after a
+clock that went back, unless --now is given. Roles are dumped with the hashes of their passwords: only root
 can read archives.
 
 Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
@@ -59,7 +59,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from jts_storage.archives import (
@@ -228,6 +228,11 @@ class Archival(ArchivingRun):
             self.print_summary(action)
         return self.status
 
+    @cached_property
+    def reason(self) -> str | None:
+        """Why nothing may be deleted for its age in this run; None: it may."""
+        return self.reason_by_clock("removed") if self.options.now is None else None
+
     def print_all(self) -> None:
         archives = self.archives()
         if self.options.json:
@@ -360,9 +365,8 @@ class Archival(ArchivingRun):
                     "add it to automation.developmentFolders; or, where it is not needed, name the folders beside it "
                     f"there in place of {source}",
                 )
-        reason = self.reason_by_clock("removed") if self.options.now is None else None
         try:
-            look = partial(self.forget_removed, cold, reason)
+            look = partial(self.forget_removed, cold, self.reason)
             deleted, failed = watched(cold.mount_point, self.settings.probe_seconds, look)
         except Problem as problem:
             deleted, failed = [], [str(problem)]
@@ -452,7 +456,7 @@ class Archival(ArchivingRun):
         self.report("archived", path, path=path, bytes=size)
         # Old ones are deleted only after a new one was made.
         try:
-            for old in watched(point, seconds, partial(self.delete_old_archives, cold, archive)):
+            for old in watched(point, seconds, partial(self.delete_old_archives, cold, archive, self.reason)):
                 self.report("deleted", old)
         except Problem as problem:
             log("error", str(problem))
@@ -490,8 +494,12 @@ class Archival(ArchivingRun):
             raise
         return os.path.getsize(path)
 
-    def delete_old_archives(self, cold: Cold, archive: Archive) -> list[str]:
-        """Returns the paths of those that it deleted, or in a dry run would have."""
+    def delete_old_archives(self, cold: Cold, archive: Archive, reason: str | None) -> list[str]:
+        """
+        Returns the paths of those that it deleted, or in a dry run would have.
+
+        @param reason  why nothing may be deleted for its age; None: it may
+        """
         folder = f"{cold.root}/{archive.folder}"
         names = expired(
             folder,
@@ -502,6 +510,9 @@ class Archival(ArchivingRun):
             now=self.now,
             old_name=archive.old_name,
         )
+        if names and reason is not None:
+            log("warning", f"{len(names)} old archives of {archive.name} stay in this run: {reason}")
+            return []
         for name in () if self.dry_run else names:
             # With its checksum.
             remove_temporary(f"{folder}/{name}")

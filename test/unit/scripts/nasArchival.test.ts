@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, vi } from "vitest";
 import { IS_ROOT, SCRIPTS, test as plain, type Ended, type Settings, type World } from "./world.ts";
 
@@ -407,6 +408,37 @@ done`;
     const left = (await cold(world)).filter((name) => name.endsWith(".dump"));
     expect(left).toHaveLength(1 + 1 + 10);
     expect(left).toContain(`archives/database/postgresql-other-jts-${stampOf(NOW - 300 * DAY)}.dump`);
+  });
+
+  test("old dumps stay where the clock may be wrong", async ({ world }) => {
+    postgres(world, "jts");
+    const now = Math.floor(Date.now() / 1000);
+    for (let day = 91; day < 100; day++) {
+      const name = join(world.cold, "jts/archives/database", `postgresql-trading@jts-${stampOf(now - day * DAY)}.dump`);
+      for (const ending of ["", ".sha256"]) world.put(`${name}${ending}`);
+    }
+    const script = [
+      join(SCRIPTS, "nas-archival.sh"),
+      "postgresql",
+      "--settings",
+      world.settings(),
+      "--lock",
+      world.lock,
+    ];
+    const dumps = async () => (await cold(world)).filter((name) => name.endsWith(".dump")).length;
+    expect(await world.run(script)).toMatchObject({ status: 0, stderr: text("stay in this run: it is the first run") });
+    expect(await dumps()).toBe(10);
+    writeFileSync(join(world.path, "state/removed.last"), `${now - 400 * DAY}\n`);
+    world.program("timedatectl", "echo no");
+    // Names have the second.
+    await setTimeout(1100);
+    expect(await world.run(script)).toMatchObject({ status: 1, stderr: text("Next: timedatectl") });
+    expect(await dumps()).toBe(11);
+    writeFileSync(join(world.path, "state/removed.last"), `${now - DAY}\n`);
+    // Names have the second.
+    await setTimeout(1100);
+    expect(await world.run(script)).toMatchObject({ status: 0 });
+    expect(await dumps()).toBeLessThan(10);
   });
 
   test("development copies folders; what is changed or deleted is kept aside for its time", async ({ world }) => {
