@@ -40,6 +40,8 @@ class Skip(Exception):
 
 def reason_of(problem: Exception) -> str:
     """What the system says, without Python's prefix and without the path, and what to look at."""
+    if isinstance(problem, RecursionError):
+        return with_remedy("its folders are nested too deep", "find FOLDER -mindepth 100 -type d; move or remove them")
     if not isinstance(problem, OSError) or not problem.strerror:
         return str(problem)
     remedy = REMEDIES.get(problem.errno or 0)

@@ -139,7 +139,7 @@ class Retention:
                     self.skipped[str(reason)] = self.skipped.get(str(reason), 0) + 1
             except FileNotFoundError:
                 pass
-            except (Problem, OSError) as problem:
+            except (Problem, OSError, RecursionError) as problem:
                 if delete:
                     self.fail(below, problem)
         return wanted

@@ -742,6 +742,23 @@ os.utime(path, (10**9, 10**9))
     expect(await world.files()).toEqual(["warm/temp-processing/job/open"]);
   });
 
+  test("cleanup deletes what is old beside folders that are nested too deep, and names these", async ({ world }) => {
+    world.put(join(world.warm, "temp-processing/job/closed"), "x", 100);
+    await world.python(
+      `
+import os, sys
+os.chdir(sys.argv[1])
+for _ in range(1500):
+    os.mkdir("d")
+    os.chdir("d")
+`,
+      join(world.warm, "temp-processing/job"),
+    );
+    const { status, stderr } = await tiered(world, world.settings(), "cleanup");
+    expect([status, stderr]).toEqual([1, text("its folders are nested too deep. Next: ")]);
+    expect(await world.must(["find", world.warm, "-type", "f"])).toBe("");
+  });
+
   test("cleanup deletes nothing where that would be more than a share of warm, but by --yes", async ({ world }) => {
     fillWarm(world, [101, 103]);
     const settings = world.settings(({ automation }) => (automation.deleteAtMostPercent = 20));
