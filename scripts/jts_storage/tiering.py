@@ -443,7 +443,8 @@ class Tiering(Run):
                     self.fail(f"nothing deleted: {problem}", f"mount {warm.mount_point}")
         if automation.docker_prune and shutil.which("docker") is not None:
             # Never with --volumes: volumes hold data.
-            self.perform("timeout", "--kill-after=10", "15m", "docker", "system", "prune", "--force")
+            prune = ("timeout", "--kill-after=10", "15m", "docker", "system", "prune", "--force")
+            self.perform(*prune, remedy="systemctl status docker; or automation.dockerPrune: false")
 
     def delete_aged(self, warm: Warm, name: str, days: float) -> None:
         folder = f"{warm.mount_point}/{name}"
@@ -468,7 +469,8 @@ class Tiering(Run):
             if mount_at(point) is None:
                 self.fail(f"{point} is not trimmed: nothing is mounted there", f"mount {point}")
             else:
-                self.perform("timeout", "--kill-after=10", "1h", "fstrim", "--quiet-unsupported", "--verbose", point)
+                trim = ("timeout", "--kill-after=10", "1h", "fstrim", "--quiet-unsupported", "--verbose", point)
+                self.perform(*trim, remedy=f"{HERE}/storage-health.sh; dmesg --level=err,warn")
 
     def defragment(self, warm: Warm) -> None:
         try:
@@ -488,10 +490,11 @@ class Tiering(Run):
         if subvolumes:
             log("info", "warm is not defragmented: it has subvolumes, and what they share would be stored twice")
             return
-        self.perform("timeout", "--kill-after=10", "2h", "btrfs", "filesystem", "defragment", "-r", warm.mount_point)
+        defragment = ("timeout", "--kill-after=10", "2h", "btrfs", "filesystem", "defragment", "-r", warm.mount_point)
+        self.perform(*defragment, remedy=f"{HERE}/storage-health.sh; dmesg --level=err,warn")
 
-    def perform(self, *command: str) -> None:
-        """Runs a command; a dry run only lists it."""
+    def perform(self, *command: str, remedy: str) -> None:
+        """Runs a command; a dry run only lists it. `remedy`: what to try where it fails."""
         text = " ".join(command)
         self.commands.append(text)
         if self.dry_run:
@@ -500,7 +503,7 @@ class Tiering(Run):
         # Its output is not a part of the report.
         status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode
         if status != 0:
-            self.fail(f"failed with status {status}: {text}")
+            self.fail(f"failed with status {status}: {text}", remedy)
 
 
 def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
@@ -543,7 +546,8 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
         found.append(moving("logs", hot.log_folders, "warm", "logs", days=log_days, options=options))
     if automation.system_logs is not None:
         options = ["--only-rotated", "--compress"]
-        sources = [automation.system_logs]
+        # Somebody may have moved the folder to another disk, and left a link, which only root can make there.
+        sources = [os.path.realpath(automation.system_logs)]
         found.append(moving("system logs", sources, "warm", "logs/system", days=log_days, options=options))
     sources = [f"{warm.mount_point}/daily-backups"]
     found.append(moving("backups", sources, "cold", "archives/database", days=automation.backups_to_cold_after_days))

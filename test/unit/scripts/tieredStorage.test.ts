@@ -552,6 +552,12 @@ os.utime(path, (10**9, 10**9))
     expect(await tiered(world, settings, "migrate")).toMatchObject({ status: 0 });
     const left = await world.must(["find", logs, "-type", "f", "-printf", "%P\n"]);
     expect(left.trimEnd().split("\n").sort()).toEqual([...kept, "young.1"].sort());
+    // As where somebody moved the folder to another disk.
+    symlinkSync(logs, join(world.path, "linked"));
+    world.put(join(logs, "mail.log.1"));
+    const linked = world.settings(({ automation }) => (automation.systemLogs = join(world.path, "linked")));
+    expect(await tiered(world, linked, "migrate")).toMatchObject({ status: 0 });
+    rotated.push("mail.log.1");
     expect((await world.files()).filter((path) => path.startsWith("warm/logs/system/"))).toEqual(
       rotated.map((name) => `warm/logs/system/${/z$/.test(name) ? name : `${name}.zst`}`).sort(),
     );
@@ -807,6 +813,17 @@ for _ in range(1500):
       ),
     ).toMatchObject({ status: 0 });
     expect(world.calls()).toEqual(["docker system prune --force"]);
+    world.program("docker", "exit 1");
+    expect(
+      await tiered(
+        world,
+        world.settings(({ automation }) => (automation.dockerPrune = true)),
+        "cleanup",
+      ),
+    ).toMatchObject({
+      status: 1,
+      stderr: text("docker system prune --force. Next: systemctl status docker; or automation.dockerPrune: false"),
+    });
   });
 
   test("optimize trims hot, and does not defragment a warm tier that is not btrfs", async ({ world }) => {
