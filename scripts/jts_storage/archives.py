@@ -20,7 +20,7 @@ from jts_storage.log import log
 from jts_storage.mounts import closing
 from jts_storage.options import ColdRetention
 from jts_storage.problem import Problem, reason_of
-from jts_storage.program import Run, human, print_json
+from jts_storage.program import WEEK_SECONDS, Run, human, print_json
 from jts_storage.settings import Settings
 from jts_storage.tiers import usage_of
 
@@ -134,6 +134,25 @@ def size_of_last(folder: str, ending: str, *names: str) -> int | None:
         return None
     stamp, name = max(stamps)
     return os.path.getsize(f"{folder}/{name}-{stamp}{ending}")
+
+
+def require_own(root: str, now: float) -> None:
+    """
+    Archives of volumes do not say whose they are. Those of configurations do.
+
+    @param root  the folder on cold that holds all our files
+    @param now  seconds since 1970
+    @raises Problem where another host has archived below it in the last week
+    """
+    folder, recent = f"{root}/archives/configs", stamp_of(now - WEEK_SECONDS)
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        found = re.fullmatch(rf"configs-(.+)-({STAMP.pattern})\.tar\.zst", name)
+        if found is not None and found[1] != os.uname().nodename and found[2] > recent:
+            raise Problem(
+                f"the host {found[1]} archives below {root} too, and the names of archives do not say whose they are",
+                "give each host a cold.root of its own, and move there what is this host's; where that is an earlier "
+                f"name of this host, move {folder}/configs-{found[1]}-* away",
+            )
 
 
 def pack(commands: Sequence[Sequence[str]], temporary: str, good_statuses: Sequence[int] = (0,)) -> str:

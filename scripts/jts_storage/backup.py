@@ -72,6 +72,7 @@ from jts_storage.archives import (
     publish,
     read_tar,
     remove_temporary,
+    require_own,
     require_room,
     require_sum,
     size_of_last,
@@ -662,6 +663,7 @@ class Backup(ArchivingRun):
             return
         try:
             cold = require_cold(self.settings)
+            watched(cold.mount_point, self.settings.probe_seconds, partial(require_own, cold.root, self.now))
             paths = watched(cold.mount_point, self.settings.probe_seconds, self.superseded_on_cold)
             for path in paths:
                 if reason is not None:

@@ -77,6 +77,7 @@ from functools import partial
 from typing import Any
 
 from jts_storage import mover, retention
+from jts_storage.archives import require_own
 from jts_storage.bounded import bounded, output_of
 from jts_storage.journal import moves_of
 from jts_storage.log import log
@@ -90,6 +91,8 @@ DAY_SECONDS = 86400
 # How often the usage is checked again under pressure: a filesystem may report freed space late, and a compressed file
 # frees less than its size.
 ROUNDS = 3
+# Where backups go, below cold's root.
+ARCHIVES = "archives/database"
 # The mover's reasons to skip a file that is due.
 STAYED = ("open", "changed meanwhile")
 
@@ -257,7 +260,10 @@ class Tiering(Run):
         # Moves to cold come last: where cold hangs, nothing else waits for it.
         is_cold_there = cold is not None and self.is_cold_there(cold)
         if cold is not None and is_cold_there:
-            self.move_to_cold(cold, warm, [one for one in moving if one.to == "cold"])
+            to_cold = [one for one in moving if one.to == "cold"]
+            if self.settings.automation.backup_volumes:
+                to_cold = self.without_mixing(cold, to_cold)
+            self.move_to_cold(cold, warm, to_cold)
         high = self.settings.automation.warm_high_percent
         if self.is_warm_above(warm, high) and not (self.dry_run and is_cold_there):
             self.fail(
@@ -278,6 +284,16 @@ class Tiering(Run):
             self.fail(f"nothing moves to cold: {cold.mount_point} does not answer", f"{HERE}/storage-health.sh")
             return False
         return True
+
+    def without_mixing(self, cold: Cold, moving: list[Moving]) -> list[Moving]:
+        """The same without what would mix our archives with those of another host."""
+        try:
+            bounded(require_own, cold.root, time.time(), seconds=self.settings.probe_seconds)
+            return moving
+        except Problem as problem:
+            self.fail(f"archives of volumes stay on warm: {problem}")
+            archives = f"--destination={cold.root}/{ARCHIVES}"
+            return [one for one in moving if archives not in one.arguments]
 
     def move_to_cold(self, cold: Cold, warm: Warm, moving: Sequence[Moving]) -> None:
         """Moves old files to cold. Above its high mark, warm's oldest ones go too, until it is below its low mark."""
@@ -550,7 +566,7 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
         sources = [os.path.realpath(automation.system_logs)]
         found.append(moving("system logs", sources, "warm", "logs/system", days=log_days, options=options))
     sources = [f"{warm.mount_point}/daily-backups"]
-    found.append(moving("backups", sources, "cold", "archives/database", days=automation.backups_to_cold_after_days))
+    found.append(moving("backups", sources, "cold", ARCHIVES, days=automation.backups_to_cold_after_days))
     found += [
         moving(
             rule.name,

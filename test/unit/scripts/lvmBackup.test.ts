@@ -603,6 +603,27 @@ exec /usr/bin/tar "$@"`;
     expect(left).toEqual(expect.arrayContaining(theirs));
   });
 
+  test("archives on cold stay where another host archives below the same root: theirs have the same names", async ({
+    world,
+  }) => {
+    const keep: Change = ({ automation }) => (automation.coldRetention = { weekly: 1, monthly: 0, yearly: 0 });
+    for (const day of [1, 30]) putArchive(world, `lv_kafka-${stampOf(NOW - day * DAY)}.tar.zst`, COLD(world));
+    const configs = (days: number) =>
+      world.put(join(world.cold, `jts/archives/configs/configs-other-host-${stampOf(NOW - days * DAY)}.tar.zst`));
+    configs(3);
+    const before = await world.files();
+    expect(await backup(world, ["cleanup"], keep)).toMatchObject({
+      status: 1,
+      stderr: text(`the host other-host archives below ${world.cold}/jts too`),
+    });
+    expect(await world.files()).toEqual(before);
+    // As after a host got another name, or was given up.
+    await world.must(["rm", "--recursive", join(world.cold, "jts/archives/configs")]);
+    configs(8);
+    expect(await backup(world, ["cleanup"], keep)).toMatchObject({ status: 0 });
+    expect(await world.files()).not.toEqual(before);
+  });
+
   test("archives on cold stay in a first run, and where cold is away", async ({ world }) => {
     const keep: Change = ({ automation }) => (automation.coldRetention = { weekly: 1, monthly: 0, yearly: 0 });
     const cleanup = (...more: string[]) =>

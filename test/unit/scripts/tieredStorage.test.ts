@@ -401,6 +401,25 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     },
   );
 
+  test("migrate leaves archives of volumes on warm where another host archives below the same root of the NAS", async ({
+    world,
+  }) => {
+    fill(world);
+    const stamp = new Date((world.now - 86400) * 1000).toISOString().replaceAll(/[-:]|\.\d+/g, "");
+    world.put(join(world.cold, `jts/archives/configs/configs-other-${stamp}.tar.zst`));
+    const settings = world.settings(({ hot, automation }) => {
+      hot!.volumeGroup = "vg_jts";
+      automation.backupVolumes = { lv_postgres: 1 };
+    });
+    expect(await tiered(world, settings, "migrate")).toMatchObject({
+      status: 1,
+      stderr: text("archives of volumes stay on warm: the host other archives below"),
+    });
+    expect(await world.files()).toEqual(
+      expect.arrayContaining(["warm/daily-backups/old.tar", "warm/logs/postgresql/logs/old.log.zst"]),
+    );
+  });
+
   test("where prints each move of a file, by its name or a path, and where it is now", async ({ world }) => {
     fill(world);
     const settings = world.settings();
