@@ -89,6 +89,7 @@ ROOM_BYTES = 1 << 30
 WORKERS = 4
 LIBC = ctypes.CDLL(None, use_errno=True)
 TEMPORARY = re.compile(r"\.jts-moving-[0-9a-f]{16}")
+PUT_BACK = re.compile(r"~\d{8}T\d{6}Z(-\d+)?\Z")
 COMPRESSED = (".zst", ".gz", ".xz", ".bz2", ".lz4")
 ZSTD = ".zst"
 # How many failures with the same reason the log has one by one; the others are counted.
@@ -1021,9 +1022,10 @@ def require_flushed(folder: int, unflushed: dict[int, OSError | None]) -> None:
 def share_of(name: str, shares: int) -> int:
     """
     The worker that has the file of that name. A checksum goes with its file: between two workers, the file may have
-    left its name and not yet have another, and its checksum would be judged by its own age.
+    left its name and not yet have another, and its checksum would be judged by its own age. So does a file that was put
+    back as NAME~TIME: another worker would take what is being moved for what a killed run left.
     """
-    return zlib.crc32(os.fsencode(name.removesuffix(CHECKSUM))) % shares
+    return zlib.crc32(os.fsencode(PUT_BACK.sub("", name.removesuffix(CHECKSUM)))) % shares
 
 
 def recalled_at(fd: int) -> float:

@@ -613,6 +613,22 @@ sys.exit(ctypes.CDLL(None).mount(b"", os.fsencode(sys.argv[1]), b"tmpfs", 0, Non
     expect((await world.describe())[`warm/logs/service/${long}`]?.xattrs).toEqual({});
   });
 
+  test("a file that is put back beside another one stays with the process that put it back", async ({ world }) => {
+    const names = ["again.log", "again.log~20260131T000000Z", "again.log~20260131T000000Z-12", "again.log.sha256"];
+    const shares = await world.python(
+      `
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+from jts_storage.mover import share_of
+print(len({share_of(name, 1 << 20) for name in sys.argv[2:]}))
+`,
+      join(MOVER[3], ".."),
+      ...names,
+    );
+    expect(shares).toBe("1\n");
+  });
+
   test("--name finishes a file that a killed run gave a private name, also where its own name was too long for that", async ({
     world,
   }) => {
