@@ -619,6 +619,9 @@ class Move:
         path = os.path.join(place.path, private)
         try:
             fd = os.open(private, FILE, dir_fd=place.fd)
+        except FileNotFoundError:
+            # The process that has it in its share was faster.
+            return None
         except OSError:
             # It is a link, or not a file.
             return self.put_name_back(place.fd, private, place.path)
