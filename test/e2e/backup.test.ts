@@ -114,7 +114,7 @@ describe("archives of volumes, ext4 and XFS", { tags: ["long"] }, () => {
           mayFail: true,
         })
       ).stderr,
-    ).toContain("there is a volume vg_jts/lv_postgres already");
+    ).toContain("there is already a volume vg_jts/lv_postgres");
     await on(`${SCRIPTS}/lvm-backup.sh restore ${name} --to-volume back --size 2g`);
     await on("mkdir --parents /run/back && mount -o ro /dev/vg_jts/back /run/back");
     expect(await contentOf("/run/back")).toBe(before.lv_kafka);
