@@ -127,6 +127,58 @@ describe("a mount point", () => {
     await stack.destroy();
   });
 
+  it("that somebody's unit file is for is refused by that file, and what it mounted is adopted without it", async () => {
+    const file = String.raw`/etc/systemd/system/data-warm\x2dstorage.mount`;
+    await on(`
+      mkfs.btrfs -q -L jts-warm-storage ${lab.SATA_PARTITION_PATH} &&
+      udevadm settle &&
+      cat >'${file}' <<'END'
+[Mount]
+What=${lab.SATA_PARTITION_PATH}
+Where=/data/warm-storage
+Options=noatime
+[Install]
+WantedBy=local-fs.target
+END
+      systemctl daemon-reload &&
+      systemctl enable --quiet --now '${file.slice(file.lastIndexOf("/") + 1)}' &&
+      echo kept >/data/warm-storage/file
+    `);
+    const before = [await fstab(), await mountIdOf("/data/warm-storage")];
+    await stack.configure(warmOnly());
+    const said = await stack.refusal(() => stack.up());
+    expect(said).toContain(`a unit file of systemd says what is mounted at /data/warm-storage`);
+    expect([await fstab(), await mountIdOf("/data/warm-storage")]).toEqual(before);
+    await on(/systemctl disable .*; systemctl daemon-reload/.exec(said)![0]);
+    await stack.up();
+    expect(await mountIdOf("/data/warm-storage")).toBe(before[1]);
+    expect(await on("cat /data/warm-storage/file")).toBe("kept");
+    expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+    await stack.destroy();
+    await on(`rm '${file}.before'`);
+  });
+
+  it("is refused in an SSH session that has mounts of its own", async () => {
+    const folder = "/etc/systemd/system/ssh.service.d";
+    const before = await fstab();
+    await on(`
+      mkdir --parents ${folder} &&
+      printf '[Service]\\nPrivateTmp=yes\\n' >${folder}/own-mounts.conf &&
+      systemctl daemon-reload &&
+      systemctl restart ssh.service
+    `);
+    try {
+      await stack.configure(warmOnly());
+      expect(await stack.refusal(() => stack.up())).toMatch(/this SSH session has mounts of its own.*\n *Next: /);
+      expect(await fstab()).toBe(before);
+    } finally {
+      await on(`rm --recursive ${folder}; systemctl daemon-reload; systemctl restart ssh.service`);
+    }
+    await stack.up();
+    expect(await on("findmnt --noheadings --output FSTYPE /data/warm-storage")).toBe("btrfs");
+    await stack.destroy();
+  });
+
   it("with files in it is refused, unless the configuration keeps them underneath", async () => {
     await on("mkdir --parents /data/warm-storage && echo kept >/data/warm-storage/file");
     const before = await fstab();
