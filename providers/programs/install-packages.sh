@@ -1,7 +1,7 @@
 # Usage: install-packages PACKAGE...
-# Installs Debian packages, without a question to anybody. Files in /etc that somebody changed stay, no service of others
-# is restarted, and no package is removed. Whatever goes wrong, apt-get ends with 100: only its words tell what it was (in
-# the C locale).
+# Installs Debian packages, without a question to anybody. Files in /etc that somebody changed stay, no service of
+# others is restarted, and no package is removed. Whatever goes wrong, apt-get ends with 100: only its words tell what
+# it was (in the C locale).
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical
 export APT_LISTCHANGES_FRONTEND=none APT_LISTBUGS_FRONTEND=none NEEDRESTART_MODE=l
@@ -38,7 +38,11 @@ errors_in() { grep --extended-regexp '^(E:|W:|dpkg: error| [^ ]+ : (Depends|Conf
 # An old list may name files that the mirror no longer has. Without the mirror the packages may still be here.
 apt update || true
 update_errors=$(errors_in "$said")
-if ! apt --no-install-recommends --no-remove -o APT::Get::AutomaticRemove=false -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install -- "$@"; then
+changing_little=(
+  --no-install-recommends --no-remove -o APT::Get::AutomaticRemove=false
+  -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold
+)
+if ! apt "${changing_little[@]}" install -- "$@"; then
   errors=$(errors_in "$said")
   all=${errors:-$said}${update_errors:+$'\n'apt-get update said: $update_errors}
   case $said in
