@@ -9,6 +9,7 @@ for database in group passwd; do
 done
 # Name services that don't list their accounts still know them by name.
 is_known() { [[ -n ${known["$1 $2"]-} ]] || getent "$1" -- "$2" >/dev/null; }
+is_there() { getent "${1%% *}" -- "${1#* }" >/dev/null; }
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"
   group=${record[0]} user=${record[1]-} home=${record[2]-}
@@ -16,11 +17,18 @@ for ((i = 0; i < ${#starts[@]}; i++)); do
   is_known group "$group" || lines+=("group $group")
   [[ -z $user ]] || is_known passwd "$user" || lines+=("user $user")
   ledger_add_lines ${lines[@]+"${lines[@]}"}
-  for line in ${lines[@]+"${lines[@]}"}; do
+  for ((j = 0; j < ${#lines[@]}; j++)); do
+    line=${lines[j]}
     case $line in
       group*) groupadd --system -- "$group" ;;
       user*) useradd --system --gid "$group" --home-dir "$home" --no-create-home --shell /usr/sbin/nologin -- "$user" ;;
-    esac
+    esac || {
+      status=$?
+      # What somebody makes by hand after this is theirs.
+      if is_there "${line/#user/passwd}"; then j=$((j + 1)); fi
+      ledger_drop_lines "${lines[@]:j}"
+      exit "$status"
+    }
     known["${line/#user/passwd}"]=yes
   done
   record_done

@@ -472,6 +472,18 @@ describe("make-account for many", () => {
       said: "full",
     });
   });
+
+  it("forgets an account that could not be made: one that somebody then makes by hand is not ours", () => {
+    const make = recordsProgram("make-account", ["redis", "redis", "/var/lib/redis"]);
+    const useradd = "echo locked >&2; exit 1";
+    expect(run([make], { getent: "[[ $# == 1 ]] || exit 2", useradd })).toMatchObject({ exitCode: 1, said: "locked" });
+    expect(read("ledger/made")).toBe("group redis\n");
+    // One that is there in spite of the failure is ours.
+    const after = `[[ $# == 1 ]] || { [[ $1 == passwd ]] && grep --quiet ^useradd ${join(root, "log")}; }`;
+    rmSync(join(root, "log"));
+    expect(run([make], { getent: after, useradd })).toMatchObject({ exitCode: 1 });
+    expect(read("ledger/made")).toBe("group redis\nuser redis\n");
+  });
 });
 
 describe("make-tree", () => {
