@@ -8,8 +8,8 @@ for database in group passwd; do
   while IFS=: read -r name _; do known["$database $name"]=yes; done < <(getent "$database")
 done
 # Name services that don't list their accounts still know them by name.
-is_known() { [[ -n ${known["$1 $2"]-} ]] || getent "$1" -- "$2" >/dev/null; }
-is_there() { getent "${1%% *}" -- "${1#* }" >/dev/null; }
+is_there() { getent "$1" -- "$2" >/dev/null; }
+is_known() { [[ -n ${known["$1 $2"]-} ]] || is_there "$1" "$2"; }
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"
   group=${record[0]} user=${record[1]-} home=${record[2]-}
@@ -18,18 +18,19 @@ for ((i = 0; i < ${#starts[@]}; i++)); do
   [[ -z $user ]] || is_known passwd "$user" || lines+=("user $user")
   ledger_add_lines ${lines[@]+"${lines[@]}"}
   for ((j = 0; j < ${#lines[@]}; j++)); do
-    line=${lines[j]}
+    # As getent's databases are called.
+    line=${lines[j]/#user/passwd}
     case $line in
       group*) groupadd --system -- "$group" ;;
-      user*) useradd --system --gid "$group" --home-dir "$home" --no-create-home --shell /usr/sbin/nologin -- "$user" ;;
+      passwd*) useradd --system --gid "$group" --home-dir "$home" --no-create-home --shell /usr/sbin/nologin -- "$user" ;;
     esac || {
       status=$?
       # What somebody makes by hand after this is theirs.
-      if is_there "${line/#user/passwd}"; then j=$((j + 1)); fi
+      if is_there "${line%% *}" "${line#* }"; then j=$((j + 1)); fi
       ledger_drop_lines "${lines[@]:j}"
       exit "$status"
     }
-    known["${line/#user/passwd}"]=yes
+    known["$line"]=yes
   done
   record_done
 done
