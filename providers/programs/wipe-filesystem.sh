@@ -5,5 +5,7 @@ source records.sh
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"
   wipefs --all --quiet -- "${record[0]}"
+  # By itself udev overlooks what is closed while it still reads what was closed before, and goes on showing the label.
+  udevadm trigger --action=change --settle -- "${record[0]}"
   record_done
 done

@@ -5,7 +5,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { all, hotWith, LabStack, only, unverified, warmOnly, type HostSection } from "../support/labStack.ts";
+import {
+  all,
+  hotWith,
+  LabStack,
+  only,
+  seenByUdev,
+  unverified,
+  warmOnly,
+  type HostSection,
+} from "../support/labStack.ts";
 
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
 const onNas = async (command: string) => (await lab.run("nas", command)).stdout;
@@ -131,7 +140,7 @@ describe("a mount point", () => {
     const file = String.raw`/etc/systemd/system/data-warm\x2dstorage.mount`;
     await on(`
       mkfs.btrfs -q -L jts-warm-storage ${lab.SATA_PARTITION_PATH} &&
-      udevadm settle &&
+      ${seenByUdev(lab.SATA_PARTITION_PATH)} &&
       cat >'${file}' <<'END'
 [Mount]
 What=${lab.SATA_PARTITION_PATH}

@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as lab from "../../lab/lab.ts";
-import { all, hotWith, LabStack, warmOnly, type HostSection } from "../support/labStack.ts";
+import { all, hotWith, LabStack, seenByUdev, warmOnly, type HostSection } from "../support/labStack.ts";
 
 const DISK = lab.SATA_PARTITION_PATH;
 const on = async (command: string) => (await lab.run("storage-host", command)).stdout;
@@ -287,6 +287,7 @@ describe("a warm tier that was there before", () => {
     await stack.configure(warmOnly());
     await on(`
       mkfs.btrfs -q -L jts-warm-storage ${DISK} &&
+      ${seenByUdev(DISK)} &&
       mkdir --parents /data/warm-storage &&
       printf 'UUID=%s\\t/data/warm-storage  btrfs noatime,compress=zstd:3,autodefrag,nofail 0 0\\n' \\
         "$(blkid --match-tag UUID --output value ${DISK})" >>/etc/fstab &&
@@ -334,6 +335,7 @@ describe("a warm tier that was there before", () => {
     await on(`
       umount /data/warm /data/warm-storage &&
       mkfs.btrfs -q -f -L jts-warm-storage ${DISK} &&
+      ${seenByUdev(DISK)} &&
       mount /data/warm-storage &&
       mount /data/warm
     `);
@@ -344,8 +346,10 @@ describe("a warm tier that was there before", () => {
     expect(await on(`wipefs --no-act ${DISK}`)).toBe("");
   });
 
-  const ofOurLabel = (devices: string) => `mkfs.btrfs -q -f -L jts-warm-storage ${devices} && udevadm settle`;
-  const blanked = (...devices: readonly string[]) => on(`wipefs --all --quiet ${devices.join(" ")} && udevadm settle`);
+  const ofOurLabel = (...devices: readonly string[]) =>
+    `mkfs.btrfs -q -f -L jts-warm-storage ${devices.join(" ")} && ${seenByUdev(...devices)}`;
+  const blanked = (...devices: readonly string[]) =>
+    on(`wipefs --all --quiet ${devices.join(" ")} && ${seenByUdev(...devices)}`);
 
   it("is not made beside a disk of another host with the same label, nor mounted once one has come", async () => {
     const spare = (await on(`realpath ${lab.SPARE_PATH}`)).trim();
@@ -369,7 +373,7 @@ describe("a warm tier that was there before", () => {
   });
 
   it("on several devices is refused, and stays as it is", async () => {
-    await on(ofOurLabel(`${DISK} ${lab.SPARE_PATH}`));
+    await on(ofOurLabel(DISK, lab.SPARE_PATH));
     try {
       const before = await on(`wipefs --no-act --noheadings ${DISK} ${lab.SPARE_PATH}`);
       expect(await stack.refusal(() => stack.up())).toMatch(/the btrfs on \S+ lies on 2 devices/);

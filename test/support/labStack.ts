@@ -32,6 +32,10 @@ export function only(...sections: readonly string[]): (host: HostSection) => voi
   };
 }
 
+/** A command after which udev shows what is on the devices. `udevadm settle` can miss what was closed while it read. */
+export const seenByUdev = (...devices: readonly string[]) =>
+  `udevadm trigger --action=change --settle -- ${devices.join(" ")}`;
+
 /** Only the warm tier: the quickest host that has a device, a filesystem and a mount. */
 export function warmOnly(warm: Record<string, unknown> = {}): (host: HostSection) => void {
   return (host) => {
