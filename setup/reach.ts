@@ -68,7 +68,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["setup/{project,progress,debian,initStack}.ts", ALL],
   ["setup/{cli,languageHost}/**", STACKS],
   ["setup/{tools,go}.ts", STACKS],
-  ["commands/verify.ts", ["operations"]],
+  ["{commands/verify,setup/stackFile}.ts", ["operations"]],
   ["commands/**", NONE],
   ["setup/**", NONE],
   ["{package,package-lock}.json", ALL],
