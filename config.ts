@@ -24,6 +24,11 @@ export const SECTIONS = {
   onDelete,
   ...tierSections,
   /**
+   * Whether Debian's packages that are missing are installed. Otherwise what can't be done without one fails, by its
+   * name.
+   */
+  packages: z.boolean().default(true),
+  /**
    * Settings of the kernel; false leaves it as it is.
    * @default the JTS values, where there is a hot tier
    */

@@ -9,15 +9,13 @@ import { readHosts } from "./config.ts";
 /** Each host of the stack: packages, tiers side by side, what tunes and automates them, and what verifies it all. */
 export const hosts = Object.fromEntries(
   Object.entries(readHosts()).map(([host, settings]) => {
-    const packages = new HostPackages(`${host}-packages`, {
-      host,
-      packages: [
-        ...Object.values(layoutsOf(settings)).flatMap((tier) => tier.packages),
-        ...(settings.automation ? TieringAutomation.packages : []),
-      ],
-    });
+    const names = [
+      ...Object.values(layoutsOf(settings)).flatMap((tier) => tier.packages),
+      ...(settings.automation ? TieringAutomation.packages : []),
+    ];
+    const packages = settings.packages ? [new HostPackages(`${host}-packages`, { host, packages: names })] : [];
     const { onDelete } = settings;
-    const tiers = makeTiers(settings, { host, onDelete }, { dependsOn: [packages] });
+    const tiers = makeTiers(settings, { host, onDelete }, { dependsOn: packages });
     const { hot } = tiers;
 
     const tuning =

@@ -37,10 +37,10 @@ export interface Tree {
   readonly paths: readonly string[];
 }
 
-/** @throws {Error} on a host without one of the three tiers, or without tuning */
+/** @throws {Error} on a host without one of the three tiers, or without the hot tree or tuning */
 export function wantedOf({ hot, warm, cold, tuning }: HostSettings, texts: ReadonlyMap<string, string>): Wanted {
-  if (hot?.layout !== "lvm" || warm === undefined || cold === undefined || tuning === false)
-    throw new Error("The benchmark needs a hot tier on LVM, a warm and a cold one, and tuning.");
+  if (hot?.layout !== "lvm" || hot.tree === false || warm === undefined || cold === undefined || tuning === false)
+    throw new Error("The benchmark needs a hot tier on LVM with its tree, a warm and a cold one, and tuning.");
   const volumes = volumesOf(hot);
   const entry = (
     mountPoint: string,
@@ -63,7 +63,7 @@ export function wantedOf({ hot, warm, cold, tuning }: HostSettings, texts: Reado
       ...volumes.map(({ mountPoint, device: source, filesystem: type, options, pass }) =>
         entry(mountPoint, { source, type, options }, pass),
       ),
-      ...volumes.map(({ mountPoint, treePath }) => bind(treePath, mountPoint)),
+      ...volumes.flatMap(({ mountPoint, treePath }) => (treePath === undefined ? [] : [bind(treePath, mountPoint)])),
       entry(warm.mountPoint, warmMount(warm)),
       ...(warm.alsoAt === false ? [] : [bind(warm.alsoAt, warm.mountPoint)]),
       entry(cold.mountPoint, {

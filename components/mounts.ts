@@ -10,8 +10,12 @@ const COMMON_OPTIONS = ["noatime", "nofail", "x-systemd.device-timeout=5min"] as
 /** The options of a bind mount: systemd mounts its source first by itself (systemd.mount(5)). */
 export const BIND_OPTIONS = ["bind", "nofail"] as const;
 
-/** Each of the common options, unless the list has its own word on the same. */
-export function withCommonOptions(options: readonly string[]): string[] {
+/**
+ * Each of the common options, unless the list has its own word on the same.
+ * @param keepFstab none is added
+ */
+export function withCommonOptions(options: readonly string[], keepFstab = false): string[] {
+  if (keepFstab) return options.length === 0 ? ["defaults"] : [...options];
   const says = (pattern: RegExp) => options.some((option) => pattern.test(option));
   const common = COMMON_OPTIONS.filter(
     (option) =>
@@ -25,8 +29,12 @@ export function withCommonOptions(options: readonly string[]): string[] {
 /** What each entry of an NFS export has: boot waits for no server, and for the network first. */
 const NETWORK_OPTIONS = ["_netdev", "nofail"] as const;
 
-/** A list with those of the network options that it lacks. */
-export function withNetworkOptions(options: readonly string[]): string[] {
+/**
+ * A list with those of the network options that it lacks.
+ * @param keepFstab none is added
+ */
+export function withNetworkOptions(options: readonly string[], keepFstab = false): string[] {
+  if (keepFstab) return [...options];
   return [...options, ...NETWORK_OPTIONS.filter((option) => !options.includes(option))];
 }
 

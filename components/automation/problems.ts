@@ -85,13 +85,13 @@ const ON_SNAPSHOT = "_daily_20260101T000000Z-cow";
 function findLongNames(automation: AutomationSettings, tiers: TierSettings): Problem[] {
   const { hot } = tiers;
   if (hot?.layout !== "lvm") return [];
-  return backupVolumes(tiers, automation).flatMap(({ name }) => {
+  return backupVolumes(tiers, automation).flatMap(({ service, name }) => {
     const letters = lettersOf(hot.volumeGroup.name, `${name}${ON_SNAPSHOT}`);
     if (letters <= MOST_LETTERS) return [];
     const message =
       `is too long a name: with the volume group's and what a snapshot's has more, ${letters} letters, and LVM takes ` +
       `${MOST_LETTERS}; leave it out of backupVolumes, or choose shorter names before they are made`;
-    return [{ key: `backupVolumes.${name.slice("lv_".length)}`, message }];
+    return [{ key: `backupVolumes.${service}`, message }];
   });
 }
 
@@ -151,7 +151,8 @@ function findMirrorProblem({ to, destination }: RuleSettings, { developmentFolde
 
 /** Places that the services can't see, or can't write to. */
 function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSettings): Problem[] {
-  const tree = tiers.hot === undefined ? [] : [{ key: "hot.tree", path: tiers.hot.tree }];
+  const path = tiers.hot?.tree ?? false;
+  const tree = path === false ? [] : [{ key: "hot.tree", path }];
   const mountPoints = Object.entries<TierLayout>(layoutsOf(tiers)).flatMap(([tier, layout]) =>
     // What is in the tree goes with it, and another mount of warm is only for people.
     layout.mountPoints

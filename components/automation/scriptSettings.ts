@@ -53,13 +53,13 @@ function valuesOf(automation: AutomationSettings): Nullable<AutomationSettings> 
 export function backupVolumes(
   { hot }: TierSettings,
   { backupVolumes: chosen }: AutomationSettings,
-): { readonly name: string; readonly snapshotBytes: number }[] {
+): { readonly service: string; readonly name: string; readonly snapshotBytes: number }[] {
   if (hot?.layout !== "lvm") return [];
   return volumesOf(hot).flatMap(({ service, name, filesystem }) => {
     // Of btrfs no snapshot by LVM is safe: the kernel takes it for the volume itself.
     const byDefault = filesystem === "btrfs" ? 0 : snapshotBytesPerDay(service);
     const bytes = chosen === undefined ? byDefault : (chosen[service] ?? 0);
     // LVM takes whole sectors.
-    return bytes === 0 ? [] : [{ name, snapshotBytes: Math.ceil(bytes / 512) * 512 }];
+    return bytes === 0 ? [] : [{ service, name, snapshotBytes: Math.ceil(bytes / 512) * 512 }];
   });
 }

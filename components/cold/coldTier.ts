@@ -39,7 +39,8 @@ export class ColdTier extends pulumi.ComponentResource {
       ...findPlaceProblems([["", coldLayout(declared)]]),
     ]);
     super("jts-storage:ColdTier", name, {}, options);
-    const { server, export: exported, mountPoint, mountOverFiles, version, owner, group, mode, folders } = settings;
+    const { server, export: exported, mountPoint, mountOverFiles, keepFstab, version } = settings;
+    const { owner, group, mode, folders } = settings;
     const order = given ?? new Order([coldLayout(settings)]);
     const mount = new NfsMount(
       `${name}-mount`,
@@ -49,8 +50,9 @@ export class ColdTier extends pulumi.ComponentResource {
         export: exported,
         mountPoint,
         mountOverFiles,
+        keepsLine: keepFstab,
         version,
-        options: withNetworkOptions(settings.options),
+        options: withNetworkOptions(settings.options, keepFstab),
         configKeys: { options: `${configKey}.options` },
       },
       { parent: this, dependsOn: order.before(mountPoint, []) },

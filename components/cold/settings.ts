@@ -25,6 +25,13 @@ export const coldSettings = strictObject({
    * @default false
    */
   mountOverFiles: z.boolean().optional(),
+  /**
+   * Whether what was set up by other means stays as it is written: a line of fstab that is there already, names the same
+   * device and has the same options is kept, `destroy` leaves it and what it mounts, and no option is added to those
+   * declared.
+   * @default false
+   */
+  keepFstab: z.boolean().optional(),
   /** The version of NFS. */
   version: z
     .union([z.string(), z.number()])

@@ -37,7 +37,7 @@ export interface HotVolume {
   readonly device?: pulumi.Output<string>;
   /** Where its folders are. */
   readonly path: pulumi.Output<string>;
-  /** Where the hot tree shows them. */
+  /** Where the hot tree shows them; without a tree, `path`. */
   readonly treePath: pulumi.Output<string>;
 }
 
@@ -70,6 +70,7 @@ export class HotTier extends pulumi.ComponentResource {
   readonly #accounts = new Map<string, SystemUser>();
 
   readonly #order: Order;
+  readonly #keepsLines: boolean | undefined;
 
   constructor(name: string, args: HotTierArgs, options?: pulumi.ComponentResourceOptions, order?: Order) {
     const declared = readArguments(name, args, hotSettings, (settings) => [
@@ -81,6 +82,7 @@ export class HotTier extends pulumi.ComponentResource {
     this.#declared = declared;
     const { settings } = declared;
     this.settings = settings;
+    this.#keepsLines = settings.layout === "lvm" ? settings.keepFstab : undefined;
     this.#order = order ?? new Order([hotLayout(settings)]);
 
     if (settings.layout === "lvm") {
@@ -89,11 +91,13 @@ export class HotTier extends pulumi.ComponentResource {
       this.volumes = Object.fromEntries(
         volumesOf(settings).map((volume) => [volume.service, this.#makeVolume(volume, group)]),
       );
-      this.mountPoints = pulumi.all(Object.values(this.volumes).flatMap(({ path, treePath }) => [path, treePath]));
+      this.mountPoints = pulumi
+        .all(Object.values(this.volumes).flatMap(({ path, treePath }) => [path, treePath]))
+        .apply((paths) => (settings.tree === false ? [...new Set(paths)] : paths));
     } else {
       this.volumeGroup = undefined;
       this.volumes = Object.fromEntries(
-        serviceFolders(settings).map((folder) => [folder.service, this.#makeDirectory(folder)]),
+        serviceFolders(settings).map((folder) => [folder.service, this.#makeDirectory(folder, `${settings.tree}/${folder.treeFolder}`)]),
       );
       this.mountPoints = pulumi.output([]);
     }
@@ -178,13 +182,34 @@ export class HotTier extends pulumi.ComponentResource {
     const account = this.#accountOf(volume, [logicalVolume]);
     const mount = new FstabEntry(
       `${child}-mount`,
-      { ...on, source: device, mountPoint, mountOverFiles, type, options: [...options], pass, configKeys },
+      {
+        ...on,
+        source: device,
+        mountPoint,
+        mountOverFiles,
+        keepsLine: this.#keepsLines,
+        type,
+        options: [...options],
+        pass,
+        configKeys,
+      },
       { parent: this, dependsOn: this.#order.before(mountPoint, [filesystem], volume) },
     );
     const folders = this.#makeFolders(volume, mountPoint, [mount, ...account]);
+    if (treePath === undefined) {
+      this.#order.made([mountPoint], mount, folders);
+      return { device: logicalVolume.path, path: folders.path, treePath: folders.path };
+    }
     const tree = new FstabEntry(
       `${child}-tree`,
-      { ...on, source: mountPoint, mountPoint: treePath, type: "none", options: [...BIND_OPTIONS] },
+      {
+        ...on,
+        source: mountPoint,
+        mountPoint: treePath,
+        keepsLine: this.#keepsLines,
+        type: "none",
+        options: [...BIND_OPTIONS],
+      },
       { parent: this, dependsOn: this.#order.before(treePath, [mount]) },
     );
     // The tree's mount is a peer of the volume's: what is mounted in one shows in the other, and keeps it busy.
@@ -192,10 +217,10 @@ export class HotTier extends pulumi.ComponentResource {
     return { device: logicalVolume.path, path: folders.path, treePath: tree.mountPoint };
   }
 
-  #makeDirectory(folder: ServiceFolder): HotVolume {
-    const dependsOn = this.#order.before(folder.treePath, this.#accountOf(folder, []));
-    const folders = this.#makeFolders(folder, folder.treePath, dependsOn);
-    this.#order.made([folder.treePath], folders);
+  #makeDirectory(folder: ServiceFolder, treePath: string): HotVolume {
+    const dependsOn = this.#order.before(treePath, this.#accountOf(folder, []));
+    const folders = this.#makeFolders(folder, treePath, dependsOn);
+    this.#order.made([treePath], folders);
     return { path: folders.path, treePath: folders.path };
   }
 

@@ -21,8 +21,8 @@ export interface ServiceFolder {
   readonly group: string;
   readonly mode: string;
   readonly folders: readonly string[];
-  /** Where the hot tree shows it. */
-  readonly treePath: string;
+  /** Its name in the hot tree. */
+  readonly treeFolder: string;
 }
 
 /** A logical volume, the filesystem on it, and where it is mounted. */
@@ -34,6 +34,8 @@ export interface VolumeLayout extends ServiceFolder {
   readonly filesystem: MadeType;
   readonly mkfsOptions: readonly string[];
   readonly mountPoint: string;
+  /** Where the hot tree shows it; undefined: there is no tree. */
+  readonly treePath: string | undefined;
   readonly mountOverFiles: boolean | undefined;
   readonly options: readonly string[];
   /** fs_passno of fstab(5). */
@@ -52,7 +54,7 @@ export interface Account {
   readonly group: string;
   /** Left out: only the group, for root's folders. */
   readonly user?: string;
-  readonly home?: string;
+  readonly home?: string | undefined;
 }
 
 export function hotLayout(hot: HotSettings) {
@@ -66,10 +68,11 @@ export function hotLayout(hot: HotSettings) {
     ...(probe === undefined ? {} : { probe: { path: probe, mount: probe } }),
     script: {
       mountPoints: hot.layout === "lvm" ? mountPointsOf(hot) : [hot.tree],
-      logRoot: hot.tree,
+      // Automation, which reads this, needs the tree.
+      logRoot: hot.tree === false ? "/" : hot.tree,
       // As the hot tree shows them, so that a service's logs keep its name when they move.
-      logFolders: serviceFolders(hot).flatMap(({ treePath, folders }) =>
-        folders.includes("logs") ? [`${treePath}/logs`] : [],
+      logFolders: serviceFolders(hot).flatMap(({ treeFolder, folders }) =>
+        hot.tree !== false && folders.includes("logs") ? [`${hot.tree}/${treeFolder}/logs`] : [],
       ),
       volumeGroup: hot.layout === "lvm" ? hot.volumeGroup.name : null,
       snapshotReserveBytes: hot.layout === "lvm" ? reserveOf(hot) : 0,
@@ -84,7 +87,9 @@ function lvmLayout(hot: LvmSettings) {
     devices: devicesOf(hot).map(({ path }, index): Place => ({ key: `${deviceKey(index)}.path`, path })),
     mountPoints: volumes.flatMap(({ service, mountPoint, treePath }): MountPlace[] => [
       { key: `volumes.${service}.mountPoint`, path: mountPoint, part: `volumes.${service}` },
-      { key: `volumes.${service} in tree`, path: treePath, part: `volumes.${service}` },
+      ...(treePath === undefined
+        ? []
+        : [{ key: `volumes.${service} in tree`, path: treePath, part: `volumes.${service}` }]),
     ]),
     summary: summarizeVolumes(hot, volumes),
   };
@@ -95,17 +100,17 @@ function directoriesLayout(hot: DirectoriesSettings) {
   return {
     packages: [],
     devices: [],
-    mountPoints: services.map(({ service, treePath }): MountPlace => ({
+    mountPoints: services.map(({ service, treeFolder }): MountPlace => ({
       key: `volumes.${service}`,
-      path: treePath,
+      path: `${hot.tree}/${treeFolder}`,
       part: `volumes.${service}`,
     })),
     summary: {
       tree: hot.tree,
       folders: Object.fromEntries(
-        services.map(({ service, treePath, owner, group, mode }) => [
+        services.map(({ service, treeFolder, owner, group, mode }) => [
           service,
-          { path: treePath, owner: `${owner}:${group}`, mode },
+          { path: `${hot.tree}/${treeFolder}`, owner: `${owner}:${group}`, mode },
         ]),
       ),
     },
@@ -123,7 +128,14 @@ function summarizeVolumes(hot: LvmSettings, volumes: readonly VolumeLayout[]) {
     volumes: Object.fromEntries(
       volumes.map(({ name, sizeBytes, filesystem, mountPoint, treePath, owner, group, mode }) => [
         name,
-        { size: formatBytes(sizeBytes), filesystem, mountPoint, alsoAt: treePath, owner: `${owner}:${group}`, mode },
+        {
+          size: formatBytes(sizeBytes),
+          filesystem,
+          mountPoint,
+          ...(treePath === undefined ? {} : { alsoAt: treePath }),
+          owner: `${owner}:${group}`,
+          mode,
+        },
       ]),
     ),
   };
@@ -144,7 +156,7 @@ export function serviceFolders(hot: HotSettings): ServiceFolder[] {
       group: configured.group ?? profile?.group ?? "root",
       mode: configured.mode ?? profile?.mode ?? "750",
       folders: configured.folders ?? profile?.folders ?? [],
-      treePath: `${hot.tree}/${profile?.treeFolder ?? service}`,
+      treeFolder: profile?.treeFolder ?? service,
     };
   });
 }
@@ -154,7 +166,7 @@ function treesOf(hot: HotSettings): FolderTree[] {
   const located =
     hot.layout === "lvm"
       ? volumesOf(hot).map((volume) => ({ ...volume, path: volume.mountPoint }))
-      : serviceFolders(hot).map((service) => ({ ...service, path: service.treePath }));
+      : serviceFolders(hot).map((service) => ({ ...service, path: `${hot.tree}/${service.treeFolder}` }));
   return located.map(({ path, owner, group, mode, folders }) => ({ path, owner, group, mode, folders }));
 }
 
@@ -167,7 +179,7 @@ export function volumesOf(hot: LvmSettings): VolumeLayout[] {
     const filesystem = configured.filesystem ?? profile?.filesystem ?? "ext4";
     // The profile's options speak of the profile's filesystem.
     const sameKind = profile?.filesystem === filesystem ? profile : undefined;
-    const name = `lv_${service}`;
+    const name = nameOf(hot, service);
     const mountPoint = configured.mountPoint ?? profile?.mountPoint;
     const sizeBytes = sizeOf(hot, service);
     if (mountPoint === undefined || sizeBytes === undefined) return [];
@@ -182,11 +194,17 @@ export function volumesOf(hot: LvmSettings): VolumeLayout[] {
       filesystem,
       mkfsOptions,
       mountPoint,
+      treePath: hot.tree === false ? undefined : `${hot.tree}/${folder.treeFolder}`,
       mountOverFiles: configured.mountOverFiles,
-      options: withCommonOptions(configured.options ?? sameKind?.options ?? []),
+      options: withCommonOptions(configured.options ?? sameKind?.options ?? [], hot.keepFstab),
       pass: fsckPass(filesystem),
     };
   });
+}
+
+/** The logical volume of a service. */
+export function nameOf({ volumes }: LvmSettings, service: string): string {
+  return volumes?.[service]?.name ?? `lv_${service}`;
 }
 
 /** The profile's arguments of mkfs, for a volume of this size. */
@@ -227,11 +245,11 @@ export function capacityOf(hot: LvmSettings): Capacity | undefined {
 /** The accounts that folders belong to, each once, by `owner:group`; root exists. */
 export function accountsOf(hot: HotSettings): ReadonlyMap<string, Account> {
   const accounts = new Map<string, Account>();
-  for (const { service, owner, group, treePath } of serviceFolders(hot)) {
+  for (const { service, owner, group, treeFolder } of serviceFolders(hot)) {
     const home =
       hot.layout === "lvm"
-        ? (hot.volumes?.[service]?.mountPoint ?? profileOf(service)?.mountPoint ?? treePath)
-        : treePath;
+        ? (hot.volumes?.[service]?.mountPoint ?? profileOf(service)?.mountPoint)
+        : `${hot.tree}/${treeFolder}`;
     if (group === "root" && owner === "root") continue;
     if (!accounts.has(`${owner}:${group}`))
       accounts.set(`${owner}:${group}`, owner === "root" ? { group } : { user: owner, group, home });

@@ -9,6 +9,7 @@ import {
   deviceKey,
   deviceResource,
   devicesOf,
+  nameOf,
   serviceFolders,
   sizeOf,
   volumesOf,
@@ -79,7 +80,9 @@ export const MOST_LETTERS = 127;
 /** How many there are of that. */
 export const lettersOf = (group: string, volume: string): number => `${group.replaceAll("-", "--")}-${volume}`.length;
 
-function findNameProblems({ volumeGroup: { name: group }, volumes = {} }: LvmSettings): Problem[] {
+function findNameProblems(hot: LvmSettings): Problem[] {
+  const { volumes = {} } = hot;
+  const group = hot.volumeGroup.name;
   const problems: Problem[] = [];
   if (IN_DEV.test(group))
     problems.push({
@@ -88,12 +91,17 @@ function findNameProblems({ volumeGroup: { name: group }, volumes = {} }: LvmSet
         `/dev/${group} is, or may become, a device or folder of the system's, and LVM makes no group of that name; ` +
         "choose another one, such as vg_jts",
     });
+  const ofName = new Map<string, string>();
   for (const service of Object.keys(volumes)) {
     const key = `volumes.${service}`;
-    const [reserved] = RESERVED.exec(service) ?? [];
+    const name = nameOf(hot, service);
+    const other = ofName.get(name);
+    if (other !== undefined) problems.push({ key: `${key}.name`, message: `${name} is already the volume of ${other}` });
+    ofName.set(name, key);
+    const [reserved] = RESERVED.exec(name) ?? [];
     if (reserved !== undefined)
       problems.push({ key, message: `has ${reserved} in its name, which LVM keeps for itself (lvm(8))` });
-    const letters = lettersOf(group, `lv_${service}`);
+    const letters = lettersOf(group, name);
     if (letters > MOST_LETTERS)
       problems.push({
         key,

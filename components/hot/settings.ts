@@ -43,6 +43,11 @@ const folders = {
 
 const volume = strictObject({
   /**
+   * The logical volume's name.
+   * @default lv_ and the service's name
+   */
+  name: lvmName.optional(),
+  /**
    * Size of the volume. A share such as `50%VG` needs `hot.device.size`. Required where there is no profile.
    * @default the profile's
    */
@@ -116,8 +121,15 @@ const lvm = strictObject({
    * @default what the profiles' snapshots need
    */
   snapshotReserve: z.union([z.literal(0), byteSize]).optional(),
-  /** Where all volumes are shown side by side. */
-  tree: treePath.default(HOT_TREE),
+  /** Where all volumes are shown side by side; false: nowhere. Automation needs it. */
+  tree: z.union([z.literal(false), treePath]).default(HOT_TREE),
+  /**
+   * Whether what was set up by other means stays as it is written: a line of fstab that is there already, names the same
+   * device and has the same options is kept, `destroy` leaves it and what it mounts, and no option is added to those
+   * declared.
+   * @default false
+   */
+  keepFstab: z.boolean().optional(),
 });
 
 const directories = strictObject({

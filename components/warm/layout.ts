@@ -7,12 +7,12 @@ import type { TierLayout } from "../tier.ts";
 import type { WarmSettings } from "./settings.ts";
 
 /** The entry of fstab(5) that mounts the warm tier. */
-export function warmMount({ label, compression, options }: WarmSettings) {
+export function warmMount({ label, compression, options, keepFstab }: WarmSettings) {
   const compress = compression === "no" ? [] : [`compress=${compression}`];
   return {
     source: `LABEL=${label}`,
     type: "btrfs",
-    options: withCommonOptions([...compress, ...options]),
+    options: withCommonOptions([...compress, ...options], keepFstab),
   };
 }
 

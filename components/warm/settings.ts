@@ -35,6 +35,13 @@ export const warmSettings = strictObject({
       error: "is not a valid compression of btrfs: zstd:1 to zstd:15, zlib:1 to zlib:9, lzo or no",
     })
     .default("zstd:3"),
+  /**
+   * Whether what was set up by other means stays as it is written: a line of fstab that is there already, names the same
+   * device and has the same options is kept, `destroy` leaves it and what it mounts, and no option is added to those
+   * declared.
+   * @default false
+   */
+  keepFstab: z.boolean().optional(),
   /** Arguments of mkfs.btrfs(8), one each, used when the filesystem is made. */
   mkfsOptions: z.array(mkfsOption).default([]),
   /** Mount options besides `compress=` and those that every entry has. */

@@ -38,7 +38,8 @@ export class WarmTier extends pulumi.ComponentResource {
       ...findPlaceProblems([["", warmLayout(declared)]]),
     ]);
     super("jts-storage:WarmTier", name, {}, options);
-    const { device, label, mountPoint, mountOverFiles, alsoAt, mkfsOptions, owner, group, mode, folders } = settings;
+    const { device, label, mountPoint, mountOverFiles, alsoAt, keepFstab, mkfsOptions } = settings;
+    const { owner, group, mode, folders } = settings;
     const configKeys = {
       device: `${configKey}.device.path`,
       label: `${configKey}.label`,
@@ -64,7 +65,7 @@ export class WarmTier extends pulumi.ComponentResource {
     );
     const mount = new FstabEntry(
       `${name}-mount`,
-      { ...on, source, mountPoint, mountOverFiles, type, options: [...mountOptions], configKeys },
+      { ...on, source, mountPoint, mountOverFiles, keepsLine: keepFstab, type, options: [...mountOptions], configKeys },
       { parent: this, dependsOn: order.before(mountPoint, [filesystem], settings) },
     );
     const tree = new Directory(
@@ -77,7 +78,14 @@ export class WarmTier extends pulumi.ComponentResource {
         ? undefined
         : new FstabEntry(
             `${name}-also`,
-            { ...on, source: mountPoint, mountPoint: alsoAt, type: "none", options: [...BIND_OPTIONS] },
+            {
+              ...on,
+              source: mountPoint,
+              mountPoint: alsoAt,
+              keepsLine: keepFstab,
+              type: "none",
+              options: [...BIND_OPTIONS],
+            },
             { parent: this, dependsOn: order.before(alsoAt, [mount]) },
           );
     const paths = [mountPoint, ...(alsoAt === false ? [] : [alsoAt])];

@@ -12,6 +12,11 @@ const inputs = kindInputs({
   mountPoint: path,
   /** Mounts over a folder that isn't empty: what is in it is kept, and hidden. Default: false, that is refused. */
   mountOverFiles: z.boolean().optional(),
+  /**
+   * A line that is there already, and asks for the same mount, stays as it is written, and a removal leaves it and its
+   * mount. Default: false.
+   */
+  keepsLine: z.boolean().optional(),
   /** fs_vfstype; `none` for a bind mount. */
   type: z.string().regex(/^[a-z0-9.]+$/, { error: "is not a valid filesystem type" }),
   /** fs_mntops, one each. Default: defaults. */

@@ -54,11 +54,17 @@ export interface Seen {
   readonly isSource: boolean;
   /** Whether the line that was found names the declared source, maybe in another spelling. */
   readonly isSameSource: boolean;
+  /** Whether the place of a bind mount is a link to the folder that it would show. */
+  readonly isLink: boolean;
   readonly made: ReadonlySet<string>;
 }
 
 /** What is declared of a mount point. */
-type MountSchema = z.ZodObject<{ mountPoint: z.ZodString; mountOverFiles: z.ZodOptional<z.ZodBoolean> }>;
+type MountSchema = z.ZodObject<{
+  mountPoint: z.ZodString;
+  mountOverFiles: z.ZodOptional<z.ZodBoolean>;
+  keepsLine: z.ZodOptional<z.ZodBoolean>;
+}>;
 
 interface MountedEntry<Schema extends MountSchema> {
   readonly name: string;
@@ -127,13 +133,18 @@ export function mountedEntry<Schema extends MountSchema>({
         unitFile,
         isSource,
         isSameSource,
+        isLink:
+          isBind(wanted) &&
+          found === undefined &&
+          mount === undefined &&
+          (await leadsTo(ask, all, desired.mountPoint, wanted.source)),
         made,
       };
     },
 
     // A first mount that failed leaves its mount point, which is ours to take back.
-    isAbsent: ({ mountPoint }, { found, mount, made }) =>
-      found === undefined && mount === undefined && !isMade(made, mountPoint),
+    isAbsent: ({ mountPoint }, { found, mount, isLink, made }) =>
+      found === undefined && mount === undefined && !isLink && !isMade(made, mountPoint),
 
     // An update may mount another source, since the state says whose mount it is. A new resource may not.
     refuseCreate({ mountPoint }, { found, isSameSource }) {
@@ -150,10 +161,10 @@ export function mountedEntry<Schema extends MountSchema>({
       ];
     },
 
-    plan(
-      desired,
-      { text, found, twins, links, mount, inForce, hider, namesakes, hasAutomount, unitFile, isSource, isSameSource },
-    ) {
+    plan(desired, seen) {
+      if (seen.isLink) return CONVERGED;
+      const { text, found, twins, links, mount, inForce, hider } = seen;
+      const { namesakes, hasAutomount, unitFile, isSource, isSameSource } = seen;
       const wanted = entry(desired);
       const { mountPoint } = wanted;
       const refusals: Refusal[] = [];
@@ -201,7 +212,11 @@ export function mountedEntry<Schema extends MountSchema>({
       }
       if (refusals.length > 0) return refuseAll(refusals);
 
-      const hasLine = found?.isOurs === true && printEntry(found.entry) === printEntry(wanted);
+      const hasLine =
+        found !== undefined &&
+        (keepsLine(desired, seen)
+          ? asksForTheSame(found.entry, wanted)
+          : found.isOurs && printEntry(found.entry) === printEntry(wanted));
       const differences =
         mount === undefined ? [] : liveDifferences(wanted.type, wanted.options, shownBy(mount), inForce);
       const isAutomounted = automountWords(wanted) !== "";
@@ -244,7 +259,10 @@ export function mountedEntry<Schema extends MountSchema>({
       );
     },
 
-    planDestroy({ mountPoint }, { text, found, mount, hider, isSource, made }) {
+    planDestroy(declared, seen) {
+      const { mountPoint } = declared;
+      const { text, found, mount, hider, isSource, made } = seen;
+      if (seen.isLink || keepsLine(declared, seen)) return CONVERGED;
       const isOurs = found?.isOurs === true || isMade(made, mountPoint);
       if (!isOurs && !isSource) return CONVERGED;
       if (hider !== undefined) return refuseAll([hiddenBy(mountPoint, hider)]);
@@ -289,6 +307,31 @@ async function unitFileOf(ask: Ask, mountPoint: string): Promise<string | undefi
   const found = await orError(ask(unit, mountPoint));
   // Where systemd doesn't answer, it mounts nothing.
   return found instanceof Error || !/^\/(?!run\/)/.test(found.path) ? undefined : found.path;
+}
+
+/** Whether the line is somebody's, for the declared source, and was to be left to them. */
+function keepsLine({ keepsLine }: { readonly keepsLine?: boolean | undefined }, { found, isSameSource }: Seen) {
+  return keepsLine === true && found?.isOurs === false && isSameSource;
+}
+
+/** Whether a line asks for the declared mount. What can't be declared, such as an option that does nothing, is left out. */
+function asksForTheSame(line: FstabEntry, wanted: FstabEntry): boolean {
+  if (isBind(wanted)) return isBind(line);
+  if (![wanted.type, "auto"].includes(line.type.replace(/^nfs4$/, "nfs"))) return false;
+  const said = line.options.map((option) => option.replace(/^nfsvers=/, "vers="));
+  const undeclarable = new Set(refusedOptions({ ...line, type: wanted.type, options: said }).map(({ option }) => option));
+  const namesVersion = said.some((option) => option.startsWith("vers="));
+  const own = said.filter((option) => option !== "defaults" && !undeclarable.has(option));
+  const declared = wanted.options.filter(
+    (option) => option !== "defaults" && (namesVersion || !option.startsWith("vers=")),
+  );
+  return declared.every((option) => own.includes(option)) && own.every((option) => declared.includes(option));
+}
+
+/** Whether a path is a link, or goes by one, to a folder. */
+async function leadsTo(ask: Ask, all: readonly Mount[], path: string, folder: string): Promise<boolean> {
+  if (!isNear(mountOf(all, path))) return false;
+  return (await ask(realMountPoints, [path])).get(path) === plainPath(folder);
 }
 
 const shownBy = ({ mountOptions, filesystemOptions }: Mount) => [...mountOptions, ...filesystemOptions];

@@ -14,6 +14,11 @@ const inputs = kindInputs({
   mountPoint: path,
   /** Mounts over a folder that isn't empty: what is in it is kept, and hidden. Default: false, that is refused. */
   mountOverFiles: z.boolean().optional(),
+  /**
+   * A line that is there already, and asks for the same mount, stays as it is written, and a removal leaves it and its
+   * mount. Default: false.
+   */
+  keepsLine: z.boolean().optional(),
   /** The protocol's version, see nfs(5). Default: 4.2. */
   version: z.enum(["3", "4", "4.1", "4.2"]).default("4.2"),
   /** Further mount options, one each. A server may grant smaller rsize and wsize: that is not drift. Default: none. */

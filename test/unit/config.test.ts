@@ -98,11 +98,11 @@ describe("the configuration", () => {
       nonsense: true,
     });
     expect(problems).toEqual([
-      "trading.nonsense: is an unknown key (known: connection, onDelete, hot, warm, cold, tuning, automation)",
+      "trading.nonsense: is an unknown key (known: connection, onDelete, hot, warm, cold, packages, tuning, automation)",
       expect.stringMatching(/^trading\.onDelete: "wipeout": must be retain, wipe or protect/),
       expect.stringMatching(/^trading\.hot\.volumes\.postgres\.size: "800 apples": .*800GiB/),
       expect.stringMatching(/^trading\.hot\.volumes\.redis\.mode: "rwx": .*octal/),
-      expect.stringMatching(/^trading\.hot\.colour: is an unknown key \(known: layout, device, .*, tree\)$/),
+      expect.stringMatching(/^trading\.hot\.colour: is an unknown key \(known: layout, device, .*, tree, keepFstab\)$/),
       "trading.warm.device.path: is missing: any path that leads to the device (an absolute path)",
       expect.stringMatching(/^trading\.warm\.compression: "rar": .*zstd/),
       expect.stringMatching(/^trading\.cold\.version: 2: .*3, 4, 4\.1 or 4\.2/),

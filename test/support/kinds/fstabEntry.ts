@@ -11,6 +11,7 @@ export const NOTHING_ELSE = {
   hider: undefined,
   namesakes: [],
   hasAutomount: false,
+  isLink: false,
   unitFile: undefined,
   inForce: [],
 };
@@ -48,6 +49,7 @@ export function seenAt(mountPoint: string) {
     hider: fc.constant(undefined),
     namesakes: fc.constant([]),
     hasAutomount: fc.boolean(),
+    isLink: fc.constant(false),
     unitFile: fc.constant(undefined),
     inForce: fc.subarray(["noatime", "commit=30"]),
     isSource: fc.boolean(),

@@ -440,3 +440,43 @@ describe("the inputs of an fstab entry", () => {
     expect(fstabEntry.inputs.safeParse(desired).success).toBe(true);
   });
 });
+
+describe("a line of somebody's that is to be kept", () => {
+  const kept = { ...desired, keepsLine: true };
+  const theirs = (options: string, more: Partial<typeof desired> = {}): Seen => {
+    const entry = { ...desired, source: "UUID=1", ...more, options: options.split(",") };
+    return { ...made, text: `${before}${printEntry(entry)}\n`, found: { entry, isOurs: false } };
+  };
+
+  it.each<[string, Seen]>([
+    ["in another order", theirs("data=writeback,nofail,noatime")],
+    ["with defaults", theirs("defaults,noatime,nofail,data=writeback")],
+    ["with what no configuration could say, since it does nothing", theirs("noatime,nofail,data=writeback,nobarrier")],
+    ["of the type auto, and another pass", theirs("noatime,nofail,data=writeback", { type: "auto", pass: 1 })],
+  ])("stays as it is written where it asks for the same mount: %s", (_how, seen) => {
+    expect(read(fstabEntry.plan(kept, seen))).toEqual([]);
+    expect(read(fstabEntry.planDestroy({ ...kept, id: "h:/var/lib/redis" }, seen))).toEqual([]);
+    // Only where that was declared.
+    expect(read(fstabEntry.plan(desired, seen))).toHaveLength(1);
+  });
+
+  it.each<[string, Seen]>([
+    ["an option is missing", theirs("noatime,nofail")],
+    ["another option is there", theirs("noatime,nofail,data=writeback,nodev")],
+    ["another filesystem is named", theirs("noatime,nofail,data=writeback", { type: "xfs" })],
+  ])("becomes ours where %s", (_how, seen) => {
+    expect(read(fstabEntry.plan(kept, seen))).toEqual([expect.stringContaining("mount-entry /var/lib/redis none")]);
+  });
+
+  it("is no reason to leave a line of ours", () => {
+    expect(read(fstabEntry.planDestroy({ ...kept, id: "h:/var/lib/redis" }, made))).toHaveLength(1);
+  });
+});
+
+it("a link to the folder that a bind mount would show is that folder, and stays", () => {
+  const bind = { ...desired, source: "/data/warm-storage", mountPoint: "/data/warm", type: "none", options: ["bind"] };
+  const seen = { ...absent, isLink: true };
+  expect(read(fstabEntry.plan(bind, seen))).toEqual([]);
+  expect(fstabEntry.isAbsent(bind, seen)).toBe(false);
+  expect(read(fstabEntry.planDestroy({ ...bind, id: "h:/data/warm" }, seen))).toEqual([]);
+});
