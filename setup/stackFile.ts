@@ -68,10 +68,19 @@ export async function readStack(file: string, wanted: readonly string[]): Promis
   const absent = wanted.filter((name) => hosts[name] === undefined);
   if (absent.length > 0)
     throw new MissingNeed(`${file} has no host ${absent.join(", ")}; it has ${Object.keys(hosts).join(", ")}.`);
-  const declared = [...(await declaredBy({ hosts: withoutKeys(sections as Sections) })).values()];
+  const declared = await declaredOn(sections as Sections);
   return Object.entries(hosts)
     .filter(([name]) => wanted.length === 0 || wanted.includes(name))
-    .map(([name, settings]) => ({ name, settings, resources: resourcesOf(name, declared) }));
+    .map(([name, settings]) => ({ name, settings, resources: declared(name) }));
+}
+
+/**
+ * What the program declares on each host.
+ * @param sections the hosts, as they are written, without problems
+ */
+export async function declaredOn(sections: Sections): Promise<(host: string) => readonly HostResource[]> {
+  const declared = [...(await declaredBy({ hosts: withoutKeys(sections) })).values()];
+  return (host) => resourcesOf(host, declared);
 }
 
 /** All hosts, as they are written. */

@@ -38,15 +38,22 @@ export type Resolve = (mountPoint: string) => string;
 export function findEntries(text: string, mountPoint: string, resolve: Resolve = plainPath): FoundEntry[] {
   return lines(text).flatMap((line) => {
     const entry = parseLine(line);
-    if (entry === undefined || !means(entry, mountPoint, resolve)) return [];
-    return [
-      {
-        entry: { ...entry, options: entry.options.filter((option) => option !== OURS) },
-        isOurs: entry.options.includes(OURS),
-      },
-    ];
+    return entry === undefined || !means(entry, mountPoint, resolve) ? [] : [found(entry)];
   });
 }
+
+/** Every line that isn't empty or a comment, in the file's order. */
+export function allEntries(text: string): FoundEntry[] {
+  return lines(text).flatMap((line) => {
+    const entry = parseLine(line);
+    return entry === undefined ? [] : [found(entry)];
+  });
+}
+
+const found = (entry: FstabEntry): FoundEntry => ({
+  entry: { ...entry, options: entry.options.filter((option) => option !== OURS) },
+  isOurs: entry.options.includes(OURS),
+});
 
 /** The first line that means a mount point. */
 export function findEntry(text: string, mountPoint: string): FoundEntry | undefined {

@@ -107,6 +107,13 @@ export class LabStack {
     await writeFile(this.#configFile, stringify(committed));
   }
 
+  /** Gives the operations to come a whole configuration, as it is written in Pulumi.STACK.yaml. */
+  async configureAs(text: string): Promise<void> {
+    this.#configFile = await prepareStack(await lab.connection("storage-host", this.#user), this.#name);
+    const { encryptionsalt } = parse(await readFile(this.#configFile, "utf8")) as { encryptionsalt: string };
+    await writeFile(this.#configFile, `${text}\nencryptionsalt: ${encryptionsalt}\n`);
+  }
+
   /** The stack's configuration, as the last {@link configure} left it. */
   get configFile(): string {
     return this.#configFile;
