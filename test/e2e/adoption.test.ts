@@ -39,7 +39,7 @@ afterAll(async () => {
 
 /** Runs the command against the lab's host, as a newcomer would. */
 async function adopt(): Promise<{ readonly exitCode: number; readonly said: string; readonly text: string }> {
-  const { connection } = await lab.connection();
+  const connection = await lab.connection();
   const file = join(folder, "Pulumi.adopted.yaml");
   await rm(file, { force: true });
   const { exitCode = -1, all } = await execa(
@@ -53,6 +53,57 @@ async function adopt(): Promise<{ readonly exitCode: number; readonly said: stri
   return { exitCode, said: all, text: await readFile(file, "utf8").catch(() => "") };
 }
 
-describe("a host that its owner set up by hand", () => {
-  it.todo("is adopted");
+/** Makes the host by a script of ours, with the host's own programs. */
+async function make(script: string, ...words: readonly string[]): Promise<void> {
+  const text = await readFile(join(ROOT, "test/support", script), "utf8");
+  await lab.run("storage-host", `bash -s -- ${words.join(" ")}`, { stdin: text, timeoutSeconds: 900 });
+  await on(`sync; touch ${MARKER}; sleep 1`);
+}
+
+/** Adopts the host, brings the stack up, and destroys it: nothing on the host may change. */
+async function adoptUpAndDestroy(text: string, resources: number): Promise<void> {
+  const before = await host();
+  await stack.configureAs(text);
+  const { changes } = await stack.up();
+  expect(changes.create).toBeGreaterThanOrEqual(resources);
+  expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  expect(await host()).toBe(before);
+  expect(await changedFiles()).toBe("");
+  await stack.destroy();
+  expect(await host()).toBe(before);
+  expect(await changedFiles()).toBe("");
+}
+
+describe("a host that its owner set up by hand", { timeout: 20 * 60_000, tags: ["long"] }, () => {
+  it("enters the state as it is, with nothing changed by adopt, up or destroy, and advice on what could be better", async () => {
+    await make("handMadeHost.sh", "mended");
+    const precious = await on("sha256sum /var/lib/*/precious /data/warm-storage/daily-backups/precious");
+    const { exitCode, said, text } = await adopt();
+    expect(said).toMatch(/`up` enters \d+ resources into the state and changes nothing on the host\./);
+    expect(exitCode).toBe(0);
+    for (const advice of [
+      "sparse_super2",
+      "intr",
+      "/dev/sda2 may name another device",
+      "no nofail",
+      "/etc/sysctl.conf",
+    ])
+      expect(said).toContain(advice);
+    expect(said).toMatch(/60-ssd-scheduler\.rules runs fstrim/);
+    await adoptUpAndDestroy(text, 25);
+    expect(await on("sha256sum /var/lib/*/precious /data/warm-storage/daily-backups/precious")).toBe(precious);
+  });
+
+  it("is told whole where it doesn't work: what to do, in which order", async () => {
+    await lab.blank();
+    await make("handMadeHost.sh", "verbatim");
+    const { exitCode, said } = await adopt();
+    expect(exitCode).toBe(1);
+    expect(said).toMatch(
+      /1\. fstab names \/dev\/vg_jts\/lv_local_backup for \/data\/local-backup, and there is no such/,
+    );
+    for (const place of ["postgresql", "kafka", "redis"])
+      expect(said).toContain(`nothing is mounted at /var/lib/${place}, though fstab has a line for it`);
+    expect(await changedFiles()).toBe("");
+  });
 });
