@@ -411,64 +411,78 @@ function findUnused(
   });
 }
 
-/** Options and fields of lines that work, and that this program would write otherwise. */
+/** Options and fields of lines that work, and that this program would write otherwise; each once, with all its lines. */
 function adviseOnLines({ lines, features }: Found): Note[] {
-  return lines
+  const advised = lines
     .filter(({ isOurs, entry }) => !isOurs && entry.mountPoint.startsWith("/") && !SYSTEM.test(entry.mountPoint))
     .flatMap(({ entry, device }) => {
-      const at = `the line of ${entry.mountPoint} in fstab`;
       const type = entry.type === "nfs4" ? "nfs" : entry.type;
       const isBind = entry.options.includes("bind");
-      const told: Note[] = isBind
+      const about = (what: string, next: string) => ({ what, next, place: entry.mountPoint });
+      const told = isBind
         ? []
-        : refusedOptions({ ...entry, type }).map(({ reason }) =>
-            advice(`${at}: ${reason}`, "correct it in /etc/fstab."),
-          );
+        : refusedOptions({ ...entry, type }).map(({ reason }) => about(reason, "correct it in /etc/fstab."));
       if (
         entry.options.some((option) => /^barrier=0$|^nobarrier$/.test(option)) &&
-        !told.some(({ text }) => text.includes("barrier"))
+        told.every(({ what }) => !/barrier/.test(what))
       )
         told.push(
-          advice(
-            `${at} turns write barriers off, so that a loss of power can damage the filesystem`,
-            "leave that option out, unless the disk's cache has a battery: edit /etc/fstab; mount -o remount,barrier=1",
+          about(
+            "write barriers are off, so that a loss of power can damage the filesystem",
+            "leave that option out, unless the disk's cache has a battery: edit /etc/fstab; then mount -o remount,barrier=1 …",
           ),
         );
       if (!entry.options.includes("nofail"))
         told.push(
-          advice(
-            `${at} has no nofail: without the ${type === "nfs" ? "server" : "device"} the host stops in the emergency mode at boot`,
-            "add nofail to it.",
+          about(
+            "without nofail, a disk or server that is away stops the boot in the emergency mode",
+            "add nofail in /etc/fstab, which the next boot goes by; then adopt again, so that the configuration has it.",
           ),
         );
       if (type === "nfs" && !entry.options.includes("_netdev"))
-        told.push(advice(`${at} has no _netdev, which says that it needs the network`, "add _netdev to it."));
+        told.push(
+          about(
+            "without _netdev, nothing says that the network must be up first",
+            "add _netdev in /etc/fstab; then adopt again, so that the configuration has it.",
+          ),
+        );
       if (device !== undefined && features.get(device.path)?.includes("sparse_super2") === true)
         told.push(
-          advice(
-            `the ext4 at ${entry.mountPoint} has the feature sparse_super2: it keeps two copies of the superblock, and not every tool knows it`,
-            `nothing now: it can't be taken out; where the filesystem is made anew, leave it out.`,
+          about(
+            "the ext4 has the feature sparse_super2: it keeps only two copies of the superblock, and not every tool knows it",
+            "nothing now, since it can't be taken out; leave it out where the filesystem is made anew.",
           ),
         );
       return told;
     });
+  return [...Map.groupBy(advised, ({ what, next }) => `${what}\n${next}`).values()].map((all) => {
+    const [{ what, next }] = all as [(typeof all)[number]];
+    return advice(`${all.map(({ place }) => place).join(", ")}: ${what}`, next);
+  });
 }
 
 /** Settings beside those that this program would make. */
 function adviseOnSettings({ settings }: Found): Note[] {
   return [...settings]
     .filter(([file]) => !/jts-storage/.test(file))
-    .flatMap(([file, all]) =>
-      all.map((setting) =>
-        /fstrim/.test(setting)
-          ? advice(
-              `${file} runs fstrim from a rule of udev, which kills what takes long, at each event of the device: ${setting}`,
-              `trim by a timer: tuning does, weekly; then take that line out of ${file}.`,
-            )
-          : advice(
-              `${file} sets what \`tuning\` sets too: ${setting}`,
-              `once tuning is on: take that line out of ${file}.`,
-            ),
-      ),
-    );
+    .flatMap(([file, all]) => {
+      const trims = all.filter((setting) => /fstrim/.test(setting));
+      const others = all.filter((setting) => !/fstrim/.test(setting));
+      return [
+        ...(others.length === 0
+          ? []
+          : [
+              advice(
+                `${file} sets what \`tuning\` sets, too: ${others.join("; ")}`,
+                `once tuning is on, take that out of ${file}.`,
+              ),
+            ]),
+        ...trims.map((rule) =>
+          advice(
+            `${file} runs fstrim by a rule of udev, at each event of the disk, and udev ends what takes long: ${rule}`,
+            `take that line out of ${file}; \`tuning\` trims weekly, by a timer.`,
+          ),
+        ),
+      ];
+    });
 }

@@ -1,4 +1,4 @@
-import { Document } from "yaml";
+import { Document, isScalar, visit } from "yaml";
 import type { Note, Section } from "./draft.ts";
 import type { Settled } from "./settle.ts";
 
@@ -32,7 +32,15 @@ export function printOutcome({ resources, steps }: Settled): string {
 
 /** Pulumi.STACK.yaml. */
 export function printStack(host: string, settled: Settled): string {
-  const document = new Document({ config: { "jts-storage:hosts": { [host]: settled.section satisfies Section } } });
+  const document = new Document(
+    { config: { "jts-storage:hosts": { [host]: settled.section satisfies Section } } },
+    { keepUndefined: false },
+  );
+  // Lists of words, and devices, in one line each.
+  visit(document, {
+    Seq: (_key, node) => void (node.flow = node.items.every((item) => isScalar(item))),
+    Map: (_key, node) => void (node.flow = node.has("path") && node.items.every(({ value }) => isScalar(value))),
+  });
   const comment = [printOutcome(settled), "", ...printNotes(settled.notes)];
   while (comment.at(-1) === "") comment.pop();
   const heading = [

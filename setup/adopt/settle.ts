@@ -96,6 +96,14 @@ function without(sections: Sections, key: string, message: (() => string) | unde
   return rest;
 }
 
+/** How a part comes to a host that is in the state. */
+const LATER: Readonly<Record<string, string>> = {
+  packages: "take packages: false out, once this is in the state; a preview shows what is installed.",
+  tuning: "take tuning: false out, once this is in the state; a preview shows what is written.",
+  automation:
+    "write automation: {}, and take hot.tree: false out, once this is in the state; a preview shows what is written.",
+};
+
 /** What this program does by itself is declared, too, where the host has it just so; else, what is in its way is told. */
 async function tryDefaults(
   session: Session,
@@ -118,21 +126,20 @@ async function tryDefaults(
   for (const part of ["packages", "tuning", "automation"]) {
     const off = parts.get(part)?.filter((one) => one.refusals.length + one.steps.length > 0) ?? [];
     if (off.length === 0) continue;
-    const does = off.flatMap(({ steps }) => steps.map(({ summary }) => summary));
     const inTheWay = off.flatMap(({ refusals }) => refusals.map(({ found }) => found));
+    const kinds = [...new Set(off.map(({ resource }) => resource.kind.name))].join(", ");
+    const way = inTheWay.length === 0 ? "" : `; in the way is then: ${inTheWay.join("; ")}`;
     told.push(
       left(
-        `${part}: with it, \`up\` would ${does.join("; ") || "change something"}${inTheWay.length === 0 ? "" : `; and in the way is: ${inTheWay.join("; ")}`}`,
-        part === "automation"
-          ? "write automation: {} once this is in the state, and hot.tree where there is a hot tier."
-          : `take ${part}: false out once this is in the state.`,
+        `${part}: the host lacks ${off.length} of its ${parts.get(part)?.length} resources (${kinds})${way}`,
+        LATER[part] ?? "",
       ),
     );
   }
   return {
     section: {
-      ...(isSo("packages") ? { packages: true } : {}),
-      ...(isSo("tuning") ? { tuning: {} } : {}),
+      ...(isSo("packages") ? { packages: undefined } : {}),
+      ...(isSo("tuning") ? { tuning: undefined } : {}),
       ...(kept.hot?.tree !== false && isSo("automation") ? { automation: {} } : {}),
     },
     resources: ["packages", "tuning", ...(kept.hot?.tree === false ? [] : ["automation"])].reduce(

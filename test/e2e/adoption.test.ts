@@ -85,7 +85,7 @@ describe("a host that its owner set up by hand", { timeout: 20 * 60_000, tags: [
       "sparse_super2",
       "intr",
       "/dev/sda2 may name another device",
-      "no nofail",
+      "without nofail",
       "/etc/sysctl.conf",
     ])
       expect(said).toContain(advice);

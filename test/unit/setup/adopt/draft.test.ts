@@ -188,8 +188,8 @@ describe("the draft of a host that other means set up", () => {
     expect(told(notes, "obstacle")).toEqual([]);
     // What the kernel does nothing for, and what the next boot may read otherwise.
     expect(told(notes, "advice")).toEqual([
-      expect.stringMatching(/\/srv\/archive in fstab: \/dev\/sda2 may name another device/),
-      expect.stringMatching(/\/mnt\/nas in fstab: intr on nfs/),
+      expect.stringMatching(/^\/srv\/archive: \/dev\/sda2 may name another device/),
+      expect.stringMatching(/^\/mnt\/nas: intr on nfs/),
     ]);
   });
 
@@ -256,7 +256,7 @@ describe("the draft of a host that other means set up", () => {
     );
     expect((sections.hot?.volumes as Record<string, { options: string[] }>).redis?.options).toContain("noatime");
     const advices = told(notes, "advice");
-    for (const words of ["barrier", "no nofail", "sparse_super2", "/etc/sysctl.conf", "fstrim from a rule of udev"])
+    for (const words of ["barrier", "without nofail", "sparse_super2", "/etc/sysctl.conf", "fstrim by a rule of udev"])
       expect(advices.filter((one) => one.includes(words))).toHaveLength(1);
   });
 });
