@@ -15,7 +15,13 @@ const RESOURCES = ["providers/index.ts", "providers/filesystems/", "providers/va
 /** From the top floor down. @type {readonly Layer[]} */
 export const LAYERS = [
   { files: ["commands/", "bench/"], may: ["lab/", "setup/", "config.ts", "components/", "providers/"] },
-  { files: ["setup/preview/", "setup/options/"], may: ["setup/", "config.ts", "components/", "providers/"] },
+  {
+    files: [
+      ...["setup/adopt/", "setup/doctor/", "setup/drift/", "setup/explain/", "setup/fleet/", "setup/map/"],
+      ...["setup/options/", "setup/preview/", "setup/stackFile.ts"],
+    ],
+    may: ["setup/", "config.ts", "components/", "providers/"],
+  },
   { files: ["lab/"], may: ["setup/", "providers/values/"] },
   { files: ["setup/"], may: ["providers/values/"] },
 
