@@ -78,7 +78,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   // What is only read. Texts for operators are compared with the host.
   ["docs/{STORAGE_SETUP.md,storage-health.schema.json}", ["operations"]],
   ["docs/**", NONE],
-  ["bench/**", NONE],
+  ["{bench,monitoring}/**", NONE],
   ["{.ci,.github}/**", NONE],
   ["{tsconfig.json,eslint.config.js,imports.config.js,pyproject.toml,LICENSE}", NONE],
   ["*.md", NONE],

@@ -82,6 +82,8 @@ from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
 NO_REPORT = 3
 LEVELS = ("ok", "warning", "critical")
 LOOK_SECONDS = 10
+# The share of its rated writes above which a disk is worn.
+WORN_PERCENT = 90
 # A program gave no answer, or not the expected one.
 UNCLEAR = (Problem, AttributeError, LookupError, TypeError, ValueError)
 ARCHIVE = re.compile(r"([A-Za-z0-9+_.-]+)-([0-9]{8}T[0-9]{6}Z)\.tar\.zst(\.sha256)?")
@@ -103,7 +105,12 @@ METRICS = {
     "level": "Level of the report: 0 ok, 1 warning, 2 critical.",
     "checked_timestamp_seconds": "When the checks were made.",
     "findings": "How many findings have this level.",
+    "check_level": "The worst level of the check's findings: 0 ok, 1 warning, 2 critical.",
+    "usage_limit_percent": "How full a tier or a snapshot may be before a finding has this level.",
+    "backup_age_limit_seconds": "How old the newest backup of a volume may be; absent: any age.",
+    "archive_age_limit_seconds": "How old the newest archive of a name on the cold tier may be; absent: any age.",
     "tier_disks_present": "Whether all disks of the tier are on their bus and not offline.",
+    "tier_degraded_arrays": "How many md arrays below the tier run without all of their disks.",
     "tier_writable": "0: the tier is mounted read-only, by hand or by the kernel after an error.",
     "filesystem_errors": "Errors that ext4 has counted since its last check.",
     "tier_answers": "Whether the declared filesystem is mounted and answers.",
@@ -114,6 +121,9 @@ METRICS = {
     "btrfs_device_errors": "Errors of all kinds that btrfs has counted on the device.",
     "volume_group_size_bytes": "Size of the volume group.",
     "volume_group_free_bytes": "Free bytes of the volume group.",
+    "volume_group_snapshots_bytes": "Bytes of the volume group that belong to snapshots.",
+    "volume_group_reserve_bytes": "What must be free in the volume group, or belong to snapshots.",
+    "volume_group_missing_devices": "How many of its physical volumes the volume group lacks.",
     "snapshot_fill_percent": "How full a snapshot is; at 100 it is lost.",
     "timer_active": "Whether the timer waits for its next run.",
     "timer_last_run_timestamp_seconds": "When the timer last started its service.",
@@ -135,6 +145,7 @@ METRICS = {
     "disk_written_bytes_per_second": "Bytes written to the disk, measured for one second.",
     "disk_busy_percent": "Share of the time in which the disk was busy, measured for one second.",
     "disk_passes": "Whether SMART reports that the disk passes its own test.",
+    "disk_wear_percent": "Share of its rated writes that the disk has used, as NVMe reports it; may be above 100.",
 }
 
 
@@ -202,6 +213,14 @@ class Report:
         return max((LEVELS.index(one.level) for one in self.findings), default=0)
 
     @property
+    def checks(self) -> dict[str, int]:
+        """Subject → the worst level of its findings, as an index of LEVELS."""
+        worst: dict[str, int] = {}
+        for one in self.findings:
+            worst[one.subject] = max(worst.get(one.subject, 0), LEVELS.index(one.level))
+        return worst
+
+    @property
     def bad(self) -> list[tuple[str, str, str]]:
         """The level, subject and fact of each finding that is not ok."""
         return [(one.level, one.subject, one.fact) for one in self.findings if one.level != "ok"]
@@ -236,6 +255,7 @@ class Report:
             Figure("level", self.worst, {}),
             Figure("checked_timestamp_seconds", self.at, {}),
             *(Figure("findings", levels.count(level), {"level": level}) for level in LEVELS),
+            *(Figure("check_level", level, {"check": check}) for check, level in self.checks.items()),
             *self.figures,
         ]
         lines = []
@@ -342,6 +362,7 @@ class Health:
         began = time.monotonic()
         # This is well below the time limit of the systemd unit, which would leave no report.
         BUDGET.end = began + self.settings.budget_seconds
+        self.add_limits()
         self.look_at_tiers()
         self.look_at_volume_group()
         self.look_at_timers()
@@ -363,6 +384,16 @@ class Health:
         # Sending the report has a time limit of its own.
         BUDGET.end = None
         return self.report
+
+    def add_limits(self) -> None:
+        """The limits of this host, so that alerts elsewhere go by the same."""
+        automation, report = self.automation, self.report
+        report.figure("usage_limit_percent", automation.usage_warning_percent, level="warning")
+        report.figure("usage_limit_percent", automation.usage_critical_percent, level="critical")
+        if automation.backup_warning_hours > 0:
+            report.figure("backup_age_limit_seconds", automation.backup_warning_hours * 3600)
+        if automation.archive_warning_hours > 0:
+            report.figure("archive_age_limit_seconds", automation.archive_warning_hours * 3600)
 
     def look_at_tiers(self) -> None:
         hot, warm, cold = self.settings.hot, self.settings.warm, self.settings.cold
@@ -428,7 +459,10 @@ class Health:
                 f"disk is back: umount {live.point}; mount {live.point}; else docs/runbooks/replace-a-failed-nvme.md",
             )
 
-        for array in sorted({one for device in devices for one in _degraded(device)}):
+        degraded = sorted({one for device in devices for one in _degraded(device)})
+        if devices:
+            self.report.figure("tier_degraded_arrays", len(degraded), tier=tier, mount_point=live.point)
+        for array in degraded:
             self.report.find(
                 "critical",
                 tier,
@@ -578,6 +612,9 @@ class Health:
             return
         report.figure("volume_group_size_bytes", group.size, volume_group=name)
         report.figure("volume_group_free_bytes", group.free, volume_group=name)
+        report.figure("volume_group_snapshots_bytes", group.in_snapshots, volume_group=name)
+        report.figure("volume_group_reserve_bytes", hot.snapshot_reserve_bytes, volume_group=name)
+        report.figure("volume_group_missing_devices", group.missing, volume_group=name)
         if group.missing != 0:
             report.find(
                 "critical",
@@ -914,7 +951,9 @@ class Health:
                 self.look_at_disk(disk)
 
     def look_at_disk(self, disk: str) -> None:
-        state, name = _smart_state(disk), disk.removeprefix("/dev/")
+        (state, wear), name = _smart_state(disk), disk.removeprefix("/dev/")
+        if wear is not None:
+            self.report.figure("disk_wear_percent", wear, disk=name)
         if state != "unknown":
             self.report.figure("disk_passes", int(state != "failing"), disk=name)
         if state == "failing":
@@ -922,7 +961,8 @@ class Health:
             self.report.find("critical", "smart", f"{disk} reports that it is failing", remedy)
         elif state == "worn":
             remedy = f"smartctl --all {disk}; plan its replacement"
-            self.report.find("warning", "smart", f"{disk} has used more than 90 % of its rated writes", remedy)
+            fact = f"{disk} has used more than {WORN_PERCENT} % of its rated writes"
+            self.report.find("warning", "smart", fact, remedy)
         elif state == "passed":
             self.report.find("ok", "smart", f"{disk} passed")
         else:
@@ -1120,18 +1160,19 @@ def _activity(row: dict[str, Any]) -> Activity:
     )
 
 
-def _smart_state(disk: str) -> str:
-    """failing, worn, passed or unknown."""
+def _smart_state(disk: str) -> tuple[str, int | None]:
+    """failing, worn, passed or unknown; and the percentage of its rated writes that the disk has used, if it tells."""
     # Its exit status is a set of bits that is rarely 0, so only its output counts. It does not wake a sleeping disk.
     command = ["smartctl", "--json", "--health", "--attributes", "--nocheck=standby", "--", disk]
     try:
         answer = _json_of(command, any_status=True)
         passed = (answer.get("smart_status") or {}).get("passed")
         nvme = answer.get("nvme_smart_health_information_log") or {}
+        wear = nvme["percentage_used"] if isinstance(nvme.get("percentage_used"), int) else None
         if passed is False or (nvme.get("critical_warning") or 0) != 0:
-            return "failing"
-        if (nvme.get("percentage_used") or 0) > 90:
-            return "worn"
+            return "failing", wear
+        if (wear or 0) > WORN_PERCENT:
+            return "worn", wear
     except UNCLEAR:
-        return "unknown"
-    return "passed" if passed is True else "unknown"
+        return "unknown", None
+    return "passed" if passed is True else "unknown", wear

@@ -16,7 +16,11 @@ import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, vi } from "vitest";
+import { parse } from "yaml";
 import { z } from "zod";
+import { ALERT_RULES, queriesOf, readDashboard } from "../../../setup/monitoring.ts";
+import { MADE, ROOT } from "../../../setup/project.ts";
+import { readQuery, selects, type Series } from "../../support/promql.ts";
 import { IS_ROOT, SCRIPTS, test as plain, type Settings, type World } from "./world.ts";
 
 const text = (part: string) => expect.stringContaining(part) as string;
@@ -126,7 +130,10 @@ function readMetrics(text: string): Map<string, number> {
   return samples;
 }
 
-const HAS_PROMTOOL = spawnSync("promtool", ["--version"]).status === 0;
+/** The one that lint took out of its package, or one that is installed. */
+const PROMTOOL = [join(MADE, "bin", "promtool"), "promtool"].find(
+  (path) => spawnSync(path, ["--version"]).status === 0,
+);
 
 const test = plain.extend<{ readonly world: World }>({
   world: async ({ world }, use) => {
@@ -498,8 +505,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(Math.abs(metrics.get("jts_storage_checked_timestamp_seconds")! - Date.now() / 1000)).toBeLessThan(60);
   });
 
-  // Debian's package `prometheus` has it, and a server that starts with it: nothing to install for a test.
-  test.skipIf(!HAS_PROMTOOL)("prints metrics that promtool accepts", async ({ world }) => {
+  test.skipIf(PROMTOOL === undefined)("prints metrics that promtool accepts", async ({ world }) => {
     world.program("vgs", `echo '${vgs("135291469824")}'`);
     world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'`);
     const { stdout } = await health(
@@ -509,7 +515,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
       },
       "--prometheus",
     );
-    expect(spawnSync("promtool", ["check", "metrics"], { input: stdout, encoding: "utf8" })).toMatchObject({
+    expect(spawnSync(PROMTOOL!, ["check", "metrics"], { input: stdout, encoding: "utf8" })).toMatchObject({
       status: 0,
       stdout: "",
       stderr: "",
@@ -521,7 +527,9 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     const printed = [...script.matchAll(/\bfigure\(\s*"([a-z_]+)"/g)].map(([, name = ""]) => name);
     const explained = [...script.matchAll(/^ {4}"([a-z_]+)": "/gm)].map(([, name = ""]) => name);
     expect([...new Set(printed)].sort()).toEqual(
-      explained.filter((name) => !["level", "checked_timestamp_seconds", "findings"].includes(name)).sort(),
+      explained
+        .filter((name) => !["level", "checked_timestamp_seconds", "findings", "check_level"].includes(name))
+        .sort(),
     );
   });
 
@@ -693,6 +701,21 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     symlinkSync("../../nvme0n1/nvme0n1p3", world.at("/sys/devices/dm-0/slaves/nvme0n1p3"));
   };
 
+  const BTRFS = "/sys/fs/btrfs/uuid";
+  const countBtrfsErrors = (world: World, errors: number) =>
+    world.put(`${BTRFS}/devinfo/1/error_stats`, `write_errs ${errors}\nread_errs 0\n`);
+  /** sysfs of a btrfs without errors on sdb. */
+  const sysfsOfBtrfs = (world: World) => {
+    world.put("/sys/devices/sdb/device/state", "running\n");
+    world.put("/sys/devices/sdb/size", "2000000000\n");
+    countBtrfsErrors(world, 0);
+    for (const kind of ["data", "metadata", "system"])
+      for (const name of ["disk_total", "total_bytes", "bytes_used"])
+        world.put(`${BTRFS}/allocation/${kind}/${name}`, "1000\n");
+    mkdirSync(world.at(`${BTRFS}/devices`), { recursive: true });
+    symlinkSync("../../../../devices/sdb", world.at(`${BTRFS}/devices/sdb`));
+  };
+
   test.for<[string, string, (world: World) => unknown, string | undefined]>([
     ["all", "is there", () => undefined, undefined],
     ["the volume", "has left", (world) => rmSync(world.at("/sys/devices/dm-0"), { recursive: true }), "253:0 is gone"],
@@ -764,29 +787,16 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     const device = join(world.path, "sdb");
     world.put(device, "");
     const btrfs = (options: string) => pretend(world, { [world.warm]: ["0:99", `- btrfs ${device} ${options}`] });
-    const folder = "/sys/fs/btrfs/uuid";
-    const count = (errors: number) =>
-      world.put(`${folder}/devinfo/1/error_stats`, `write_errs ${errors}\nread_errs 0\n`);
-    const sysfs = () => {
-      world.put("/sys/devices/sdb/device/state", "running\n");
-      world.put("/sys/devices/sdb/size", "2000000000\n");
-      count(0);
-      for (const kind of ["data", "metadata", "system"])
-        for (const name of ["disk_total", "total_bytes", "bytes_used"])
-          world.put(`${folder}/allocation/${kind}/${name}`, "1000\n");
-      mkdirSync(world.at(`${folder}/devices`), { recursive: true });
-      symlinkSync("../../../../devices/sdb", world.at(`${folder}/devices/sdb`));
-    };
     await btrfs("rw");
-    sysfs();
+    sysfsOfBtrfs(world);
     expect(await findingsOf(world, ["warm", "btrfs"])).toEqual([
       ["ok", text("used")],
       ["ok", `no device errors of ${device}`],
     ]);
-    count(7);
+    countBtrfsErrors(world, 7);
     expect(await findingsOf(world, ["btrfs"])).toEqual([["critical", `device errors of ${device}: write_errs=7`]]);
     await btrfs("ro");
-    sysfs();
+    sysfsOfBtrfs(world);
     expect(await findingsOf(world, ["warm"])).toContainEqual([
       "critical",
       `${world.warm} is read-only: the kernel does so after an error`,
@@ -810,6 +820,133 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     const history = { program, subcommand: "all", since: began(0), succeeded: succeeded ?? null, runs: recorded };
     world.put(join(world.path, "state/runs.json"), JSON.stringify({ version: 1, subcommands: [history] }));
   };
+
+  test("prints the limits of the host, and figures of what it judges by them", async ({ world }) => {
+    await pretend(world, { [world.hot]: ["253:0", "- ext4 /dev/mapper/vg-lv rw"] });
+    sysfsOfVolume(world);
+    world.put("/sys/devices/md0/md/degraded", "1\n");
+    symlinkSync("../../md0", world.at("/sys/devices/dm-0/slaves/md0"));
+    world.program("vgs", `echo '${vgs("100", "1")}'`);
+    world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "1" })}'`);
+    world.program(
+      "smartctl",
+      `echo '{"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"percentage_used": 91}}'`,
+    );
+    const figuresWith = async (change?: Change) =>
+      readMetrics(
+        (
+          await health(
+            world,
+            (settings) => {
+              Object.assign(settings.hot!, { volumeGroup: "vg_jts", snapshotReserveBytes: 7 });
+              change?.(settings);
+            },
+            "--prometheus",
+          )
+        ).stdout,
+      );
+    const figures = await figuresWith(({ automation }) =>
+      Object.assign(automation, { usageWarningPercent: 70, backupWarningHours: 2, archiveWarningHours: 3 }),
+    );
+    const of = (name: string) => figures.get(`jts_storage_${name}`);
+    expect([of('usage_limit_percent{level="warning"}'), of('usage_limit_percent{level="critical"}')]).toEqual([70, 90]);
+    expect([of("backup_age_limit_seconds"), of("archive_age_limit_seconds")]).toEqual([7200, 10800]);
+    expect(of(`tier_degraded_arrays{tier="hot",mount_point="${world.hot}"}`)).toBe(1);
+    expect(of('volume_group_missing_devices{volume_group="vg_jts"}')).toBe(1);
+    expect(of('volume_group_snapshots_bytes{volume_group="vg_jts"}')).toBe(5368709120);
+    expect(of('volume_group_reserve_bytes{volume_group="vg_jts"}')).toBe(7);
+    expect(of('disk_wear_percent{disk="nvme0n1"}')).toBe(91);
+    expect(["hot", "smart", "cold"].map((check) => of(`check_level{check="${check}"}`))).toEqual([2, 1, 0]);
+
+    const withoutLimits = await figuresWith(({ automation }) =>
+      Object.assign(automation, { backupWarningHours: 0, archiveWarningHours: 0 }),
+    );
+    expect([...withoutLimits.keys()].filter((name) => /_age_limit/.test(name))).toEqual([]);
+  });
+
+  test("prints each series that the alerts and the dashboard ask for, with the labels that they name", async ({
+    world,
+  }) => {
+    const device = join(world.path, "sdb");
+    world.put(device, "");
+    await pretend(world, {
+      [world.hot]: ["253:0", "- ext4 /dev/mapper/vg-lv rw"],
+      [world.warm]: ["0:99", `- btrfs ${device} rw`],
+    });
+    sysfsOfVolume(world);
+    world.put("/sys/fs/ext4/dm-0/errors_count", "0\n");
+    sysfsOfBtrfs(world);
+    world.program("vgs", `echo '${vgs("135291469824")}'`);
+    world.program("lvs", `echo '${lvs({ name: "snap_a", fill: "12.50" })}'`);
+    world.program(
+      "smartctl",
+      `echo '{"smart_status": {"passed": true}, "nvme_smart_health_information_log": {"percentage_used": 4}}'`,
+    );
+    world.program(
+      "systemctl",
+      `case $* in
+      list-timers*) echo '[{"next": 1700003600000000, "last": 1700000000000000, "unit": "nas-archival.timer"}]' ;;
+      *list-units*) echo 'data-warm.mount loaded failed failed /data/warm' ;;
+      *.timer) printf 'LoadState=loaded\\nActiveState=active\\n' ;;
+      *.service) printf 'Result=success\\nExecMainStatus=0\\n' ;;
+    esac`,
+    );
+    const backup = `${world.warm}/daily-backups/lv_postgres-${stampOf(world, 1)}.tar.zst`;
+    const archive = join(world.cold, `jts/archives/configs/configs-${hostname()}-${stampOf(world, 1)}.tar.zst`);
+    for (const file of [backup, archive]) {
+      world.put(file);
+      world.put(`${file}.sha256`);
+    }
+    const run = { began: world.now, seconds: 2.5, status: 0, files: 3, bytes: 4096, backlog: 0, conflicts: 0 };
+    const subcommands = ["tiered-storage all", "lvm-backup create", "lvm-backup verify"].map((words) => {
+      const [program, subcommand] = words.split(" ");
+      return { program, subcommand, since: world.now, succeeded: world.now, runs: [run] };
+    });
+    world.put(join(world.path, "state/runs.json"), JSON.stringify({ version: 1, subcommands }));
+    const { stdout } = await health(
+      world,
+      (settings) => {
+        inGroup(settings);
+        settings.timers = ["nas-archival"];
+      },
+      "--prometheus",
+    );
+    const printed = [...readMetrics(stdout).keys()].map((key): Series => {
+      const { name, matchers } = readQuery(key).selectors[0]!;
+      const labels = Object.fromEntries(matchers.map(({ label, value }) => [label, value]));
+      // Prometheus's own, of the scrape.
+      return { name, labels: { ...labels, job: "node", instance: "trading" } };
+    });
+
+    const { groups } = parse(readFileSync(join(ROOT, ALERT_RULES), "utf8")) as {
+      groups: { rules: { record?: string; expr: string }[] }[];
+    };
+    const rules = groups.flatMap((group) => group.rules);
+    const recorded = new Set(rules.map(({ record }) => record));
+    const queries = [...rules.map(({ expr }) => expr), ...queriesOf(readDashboard())].map(readQuery);
+    const asked = queries.flatMap(({ selectors }) => selectors);
+    const missing = asked.filter(
+      (selector) =>
+        selector.name !== "ALERTS" && !recorded.has(selector.name) && !printed.some((one) => selects(selector, one)),
+    );
+    expect(missing).toEqual([]);
+    // A matcher such as tier!="cold" also selects what has no such label.
+    const labels = new Set(printed.flatMap((one) => Object.keys(one.labels)));
+    for (const { name, matchers } of asked)
+      for (const { label } of matchers)
+        expect(name === "ALERTS" || printed.some((one) => one.name === name && label in one.labels), label).toBe(true);
+    expect(queries.flatMap(({ grouping }) => grouping).filter((label) => !labels.has(label))).toEqual([]);
+    for (const { title, targets = [] } of readDashboard().panels)
+      for (const { expr, legendFormat } of targets) {
+        const { selectors } = readQuery(expr);
+        const has = printed.filter(({ name }) => selectors.some((one) => one.name === name));
+        for (const [, label = ""] of legendFormat.matchAll(/\{\{(\w+)\}\}/g))
+          expect(
+            has.some((one) => label in one.labels),
+            `${title}: ${label}`,
+          ).toBe(true);
+      }
+  });
 
   test("reports the results of the last runs as figures", async ({ world }) => {
     const succeeded = Math.floor(world.now) - 3000;
