@@ -1,14 +1,17 @@
 /**
  * `npm run lint`: prettier and eslint; dependency-cruiser, for the direction of imports; shfmt and shellcheck on every
- * shell file; ruff and mypy on every Python file; actionlint on the workflows. All of them run, whatever fails.
+ * shell file; ruff and mypy on every Python file; actionlint on the workflows; promtool on the alert rules, with their unit
+ * tests, and on the dashboard's queries. All of them run, whatever fails.
  * `npm run format` (`--fix`): the formatters write.
  */
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { execa } from "execa";
 import { sha256 } from "../providers/values/sha256.ts";
+import { unpackFromPackage } from "../setup/debian.ts";
 import { goBuild, missingGo } from "../setup/go.ts";
+import { ALERT_RULES, ALERT_TESTS, queriesOf, readDashboard } from "../setup/monitoring.ts";
 import { main } from "../setup/progress.ts";
 import { MADE, ROOT } from "../setup/project.ts";
 
@@ -48,6 +51,7 @@ await main(async () => {
     ["ruff check", runPackage(packages, "ruff", "check", "--quiet", "--output-format=concise", ".")],
     ["mypy", runPackage(packages, "mypy", "--no-error-summary")],
     ["actionlint", actionlint()],
+    ["promtool", promtool()],
   ];
   // Errors are caught from the start: a check that throws before its outcome is awaited would end this process.
   const outcomes = checks.map(([name, check]) => ({
@@ -177,6 +181,28 @@ async function actionlint(): Promise<Outcome> {
     .filter((name) => /\.ya?ml$/.test(name))
     .map((name) => join(WORKFLOWS, name));
   return { problems: await problemsOf(program, "-no-color", ...workflows) };
+}
+
+/**
+ * Of Debian's package `prometheus`: to build promtool from its Go modules takes over four minutes of processor time.
+ */
+async function promtool(): Promise<Outcome> {
+  const program = join(MADE, "bin", "promtool");
+  if (!existsSync(program)) await unpackFromPackage("prometheus", "usr/bin/promtool", program);
+  const folder = await mkdtemp(join(MADE, "promtool-"));
+  try {
+    const queries = join(folder, "queries.yml");
+    // JSON is YAML.
+    const rules = queriesOf(readDashboard()).map((expr, index) => ({ record: `dashboard:query_${index}`, expr }));
+    await writeFile(queries, JSON.stringify({ groups: [{ name: "dashboard", rules }] }));
+    const problems = await Promise.all([
+      problemsOf(program, "check", "rules", ALERT_RULES, queries),
+      problemsOf(program, "test", "rules", ALERT_TESTS),
+    ]);
+    return { problems: problems.filter((one) => one !== "").join("\n") };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -1,3 +1,5 @@
+import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { execa } from "execa";
 import type { Need, Preparation } from "./prepare.ts";
 import { MissingNeed, step } from "./progress.ts";
@@ -57,6 +59,38 @@ export async function installDebianPackages(packages: readonly string[] = PACKAG
     const { exitCode, all } = await apt("install", "--yes", "--no-install-recommends", ...absent);
     if (exitCode !== 0) throw new MissingNeed(`apt-get could not install them: ${all.trim().split("\n").at(-1)}`);
   });
+}
+
+/**
+ * Takes one file out of a Debian package, which it does not install: that could start a service. As when it installs,
+ * apt compares the package with the hash in its signed lists.
+ *
+ * @param file its path in the package, without a slash in front
+ * @throws {MissingNeed} where the package can't be downloaded
+ */
+export async function unpackFromPackage(name: string, file: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  const folder = await mkdtemp(`${to}.`);
+  const download = () =>
+    execa("apt-get", ["-qq", "download", name], { cwd: folder, stdin: "ignore", reject: false, all: true });
+  try {
+    let downloaded = await download();
+    if (downloaded.exitCode !== 0) {
+      // The lists are absent, or older than the package.
+      await apt("update");
+      downloaded = await download();
+    }
+    if (downloaded.exitCode !== 0)
+      throw new MissingNeed(
+        `apt-get could not download the package ${name}: ${downloaded.all?.trim().split("\n").at(-1) ?? downloaded.message}. ` +
+          "Next: apt-get update; see that apt's sources have Debian's main, or Ubuntu's universe.",
+      );
+    const packages = (await readdir(folder)).filter((entry) => entry.endsWith(".deb"));
+    await execa("dpkg-deb", ["--extract", ...packages, "."], { cwd: folder });
+    await rename(join(folder, file), to);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 async function absentPackages(packages: readonly string[]): Promise<string[]> {
