@@ -1,8 +1,8 @@
 /**
  * `npm run lint`: prettier and eslint; dependency-cruiser, for the direction of imports; shfmt and shellcheck on every
- * shell file; ruff and mypy on every Python file; actionlint on the workflows; promtool on the alert rules, with their unit
- * tests, and on the dashboard's queries. All of them run, whatever fails.
- * `npm run format` (`--fix`): the formatters write.
+ * shell file; ruff and mypy on every Python file; actionlint on the workflows; promtool on the alert rules, with their
+ * unit tests, and on the dashboard's queries. All of them run, whatever fails. `npm run format` (`--fix`): the
+ * formatters write.
  */
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";

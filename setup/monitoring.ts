@@ -7,7 +7,7 @@ export const ALERT_RULES = join("monitoring", "alerts.yml");
 export const ALERT_TESTS = join("test", "unit", "monitoring", "alerts.test.yml");
 export const DASHBOARD = join("monitoring", "dashboard.json");
 
-/** What is read of a dashboard: https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model */
+/** What is read of a dashboard, in the names of Grafana's JSON model. */
 export interface Dashboard {
   readonly schemaVersion: number;
   readonly panels: readonly Panel[];
