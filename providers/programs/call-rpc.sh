@@ -8,7 +8,7 @@ take() { head --bytes="$1" <&"$server" | od --address-radix=n --format=x1 --outp
 # shellcheck disable=SC2001 # Bash has no such replacement.
 printf %b "$(sed 's/../\\x&/g' <<<"$3")" >&"$server"
 mark=0
-while ((!(mark >> 31))); do
+while ((! (mark >> 31))); do
   mark=$(take 4)
   [[ ${#mark} == 8 ]] || {
     echo "$1 closes the connection to port $2 without a reply" >&2
