@@ -86,6 +86,21 @@ export function blankMachine(): Machine {
   };
 }
 
+/** What the host of stack `dev` has before its first `up`. */
+export function devMachine(): Machine {
+  const machine = blankMachine();
+  machine.devices["/dev/nvme0n1"]!.serial = "JTSNVME0001";
+  machine.devices["/dev/sda"]!.serial = "JTSSATA0001";
+  machine.links = {
+    "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_JTSNVME0001": "/dev/nvme0n1",
+    "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2": "/dev/sda2",
+  };
+  for (const name of ["rmem_default", "wmem_default", "rmem_max", "wmem_max"])
+    machine.kernel[`/proc/sys/net/core/${name}`] = "212992";
+  machine.kernel["/sys/class/block/nvme0n1/queue/scheduler"] = "mq-deadline";
+  return machine;
+}
+
 /**
  * What goes wrong at one command: it isn't carried out ("before"), or it is, but its answer is lost ("after"). It fails
  * by its exit code, or the connection is lost.

@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import { HostUnreachable, StorageError } from "../../providers/errors.ts";
 import type { Properties } from "../../providers/engine/resource.ts";
 import { StackOnHost, type Kept } from "../support/engine.ts";
-import { blankMachine, FakeHost, type Fault, type Machine } from "../support/fakeHost.ts";
+import { devMachine, FakeHost, type Fault, type Machine } from "../support/fakeHost.ts";
 import { declaredBy } from "../../setup/declared.ts";
 
 /** The real program, as stack `dev` configures it: all three tiers, tuning and automation. */
@@ -12,21 +12,6 @@ const { config } = parse(readFileSync(new URL("../../Pulumi.dev.yaml", import.me
   config: Record<string, unknown>;
 };
 const graph = await declaredBy({ hosts: config["jts-storage:hosts"] });
-
-/** What that stack's host has before it. */
-function devMachine(): Machine {
-  const machine = blankMachine();
-  machine.devices["/dev/nvme0n1"]!.serial = "JTSNVME0001";
-  machine.devices["/dev/sda"]!.serial = "JTSSATA0001";
-  machine.links = {
-    "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_JTSNVME0001": "/dev/nvme0n1",
-    "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2": "/dev/sda2",
-  };
-  for (const name of ["rmem_default", "wmem_default", "rmem_max", "wmem_max"])
-    machine.kernel[`/proc/sys/net/core/${name}`] = "212992";
-  machine.kernel["/sys/class/block/nvme0n1/queue/scheduler"] = "mq-deadline";
-  return machine;
-}
 
 /**
  * A machine in which the order of works that go side by side doesn't show. How many UUIDs were handed out does: what
