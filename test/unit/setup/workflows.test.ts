@@ -11,9 +11,12 @@ interface Step {
 }
 
 interface Job {
+  readonly needs?: string | readonly string[];
   readonly if?: string;
   readonly permissions?: Record<string, string>;
   readonly "timeout-minutes"?: number;
+  readonly environment?: string;
+  readonly strategy?: Record<string, unknown>;
   readonly steps: readonly Step[];
 }
 
@@ -34,6 +37,8 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
   const workflow = parse(text) as Workflow;
   const jobs = Object.entries(workflow.jobs);
   const steps = jobs.flatMap(([, { steps }]) => steps);
+  /** The one that works on hosts. No change of code starts it, so that its jobs may have secrets. */
+  const isFleet = name === "fleet.yml";
   const runs = steps.flatMap(({ run }) => (run === undefined ? [] : run.trim().split("\n")));
 
   it("pins every action by the full hash of a commit, names its version, and uses one version of each", () => {
@@ -65,8 +70,8 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
     expect(Object.keys(workflow.on)).not.toContain("workflow_run");
   });
 
-  it("cancels runs that a newer push has made stale, and limits the time of every job", () => {
-    expect(workflow.concurrency).toMatchObject({ "cancel-in-progress": true });
+  it("cancels runs that a newer push has made stale, but none that works on hosts, and limits the time of every job", () => {
+    expect(workflow.concurrency).toMatchObject({ "cancel-in-progress": !isFleet });
     for (const [job, { "timeout-minutes": minutes }] of jobs) expect(minutes, job).toBeGreaterThan(0);
   });
 
@@ -75,7 +80,7 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
     for (const [job, { permissions, steps }] of jobs) {
       if (Object.values(permissions ?? {}).includes("write")) continue;
       expect(permissions, job).toEqual({ contents: "read" });
-      expect(JSON.stringify(steps), job).not.toMatch(/secrets\.|github\.token/);
+      if (!isFleet) expect(JSON.stringify(steps), job).not.toMatch(/secrets\.|github\.token/);
     }
     for (const { uses, with: inputs } of steps)
       if (uses?.startsWith("actions/checkout@") === true)
@@ -95,6 +100,32 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
         expect(run ?? "", job).not.toMatch(/^(npm|npx|node) /);
       }
     }
+  });
+});
+
+describe("the workflow of the fleet", () => {
+  const { on, jobs } = parse(readFileSync(join(FOLDER, "fleet.yml"), "utf8")) as Workflow;
+
+  it("is started by hand or by the clock only, and has secrets only behind the environment's reviewers", () => {
+    expect(Object.keys(on).sort()).toEqual(["schedule", "workflow_dispatch"]);
+    for (const [job, { environment, steps }] of Object.entries(jobs))
+      expect(environment, job).toBe(JSON.stringify(steps).includes("secrets.") ? "storage" : undefined);
+    expect(Object.entries(jobs).flatMap(([job, { environment }]) => (environment === undefined ? [] : [job]))).toEqual([
+      "canary",
+      "stacks",
+    ]);
+  });
+
+  it("lets each stack fail by itself, some at a time, and does the same to canaries and to the others", () => {
+    const { canary, stacks } = jobs;
+    for (const { strategy } of [canary!, stacks!])
+      expect(strategy).toMatchObject({ "fail-fast": false, "max-parallel": expect.any(Number) as number });
+    expect(canary!.steps).toEqual(stacks!.steps);
+  });
+
+  it("begins the others only after the canaries, and not where one failed", () => {
+    expect(jobs.stacks).toMatchObject({ needs: ["list", "canary"] });
+    expect(jobs.stacks!.if).toContain("needs.canary.result == 'success' || needs.canary.result == 'skipped'");
   });
 });
 
