@@ -17,11 +17,13 @@ import { ROOT } from "../setup/project.ts";
 import { installTools } from "../setup/tools.ts";
 import { ANSIBLE_PACKAGES, runPlaybook, writePlaybook } from "./ansible.ts";
 import { bashScript, bashTeardown, bashWipe } from "./bash.ts";
+import { measureFleets } from "./fleet.ts";
 import { listEndState, requireSame, withDataKept } from "./endState.ts";
 import { profileOf } from "./profile.ts";
 import { wantedOf } from "./wanted.ts";
 
 const USAGE = `Usage: npm run bench [-- [mover] [--runs N] [--without ansible]]
+       npm run bench -- fleet [--hosts N,…] [--together N,…] [--parallel N]
 
 Measures on the lab how long this program, one bash script over one SSH session and an Ansible playbook take to make the
 same on blank machines, and how long the engine takes for as many resources that do nothing; prints ratios of times of
@@ -30,6 +32,11 @@ the same run. It takes the lab's disks back to blank.
   mover              measure the mover instead, against rsync and mv, between the lab's tiers
   --runs N           how often; 1 by default
   --without ansible  leave the playbook out
+
+  fleet              measure \`npm run fleet\` instead, on simulated hosts, without the lab: seconds, memory and state
+  --hosts N,…        numbers of hosts that each have a stack; default: 1,10,100
+  --together N,…     numbers of hosts that share one stack; default: 10,20
+  --parallel N       stacks at the same time; default: 4
 `;
 
 const TRACE = join(LAB, "bench-trace.jsonl");
@@ -56,15 +63,27 @@ const RATIOS = [
 
 await command(
   USAGE,
-  { runs: { type: "string", default: "1" }, without: { type: "string" } },
+  {
+    runs: { type: "string", default: "1" },
+    without: { type: "string" },
+    hosts: { type: "string", default: "1,10,100" },
+    together: { type: "string", default: "10,20" },
+    parallel: { type: "string", default: "4" },
+  },
   async ({ values: { without, ...values }, positionals: [what, ...more] }) => {
     const runs = Number(values.runs);
     if (!(Number.isInteger(runs) && runs > 0)) throw new WrongUsage(`--runs ${values.runs} is not a positive number.`);
     if (without !== undefined && without !== "ansible") throw new WrongUsage("--without takes only ansible.");
-    if ((what !== undefined && what !== "mover") || more.length > 0)
+    if ((what !== undefined && what !== "mover" && what !== "fleet") || more.length > 0)
       throw new WrongUsage(`Unknown argument: ${more[0] ?? what}`);
     await installTools();
     if (what === "mover") return measureMover(runs);
+    if (what === "fleet")
+      return measureFleets({
+        apart: numbersIn(values.hosts),
+        together: numbersIn(values.together),
+        parallel: numbersIn(values.parallel)[0] ?? 4,
+      });
     const withAnsible = without === undefined;
     if (withAnsible) await installDebianPackages(ANSIBLE_PACKAGES);
     const measured: ReadonlyMap<string, Measurement>[] = [];
@@ -75,6 +94,13 @@ await command(
     report(measured);
   },
 );
+
+/** @throws {WrongUsage} */
+function numbersIn(text: string): number[] {
+  const numbers = text.split(",").filter(Boolean).map(Number);
+  if (numbers.every((number) => Number.isInteger(number) && number > 0)) return numbers;
+  throw new WrongUsage(`${text} is no list of positive numbers.`);
+}
 
 async function measureOnce(withAnsible: boolean): Promise<Measurement[]> {
   await lab.reset();
