@@ -1,7 +1,7 @@
 /** `npm run fleet`: one operation on many stacks. USAGE says how. */
 import { readFileSync } from "node:fs";
 import { appendFile, readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join, matchesGlob, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { sha256 } from "../providers/values/sha256.ts";
 import { command, WrongUsage } from "../setup/command.ts";
@@ -35,7 +35,7 @@ Does the same to many stacks, some at a time. One stack that fails leaves the ot
                             given more than once
   --max-failures N|P%       begin nothing more once so many have failed; default: 10% for up, else no limit
   --resume                  go on with the stacks that did not succeed in the last run of the operation. The stacks, the
-                            backend, the checkout and the stacks' files must be the same
+                            backend, the program and the stacks' files must be the same
   --yes                     don't ask before an up
   --allow-data-loss STACK   bring STACK up, too, if its preview destroys data; may be given more than once
   --json                    print one JSON document at the end, and progress on standard error
@@ -47,6 +47,9 @@ kills it.
 Exit status: 0 all succeeded · 1 a stack failed, was refused or was not begun · 2 wrong usage · 3 drift: all could be
 read, and some differ · 130 stopped
 `;
+
+/** What a stack's program is made of. */
+const PROGRAM = ["{index,config}.ts", "{components,providers,scripts}/**", "package-lock.json", "Pulumi.yaml"];
 
 await command(
   USAGE,
@@ -144,10 +147,11 @@ function useBackend(wanted: string | undefined): string {
   return backend;
 }
 
-/** Of the checkout and of the stacks' files. */
+/** Of the program and of the stacks' files. */
 async function versionOf(configFolder: string, stacks: readonly string[]): Promise<string> {
+  const program = await stateOf((file) => PROGRAM.some((pattern) => matchesGlob(file, pattern)));
   const files = stacks.map((stack) => readFile(join(configFolder, `Pulumi.${stack}.yaml`), "utf8"));
-  return sha256(JSON.stringify([await stateOf(() => true), ...(await Promise.all(files))]));
+  return sha256(JSON.stringify([program, ...(await Promise.all(files))]));
 }
 
 /** The first signal stops, the second kills. */

@@ -21,7 +21,7 @@ export interface StackRun {
 interface Identity {
   readonly operation: string;
   readonly stacks: readonly string[];
-  /** The state of the checkout and of the stacks' files. */
+  /** The state of the program and of the stacks' files. */
   readonly version: string;
   readonly backend: string;
 }
@@ -55,7 +55,7 @@ export class FleetRun {
   /**
    * @param folder holds the folders of all runs, by operation and time
    * @param resumes takes over what succeeded in the last run of the operation
-   * @throws {MissingNeed} where there is none on this backend, or it was of other stacks or of another state of the files
+   * @throws {MissingNeed} where there is none on this backend, or its stacks or files were others
    */
   static async begin(folder: string, identity: Identity, { resumes = false } = {}): Promise<FleetRun> {
     const ofOperation = join(folder, identity.operation);
@@ -110,7 +110,6 @@ function resumable(last: Written | undefined, { operation, stacks, version, back
   if (last === undefined) throw refuse(`from this checkout there was no ${operation} of a fleet on ${backend}`);
   if (last.stacks.join() !== stacks.join())
     throw refuse(`the last ${operation} was of other stacks: ${last.stacks.join(", ")}`);
-  if (last.version !== version)
-    throw refuse(`the checkout, or a stack's file, has changed since the last ${operation}`);
+  if (last.version !== version) throw refuse(`the program, or a stack's file, has changed since the last ${operation}`);
   return last.runs;
 }

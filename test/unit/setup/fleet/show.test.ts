@@ -8,10 +8,11 @@ const failed: StackRun = { result: "failed", changes: {}, seconds: 4.2, error: "
 /** What is on the screen after what was written, as far as lines are taken back. */
 function shown(written: string): string[] {
   const lines: string[] = [];
-  for (const part of written.split(/(\x1b\[\d+A\x1b\[J)/)) {
-    const back = /^\x1b\[(\d+)A/.exec(part)?.[1];
-    if (back !== undefined) lines.splice(lines.length - Number(back));
-    else lines.push(...part.split("\n").slice(0, -1));
+  // An escape, so many lines up, and an escape that clears what is below.
+  for (const part of written.split("\x1b[J")) {
+    const [text = "", back = "0A"] = part.split("\x1b[");
+    lines.push(...text.split("\n").slice(0, -1));
+    lines.splice(lines.length - Number.parseInt(back, 10));
   }
   return lines;
 }
