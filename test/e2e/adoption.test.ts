@@ -1,12 +1,15 @@
 /** Hosts that were set up by other means come under a stack, and nothing on them changes. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ANSIBLE_PACKAGES } from "../../bench/ansible.ts";
+import { HOST_KEY_ALIAS, KNOWN_HOSTS } from "../../lab/keys.ts";
 import * as lab from "../../lab/lab.ts";
+import { installDebianPackages } from "../../setup/debian.ts";
 import { ROOT } from "../../setup/project.ts";
-import { LabStack } from "../support/labStack.ts";
+import { LabStack, only, seenByUdev } from "../support/labStack.ts";
 
 const on = async (command: string) => (await lab.run("storage-host", command, { timeoutSeconds: 600 })).stdout;
 
@@ -57,8 +60,23 @@ async function adopt(): Promise<{ readonly exitCode: number; readonly said: stri
 async function make(script: string, ...words: readonly string[]): Promise<void> {
   const text = await readFile(join(ROOT, "test/support", script), "utf8");
   await lab.run("storage-host", `bash -s -- ${words.join(" ")}`, { stdin: text, timeoutSeconds: 900 });
-  await on(`sync; touch ${MARKER}; sleep 1`);
+  await mark();
 }
+
+/** From here on, files that change are found. */
+const mark = () => on(`sync; touch ${MARKER}; sleep 1`);
+
+/** Takes away what was made on blank disks. */
+const unmake = (group: string, ...places: readonly string[]) =>
+  on(`
+    umount --recursive ${places.join(" ")} 2>/dev/null
+    cp /root/fstab.before /etc/fstab
+    systemctl daemon-reload
+    vgremove --yes --quiet ${group}
+    pvremove --quiet /dev/nvme0n1
+    wipefs --all --quiet /dev/sda2 && ${seenByUdev("/dev/sda2")}
+    rmdir ${places.join(" ")}
+  `);
 
 /** Adopts the host, brings the stack up, and destroys it: nothing on the host may change. */
 async function adoptUpAndDestroy(text: string, resources: number): Promise<void> {
@@ -74,8 +92,74 @@ async function adoptUpAndDestroy(text: string, resources: number): Promise<void>
   expect(await changedFiles()).toBe("");
 }
 
+describe("a host that other means set up", { timeout: 20 * 60_000, tags: ["long"] }, () => {
+  beforeAll(() => on("cp /etc/fstab /root/fstab.before"));
+
+  it("by the conventions of linux-system-roles enters the state as it is, swap and spare volumes left outside", async () => {
+    await make("hostOfRoles.sh");
+    const { exitCode, said, text } = await adopt();
+    expect(said).toContain("/dev/data/spare, 64 MiB: nothing of fstab mounts it");
+    expect(said).toMatch(/changes nothing on the host/);
+    expect(exitCode).toBe(0);
+    expect(text).toMatch(/pgdata:\n +name: pgdata\n/);
+    expect(text).toMatch(/queue_1:\n +name: queue-1\n/);
+    await adoptUpAndDestroy(text, 10);
+    await unmake("data", "/opt/pgdata", "/opt/queue-1", "/opt/archive");
+  });
+
+  it("by Ansible's lvg, lvol, filesystem and mount enters the state as it is", async () => {
+    await installDebianPackages(ANSIBLE_PACKAGES);
+    const { host: address, port, user, identityFile } = await lab.connection();
+    const inventory = join(folder, "inventory.ini");
+    await writeFile(
+      inventory,
+      `lab ansible_host=${address} ansible_port=${port} ansible_user=${user} ansible_ssh_private_key_file=${identityFile} ` +
+        "ansible_python_interpreter=/usr/bin/python3\n",
+    );
+    const sshOptions = `-o UserKnownHostsFile=${KNOWN_HOSTS} -o HostKeyAlias=${HOST_KEY_ALIAS}`;
+    await execa("ansible-playbook", ["--inventory", inventory, join(ROOT, "test/support/hostOfAnsible.yaml")], {
+      env: { LC_ALL: "C.UTF-8", ANSIBLE_HOME: join(folder, "ansible"), ANSIBLE_SSH_ARGS: sshOptions },
+      stdin: "ignore",
+    });
+    await mark();
+    const { exitCode, said, text } = await adopt();
+    expect(said).toMatch(/changes nothing on the host/);
+    expect(exitCode).toBe(0);
+    expect(text).toMatch(/owner: backup/);
+    expect(text).toMatch(/version: "3"/);
+    await adoptUpAndDestroy(text, 12);
+    await unmake("vg_data", "/srv/mongo", "/srv/redis", "/srv/bulk", "/mnt/nas");
+    await lab.run("nas", "rmdir /volume1/cocodev/jts");
+  });
+
+  it("by this program, whose state is lost, enters the state again with its own settings", async () => {
+    await stack.configure((section) => {
+      only("hot", "warm")(section);
+      section.hot = { ...(section.hot as object), volumes: { redis: { size: "2GiB" }, mongodb: { size: "2GiB" } } };
+      section.onDelete = "retain";
+    });
+    await stack.up();
+    await mark();
+    const { exitCode, said, text } = await adopt();
+    expect(said).toMatch(/changes nothing on the host/);
+    expect(exitCode).toBe(0);
+    expect(text).toContain("tree: /data/jts/hot");
+    expect(text).not.toContain("keepFstab");
+    const before = await host();
+    const adopted = await LabStack.select({ name: "adopted" });
+    await adopted.configureAs(text);
+    expect((await adopted.up()).changes.create).toBeGreaterThanOrEqual(20);
+    expect(await adopted.up({ refresh: true })).toMatchObject({ changes: {} });
+    expect(await host()).toBe(before);
+    expect(await changedFiles()).toBe("");
+    await adopted.destroy();
+    await stack.destroy();
+  });
+});
+
 describe("a host that its owner set up by hand", { timeout: 20 * 60_000, tags: ["long"] }, () => {
   it("enters the state as it is, with nothing changed by adopt, up or destroy, and advice on what could be better", async () => {
+    await lab.blank();
     await make("handMadeHost.sh", "mended");
     const precious = await on("sha256sum /var/lib/*/precious /data/warm-storage/daily-backups/precious");
     const { exitCode, said, text } = await adopt();

@@ -10,15 +10,15 @@ if [[ $how == mended ]]; then
   set -e
   docker=300G backup=150G without_journal=() without_either=() barrier='' nobarrier=''
 else
-  docker=500G backup=350G without_journal=(-O ^has_journal,extent,flex_bg,sparse_super2) nobarrier=,nobarrier
-  without_either=(-O ^has_journal,extent,flex_bg) barrier=,barrier=0
+  docker=500G backup=350G without_journal=(-O '^has_journal,extent,flex_bg,sparse_super2') nobarrier=,nobarrier
+  without_either=(-O '^has_journal,extent,flex_bg') barrier=,barrier=0
 fi
 pvcreate --quiet --dataalignment 4m /dev/nvme0n1
 vgcreate --quiet --physicalextentsize 4m vg_jts /dev/nvme0n1
 for volume in 800G:postgres 1500G:clickhouse 600G:kafka 200G:mongodb 50G:redis $docker:docker $backup:local_backup; do
   lvcreate --quiet --yes --size "${volume%:*}" --name "lv_${volume#*:}" vg_jts
 done
-ext4=(mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0,discard)
+ext4=(mkfs.ext4 -q -F -E 'lazy_itable_init=0,lazy_journal_init=0,discard')
 "${ext4[@]}" "${without_journal[@]}" /dev/vg_jts/lv_postgres
 "${ext4[@]}" -O extent,flex_bg,sparse_super2 /dev/vg_jts/lv_clickhouse
 mkfs.xfs -q -f -d agcount=32,su=64k,sw=1 -l size=128m,su=64k /dev/vg_jts/lv_kafka
@@ -65,9 +65,9 @@ ACTION=="add|change", KERNEL=="nvme0n1", ATTR{queue/discard_max_bytes}!="0", RUN
 END
 for name in fstrim-all:weekly tiered-storage:daily; do
   unit=/etc/systemd/system/${name%:*}
-  printf '[Unit]\nDescription=%s\n[Service]\nType=oneshot\nExecStart=/bin/bash -c "exit 0"\n' "${name%:*}" >$unit.service
+  printf '[Unit]\nDescription=%s\n[Service]\nType=oneshot\nExecStart=/bin/bash -c "exit 0"\n' "${name%:*}" >"$unit.service"
   printf '[Unit]\nDescription=%s\n[Timer]\nOnCalendar=%s\nPersistent=true\n[Install]\nWantedBy=timers.target\n' \
-    "${name%:*}" "${name#*:}" >$unit.timer
+    "${name%:*}" "${name#*:}" >"$unit.timer"
 done
 systemctl daemon-reload
 systemctl enable --quiet --now fstrim-all.timer tiered-storage.timer

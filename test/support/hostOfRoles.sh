@@ -4,7 +4,7 @@
 set -euo pipefail
 pvcreate --quiet --dataalignment 1m /dev/nvme0n1
 vgcreate --quiet --physicalextentsize 4m data /dev/nvme0n1
-declare -A types=([pgdata]=xfs [queue-1]=ext4)
+declare -A types=(["pgdata"]="xfs" ["queue-1"]="ext4")
 for name in pgdata queue-1; do
   lvcreate --quiet --yes --size 3g --name "$name" data
   "mkfs.${types[$name]}" -q "/dev/data/$name"
