@@ -18,24 +18,36 @@ import {
 
 /** The limit for a download of some 100 MB. */
 const DOWNLOAD_SECONDS = 180;
-/** It is installed last: where it is present, everything that belongs to it is. */
 const CLI = join(PULUMI_BIN, "pulumi");
+/** Only in a release; its own language host runs policy packs. */
+const PYTHON_HOST = join(PULUMI_BIN, "pulumi-language-python");
+/** Only where the language host was built, which hands programs to it. */
+const PROGRAM_HOST = join(PULUMI_BIN, "nodejs-program-host");
 
 export const tools: Preparation = { missing: () => Promise.resolve(missingTools()), make: installTools };
 
 function missingTools(): Need[] {
-  if (existsSync(CLI)) return [];
-  return [
-    {
-      what: `Pulumi ${PULUMI_VERSION}`,
-      takes: "as long as its download, or some 6 min to build it from its Go modules",
-    },
-  ];
+  if (!existsSync(CLI))
+    return [
+      {
+        what: `Pulumi ${PULUMI_VERSION}`,
+        takes: "as long as its download, or some 6 min to build it from its Go modules",
+      },
+    ];
+  return hasLanguageHost()
+    ? []
+    : [{ what: "Pulumi's Node.js language host, for policy packs", takes: "some 1 min to build it" }];
+}
+
+/** An earlier build has one that runs no policy packs. */
+function hasLanguageHost(): boolean {
+  return existsSync(PYTHON_HOST) || existsSync(PROGRAM_HOST);
 }
 
 /** Installs the Pulumi CLI and the command plugin in this checkout, where they are absent. */
 export async function installTools(signal = new AbortController().signal): Promise<void> {
-  if (!existsSync(CLI) && !(await downloadCli(signal))) await buildCli(signal);
+  const isDownloaded = !existsSync(CLI) && (await downloadCli(signal));
+  if (!isDownloaded && !(existsSync(CLI) && hasLanguageHost())) await build(signal);
   await installCommandPlugin(signal);
 }
 
@@ -56,20 +68,21 @@ async function downloadCli(signal: AbortSignal): Promise<boolean> {
   return false;
 }
 
-/** Builds the CLI and its language host, each from its module below setup/, and puts them where a release would be. */
-async function buildCli(signal: AbortSignal): Promise<void> {
+/**
+ * Builds the language host, and the CLI where it is absent, from the modules below setup/, and puts them where a release
+ * would be. The newest host that the Go module proxy has runs programs only: setup/cli/policyHost stands before it.
+ */
+async function build(signal: AbortSignal): Promise<void> {
   const missing = await missingGo("cli");
   if (missing !== undefined)
     throw new MissingNeed(
       `Pulumi ${PULUMI_VERSION} can't be downloaded here. ${missing} Next: install that Go, or put the files of a ` +
         `Pulumi ${PULUMI_VERSION} release into ${PULUMI_BIN}.`,
     );
-  const languageHost = "pulumi-language-nodejs";
   const dynamicProvider = "pulumi-resource-pulumi-nodejs";
-  const builtLanguageHost = join(PULUMI_BIN, `.${languageHost}`);
-  const builtCli = join(PULUMI_BIN, ".pulumi");
+  const built = (name: string) => join(PULUMI_BIN, `.${name}`);
   const cliSource = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi";
-  // Not both builds at once: each would compile Go's standard library.
+  // Not more builds at once: each would compile Go's standard library.
   await together<unknown>(
     [
       (either) =>
@@ -77,8 +90,8 @@ async function buildCli(signal: AbortSignal): Promise<void> {
           goBuild(
             "languageHost",
             {
-              source: `github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/${languageHost}`,
-              to: builtLanguageHost,
+              source: "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs",
+              to: built("programHost"),
             },
             either,
           ),
@@ -87,21 +100,27 @@ async function buildCli(signal: AbortSignal): Promise<void> {
     ],
     signal,
   );
-  await step("Building the Pulumi CLI", () =>
-    goBuild(
-      "cli",
-      {
-        source: cliSource,
-        to: builtCli,
-        linkerFlags: `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${PULUMI_VERSION}`,
-      },
-      signal,
-    ),
+  await step("Building what runs policy packs", () =>
+    goBuild("cli", { source: "./policyHost", to: built("policyHost") }, signal),
   );
+  if (!existsSync(CLI))
+    await step("Building the Pulumi CLI", () =>
+      goBuild(
+        "cli",
+        {
+          source: cliSource,
+          to: built("pulumi"),
+          linkerFlags: `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${PULUMI_VERSION}`,
+        },
+        signal,
+      ),
+    );
   await copyFile(join(ROOT, "node_modules", "@pulumi", "pulumi", dynamicProvider), join(PULUMI_BIN, dynamicProvider));
   await chmod(join(PULUMI_BIN, dynamicProvider), 0o755);
-  await rename(builtLanguageHost, join(PULUMI_BIN, languageHost));
-  await rename(builtCli, CLI);
+  // Those that show that all is there come last.
+  await rename(built("policyHost"), join(PULUMI_BIN, "pulumi-language-nodejs"));
+  await rename(built("programHost"), PROGRAM_HOST);
+  if (!existsSync(CLI)) await rename(built("pulumi"), CLI);
 }
 
 /** Installs the real plugin where it can be downloaded, else this project's stand-in for it, and says so. */

@@ -1,0 +1,414 @@
+/** The policies. README.md has the same as a table, which a test compares. */
+import type {
+  PolicyConfigSchema,
+  ReportViolation,
+  ResourceValidationPolicy,
+  StackValidationPolicy,
+} from "@pulumi/policy";
+import {
+  byHost,
+  connectionsOf,
+  hasTimer,
+  kindOf,
+  ofKind,
+  settingsOf,
+  stackOf,
+  text,
+  texts,
+  type Connection,
+  type Resource,
+} from "./stack.ts";
+
+/** What can be set of each policy. */
+export interface Settings {
+  /** A regular expression: the stacks that it is about. */
+  readonly stacks: string;
+  /** A regular expression: the services whose volumes it is about, in whole. */
+  readonly services: string;
+  /** The fewest days that archives stay on the host. */
+  readonly keptDays: number;
+}
+
+type Policy = ResourceValidationPolicy | StackValidationPolicy;
+
+/** What is wrong, and what to do; of one resource, where it has a urn. */
+interface Violation {
+  readonly message: string;
+  readonly next: string;
+  readonly urn?: string;
+}
+
+interface About {
+  readonly name: string;
+  readonly description: string;
+  readonly enforcementLevel: "mandatory" | "advisory";
+  /** Defaults of what can be set. */
+  readonly settings: Partial<Settings>;
+}
+
+const PROD = { stacks: "^prod" };
+const ALL = { stacks: "" };
+const GIB = 2 ** 30;
+
+/** Names of the kernel's, which may be another disk's after the next boot. */
+const KERNEL_NAME = /^\/dev\/((sd|vd|xvd|hd)[a-z]+\d*|nvme\d+n\d+(p\d+)?|(mmcblk|nbd|loop|md)\d+(p\d+)?|dm-\d+)$/;
+
+/** @param readHosts the stack's configuration `hosts`, of which a connection need not be in any resource */
+export function policies(readHosts: () => Readonly<Record<string, unknown>>): Policy[] {
+  const connection = (about: About, check: (connection: Connection) => Omit<Violation, "urn">[]) =>
+    ofStack(about, (resources) => connectionsOf(resources, readHosts()).flatMap(check));
+
+  return [
+    ofStack(
+      {
+        name: "prod-data-is-retained",
+        description: "In production, a destroy leaves all data on the disks.",
+        enforcementLevel: "mandatory",
+        settings: PROD,
+      },
+      (resources) =>
+        hostsWith(resources, ({ props }) => props.onDelete === "wipe").map(([host, wiped]) => ({
+          message: `${host}: ${wiped.length} resources have onDelete: wipe.`,
+          next: `set ${host}.onDelete to retain or protect`,
+        })),
+    ),
+    connection(
+      {
+        name: "host-keys-are-pinned",
+        description: "Each connection names the key of its host, so that nobody can pose as the host.",
+        enforcementLevel: "mandatory",
+        settings: ALL,
+      },
+      ({ host, hostKey, hasUncheckedJump }) => [
+        ...(hostKey === undefined
+          ? [
+              {
+                message: `${host}: the connection has no hostKey.`,
+                next: "compare what `ssh-keyscan -t ed25519 HOST` prints with the host's own key, and set hostKey to it",
+              },
+            ]
+          : []),
+        ...(hasUncheckedJump
+          ? [{ message: `${host}: the jump host's key isn't checked.`, next: "set connection.proxyHostKey" }]
+          : []),
+      ],
+    ),
+    ofResource(
+      {
+        name: "devices-have-stable-names",
+        description: "Devices are named by a path that stays the same over boots, never by the kernel's name.",
+        enforcementLevel: "mandatory",
+        settings: ALL,
+      },
+      ["PhysicalVolume", "Filesystem", "FstabEntry"],
+      ({ props }) =>
+        [text(props.device), text(props.source)]
+          .filter((path) => KERNEL_NAME.test(path))
+          .map((path) => ({
+            message: `${path} may be another disk after the next boot.`,
+            next: `name it by what \`ls -l /dev/disk/by-id\` on ${text(props.host)} shows for it`,
+          })),
+    ),
+    ofResource(
+      {
+        name: "mounts-let-the-host-boot",
+        description: "No mount holds up a boot: each has nofail, and those over the network have _netdev.",
+        enforcementLevel: "mandatory",
+        settings: ALL,
+      },
+      ["FstabEntry", "NfsMount"],
+      (resource) => {
+        const { props } = resource;
+        const options = texts(props.options);
+        const needed = ["nofail", ...(isNfs(resource) ? ["_netdev"] : [])];
+        return needed
+          .filter((option) => !options.includes(option))
+          .map((option) => ({
+            message: `${text(props.mountPoint)} is mounted without ${option}.`,
+            next: `add ${option} to its options`,
+          }));
+      },
+    ),
+    ofResource(
+      {
+        name: "nfs-mounts-are-hard",
+        description: "NFS waits for its server: a soft mount gives programs errors, and loses what they wrote.",
+        enforcementLevel: "mandatory",
+        settings: ALL,
+      },
+      ["FstabEntry", "NfsMount"],
+      (resource) =>
+        texts(resource.props.options)
+          .filter((option) => isNfs(resource) && /^soft(err)?$/.test(option))
+          .map((option) => ({
+            message: `${text(resource.props.mountPoint)} is mounted with ${option}.`,
+            next: `write hard in place of ${option}`,
+          })),
+    ),
+    ofResource(
+      {
+        name: "mkfs-is-not-forced",
+        description: "No filesystem is made by force, over what a device already holds.",
+        enforcementLevel: "mandatory",
+        settings: ALL,
+      },
+      ["Filesystem"],
+      ({ props }) =>
+        texts(props.mkfsOptions)
+          .filter((option) => (text(props.type) === "ext4" ? /^-F+$/ : /^(-f|--force)$/).test(option))
+          .map((option) => ({
+            message: `${text(props.device)}: ${option} makes mkfs overwrite what it finds.`,
+            next: "leave it out; docs/runbooks/clear-a-device.md says how a device becomes blank",
+          })),
+    ),
+    ofStack(
+      {
+        name: "snapshots-have-room",
+        description: "A volume group whose volumes get snapshots has room for all that it keeps at a time.",
+        enforcementLevel: "mandatory",
+        settings: ALL,
+      },
+      (resources) => [...byHost(resources)].flatMap(([host, own]) => findMissingRoom(host, own)),
+    ),
+    ofStack(
+      {
+        name: "databases-are-archived",
+        description: "Each volume of a database is archived from snapshots, and archives stay for some days.",
+        enforcementLevel: "mandatory",
+        settings: { ...PROD, services: "postgres.*|clickhouse|mongo.*|mysql|mariadb", keptDays: 7 },
+      },
+      (resources, settings) => [
+        ...findUnarchived(resources, settings),
+        ...[...byHost(resources)].flatMap(([host, own]) => {
+          const kept = settingsOf(own)?.automation.backupsKeptDays;
+          return kept === undefined || kept >= settings.keptDays
+            ? []
+            : [
+                {
+                  message: `${host}: archives stay for ${kept} days; ${settings.keptDays} are wanted.`,
+                  next: `set ${host}.automation.backupsKeptDays to ${settings.keptDays} or more`,
+                },
+              ];
+        }),
+      ],
+    ),
+    ofStack(
+      {
+        name: "health-is-checked",
+        description: "Each host with mounts of ours checks the health of its tiers by a timer.",
+        enforcementLevel: "mandatory",
+        settings: PROD,
+      },
+      (resources) =>
+        hostsWith(resources, isMount)
+          .filter(([host]) => !hasTimer(byHost(resources).get(host) ?? [], "storage-health"))
+          .map(([host]) => ({
+            message: `${host}: nothing checks the health of its tiers.`,
+            next: `give ${host} a warm tier, if it has none, and automation; {} takes all defaults`,
+          })),
+    ),
+    ofStack(
+      {
+        name: "caches-are-archived",
+        description: "Each volume of a store that is often only a cache is archived from snapshots.",
+        enforcementLevel: "advisory",
+        settings: { ...PROD, services: "redis|valkey|keydb" },
+      },
+      findUnarchived,
+    ),
+    ofStack(
+      {
+        name: "archives-leave-the-host",
+        description: "A host that archives volumes has a cold tier, so that its archives outlive it.",
+        enforcementLevel: "advisory",
+        settings: PROD,
+      },
+      (resources) =>
+        [...byHost(resources)]
+          .filter(([, own]) => hasTimer(own, "lvm-backup") && ofKind(own, "NfsMount").length === 0)
+          .map(([host]) => ({
+            message: `${host}: archives stay on the host, and are lost with it.`,
+            next: `give ${host} a cold tier`,
+          })),
+    ),
+    ofStack(
+      {
+        name: "findings-are-sent",
+        description: "What a health check finds is sent to somebody.",
+        enforcementLevel: "advisory",
+        settings: PROD,
+      },
+      (resources) =>
+        [...byHost(resources)]
+          .filter(([, own]) => settingsOf(own)?.automation.notify === null)
+          .map(([host]) => ({
+            message: `${host}: findings are only in the journal.`,
+            next: `set ${host}.automation.notify to a URL or a command; docs/STORAGE_SETUP.md says what it gets`,
+          })),
+    ),
+    connection(
+      {
+        name: "login-is-not-root",
+        description: "Nobody logs in as root: a user with sudo leaves a trace of who did what.",
+        enforcementLevel: "advisory",
+        settings: PROD,
+      },
+      ({ host, user }) =>
+        user === "root"
+          ? [
+              {
+                message: `${host}: the connection's user is root.`,
+                next: "make a user with passwordless sudo on the host, and set connection.user to it",
+              },
+            ]
+          : [],
+    ),
+    connection(
+      {
+        name: "host-keys-are-no-placeholders",
+        description: "The host key is a key, and not the placeholder of the committed configuration.",
+        enforcementLevel: "advisory",
+        settings: PROD,
+      },
+      ({ host, hostKey = "" }) =>
+        /A{43}/.test(hostKey)
+          ? [
+              {
+                message: `${host}: the hostKey is a placeholder, which no host has.`,
+                next: "set hostKey to what `ssh-keyscan -t ed25519 HOST` prints, once compared with the host's own key",
+              },
+            ]
+          : [],
+    ),
+    ofResource(
+      {
+        name: "network-mounts-give-no-rights",
+        description: "A mount over the network has nosuid and nodev: another machine's files give no rights here.",
+        enforcementLevel: "advisory",
+        settings: ALL,
+      },
+      ["FstabEntry", "NfsMount"],
+      (resource) => {
+        const missing = ["nosuid", "nodev"].filter((option) => !texts(resource.props.options).includes(option));
+        const { mountPoint } = resource.props;
+        return isNfs(resource) && missing.length > 0
+          ? [
+              {
+                message: `${text(mountPoint)} is mounted without ${missing.join(" and ")}.`,
+                next: `add ${missing.join(" and ")} to its options`,
+              },
+            ]
+          : [];
+      },
+    ),
+  ];
+}
+
+/** Looked at before anything of the resource is done. */
+function ofResource(about: About, kinds: readonly string[], check: (resource: Resource) => Violation[]): Policy {
+  return {
+    ...describe(about),
+    validateResource: (resource, report) => {
+      const { stacks } = resource.getConfig<Settings>();
+      if (kinds.includes(kindOf(resource) ?? "") && new RegExp(stacks).test(stackOf(resource.urn)))
+        for (const violation of check(resource)) tell(report, violation);
+    },
+  };
+}
+
+/** Looked at when all resources are known: at the end of a preview, which an `up` begins with. */
+function ofStack(about: About, check: (resources: readonly Resource[], settings: Settings) => Violation[]): Policy {
+  return {
+    ...describe(about),
+    validateStack: ({ resources, getConfig }, report) => {
+      const settings = getConfig<Settings>();
+      if (!new RegExp(settings.stacks).test(stackOf(resources[0]?.urn ?? ""))) return;
+      for (const violation of check(resources, settings)) tell(report, violation);
+    },
+  };
+}
+
+const TEXTS: Readonly<Record<keyof Settings, string>> = {
+  stacks: "A regular expression: the stacks that this is about.",
+  services: "A regular expression: the services, in whole, whose volumes this is about.",
+  keptDays: "The fewest days that archives stay on the host.",
+};
+
+function describe({ settings, ...about }: About) {
+  const properties: PolicyConfigSchema["properties"] = {};
+  for (const [key, value] of Object.entries(settings))
+    properties[key] = {
+      type: typeof value === "number" ? "integer" : "string",
+      description: TEXTS[key as keyof Settings],
+      default: value,
+      ...(typeof value === "number" ? { minimum: 1 } : { format: "regex" }),
+    };
+  return { ...about, configSchema: { properties } };
+}
+
+function tell(report: ReportViolation, { message, next, urn }: Violation): void {
+  report(`${message} Next: ${next}.`, urn);
+}
+
+function isMount(resource: Resource): boolean {
+  return ["FstabEntry", "NfsMount"].includes(kindOf(resource) ?? "");
+}
+
+function isNfs(resource: Resource): boolean {
+  return kindOf(resource) === "NfsMount" || /^nfs4?$/.test(text(resource.props.type));
+}
+
+/** The hosts that have such resources, with these. */
+function hostsWith(
+  resources: readonly Resource[],
+  isMeant: (resource: Resource) => boolean,
+): (readonly [host: string, resources: readonly Resource[]])[] {
+  return [...byHost(resources.filter(isMeant))];
+}
+
+/** Volumes of services, by the name that a hot tier gives them, `lv_SERVICE`, that no timer archives. */
+function findUnarchived(resources: readonly Resource[], { services }: Settings): Violation[] {
+  const isMeant = new RegExp(`^lv_(${services})$`);
+  return [...byHost(resources)].flatMap(([host, own]) => {
+    const archived = hasTimer(own, "lvm-backup") ? Object.keys(settingsOf(own)?.automation.backupVolumes ?? {}) : [];
+    return ofKind(own, "LogicalVolume")
+      .filter(({ props }) => isMeant.test(text(props.name)) && !archived.includes(text(props.name)))
+      .map(({ props, urn }) => ({
+        message: `${host}: ${text(props.name)} is not archived.`,
+        next: `add ${text(props.name).slice("lv_".length)} to ${host}.automation.backupVolumes, with the others`,
+        urn,
+      }));
+  });
+}
+
+/** Snapshots are there while a volume is read for its archive, or, where a timer makes them, for days. */
+function findMissingRoom(host: string, own: readonly Resource[]): Violation[] {
+  const settings = settingsOf(own);
+  const group = settings?.hot?.volumeGroup ?? "";
+  if (settings === undefined || group === "" || !hasTimer(own, "lvm-backup")) return [];
+  const { backupVolumes, backupsKeptDays } = settings.automation;
+  const days = hasTimer(own, "lvm-snapshots") ? backupsKeptDays : 1;
+  const needed = Object.values(backupVolumes).reduce((sum, bytes) => sum + bytes, 0) * days;
+  const sizes = (kind: string) =>
+    ofKind(own, kind).flatMap(({ props }) => (props.volumeGroup === group ? [props.sizeBytes] : []));
+  const devices = sizes("PhysicalVolume");
+  if (needed === 0 || devices.length === 0) return [];
+  if (!devices.every((bytes) => typeof bytes === "number"))
+    return [
+      {
+        message: `${host}: whether ${group} has room for snapshots isn't known, since a device has no size.`,
+        next: `set the size of each of the hot tier's devices to what \`lsblk --bytes\` on ${host} prints`,
+      },
+    ];
+  const sum = (values: readonly unknown[]) => values.reduce<number>((whole, bytes) => whole + Number(bytes), 0);
+  const free = sum(devices) - sum(sizes("LogicalVolume"));
+  const inGib = (bytes: number) => `${Math.round((bytes / GIB) * 10) / 10} GiB`;
+  return free >= needed
+    ? []
+    : [
+        {
+          message: `${host}: ${group} has ${inGib(free)} free, and its snapshots take ${inGib(needed)}.`,
+          next: "leave out snapshotReserve, and make volumes that don't exist yet smaller, or add a device",
+        },
+      ];
+}
