@@ -25,6 +25,8 @@ export const LAYERS = [
   { files: ["lab/"], may: ["setup/", "providers/values/"] },
   { files: ["setup/"], may: ["providers/values/"] },
 
+  // Sent as a package of its own: it imports nothing else of the checkout.
+  { files: ["policy/"], may: [], npm: ["@pulumi/policy", "@pulumi/pulumi"] },
   { files: ["index.ts"], may: ["config.ts", "components/"] },
   { files: ["config.ts"], may: ["components/", "providers/values/"], npm: ["@pulumi/pulumi", "zod"] },
   { files: ["components/index.ts"], may: ["components/", "providers/index.ts"] },

@@ -75,6 +75,8 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   [".npmrc", ALL],
   ["vitest.config.ts", ALL],
 
+  ["policy/**", NONE],
+
   // What is only read. Texts for operators are compared with the host.
   ["docs/{STORAGE_SETUP.md,storage-health.schema.json}", ["operations"]],
   ["docs/**", NONE],

@@ -56,6 +56,7 @@ export function readPlan(stack: string, events: readonly EngineEvent[]): Plan {
         ),
     ),
   ];
+  const violations = readViolations(events, "mandatory");
   return {
     stack,
     changes: steps
@@ -64,9 +65,32 @@ export function readPlan(stack: string, events: readonly EngineEvent[]): Plan {
       .sort(compareChanges),
     unchanged: steps.filter(({ op }) => op === "same").length,
     outputs: readOutputs(events),
-    warnings: said("warning"),
-    errors: [...said("error"), ...findTakenMountPoints(steps)],
+    warnings: [...said("warning"), ...readViolations(events, "advisory")],
+    errors: [...withoutSummary(said("error"), violations), ...findTakenMountPoints(steps), ...violations],
   };
+}
+
+/** Whether an error is a policy's, which leaves the plan complete. */
+export function isViolation(error: string): boolean {
+  return error.startsWith("policy ");
+}
+
+/** Beside violations, the engine says no more than that it failed. */
+function withoutSummary(errors: readonly string[], violations: readonly string[]): readonly string[] {
+  return violations.length === 0 ? errors : errors.filter((error) => error !== "preview failed");
+}
+
+/** What policies say, each in one line. */
+function readViolations(events: readonly EngineEvent[], level: string): string[] {
+  const violations = events.flatMap(({ policyEvent }) =>
+    policyEvent?.enforcementLevel === level ? [policyEvent] : [],
+  );
+  return violations
+    .map(({ policyName, resourceUrn = "", message }) => {
+      const of = resourceUrn === "" || resourceUrn.includes(`::${STACK_TYPE}::`) ? "" : `, ${nameOf(resourceUrn)}`;
+      return `policy ${policyName}${of}: ${message.trim().replaceAll(/\s*\n\s*/g, " ")}`;
+    })
+    .sort((one, other) => one.localeCompare(other, "en"));
 }
 
 /**

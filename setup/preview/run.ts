@@ -5,13 +5,15 @@ import { execa } from "execa";
 import { parseDocument } from "yaml";
 import { initStack } from "../initStack.ts";
 import { pulumiEnvironment, ROOT } from "../project.ts";
-import { readPlan, type Plan } from "./plan.ts";
+import { isViolation, readPlan, type Plan } from "./plan.ts";
 
 export interface PreviewOptions {
   /** A folder for this run only. */
   readonly folder: string;
   /** URL of the backend whose state to compare with; undefined: an empty one in the folder. */
   readonly backend: string | undefined;
+  /** The folder of a policy pack, and the file with its settings. Default: no policies. */
+  readonly policies?: { readonly pack: string; readonly config?: string } | undefined;
   /** Stops the preview. */
   readonly signal: AbortSignal;
 }
@@ -31,7 +33,7 @@ export async function previewStack(stack: string, options: PreviewOptions): Prom
 
 /** Runs `pulumi preview` without a refresh, so that it reaches no host. */
 async function runPreview(stack: string, options: PreviewOptions): Promise<Plan> {
-  const { folder, backend, signal } = options;
+  const { folder, backend, policies, signal } = options;
   const committed = await readFile(join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
   const config = parseDocument(committed);
   if (config.errors.length > 0)
@@ -64,6 +66,8 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
       stack,
       "--config-file",
       configFile,
+      ...(policies === undefined ? [] : ["--policy-pack", policies.pack]),
+      ...(policies?.config === undefined ? [] : ["--policy-pack-config", policies.config]),
     ],
     {
       cwd: ROOT,
@@ -82,7 +86,7 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
     };
   }
   const plan = readPlan(stack, stdout.flatMap(parseEvent));
-  if (exitCode === 0)
+  if (exitCode === 0 || (plan.errors.length > 0 && plan.errors.every(isViolation)))
     return backend === undefined ? { ...plan, note: "Compared with an empty state: everything shows as new." } : plan;
   const said =
     stderr

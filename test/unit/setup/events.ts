@@ -56,3 +56,14 @@ export function outputsEvent(outputs: Record<string, unknown>): EngineEvent {
 export function diagnosticEvent(severity: string, message: string, urn?: string): EngineEvent {
   return { sequence: 0, timestamp: 0, diagnosticEvent: { severity, message, urn, color: "never" } } as EngineEvent;
 }
+
+/** What a policy has against a resource, or against the stack. */
+export function policyEvent(enforcementLevel: string, policyName: string, message: string, name?: string): EngineEvent {
+  const type = name === undefined ? "pulumi:pulumi:Stack" : `${DYNAMIC}:Filesystem`;
+  const resourceUrn = `urn:pulumi:prod::jts-storage::${type}::${name ?? "jts-storage-prod"}`;
+  return {
+    sequence: 0,
+    timestamp: 0,
+    policyEvent: { ...{ enforcementLevel, policyName, message, resourceUrn }, policyPackName: "pack", color: "never" },
+  } as unknown as EngineEvent;
+}

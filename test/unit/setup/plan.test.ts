@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { countOperations, groupByTier, readPlan } from "../../../setup/preview/plan.ts";
+import { countOperations, groupByTier, isViolation, readPlan } from "../../../setup/preview/plan.ts";
 import { printPlan } from "../../../setup/preview/text.ts";
-import { diagnosticEvent, outputsEvent, stepEvent } from "./events.ts";
+import { diagnosticEvent, outputsEvent, policyEvent, stepEvent } from "./events.ts";
 
 const GIB = 2 ** 30;
 
@@ -69,6 +69,25 @@ describe("a plan", () => {
       stepEvent("a-hot", "redis-mount", "FstabEntry", { op: "same", old: at("/r"), new: at("/r") }),
     ];
     expect(readPlan("prod", [...renamed.slice(0, 1), ...others]).errors).toEqual([]);
+  });
+
+  it("has violations of mandatory policies as errors, and of advisory ones as warnings", () => {
+    const events = [
+      policyEvent("mandatory", "b", "What is wanted.\nWhat is wrong.  Next: this.\n", "a-warm-fs"),
+      policyEvent("mandatory", "a", "What is wanted.\nWhat is wrong.\n"),
+      policyEvent("advisory", "c", "What is wanted.\nWhat could be better.\n"),
+    ];
+    const plan = readPlan("prod", [...events, diagnosticEvent("error", "preview failed")]);
+    expect(plan.errors).toEqual([
+      "policy a: What is wanted. What is wrong.",
+      "policy b, a-warm-fs: What is wanted. What is wrong.  Next: this.",
+    ]);
+    expect(plan.errors.every(isViolation)).toBe(true);
+    expect(plan.warnings).toEqual(["policy c: What is wanted. What could be better."]);
+    expect(printPlan(plan).split("\n").at(-1)).toBe(`error: ${plan.errors[1]}`);
+    const failed = readPlan("prod", [...events, diagnosticEvent("error", "the program failed")]);
+    expect(failed.errors.every(isViolation)).toBe(false);
+    expect(readPlan("prod", [diagnosticEvent("error", "preview failed")]).errors).toEqual(["preview failed"]);
   });
 
   it("counts a replacement once", () => {
