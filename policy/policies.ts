@@ -320,8 +320,9 @@ function ofResource(about: About, kinds: readonly string[], check: (resource: Re
 function ofStack(about: About, check: (resources: readonly Resource[], settings: Settings) => Violation[]): Policy {
   return {
     ...describe(about),
-    validateStack: ({ resources, getConfig }, report) => {
-      const settings = getConfig<Settings>();
+    validateStack: (stack, report) => {
+      const { resources } = stack;
+      const settings = stack.getConfig<Settings>();
       if (!new RegExp(settings.stacks).test(stackOf(resources[0]?.urn ?? ""))) return;
       for (const violation of check(resources, settings)) tell(report, violation);
     },

@@ -69,8 +69,9 @@ async function downloadCli(signal: AbortSignal): Promise<boolean> {
 }
 
 /**
- * Builds the language host, and the CLI where it is absent, from the modules below setup/, and puts them where a release
- * would be. The newest host that the Go module proxy has runs programs only: setup/cli/policyHost stands before it.
+ * Builds the language host, and the CLI where it is absent, from the modules below setup/, and puts them where a
+ * release would be. The newest host that the Go module proxy has runs programs only: setup/cli/policyHost stands
+ * before it.
  */
 async function build(signal: AbortSignal): Promise<void> {
   const missing = await missingGo("cli");

@@ -221,7 +221,7 @@ describe("policies", () => {
 
   const violations = VIOLATIONS.map(([name, of, expected, asked = {}]) => ({
     ...{ name, of, asked },
-    patterns: [expected].flat() as RegExp[],
+    patterns: expected instanceof RegExp ? [expected] : expected,
   }));
   it.each(violations)("$name says what is wrong, and what to do", async ({ name, of, patterns, asked }) => {
     const messages = (await said(name, of(), asked)).map((message) => message.replace(`${name}: `, ""));
