@@ -36,6 +36,9 @@ func main() {
 	}
 }
 
+// engineLooks is how often this program looks whether the engine is still there, after which neither host stays.
+const engineLooks = 5 * time.Second
+
 // serve prints its port, and ends with the engine, whose address is the last argument.
 func serve(args []string) error {
 	// The kernel ends the other host with the thread that started it.
@@ -53,7 +56,7 @@ func serve(args []string) error {
 	defer cancel()
 	stop := make(chan bool)
 	if len(args) > 0 {
-		if err := rpcutil.Healthcheck(engineGone, args[len(args)-1], 5*time.Minute, cancel); err != nil {
+		if err := rpcutil.Healthcheck(engineGone, args[len(args)-1], engineLooks, cancel); err != nil {
 			return err
 		}
 	}
