@@ -5,7 +5,8 @@
 # have left it, everything fits and is mounted. It destroys what is on the disks.
 set -u
 how=$1
-data=defaults,noatime,data=writeback
+data=defaults,noatime,data=writeback logs=logbufs=8,logbsize=256k
+nfs=rw,hard,intr,rsize=1048576,wsize=1048576,timeo=600,retrans=2,_netdev
 if [[ $how == mended ]]; then
   set -e
   docker=300G backup=150G without_journal=() without_either=() barrier='' nobarrier=''
@@ -35,12 +36,12 @@ cat >>/etc/fstab <<END
 /dev/sda2 /data/warm-storage btrfs defaults,compress=zstd:3,autodefrag,noatime 0 2
 
 # NAS - Optimized NFS mount for bulk data operations
-192.168.1.101:/volume1/cocodev /mnt/synology nfs rw,hard,intr,rsize=1048576,wsize=1048576,timeo=600,retrans=2,_netdev 0 0
+192.168.1.101:/volume1/cocodev /mnt/synology nfs $nfs 0 0
 
 # High-Performance Storage Configuration
 /dev/vg_jts/lv_postgres   /var/lib/postgresql  ext4  $data$barrier,commit=30  0 2
 /dev/vg_jts/lv_clickhouse /var/lib/clickhouse  ext4  defaults,noatime,data=ordered,commit=5  0 2
-/dev/vg_jts/lv_kafka      /var/lib/kafka       xfs   defaults,noatime$nobarrier,logbufs=8,logbsize=256k,largeio,swalloc  0 2
+/dev/vg_jts/lv_kafka      /var/lib/kafka       xfs   defaults,noatime$nobarrier,$logs,largeio,swalloc  0 2
 /dev/vg_jts/lv_mongodb    /var/lib/mongodb     ext4  defaults,noatime,commit=10  0 2
 /dev/vg_jts/lv_redis      /var/lib/redis       ext4  $data$barrier  0 2
 /dev/vg_jts/lv_local_backup /data/local-backup  ext4  defaults,nodev,nosuid  0 2
@@ -65,7 +66,8 @@ ACTION=="add|change", KERNEL=="nvme0n1", ATTR{queue/discard_max_bytes}!="0", RUN
 END
 for name in fstrim-all:weekly tiered-storage:daily; do
   unit=/etc/systemd/system/${name%:*}
-  printf '[Unit]\nDescription=%s\n[Service]\nType=oneshot\nExecStart=/bin/bash -c "exit 0"\n' "${name%:*}" >"$unit.service"
+  printf '[Unit]\nDescription=%s\n[Service]\nType=oneshot\nExecStart=/bin/bash -c "exit 0"\n' "${name%:*}" \
+    >"$unit.service"
   printf '[Unit]\nDescription=%s\n[Timer]\nOnCalendar=%s\nPersistent=true\n[Install]\nWantedBy=timers.target\n' \
     "${name%:*}" "${name#*:}" >"$unit.timer"
 done
