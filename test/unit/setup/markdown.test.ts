@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { LONGEST_COMMENT, MARKER, renderMarkdown } from "../../../setup/preview/markdown.ts";
+import { LONGEST_COMMENT } from "../../../setup/markdown.ts";
+import { MARKER, renderMarkdown } from "../../../setup/preview/markdown.ts";
 import type { Change, Plan } from "../../../setup/preview/plan.ts";
 
 const change = (more: Partial<Change> = {}): Change => ({
@@ -94,7 +95,7 @@ describe("a comment that would be too long", () => {
     ];
     const markdown = renderMarkdown(plans);
     expect(markdown.length).toBeLessThanOrEqual(LONGEST_COMMENT);
-    expect(markdown).toContain("Left out, since a comment can hold no more: dev, outputs; prod, trading: warm");
+    expect(markdown).toContain("Left out, since GitHub takes no more: dev, outputs; prod, trading: warm");
     expect(markdown).toContain("<summary>trading: hot: 150 to create</summary>");
     expect(markdown).not.toContain("<summary>outputs</summary>");
     expect(markdown).toContain("```text\nwrong\n```");
