@@ -5,8 +5,7 @@ import { parse } from "yaml";
 import { PARTS } from "../components/tiers.ts";
 import { parseHosts, type HostSettings } from "../config.ts";
 import { checkInputs } from "../providers/engine/check.ts";
-import { look } from "../providers/engine/lifecycle.ts";
-import type { Plan } from "../providers/engine/plan.ts";
+import { look, type Look } from "../providers/engine/lifecycle.ts";
 import type { AnyKind, Properties } from "../providers/engine/resource.ts";
 import type { Session } from "../providers/engine/session.ts";
 import { kinds } from "../providers/kinds.ts";
@@ -36,8 +35,8 @@ export interface HostResource extends Declared {
   readonly subject: string;
 }
 
-/** How a host compares with what is declared there. Nothing in it: as declared. */
-export interface Comparison extends Required<Plan> {
+/** How a host compares with what is declared there. No step and no refusal: as declared. */
+export interface Comparison extends Required<Look> {
   readonly resource: HostResource;
   /** As checked; none where the configuration can't be. */
   readonly inputs: Properties | undefined;
@@ -127,8 +126,7 @@ export async function compare(session: Session, resource: HostResource): Promise
   const { inputs, failures = [] } = checkInputs(resource.kind, {}, resource.inputs);
   if (inputs === undefined || failures.length > 0) {
     const refusals = failures.map(({ reason }) => ({ found: reason, next: "correct the configuration" }));
-    return { resource, inputs: undefined, steps: [], refusals };
+    return { resource, inputs: undefined, steps: [], refusals, found: {}, isAbsent: false };
   }
-  const { steps, refusals = [] } = await look(resource.kind, session, inputs);
-  return { resource, inputs, steps, refusals };
+  return { resource, inputs, refusals: [], ...(await look(resource.kind, session, inputs)) };
 }

@@ -88,13 +88,23 @@ export function lifecycle(
   };
 }
 
+/** How a host compares with a declared resource. */
+export interface Look extends Plan {
+  /** Inputs as the host has them; what is left out is as declared, or isn't seen by itself. */
+  readonly found: Properties;
+  /** Nothing of the resource is there. */
+  readonly isAbsent: boolean;
+}
+
 /**
  * What the next `up` would do about a declared resource, or why it can't; an empty plan: the host is as declared.
  * @throws {StorageError} where the host could not be asked
  */
-export async function look(kind: AnyKind, session: Session, declared: Properties): Promise<Plan> {
+export async function look(kind: AnyKind, session: Session, declared: Properties): Promise<Look> {
   const inputs = parseInputs(kind, declared);
-  return kind.plan(inputs, await kind.observe(session.ask, inputs));
+  const seen = await kind.observe(session.ask, inputs);
+  const { inputs: found = {} } = kind.report(inputs, seen);
+  return { ...kind.plan(inputs, seen), found, isAbsent: kind.isAbsent(inputs, seen) };
 }
 
 function isEmpty({ refusals = [], steps }: Plan): boolean {
