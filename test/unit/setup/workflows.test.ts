@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import { ROOT } from "../../../setup/project.ts";
 
 interface Step {
+  readonly if?: string;
   readonly uses?: string;
   readonly run?: string;
   readonly with?: Record<string, unknown>;
@@ -13,10 +14,11 @@ interface Step {
 interface Job {
   readonly needs?: string | readonly string[];
   readonly if?: string;
+  readonly environment?: string;
+  readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };
+  readonly strategy?: { readonly "max-parallel"?: number };
   readonly permissions?: Record<string, string>;
   readonly "timeout-minutes"?: number;
-  readonly environment?: string;
-  readonly strategy?: Record<string, unknown>;
   readonly steps: readonly Step[];
 }
 
@@ -37,8 +39,7 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
   const workflow = parse(text) as Workflow;
   const jobs = Object.entries(workflow.jobs);
   const steps = jobs.flatMap(([, { steps }]) => steps);
-  /** The one that works on hosts. No change of code starts it, so that its jobs may have secrets. */
-  const isFleet = name === "fleet.yml";
+  const isOnPullRequest = Object.keys(workflow.on).includes("pull_request");
   const runs = steps.flatMap(({ run }) => (run === undefined ? [] : run.trim().split("\n")));
 
   it("pins every action by the full hash of a commit, names its version, and uses one version of each", () => {
@@ -61,6 +62,7 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
       else expect(scripts, run).toHaveProperty([script]);
       // Values from outside are passed in variables, never in the text of a script; and one line is one command.
       expect(run).not.toMatch(/\$\{\{|[;&|`<>]|\$\(/);
+      expect(run.replaceAll(/"[^"]*"/g, "")).not.toContain("$");
     }
     expect(runs.length).toBeGreaterThan(0);
   });
@@ -70,36 +72,75 @@ describe.each(readdirSync(FOLDER))("the workflow %s", (name) => {
     expect(Object.keys(workflow.on)).not.toContain("workflow_run");
   });
 
-  it("cancels runs that a newer push has made stale, but none that works on hosts, and limits the time of every job", () => {
-    expect(workflow.concurrency).toMatchObject({ "cancel-in-progress": !isFleet });
+  it("cancels runs that a newer push has made stale, but none that changes hosts, and limits the time of every job", () => {
+    const changesHosts = runs.some((run) => /^(setup\/ci\/up\.sh carry-out |npm run fleet -- "\$OPERATION")/.test(run));
+    expect(workflow.concurrency).toMatchObject({ "cancel-in-progress": !changesHosts });
     for (const [job, { "timeout-minutes": minutes }] of jobs) expect(minutes, job).toBeGreaterThan(0);
   });
 
-  it("gives jobs that run the code of a change a token that may only read the contents", () => {
+  it("gives jobs that run the code of a change a token that may only read the contents, and no secret", () => {
     expect(workflow.permissions).toEqual({});
-    for (const [job, { permissions, steps }] of jobs) {
+    for (const [job, { permissions, environment, steps }] of jobs) {
       if (Object.values(permissions ?? {}).includes("write")) continue;
       expect(permissions, job).toEqual({ contents: "read" });
-      if (!isFleet) expect(JSON.stringify(steps), job).not.toMatch(/secrets\.|github\.token/);
+      expect(JSON.stringify(steps), job).not.toContain("github.token");
+      // Secrets are those of an environment, which takes only the main branch.
+      if (isOnPullRequest || environment === undefined) expect(JSON.stringify(steps), job).not.toContain("secrets.");
     }
     for (const { uses, with: inputs } of steps)
       if (uses?.startsWith("actions/checkout@") === true)
         expect(inputs).toMatchObject({ "persist-credentials": false });
   });
 
-  it("runs only the base branch's code, and never for a fork, in jobs whose token may write comments", () => {
-    for (const [job, { permissions = {}, if: condition, steps }] of jobs) {
+  it("runs only the base branch's code, and never for a fork, in jobs whose token may write comments or issues", () => {
+    for (const [job, { permissions = {}, environment, if: condition, steps }] of jobs) {
       if (!Object.values(permissions).includes("write")) continue;
-      expect(permissions, job).toEqual({ contents: "read", "pull-requests": "write" });
-      expect(condition, job).toContain("github.event.pull_request.head.repo.full_name == github.repository");
+      expect(permissions, job).toEqual({
+        contents: "read",
+        [isOnPullRequest ? "pull-requests" : "issues"]: "write",
+      });
+      expect(environment, job).toBeUndefined();
+      if (isOnPullRequest)
+        expect(condition, job).toContain("github.event.pull_request.head.repo.full_name == github.repository");
       for (const { uses, run, with: inputs } of steps) {
         expect(uses ?? "", job).toMatch(/^(actions\/(checkout|download-artifact)@.*)?$/);
-        if (uses?.startsWith("actions/checkout@") === true)
+        if (uses?.startsWith("actions/checkout@") === true && isOnPullRequest)
           expect(inputs).toMatchObject({ ref: "${{ github.event.pull_request.base.sha }}" });
         // npm would run scripts of the packages.
         expect(run ?? "", job).not.toMatch(/^(npm|npx|node) /);
       }
     }
+  });
+
+  it("takes the key away again, whatever failed, in jobs that got it", () => {
+    for (const [job, { steps }] of jobs) {
+      if (!steps.some(({ run }) => run === "setup/ci/keys.sh write")) continue;
+      expect(
+        steps.filter(({ run }) => run === "setup/ci/keys.sh remove").map(({ if: condition }) => condition),
+        job,
+      ).toEqual(["${{ always() }}"]);
+    }
+  });
+});
+
+describe("the workflow up.yml", () => {
+  const { on, concurrency, jobs } = parse(readFileSync(join(FOLDER, "up.yml"), "utf8")) as Workflow;
+
+  it("runs on the main branch only, one after another, and changes hosts only in an environment of its own", () => {
+    expect(on.push).toMatchObject({ branches: ["main"] });
+    expect(Object.keys(on)).toEqual(["push", "workflow_dispatch"]);
+    expect(jobs.plan!.if).toContain("github.ref == 'refs/heads/main'");
+    expect(concurrency.group).toBe("up");
+    const changing = Object.entries(jobs).filter(([, { steps }]) =>
+      steps.some(({ run }) => run?.startsWith("setup/ci/up.sh carry-out ") === true),
+    );
+    expect(changing.map(([job]) => job)).toEqual(["up"]);
+    expect(jobs.up).toMatchObject({
+      environment: "${{ matrix.stack }}-up",
+      strategy: { "max-parallel": 1 },
+      concurrency: { group: "up-${{ matrix.stack }}", "cancel-in-progress": false },
+    });
+    expect(jobs.plan!.environment).toBe("${{ matrix.stack }}-look");
   });
 });
 
