@@ -2,8 +2,9 @@
 import { command, WrongUsage } from "../setup/command.ts";
 import { planBlankHost } from "../setup/explain/blankHost.ts";
 import { explain } from "../setup/explain/explain.ts";
+import { renderExplanation } from "../setup/explain/markdown.ts";
 import { printScript } from "../setup/explain/script.ts";
-import { printExplanation, renderExplanation } from "../setup/explain/text.ts";
+import { printExplanation } from "../setup/explain/text.ts";
 import { readStack, STACK_OPTIONS, STACK_USAGE, stackFile } from "../setup/stackFile.ts";
 
 const USAGE = `Usage: npm run explain -- --stack STACK [OPTION…] [HOST…]

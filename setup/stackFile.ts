@@ -57,9 +57,7 @@ export async function readStack(file: string, wanted: readonly string[]): Promis
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     throw new MissingNeed(`The stack's configuration can't be read: ${(error as Error).message}`);
   });
-  const written = (parse(text) as { config?: Record<string, unknown> } | null)?.config?.["jts-storage:hosts"];
-  const sections = inEngineOrder(written);
-  const { hosts, problems } = parseHosts(sections);
+  const { sections, hosts, problems } = hostsIn(text);
   if (problems.length > 0) {
     const lines = problems.map(({ key, message }) => `  ${key}: ${message}`);
     throw new MissingNeed(`${file} can't be carried out:\n${lines.join("\n")}`);
@@ -80,6 +78,13 @@ export async function readStack(file: string, wanted: readonly string[]): Promis
 export async function declaredOn(sections: Sections): Promise<(host: string) => readonly HostResource[]> {
   const declared = [...(await declaredBy({ hosts: withoutKeys(sections) })).values()];
   return (host) => resourcesOf(host, declared);
+}
+
+/** The hosts of a stack's file, in the order in which the engine gives them to the program. */
+export function hostsIn(text: string): ReturnType<typeof parseHosts> & { readonly sections: unknown } {
+  const { config } = (parse(text) ?? {}) as { config?: Record<string, unknown> };
+  const sections = inEngineOrder(config?.["jts-storage:hosts"]);
+  return { sections, ...parseHosts(sections) };
 }
 
 /** All hosts, as they are written. */

@@ -8,8 +8,9 @@ import type {
 } from "@pulumi/pulumi/dynamic/index.js";
 import { DataLossRefused, NotConverged, ToolMissing } from "../errors.ts";
 import { checkInputs, normalInputs, parseInputs } from "./check.ts";
-import { refuseAll, type Plan, type Refusal } from "./plan.ts";
+import { refuseAll, type Plan, type Refusal, type Risk } from "./plan.ts";
 import type { AnyKind, CommonInputs, Properties } from "./resource.ts";
+import { riskOf } from "./risk.ts";
 import type { Session } from "./session.ts";
 
 type Inputs = Properties & CommonInputs;
@@ -22,10 +23,12 @@ export function lifecycle(
   return {
     check: (olds, news): Promise<CheckResult<Properties>> => Promise.resolve(checkInputs(kind, olds, news)),
 
-    diff(_id, olds, news): Promise<DiffResult> {
+    diff(id, olds, news): Promise<DiffResult> {
       const replaces = ["host", ...kind.identity].filter(
         (key) => JSON.stringify(olds[key]) !== JSON.stringify(news[key]),
       );
+      const risk = riskOf(kind, olds, replaces.length > 0 ? undefined : news);
+      if (risk !== "safe") console.log(`Warning: ${kind.name} ${id}: ${RISK_WORDS[risk]}`);
       // `changes` is left to the engine, which then shows each property.
       return Promise.resolve({ replaces, deleteBeforeReplace: true });
     },
@@ -106,6 +109,12 @@ export async function look(kind: AnyKind, session: Session, declared: Properties
   const { inputs: found = {} } = kind.report(inputs, seen);
   return { ...kind.plan(inputs, seen), found, isAbsent: kind.isAbsent(inputs, seen) };
 }
+
+/** What the engine shows as said by the provider, in a preview too. */
+const RISK_WORDS: Readonly<Record<Exclude<Risk, "safe">, string>> = {
+  "interrupts-service": "this change interrupts services: what is there is stopped or unmounted, and made again.",
+  "destroys-data": "this change wipes data.",
+};
 
 function isEmpty({ refusals = [], steps }: Plan): boolean {
   return refusals.length === 0 && steps.length === 0;

@@ -211,6 +211,18 @@ export function remountOptions(
   return ["remount", ...(takesOverFlags ? ["bind"] : []), ...new Set(undo)].join(",");
 }
 
+/** What a mount that has these options shows of them, as far as that is known: {@link liveDifferences} has nothing to say. */
+export function optionsShown(type: string, declared: readonly string[]): string[] {
+  const { options = OF_FILESYSTEM } = filesystemOf(type);
+  const shown = declared
+    .flatMap((option) => meant(options, option))
+    .flatMap((option) => {
+      const form = formsOf(option).find((one) => one !== "");
+      return form === undefined ? [] : [form];
+    });
+  return shown.includes("ro") ? shown : ["rw", ...shown];
+}
+
 /** Two declared options that can't both hold: the kernel would take the later one. */
 export function findContradictions(type: string, declared: readonly string[]): [earlier: string, later: string][] {
   const { options = {} } = filesystemOf(type);

@@ -12,7 +12,7 @@ import { realPath } from "../facts/realPath.ts";
 import { sourceDevice } from "../facts/sourceDevice.ts";
 import { unit } from "../facts/unit.ts";
 import { filesystemOf } from "../filesystems/index.ts";
-import { liveDifferences, refusedOptions, remountOptions } from "../filesystems/mountOptions.ts";
+import { liveDifferences, optionsShown, refusedOptions, remountOptions } from "../filesystems/mountOptions.ts";
 import { recordsProgram } from "../programs/program.ts";
 import {
   findEntries,
@@ -280,6 +280,37 @@ export function mountedEntry<Schema extends MountSchema>({
           { risk: "interrupts-service", owesReload: true, foresees: { fact: fstab, value: newText } },
         ),
       );
+    },
+
+    expect(olds, news) {
+      const before = entry(olds);
+      const { mountPoint, type, source, options } = before;
+      const isSameSource = plainSource(source) === plainSource(entry(news).source);
+      const text = putEntry("", before);
+      const [found] = findEntries(text, mountPoint);
+      return {
+        text,
+        found,
+        twins: [],
+        links: new Map(),
+        mount: {
+          target: mountPoint,
+          source,
+          type,
+          root: "/",
+          number: "",
+          mountOptions: [],
+          filesystemOptions: optionsShown(type, options),
+        },
+        inForce: [],
+        hider: undefined,
+        namesakes: [],
+        hasAutomount: automountWords(before) !== "",
+        unitFile: undefined,
+        isSource: isSameSource,
+        isSameSource,
+        made: new Set(),
+      };
     },
 
     report: (desired, { found }) => (found?.isOurs === true ? { inputs: read(found.entry, desired) } : {}),

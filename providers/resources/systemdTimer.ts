@@ -136,6 +136,18 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
     );
   },
 
+  expect(olds) {
+    const runs = { loadState: "loaded", needsReload: false };
+    const files = [`${FOLDER}/${olds.name}.timer`, `${FOLDER}/${olds.name}.service`] as const;
+    return {
+      timerText: printTimer(olds),
+      serviceText: printService(olds),
+      timer: { ...runs, fileState: "enabled", activeState: "active", path: files[0] },
+      service: { ...runs, fileState: "static", activeState: "inactive", path: files[1] },
+      made: new Set(files.map((path) => `file ${path}`)),
+    };
+  },
+
   report: (desired, { timerText }) => {
     const calendar = /^OnCalendar=(.*)$/m.exec(timerText ?? "")?.[1];
     return calendar === undefined || calendar === desired.onCalendar ? {} : { inputs: { onCalendar: calendar } };

@@ -1,4 +1,5 @@
 /** What a `destroy` comes to, by what the kinds say of themselves: nothing of a host is known here. Pure. */
+import { riskOf } from "../../providers/engine/risk.ts";
 import type { AnyKind, CommonInputs, Properties } from "../../providers/engine/resource.ts";
 import type { HostResource } from "../stackFile.ts";
 
@@ -12,7 +13,7 @@ export interface Fate {
   readonly subjects: readonly string[];
   /** What that means, where it isn't obvious. */
   readonly words: string;
-  /** Whoever uses them is cut off. */
+  /** Whoever uses them is cut off: what runs is stopped, what is mounted is unmounted. */
   readonly interrupts: boolean;
 }
 
@@ -23,10 +24,9 @@ interface Words {
   readonly removed?: string;
   /** What staying means. */
   readonly stays?: string;
-  readonly interrupts?: boolean;
 }
 
-const DATA = "with its data; the next `up` adopts it";
+const DATA = "with what is on it; the next `up` adopts it";
 const KINDS: Readonly<Record<string, Words>> = {
   LogicalVolume: { one: "logical volume", many: "logical volumes", stays: DATA },
   VolumeGroup: { one: "volume group", many: "volume groups", stays: DATA },
@@ -35,8 +35,8 @@ const KINDS: Readonly<Record<string, Words>> = {
   SystemUser: {
     one: "account",
     many: "accounts",
-    stays: "files that stay bear its number",
-    removed: "where it was made here, and no folder of this program belongs to it any more",
+    stays: "files that stay bear their numbers",
+    removed: "only what was made here, and what no folder of this program belongs to any more",
   },
   FstabEntry: mount("mount with its line in fstab", "mounts with their lines in fstab"),
   NfsMount: mount("NFS mount with its line in fstab", "NFS mounts with their lines in fstab"),
@@ -55,14 +55,13 @@ const KINDS: Readonly<Record<string, Words>> = {
     one: "timer with its service",
     many: "timers with their services",
     removed: "a run under way may finish",
-    interrupts: true,
   },
   Packages: { one: "list of Debian packages", many: "lists of Debian packages", stays: "others may need them by now" },
 };
 
 function mount(one: string, many: string): Words {
   const removed = "unmounted first; one in use stays, and `destroy` fails and names who uses it";
-  return { one, many, removed, interrupts: true };
+  return { one, many, removed };
 }
 
 const ORDER = ["refused", "wiped", "removed", "stays"];
@@ -74,13 +73,7 @@ export function fatesOf(resources: readonly HostResource[]): Fate[] {
     .map((all): Fate => {
       const [first] = all as [HostResource];
       const { name } = first.kind;
-      const {
-        one,
-        many,
-        stays = "",
-        removed = "",
-        interrupts = false,
-      } = KINDS[name] ?? { one: name, many: `${name}s` };
+      const { one, many, stays = "", removed = "" } = KINDS[name] ?? { one: name, many: `${name}s` };
       const outcome = outcomeOf(first);
       const words = { stays, removed, refused: stays, wiped: "back to blank, each after its UUID was compared" };
       return {
@@ -88,7 +81,7 @@ export function fatesOf(resources: readonly HostResource[]): Fate[] {
         what: all.length === 1 ? `1 ${one}` : `${all.length} ${many}`,
         subjects: all.map(({ subject }) => subject).sort(),
         words: words[outcome],
-        interrupts: interrupts && outcome === "removed",
+        interrupts: all.some(({ kind, inputs }) => riskOf(kind, inputs, undefined) === "interrupts-service"),
       };
     })
     .sort((one, other) => ORDER.indexOf(one.outcome) - ORDER.indexOf(other.outcome));

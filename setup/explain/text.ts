@@ -1,10 +1,9 @@
-/** What is explained of a host, for a terminal and for markdown. Pure. */
+/** What is explained of a host, for a terminal. Pure. */
 import { formatBytes } from "../../providers/values/size.ts";
 import { printColumns } from "../columns.ts";
 import { drawRooms, marksOf } from "./bar.ts";
 import type { Room, Share } from "./capacity.ts";
 import type { Explanation } from "./explain.ts";
-import type { Fate } from "./fate.ts";
 
 /** Columns of a bar of the largest room. */
 const BAR = 100;
@@ -75,9 +74,17 @@ export function printExplanation({ host, rooms, blank, risks, destroy, onDelete 
         ? ["None was found."]
         : risks.flatMap(({ risk, at, words, next }) => [`${risk}: ${at}: ${words}`, `  Next: ${next}`]),
     ),
-    ...section(`A \`destroy\` with onDelete: ${onDelete}, once an \`up\` has brought that into the state`, [
-      ...printColumns(destroy.map(({ outcome, what, words }) => [outcomeWord(outcome), what, words])),
-    ]),
+    ...section(
+      `A \`destroy\` with onDelete: ${onDelete}, once an \`up\` has brought that into the state`,
+      printColumns(
+        destroy.map(({ outcome, what, interrupts, words }) => [
+          outcome,
+          what,
+          interrupts ? "interrupts services" : "",
+          words,
+        ]),
+      ),
+    ),
   ];
 }
 
@@ -92,33 +99,3 @@ function printBlank({ resources, steps, proved }: Explanation["blank"]): string[
     "A host that is in use: what is as declared is adopted, and anything else is refused; nothing is overwritten.",
   ];
 }
-
-const outcomeWord = (outcome: Fate["outcome"]): string => outcome.toUpperCase();
-
-/** The same as a section of markdown. */
-export function renderExplanation({ host, rooms, blank, risks, destroy, onDelete }: Explanation): string[] {
-  return [
-    `## ${host}`,
-    "",
-    ...fence(printRooms(rooms)),
-    "",
-    `An \`up\` of a blank host: ${blank.resources} resources in ${blank.steps} steps; ${blank.proved.length} of them write to a device, each only after it was proved blank.`,
-    "",
-    "| risk | where | what | next |",
-    "|---|---|---|---|",
-    ...risks.map(({ risk, at, words, next }) => `| ${risk} | \`${at}\` | ${cell(words)} | ${cell(next)} |`),
-    "",
-    `A \`destroy\` with \`onDelete: ${onDelete}\`, once an \`up\` has brought that into the state:`,
-    "",
-    "| | | |",
-    "|---|---|---|",
-    ...destroy.map(({ outcome, what, words }) => `| **${outcome}** | ${what} | ${cell(words)} |`),
-  ];
-}
-
-/** Names in the configuration hold no backticks. */
-function fence(lines: readonly string[]): string[] {
-  return ["```text", ...lines, "```"];
-}
-
-const cell = (text: string): string => text.replaceAll("|", "\\|");

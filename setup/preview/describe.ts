@@ -1,5 +1,7 @@
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
+import type { Risk } from "../../providers/engine/plan.ts";
 import type { AnyKind } from "../../providers/engine/resource.ts";
+import { riskOf } from "../../providers/engine/risk.ts";
 import { kinds } from "../../providers/kinds.ts";
 import { formatBytes } from "../../providers/values/size.ts";
 import { list, word } from "../../providers/values/words.ts";
@@ -49,20 +51,34 @@ export function describeChange(
   before: State,
   after: State,
   difference: Difference,
-): { readonly what: string; readonly destroysData: boolean } {
+): { readonly what: string; readonly destroysData: boolean; readonly interruptsService: boolean } {
   // Whether data is wiped is read from the state: an `up` must have said so.
   const { onDelete } = { ...before.inputs, ...before.outputs };
   const takesAway = operation === "delete" || operation === "replace";
   const takesData = takesAway && DESCRIBED.get(kind)?.holdsData === true;
   const destroysData = takesData && onDelete === "wipe";
   const fate = !takesData ? "" : destroysData ? "DATA IS WIPED" : "data stays";
+  const interruptsService = riskOfChange(kind, operation, before, after) === "interrupts-service";
   const text =
     operation === "delete"
       ? describe(kind, before.inputs)
       : operation === "create"
         ? describe(kind, after.inputs)
         : describeDifference(before, after, difference) || describe(kind, after.inputs);
-  return { what: list(fate, oneLine(text)), destroysData };
+  return {
+    what: list(fate, interruptsService ? "INTERRUPTS SERVICES" : "", oneLine(text)),
+    destroysData,
+    interruptsService,
+  };
+}
+
+const OURS = new Map<string, AnyKind>(Object.entries(kinds));
+
+function riskOfChange(name: string, operation: string, before: State, after: State): Risk {
+  const kind = OURS.get(name);
+  if (kind === undefined || operation === "create") return "safe";
+  // A refreshed state has what the host has.
+  return riskOf(kind, { ...before.inputs, ...before.outputs }, operation === "update" ? after.inputs : undefined);
 }
 
 function describe(kind: string, properties: Properties): string {

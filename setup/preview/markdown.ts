@@ -1,6 +1,6 @@
 import { code, cell, cut, details, escapeHtml, fence, fit, LONGEST_COMMENT, type Block } from "../markdown.ts";
 import { countOperations, groupByTier, type Change, type Plan } from "./plan.ts";
-import { printOutputs, summarizePlan, symbolOf, warnOfLoss } from "./text.ts";
+import { printCapacity, printOutputs, summarizePlan, symbolOf, warnOfInterruption, warnOfLoss } from "./text.ts";
 
 /** Hidden first line. comment.sh finds its earlier comment by it. */
 export const MARKER = "<!-- jts-storage preview -->";
@@ -33,23 +33,39 @@ function header(plans: readonly Plan[]): Block {
 
 function changesCell(plan: Plan): string {
   const counts = countOperations(plan.changes).map(([operation, count]) => `${count} to ${operation}`);
-  return [...counts, ...(warnOfLoss(plan) === undefined ? [] : ["**wipes data**"])].join(", ") || "none";
+  return (
+    [
+      ...counts,
+      ...(warnOfLoss(plan) === undefined ? [] : ["**wipes data**"]),
+      ...(warnOfInterruption(plan) === undefined ? [] : ["**interrupts services**"]),
+    ].join(", ") || "none"
+  );
 }
 
 function renderPlan(plan: Plan): Block[] {
   const { stack } = plan;
   const loss = warnOfLoss(plan);
+  const interruption = warnOfInterruption(plan);
   const said = [
     `### ${stack}: ${summarizePlan(plan).replace("FAILED", "**failed**")}`,
     ...(plan.note === undefined ? [] : [plan.note]),
     ...(loss === undefined ? [] : [`> [!CAUTION]\n> ${loss}`]),
+    ...(interruption === undefined ? [] : [`> [!WARNING]\n> ${interruption}`]),
     ...(plan.errors.length === 0 ? [] : [fence(cut(plan.errors.join("\n"), LONGEST_ERRORS))]),
     ...(plan.warnings.length === 0 ? [] : [`Warnings:\n\n${fence(cut(plan.warnings.join("\n"), LONGEST_ERRORS / 4))}`]),
   ];
   const outputs = printOutputs(plan);
+  const capacity = printCapacity(plan);
   return [
     // For a stack without errors and changes, the table says all.
-    { rank: plan.errors.length > 0 || loss !== undefined ? 0 : 1, name: stack, text: said.join("\n\n") },
+    {
+      rank: plan.errors.length > 0 || loss !== undefined || interruption !== undefined ? 0 : 1,
+      name: stack,
+      text: said.join("\n\n"),
+    },
+    ...(capacity.length === 0
+      ? []
+      : [{ rank: 3 as const, name: `${stack}, capacity`, text: details("capacity", fence(capacity.join("\n"))) }]),
     ...[...groupByTier(plan.changes)].map(([tier, changes]): Block => ({
       rank: 2,
       name: `${stack}, ${tier}`,
@@ -63,10 +79,13 @@ function renderPlan(plan: Plan): Block[] {
 
 function describeCounts(changes: readonly Change[]): string {
   const lost = changes.some(({ destroysData }) => destroysData) ? ", <b>wipes data</b>" : "";
+  const cut = changes.some(({ interruptsService }) => interruptsService) ? ", <b>interrupts services</b>" : "";
   return (
     countOperations(changes)
       .map(([operation, count]) => `${count} to ${operation}`)
-      .join(", ") + lost
+      .join(", ") +
+    lost +
+    cut
   );
 }
 

@@ -1,5 +1,6 @@
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { PARTS } from "../../components/tiers.ts";
+import type { Room } from "../explain/capacity.ts";
 import type { Json } from "../printTree.ts";
 import { describeChange, kindOf, KINDS, type Properties } from "./describe.ts";
 
@@ -17,6 +18,8 @@ export interface Change {
   readonly what: string;
   /** Data on the host would be gone afterwards. */
   readonly destroysData: boolean;
+  /** Whoever uses it is cut off meanwhile. */
+  readonly interruptsService: boolean;
 }
 
 /** What `pulumi preview` found for one stack. */
@@ -28,6 +31,8 @@ export interface Plan {
   readonly warnings: readonly string[];
   /** Not empty exactly where the preview failed. */
   readonly errors: readonly string[];
+  /** What each host's storage is planned for, by its name; none where the configuration can't be read. */
+  readonly capacity?: Readonly<Record<string, readonly Room[]>>;
   /** What is to be known of the whole. */
   readonly note?: string;
 }

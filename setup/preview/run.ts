@@ -3,8 +3,10 @@ import { join } from "node:path";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import { parseDocument } from "yaml";
+import { roomsOf } from "../explain/capacity.ts";
 import { initStack } from "../initStack.ts";
 import { pulumiEnvironment, ROOT } from "../project.ts";
+import { hostsIn } from "../stackFile.ts";
 import { isViolation, readPlan, type Plan } from "./plan.ts";
 
 export interface PreviewOptions {
@@ -85,7 +87,7 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
       note: "The backend doesn't have this stack yet: everything shows as new.",
     };
   }
-  const plan = readPlan(stack, stdout.flatMap(parseEvent));
+  const plan = { ...readPlan(stack, stdout.flatMap(parseEvent)), capacity: capacityIn(committed) };
   if (exitCode === 0 || (plan.errors.length > 0 && plan.errors.every(isViolation)))
     return backend === undefined ? { ...plan, note: "Compared with an empty state: everything shows as new." } : plan;
   const said =
@@ -95,6 +97,13 @@ async function runPreview(stack: string, options: PreviewOptions): Promise<Plan>
       .replace(/^error: /, "") || `pulumi preview ended with exit code ${exitCode}.`;
   const note = plan.changes.length === 0 ? {} : { note: "The plan is incomplete: it ends at the error." };
   return { ...plan, ...note, errors: plan.errors.length > 0 ? plan.errors : [said] };
+}
+
+/** Of each host without problems. */
+function capacityIn(committed: string): NonNullable<Plan["capacity"]> {
+  return Object.fromEntries(
+    Object.entries(hostsIn(committed).hosts).map(([name, settings]) => [name, roomsOf(settings)]),
+  );
 }
 
 /** A backend in the run's folder. Its passphrase is not a secret: both are deleted after the run. */

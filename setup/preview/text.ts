@@ -1,4 +1,5 @@
 import { printColumns } from "../columns.ts";
+import { printBars } from "../explain/text.ts";
 import { printTree } from "../printTree.ts";
 import { countOperations, groupByTier, type Change, type Plan } from "./plan.ts";
 
@@ -24,13 +25,32 @@ export function warnOfLoss({ changes }: Plan): string | undefined {
     : `Data would be wiped: ${lost} ${lost === 1 ? "resource" : "resources"} with onDelete: wipe would be deleted.`;
 }
 
+/** A sentence, where somebody would be cut off. */
+export function warnOfInterruption({ changes }: Plan): string | undefined {
+  const cut = changes.filter(({ interruptsService }) => interruptsService).length;
+  return cut === 0
+    ? undefined
+    : `Services would be interrupted: ${cut} ${cut === 1 ? "change stops or unmounts" : "changes stop or unmount"} what is in use.`;
+}
+
+/** The bars of each host's storage. */
+export function printCapacity({ capacity = {} }: Plan): string[] {
+  return Object.entries(capacity).flatMap(([host, rooms]) =>
+    rooms.length === 0 ? [] : [`${host}: capacity, as declared`, ...printBars(rooms).map((line) => `  ${line}`)],
+  );
+}
+
 /** A plan for a terminal. */
 export function printPlan(plan: Plan): string {
   const loss = warnOfLoss(plan);
+  const interruption = warnOfInterruption(plan);
+  const capacity = printCapacity(plan);
   const lines = [`── ${plan.stack}: ${summarizePlan(plan)}`];
   if (plan.note !== undefined) lines.push(plan.note);
   for (const warning of plan.warnings) lines.push(`warning: ${warning}`);
   if (loss !== undefined) lines.push(loss);
+  if (interruption !== undefined) lines.push(interruption);
+  if (capacity.length > 0) lines.push("", ...capacity);
   for (const [tier, changes] of groupByTier(plan.changes)) lines.push("", tier, ...printChanges(changes));
   const outputs = printOutputs(plan);
   if (outputs.length > 0) lines.push("", "outputs", ...outputs.map((line) => `  ${line}`));

@@ -13,6 +13,7 @@ const change = (more: Partial<Change> = {}): Change => ({
   kind: "PhysicalVolume",
   what: "/dev/nvme0n1",
   destroysData: false,
+  interruptsService: false,
   ...more,
 });
 const plan = (more: Partial<Plan> = {}): Plan => ({
@@ -120,6 +121,7 @@ describe("a comment that would be too long", () => {
       kind: text,
       what: text,
       destroysData: fc.boolean(),
+      interruptsService: fc.boolean(),
     });
     const anyPlan = fc.record({
       stack: text,
