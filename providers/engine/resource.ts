@@ -67,8 +67,8 @@ export interface ResourceKind<Schema extends z.ZodObject, Seen> {
   /** Obeys `onDelete` as the state has it. */
   planDestroy(inputs: InputsOf<Schema> & Readonly<Properties>, seen: Seen): Plan;
   /**
-   * What is seen, by one who wants `news`, of a host that is as `olds` declares: how a change is judged without its host,
-   * see risk.ts. Only a kind whose steps may be more than safe needs it; a device that is spelled otherwise is another.
+   * What is seen, by one who wants `news`, of a host that is as `olds` declares: how a change is judged without its
+   * host, see risk.ts. Only a kind whose steps may be more than safe needs it. A source in another spelling is another.
    */
   expect?(olds: InputsOf<Schema>, news: InputsOf<Schema>): Seen;
   /** Whether deleting leaves the host as it is, so that it needs no connection. */

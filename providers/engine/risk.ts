@@ -5,8 +5,8 @@ import type { AnyKind, CommonInputs, Properties } from "./resource.ts";
 const RISKS: readonly Risk[] = ["safe", "interrupts-service", "destroys-data"];
 
 /**
- * What an `up` would risk to change a resource, or to take it away, on a host that is as it was declared: the gravest of
- * its steps' risks, by the kind's own plan. It asks no host, so drift may add to it.
+ * What an `up` would risk to change a resource, or to take it away, on a host that is as it was declared: the gravest
+ * of its steps' risks, by the kind's own plan. It asks no host, so drift may add to it.
  * @param olds as the state has it; `safe` where this version can't read that
  * @param news undefined: it is taken away
  */

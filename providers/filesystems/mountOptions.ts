@@ -211,7 +211,7 @@ export function remountOptions(
   return ["remount", ...(takesOverFlags ? ["bind"] : []), ...new Set(undo)].join(",");
 }
 
-/** What a mount that has these options shows of them, as far as that is known: {@link liveDifferences} has nothing to say. */
+/** What a mount that has these options shows of them, as far as that is known: no {@link liveDifferences} to them. */
 export function optionsShown(type: string, declared: readonly string[]): string[] {
   const { options = OF_FILESYSTEM } = filesystemOf(type);
   const shown = declared

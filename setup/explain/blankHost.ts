@@ -48,13 +48,13 @@ export async function planBlankHost(resources: readonly HostResource[]): Promise
       throw new MissingNeed(`${resource.name}: ${failures.map(({ reason }) => reason).join("; ")}`);
     return { resource, inputs };
   });
-  const { ask, foresee } = blankHost(checked.map(({ inputs }) => inputs));
+  const host = blankHost(checked.map(({ inputs }) => inputs));
   const planned: PlannedResource[] = [];
   for (const { resource, inputs } of checked) {
     const { kind } = resource;
     const desired = parseInputs(kind, inputs);
-    const { steps, refusals = [] } = kind.plan(desired, await kind.observe(ask, desired));
-    for (const { foresees } of steps) if (foresees !== undefined) foresee(foresees.fact, foresees.value);
+    const { steps, refusals = [] } = kind.plan(desired, await kind.observe(host.ask, desired));
+    for (const { foresees } of steps) if (foresees !== undefined) host.foresee(foresees.fact, foresees.value);
     planned.push({ resource, inputs, steps, refusals });
   }
   return planned;

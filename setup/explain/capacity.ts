@@ -1,12 +1,11 @@
 /** What a host's storage is planned for: each tier's room, and what takes how much of it. Pure. */
-import { coldSource } from "../../components/cold/layout.ts";
 import { capacityOf, devicesOf, serviceFolders, volumesOf } from "../../components/hot/layout.ts";
 import { profileOf } from "../../components/hot/profiles.ts";
 import type { HotSettings, LvmSettings } from "../../components/hot/settings.ts";
 import { warmMount } from "../../components/warm/layout.ts";
 import type { HostSettings } from "../../config.ts";
 
-/** What takes part of a room. `metadata` is LVM's own, and what is less than an extent; `room` is a whole filesystem. */
+/** What takes part of a room. `metadata` is LVM's own, and less than an extent; `room` is a whole filesystem. */
 export type Use = "volume" | "snapshots" | "free" | "metadata" | "room";
 
 export interface Share {
@@ -121,7 +120,7 @@ function coldRoom(cold: NonNullable<HostSettings["cold"]>): Room {
   return {
     tier: "cold",
     name: cold.root,
-    on: [String(coldSource(cold))],
+    on: [`${String(cold.server)}:${String(cold.export)}`],
     bytes: undefined,
     shares: [
       {

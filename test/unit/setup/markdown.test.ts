@@ -39,6 +39,20 @@ describe("a comment", () => {
     );
   });
 
+  it("warns of changes that interrupt services, in the table, in words and at the tier", () => {
+    const cut = renderMarkdown([plan({ changes: [change({ operation: "update", interruptsService: true })] })]);
+    expect(cut).toContain("1 to update, **interrupts services**");
+    expect(cut).toContain("> [!WARNING]\n> Services would be interrupted: 1 change stops or unmounts what is in use.");
+    expect(cut).toContain("1 to update, <b>interrupts services</b>");
+    expect(renderMarkdown([plan()])).not.toContain("interrupt");
+  });
+
+  it("folds the capacity of each host", () => {
+    const room = { tier: "warm", name: "w", on: ["/dev/a"], bytes: 4096, shares: [] } as const;
+    const markdown = renderMarkdown([plan({ capacity: { db1: [room] } })]);
+    expect(markdown).toContain("<details><summary>capacity</summary>\n\n```text\ndb1: capacity, as declared\n");
+  });
+
   it("has a table with a row for each stack, and folds the details", () => {
     const markdown = renderMarkdown([
       plan({ outputs: { hosts: { trading: "x" } } }),

@@ -29,6 +29,21 @@ describe("a plan", () => {
     expect(unchanged).toBe(1);
   });
 
+  it("marks what interrupts services: a mount that must be made anew, and one that goes; not one that is remounted", () => {
+    const mount = (options: string[]) => ({ host: "a", source: "/dev/vg/lv", mountPoint: "/m", type: "ext4", options });
+    const update = (before: string[], after: string[]) =>
+      readPlan("prod", [stepEvent("a-hot", "m", "FstabEntry", { op: "update", old: mount(before), new: mount(after) })])
+        .changes[0];
+    expect(update(["data=ordered"], ["data=writeback"])).toMatchObject({
+      interruptsService: true,
+      what: expect.stringMatching(/^INTERRUPTS SERVICES/) as string,
+    });
+    expect(update(["commit=30"], ["commit=5"])).toMatchObject({ interruptsService: false });
+    const gone = readPlan("prod", [stepEvent("a-hot", "m", "FstabEntry", { op: "delete", old: mount(["noatime"]) })]);
+    expect(gone.changes).toMatchObject([{ interruptsService: true, destroysData: false }]);
+    expect(printPlan(gone)).toContain("Services would be interrupted: 1 change stops or unmounts what is in use.");
+  });
+
   it("has the same order whatever ran first: shared resources, then each service's volume, filesystem, mount, folders", () => {
     const events = [
       stepEvent("a-hot", "redis-folders", "Directory", { new: {} }),

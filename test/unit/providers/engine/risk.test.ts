@@ -7,7 +7,7 @@ import { riskOf } from "../../../../providers/engine/risk.ts";
 import { Session } from "../../../../providers/engine/session.ts";
 import { kinds } from "../../../../providers/kinds.ts";
 import { examples } from "../../../support/examples.ts";
-import { blankMachine, FakeHost, type Machine } from "../../../support/fakeHost.ts";
+import { FakeHost, type Machine } from "../../../support/fakeHost.ts";
 
 const RISKS: readonly Risk[] = ["safe", "interrupts-service", "destroys-data"];
 const gravest = ({ steps }: Plan): Risk => RISKS[Math.max(0, ...steps.map(({ risk }) => RISKS.indexOf(risk)))]!;
@@ -20,10 +20,10 @@ async function madeOn(kind: AnyKind, declared: Properties, before: (machine: Mac
   const { check, create } = lifecycle(kind, () => session);
   const { inputs } = await check({}, { host: "fake", ...declared });
   const { outs = {} } = await create(inputs as Properties);
-  return { session, inputs: inputs as Properties, outs: outs as Properties };
+  return { session, inputs: inputs as Properties, outs: outs };
 }
 
-const mount: AnyKind = kinds.FstabEntry as unknown as AnyKind;
+const mount: AnyKind = kinds.FstabEntry;
 const entry = (options: readonly string[], more: Properties = {}) => ({
   source: "/dev/sda2",
   mountPoint: "/data/a",
