@@ -287,10 +287,12 @@ export function mountedEntry<Schema extends MountSchema>({
       const { mountPoint, type, source, options } = before;
       const isSameSource = plainSource(source) === plainSource(entry(news).source);
       const text = putEntry("", before);
-      const [found] = findEntries(text, mountPoint);
+      const [line] = findEntries(text, mountPoint);
       return {
         text,
-        found,
+        // Whose a line is that was to be kept, only the host knows; the least that may happen is that it stays.
+        found: line && { ...line, isOurs: olds.keepsLine !== true },
+        isLink: false,
         twins: [],
         links: new Map(),
         mount: {

@@ -1,7 +1,7 @@
 /** What a host's storage is planned for: each tier's room, and what takes how much of it. Pure. */
 import { capacityOf, devicesOf, serviceFolders, volumesOf } from "../../components/hot/layout.ts";
 import { profileOf } from "../../components/hot/profiles.ts";
-import type { HotSettings, LvmSettings } from "../../components/hot/settings.ts";
+import type { DirectoriesSettings, HotSettings, LvmSettings } from "../../components/hot/settings.ts";
 import { warmMount } from "../../components/warm/layout.ts";
 import type { HostSettings } from "../../config.ts";
 
@@ -78,17 +78,17 @@ function volumeGroupRoom(hot: LvmSettings): Room {
 }
 
 /** Without LVM, nothing limits what a service takes. */
-function foldersRoom(hot: HotSettings): Room {
+function foldersRoom(hot: DirectoriesSettings): Room {
   return {
     tier: "hot",
     name: hot.tree,
     on: ["the filesystem of that folder"],
     bytes: undefined,
-    shares: serviceFolders(hot).map(({ service, treePath }) => ({
+    shares: serviceFolders(hot).map(({ service, treeFolder }) => ({
       use: "volume",
       name: service,
       bytes: undefined,
-      mountPoint: treePath,
+      mountPoint: `${hot.tree}/${treeFolder}`,
       purpose: "a folder, without a limit of its own",
     })),
   };

@@ -19,7 +19,8 @@ const failed: StackRun = { ...ok, result: "failed", error: "no route to host" };
 
 function planOf(stack: string, destroysData: boolean): Plan {
   const change = { operation: "delete", host: "h", tier: "hot", name: "redis-lv", kind: "LogicalVolume", what: "" };
-  return { stack, changes: [{ ...change, destroysData }], unchanged: 0, outputs: {}, warnings: [], errors: [] };
+  const risk = { destroysData, interruptsService: false };
+  return { stack, changes: [{ ...change, ...risk }], unchanged: 0, outputs: {}, warnings: [], errors: [] };
 }
 
 interface Script {
