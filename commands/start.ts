@@ -1,4 +1,5 @@
 /** `npm start`: gets the tools, starts the lab, runs a real `pulumi up` of stack `dev` on it, and prints its tiers. */
+import { relative } from "node:path";
 import { execa } from "execa";
 import * as lab from "../lab/lab.ts";
 import { hasStack, prepareStack } from "../lab/stack.ts";
@@ -28,7 +29,8 @@ await main(async () => {
   const { hosts } = JSON.parse(stdout) as { hosts?: Json };
   console.log(`\n${printTree(hosts ?? {}).join("\n")}`);
   console.log(
-    "\nThe lab stays up: `npm run lab -- ssh` looks at the storage host, `npm run lab -- down` shuts it down.",
+    "\nThe lab stays up: `npm run lab -- ssh` looks at the storage host, `npm run lab -- down` shuts it down.\n" +
+      `A picture of it: \`npm run map -- --config-file ${relative(ROOT, configFile)} --open\`.`,
   );
   return 0;
 });
