@@ -17,7 +17,6 @@ import {
   TITLE,
   type Box,
   type Drawing,
-  type Line,
   type Role,
   type Shape,
 } from "./drawing.ts";

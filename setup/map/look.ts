@@ -41,7 +41,8 @@ function reasonOf({ message }: StorageError, name: string): string {
   return (first.startsWith(`${name}: `) ? first.slice(name.length + 2) : first).replaceAll(/\s+/g, " ").trim();
 }
 
-async function see(session: Session, { resources }: StackHost): Promise<Seen> {
+/** @throws {HostUnreachable} */
+export async function see(session: Session, { resources }: StackHost): Promise<Seen> {
   const mountPoints = resources.flatMap(({ inputs: { mountPoint, type } }) =>
     typeof mountPoint === "string" && type !== "none" ? [mountPoint] : [],
   );

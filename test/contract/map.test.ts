@@ -13,6 +13,9 @@ import { CONNECTION, hostsOf, SEEN } from "../support/mapOf.ts";
 import { startSshd } from "./localSshd.ts";
 import { refusingPort } from "./refusingPort.ts";
 
+/** In milliseconds; of minutes, so that no test fails on a machine that has other things to do. */
+const LIMIT = 300_000;
+
 const SCREENS = [390, 768, 1440].flatMap((width) =>
   (["light", "dark"] as const).map((scheme): Screen => ({ width, scheme })),
 );
@@ -44,7 +47,7 @@ interface Measured {
   readonly ink: string;
 }
 
-describe("the page in Chromium", () => {
+describe("the page in Chromium", { timeout: LIMIT }, () => {
   const file = join(MADE, "map-test.html");
   let browser: Browser;
   let maps: readonly HostMap[];
@@ -53,7 +56,7 @@ describe("the page in Chromium", () => {
     const hosts = await readStack(join(ROOT, "Pulumi.prod.yaml"), []);
     maps = hosts.map((host) => hostMap(host, { outcome: "seen", seen: SEEN }));
     await writeFile(file, printPage(maps, "Pulumi.prod.yaml"));
-  });
+  }, LIMIT);
   afterAll(() => browser.end());
 
   const withPage = async (screen: Screen, work: (page: Page) => Promise<void>, of = file) => {
@@ -126,7 +129,7 @@ describe("the page in Chromium", () => {
   });
 });
 
-describe("a host that is looked at", () => {
+describe("a host that is looked at", { timeout: LIMIT }, () => {
   const cold = { server: "192.0.2.2", export: "/volume1/data", mountPoint: "/srv/not-mounted", folders: [] };
 
   it("that can't be reached is drawn as declared, and says why", async () => {
@@ -153,14 +156,18 @@ describe("a host that is looked at", () => {
   });
 });
 
-it("the command writes a page and a drawing, and refuses other names", async () => {
-  const run = (...args: string[]) =>
-    execa("node", [join(ROOT, "commands", "map.ts"), "--stack", "dev", "--offline", ...args], { reject: false });
-  const page = await run("--output", join(MADE, "map-dev-test.html"));
-  const drawing = await run("--output", join(MADE, "map-dev-test.svg"));
-  const other = await run("--output", join(MADE, "map-dev-test.png"));
-  expect([page.exitCode, page.stdout]).toEqual([0, join(MADE, "map-dev-test.html")]);
-  expect(await readFile(page.stdout, "utf8")).toMatch(/^<!doctype html>[^]*As declared; the host was not asked/);
-  expect(await readFile(drawing.stdout, "utf8")).toMatch(/^<svg [^]*<\/svg>\n$/);
-  expect([other.exitCode, other.stderr]).toEqual([2, expect.stringContaining("must end in .html or .svg") as string]);
-}, 300_000);
+it(
+  "the command writes a page and a drawing, and refuses other names",
+  async () => {
+    const run = (...args: string[]) =>
+      execa("node", [join(ROOT, "commands", "map.ts"), "--stack", "dev", "--offline", ...args], { reject: false });
+    const page = await run("--output", join(MADE, "map-dev-test.html"));
+    const drawing = await run("--output", join(MADE, "map-dev-test.svg"));
+    const other = await run("--output", join(MADE, "map-dev-test.png"));
+    expect([page.exitCode, page.stdout]).toEqual([0, join(MADE, "map-dev-test.html")]);
+    expect(await readFile(page.stdout, "utf8")).toMatch(/^<!doctype html>[^]*As declared; the host was not asked/);
+    expect(await readFile(drawing.stdout, "utf8")).toMatch(/^<svg [^]*<\/svg>\n$/);
+    expect([other.exitCode, other.stderr]).toEqual([2, expect.stringContaining("must end in .html or .svg") as string]);
+  },
+  LIMIT,
+);

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { parseHosts } from "../../../../config.ts";
 import { COLOURS } from "../../../../setup/map/colours.ts";
 import { flatten, type Box, type Drawing, type Point, type Role, type Shape } from "../../../../setup/map/drawing.ts";
 import { hostMap, type HostMap, type Part, type TierMap } from "../../../../setup/map/hostMap.ts";
@@ -12,6 +13,9 @@ import { CONNECTION, hostsOf, LOOKS } from "../../../support/mapOf.ts";
 const FORMATS: readonly Format[] = ["wide", "narrow"];
 /** Numbers have one decimal. */
 const ABOUT = 0.11;
+
+const onlyDefined = (one: object): object =>
+  Object.fromEntries(Object.entries(one).filter(([, value]) => value !== undefined));
 
 type Text = Extract<Shape, { kind: "text" }>;
 const spaceOf = (text: Text): Box => ({
@@ -130,29 +134,28 @@ describe("the picture of a stack's hosts", () => {
   /** With all that the JTS values have. */
   let full: HostMap;
   beforeAll(async () => {
-    const sections = fc.sample(section, { numRuns: 30, seed }).map((one, index) => [
+    const sections = fc.sample(section, { numRuns: 12, seed }).map((one, index): [string, object] => [
       `h${index}`,
       {
+        ...onlyDefined(one),
         connection: { ...CONNECTION, host: `h${index}.example` },
-        ...Object.fromEntries(Object.entries(one).filter(([, value]) => value !== undefined)),
         warm: tiers.warm,
         ...(one.cold === undefined ? {} : { cold: { ...one.cold, root: `h${index}` } }),
       },
     ]);
-    const { parseHosts } = await import("../../../../config.ts");
     const { problems } = parseHosts(Object.fromEntries(sections));
     const bad = new Set(problems.map(({ key }) => key.split(".")[0]));
-    const good = sections.filter(([name]) => !bad.has(name as string));
+    const good = sections.filter(([name]) => !bad.has(name));
     const [jts, ...hosts] = await hostsOf({
       a: { connection: CONNECTION, ...tiers, automation: {} },
       ...Object.fromEntries(good),
     });
     full = hostMap(jts!, { outcome: "not asked" });
     maps = hosts.flatMap((host) => LOOKS.map((look) => hostMap(host, look)));
-  });
+  }, 600_000);
 
   it.each(FORMATS)("has no text that doesn't fit, no box over another, and no arrow from nowhere (%s)", (format) => {
-    expect(maps.length).toBeGreaterThan(40);
+    expect(maps.length).toBeGreaterThan(8);
     for (const map of maps) expect(faultsOf(draw([map], format)), `seed ${seed}, ${map.name}`).toEqual([]);
   });
 
@@ -266,7 +269,7 @@ describe("any picture", () => {
       differences: [{ subject: hostile, found: hostile }],
     };
     const page = printPage([one], hostile);
-    expect(page).not.toMatch(/<script|\u0000|\u202e/);
+    for (const bad of ["<script", "\u0000", "\u202e"]) expect(page).not.toContain(bad);
     const tags = new Set([...page.matchAll(/<\/?([a-z0-9]+)/g)].map(([, tag]) => tag));
     const own = ["html", "head", "meta", "title", "style", "body", "main", "p", "section", "div", "details", "summary"];
     expect(
