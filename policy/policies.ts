@@ -367,17 +367,22 @@ function hostsWith(
   return [...byHost(resources.filter(isMeant))];
 }
 
-/** Volumes of services, by the name that a hot tier gives them, `lv_SERVICE`, that no timer archives. */
+/** The service whose volume a resource is: a hot tier calls it HOST-hot-SERVICE-lv. */
+function serviceOf({ urn }: Resource): string {
+  return /-([^-]*)-lv$/.exec(urn)?.[1] ?? "";
+}
+
+/** Volumes of services that no timer archives. */
 function findUnarchived(resources: readonly Resource[], { services }: Settings): Violation[] {
-  const isMeant = new RegExp(`^lv_(${services})$`);
+  const isMeant = new RegExp(`^(${services})$`);
   return [...byHost(resources)].flatMap(([host, own]) => {
     const archived = hasTimer(own, "lvm-backup") ? Object.keys(settingsOf(own)?.automation.backupVolumes ?? {}) : [];
     return ofKind(own, "LogicalVolume")
-      .filter(({ props }) => isMeant.test(text(props.name)) && !archived.includes(text(props.name)))
-      .map(({ props, urn }) => ({
-        message: `${host}: ${text(props.name)} is not archived.`,
-        next: `add ${text(props.name).slice("lv_".length)} to ${host}.automation.backupVolumes, with the others`,
-        urn,
+      .filter((volume) => isMeant.test(serviceOf(volume)) && !archived.includes(text(volume.props.name)))
+      .map((volume) => ({
+        message: `${host}: ${text(volume.props.name)} is not archived.`,
+        next: `add ${serviceOf(volume)} to ${host}.automation.backupVolumes, with the others`,
+        urn: volume.urn,
       }));
   });
 }

@@ -3,13 +3,13 @@ import { matchesGlob } from "node:path";
 
 /** The files that bring up a stack: all but those on options and on the loss of power, which need none. */
 const STACKS = [
-  ...["backup", "boot", "library", "mounts", "mover", "operations"],
+  ...["adoption", "backup", "boot", "library", "mounts", "mover", "operations"],
   ...["safety", "secrets", "survival", "tiers", "volumes"],
 ];
 const ALL = [...STACKS, "options", "powerLoss"];
 const NONE: readonly string[] = [];
 /** The files that bring up a stack with the cold tier, with tuning, with automation, with verification. */
-const COLD = ["backup", "boot", "library", "mounts", "mover", "operations", "survival", "tiers"];
+const COLD = ["adoption", "backup", "boot", "library", "mounts", "mover", "operations", "survival", "tiers"];
 const TUNING = ["operations", "survival", "tiers"];
 const AUTOMATION = ["backup", "boot", "mover", "operations", "secrets", "survival", "tiers"];
 const VERIFICATION = ["backup", "mover", "operations", "secrets", "tiers"];
@@ -24,6 +24,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["test/support/installedExample.ts", ["library"]],
   ["test/support/moverTorture.py", ["mover"]],
   ["test/support/powerLoss.py", ["powerLoss"]],
+  ["{test/support/{handMadeHost,hostOfRoles}.sh,test/support/hostOfAnsible.yaml}", ["adoption"]],
   ["test/{unit,contract,fixtures,support}/**", NONE],
 
   // The package.
@@ -68,7 +69,9 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["setup/{project,progress,debian,initStack}.ts", ALL],
   ["setup/{cli,languageHost}/**", STACKS],
   ["setup/{tools,go}.ts", STACKS],
-  ["{commands/verify,setup/stackFile}.ts", ["operations"]],
+  ["{commands/adopt.ts,setup/adopt/**}", ["adoption"]],
+  ["commands/verify.ts", ["operations"]],
+  ["setup/stackFile.ts", ["adoption", "operations"]],
   ["commands/**", NONE],
   ["setup/**", NONE],
   ["{package,package-lock}.json", ALL],

@@ -27,7 +27,7 @@ function toWarm(settings: HostSettings, automation: AutomationSettings): Flow[] 
   const { onCalendar, logsToWarmAfterDays, systemLogs, backupsKeptDays, backupOnCalendar } = automation;
   const between = { from: "hot", to: "warm" } as const;
   const aged = `after ${days(logsToWarmAfterDays)}, ${printCalendar(onCalendar)}`;
-  const archived = backupVolumes(settings, automation).map(({ name }) => name.replace(/^lv_/, ""));
+  const archived = backupVolumes(settings, automation).map(({ service }) => service);
   const hasLogs = settings.hot !== undefined && hotLayout(settings.hot).script.logFolders.length > 0;
   return [
     ...(hasLogs ? [{ ...between, what: "Logs of the services", when: aged }] : []),

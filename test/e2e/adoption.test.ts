@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ANSIBLE_PACKAGES } from "../../bench/ansible.ts";
 import { HOST_KEY_ALIAS, KNOWN_HOSTS } from "../../lab/keys.ts";
 import * as lab from "../../lab/lab.ts";
 import { installDebianPackages } from "../../setup/debian.ts";
@@ -108,7 +107,7 @@ describe("a host that other means set up", { timeout: 20 * 60_000, tags: ["long"
   });
 
   it("by Ansible's lvg, lvol, filesystem and mount enters the state as it is", async () => {
-    await installDebianPackages(ANSIBLE_PACKAGES);
+    await installDebianPackages(["ansible"]);
     const { host: address, port, user, identityFile } = await lab.connection();
     const inventory = join(folder, "inventory.ini");
     await writeFile(
