@@ -5,7 +5,7 @@ import type { Problem } from "./problem.ts";
  * What each entry of a local filesystem has. `nofail`: boot waits for no disk. Since such an entry holds nothing up,
  * its device gets minutes: with seconds, a slow boot would skip it.
  */
-const COMMON_OPTIONS = ["noatime", "nofail", "x-systemd.device-timeout=5min"] as const;
+export const COMMON_OPTIONS: readonly string[] = ["noatime", "nofail", "x-systemd.device-timeout=5min"];
 
 /** The options of a bind mount: systemd mounts its source first by itself (systemd.mount(5)). */
 export const BIND_OPTIONS = ["bind", "nofail"] as const;

@@ -26,9 +26,8 @@ export const coldSettings = strictObject({
    */
   mountOverFiles: z.boolean().optional(),
   /**
-   * Whether what was set up by other means stays as it is written: a line of fstab that is there already, names the same
-   * device and has the same options is kept, `destroy` leaves it and what it mounts, and no option is added to those
-   * declared.
+   * Whether what was set up by other means stays as it is written: a line of fstab that is there already, and has the
+   * same device and options, is kept, `destroy` leaves it and its mount, and no option is added to those declared.
    * @default false
    */
   keepFstab: z.boolean().optional(),

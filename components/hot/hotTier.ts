@@ -97,7 +97,10 @@ export class HotTier extends pulumi.ComponentResource {
     } else {
       this.volumeGroup = undefined;
       this.volumes = Object.fromEntries(
-        serviceFolders(settings).map((folder) => [folder.service, this.#makeDirectory(folder, `${settings.tree}/${folder.treeFolder}`)]),
+        serviceFolders(settings).map((folder) => [
+          folder.service,
+          this.#makeDirectory(folder, `${settings.tree}/${folder.treeFolder}`),
+        ]),
       );
       this.mountPoints = pulumi.output([]);
     }

@@ -96,7 +96,8 @@ function findNameProblems(hot: LvmSettings): Problem[] {
     const key = `volumes.${service}`;
     const name = nameOf(hot, service);
     const other = ofName.get(name);
-    if (other !== undefined) problems.push({ key: `${key}.name`, message: `${name} is already the volume of ${other}` });
+    if (other !== undefined)
+      problems.push({ key: `${key}.name`, message: `${name} is already the volume of ${other}` });
     ofName.set(name, key);
     const [reserved] = RESERVED.exec(name) ?? [];
     if (reserved !== undefined)

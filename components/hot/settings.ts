@@ -124,9 +124,8 @@ const lvm = strictObject({
   /** Where all volumes are shown side by side; false: nowhere. Automation needs it. */
   tree: z.union([z.literal(false), treePath]).default(HOT_TREE),
   /**
-   * Whether what was set up by other means stays as it is written: a line of fstab that is there already, names the same
-   * device and has the same options is kept, `destroy` leaves it and what it mounts, and no option is added to those
-   * declared.
+   * Whether what was set up by other means stays as it is written: a line of fstab that is there already, and has the
+   * same device and options, is kept, `destroy` leaves it and its mount, and no option is added to those declared.
    * @default false
    */
   keepFstab: z.boolean().optional(),

@@ -347,12 +347,13 @@ function keepsLine({ keepsLine }: { readonly keepsLine?: boolean | undefined }, 
   return keepsLine === true && found?.isOurs === false && isSameSource;
 }
 
-/** Whether a line asks for the declared mount. What can't be declared, such as an option that does nothing, is left out. */
+/** Whether a line asks for the declared mount. What can't be declared, as an option that does nothing, doesn't count. */
 function asksForTheSame(line: FstabEntry, wanted: FstabEntry): boolean {
   if (isBind(wanted)) return isBind(line);
   if (![wanted.type, "auto"].includes(line.type.replace(/^nfs4$/, "nfs"))) return false;
   const said = line.options.map((option) => option.replace(/^nfsvers=/, "vers="));
-  const undeclarable = new Set(refusedOptions({ ...line, type: wanted.type, options: said }).map(({ option }) => option));
+  const refused = refusedOptions({ ...line, type: wanted.type, options: said });
+  const undeclarable = new Set(refused.map(({ option }) => option));
   const namesVersion = said.some((option) => option.startsWith("vers="));
   const own = said.filter((option) => option !== "defaults" && !undeclarable.has(option));
   const declared = wanted.options.filter(

@@ -1,5 +1,6 @@
 /** From what a host has to the configuration that leaves it as it is, and what that leaves out. Pure. */
 import { profileOf } from "../../components/hot/profiles.ts";
+import { COMMON_OPTIONS } from "../../components/mounts.ts";
 import { MADE_TYPES } from "../../providers/filesystems/index.ts";
 import { refusedOptions } from "../../providers/filesystems/mountOptions.ts";
 import { plainPath, printEntry } from "../../providers/values/fstabText.ts";
@@ -240,9 +241,10 @@ function exactSize(bytes: number): string | number {
 }
 
 /** Those of a line that a configuration may have: the rest does nothing, or stands for what is so anyway. */
-function declarableOptions({ entry }: FoundLine, type: string): string[] {
+function declarableOptions({ entry, isOurs }: FoundLine, type: string): string[] {
   const refused = new Set(refusedOptions({ ...entry, type, source: "", pass: 0 }).map(({ option }) => option));
-  return entry.options.filter((option) => option !== "defaults" && !refused.has(option));
+  const implied = isOurs && type !== "nfs" ? COMMON_OPTIONS : ["defaults"];
+  return entry.options.filter((option) => !implied.includes(option) && !refused.has(option));
 }
 
 /** Folders that this program would make there, and that are there just so. */
@@ -411,7 +413,7 @@ function findUnused(
   });
 }
 
-/** Options and fields of lines that work, and that this program would write otherwise; each once, with all its lines. */
+/** Options and fields of lines that work, and that this program would write otherwise; each once, with all lines. */
 function adviseOnLines({ lines, features }: Found): Note[] {
   const advised = lines
     .filter(({ isOurs, entry }) => !isOurs && entry.mountPoint.startsWith("/") && !SYSTEM.test(entry.mountPoint))

@@ -47,7 +47,7 @@ export interface Found {
   readonly labels: ReadonlyMap<string, string>;
   /** Features of ext4, as dumpe2fs(8) has them, by the kernel's path. */
   readonly features: ReadonlyMap<string, readonly string[]>;
-  /** The folders right below what is mounted from a server, or is btrfs, by their paths. */
+  /** The folders right below the mount points, by their paths. */
   readonly folders: ReadonlyMap<string, PathStatus>;
   /** The path of a device that stays the same over boots. */
   stablePath(device: string): string;
@@ -130,7 +130,13 @@ export async function readHost({ ask }: Session): Promise<Found> {
     ...new Set(lines.flatMap(({ entry, device }) => (device && /^(ext4|auto)$/.test(entry.type) ? [device.path] : []))),
   ];
   const btrfs = [...new Set(ofType(/^btrfs$/).flatMap(({ device }) => (device ? [device.path] : [])))];
-  const tops = [...new Set(ofType(/^(btrfs|nfs4?)$/).flatMap(({ mount }) => (mount ? [mount.target] : [])))];
+  const tops = [
+    ...new Set(
+      ofType(/^(ext4|xfs|btrfs|nfs4?)$/)
+        .filter(({ entry }) => entry.mountPoint !== "/")
+        .flatMap(({ mount }) => (mount ? [mount.target] : [])),
+    ),
+  ];
   const [superblocks, labels, folders] = await Promise.all([
     Promise.all(ext4.map(async (device) => [device, featuresIn(await ask(superblockOf, device))] as const)),
     Promise.all(btrfs.map(async (device) => [device, (await ask(labelOf, device)).trim()] as const)),

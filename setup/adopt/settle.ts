@@ -104,7 +104,7 @@ const LATER: Readonly<Record<string, string>> = {
     "write automation: {}, and take hot.tree: false out, once this is in the state; a preview shows what is written.",
 };
 
-/** What this program does by itself is declared, too, where the host has it just so; else, what is in its way is told. */
+/** What this program does by itself is declared, too, where the host has it just so; else it is told what lacks. */
 async function tryDefaults(
   session: Session,
   base: Section,

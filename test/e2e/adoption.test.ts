@@ -147,7 +147,7 @@ describe("a host that other means set up", { timeout: 20 * 60_000, tags: ["long"
     const before = await host();
     const adopted = await LabStack.select({ name: "adopted" });
     await adopted.configureAs(text);
-    expect((await adopted.up()).changes.create).toBeGreaterThanOrEqual(20);
+    expect((await adopted.up()).changes.create).toBeGreaterThanOrEqual(15);
     expect(await adopted.up({ refresh: true })).toMatchObject({ changes: {} });
     expect(await host()).toBe(before);
     expect(await changedFiles()).toBe("");

@@ -193,6 +193,13 @@ describe("the draft of a host that other means set up", () => {
     ]);
   });
 
+  it("that this program set up has no option that it adds itself, so that they stay in their order", () => {
+    const options = ["noatime", "nofail", "x-systemd.device-timeout=5min", "compress=lzo", "autodefrag"];
+    const { sections } = draft(host([{ ...WARM, isOurs: true, entry: { ...WARM.entry, options } }]));
+    expect(sections.warm).toMatchObject({ compression: "lzo", options: ["autodefrag"] });
+    expect(sections.warm).not.toHaveProperty("keepFstab");
+  });
+
   it("tells all that is in the way at once, each with what to do", () => {
     const journal = {
       options: ["data=writeback"],
