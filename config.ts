@@ -5,13 +5,15 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { findAutomationProblems } from "./components/automation/problems.ts";
 import { automationSettings } from "./components/automation/settings.ts";
+import { automationFiles } from "./components/automation/timers.ts";
 import { isIn } from "./components/places.ts";
 import { below, problemsIn, requireNone, unknownKey, type Problem } from "./components/problem.ts";
 import { findConnectionProblems } from "./components/remote.ts";
 import { findTierProblems, tierSections } from "./components/tiers.ts";
+import { tuningFiles } from "./components/tuning/hostTuning.ts";
 import { tuningSettings } from "./components/tuning/settings.ts";
 import { connectionSchema } from "./providers/values/connection.ts";
-import { onDelete } from "./providers/values/fields.ts";
+import { onDelete, path } from "./providers/values/fields.ts";
 
 /** What a host takes. */
 export const SECTIONS = {
@@ -22,6 +24,12 @@ export const SECTIONS = {
    * to blank disks, `protect` refuses. Obeyed as the state has it: an `up` must have set it before.
    */
   onDelete,
+  /**
+   * Files of somebody else that an `up` may replace where it would write its own: units, files and links, by their
+   * absolute paths. Each is kept on the host as it was, and `destroy` puts it back. A file that isn't named here is
+   * refused. Once an `up` has replaced it, the path has no effect, and may go.
+   */
+  takeOver: z.array(path).default([]),
   ...tierSections,
   /**
    * Whether Debian's packages that are missing are installed. Otherwise what can't be done without one fails, by its
@@ -99,7 +107,21 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
   const isUnread = Object.keys(tierSections).some((key) => key in value && !(key in sections));
   if (settings.automation !== undefined && !isUnread)
     problems.push(...below("automation", findAutomationProblems(settings.automation, settings)));
+  // What is declared is known only where all of it could be read.
+  if (problems.length === 0) problems.push(...below("takeOver", findTakeOverProblems(settings as HostSettings)));
   return problems.length === 0 ? { settings: settings as HostSettings, problems } : { problems: below(name, problems) };
+}
+
+/** Paths at which no resource of the host has a file. */
+function findTakeOverProblems({ takeOver, hot, tuning, automation, ...rest }: HostSettings): Problem[] {
+  const files = [
+    ...(hot && tuning ? tuningFiles(hot, tuning) : []),
+    ...(automation ? automationFiles({ hot, ...rest }, automation) : []),
+  ];
+  const known = files.length === 0 ? "none is" : `these are: ${files.join(", ")}`;
+  return takeOver.flatMap((one, index) =>
+    files.includes(one) ? [] : [{ key: String(index), message: `${one} is no file of this host's stack; ${known}` }],
+  );
 }
 
 interface JsonSchema {

@@ -14,7 +14,7 @@ export const hosts = Object.fromEntries(
       ...(settings.automation ? TieringAutomation.packages : []),
     ];
     const packages = settings.packages ? [new HostPackages(`${host}-packages`, { host, packages: names })] : [];
-    const { onDelete } = settings;
+    const { onDelete, takeOver } = settings;
     const tiers = makeTiers(settings, { host, onDelete }, { dependsOn: packages });
     const { hot } = tiers;
 
@@ -23,7 +23,7 @@ export const hosts = Object.fromEntries(
       settings.tuning &&
       new HostTuning(
         `${host}-tuning`,
-        { host, hot, onFailure: settings.automation && HEALTH_UNIT, ...settings.tuning },
+        { host, hot, onFailure: settings.automation && HEALTH_UNIT, takeOver, ...settings.tuning },
         { dependsOn: [hot] },
       );
     const tuned = tuning ? tuning.timers : {};
@@ -31,7 +31,7 @@ export const hosts = Object.fromEntries(
       settings.automation &&
       new TieringAutomation(
         `${host}-automation`,
-        { host, tiers, watched: Object.keys(tuned), ...settings.automation },
+        { host, tiers, watched: Object.keys(tuned), takeOver, ...settings.automation },
         { dependsOn: Object.values(tiers) },
       );
     const timers = { ...tuned, ...automation?.timers };

@@ -20,6 +20,21 @@ export interface HostArgs {
   readonly connection?: pulumi.Input<ConnectionArgs> | undefined;
 }
 
+/** What components take whose files another may have at their paths. */
+export interface TakeOverArgs {
+  /**
+   * Absolute paths at which an `up` may replace another's file: it is kept on the host, and `destroy` puts it back.
+   * @default none: such a file is refused
+   */
+  readonly takeOver?: readonly string[] | undefined;
+}
+
+/** What a resource takes for those of its paths that may be replaced. Without one it has no such key. */
+export function takingOver(takeOver: readonly string[] = [], ...paths: readonly string[]): { takeOver?: string[] } {
+  const own = paths.filter((path) => takeOver.includes(path));
+  return own.length === 0 ? {} : { takeOver: own };
+}
+
 /** What the component of every tier takes beside the tier's settings. */
 export interface TierArgs extends HostArgs {
   /**

@@ -36,7 +36,7 @@ export interface HostResource extends Declared {
 }
 
 /** How a host compares with what is declared there. No step and no refusal: as declared. */
-export interface Comparison extends Required<Look> {
+export interface Comparison extends Required<Omit<Look, "notes">> {
   readonly resource: HostResource;
   /** As checked; none where the configuration can't be. */
   readonly inputs: Properties | undefined;

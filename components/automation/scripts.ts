@@ -6,6 +6,8 @@ import { sha256 } from "../../providers/values/sha256.ts";
 /** The scripts as they are in this package, and on the host. */
 const SCRIPTS = fileURLToPath(new URL("../../scripts", import.meta.url));
 export const INSTALLED = "/usr/local/lib/jts-storage";
+/** Where people look for one of them. */
+export const MONITOR_LINK = "/usr/local/bin/jts-storage-monitor.sh";
 
 /** Each of the scripts, by its path: the SHA-256 of its content. */
 export function scriptSums(): Readonly<Record<string, string>> {

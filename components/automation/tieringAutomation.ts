@@ -1,25 +1,24 @@
 import { remote } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { ConfigFile, Directory, Scripts, SystemdTimer } from "../../providers/index.ts";
-import { readArguments, type HostArgs } from "../arguments.ts";
+import { unitFiles } from "../../providers/values/unitFile.ts";
+import { readArguments, takingOver, type HostArgs, type TakeOverArgs } from "../arguments.ts";
 import { programText, remoteTo } from "../remote.ts";
 import { settingsOf, type TierComponents } from "../tiers.ts";
 import { missingFolders } from "./folders.ts";
 import { findAutomationProblems } from "./problems.ts";
-import { INSTALLED, scriptSums } from "./scripts.ts";
+import { INSTALLED, MONITOR_LINK, scriptSums } from "./scripts.ts";
 import { MOVES_JOURNAL, SETTINGS_FILE, STATE_FOLDER, scriptSettings } from "./scriptSettings.ts";
 import { automationSettings, type AutomationInput } from "./settings.ts";
 import { calendarsOf, timersFor } from "./timers.ts";
 
-export interface TieringAutomationArgs extends HostArgs, AutomationInput {
+export interface TieringAutomationArgs extends HostArgs, TakeOverArgs, AutomationInput {
   /** The host's tiers, of which warm must be there: what the scripts work on. */
   readonly tiers: TierComponents;
   /** Other timers of ours whose last runs the health report looks at. Default: none. */
   readonly watched?: readonly string[];
 }
 
-/** Where people look for it. */
-const MONITOR_LINK = "/usr/local/bin/jts-storage-monitor.sh";
 /** What the scripts write besides data, which goes with them. */
 const WRITTEN = [
   MOVES_JOURNAL,
@@ -42,7 +41,7 @@ export class TieringAutomation extends pulumi.ComponentResource {
   readonly timers: Readonly<Record<string, string>>;
 
   constructor(name: string, args: TieringAutomationArgs, options?: pulumi.ComponentResourceOptions) {
-    const { tiers: components, watched = [], ...declared } = args;
+    const { tiers: components, watched = [], takeOver, ...declared } = args;
     const tiers = settingsOf(components);
     const { settings: automation, on } = readArguments(name, declared, automationSettings, (settings) =>
       findAutomationProblems(settings, tiers),
@@ -54,7 +53,12 @@ export class TieringAutomation extends pulumi.ComponentResource {
     const document = scriptSettings(tiers, automation, [...Object.keys(this.timers), ...watched]);
     const settingsFile = new ConfigFile(
       `${name}-settings`,
-      { ...on, path: SETTINGS_FILE, content: pulumi.interpolate`${pulumi.jsonStringify(document, undefined, 2)}\n` },
+      {
+        ...on,
+        path: SETTINGS_FILE,
+        ...takingOver(takeOver, SETTINGS_FILE),
+        content: pulumi.interpolate`${pulumi.jsonStringify(document, undefined, 2)}\n`,
+      },
       { parent: this },
     );
     for (const { tier, tree } of missingFolders(tiers, automation))
@@ -63,18 +67,18 @@ export class TieringAutomation extends pulumi.ComponentResource {
         { ...on, ...tree, folders: [...tree.folders] },
         { parent: this, dependsOn: [components[tier]!] },
       );
-    const scripts = this.#deliverScripts(name, on, automation.metricsFolder);
+    const scripts = this.#deliverScripts(name, on, automation.metricsFolder, takeOver);
     for (const timer of timers)
       new SystemdTimer(
         `${name}-${timer.name}`,
-        { ...on, ...timer },
+        { ...on, ...timer, ...takingOver(takeOver, ...unitFiles(timer.name)) },
         { parent: this, dependsOn: [settingsFile, scripts] },
       );
     this.registerOutputs({ timers: this.timers });
   }
 
   /** The scripts, and what is theirs to take along when they go. */
-  #deliverScripts(name: string, on: HostArgs, metricsFolder: string): pulumi.Resource {
+  #deliverScripts(name: string, on: HostArgs, metricsFolder: string, takeOver?: readonly string[]): pulumi.Resource {
     const { connection, asRoot } = remoteTo(on);
     // It goes after the scripts, and these after the timers that run them. Nothing is done before: under its earlier
     // name it installed the scripts, and an `up` must neither do that again nor run the removal that was its own then.
@@ -97,6 +101,7 @@ export class TieringAutomation extends pulumi.ComponentResource {
         path: INSTALLED,
         files: scriptSums(),
         link: MONITOR_LINK,
+        ...takingOver(takeOver, MONITOR_LINK),
       },
       { parent: this, dependsOn: [written] },
     );

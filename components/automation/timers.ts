@@ -1,8 +1,8 @@
 import type { Directives } from "../../providers/index.ts";
-import { unitWord } from "../../providers/values/unitFile.ts";
+import { unitFiles, unitWord } from "../../providers/values/unitFile.ts";
 import type { TierSettings } from "../tiers.ts";
-import { backupVolumes } from "./scriptSettings.ts";
-import { INSTALLED } from "./scripts.ts";
+import { backupVolumes, SETTINGS_FILE } from "./scriptSettings.ts";
+import { INSTALLED, MONITOR_LINK } from "./scripts.ts";
 import type { AutomationSettings } from "./settings.ts";
 
 /** A timer, and the service that it starts. */
@@ -154,6 +154,11 @@ export function timersFor(tiers: TierSettings, automation: AutomationSettings): 
           }),
         ]),
   ];
+}
+
+/** The files of ours at whose paths another may have one. */
+export function automationFiles(tiers: TierSettings, automation: AutomationSettings): string[] {
+  return [SETTINGS_FILE, MONITOR_LINK, ...timersFor(tiers, automation).flatMap(({ name }) => unitFiles(name))];
 }
 
 /** Timer → its calendar. */

@@ -1,16 +1,29 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ConfigFile, SystemdTimer } from "../../providers/index.ts";
-import { unitWord } from "../../providers/values/unitFile.ts";
-import { readArguments, type HostArgs } from "../arguments.ts";
+import { unitFiles, unitWord } from "../../providers/values/unitFile.ts";
+import { readArguments, takingOver, type HostArgs, type TakeOverArgs } from "../arguments.ts";
 import { devicesOf, mountPointsOf } from "../hot/layout.ts";
 import type { HotTier } from "../hot/hotTier.ts";
-import { tuningSettings, type TuningInput } from "./settings.ts";
+import type { HotSettings } from "../hot/settings.ts";
+import { tuningSettings, type TuningInput, type TuningSettings } from "./settings.ts";
 
-export interface HostTuningArgs extends HostArgs, TuningInput {
+export interface HostTuningArgs extends HostArgs, TakeOverArgs, TuningInput {
   /** The tier whose device gets the scheduler and whose volumes are trimmed. */
   readonly hot: HotTier;
   /** A unit that is started when the trim fails. Default: none. */
   readonly onFailure?: string | undefined;
+}
+
+const SYSCTL_FILE = "/etc/sysctl.d/60-jts-storage.conf";
+const TRIM = "fstrim-all";
+
+/** The files of ours at whose paths another may have one. */
+export function tuningFiles(hot: HotSettings, { scheduler }: TuningSettings): string[] {
+  return [
+    SYSCTL_FILE,
+    ...(hot.layout === "lvm" ? [schedulerRules(scheduler, devicesOf(hot)).path] : []),
+    ...(mountPointsOf(hot).length > 0 ? unitFiles(TRIM) : []),
+  ];
 }
 
 /** Settings of the kernel for the hot tier: the I/O scheduler, network buffers, and a weekly trim. */
@@ -19,7 +32,7 @@ export class HostTuning extends pulumi.ComponentResource {
   readonly timers: Readonly<Record<string, string>>;
 
   constructor(name: string, args: HostTuningArgs, options?: pulumi.ComponentResourceOptions) {
-    const { hot: tier, onFailure, ...declared } = args;
+    const { hot: tier, onFailure, takeOver, ...declared } = args;
     const { settings, on } = readArguments(name, declared, tuningSettings);
     super("jts-storage:HostTuning", name, {}, options);
     const { scheduler, sysctl, fstrimOnCalendar } = settings;
@@ -28,7 +41,8 @@ export class HostTuning extends pulumi.ComponentResource {
       `${name}-sysctl`,
       {
         ...on,
-        path: "/etc/sysctl.d/60-jts-storage.conf",
+        path: SYSCTL_FILE,
+        ...takingOver(takeOver, SYSCTL_FILE),
         content: Object.entries(sysctl)
           .map(([key, value]) => `${key} = ${value}\n`)
           .join(""),
@@ -37,11 +51,13 @@ export class HostTuning extends pulumi.ComponentResource {
       { parent: this },
     );
     if (hot.layout === "lvm") {
+      const rules = schedulerRules(scheduler, devicesOf(hot));
       new ConfigFile(
         `${name}-scheduler`,
         {
           ...on,
-          ...schedulerRules(scheduler, devicesOf(hot)),
+          ...rules,
+          ...takingOver(takeOver, rules.path),
           activation: {
             kind: "udev",
             device: hot.device.path,
@@ -56,13 +72,14 @@ export class HostTuning extends pulumi.ComponentResource {
       );
     }
     const mountPoints = mountPointsOf(hot);
-    this.timers = mountPoints.length === 0 ? {} : { "fstrim-all": fstrimOnCalendar };
+    this.timers = mountPoints.length === 0 ? {} : { [TRIM]: fstrimOnCalendar };
     if (mountPoints.length > 0) {
       new SystemdTimer(
         `${name}-fstrim`,
         {
           ...on,
-          name: "fstrim-all",
+          name: TRIM,
+          ...takingOver(takeOver, ...unitFiles(TRIM)),
           description: "Trim of the hot tier's filesystems",
           onCalendar: fstrimOnCalendar,
           randomizedDelaySeconds: 3600,

@@ -42,4 +42,5 @@ export const tuningSettings = strictObject({
   fstrimOnCalendar: calendar.default("Sun *-*-* 04:00"),
 });
 
+export type TuningSettings = z.output<typeof tuningSettings>;
 export type TuningInput = z.input<typeof tuningSettings>;

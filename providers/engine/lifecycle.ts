@@ -75,9 +75,11 @@ export function lifecycle(
       if (kind.leaves?.(inputs) === true) return;
       const session = sessionOf(inputs);
       const declared = { ...properties, ...inputs };
+      let notes: readonly string[] = [];
       const plan = (seen: unknown) => {
         const planned = kind.planDestroy(declared, seen);
         refuse(kind, session, inputs, planned, kind.holdsData === true && inputs.onDelete === "wipe");
+        notes = planned.notes ?? [];
         return planned.steps;
       };
       // Removing is quick, even where making takes long: all share the host's turn.
@@ -86,6 +88,7 @@ export function lifecycle(
         undefined,
       );
       const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs));
+      for (const note of notes) console.log(`${session.host.name}: ${note}`);
       if (!isEmpty(rest)) throw notConverged(kind, session, inputs, rest);
     },
   };

@@ -25,6 +25,8 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** Why what was found can't become what is declared; with one of these, no step runs. */
   readonly refusals?: readonly Refusal[];
+  /** What people need to know once the steps have run, such as what was left. Only of a removal. */
+  readonly notes?: readonly string[];
 }
 
 export interface Refusal {

@@ -3,6 +3,7 @@
 # has its name.
 set -euo pipefail
 source ledger.sh
+source replaced.sh
 folder=$1 link=$2
 shift 2
 list=$folder/.manifest new=$folder/.new
@@ -12,7 +13,7 @@ refuse_link() { [[ ! -L $1 ]] || {
   exit 1
 }; }
 leads_to_ours() { [[ -L $link && $(readlink -- "$link") == "$folder/${link##*/}" ]]; }
-leads_to_ours || [[ ! -e $link && ! -L $link ]] || {
+leads_to_ours || ! is_at "$link" || ledger_has replaced "$link" || {
   echo "$link exists already and isn't ours; move it away" >&2
   exit 1
 }
@@ -68,6 +69,13 @@ for above in ${names[@]+"${!names[@]}"}; do
   mv --target-directory="$folder$above" -- "${files[@]/#/$new$above}"
 done
 rm --recursive --force -- "$new"
-leads_to_ours || ln --symbolic --no-target-directory -- "$folder/${link##*/}" "$link"
+if ! leads_to_ours; then
+  new_link=${link%/*}/.${link##*/}.jts-new
+  rm --force -- "$new_link"
+  ln --symbolic --no-target-directory -- "$folder/${link##*/}" "$new_link"
+  remember_written "$link" "$new_link"
+  mv --no-target-directory -- "$new_link" "$link"
+  sync -- "${link%/*}"
+fi
 # A loss of power must not take what the state has from now on.
 sync --file-system -- "$folder"

@@ -2,6 +2,7 @@
 # Checks, installs, enables and starts timers and their services.
 set -euo pipefail
 source ledger.sh
+source replaced.sh
 source records.sh
 folder=/etc/systemd/system
 new=$(mktemp --directory --tmpdir=/run jts-storage.XXXXXXXXXX)
@@ -22,7 +23,7 @@ if ! said=$(verify "${units[@]}" 2>&1); then
   done
 fi
 if ((count > 0)); then
-  timers=("${names[@]:0:count}") units=("${units[@]:0:2*count}") paths=() lines=()
+  timers=("${names[@]:0:count}") units=("${units[@]:0:2*count}") paths=() lines=() services=()
   timers=("${timers[@]/%/.timer}")
   for unit in "${units[@]}"; do
     [[ -e $folder/$unit ]] || lines+=("file $folder/$unit")
@@ -31,7 +32,13 @@ if ((count > 0)); then
   done
   ledger_add_lines ${lines[@]+"${lines[@]}"}
   sync --data -- "${paths[@]}"
-  for unit in "${units[@]}"; do mv --no-target-directory -- "$folder/.$unit.jts-new" "$folder/$unit"; done
+  for unit in "${units[@]}"; do
+    remember_written "$folder/$unit" "$folder/.$unit.jts-new"
+    mv --no-target-directory -- "$folder/.$unit.jts-new" "$folder/$unit"
+    if [[ $unit == *.service ]] && ledger_has replaced "$folder/$unit"; then services+=("$unit"); fi
+  done
+  # Links that enabled another's service would start ours at boot; that of a timer is made anew below.
+  ((${#services[@]} == 0)) || systemctl --quiet --no-reload disable -- "${services[@]}"
   systemctl --quiet --no-reload reenable -- "${timers[@]}"
   # systemd reads by itself what it has not read yet.
   if [[ $(systemctl show --property=NeedDaemonReload -- "${units[@]}") == *yes* ]]; then systemctl daemon-reload; fi

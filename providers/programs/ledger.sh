@@ -1,7 +1,8 @@
 # What this program made on the host, one thing a line: `directory PATH`, `file PATH`, `user NAME`, `group NAME`,
-# `immutable PATH`, `kernel PATH VALUE-BEFORE`. Written before the thing is made, so that a cut leaves nothing unowned;
-# whatever isn't here was there before us and stays. It is on the host because stacks share it, and because state can be
-# lost.
+# `immutable PATH`, `kernel PATH VALUE-BEFORE`; and what others had there, see replaced.sh: `replaced PATH`,
+# `written PATH MARK`, `active UNIT`, `link PATH TARGET`. Written before the thing is made, so that a cut leaves nothing
+# unowned; whatever isn't here was there before us and stays. It is on the host because stacks share it, and because
+# state can be lost.
 ledger=/var/lib/jts-storage/made
 # Its lines; nobody else changes it meanwhile. One that was dropped is empty.
 declare -A made=()

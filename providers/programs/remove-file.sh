@@ -1,15 +1,24 @@
-# Usage: remove-file PATH; many of them.
-# Removes the files that we made, and then the folders that we made for them.
+# Usage: remove-file PATH [HOW]; many of them.
+# Removes the files that we made, and then the folders that we made for them. HOW: `put-back` puts back what another had
+# there; `leave` leaves what another has there now, and what is kept of it.
 set -euo pipefail
 source ledger.sh
+source replaced.sh
 source records.sh
-paths=() lines=() folders=()
+paths=() back=() lines=() folders=()
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"
-  if ledger_has file "${record[0]}"; then paths+=("${record[0]}") lines+=("file ${record[0]}"); fi
+  case ${record[1]-} in
+    put-back) back+=("${record[0]}") ;;
+    leave) ;;
+    *) if ledger_has file "${record[0]}"; then paths+=("${record[0]}"); fi ;;
+  esac
+  lines_of "${record[0]}"
   folders+=("${record[0]%/*}")
 done
 ((${#paths[@]} == 0)) || rm --force -- "${paths[@]}"
+put_back ${back[@]+"${back[@]}"}
 ledger_drop_lines ${lines[@]+"${lines[@]}"}
+forget_replaced ${back[@]+"${back[@]}"}
 remove_directories "${folders[@]}"
 for _ in "${starts[@]}"; do record_done; done

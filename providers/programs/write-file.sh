@@ -2,6 +2,7 @@
 # Replaces the file in one step; no reader sees half of it, and it is never open wider than declared.
 set -euo pipefail
 source ledger.sh
+source replaced.sh
 source records.sh
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"
@@ -15,6 +16,7 @@ for ((i = 0; i < ${#starts[@]}; i++)); do
   chown -- "${record[1]}:${record[2]}" "$new"
   chmod -- "${record[3]}" "$new"
   sync --data -- "$new"
+  remember_written "$path" "$new"
   mv --no-target-directory -- "$new" "$path"
   trap - EXIT
   sync -- "$folder"

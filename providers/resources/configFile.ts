@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { CONVERGED, refuse, step, toDo, type Step } from "../engine/plan.ts";
+import { CONVERGED, refuse, refuseAll, step, toDo, type Step } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { deviceAt } from "../facts/device.ts";
 import type { Ask } from "../facts/fact.ts";
@@ -14,6 +14,7 @@ import { accountName, line, mode, path, strictObject } from "../values/fields.ts
 import { isSameKernelValue, kernelValuesIn, refusedKernelValues } from "../values/sysctl.ts";
 import { list, word } from "../values/words.ts";
 import { kindInputs } from "./inputs.ts";
+import { lookAtOthers, refusalsOf, removalOf, takeOver, wasReplaced, type Others } from "./takeOver.ts";
 
 const inputs = kindInputs({
   /** An absolute path. A file that is there already and differs is refused. A change makes another resource. */
@@ -53,6 +54,11 @@ const inputs = kindInputs({
       }),
     ])
     .default({ kind: "none" }),
+  /**
+   * The path, where another's file may be there: it is kept on the host, replaced, and put back on delete. Default:
+   * none, so that such a file is refused.
+   */
+  takeOver,
 });
 type Inputs = InputsOf<typeof inputs>;
 
@@ -69,6 +75,7 @@ interface Live {
 }
 
 export interface Seen {
+  readonly others?: Others;
   readonly file: (PathStatus & { readonly content: string }) | undefined;
   readonly live: readonly Live[];
   readonly made: ReadonlySet<string>;
@@ -98,25 +105,24 @@ export const configFile: ResourceKind<typeof inputs, Seen> = {
     ]);
     const paths = wanted.map((one) => one.path);
     const values = paths.length === 0 ? undefined : await ask(kernelValues, paths);
-    return { file: seen, live: wanted.map((one) => ({ ...one, value: undefined, ...values?.get(one.path) })), made };
+    const foreign = isForeign(desired, { file: seen, made }) ? [desired.path] : [];
+    return {
+      file: seen,
+      live: wanted.map((one) => ({ ...one, value: undefined, ...values?.get(one.path) })),
+      made,
+      others: await lookAtOthers(ask, [desired.path], foreign, made),
+    };
   },
   isAbsent: ({ path }, { file: found, made }) => found === undefined && !made.has(`file ${path}`),
 
-  plan(desired, { file: found, live, made }) {
+  plan(desired, seen) {
     const { path, content, owner, group, mode, activation } = desired;
-    const isOurs = made.has(`file ${path}`);
-    const differs =
-      found === undefined ||
-      found.type !== "regular file" ||
-      found.content !== content ||
-      found.owner !== owner ||
-      found.group !== group ||
-      found.mode !== mode;
-    if (found !== undefined && differs && !isOurs) {
-      return refuse(
-        `${path} exists already and isn't ours`,
-        `compare it with what is declared, and move it away: mv ${path} ${path}.before`,
-      );
+    const { file: found, live, made, others = {} } = seen;
+    const isTaken = isForeign(desired, seen);
+    if (isTaken) {
+      const byHand = `compare it with what is declared, and move it away: mv ${path} ${path}.before`;
+      const refusals = refusalsOf([path], desired.takeOver, others, byHand);
+      if (refusals.length > 0) return refuseAll(refusals);
     }
     const leftAlone = live.filter((one) => isLeftAlone(one));
     const wrongLive = live.filter((one) => !isAsWanted(one) && !isLeftAlone(one));
@@ -127,21 +133,32 @@ export const configFile: ResourceKind<typeof inputs, Seen> = {
         "correct the key; or load the kernel's module that has it, by modprobe(8) and for each boot by modules-load.d(5).",
       );
     }
+    const differs = isDifferent(desired, found);
     if (!differs && wrongLive.length === 0) return CONVERGED;
+    const keep = step(`keep the ${path} of before, for destroy to put back`, recordsProgram("keep-files", [path]));
     const write = step(`write ${path}`, recordsProgram("write-file", [path, owner, group, mode], content));
     return toDo(
       ...putBack(activation.kind === "sysctl" ? droppedValues(found?.content ?? "", content, made) : []),
+      ...(isTaken ? [keep] : []),
       ...(differs ? [write] : []),
       ...(activation.kind === "none" ? [] : [activate(desired, wrongLive, leftAlone)]),
     );
   },
 
-  planDestroy({ path }, { made, live }) {
+  planDestroy({ path }, { made, live, others = {} }) {
     const remembered = live
       .filter((one) => [...made].some((entry) => entry.startsWith(`kernel ${one.path} `)))
       .map((one) => one.path);
-    const remove = step(`remove ${path}`, recordsProgram("remove-file", [path]));
-    return toDo(...(made.has(`file ${path}`) ? [remove] : []), ...putBack(remembered));
+    const { how, note } = removalOf(path, made, others);
+    const remove = step(
+      how === "put-back" ? `put back the ${path} of before` : `${how} ${path}`,
+      recordsProgram("remove-file", how === "remove" ? [path] : [path, how]),
+    );
+    const isOurs = made.has(`file ${path}`) || wasReplaced(path, made);
+    return {
+      ...toDo(...(isOurs ? [remove] : []), ...putBack(remembered)),
+      ...(note === undefined ? {} : { notes: [note] }),
+    };
   },
 
   report: (_inputs, { file: found }) =>
@@ -149,6 +166,22 @@ export const configFile: ResourceKind<typeof inputs, Seen> = {
       ? {}
       : { inputs: { content: found.content, owner: found.owner, group: found.group, mode: found.mode } },
 };
+
+function isDifferent({ content, owner, group, mode }: Inputs, found: Seen["file"]): boolean {
+  return (
+    found === undefined ||
+    found.type !== "regular file" ||
+    found.content !== content ||
+    found.owner !== owner ||
+    found.group !== group ||
+    found.mode !== mode
+  );
+}
+
+/** Whether another's file is at the path. One that is just as declared is as good as ours. */
+function isForeign(desired: Inputs, { file: found, made }: Pick<Seen, "file" | "made">): boolean {
+  return found !== undefined && isDifferent(desired, found) && !made.has(`file ${desired.path}`);
+}
 
 async function wantedValues(ask: Ask, { content, activation }: Inputs): Promise<readonly Omit<Live, "value">[]> {
   switch (activation.kind) {

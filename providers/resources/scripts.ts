@@ -6,11 +6,12 @@ import { CONVERGED, refuseAll, step, toDo, type Refusal } from "../engine/plan.t
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { ledger } from "../facts/ledger.ts";
 import { scripts as scriptsFact, type SeenScripts } from "../facts/scripts.ts";
-import { program } from "../programs/program.ts";
+import { program, recordsProgram } from "../programs/program.ts";
 import { path, relativePath } from "../values/fields.ts";
 import { sha256 } from "../values/sha256.ts";
 import { list, word } from "../values/words.ts";
 import { kindInputs } from "./inputs.ts";
+import { lookAtOthers, refusalsOf, removalOf, takeOver, wasReplaced, type Others } from "./takeOver.ts";
 
 const inputs = kindInputs({
   /** The folder's absolute path. A change makes another resource. */
@@ -27,11 +28,17 @@ const inputs = kindInputs({
     .refine((files) => Object.keys(files).length > 0, { error: "must name at least one file" }),
   /** The absolute path of a link to the file of its name in the folder. A change makes another resource. */
   link: path,
+  /**
+   * The link's path, where another's file or link may be there: it is kept on the host, replaced, and put back on
+   * delete. Default: none, so that such a file is refused.
+   */
+  takeOver,
 });
 type Inputs = InputsOf<typeof inputs>;
 
 export interface Seen extends SeenScripts {
   readonly made: ReadonlySet<string>;
+  readonly others?: Others;
 }
 
 /** Where this package has the contents. */
@@ -64,13 +71,14 @@ export const scripts: ResourceKind<typeof inputs, Seen> = {
   async observe(ask, { path: folder, files, link }) {
     const paths = [...foldersOf(folder, files), ...Object.keys(files).map((file) => `${folder}/${file}`)];
     const [seen, made] = await Promise.all([ask(scriptsFact, { folder, link, paths }), ask(ledger, undefined)]);
-    return { ...seen, made };
+    const foreign = isLinkForeign({ path: folder, link }, seen) ? [link] : [];
+    return { ...seen, made, others: await lookAtOthers(ask, [link], foreign, made) };
   },
   isAbsent: ({ path: folder, files }, { entries, ...seen }) =>
     !Object.keys(files).some((file) => entries.has(`${folder}/${file}`)) && oursIn(folder, seen).length === 0,
 
-  plan({ path: folder, files, link }, seen) {
-    const { entries, leadsTo, listed } = seen;
+  plan({ path: folder, files, link, takeOver: allowed }, seen) {
+    const { entries, leadsTo, listed, made, others = {} } = seen;
     const ours = new Set(oursIn(folder, seen));
     const refusals: Refusal[] = foldersOf(folder, files).flatMap((one) => {
       const type = entries.get(one)?.type ?? "directory";
@@ -105,21 +113,29 @@ export const scripts: ResourceKind<typeof inputs, Seen> = {
       return text ?? "";
     });
     const isLinkOurs = leadsTo === `${folder}/${link.slice(link.lastIndexOf("/") + 1)}`;
-    if (!isLinkOurs && entries.has(link))
-      refusals.push({
-        found: `${link} exists already and isn't ours`,
-        next: `look whose it is, and move it away: mv ${link} ${link}.before`,
-      });
+    // What is kept already was there when an `up` was cut.
+    const isTaken = isLinkForeign({ path: folder, link }, seen) && others.replaced?.get(link)?.here !== "same";
+    if (isTaken) {
+      const byHand = `look whose it is, and move it away: mv ${link} ${link}.before`;
+      refusals.push(
+        // What was kept first is what counts.
+        ...(wasReplaced(link, made)
+          ? [{ found: `${link} exists already and isn't ours`, next: byHand }]
+          : refusalsOf([link], allowed, others, byHand)),
+      );
+    }
     if (refusals.length > 0) return refuseAll(refusals);
     const gone = [...ours].filter((one) => one !== listIn(folder) && !(one.slice(folder.length + 1) in files));
     const reasons = [
       ...naming(differing.map(({ file, why }) => `${file} is ${why}`)),
       ...(wrongFolders.includes(folder) ? ["the folder isn't root's with mode 755"] : []),
-      ...(isLinkOurs ? [] : [`${link} is absent`]),
+      ...(isLinkOurs ? [] : [`${link} is ${entries.has(link) ? "another's" : "absent"}`]),
       ...(listed.length > 0 ? ["the ledger doesn't have them"] : []),
     ];
     const pairs = differing.flatMap(({ file }, index) => [file, texts[index]!]);
+    const keep = step(`keep the ${link} of before, for destroy to put back`, recordsProgram("keep-files", [link]));
     return toDo(
+      ...(isTaken ? [keep] : []),
       ...(reasons.length === 0
         ? []
         : [step(`install the scripts (${reasons.join(", ")})`, program("install-scripts", folder, link, ...pairs))]),
@@ -135,18 +151,41 @@ export const scripts: ResourceKind<typeof inputs, Seen> = {
   },
 
   planDestroy({ path: folder, link }, seen) {
+    const wasAnothers = wasReplaced(link, seen.made);
     const ours = [
-      ...(seen.made.has(`file ${link}`) || (seen.listed.length > 0 && seen.leadsTo?.startsWith(`${folder}/`) === true)
-        ? [link]
-        : []),
+      ...(wasAnothers
+        ? []
+        : seen.made.has(`file ${link}`) || (seen.listed.length > 0 && seen.leadsTo?.startsWith(`${folder}/`) === true)
+          ? [link]
+          : []),
       ...oursIn(folder, seen),
     ];
-    if (ours.length === 0) return CONVERGED;
-    return toDo(step(`remove the scripts in ${folder}, and ${link}`, program("remove-scripts", folder, ...ours)));
+    const { how, note } = removalOf(link, seen.made, seen.others ?? {});
+    const giveBack = step(
+      how === "put-back" ? `put back the ${link} of before` : `${how} ${link}`,
+      recordsProgram("remove-file", how === "remove" ? [link] : [link, how]),
+    );
+    const remove = step(
+      `remove the scripts in ${folder}${wasAnothers ? "" : `, and ${link}`}`,
+      program("remove-scripts", folder, ...ours),
+    );
+    if (!wasAnothers && ours.length === 0) return CONVERGED;
+    return {
+      ...toDo(...(wasAnothers ? [giveBack] : []), ...(ours.length > 0 ? [remove] : [])),
+      ...(note === undefined ? {} : { notes: [note] }),
+    };
   },
 
   report: () => ({}),
 };
+
+/** Whether what is at the link's path isn't the link. */
+function isLinkForeign(
+  { path: folder, link }: Pick<Inputs, "path" | "link">,
+  { entries, leadsTo }: Pick<Seen, "entries" | "leadsTo">,
+): boolean {
+  return entries.has(link) && leadsTo !== `${folder}/${link.slice(link.lastIndexOf("/") + 1)}`;
+}
 
 /** The folder, and those below it that have files of ours, each after the one that it is in. */
 function foldersOf(folder: string, files: Inputs["files"]): string[] {

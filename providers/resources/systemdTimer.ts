@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { CONVERGED, refuse, step, toDo } from "../engine/plan.ts";
+import { CONVERGED, refuseAll, step, toDo } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { file } from "../facts/file.ts";
 import { ledger } from "../facts/ledger.ts";
@@ -7,9 +7,10 @@ import { unit, type UnitStatus } from "../facts/unit.ts";
 import { recordsProgram } from "../programs/program.ts";
 import { refusedCalendar } from "../values/calendar.ts";
 import { directiveValue } from "../values/fields.ts";
-import { printUnit, type Section } from "../values/unitFile.ts";
+import { printUnit, unitFiles, UNITS, type Section } from "../values/unitFile.ts";
 import { list, word } from "../values/words.ts";
 import { kindInputs } from "./inputs.ts";
+import { lookAtOthers, refusalsOf, removalOf, takeOver, wasReplaced, type Others } from "./takeOver.ts";
 
 /** Directives of a section of a unit file; a list writes the directive once for each value. */
 const directives = z.record(
@@ -34,6 +35,11 @@ const inputs = kindInputs({
   unit: directives.default({}),
   /** Directives of the service's [Service] section; Type= is oneshot where it isn't given. */
   service: directives,
+  /**
+   * Those of the units' files at which another's may be: it is kept on the host, replaced, and put back on delete, with
+   * the links that enabled the unit, and started where it was active. Default: none, so that such a file is refused.
+   */
+  takeOver,
 });
 type Inputs = InputsOf<typeof inputs>;
 
@@ -43,9 +49,8 @@ export interface Seen {
   readonly timer: UnitStatus;
   readonly service: UnitStatus;
   readonly made: ReadonlySet<string>;
+  readonly others?: Others;
 }
-
-const FOLDER = "/etc/systemd/system";
 
 /** A timer, enabled and running, and the service that it starts; see systemd.timer(5) and systemd.service(5). */
 export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
@@ -70,45 +75,47 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
   ],
   describe: ({ name, onCalendar }) => list(`${word(name)}.timer`, word(onCalendar)),
 
-  async observe(ask, { name }) {
+  async observe(ask, desired) {
+    const { name } = desired;
     const [timerFile, serviceFile, timer, service, made] = await Promise.all([
-      ask(file, `${FOLDER}/${name}.timer`),
-      ask(file, `${FOLDER}/${name}.service`),
+      ask(file, `${UNITS}/${name}.timer`),
+      ask(file, `${UNITS}/${name}.service`),
       ask(unit, `${name}.timer`),
       ask(unit, `${name}.service`),
       ask(ledger, undefined),
     ]);
-    return { timerText: timerFile?.content, serviceText: serviceFile?.content, timer, service, made };
+    const seen = { timerText: timerFile?.content, serviceText: serviceFile?.content, timer, service, made };
+    return { ...seen, others: await lookAtOthers(ask, unitFiles(name), foreignPaths(desired, seen), made) };
   },
 
-  isAbsent: (_inputs, { timerText, serviceText }) => timerText === undefined && serviceText === undefined,
+  isAbsent: ({ name }, { timerText, serviceText, made }) =>
+    timerText === undefined && serviceText === undefined && !unitFiles(name).some((path) => wasReplaced(path, made)),
 
   // A file in /etc would take the place of a package's unit, whose work nothing did any more.
   refuseCreate({ name }, { timer, service }) {
     return [timer, service].flatMap(({ path }) =>
-      path === "" || path.startsWith(`${FOLDER}/`)
+      path === "" || path.startsWith(`${UNITS}/`)
         ? []
         : [
             {
               found: `there is a unit of this name already, ${path}`,
-              next: `look whose it is: dpkg --search ${path}; where it isn't needed, take that package away: apt-get purge; else declare another name than ${name}, or have its work done by a unit of another name.`,
+              next: `look whose it is: dpkg --search ${path}; takeOver replaces only what is in ${UNITS}; where it isn't needed, take that package away: apt-get purge; else declare another name than ${name}, or have its work done by a unit of another name.`,
             },
           ],
     );
   },
 
-  plan(desired, { timerText, serviceText, timer, made }) {
+  plan(desired, seen) {
     const { name } = desired;
+    const { timerText, serviceText, timer, service, others = {} } = seen;
     const wanted = { timer: printTimer(desired), service: printService(desired) };
-    const foreign = [`${FOLDER}/${name}.timer`, `${FOLDER}/${name}.service`].filter((path, index) => {
-      const [text, wantedText] = index === 0 ? [timerText, wanted.timer] : [serviceText, wanted.service];
-      return text !== undefined && text !== wantedText && !made.has(`file ${path}`);
-    });
+    const foreign = foreignPaths(desired, seen);
     if (foreign.length > 0) {
-      return refuse(
-        foreign.map((path) => `${path} exists already and isn't ours`),
-        "move it away, or choose another name.",
-      );
+      const units = foreign.map((path) => path.slice(UNITS.length + 1)).join(" ");
+      const moves = foreign.map((path) => `mv ${path} ${path}.before`).join("; ");
+      const byHand = `where it isn't needed: systemctl disable --now ${units}; ${moves}; systemctl daemon-reload`;
+      const refusals = refusalsOf(foreign, desired.takeOver, others, byHand);
+      if (refusals.length > 0) return refuseAll(refusals);
     }
     const reasons = [
       ...(timerText === wanted.timer ? [] : ["the timer's file differs"]),
@@ -118,7 +125,14 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
       ...(timer.needsReload ? ["systemd has not read its file"] : []),
     ];
     if (reasons.length === 0) return CONVERGED;
+    const stops = foreign.includes(`${UNITS}/${name}.service`) && service.activeState === "active";
+    const keep = step(
+      `${stops ? `stop ${name}.service, and ` : ""}keep the ${foreign.join(" and ")} of before, for destroy to put back`,
+      recordsProgram("keep-timer", [name, ...foreign]),
+      stops ? { risk: "interrupts-service" } : {},
+    );
     return toDo(
+      ...(foreign.length > 0 ? [keep] : []),
       step(
         `install and start ${name}.timer (${reasons.join(", ")})`,
         recordsProgram("install-timer", [name, wanted.timer, wanted.service]),
@@ -126,14 +140,21 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
     );
   },
 
-  planDestroy({ name }, { made }) {
-    if (!made.has(`file ${FOLDER}/${name}.timer`) && !made.has(`file ${FOLDER}/${name}.service`)) return CONVERGED;
-    return toDo(
-      step(`remove ${name}.timer and its service`, recordsProgram("remove-timer", [name]), {
-        risk: "interrupts-service",
-        owesReload: true,
-      }),
-    );
+  planDestroy({ name }, { made, others = {} }) {
+    const paths = unitFiles(name);
+    if (!paths.some((path) => made.has(`file ${path}`) || wasReplaced(path, made))) return CONVERGED;
+    const removals = paths.map((path) => ({ path, ...removalOf(path, made, others) }));
+    const special = removals.filter(({ how }) => how !== "remove");
+    const summary = [
+      `remove ${name}.timer and its service`,
+      ...special.map(({ path, how }) => (how === "leave" ? `leave ${path}` : `put back the ${path} of before`)),
+    ].join(", ");
+    const args = special.length === 0 ? [name] : [name, ...removals.map(({ how }) => how)];
+    const notes = removals.flatMap(({ note }) => note ?? []);
+    return {
+      ...toDo(step(summary, recordsProgram("remove-timer", args), { risk: "interrupts-service", owesReload: true })),
+      ...(notes.length === 0 ? {} : { notes }),
+    };
   },
 
   expect(olds) {
@@ -153,6 +174,17 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
     return calendar === undefined || calendar === desired.onCalendar ? {} : { inputs: { onCalendar: calendar } };
   },
 };
+
+/** At which of the paths another's file is. One that is just as declared is as good as ours. */
+function foreignPaths(desired: Inputs, { timerText, serviceText, made }: Omit<Seen, "timer" | "service">): string[] {
+  const [timer, service] = unitFiles(desired.name);
+  return [
+    { path: timer, text: timerText, wanted: printTimer },
+    { path: service, text: serviceText, wanted: printService },
+  ].flatMap(({ path, text, wanted }) =>
+    text !== undefined && text !== wanted(desired) && !made.has(`file ${path}`) ? [path] : [],
+  );
+}
 
 /** Whether a directive is there with a value: an empty one takes back those before it. */
 function says(value: Inputs["service"][string] | undefined): boolean {

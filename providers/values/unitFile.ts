@@ -1,6 +1,14 @@
 /** Directives of one section, as systemd.syntax(7) names them; a list writes the directive once for each value. */
 export type Section = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
+/** Where unit files of a host's own are, see systemd.unit(5). */
+export const UNITS = "/etc/systemd/system";
+
+/** The files of a timer and of its service. */
+export function unitFiles(name: string): readonly [timer: string, service: string] {
+  return [`${UNITS}/${name}.timer`, `${UNITS}/${name}.service`];
+}
+
 /** A path, without quotes and specifiers in it, as one word of a directive's value. */
 export function unitWord(path: string): string {
   return path.includes(" ") ? `"${path}"` : path;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { dirname } from "node:path/posix";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { HostUnreachable } from "../../providers/errors.ts";
 import { recordsOf, succeeded, type Command, type Output } from "../../providers/host/command.ts";
 import type { Answers, Host, Program } from "../../providers/host/host.ts";
@@ -26,6 +27,8 @@ export interface Machine {
     "fs-options": string;
   }[];
   ledger: string[];
+  /** What others had at paths of ours, by the path. */
+  kept: Record<string, Machine["files"][string]>;
   kernel: Record<string, string>;
   accounts: string[];
   /** Installed ones. */
@@ -77,6 +80,7 @@ export function blankMachine(): Machine {
       },
     ],
     ledger: [],
+    kept: {},
     kernel: { "/proc/sys/net/core/rmem_max": "212992" },
     accounts: ["group root", "user root"],
     packages: [],
@@ -259,6 +263,11 @@ function copyOf<T>(data: T): T {
   return copy as T;
 }
 
+/** What the ledger has of a file of ours that took the place of another's. */
+function writtenLine(path: string, content = ""): string {
+  return `written ${path} ${createHash("sha256").update(content).digest("hex")}`;
+}
+
 type Tool = (host: Commands, args: readonly string[], stdin: string) => string | void;
 
 const operands = (args: readonly string[]) => args.slice(args.indexOf("--") + 1);
@@ -389,6 +398,32 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     if (there.length === names.length) return printed;
     const unknown = names.filter((name) => !there.includes(name));
     throw new Failure(unknown.map((name) => `dpkg-query: no packages found matching ${name}\n`).join(""), 1, printed);
+  },
+  "print-claims": ({ machine }, paths) =>
+    paths.flatMap((path) => (path in machine.files ? [`type\t${machine.files[path]!.type}\t${path}\n`] : [])).join(""),
+  "print-replaced": (host, paths) =>
+    paths
+      .map((path) => {
+        const { files, kept, ledger } = host.machine;
+        const here =
+          files[path] === undefined
+            ? "absent"
+            : isDeepStrictEqual(files[path], kept[path])
+              ? "same"
+              : ledger.includes(writtenLine(path, files[path].content))
+                ? "ours"
+                : "other";
+        return `${path in kept ? "kept" : "lost"}\t${here}\t${path}\n`;
+      })
+      .join(""),
+  "keep-files": (host, paths) => paths.forEach((path) => host.keep(path)),
+  "keep-timer"(host, [name = "", ...paths]) {
+    for (const unit of [`${name}.timer`, `${name}.service`]) {
+      const { fileState, activeState } = host.machine.units[unit] ?? {};
+      if (activeState === "active") host.remember(`active ${unit}`);
+      if (fileState === "enabled") host.remember(`link /etc/systemd/system/timers.target.wants/${unit} ${unit}`);
+    }
+    paths.forEach((path) => host.keep(path));
   },
   uname: ({ machine }) => `${machine.versions.linux ?? "6.1.0-39-cloud-amd64"}\n`,
   "print-ledger": ({ machine }) => machine.ledger.map((line) => `${line}\n`).join(""),
@@ -527,6 +562,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
       if (path === folder || (path.startsWith(`${folder}/`) && isAbove(path))) Object.assign(files[path]!, roots);
     host.remember(`file ${link}`);
     const target = `${folder}/${link.slice(link.lastIndexOf("/") + 1)}`;
+    if (host.machine.ledger.includes(`replaced ${link}`)) host.remember(writtenLine(link, target));
     files[link] = { type: "symbolic link", ...roots, mode: "777", content: target };
   },
   "remove-scripts": (host, [, ...paths]) => paths.forEach((path) => host.remove(path)),
@@ -556,7 +592,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   "remove-tree": (host, paths) => paths.toReversed().forEach((path) => host.removeFolder(path)),
   "write-file": (host, [path = "", owner = "", group = "", mode = ""], content) =>
     host.write(path, content, { owner, group, mode }),
-  "remove-file": (host, [path = ""]) => host.remove(path),
+  "remove-file": (host, [path = "", how = ""]) => host.takeAway(path, how),
   "activate-sysctl"(host, [path = "", ...kernelFiles]) {
     kernelFiles.forEach((file) => host.rememberKernel(file));
     for (const [, key = "", value = ""] of host.contentOf(path).matchAll(/^(\S+) *= *(.*)$/gm))
@@ -606,9 +642,22 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     host.write(`/etc/systemd/system/${name}.service`, service, status);
     host.machine.units[`${name}.timer`] = { fileState: "enabled", activeState: "active", needsReload: false };
   },
-  "remove-timer"(host, [name = ""]) {
-    for (const unit of ["timer", "service"]) host.remove(`/etc/systemd/system/${name}.${unit}`);
-    delete host.machine.units[`${name}.timer`];
+  "remove-timer"(host, [name = "", ...hows]) {
+    for (const [index, ending] of ["timer", "service"].entries()) {
+      const unit = `${name}.${ending}`;
+      host.takeAway(`/etc/systemd/system/${unit}`, hows[index] ?? "");
+      const before = host.machine.ledger.filter(
+        (line) => line === `active ${unit}` || line.endsWith(`/${unit} ${unit}`),
+      );
+      if (hows[index] !== "leave") delete host.machine.units[unit];
+      if (hows[index] !== "leave" && before.length > 0)
+        host.machine.units[unit] = {
+          fileState: before.some((line) => line.startsWith("link ")) ? "enabled" : "disabled",
+          activeState: before.includes(`active ${unit}`) ? "active" : "inactive",
+          needsReload: false,
+        };
+      host.machine.ledger = host.machine.ledger.filter((line) => !before.includes(line));
+    }
   },
 };
 
@@ -811,6 +860,7 @@ class Commands {
   write(path: string, content: string, status: { owner: string; group: string; mode: string }): void {
     this.makeFolder(dirname(path));
     if (!(path in this.machine.files)) this.remember(`file ${path}`);
+    if (this.machine.ledger.includes(`replaced ${path}`)) this.remember(writtenLine(path, content));
     this.machine.files[path] = { type: "regular file", ...status, content };
   }
 
@@ -818,6 +868,27 @@ class Commands {
     if (this.machine.ledger.includes(`file ${path}`)) delete this.machine.files[path];
     this.#forget(`file ${path}`);
     this.removeFolder(dirname(path));
+  }
+
+  /** Keeps what another has at a path, which is ours from now on. */
+  keep(path: string): void {
+    if (this.machine.ledger.includes(`replaced ${path}`)) return;
+    this.machine.kept[path] = { ...this.machine.files[path]! };
+    for (const line of [`replaced ${path}`, `file ${path}`]) this.remember(line);
+  }
+
+  /** Removes what is at a path of ours, or what `how` says instead. */
+  takeAway(path: string, how: string): void {
+    const { files, kept } = this.machine;
+    if (how === "put-back") {
+      files[path] = kept[path]!;
+      delete kept[path];
+    }
+    if (how === "put-back" || how === "leave") this.#forget(`file ${path}`);
+    this.machine.ledger = this.machine.ledger.filter(
+      (line) => line !== `replaced ${path}` && !line.startsWith(`written ${path} `),
+    );
+    this.remove(path);
   }
 
   /** Adds a line to the ledger. */
