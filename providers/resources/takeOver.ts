@@ -5,10 +5,10 @@ import type { Ask } from "../facts/fact.ts";
 import { replacedFiles, type ReplacedStatus } from "../facts/replaced.ts";
 import { path } from "../values/fields.ts";
 
-/** The input of kinds that may replace what others have at their paths; with none, states of before have no such key. */
+/** The input of kinds that may replace what others have at their paths. States of before have no such key. */
 export const takeOver = z.array(path).min(1).optional();
 
-/** What others have, or had before us, at the paths of a resource; a path that is ours, and always was, is in neither. */
+/** What others have, or had before us, at the paths of a resource. A path that always was ours is in neither. */
 export interface Others {
   readonly claims?: ReadonlyMap<string, Claims>;
   readonly replaced?: ReadonlyMap<string, ReplacedStatus>;

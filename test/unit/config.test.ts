@@ -74,6 +74,31 @@ describe("the configuration", () => {
     expect(hosts.trading?.hot).toBeUndefined();
   });
 
+  it("takes over only files that the host's stack has, and lists them for others", () => {
+    const files = [
+      "/etc/sysctl.d/60-jts-storage.conf",
+      "/etc/udev/rules.d/60-jts-storage.rules",
+      ...["timer", "service"].map((ending) => `/etc/systemd/system/fstrim-all.${ending}`),
+    ];
+    const automated = [
+      ...["/etc/jts-storage/settings.json", "/usr/local/bin/jts-storage-monitor.sh"],
+      "/etc/systemd/system/tiered-storage.timer",
+    ];
+    expect(problemsOf({ ...everything, takeOver: [...files, ...automated] })).toEqual([]);
+    expect(problemsOf({ hot: { device: NVME }, takeOver: [files[0], "/etc/fstab", ...automated] })).toEqual(
+      ["/etc/fstab", ...automated].map(
+        (path, index) =>
+          `trading.takeOver.${index + 1}: ${path} is no file of this host's stack; these are: ${files.join(", ")}`,
+      ),
+    );
+    expect(problemsOf({ cold: { server: "nas", export: "/v" }, takeOver: ["/etc/x"] })).toEqual([
+      "trading.takeOver.0: /etc/x is no file of this host's stack; none is",
+    ]);
+    expect(problemsOf({ hot: { device: NVME }, takeOver: ["etc/x"] })).toEqual([
+      expect.stringContaining('trading.takeOver.0: "etc/x": must be an absolute path'),
+    ]);
+  });
+
   it("accepts the settings that it made, so that they can be arguments of components", () => {
     const { hosts } = parseHosts({ trading: { connection, ...everything } });
     expect(parseHosts(structuredClone(hosts))).toEqual({ hosts, problems: [] });

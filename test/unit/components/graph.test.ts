@@ -101,6 +101,28 @@ describe("the graph of a host with all tiers", () => {
     expect(get("trading-automation-scripts").dependencies).toContain("trading-automation-written");
   });
 
+  it("a path of takeOver reaches the resource whose file is there, and no other has such an input", async () => {
+    const takeOver = [
+      ...["/etc/sysctl.d/60-jts-storage.conf", "/etc/udev/rules.d/60-jts-storage.rules"],
+      ...["/etc/systemd/system/fstrim-all.service", "/etc/systemd/system/tiered-storage.timer"],
+      ...["/usr/local/bin/jts-storage-monitor.sh", "/etc/jts-storage/settings.json"],
+    ];
+    const withPaths = await declaredBy({ hosts: { trading: { ...host, takeOver } } });
+    const had = (one: ReadonlyMap<string, Declared>) =>
+      Object.fromEntries(
+        [...one.values()].flatMap(({ name, inputs }) => ("takeOver" in inputs ? [[name, inputs.takeOver]] : [])),
+      );
+    expect(had(withPaths)).toEqual({
+      "trading-tuning-sysctl": [takeOver[0]],
+      "trading-tuning-scheduler": [takeOver[1]],
+      "trading-tuning-fstrim": [takeOver[2]],
+      "trading-automation-tiered-storage": [takeOver[3]],
+      "trading-automation-scripts": [takeOver[4]],
+      "trading-automation-settings": [takeOver[5]],
+    });
+    expect(had(graph)).toEqual({});
+  });
+
   it("verification waits for all that it looks at", () => {
     expect([...before("trading-verification-run")]).toEqual(
       expect.arrayContaining([
