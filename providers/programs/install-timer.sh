@@ -23,7 +23,7 @@ if ! said=$(verify "${units[@]}" 2>&1); then
   done
 fi
 if ((count > 0)); then
-  timers=("${names[@]:0:count}") units=("${units[@]:0:2*count}") paths=() lines=() services=()
+  timers=("${names[@]:0:count}") units=("${units[@]:0:2*count}") paths=() lines=() links=()
   timers=("${timers[@]/%/.timer}")
   for unit in "${units[@]}"; do
     [[ -e $folder/$unit ]] || lines+=("file $folder/$unit")
@@ -32,13 +32,22 @@ if ((count > 0)); then
   done
   ledger_add_lines ${lines[@]+"${lines[@]}"}
   sync --data -- "${paths[@]}"
+  # Links that enabled another's service would start ours at boot; that of a timer is made anew below. Before the files,
+  # so that a run that is cut is seen to be unfinished.
+  for unit in "${units[@]}"; do
+    ledger_has replaced "$folder/$unit" || continue
+    for line in "${!made[@]}"; do
+      if has_link_of "$unit" "$line"; then
+        line=${line#link }
+        links+=("${line%% *}")
+      fi
+    done
+  done
+  rm --force -- ${links[@]+"${links[@]}"}
   for unit in "${units[@]}"; do
     remember_written "$folder/$unit" "$folder/.$unit.jts-new"
     mv --no-target-directory -- "$folder/.$unit.jts-new" "$folder/$unit"
-    if [[ $unit == *.service ]] && ledger_has replaced "$folder/$unit"; then services+=("$unit"); fi
   done
-  # Links that enabled another's service would start ours at boot; that of a timer is made anew below.
-  ((${#services[@]} == 0)) || systemctl --quiet --no-reload disable -- "${services[@]}"
   systemctl --quiet --no-reload reenable -- "${timers[@]}"
   # systemd reads by itself what it has not read yet.
   if [[ $(systemctl show --property=NeedDaemonReload -- "${units[@]}") == *yes* ]]; then systemctl daemon-reload; fi

@@ -18,7 +18,7 @@ for ((i = 0; i < ${#starts[@]}; i++)); do
 done
 ((${#paths[@]} == 0)) || rm --force -- "${paths[@]}"
 put_back ${back[@]+"${back[@]}"}
-ledger_drop_lines ${lines[@]+"${lines[@]}"}
 forget_replaced ${back[@]+"${back[@]}"}
+ledger_drop_lines ${lines[@]+"${lines[@]}"}
 remove_directories "${folders[@]}"
 for _ in "${starts[@]}"; do record_done; done

@@ -59,7 +59,7 @@ if ((${#back[@]} + ${#links[@]} + ${#active[@]})); then
   # Told once: what doesn't start any more must not keep all else from being removed.
   ((${#active[@]} == 0)) || systemctl start -- "${active[@]}" || code=$?
 fi
-ledger_drop_lines ${lines[@]+"${lines[@]}"}
 forget_replaced ${back[@]+"${back[@]}"}
+ledger_drop_lines ${lines[@]+"${lines[@]}"}
 ((code == 0)) || exit "$code"
 for _ in "${starts[@]}"; do record_done; done

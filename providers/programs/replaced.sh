@@ -101,7 +101,7 @@ lines_of() {
 }
 # Whether a line of the ledger has a link that enabled a unit, or was another name of it. has_link_of UNIT LINE
 has_link_of() { [[ $2 == "link "*"/$1 "* || $2 == "link "*[/\ ]"$1" ]]; }
-# Removes what was kept of paths; the ledger doesn't have them any more.
+# Removes what was kept of paths, once it is put back. The ledger still has them, so that a run that is cut is finished.
 forget_replaced() {
   local path folder
   for path; do

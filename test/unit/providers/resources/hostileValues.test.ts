@@ -14,6 +14,7 @@ import { labelled } from "../../../../providers/facts/labelled.ts";
 import { lvm } from "../../../../providers/facts/lvm.ts";
 import { mounts } from "../../../../providers/facts/mounts.ts";
 import { pathStatus } from "../../../../providers/facts/pathStatus.ts";
+import { scripts } from "../../../../providers/facts/scripts.ts";
 import { deviceLinks } from "../../../../providers/facts/realPath.ts";
 import { contents } from "../../../../providers/facts/contents.ts";
 import { signsOfUse } from "../../../../providers/facts/signsOfUse.ts";
@@ -165,6 +166,7 @@ function askOf(commands: Command[]): Ask {
     [signsOfUse, []],
     [ledger, new Set()],
     [pathStatus, new Map()],
+    [scripts, { entries: new Map(), leadsTo: undefined, listed: [] }],
     [kernelValues, new Map()],
     [fstab, ""],
     [mounts, []],
