@@ -7,7 +7,7 @@ source ledger.sh
 source replaced.sh
 source records.sh
 folder=/etc/systemd/system
-timers=() services=() files=() lines=() stamps=() back=() links=() active=()
+timers=() services=() files=() lines=() stamps=() back=() links=() active=() all=()
 for ((i = 0; i < ${#starts[@]}; i++)); do
   read_record "$i"
   name=${record[0]} how=${record[1]-remove}
@@ -28,6 +28,7 @@ for ((i = 0; i < ${#starts[@]}; i++)); do
       *) if ledger_has file "$path"; then files+=("$path"); fi ;;
     esac
     lines_of "$path"
+    all+=("$path")
     for line in "${!made[@]}"; do
       if [[ $line == "active $unit" ]]; then
         [[ $how == leave ]] || active+=("$unit")
@@ -60,6 +61,7 @@ if ((${#back[@]} + ${#links[@]} + ${#active[@]})); then
   ((${#active[@]} == 0)) || systemctl start -- "${active[@]}" || code=$?
 fi
 forget_replaced ${back[@]+"${back[@]}"}
+tidy_replaced "${all[@]}"
 ledger_drop_lines ${lines[@]+"${lines[@]}"}
 ((code == 0)) || exit "$code"
 for _ in "${starts[@]}"; do record_done; done

@@ -103,11 +103,16 @@ lines_of() {
 has_link_of() { [[ $2 == "link "*"/$1 "* || $2 == "link "*[/\ ]"$1" ]]; }
 # Removes what was kept of paths, once it is put back. The ledger still has them, so that a run that is cut is finished.
 forget_replaced() {
+  local path
+  for path; do rm --force -- "$replaced$path"; done
+}
+# Removes the folders in which something was kept of paths, as far as they are empty.
+tidy_replaced() {
   local path folder
   for path; do
-    rm --force -- "$replaced$path"
+    if ! ledger_has replaced "$path"; then continue; fi
     folder=$replaced${path%/*}
-    while [[ $folder == "${replaced%/*}"* ]]; do
+    while [[ $folder == "$replaced"* ]]; do
       [[ ! -d $folder ]] || rmdir --ignore-fail-on-non-empty -- "$folder"
       folder=${folder%/*}
     done
