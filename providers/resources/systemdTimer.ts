@@ -159,7 +159,7 @@ export const systemdTimer: ResourceKind<typeof inputs, Seen> = {
 
   expect(olds) {
     const runs = { loadState: "loaded", needsReload: false };
-    const files = [`${FOLDER}/${olds.name}.timer`, `${FOLDER}/${olds.name}.service`] as const;
+    const files = [`${UNITS}/${olds.name}.timer`, `${UNITS}/${olds.name}.service`] as const;
     return {
       timerText: printTimer(olds),
       serviceText: printService(olds),
