@@ -522,7 +522,7 @@ sys.exit(ctypes.CDLL(None).mount(b"", os.fsencode(sys.argv[1]), b"tmpfs", 0, Non
       };
       expect(counts).toMatchObject({ lost: [], twice: [], wrong: [] });
       expect(Object.keys(rotationsOf).sort()).toEqual(["compressed", "dated", "delayed", "numbered", "truncated"]);
-      expect(Math.min(...Object.values(rotationsOf))).toBeGreaterThan(50);
+      expect(Math.min(...Object.values(rotationsOf))).toBeGreaterThan(20);
       const { emulatedRotations, appends, replacements, remadeFolders, restoredFiles, kills, movedFiles } = counts;
       const others = { emulatedRotations, appends, replacements, remadeFolders, restoredFiles, movedFiles };
       expect(Object.entries(others).filter(([, times]) => !(times! > 20))).toEqual([]);
