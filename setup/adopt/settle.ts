@@ -98,10 +98,10 @@ function without(sections: Sections, key: string, message: (() => string) | unde
 
 /** How a part comes to a host that is in the state. */
 const LATER: Readonly<Record<string, string>> = {
-  packages: "take packages: false out, once this is in the state; a preview shows what is installed.",
-  tuning: "take tuning: false out, once this is in the state; a preview shows what is written.",
+  packages: "once this is in the state, take packages: false out; a preview shows what is installed",
+  tuning: "once this is in the state, take tuning: false out; a preview shows what is written",
   automation:
-    "write automation: {}, and take hot.tree: false out, once this is in the state; a preview shows what is written.",
+    "once this is in the state, write automation: {} and take hot.tree: false out; a preview shows what is written",
 };
 
 /** What this program does by itself is declared, too, where the host has it just so; else it is told what lacks. */
@@ -129,10 +129,12 @@ async function tryDefaults(
     const inTheWay = off.flatMap(({ refusals }) => refusals.map(({ found }) => found));
     const kinds = [...new Set(off.map(({ resource }) => resource.kind.name))].join(", ");
     const way = inTheWay.length === 0 ? "" : `; in the way is then: ${inTheWay.join("; ")}`;
+    const theirs = inTheWay.flatMap((found) => /^(\/.*) exists already and isn't ours$/.exec(found)?.[1] ?? []);
+    const replace = `to let it replace what is in the way, which \`destroy\` puts back: takeOver: [${theirs.join(", ")}]`;
     told.push(
       left(
         `${part}: the host lacks ${off.length} of its ${parts.get(part)?.length} resources (${kinds})${way}`,
-        LATER[part] ?? "",
+        [LATER[part], ...(theirs.length === 0 ? [] : [replace])].join("; "),
       ),
     );
   }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseDocument } from "yaml";
 import { HOST_KEY_ALIAS, KNOWN_HOSTS } from "../../lab/keys.ts";
 import * as lab from "../../lab/lab.ts";
 import { installDebianPackages } from "../../setup/debian.ts";
@@ -91,6 +92,43 @@ async function adoptUpAndDestroy(text: string, resources: number): Promise<void>
   expect(await changedFiles()).toBe("");
 }
 
+const UNITS = ["fstrim-all.timer", "fstrim-all.service", "tiered-storage.timer", "tiered-storage.service"];
+const unitPaths = UNITS.map((name) => `/etc/systemd/system/${name}`);
+/** The owner's units as they are: text, mode, and whether they are enabled and run. */
+const units = () =>
+  on(`
+    sha256sum ${unitPaths.join(" ")}; stat --format='%n %a %U:%G' ${unitPaths.join(" ")}
+    systemctl is-enabled fstrim-all.timer tiered-storage.timer
+    systemctl is-active fstrim-all.timer tiered-storage.timer
+  `);
+
+/** Adds tuning and automation, which replace the owner's units when told so, and destroys all: the units are back. */
+async function takeOverAndGiveBack(text: string): Promise<void> {
+  const before = await units();
+  const more = (extra: Record<string, unknown>) => {
+    const document = parseDocument(text);
+    const at = ["config", "jts-storage:hosts", "storage-host"];
+    document.deleteIn([...at, "tuning"]);
+    document.deleteIn([...at, "hot", "tree"]);
+    for (const [key, value] of Object.entries(extra)) document.setIn([...at, key], value);
+    return document.toString();
+  };
+  const automation = { verify: false };
+  await stack.configureAs(more({ automation }));
+  const refusal = await stack.refusal(() => stack.up());
+  for (const path of unitPaths) expect(refusal).toContain(`${path} exists already and isn't ours`);
+  expect(await units()).toBe(before);
+  await stack.configureAs(more({ automation, takeOver: unitPaths }));
+  await stack.up();
+  expect(await stack.up({ refresh: true })).toMatchObject({ changes: {} });
+  expect(await on("grep --count fstrim /etc/systemd/system/fstrim-all.service")).not.toBe("0");
+  await on("echo '# by hand' >>/etc/systemd/system/fstrim-all.timer");
+  expect((await stack.up({ refresh: true })).changes).toEqual({ update: 1 });
+  await stack.destroy();
+  expect(await units()).toBe(before);
+  expect(await on("find /var/lib/jts-storage/replaced -type f 2>/dev/null || true")).toBe("");
+}
+
 describe("a host that other means set up", { timeout: 20 * 60_000, tags: ["long"] }, () => {
   beforeAll(() => on("cp /etc/fstab /root/fstab.before"));
 
@@ -173,7 +211,9 @@ describe("a host that its owner set up by hand", { timeout: 20 * 60_000, tags: [
     ])
       expect(said).toContain(advice);
     expect(said).toMatch(/60-ssd-scheduler\.rules runs fstrim/);
+    expect(said).toMatch(/takeOver:\s+\[\/etc\/systemd\/system\/fstrim-all\.timer,/);
     await adoptUpAndDestroy(text, 25);
+    await takeOverAndGiveBack(text);
     expect(await on("sha256sum /var/lib/*/precious /data/warm-storage/daily-backups/precious")).toBe(precious);
   });
 
