@@ -1,5 +1,5 @@
 # Usage: bounded SECONDS COMMAND [ARGUMENT...]
-# Runs a command that only looks, and ends as that does. A command that takes longer is killed, and the exit code is 124.
+# Runs a command that only looks, and ends as that does. One that takes longer is killed, and the exit code is 124.
 # One that can't be killed, as it waits for a dead disk or server in the kernel, is left behind.
 exec {in}<&0 {out}>&1
 exec {end}< <(

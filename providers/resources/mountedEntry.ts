@@ -347,7 +347,7 @@ function keepsLine({ keepsLine }: { readonly keepsLine?: boolean | undefined }, 
   return keepsLine === true && found?.isOurs === false && isSameSource;
 }
 
-/** Whether a line asks for the declared mount. What can't be declared, as an option that does nothing, doesn't count. */
+/** Whether a line asks for the declared mount. What can't be declared, such as what does nothing, doesn't count. */
 function asksForTheSame(line: FstabEntry, wanted: FstabEntry): boolean {
   if (isBind(wanted)) return isBind(line);
   if (![wanted.type, "auto"].includes(line.type.replace(/^nfs4$/, "nfs"))) return false;
