@@ -115,8 +115,8 @@ async function takeOverAndGiveBack(text: string): Promise<void> {
   };
   const automation = { verify: false };
   await stack.configureAs(more({ automation }));
-  const refusal = await stack.refusal(() => stack.up());
-  for (const path of unitPaths) expect(refusal).toContain(`${path} exists already and isn't ours`);
+  // The engine ends with the first of them; `npm run adopt` has told all.
+  expect(await stack.refusal(() => stack.up())).toMatch(/\.timer exists already and isn't ours[^]*takeOver: \["/);
   expect(await units()).toBe(before);
   await stack.configureAs(more({ automation, takeOver: unitPaths }));
   await stack.up();
