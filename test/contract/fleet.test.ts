@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { initStack } from "../../setup/initStack.ts";
 import { pulumiEnvironment, ROOT } from "../../setup/project.ts";
@@ -59,7 +59,8 @@ function outcomeOf({ exitCode, stdout, stderr }: { exitCode?: number; stdout: st
   return { exitCode, stderr, results, of: (name: string) => printed.stacks.find(({ stack }) => stack === name)! };
 }
 
-beforeAll(async () => {
+// Each test has hosts and stacks of its own: one that was cut short may leave a simulated host as no real one would be.
+beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "jts-fleet-"));
   simulated = await serveHosts(folder);
   const environment = pulumiEnvironment();
@@ -77,12 +78,8 @@ beforeAll(async () => {
 }, 5 * MINUTES);
 
 afterEach(async () => {
-  for (const stack of STACKS) await rm(join(folder, `${stack}.down`), { force: true });
-});
-
-afterAll(async () => {
   simulated.server.close();
-  await Promise.all([folder, ...folders].map((one) => rm(one, { recursive: true, force: true })));
+  await Promise.all([folder, ...folders.splice(0)].map((one) => rm(one, { recursive: true, force: true })));
 });
 
 describe("a fleet of two stacks", { timeout: 15 * MINUTES }, () => {
@@ -104,6 +101,7 @@ describe("a fleet of two stacks", { timeout: 15 * MINUTES }, () => {
   });
 
   it("reads drift without changing anything, and says by its exit code whether there is some", async () => {
+    await fleet("up", "--yes");
     const same = await fleet("drift");
     expect([same.exitCode, same.results]).toEqual([0, { good: "ok", late: "ok" }]);
     const { machine } = simulated.hosts.get("late")!;
@@ -118,7 +116,6 @@ describe("a fleet of two stacks", { timeout: 15 * MINUTES }, () => {
   });
 
   it("goes on where a host can't be reached, names that one, and resumes with it alone", async () => {
-    for (const stack of STACKS) await declare(stack, { ...WARM, warm: { ...WARM.warm, mountPoint: "/data/other" } });
     await writeFile(join(folder, "late.down"), "");
     const first = await fleet("up", "--yes", "--max-failures", "2");
     expect([first.exitCode, first.results]).toEqual([1, { good: "ok", late: "failed" }]);
@@ -134,6 +131,7 @@ describe("a fleet of two stacks", { timeout: 15 * MINUTES }, () => {
   });
 
   it("refuses the one whose preview destroys data, until it is named", async () => {
+    await fleet("up", "--yes");
     await declare("late", { onDelete: "wipe" });
     const refused = await fleet("up", "--yes", "--canary", "good");
     expect([refused.exitCode, refused.results]).toEqual([1, { good: "ok", late: "refused" }]);

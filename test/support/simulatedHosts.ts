@@ -33,7 +33,12 @@ export async function serveHosts(
     hosts.set(name, host);
     return host;
   };
-  const server = createServer((socket) => void serve(socket, hostOf));
+  const server = createServer((socket) => {
+    serve(socket, hostOf).catch((error: NodeJS.ErrnoException) => {
+      // A client that was killed.
+      if (error.code !== "ECONNRESET") throw error;
+    });
+  });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   await writeFile(join(folder, "dial-seconds"), `${latencyMilliseconds / 1000}\n`);
   await writeFile(join(folder, "port"), `${(server.address() as AddressInfo).port}\n`);
