@@ -3,11 +3,11 @@ Kills the mover at seeded moments while logrotate and other programs use the fil
 usage: moverCompany.py PACKAGE SOURCE DESTINATION STATE --rotations N [--turns N] [--seed N]
 
 PACKAGE is the folder jts_storage, SOURCE a folder, DESTINATION a mount point, STATE a folder for lock, journal and
-logrotate's own files. There are rounds until logrotate has made so many rotations; in each, logrotate goes over all of
-its logs --turns times. Meanwhile the mover is started and killed until the programs end, and then runs once without a
-kill. One round of three is compressed. After each round, every line that a program wrote must exist exactly once, under
-whatever name. No private name of the mover may be left, and the journal must have each file that was moved. Prints
-figures as JSON, and in `lost`, `twice` and `wrong` where that is not so.
+logrotate's own files. There are rounds until logrotate has made so many rotations, and some of each kind. In each,
+logrotate goes over all of its logs --turns times. Meanwhile the mover is started and killed until the programs end, and
+then runs once without a kill. One round of three is compressed. After each round, every line that a program wrote must
+exist exactly once, under whatever name. No private name of the mover may be left, and the journal must have each file
+that was moved. Prints figures as JSON, and in `lost`, `twice` and `wrong` where that is not so.
 
 Lines may be missing only where it is known which file was replaced, and by whom: the replacing program holds that file
 open until it is gone, so that the mover does not move it. logrotate itself would lose lines that are written while it
@@ -82,7 +82,8 @@ def main() -> None:
         parser.error(f"--turns must be below {KEPT}")
     series = Series(options)
     began = time.monotonic()
-    while series.rotations.total() < options.rotations:
+    # On a busy machine some of the five kinds may be behind.
+    while series.rotations.total() < options.rotations or sum(times > 20 for times in series.rotations.values()) < 5:
         series.round()
     print(json.dumps({**series.figures(), "seconds": round(time.monotonic() - began, 1)}))
 
