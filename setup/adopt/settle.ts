@@ -27,7 +27,7 @@ export async function settle(session: Session, connection: Section, { sections, 
     const { problems } = parseHosts({ [host]: section });
     if (problems.length > 0) {
       const [{ key, message } = { key: "", message: "" }] = problems;
-      kept = without(kept, key.slice(host.length + 1), () => message, told);
+      kept = without(kept, key.slice(host.length + 1), message, told);
       continue;
     }
     const compared = await compareAll(session, section);
@@ -67,27 +67,26 @@ async function compareAll(session: Session, section: Section): Promise<Compariso
 }
 
 /** The key below the host's of what a resource belongs to. */
-function keyOf({ resource: { subject, inputs } }: Comparison): string {
+function keyOf({ resource: { subject } }: Comparison): string {
   const [tier = "", service = ""] = subject.split("-");
-  const isVolume = tier === "hot" && /-(lv|fs|mount|folders|tree)$/.test(subject) && inputs.volumeGroup === undefined;
-  return tier === "hot" && (isVolume || subject.endsWith("-lv")) ? `hot.volumes.${service}` : tier;
+  return tier === "hot" && /-(lv|fs|mount|folders|tree)$/.test(subject) ? `hot.volumes.${service}` : tier;
 }
 
 /** Without what a key is about: a volume, or a whole tier. A reserve that there is no room for is only not kept. */
-function without(sections: Sections, key: string, message: (() => string) | undefined, told: Note[]): Sections {
+function without(sections: Sections, key: string, message: string | undefined, told: Note[]): Sections {
   const [tier = "", part, service] = key.split(".");
   const hot = sections.hot;
   if (message !== undefined && tier === "hot" && part !== "volumes" && hot !== undefined && hot.snapshotReserve !== 0) {
     told.push(
       advice(
-        `no room is kept in the volume group for snapshots: ${message()}`,
+        `no room is kept in the volume group for snapshots: ${message}`,
         "extend the group by a disk; then take snapshotReserve: 0 out.",
       ),
     );
     return { ...sections, hot: { ...hot, snapshotReserve: 0 } };
   }
   if (message !== undefined)
-    told.push(obstacle("folder", `${key}: ${message()}`, "correct it on the host; then adopt again."));
+    told.push(obstacle("folder", `${key}: ${message}`, "correct it on the host; then adopt again."));
   if (tier === "hot" && part === "volumes" && hot !== undefined && service !== undefined) {
     const { [service]: _gone, ...volumes } = hot.volumes as Record<string, Section>;
     if (Object.keys(volumes).length > 0) return { ...sections, hot: { ...hot, volumes } };

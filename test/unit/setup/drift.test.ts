@@ -28,7 +28,7 @@ import { ROOT } from "../../../setup/project.ts";
 import { readStack, type HostResource, type StackHost } from "../../../setup/stackFile.ts";
 import { StackOnHost } from "../../support/engine.ts";
 import { examples, type Kind } from "../../support/examples.ts";
-import { blankMachine, FakeHost, type Machine } from "../../support/fakeHost.ts";
+import { devMachine, FakeHost, type Machine } from "../../support/fakeHost.ts";
 import { GIB } from "../../support/generators.ts";
 
 const connection = { host: "192.168.1.100", hostKey: `ssh-ed25519 ${"A".repeat(68)}` };
@@ -74,17 +74,7 @@ const graph = new Map<string, Declared>(
 
 /** Stack dev's host, after an `up`. */
 async function upped(): Promise<FakeHost> {
-  const machine = blankMachine();
-  machine.devices["/dev/nvme0n1"]!.serial = "JTSNVME0001";
-  machine.devices["/dev/sda"]!.serial = "JTSSATA0001";
-  machine.links = {
-    "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_JTSNVME0001": "/dev/nvme0n1",
-    "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2": "/dev/sda2",
-  };
-  for (const name of ["rmem_default", "wmem_default", "rmem_max", "wmem_max"])
-    machine.kernel[`/proc/sys/net/core/${name}`] = "212992";
-  machine.kernel["/sys/class/block/nvme0n1/queue/scheduler"] = "mq-deadline";
-  const host = new FakeHost(machine);
+  const host = new FakeHost(devMachine());
   expect(await new StackOnHost(graph, host).up()).toEqual([]);
   return host;
 }

@@ -10,28 +10,13 @@ import type { Row } from "../../../../setup/doctor/row.ts";
 import { ROOT } from "../../../../setup/project.ts";
 import { readStack } from "../../../../setup/stackFile.ts";
 import { StackOnHost } from "../../../support/engine.ts";
-import { blankMachine, type Machine } from "../../../support/fakeHost.ts";
+import { devMachine, type Machine } from "../../../support/fakeHost.ts";
 import { rpcReply, SoundHost } from "../../../support/soundHost.ts";
 
 const FILE = join(ROOT, "Pulumi.dev.yaml");
 const [host] = await readStack(FILE, []);
 const { config } = parse(readFileSync(FILE, "utf8")) as { config: Record<string, unknown> };
 const graph = await declaredBy({ hosts: config["jts-storage:hosts"] });
-
-/** The host of the stack `dev` as it is before. */
-function devMachine(): Machine {
-  const machine = blankMachine();
-  machine.devices["/dev/nvme0n1"]!.serial = "JTSNVME0001";
-  machine.devices["/dev/sda"]!.serial = "JTSSATA0001";
-  machine.links = {
-    "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_JTSNVME0001": "/dev/nvme0n1",
-    "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2": "/dev/sda2",
-  };
-  for (const name of ["rmem_default", "wmem_default", "rmem_max", "wmem_max"])
-    machine.kernel[`/proc/sys/net/core/${name}`] = "212992";
-  machine.kernel["/sys/class/block/nvme0n1/queue/scheduler"] = "mq-deadline";
-  return machine;
-}
 
 async function rowsOf(
   otherwise: Readonly<Record<string, string | Output>> = {},
