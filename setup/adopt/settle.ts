@@ -91,6 +91,8 @@ function without(sections: Sections, key: string, message: string | undefined, t
     const { [service]: _gone, ...volumes } = hot.volumes as Record<string, Section>;
     if (Object.keys(volumes).length > 0) return { ...sections, hot: { ...hot, volumes } };
   }
+  // Nothing less would end it.
+  if (!Object.hasOwn(sections, tier)) return {};
   const { [tier as keyof Sections]: _gone, ...rest } = sections;
   return rest;
 }
