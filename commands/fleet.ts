@@ -1,5 +1,4 @@
 /** `npm run fleet`: one operation on many stacks. USAGE says how. */
-import { readFileSync } from "node:fs";
 import { appendFile, readFile } from "node:fs/promises";
 import { join, matchesGlob, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
@@ -8,8 +7,9 @@ import { command, WrongUsage } from "../setup/command.ts";
 import { operate, OPERATION_NAMES, type Operation } from "../setup/fleet/operate.ts";
 import { Fleet, type Work } from "../setup/fleet/fleet.ts";
 import { FleetRun, succeeded, type StackRun } from "../setup/fleet/run.ts";
-import { printRuns, type Screen } from "../setup/fleet/show.ts";
+import { countDone, printRuns, type Screen } from "../setup/fleet/show.ts";
 import { readLimit, selectCanaries, selectStacks, stacksIn } from "../setup/fleet/stacks.ts";
+import { stopOnSignals } from "../setup/fleet/stop.ts";
 import { prepare } from "../setup/prepare.ts";
 import { MissingNeed } from "../setup/progress.ts";
 import { MADE, pulumiEnvironment, ROOT } from "../setup/project.ts";
@@ -92,7 +92,7 @@ await command(
     const screen: Screen = values.json ? process.stderr : process.stdout;
     const signal = stopOnSignals(screen);
     const work: Work = (todo, stack, onProgress) =>
-      operate(todo, stack, { configFolder, folder: run.folder, signal, onProgress });
+      operate(todo, stack, { configFolder, folder: run.folder, signal, onEvent: countDone(onProgress) });
     const fleet = new Fleet({ run, work, screen, signal });
     const left = run.left;
     const limits = { parallel, maxFailures, canaries: canaries.filter((stack) => left.includes(stack)) };
@@ -152,32 +152,6 @@ async function versionOf(configFolder: string, stacks: readonly string[]): Promi
   const program = await stateOf((file) => PROGRAM.some((pattern) => matchesGlob(file, pattern)));
   const files = stacks.map((stack) => readFile(join(configFolder, `Pulumi.${stack}.yaml`), "utf8"));
   return sha256(JSON.stringify([program, ...(await Promise.all(files))]));
-}
-
-/** The first signal stops, the second kills. */
-function stopOnSignals(screen: Screen): AbortSignal {
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => {
-      if (stop.signal.aborted) kill();
-      screen.write("Stopping: what runs finishes what it has begun. Ctrl-C again kills it, and may leave locks.\n");
-      stop.abort();
-    });
-  return stop.signal;
-}
-
-/** Ends this process and every `pulumi` that it started. */
-function kill(): never {
-  const own = String(process.pid);
-  for (const pid of readFileSync(`/proc/${own}/task/${own}/children`, "utf8").split(" ").filter(Boolean)) {
-    try {
-      process.kill(Number(pid), "SIGKILL");
-    } catch {
-      // It has ended by itself.
-    }
-  }
-  console.error("Killed. Next: `npx pulumi cancel --stack STACK` for each stack that then says that it is locked.");
-  process.exit(130);
 }
 
 async function confirm(question: string): Promise<boolean> {

@@ -1,8 +1,9 @@
 /** `npm start`: gets the tools, starts the lab, runs a real `pulumi up` of stack `dev` on it, and prints its tiers. */
-import { relative } from "node:path";
+import { dirname, relative } from "node:path";
 import { execa } from "execa";
 import * as lab from "../lab/lab.ts";
 import { hasStack, prepareStack } from "../lab/stack.ts";
+import { upByTier } from "../setup/fleet/upByTier.ts";
 import { prepare } from "../setup/prepare.ts";
 import { printTree, type Json } from "../setup/printTree.ts";
 import { main } from "../setup/progress.ts";
@@ -14,17 +15,10 @@ await main(async () => {
   await prepare(tools, lab.machines);
   const configFile = await prepareStack(await lab.connection());
   const pulumi = { cwd: ROOT, env: lab.pulumiEnv() };
-  process.on("SIGINT", () => {});
-  const { exitCode } = await execa(
-    "pulumi",
-    ["up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", "dev", "--config-file", configFile],
-    {
-      ...pulumi,
-      stdio: ["ignore", "inherit", "inherit"],
-      reject: false,
-    },
-  );
-  if (exitCode !== 0) return exitCode ?? 1;
+  const exitCode = process.stdout.isTTY
+    ? await upOnTerminal(configFile)
+    : await upByTier("dev", dirname(configFile), pulumi.env);
+  if (exitCode !== 0) return exitCode;
   const { stdout } = await execa("pulumi", ["stack", "output", "--json", "--stack", "dev"], pulumi);
   const { hosts } = JSON.parse(stdout) as { hosts?: Json };
   console.log(`\n${printTree(hosts ?? {}).join("\n")}`);
@@ -34,3 +28,14 @@ await main(async () => {
   );
   return 0;
 });
+
+/** Pulumi's own display. */
+async function upOnTerminal(configFile: string): Promise<number> {
+  process.on("SIGINT", () => {});
+  const { exitCode } = await execa(
+    "pulumi",
+    ["up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", "dev", "--config-file", configFile],
+    { cwd: ROOT, env: lab.pulumiEnv(), stdio: ["ignore", "inherit", "inherit"], reject: false },
+  );
+  return exitCode ?? 1;
+}

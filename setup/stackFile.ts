@@ -76,8 +76,19 @@ export async function readStack(file: string, wanted: readonly string[]): Promis
  * @param sections the hosts, as they are written, without problems
  */
 export async function declaredOn(sections: Sections): Promise<(host: string) => readonly HostResource[]> {
-  const declared = [...(await declaredBy({ hosts: withoutKeys(sections) })).values()];
+  const declared = await declaredIn(sections);
   return (host) => resourcesOf(host, declared);
+}
+
+/** What the program declares on all hosts, with components and all. */
+async function declaredIn(sections: Sections): Promise<readonly Declared[]> {
+  return [...(await declaredBy({ hosts: withoutKeys(sections) })).values()];
+}
+
+/** What the program declares for a stack's file; none where the file has problems, which `pulumi` tells. */
+export async function declaredOf(file: string): Promise<readonly Declared[]> {
+  const { sections, problems } = hostsIn(await readFile(file, "utf8"));
+  return problems.length > 0 ? [] : declaredIn(sections as Sections);
 }
 
 /** The hosts of a stack's file, in the order in which the engine gives them to the program. */

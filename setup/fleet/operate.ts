@@ -37,20 +37,19 @@ export interface OperateOptions {
   readonly folder: string;
   /** Sends `pulumi` one SIGINT: it finishes what it has begun, and begins nothing more. */
   readonly signal: AbortSignal;
-  readonly onProgress: (text: string) => void;
+  readonly onEvent: (event: EngineEvent) => void;
 }
 
 /** What `pulumi` did, and what it said of it. What goes wrong is in the result. */
 export async function operate(
   operation: Operation,
   name: string,
-  { configFolder, folder, signal, onProgress }: OperateOptions,
+  { configFolder, folder, signal, onEvent }: OperateOptions,
 ): Promise<{ readonly run: StackRun; readonly plan: Plan }> {
   const began = Date.now();
   const log = join(folder, `${name}.${operation}.log`);
   const file = createWriteStream(log);
   const events: EngineEvent[] = [];
-  const progress = progressOf(onProgress);
   let said = "";
   let thrown: string | undefined;
   try {
@@ -61,7 +60,7 @@ export async function operate(
       color: "never",
       onEvent: (event) => {
         events.push(event);
-        progress(event);
+        onEvent(event);
       },
       onOutput: (text) => void file.write(text),
       onError: (text) => {
@@ -109,19 +108,6 @@ async function stackOf(name: string): Promise<Stack> {
 }
 
 let command: Promise<PulumiCommand> | undefined;
-
-/** Of the engine's events, how many resources are done, and the one that was begun last. */
-function progressOf(tell: (text: string) => void): (event: EngineEvent) => void {
-  let done = 0;
-  let last = "";
-  return ({ resourcePreEvent, resOutputsEvent }) => {
-    if (resourcePreEvent === undefined && resOutputsEvent === undefined) return;
-    if (resOutputsEvent !== undefined) done++;
-    const { op, urn } = (resourcePreEvent ?? resOutputsEvent)!.metadata;
-    if (resourcePreEvent !== undefined && op !== "same") last = `${op} ${urn.slice(urn.lastIndexOf("::") + 2)}`;
-    tell(`${done} resources done${last === "" ? "" : `, ${last}`}`);
-  };
-}
 
 function firstLine(text: string): string {
   return text.trim().split("\n")[0] ?? "";

@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { printColumns } from "../columns.ts";
 import { countOperations, type Plan } from "../preview/plan.ts";
 import type { StackRun } from "./run.ts";
@@ -80,6 +81,19 @@ export class Progress {
     if (this.#lines > 0) this.#screen.write(`\x1b[${this.#lines}A\x1b[J`);
     this.#lines = 0;
   }
+}
+
+/** Tells, of the engine's events, how many resources are done, and the one that was begun last. */
+export function countDone(tell: (text: string) => void): (event: EngineEvent) => void {
+  let done = 0;
+  let last = "";
+  return ({ resourcePreEvent, resOutputsEvent }) => {
+    if (resourcePreEvent === undefined && resOutputsEvent === undefined) return;
+    if (resOutputsEvent !== undefined) done++;
+    const { op, urn } = (resourcePreEvent ?? resOutputsEvent)!.metadata;
+    if (resourcePreEvent !== undefined && op !== "same") last = `${op} ${urn.slice(urn.lastIndexOf("::") + 2)}`;
+    tell(`${done} resources done${last === "" ? "" : `, ${last}`}`);
+  };
 }
 
 /** The table at the end. */

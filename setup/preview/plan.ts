@@ -37,7 +37,7 @@ export interface Plan {
   readonly note?: string;
 }
 
-type Step = NonNullable<EngineEvent["resourcePreEvent"]>["metadata"];
+export type Step = NonNullable<EngineEvent["resourcePreEvent"]>["metadata"];
 
 /** Steps of one replacement beside the one that stands for it. */
 const PARTS_OF_A_REPLACEMENT = ["create-replacement", "delete-replaced", "discard-replaced", "remove-pending-replace"];
@@ -51,15 +51,7 @@ export function readPlan(stack: string, events: readonly EngineEvent[]): Plan {
   );
   const diagnostics = events.flatMap(({ diagnosticEvent }) => (diagnosticEvent === undefined ? [] : [diagnosticEvent]));
   const said = (severity: string) => [
-    ...new Set(
-      diagnostics
-        .filter((one) => one.severity === severity && one.ephemeral !== true)
-        .map(({ urn, message }) =>
-          urn === undefined || urn.includes(`::${STACK_TYPE}::`)
-            ? message.trimEnd()
-            : `${nameOf(urn)}: ${withoutPreamble(message.trimEnd())}`,
-        ),
-    ),
+    ...new Set(diagnostics.filter((one) => one.severity === severity && one.ephemeral !== true).map(printDiagnostic)),
   ];
   const violations = readViolations(events, "mandatory");
   return {
@@ -73,6 +65,13 @@ export function readPlan(stack: string, events: readonly EngineEvent[]): Plan {
     warnings: [...said("warning"), ...readViolations(events, "advisory")],
     errors: [...withoutSummary(said("error"), violations), ...findTakenMountPoints(steps), ...violations],
   };
+}
+
+/** What the engine says, with the resource's name before it where it is about one. */
+export function printDiagnostic({ urn, message }: NonNullable<EngineEvent["diagnosticEvent"]>): string {
+  return urn === undefined || urn === "" || urn.includes(`::${STACK_TYPE}::`)
+    ? message.trimEnd()
+    : `${nameOf(urn)}: ${withoutPreamble(message.trimEnd())}`;
 }
 
 /** Whether an error is a policy's, which leaves the plan complete. */
@@ -141,25 +140,31 @@ export function groupByTier(changes: readonly Change[]): Map<string, Change[]> {
 }
 
 function isOnHost({ type, op }: Step): boolean {
-  return !type.startsWith("pulumi:") && !type.startsWith("jts-storage:") && !PARTS_OF_A_REPLACEMENT.includes(op);
+  return isOfHost(type) && !PARTS_OF_A_REPLACEMENT.includes(op);
+}
+
+/** Whether a type is of what hosts have: no component, no provider, not the stack. */
+export function isOfHost(type: string): boolean {
+  return !type.startsWith("pulumi:") && !type.startsWith("jts-storage:");
 }
 
 function readChange(step: Step): Change {
   const { op: operation, urn, type } = step;
-  const parent = nameOf((step.new ?? step.old)?.parent ?? "");
-  const name = nameOf(urn);
-  // Components are named HOST-TIER, and what they hold HOST-TIER-NAME.
-  const dash = parent.lastIndexOf("-");
-  const [host, tier] = dash === -1 ? ["", "stack"] : [parent.slice(0, dash), parent.slice(dash + 1)];
   const kind = kindOf(type);
   return {
     operation,
-    host,
-    tier,
-    name: name.startsWith(`${parent}-`) ? name.slice(parent.length + 1) : name,
+    ...placeOf(nameOf((step.new ?? step.old)?.parent ?? ""), nameOf(urn)),
     kind,
     ...describeChange(kind, operation, stateOf(step.old), stateOf(step.new), step),
   };
+}
+
+/** Of a resource, by its component's name and its own, whose host and tier it belongs to. */
+export function placeOf(parent: string, name: string): Pick<Change, "host" | "tier" | "name"> {
+  // Components are named HOST-TIER, and what they hold HOST-TIER-NAME.
+  const dash = parent.lastIndexOf("-");
+  const [host, tier] = dash === -1 ? ["", "stack"] : [parent.slice(0, dash), parent.slice(dash + 1)];
+  return { host, tier, name: name.startsWith(`${parent}-`) ? name.slice(parent.length + 1) : name };
 }
 
 function stateOf(state: Step["old"]): { readonly inputs: Properties; readonly outputs: Properties } {
@@ -210,6 +215,7 @@ function withoutPreamble(message: string): string {
   return reason.startsWith(`${property}: `) ? reason : `${property}: ${reason}`;
 }
 
-function nameOf(urn: string): string {
+/** The last part of a URN. */
+export function nameOf(urn: string): string {
   return urn.slice(urn.lastIndexOf("::") + 2);
 }

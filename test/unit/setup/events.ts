@@ -67,3 +67,10 @@ export function policyEvent(enforcementLevel: string, policyName: string, messag
     policyEvent: { ...{ enforcementLevel, policyName, message, resourceUrn }, policyPackName: "pack", color: "never" },
   } as unknown as EngineEvent;
 }
+
+/** The event after a step that was begun by this one; `how` says whether it failed. */
+export function endOf({ resourcePreEvent }: EngineEvent, how: "done" | "failed" = "done"): EngineEvent {
+  const { metadata } = resourcePreEvent!;
+  const ended = how === "done" ? { resOutputsEvent: { metadata } } : { resOpFailedEvent: { metadata, status: 0 } };
+  return { sequence: 0, timestamp: 0, ...ended } as unknown as EngineEvent;
+}
