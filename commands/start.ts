@@ -15,9 +15,10 @@ await main(async () => {
   await prepare(tools, lab.machines);
   const configFile = await prepareStack(await lab.connection());
   const pulumi = { cwd: ROOT, env: lab.pulumiEnv() };
-  const exitCode = process.stdout.isTTY
-    ? await upOnTerminal(configFile)
-    : await upByTier("dev", dirname(configFile), pulumi.env);
+  const exitCode =
+    process.stdin.isTTY && process.stdout.isTTY
+      ? await upOnTerminal(configFile)
+      : await upByTier("dev", dirname(configFile), pulumi.env);
   if (exitCode !== 0) return exitCode;
   const { stdout } = await execa("pulumi", ["stack", "output", "--json", "--stack", "dev"], pulumi);
   const { hosts } = JSON.parse(stdout) as { hosts?: Json };
@@ -29,13 +30,13 @@ await main(async () => {
   return 0;
 });
 
-/** Pulumi's own display. */
+/** Pulumi's own display, which wants a terminal as its input too. */
 async function upOnTerminal(configFile: string): Promise<number> {
   process.on("SIGINT", () => {});
   const { exitCode } = await execa(
     "pulumi",
     ["up", "--yes", "--skip-preview", "--suppress-outputs", "--stack", "dev", "--config-file", configFile],
-    { cwd: ROOT, env: lab.pulumiEnv(), stdio: ["ignore", "inherit", "inherit"], reject: false },
+    { cwd: ROOT, env: lab.pulumiEnv(), stdio: "inherit", reject: false },
   );
   return exitCode ?? 1;
 }

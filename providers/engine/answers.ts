@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { About, Ask, Fact } from "../facts/fact.ts";
 import { HOST_WIDE } from "../facts/hostWide.ts";
 import { succeeded, type Command, type Output } from "../host/command.ts";
-import type { Host } from "../host/host.ts";
+import type { Host, Program } from "../host/host.ts";
 import { inBursts } from "./bursts.ts";
 import { unanswered } from "./remedies.ts";
 
@@ -39,6 +39,7 @@ export type Asked = ReadonlyMap<string, () => Question>;
 export interface ChangingCall {
   readonly steps: readonly Command[];
   readonly lock: string;
+  readonly tell?: Program["tell"];
   /** What its steps may change. */
   readonly stale: ReadonlySet<About>;
   /** The only device that they change, so that answers about other devices are still good; undefined: any. */
@@ -95,12 +96,12 @@ export class Answers {
    * Runs steps, and asks again in the same call what they make stale.
    * @returns what came of the steps that ran
    */
-  async change({ steps, lock, stale, device, asked }: ChangingCall): Promise<readonly Output[]> {
+  async change({ steps, lock, tell, stale, device, asked }: ChangingCall): Promise<readonly Output[]> {
     this.forget(stale, device);
     const questions = [...asked].flatMap(([key, open]) => (this.#answers.has(key) ? [] : [open()]));
     const inquiries = inquiriesFor(questions);
     try {
-      const answers = await this.#host.call({ steps, questions: inquiries.map(({ command }) => command), lock });
+      const answers = await this.#host.call({ steps, questions: inquiries.map(({ command }) => command), lock, tell });
       // Others may have asked while the steps ran: their answers are of neither before nor after.
       this.forget(stale, device, new Set(questions));
       this.#settle(inquiries, answers.questions);

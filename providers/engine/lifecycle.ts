@@ -19,6 +19,7 @@ type Inputs = Properties & CommonInputs;
 export function lifecycle(
   kind: AnyKind,
   sessionOf: (inputs: CommonInputs) => Session,
+  statusLineOf: (properties: Properties) => ((status: string) => void) | undefined = () => undefined,
 ): Required<Omit<ResourceProvider<Properties, Properties>, "configure">> {
   return {
     check: (olds, news): Promise<CheckResult<Properties>> => Promise.resolve(checkInputs(kind, olds, news)),
@@ -36,14 +37,22 @@ export function lifecycle(
     async create(properties): Promise<CreateResult<Properties>> {
       const inputs = parseInputs(kind, properties);
       const id = kind.id(inputs);
-      const { outs, hadSteps } = await converge(kind, sessionOf(inputs), inputs, id, properties, true);
+      const { outs, hadSteps } = await converge(
+        kind,
+        sessionOf(inputs),
+        inputs,
+        id,
+        properties,
+        statusLineOf(properties),
+        true,
+      );
       if (!hadSteps) console.log(`${kind.name} ${id} was there already, just as declared: it is this stack's now.`);
       return { id, outs };
     },
 
     async update(id, _olds, news): Promise<UpdateResult<Properties>> {
       const inputs = parseInputs(kind, news);
-      return { outs: (await converge(kind, sessionOf(inputs), inputs, id, news)).outs };
+      return { outs: (await converge(kind, sessionOf(inputs), inputs, id, news, statusLineOf(news))).outs };
     },
 
     async read(id, properties = {}): Promise<ReadResult<Properties>> {
@@ -84,7 +93,10 @@ export function lifecycle(
       };
       // Removing is quick, even where making takes long: all share the host's turn.
       await session.carryOut(
-        { kind: kind.name, observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
+        {
+          ...{ kind: kind.name, observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
+          show: statusLineOf(properties),
+        },
         undefined,
       );
       const rest = kind.planDestroy(declared, await kind.observe(session.ask, inputs));
@@ -134,6 +146,7 @@ async function converge(
   inputs: Inputs,
   id: string,
   { __provider }: Properties,
+  show: ((status: string) => void) | undefined,
   isNew = false,
 ): Promise<{ readonly outs: Properties; readonly hadSteps: boolean }> {
   let hadSteps = false;
@@ -146,7 +159,7 @@ async function converge(
       return planned.steps;
     };
     await session.carryOut(
-      { kind: kind.name, observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
+      { kind: kind.name, observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes, show },
       deviceOf(kind, inputs),
     );
     const after = await kind.observe(session.ask, inputs);

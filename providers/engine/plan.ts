@@ -16,6 +16,8 @@ export interface Step {
    * done once, when nothing more comes.
    */
   readonly owesReload?: boolean;
+  /** How far it is, in words, by a line that its program appends to `$progress`; undefined: the line says nothing. */
+  readonly readProgress?: (line: string) => string | undefined;
   /** What a fact will be after the step, for plans that are made before it has run, in the same call. */
   readonly foresees?: { readonly fact: Fact<undefined, unknown>; readonly value: unknown };
 }

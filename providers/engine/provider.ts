@@ -7,12 +7,14 @@ import { connectionSchema, type Connection } from "../values/connection.ts";
 import { lifecycle } from "./lifecycle.ts";
 import type { AnyKind, CommonInputs } from "./resource.ts";
 import { Session } from "./session.ts";
+import { knowUrns, statusLineOf } from "./statusLine.ts";
 
 /**
  * `hosts` of the configuration, as the last provider to be configured was given it; the same for all in one process.
  */
 let hosts: Readonly<Record<string, { readonly connection: Connection }>> = {};
 const sessions = new Map<string, Session>();
+knowUrns();
 
 /** A kind as the provider's server wants it. */
 export function provider(kind: AnyKind): ResourceProvider {
@@ -23,7 +25,7 @@ export function provider(kind: AnyKind): ResourceProvider {
       hosts = hostsSchema.safeParse(JSON.parse(config.get("hosts") ?? "{}")).data ?? {};
       return Promise.resolve();
     },
-    ...lifecycle(kind, sessionOf),
+    ...lifecycle(kind, sessionOf, statusLineOf),
   };
 }
 

@@ -6,6 +6,7 @@ import { inBursts } from "./bursts.ts";
 import type { Step } from "./plan.ts";
 import { OwedReload } from "./reload.ts";
 import { guardFailed, stepFailed } from "./remedies.ts";
+import { Status } from "./status.ts";
 
 /** What a resource wants done on the host. */
 export interface Work<S> {
@@ -15,6 +16,8 @@ export interface Work<S> {
   /** The steps from what was seen to what is wanted. @throws {DataLossRefused} */
   plan(seen: S): readonly Step[];
   readonly changes: readonly About[];
+  /** Shows what goes on, while it goes on. */
+  readonly show?: ((status: string) => void) | undefined;
 }
 
 interface Waiting {
@@ -29,6 +32,7 @@ interface Turn<S> {
   readonly seen: S;
   readonly steps: readonly Step[];
   readonly changes: readonly About[];
+  readonly show: Work<S>["show"];
   /** For the call that changes the answers to ask again. */
   readonly asked: Asked;
 }
@@ -163,7 +167,7 @@ export class Turns {
   async #prepare<S>(work: Work<S>): Promise<Turn<S>> {
     const { ask, asked } = this.#answers.recorder();
     const seen = await work.observe(ask);
-    return { seen, steps: work.plan(seen), changes: work.changes, asked };
+    return { seen, steps: work.plan(seen), changes: work.changes, show: work.show, asked };
   }
 
   /** @throws {StepFailure} for a turn's failure; anything else is the whole call's. */
@@ -171,13 +175,19 @@ export class Turns {
     const parts = partsOf(turns);
     if (turns.some(({ steps }) => steps.some((step) => step.owesReload === true))) this.#reload.owe();
     const stale = new Set(turns.flatMap(({ changes }) => changes));
-    const outputs = await this.#answers.change({
-      steps: parts.map(({ command }) => command),
-      lock: device === undefined ? HOST_LOCK : deviceLock(device),
-      stale,
-      device,
-      asked: new Map(turns.flatMap(({ asked }) => [...asked])),
-    });
+    const status = new Status(
+      parts.map(({ owners }) => owners.map(({ turn, step }) => ({ step, show: turns[turn]?.show }))),
+    );
+    const outputs = await this.#answers
+      .change({
+        tell: status.tell,
+        steps: parts.map(({ command }) => command),
+        lock: device === undefined ? HOST_LOCK : deviceLock(device),
+        stale,
+        device,
+        asked: new Map(turns.flatMap(({ asked }) => [...asked])),
+      })
+      .finally(() => status.end());
     const output = outputs.at(-1);
     const part = parts[outputs.length - 1];
     if (output === undefined || part === undefined || succeeded(part.command, output)) return;

@@ -11,6 +11,16 @@ export interface Program {
   readonly questions: readonly Command[];
   /** A file held on the host with flock(1) while the steps run; made where it is absent. */
   readonly lock?: string;
+  /** Is told what goes on while the steps run. A host need not tell. */
+  readonly tell?: ((running: Running) => void) | undefined;
+}
+
+/** What a program is doing. */
+export interface Running {
+  /** The step's number, from 0; `lock`: it waits for the lock. */
+  readonly at: number | "lock";
+  /** The last line that the step wrote of its progress; left out at its beginning, and by steps that write none. */
+  readonly line?: string;
 }
 
 export interface Answers {

@@ -2,7 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { encode } from "../values/bytes.ts";
-import { greetingOf, parseAnswers, printProgram, printShell } from "./wire.ts";
+import { greetingOf, parseAnswers, parseTold, printProgram, printShell } from "./wire.ts";
 import type { Answers, Program } from "./host.ts";
 
 /** What came of a program. */
@@ -73,8 +73,8 @@ export class Shell {
       });
     this.#process.stdout.on("data", (bytes: Buffer) => this.#take(bytes));
     this.#process.stderr.setEncoding("utf8").on("data", (text: string) => {
-      this.#said += text;
       onSaid(text);
+      this.#hear(text);
     });
     this.#process.stdin.write(printShell(word));
     this.#hold(false);
@@ -119,6 +119,12 @@ export class Shell {
       const end = new RegExp(`${this.#program.mark} (\\d+)\\n`).exec(recent.toString("latin1"));
       if (end !== null) this.#finish(this.#program, Number(end[1]));
     } else this.#bytes = []; // of what start-up files left running
+  }
+
+  #hear(text: string): void {
+    const { running, rest } = parseTold(this.#said + text, this.#program?.mark);
+    this.#said = rest;
+    for (const one of running) this.#program?.program.tell?.(one);
   }
 
   #awaitGreeting(): void {

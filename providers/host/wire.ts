@@ -1,6 +1,6 @@
 import { decode, encode } from "../values/bytes.ts";
 import { isProgram, quote, succeeded, type Command, type Output } from "./command.ts";
-import type { Answers, Program } from "./host.ts";
+import type { Answers, Program, Running } from "./host.ts";
 
 /** A shell's first words on standard output. What comes before them is not ours: see {@link printShell}. */
 export function greetingOf(word: string): string {
@@ -67,6 +67,7 @@ export function printProgram(program: Program, mark: string, lockTimeoutSeconds:
         `exec {lock}<${quote(program.lock)} || exit 1`,
         'flock --nonblock "$lock" || {',
         `echo ${quote(LOCK_AWAITED)} >&2`,
+        ...tell(program, mark, "lock"),
         `flock --wait ${lockTimeoutSeconds} "$lock" || { echo ${quote(`${program.lock} is held by another writer`)} >&2; exit ${LOCK_HELD}; }`,
         // Nothing is sent to a shell while it runs a program, so what could be read is the end.
         ...(isLast ? [] : ['! read -r -t 0 -u "$in" || exit 1']),
@@ -75,7 +76,10 @@ export function printProgram(program: Program, mark: string, lockTimeoutSeconds:
     }
   }
   lines.push("exec {in}<&-"); // not for what we run
+  if (program.tell !== undefined && program.steps.some(writesProgress)) lines.push(...printWatch(mark));
   program.steps.forEach((step, index) => {
+    lines.push(...tell(program, mark, String(index)));
+    if (program.tell !== undefined && writesProgress(step)) lines.push(`: >"$progress"; (watch ${index} &)`);
     lines.push(printCall(step, index, programs));
     lines.push(
       `case $(<"$frames/${index}.code") in ${(step.okExitCodes ?? [0]).join("|")}) ;; *) answer; return;; esac`,
@@ -115,6 +119,54 @@ export function printProgram(program: Program, mark: string, lockTimeoutSeconds:
   const text = lines.join("\n") + "\n";
   return `${encode(text).length} ${mark}\n${text}`;
 }
+
+/** On standard error, what the program is doing. A call costs no more by it: it is a line, and nobody waits for it. */
+function tell(program: Program, mark: string, at: string): string[] {
+  return program.tell === undefined ? [] : [`echo ${quote(`${mark} at ${at}`)} >&2`];
+}
+
+/** Whether it is a program of ours that appends lines on its progress to the file `$progress`. */
+function writesProgress(command: Command): boolean {
+  return isProgram(command) && command.argv[2]!.includes("${progress");
+}
+
+/**
+ * A function that tells every 2 s the last line that a step wrote of its progress, until the step or the shell has
+ * ended. Steps write to a file, so that nothing that they leave running holds a stream of the session, and the one who
+ * reads it doesn't hold the lock.
+ */
+function printWatch(mark: string): string[] {
+  return [
+    'progress="$frames/progress"',
+    `echo ${quote(mark)} >"$frames/watched"`,
+    "watch() {",
+    '[[ -z ${lock-} ]] || exec {lock}<&-; exec >/dev/null {from}<"$progress"',
+    "while sleep 2 2>/dev/null && [[ -e $frames/$1.code && ! -s $frames/$1.code ]]; do",
+    "last=",
+    'while IFS= read -r line <&"$from"; do last=$line; done',
+    `[[ -z $last ]] || echo ${quote(`${mark} at`)} "$1 $last" >&2`,
+    "done",
+    "}",
+  ];
+}
+
+/**
+ * Takes out of what a shell said on standard error what it told of programs, and gives of it what it told of the one
+ * with this mark. What it told of another may be late: standard error is another stream than the answers'.
+ */
+export function parseTold(
+  said: string,
+  mark: string | undefined,
+): { readonly running: readonly Running[]; readonly rest: string } {
+  const running: Running[] = [];
+  const rest = said.replaceAll(TOLD, (_told, whose: string, at: string, line?: string) => {
+    if (whose === mark) running.push({ at: at === "lock" ? at : Number(at), ...(line === undefined ? {} : { line }) });
+    return "";
+  });
+  return { running, rest };
+}
+
+const TOLD = /([0-9a-f]{32}) at (lock|\d+)(?: (.*))?\n/g;
 
 /** The line after a program's answers. */
 const END = "end\n";

@@ -26,7 +26,10 @@ apt() {
   local status
   while true; do
     status=0
-    said=$(apt-get --quiet=2 --yes -o APT::Cmd::Pattern-Only=true "$@" </dev/null 2>&1) || status=$?
+    said=$(
+      apt-get --quiet=2 --yes -o APT::Cmd::Pattern-Only=true -o APT::Status-Fd=9 "$@" \
+        </dev/null 2>&1 9>>"${progress:-/dev/null}"
+    ) || status=$?
     if [[ $status == 0 || $said != *"Could not get lock"* ]]; then return "$status"; fi
     ((SECONDS < deadline)) || fail \
       "$(grep --max-count=1 "Could not get lock" <<<"$said"), and for $((patience / 60)) minutes" \

@@ -3,5 +3,5 @@
 set -euo pipefail
 source lvm-report.sh
 used=$(lvm_report pvs --options pv_used -- "$2")
-((used == 0)) || pvmove --interval 30 -- "$2"
+((used == 0)) || pvmove --interval 5 -- "$2" >>"${progress:-/dev/null}"
 vgreduce -- "$1" "$2"

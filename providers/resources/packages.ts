@@ -60,7 +60,7 @@ export const packages: ResourceKind<typeof inputs, Seen> = {
     if (refusals.length > 0) return refuseAll(refusals);
     const absent = names.filter((name) => !installed.has(name));
     if (absent.length === 0) return CONVERGED;
-    return toDo(step(`install ${absent.join(", ")}`, program("install-packages", ...absent)));
+    return toDo(step(`install ${absent.join(", ")}`, program("install-packages", ...absent), { readProgress }));
   },
 
   // Others may need them by now.
@@ -69,3 +69,9 @@ export const packages: ResourceKind<typeof inputs, Seen> = {
 
   report: ({ names }, { installed }) => ({ inputs: { names: names.filter((name) => installed.has(name)) } }),
 };
+
+/** As apt writes it to APT::Status-Fd: `pmstatus:xfsprogs:50.0000:Unpacking xfsprogs (amd64)`. */
+function readProgress(line: string): string | undefined {
+  const [, percent, words] = /^(?:dl|pm)status:.*?:([0-9]+\.[0-9]+):(.*)$/.exec(line) ?? [];
+  return percent === undefined || words === undefined ? undefined : `${words}, ${Math.round(Number(percent))} %`;
+}

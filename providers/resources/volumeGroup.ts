@@ -211,8 +211,14 @@ function takeOut(name: string, pv: PhysicalVolumeReport): Step {
   return step(
     `move ${formatBytes(pv.usedBytes)} of volumes off ${pv.name}, and take it out of ${name}`,
     program("take-out-physical-volume", name, pv.name),
-    { guard: recordsProgram("is-uuid", ["pv", pv.name, pv.uuid]) },
+    { guard: recordsProgram("is-uuid", ["pv", pv.name, pv.uuid]), readProgress: readMoved },
   );
+}
+
+/** As pvmove(8) prints it: `  /dev/sdb: Moved: 12.50%`. */
+function readMoved(line: string): string | undefined {
+  const [, percent] = /: Moved: ([0-9.]+)%/.exec(line) ?? [];
+  return percent === undefined ? undefined : `${Math.round(Number(percent))} %`;
 }
 
 /** The only one stays as long as the group, and needs no tag. */

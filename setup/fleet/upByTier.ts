@@ -15,7 +15,8 @@ const QUIET_SECONDS = 15;
  * @returns the exit code
  */
 export async function upByTier(stack: string, folder: string, env: Readonly<Record<string, string>>): Promise<number> {
-  Object.assign(process.env, env);
+  // What the providers say of what takes long arrives as events.
+  Object.assign(process.env, env, { JTS_STORAGE_STATUS: "1" });
   const signal = stopOnSignals(process.stdout);
   const file = relative(process.cwd(), join(folder, `${stack}.up.log`));
   const seconds = () => Date.now() / 1000;

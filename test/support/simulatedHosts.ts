@@ -1,12 +1,15 @@
 /**
  * Hosts in memory that are reached by ssh, for real stacks with the real provider: `simulatedSsh/ssh` on PATH brings
  * its shells here. Each name is a host of its own, blank as stack `dev` wants it, and stays as long as the server.
+ * While the file `NAME.slow` is in the folder, a call's first step has begun on that host, and doesn't end. Shells that
+ * are opened meanwhile say so on standard error.
  * As a process: `node test/support/simulatedHosts.ts FOLDER [MILLISECONDS]`, until it is told to end by a signal.
  */
-import { readdirSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
+import { appendFile, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type { Command, Output } from "../../providers/host/command.ts";
 import type { Answers, Program } from "../../providers/host/host.ts";
 import { greetingOf } from "../../providers/host/wire.ts";
@@ -34,7 +37,7 @@ export async function serveHosts(
     return host;
   };
   const server = createServer((socket) => {
-    serve(socket, hostOf).catch((error: NodeJS.ErrnoException) => {
+    serve(socket, hostOf, folder).catch((error: NodeJS.ErrnoException) => {
       // A client that was killed.
       if (error.code !== "ECONNRESET") throw error;
     });
@@ -46,7 +49,7 @@ export async function serveHosts(
 }
 
 /** One shell: the host's name on a line, then what a host's bash gets. */
-async function serve(socket: Socket, hostOf: (name: string) => FakeHost): Promise<void> {
+async function serve(socket: Socket, hostOf: (name: string) => FakeHost, folder: string): Promise<void> {
   socket.on("error", () => undefined); // a client that was killed
   let received = Buffer.alloc(0);
   const takeUntil = (end: string): string | undefined => {
@@ -57,6 +60,7 @@ async function serve(socket: Socket, hostOf: (name: string) => FakeHost): Promis
     return taken;
   };
   let host: FakeHost | undefined;
+  let slow = "";
   let hasGreeted = false;
   let frame: { readonly bytes: number; readonly mark: string } | undefined;
   for await (const bytes of socket as AsyncIterable<Buffer>) {
@@ -66,6 +70,7 @@ async function serve(socket: Socket, hostOf: (name: string) => FakeHost): Promis
         const name = takeUntil("\n");
         if (name === undefined) break;
         host = hostOf(name);
+        slow = join(folder, `${name}.slow`);
       } else if (!hasGreeted) {
         const word = /is ready\\n' (\w+)/.exec(takeUntil("\nexit\n}\n") ?? "")?.[1];
         if (word === undefined) break;
@@ -81,6 +86,10 @@ async function serve(socket: Socket, hostOf: (name: string) => FakeHost): Promis
         const text = decode(received.subarray(0, frame.bytes));
         received = received.subarray(frame.bytes);
         const sent = readProgram(text);
+        if (sent.steps.length > 0 && existsSync(slow)) {
+          await appendFile(slow, `${frame.mark} at 0\n`);
+          while (existsSync(slow)) await setTimeout(50);
+        }
         socket.write(printAnswers(await host.call(sent), frame.mark, sent.steps.length));
         frame = undefined;
       }

@@ -48,7 +48,7 @@ W: Some index files failed to download. They have been ignored, or old ones used
  * Installs xfsprogs and lvm2 with an apt-get that does at each call what the next line says; the last goes on. `states`
  * is what dpkg-query prints afterwards.
  */
-function install(updates: readonly string[], installs: readonly string[], states = "installed") {
+function install(updates: readonly string[], installs: readonly string[], states = "installed", env = {}) {
   const tool = (name: string, text: string) => {
     writeFileSync(join(bin, name), `#!/bin/bash\n${text}\n`);
     chmodSync(join(bin, name), 0o755);
@@ -64,6 +64,7 @@ X
     "apt-get",
     `[[ ! -t 0 ]] && read -r -t 1 line && exit 9
 printf '%s\\n' "$*" >>${bin}/calls
+[[ $* != *Status-Fd=9* ]] || echo "dlstatus:1:0.0000:Retrieving file 1 of 1" >&9
 printf '%s\\n' "$DEBIAN_FRONTEND $NEEDRESTART_MODE" >>${bin}/environment
 printf '%s\\n' "$(umask) \${http_proxy-} \${https_proxy-} \${no_proxy-}" >>${bin}/seen
 for verb; do [[ $verb != update && $verb != install ]] || break; done
@@ -85,7 +86,7 @@ esac`,
         ...rest,
       ],
     },
-    { PATH: `${bin}:${process.env.PATH}`, http_proxy: "", https_proxy: "", no_proxy: "" },
+    { PATH: `${bin}:${process.env.PATH}`, http_proxy: "", https_proxy: "", no_proxy: "", ...env },
   );
   return { ...output, calls: readFileSync(join(bin, "calls"), "utf8").trimEnd().split("\n") };
 }
@@ -99,6 +100,13 @@ describe("install-packages", () => {
       /--no-install-recommends --no-remove .*AutomaticRemove=false .*--force-confdef .*--force-confold install -- xfsprogs lvm2$/,
     );
     expect(readFileSync(join(bin, "environment"), "utf8")).toBe("noninteractive l\nnoninteractive l\n");
+  });
+
+  it("has apt write its progress where it is told, and elsewhere nowhere", () => {
+    const progress = join(bin, "progress");
+    expect(install([""], [""], "installed", { progress })).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+    const line = "dlstatus:1:0.0000:Retrieving file 1 of 1\n";
+    expect(readFileSync(progress, "utf8")).toBe(line + line);
   });
 
   it("activates volumes of disks that were there before lvm2", () => {

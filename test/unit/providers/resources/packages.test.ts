@@ -32,6 +32,25 @@ describe("tools of a host", () => {
   it("that are needed and absent are installed, and not judged", () => {
     expect(plan({}).steps.map(({ summary }) => summary)).toEqual(["install zstd"]);
   });
+
+  it("say how far apt is, by its own lines", () => {
+    const [install] = plan({}).steps;
+    expect(
+      [
+        "dlstatus:1:33.3333:Retrieving file 1 of 3 (2s remaining)",
+        "pmstatus:zstd:50.0000:Unpacking zstd (amd64)",
+        "pmstatus:libc6:i386:62.5000:Configuring libc6 (i386)",
+        "pmerror:zstd:50.0000:it failed",
+        "else",
+      ].map((line) => install?.readProgress?.(line)),
+    ).toEqual([
+      "Retrieving file 1 of 3 (2s remaining), 33 %",
+      "Unpacking zstd (amd64), 50 %",
+      "Configuring libc6 (i386), 63 %",
+      undefined,
+      undefined,
+    ]);
+  });
 });
 
 describe("a version", () => {

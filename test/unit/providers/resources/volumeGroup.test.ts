@@ -96,10 +96,13 @@ describe("the plan of a volume group", () => {
 
   it("moves a device's extents away and removes it where it is no longer declared, has the tag, and the others have room", () => {
     const physicalVolumes = [pv("/dev/sda"), pv("/dev/sdb"), pv("/dev/sdc", { usedBytes: 4 * GIB })];
-    expect(read(volumeGroup.plan(desired, { group: { ...group, physicalVolumes }, ...host }))).toEqual([
+    const plan = volumeGroup.plan(desired, { group: { ...group, physicalVolumes }, ...host });
+    expect(read(plan)).toEqual([
       "guard: is-uuid pv /dev/sdc 'uuid of /dev/sdc'",
       "safe: take-out-physical-volume vg_jts /dev/sdc",
     ]);
+    const far = ["  /dev/sdc: Moved: 0.00%", "  /dev/sdc: Moved: 62.40%", "  No data to move"];
+    expect(far.map((line) => plan.steps[0]?.readProgress?.(line))).toEqual(["0 %", "62 %", undefined]);
   });
 
   it("refuses to remove a device where the others have no room, with the figures", () => {
