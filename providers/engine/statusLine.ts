@@ -25,7 +25,7 @@ export function knowUrns(): void {
 type Struct = { toJavaScript(): object } | undefined;
 
 function mark<Name extends string>(request: { [N in Name]: () => Struct } & { getUrn(): string }, name: Name): void {
-  const read = request[name] as (this: typeof request) => Struct;
+  const read = (request as Record<string, unknown>)[name] as (this: typeof request) => Struct;
   const marking = function (this: typeof request): Struct {
     const struct = read.call(this);
     if (struct !== undefined) {
@@ -39,7 +39,7 @@ function mark<Name extends string>(request: { [N in Name]: () => Struct } & { ge
 }
 
 /** What Pulumi's runtime knows of the engine; its types leave it out. */
-const { getStore } = state as unknown as { getStore(): { settings: { options: { engineAddr?: string } } } };
+const { getStore } = state as unknown as { getStore: () => { settings: { options: { engineAddr?: string } } } };
 
 /** Shows a text under the resource until the next one, or until its operation ends; undefined: it can't be shown. */
 export function statusLineOf(properties: Properties): ((status: string) => void) | undefined {
