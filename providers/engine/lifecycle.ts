@@ -94,7 +94,10 @@ export function lifecycle(
       // Removing is quick, even where making takes long: all share the host's turn.
       await session.carryOut(
         {
-          ...{ kind: kind.name, observe: (ask) => kind.observe(ask, inputs), plan, changes: kind.changes },
+          kind: kind.name,
+          observe: (ask) => kind.observe(ask, inputs),
+          plan,
+          changes: kind.changes,
           show: statusLineOf(properties),
         },
         undefined,

@@ -29,7 +29,9 @@ export async function upByTier(stack: string, folder: string, env: Readonly<Reco
     // Counts are all that is lost without it.
     void declaredOf(join(folder, `Pulumi.${stack}.yaml`)).then((all) => progress.expect(all), ignore);
     const { run } = await operate("up", stack, {
-      ...{ configFolder: folder, folder, signal },
+      configFolder: folder,
+      folder,
+      signal,
       onEvent: (event) => print(progress.take(event)),
     });
     print(progress.printRest());
