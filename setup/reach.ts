@@ -3,15 +3,26 @@ import { matchesGlob } from "node:path";
 
 /** The files that bring up a stack: all but those on options and on the loss of power, which need none. */
 const STACKS = [
-  ...["adoption", "backup", "boot", "library", "mounts", "mover", "operations"],
+  ...["adoption", "backup", "boot", "commands", "library", "mounts", "mover", "operations"],
   ...["safety", "secrets", "survival", "tiers", "volumes"],
 ];
 const ALL = [...STACKS, "options", "powerLoss"];
 const NONE: readonly string[] = [];
 /** The files that bring up a stack with the cold tier, with tuning, with automation, with verification. */
-const COLD = ["adoption", "backup", "boot", "library", "mounts", "mover", "operations", "survival", "tiers"];
-const TUNING = ["operations", "survival", "tiers"];
-const AUTOMATION = ["backup", "boot", "mover", "operations", "secrets", "survival", "tiers"];
+const COLD = [
+  "adoption",
+  "backup",
+  "boot",
+  "commands",
+  "library",
+  "mounts",
+  "mover",
+  "operations",
+  "survival",
+  "tiers",
+];
+const TUNING = ["commands", "operations", "survival", "tiers"];
+const AUTOMATION = ["backup", "boot", "commands", "mover", "operations", "secrets", "survival", "tiers"];
 const VERIFICATION = ["backup", "mover", "operations", "secrets", "tiers"];
 
 /** The first row that matches a path decides. Patterns are those of path.matchesGlob. */
@@ -33,7 +44,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   // What stays on the host.
   ["scripts/jts_storage/verify.py", VERIFICATION],
   ["scripts/jts_storage/{archives,archival,backup}.py", ["backup", "operations"]],
-  ["scripts/jts_storage/health.py", ["operations", "tiers"]],
+  ["scripts/jts_storage/health.py", ["commands", "operations", "tiers"]],
   ["scripts/jts_storage/{performance,monitor}.py", ["operations"]],
   ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],
   ["scripts/tiered-storage.sh", ["backup", "boot", "mover", "operations", "tiers"]],
@@ -70,8 +81,9 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["setup/{cli,languageHost}/**", STACKS],
   ["setup/{tools,go}.ts", STACKS],
   ["{commands/adopt.ts,setup/adopt/**}", ["adoption"]],
+  ["{commands/{doctor,drift,explain,map}.ts,setup/{doctor,drift,explain,map}/**}", ["commands"]],
   ["commands/verify.ts", ["operations"]],
-  ["setup/stackFile.ts", ["adoption", "operations"]],
+  ["setup/stackFile.ts", ["adoption", "commands", "operations"]],
   ["commands/**", NONE],
   ["setup/**", NONE],
   ["{package,package-lock}.json", ALL],
