@@ -39,11 +39,16 @@ export function unanswered(
   command: Command,
   output: Output,
   why = TIMED_OUT.includes(output.exitCode)
-    ? "no answer in time"
+    ? `no answer in time to: ${shortened(printCommand(command))}`
     : `exit code ${output.exitCode}: ${output.stderr.trim()}`,
 ): UnexpectedOutput {
   const Kind = output.exitCode === NOT_FOUND ? ToolMissing : UnexpectedOutput;
   return new Kind(`${host}: could not read ${question}: ${why}`, nextAfter(command, output));
+}
+
+/** A command may name hundreds of paths. */
+function shortened(command: string): string {
+  return command.length > 200 ? `${command.slice(0, 200)}…` : command;
 }
 
 /** What to try after a command that failed, by what it said. */

@@ -36,7 +36,7 @@ export class TierProgress {
   readonly #said = new Set<string>();
   #isWhole = false;
 
-  /** @param declared all that the program declares: how many there will be. Till then no tier is said to be finished. */
+  /** @param declared all that the program declares: how many there will be. Until then no tier is called finished. */
   expect(declared: Iterable<Pick<Declared, "name" | "type" | "parent">>): void {
     this.#isWhole = true;
     for (const { name, type, parent = "" } of declared) {
