@@ -14,9 +14,13 @@ export interface Note {
   readonly text: string;
   /** What to do; empty: nothing need be done. */
   readonly next: string;
-  /** In which order obstacles go away: devices, volumes, filesystems, mounts, folders. */
+  /** In which order obstacles go away, as {@link ABOUT} has it; 0 for what is none. */
   readonly rank: number;
 }
+
+/** What obstacles are about: each goes away only after those before it. */
+const ABOUT = ["device", "volume", "filesystem", "mount", "folder"] as const;
+export type About = (typeof ABOUT)[number];
 
 /** A section of a host, as it is written in the stack's configuration. */
 export type Section = Record<string, unknown>;
@@ -25,8 +29,6 @@ export interface Draft {
   readonly sections: { hot?: Section; warm?: Section; cold?: Section };
   readonly notes: readonly Note[];
 }
-
-const RANK = { device: 0, volume: 1, filesystem: 2, mount: 3, folder: 4, file: 5 } as const;
 
 /** What a Debian host is installed on, and no tier. */
 const SYSTEM = /^\/($|boot(\/|$)|efi(\/|$)|usr(\/|$)|var$|var\/(log|tmp|lib|cache)$|home$|tmp$|root$|opt$|etc$|srv$)/;
@@ -47,12 +49,12 @@ function section<Key extends string>(key: Key, value: Section | undefined): { re
   return value === undefined ? {} : ({ [key]: value } as { readonly [K in Key]: Section });
 }
 
-export function obstacle(rank: keyof typeof RANK, text: string, next: string): Note {
-  return { kind: "obstacle", text, next, rank: RANK[rank] };
+export function obstacle(about: About, text: string, next: string): Note {
+  return { kind: "obstacle", text, next, rank: ABOUT.indexOf(about) };
 }
 
-export const left = (text: string, next = ""): Note => ({ kind: "left", text, next, rank: RANK.file });
-export const advice = (text: string, next: string): Note => ({ kind: "advice", text, next, rank: RANK.file });
+export const left = (text: string, next = ""): Note => ({ kind: "left", text, next, rank: 0 });
+export const advice = (text: string, next: string): Note => ({ kind: "advice", text, next, rank: 0 });
 
 /** The volume group that has most volumes of data; a host has one hot tier. */
 function draftHot(found: Found, lines: readonly FoundLine[], notes: Note[]): Section | undefined {
