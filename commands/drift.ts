@@ -1,6 +1,5 @@
 /** `npm run drift -- --stack STACK`: how the hosts of a stack differ from its configuration. It changes nothing. */
 import { writeFile } from "node:fs/promises";
-import { basename } from "node:path";
 import { Session } from "../providers/engine/session.ts";
 import { SshHost } from "../providers/host/sshHost.ts";
 import { command, WrongUsage } from "../setup/command.ts";
@@ -16,7 +15,7 @@ import {
 import { renderDrift } from "../setup/drift/markdown.ts";
 import { printDrift } from "../setup/drift/text.ts";
 import { MissingNeed } from "../setup/progress.ts";
-import { readStack, STACK_OPTIONS, STACK_USAGE, stackFile, type StackHost } from "../setup/stackFile.ts";
+import { readStack, STACK_OPTIONS, STACK_USAGE, stackFile, stackOf, type StackHost } from "../setup/stackFile.ts";
 
 const USAGE = `Usage: npm run drift -- --stack STACK [OPTION…] [HOST…]
 
@@ -43,8 +42,11 @@ await command(
   { ...STACK_OPTIONS, json: { type: "boolean" }, markdown: { type: "string", multiple: true, default: [] } },
   async ({ values, positionals }) => {
     const file = stackFile(values);
-    const stack = values.stack ?? /^Pulumi\.(.+)\.yaml$/.exec(basename(file))?.[1] ?? basename(file);
-    const report = { stack, lookedAt: new Date().toISOString(), ...(await lookAtStack(file, positionals)) };
+    const report = {
+      stack: values.stack ?? stackOf(file),
+      lookedAt: new Date().toISOString(),
+      ...(await lookAtStack(file, positionals)),
+    };
     console.log(values.json === true ? JSON.stringify(toJson(report), null, 2) : printDrift(report));
     for (const one of values.markdown) await writeFile(one, renderDrift(report));
     return EXIT_STATUS[verdictOfAll(report)];

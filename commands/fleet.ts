@@ -8,12 +8,13 @@ import { operate, OPERATION_NAMES, type Operation } from "../setup/fleet/operate
 import { Fleet, type Work } from "../setup/fleet/fleet.ts";
 import { FleetRun, succeeded, type StackRun } from "../setup/fleet/run.ts";
 import { countDone, printRuns, type Screen } from "../setup/fleet/show.ts";
-import { readLimit, selectCanaries, selectStacks, stacksIn } from "../setup/fleet/stacks.ts";
+import { readLimit, selectCanaries, selectStacks } from "../setup/fleet/stacks.ts";
 import { stopOnSignals } from "../setup/fleet/stop.ts";
 import { prepare } from "../setup/prepare.ts";
 import { MissingNeed } from "../setup/progress.ts";
 import { MADE, pulumiEnvironment, ROOT } from "../setup/project.ts";
 import { stateOf } from "../setup/sources.ts";
+import { stacksIn } from "../setup/stackFile.ts";
 import { tools } from "../setup/tools.ts";
 
 const USAGE = `Usage: npm run fleet -- OPERATION [OPTION…]

@@ -7,7 +7,7 @@ import { hostMap } from "../setup/map/hostMap.ts";
 import { lookAt } from "../setup/map/look.ts";
 import { drawSvg, printPage } from "../setup/map/page.ts";
 import { MADE } from "../setup/project.ts";
-import { readStack, STACK_OPTIONS, STACK_USAGE, stackFile } from "../setup/stackFile.ts";
+import { readStack, STACK_OPTIONS, STACK_USAGE, stackFile, stackOf } from "../setup/stackFile.ts";
 
 const USAGE = `Usage: npm run map -- --stack STACK [OPTION…] [HOST…]
 
@@ -33,8 +33,7 @@ const options = {
 
 await command(USAGE, options, async ({ values, positionals }) => {
   const source = stackFile(values);
-  const name = basename(source).replace(/^Pulumi\.(.+)\.yaml$/, "$1");
-  const output = resolve(values.output ?? join(MADE, `map-${name}.html`));
+  const output = resolve(values.output ?? join(MADE, `map-${stackOf(source)}.html`));
   const [form] = /\.(html|svg)$/.exec(output) ?? [];
   if (form === undefined) throw new WrongUsage(`--output must end in .html or .svg, and ${output} does not`);
   const hosts = await readStack(source, positionals);

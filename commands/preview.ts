@@ -3,7 +3,7 @@
  * once the tools are there, no network. USAGE says how.
  */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { command, WrongUsage } from "../setup/command.ts";
@@ -14,6 +14,7 @@ import { printPlan, summarizePlan } from "../setup/preview/text.ts";
 import { prepare } from "../setup/prepare.ts";
 import { MissingNeed } from "../setup/progress.ts";
 import { MADE, ROOT } from "../setup/project.ts";
+import { stacksIn } from "../setup/stackFile.ts";
 import { tools } from "../setup/tools.ts";
 
 const USAGE = `Usage: npm run preview [-- OPTION… STACK…]
@@ -68,7 +69,7 @@ function choosePolicies(pack: string | undefined, config: string | undefined): P
 }
 
 async function chooseStacks(wanted: readonly string[]): Promise<string[]> {
-  const all = (await readdir(ROOT)).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []).sort();
+  const all = await stacksIn(ROOT);
   if (all.length === 0) throw new MissingNeed(`There is no Pulumi.STACK.yaml in ${ROOT}.`);
   const absent = wanted.filter((stack) => !all.includes(stack));
   if (absent.length > 0)

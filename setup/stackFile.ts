@@ -1,6 +1,6 @@
 /** A stack's file, read without Pulumi: its hosts, what the program declares on each, and how that compares. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { parse } from "yaml";
 import { PARTS } from "../components/tiers.ts";
 import { parseHosts, type HostSettings } from "../config.ts";
@@ -47,6 +47,20 @@ export function stackFile(values: { readonly stack?: string; readonly "config-fi
   const file = values["config-file"] ?? (values.stack && join(ROOT, `Pulumi.${values.stack}.yaml`));
   if (file === undefined || file === "") throw new WrongUsage("A stack is missing: --stack STACK");
   return file;
+}
+
+/** The stack that a file is of, by its name; where that isn't Pulumi.STACK.yaml, the name itself. */
+export function stackOf(file: string): string {
+  const name = basename(file);
+  return STACK_FILE.exec(name)?.[1] ?? name;
+}
+
+const STACK_FILE = /^Pulumi\.(.+)\.yaml$/;
+
+/** The stacks that a folder has a Pulumi.STACK.yaml of, `prod-2` before `prod-10`. */
+export async function stacksIn(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).flatMap((name) => STACK_FILE.exec(name)?.[1] ?? []);
+  return names.sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
 }
 
 /**

@@ -1,12 +1,5 @@
-import { readdir } from "node:fs/promises";
 import { matchesGlob } from "node:path";
 import { WrongUsage } from "../command.ts";
-
-/** The stacks that a folder has a Pulumi.STACK.yaml of, `prod-2` before `prod-10`. */
-export async function stacksIn(folder: string): Promise<string[]> {
-  const names = (await readdir(folder)).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
-  return names.sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
-}
 
 /**
  * Those of `all` that a pattern matches, in the order of `all`; a pattern that begins with `!` takes out what it
