@@ -1,11 +1,23 @@
+const NEXT = "\n  Next: ";
+
 /**
  * What can go wrong, by what the operator does next. Each message says what, where, and the next command to try.
  * None carries a numeric `code`: the engine would take it for a gRPC status.
  */
 export abstract class StorageError extends Error {
+  /** What failed, and where. */
+  get what(): string {
+    return this.message.split(NEXT, 1)[0]!;
+  }
+
+  /** The command to try. */
+  get next(): string {
+    return this.message.slice(this.what.length + NEXT.length);
+  }
+
   constructor(message: string, next: string) {
     // The engine takes no bytes of a host's that aren't UTF-8.
-    super(`${message}\n  Next: ${next}`.toWellFormed());
+    super(`${message}${NEXT}${next}`.toWellFormed());
     this.name = new.target.name;
     // The provider's server prints the stack beside the message; our text says all that an operator can use.
     this.stack = "";

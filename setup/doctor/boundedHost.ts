@@ -2,6 +2,7 @@ import { HostUnreachable } from "../../providers/errors.ts";
 import { printCommand, type Command, type Output } from "../../providers/host/command.ts";
 import type { Answers, Host, Program } from "../../providers/host/host.ts";
 import { program } from "../../providers/programs/program.ts";
+import { within } from "../within.ts";
 
 /** As timeout(1) ends. */
 const TIMED_OUT: Output = { stdout: "", stderr: "", exitCode: 124 };
@@ -90,17 +91,5 @@ export class BoundedHost implements Host {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free++;
     else next();
-  }
-}
-
-/** What comes of a work, or of `late` where that takes longer; the work goes on, and nobody waits for it. */
-export async function within<T>(seconds: number, work: Promise<T>, late: () => T): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const end = new Promise<T>((resolve) => (timer = setTimeout(() => resolve(late()), seconds * 1000)));
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, end]);
-  } finally {
-    clearTimeout(timer);
   }
 }

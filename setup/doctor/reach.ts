@@ -4,7 +4,7 @@ import { CommandFailed, HostUnreachable } from "../../providers/errors.ts";
 import { cmd, quote } from "../../providers/host/command.ts";
 import type { Host } from "../../providers/host/host.ts";
 import type { Connection } from "../../providers/values/connection.ts";
-import { within } from "./boundedHost.ts";
+import { within } from "../within.ts";
 import { failed, ok, unasked, type Row } from "./row.ts";
 
 /** A stage on the way in. */
@@ -115,8 +115,7 @@ function hangs({ user, host, port }: Connection): string {
 }
 
 function notReached(error: HostUnreachable, connection: Connection): Row[] {
-  const [message = ""] = error.message.split("\n  Next: ");
-  const said = message.replace(/^.*? could not be reached: /s, "");
+  const said = error.what.replace(/^.*? could not be reached: /s, "");
   const at = STAGES.findIndex((stage) => stage.said.test(said));
   const stage = STAGES[at];
   if (stage === undefined) return [unasked("connection", error)];

@@ -29,10 +29,15 @@ export const failed = (subject: string, found: string, next: string): Row => ({
   next,
 });
 
-/** The row of what could not be asked. Our errors end with what to do next. */
+/** The row of what could not be asked. */
 export function unasked(subject: string, error: Error): Row {
-  const [found = "", next = "run it again; where it comes again, on the host: dmesg | tail"] =
-    error.message.split("\n  Next: ");
-  // Rows are listed below their host.
-  return failed(subject, error instanceof StorageError ? found.replace(/^\S+: /, "") : `${error.name}: ${found}`, next);
+  const next = "run it again; where it comes again, on the host: dmesg | tail";
+  return error instanceof StorageError
+    ? failed(subject, reasonOf(error), error.next)
+    : failed(subject, `${error.name}: ${error.message}`, next);
+}
+
+/** Without the host's name: rows are listed below their host. */
+export function reasonOf(error: Error): string {
+  return error instanceof StorageError ? error.what.replace(/^\S+: /, "") : error.message;
 }

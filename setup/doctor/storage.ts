@@ -13,7 +13,7 @@ import { notBlank, refuseNoDevice, wrongDevice } from "../../providers/resources
 import { formatBytes } from "../../providers/values/size.ts";
 import type { Comparison, HostResource } from "../stackFile.ts";
 import { firstInside, rpc } from "./questions.ts";
-import { advice, failed, ok, unasked, type Row } from "./row.ts";
+import { advice, failed, ok, reasonOf, unasked, type Row } from "./row.ts";
 import { EXPORTS, nfsNull, parseExports, PORT_OF_MOUNTD } from "./rpc.ts";
 
 /** How a resource compares with the host, or why that can't be told. */
@@ -209,7 +209,7 @@ async function serverRow(ask: Ask, { server, version }: Nas): Promise<Row> {
   if (!(reply instanceof Error)) return ok(subject, `NFS ${version.split(".")[0]} answers at TCP port ${NFS_PORT}`);
   return failed(
     subject,
-    `NFS ${version} by TCP port ${NFS_PORT}: ${unasked(subject, reply).found.replace(/^Error: /, "")}`,
+    `NFS ${version} by TCP port ${NFS_PORT}: ${reasonOf(reply)}`,
     `on the host: ping ${server}; on the NAS: NFS ${version} must be on, and its firewall open for this host; docs/runbooks/nas-replaced.md where its address changed`,
   );
 }

@@ -23,7 +23,7 @@ import {
   systemState,
   type Room,
 } from "./questions.ts";
-import { advice, failed, ok, unasked, type Row } from "./row.ts";
+import { advice, failed, ok, reasonOf, unasked, type Row } from "./row.ts";
 
 /** The oldest Debian whose tools are new enough, see providers/values/versions.ts. */
 const LEAST_DEBIAN = 12;
@@ -104,10 +104,9 @@ export async function time(ask: Ask): Promise<Row[]> {
   const amount = `${Math.round(Math.abs(skew) / 1000)} s ${skew < 0 ? "behind" : "ahead of"} this machine`;
   if (Math.abs(skew) > MOST_SKEW_MILLISECONDS) rows.push(failed("clock", amount, next));
   else if (Math.abs(skew) > SKEW_MILLISECONDS) rows.push(advice("clock", amount, next));
-  if (synchronized instanceof Error) {
-    const { found } = unasked("clock", synchronized);
-    rows.push(advice("clock", `whether it is synchronized can't be told: ${found}`, next));
-  } else if (!synchronized) rows.push(advice("clock", "not synchronized", next));
+  if (synchronized instanceof Error)
+    rows.push(advice("clock", `whether it is synchronized can't be told: ${reasonOf(synchronized)}`, next));
+  else if (!synchronized) rows.push(advice("clock", "not synchronized", next));
   return rows.length > 0 ? rows : [ok("clock", "synchronized, as this machine's")];
 }
 

@@ -102,7 +102,7 @@ export async function findDrift(session: Session, host: StackHost): Promise<Host
     const after = [...new Set(before(one.resource).flatMap(({ resource }) => keys(resource).whole))];
     const own =
       "error" in one
-        ? unanswered(one.error, one.resource, keys(one.resource))
+        ? unanswered(one.error as StorageError, one.resource, keys(one.resource))
         : describe(await asItStands(session, one, before(one.resource)), keys(one.resource));
     // Only the first of those that follow from each other says what to do where something is gone.
     findings.set(name, { ...own, next: own.next.filter((next) => after.length === 0 || next !== LOST), after });
@@ -169,17 +169,20 @@ function isOfHost(error: unknown): boolean {
   return error instanceof HostUnreachable || !(error instanceof StorageError);
 }
 
-function unanswered(error: unknown, { name, kind }: HostResource, { whole }: Keys): Omit<Finding, "after"> {
-  const [found = "", ...next] = (error as StorageError).message.split("\n  Next: ");
+function unanswered(
+  { what, next }: StorageError,
+  { name, kind }: HostResource,
+  { whole }: Keys,
+): Omit<Finding, "after"> {
   return {
     class: "not-asked",
     keys: whole,
     resource: name,
     kind: kind.name,
     differences: [],
-    found: [found],
+    found: [what],
     steps: [],
-    next,
+    next: [next],
   };
 }
 

@@ -1,7 +1,7 @@
 import { relative } from "node:path";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { printColumns } from "../columns.ts";
-import { countOperations, type Plan } from "../preview/plan.ts";
+import { countOperations, nameOf, type Plan } from "../preview/plan.ts";
 import type { StackRun } from "./run.ts";
 
 /** Where progress goes; a terminal gets lines that change. */
@@ -91,7 +91,7 @@ export function countDone(tell: (text: string) => void): (event: EngineEvent) =>
     if (resourcePreEvent === undefined && resOutputsEvent === undefined) return;
     if (resOutputsEvent !== undefined) done++;
     const { op, urn } = (resourcePreEvent ?? resOutputsEvent)!.metadata;
-    if (resourcePreEvent !== undefined && op !== "same") last = `${op} ${urn.slice(urn.lastIndexOf("::") + 2)}`;
+    if (resourcePreEvent !== undefined && op !== "same") last = `${op} ${nameOf(urn)}`;
     tell(`${done} resources done${last === "" ? "" : `, ${last}`}`);
   };
 }

@@ -36,7 +36,7 @@ export class TierProgress {
   readonly #said = new Set<string>();
   #isWhole = false;
 
-  /** @param declared all that the program declares: how many there will be. Until then no tier is called finished. */
+  /** @param declared all that the program declares. Until it is known, no tier is said to be finished. */
   expect(declared: Iterable<Pick<Declared, "name" | "type" | "parent">>): void {
     this.#isWhole = true;
     for (const { name, type, parent = "" } of declared) {
@@ -138,8 +138,14 @@ export class TierProgress {
     const known = this.#tiers.get(key);
     if (known !== undefined) return known;
     const tier: Tier = {
-      ...{ host, name, isDone: new Map(), operations: new Map(), running: new Map() },
-      ...{ began: undefined, isTold: false, failed: 0 },
+      host,
+      name,
+      isDone: new Map(),
+      operations: new Map(),
+      running: new Map(),
+      began: undefined,
+      isTold: false,
+      failed: 0,
     };
     this.#tiers.set(key, tier);
     return tier;

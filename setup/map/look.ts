@@ -1,5 +1,4 @@
 /** Looks at a host for its picture: how it compares, how full it is, and its last health report. Changes nothing. */
-import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import { STATE_FOLDER } from "../../components/automation/scriptSettings.ts";
 import { Session } from "../../providers/engine/session.ts";
@@ -10,6 +9,7 @@ import { mountAt, mounts } from "../../providers/facts/mounts.ts";
 import { cmd } from "../../providers/host/command.ts";
 import { SshHost } from "../../providers/host/sshHost.ts";
 import { compare, type HostResource, type StackHost } from "../stackFile.ts";
+import { within } from "../within.ts";
 import type { Fill, Health, Look, Seen, SeenGroup } from "./hostMap.ts";
 
 /** How long the host may take to answer when it is dialled, and how long all questions may take. */
@@ -22,13 +22,9 @@ export async function lookAt(host: StackHost, limits = { dial: DIAL_SECONDS, loo
   const timeoutSeconds = Math.min(limits.dial, connection.timeoutSeconds);
   try {
     const session = new Session(new SshHost(host.name, { ...connection, timeoutSeconds }));
-    const late = new AbortController();
-    const seen = await Promise.race([
-      see(session, host).finally(() => late.abort()),
-      setTimeout(limits.look * 1000, undefined, { signal: late.signal, ref: false }).catch(() => undefined),
-    ]);
-    if (seen !== undefined) return { outcome: "seen", seen };
-    return { outcome: "not reached", reason: `it did not answer all questions within ${limits.look} s` };
+    const seen = see(session, host).then((seen): Look => ({ outcome: "seen", seen }));
+    const reason = `it did not answer all questions within ${limits.look} s`;
+    return await within(limits.look, seen, () => ({ outcome: "not reached", reason }));
   } catch (error) {
     if (!(error instanceof StorageError)) throw error;
     return { outcome: "not reached", reason: reasonOf(error, host.name) };
@@ -36,9 +32,8 @@ export async function lookAt(host: StackHost, limits = { dial: DIAL_SECONDS, loo
 }
 
 /** Without the host's name, which the picture has, and without what to try next. */
-function reasonOf({ message }: StorageError, name: string): string {
-  const [first = ""] = message.split(/\n\s*Next: /);
-  return (first.startsWith(`${name}: `) ? first.slice(name.length + 2) : first).replaceAll(/\s+/g, " ").trim();
+function reasonOf({ what }: StorageError, name: string): string {
+  return (what.startsWith(`${name}: `) ? what.slice(name.length + 2) : what).replaceAll(/\s+/g, " ").trim();
 }
 
 /** @throws {HostUnreachable} */
