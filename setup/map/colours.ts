@@ -44,8 +44,9 @@ export function styleSheet(): string {
   return `${COMMON}${rules("light")}@media (prefers-color-scheme: dark){${rules("dark")}}`;
 }
 
+export const FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif";
 const COMMON =
-  "svg text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}" +
+  `svg text{font-family:${FONT}}` +
   "svg .mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}" +
   "svg .bold{font-weight:600}";
 

@@ -9,6 +9,9 @@ export interface Box {
   readonly height: number;
 }
 
+/** A box that arrows may leave or come to. */
+export type Port = Box & { readonly id: string };
+
 /** What a shape is for, by which it gets its colours: colours.ts. */
 export type Role =
   | "paper"
@@ -146,19 +149,18 @@ export function drawFill(percent: number, box: Box): Shape[] {
 }
 
 /** From the middle of a box's right side to the next one's left. */
-export function arrowRight(from: Box & { readonly id: string }, to: Box & { readonly id: string }, role: Role): Shape {
+export function arrowRight(from: Port, to: Port, role: Role): Shape {
   const y = round(Math.max(from.y, to.y) + Math.min(from.height, to.height) / 2);
-  return { kind: "arrow", role, from: from.id, to: to.id, points: [[from.x + from.width, y], [to.x, y]] }; // prettier-ignore
+  return arrow(from, [from.x + from.width, y], to, [to.x, y], role);
 }
 
 /** From a box's lower side to the next one's upper, at `x`. */
-export function arrowDown(
-  from: Box & { readonly id: string },
-  to: Box & { readonly id: string },
-  role: Role,
-  x = round(from.x + from.width / 2),
-): Shape {
-  return { kind: "arrow", role, from: from.id, to: to.id, points: [[x, from.y + from.height], [x, to.y]] }; // prettier-ignore
+export function arrowDown(from: Port, to: Port, role: Role, x = round(from.x + from.width / 2)): Shape {
+  return arrow(from, [x, from.y + from.height], to, [x, to.y], role);
+}
+
+function arrow(from: Port, start: Point, to: Port, end: Point, role: Role): Shape {
+  return { kind: "arrow", role, from: from.id, to: to.id, points: [start, end] };
 }
 
 /** To a tenth, so that numbers stay short and are the same on each machine. */

@@ -17,6 +17,7 @@ import {
   TITLE,
   type Box,
   type Drawing,
+  type Port,
   type Role,
   type Shape,
 } from "./drawing.ts";
@@ -43,15 +44,12 @@ interface Drawn {
   readonly bottom: number;
 }
 
-/** A box that arrows may leave or come to. */
-type Port = Box & { readonly id: string };
-
 export function draw(maps: readonly HostMap[], format: Format): Drawing {
   const sheet = SHEETS[format];
   const shapes: Shape[] = [];
   let y: number = sheet.margin;
   for (const map of maps) {
-    const drawn = drawHost(map, sheet, format, y);
+    const drawn = drawHost(map, sheet, y);
     shapes.push(...drawn.shapes);
     y = drawn.bottom + 2 * sheet.margin;
   }
@@ -60,7 +58,7 @@ export function draw(maps: readonly HostMap[], format: Format): Drawing {
   return { width: sheet.width, height, shapes: [paper, ...shapes] };
 }
 
-function drawHost(map: HostMap, sheet: Sheet, format: Format, top: number): Drawn {
+function drawHost(map: HostMap, sheet: Sheet, top: number): Drawn {
   const heading = drawHeading(map, sheet, top);
   const shapes: Shape[] = [...heading.shapes];
   const panels = new Map<string, Port>();
@@ -71,7 +69,7 @@ function drawHost(map: HostMap, sheet: Sheet, format: Format, top: number): Draw
     const previous = map.tiers[map.tiers.indexOf(tier) - 1];
     const gap = drawFlows(into, previous, tier, sheet, y);
     const id = `${map.name}/${tier.key}`;
-    const panel = drawTier(tier, id, sheet, format, gap.bottom);
+    const panel = drawTier(tier, id, sheet, gap.bottom);
     shapes.push(...gap.shapes, ...panel.shapes);
     if (before !== undefined && previous !== undefined && into.some(({ from }) => from === previous.key))
       shapes.push(arrowDown(before, panel.port, `${tier.key}-arrow`, sheet.margin + sheet.inset));
@@ -118,19 +116,13 @@ export function healthLine({ level, at }: Health): string {
   return `Health: ${level}, as reported at ${at}`;
 }
 
-function drawTier(
-  tier: TierMap,
-  id: string,
-  sheet: Sheet,
-  format: Format,
-  top: number,
-): Drawn & { readonly port: Port } {
+function drawTier(tier: TierMap, id: string, sheet: Sheet, top: number): Drawn & { readonly port: Port } {
   const x = sheet.margin;
   const width = sheet.width - 2 * sheet.margin - sheet.rail;
   const inner = { x: x + sheet.inset, width: width - 2 * sheet.inset };
   const heading = lines(tier.title, inner.width, HEADING, tier.key, 2);
   const headed = top + 12 + heightOf(heading);
-  const isWide = format === "wide";
+  const isWide = sheet.columns > 1;
   const body =
     tier.pool === undefined
       ? (isWide ? chainsInColumns : chainsInOneColumn)(tier.chains, id, inner, headed + 6)
@@ -251,16 +243,21 @@ function sliceAsPart({ kind, name, bytes, fill }: Slice): Part {
 
 function drawRowPart(part: Part, { kind }: Slice, port: Port, column: number): Shape {
   const drawn = drawPart(part, port.id, port);
-  if (drawn.kind !== "group" || column > 0 || kind === "volume" || kind === "other") return drawn;
-  const shapes = drawn.shapes.map((shape) => (shape.kind === "box" && shape.id ? { ...shape, role: "free" as const } : shape)); // prettier-ignore
-  return { ...drawn, shapes };
+  if (column > 0 || kind === "volume" || kind === "other") return drawn;
+  return withBox(drawn, { role: "free" });
 }
 
 /** The group's text stands over its scale. */
 function drawGroup(group: Part, port: Port, height: number): Shape {
   const drawn = drawPart(group, port.id, { ...port, height });
-  if (drawn.kind !== "group") return drawn;
-  return { ...drawn, shapes: drawn.shapes.map((shape) => (shape.kind === "box" && shape.id ? { ...shape, ...port } : shape)) }; // prettier-ignore
+  return withBox(drawn, port);
+}
+
+/** A drawn part whose own box, the one with an id, is changed. */
+function withBox(part: Shape, change: Partial<Box> & { readonly role?: Role }): Shape {
+  if (part.kind !== "group") return part;
+  const shapes = part.shapes.map((shape) => (shape.kind === "box" && shape.id ? { ...shape, ...change } : shape));
+  return { ...part, shapes };
 }
 
 /** Of each number in their sum; equal ones where it is 0. */
@@ -367,9 +364,8 @@ function chainsInColumns(chains: readonly Chain[], id: string, inner: Span, top:
     columns.push({ x, width });
     x += width + 28;
   }
-  const rows = isGrid
-    ? chunks(chains.flatMap(({ parts }) => parts), 4) // prettier-ignore
-    : chains.map(({ parts }) => parts);
+  const parts = chains.map((chain) => chain.parts);
+  const rows = isGrid ? chunks(parts.flat(), GRID.length) : parts;
   const shapes: Shape[] = [];
   let y = top;
   for (const [index, row] of rows.entries()) {

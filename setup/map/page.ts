@@ -1,12 +1,12 @@
 /** The page, and the SVG file: each host's picture for wide and for narrow screens, and all of it as text. Pure. */
 import { createHash } from "node:crypto";
 import { formatBytes } from "../../providers/values/size.ts";
-import { styleSheet } from "./colours.ts";
+import { COLOURS, FONT, styleSheet } from "./colours.ts";
 import { titleOf } from "./drawing.ts";
 import type { HostMap, Part, TierMap } from "./hostMap.ts";
 import { draw, healthLine, stateLine } from "./layout.ts";
 import { printElement, printSvg, type Words } from "./svg.ts";
-import { escape } from "./text.ts";
+import { escape, escapeLines } from "./text.ts";
 
 /** Below it, the narrow picture is shown. In pixels. */
 const WIDE_FROM = 1000;
@@ -51,19 +51,19 @@ export function drawSvg(maps: readonly HostMap[]): string {
   });
 }
 
-const FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif";
+const { paper, ink, muted } = COLOURS;
 const PAGE_STYLE =
-  `body{margin:0;background:#f6f7f5;color:#1b2530;font:15px/1.5 ${FONT}}` +
+  `body{margin:0;background:${paper.light};color:${ink.light};font:15px/1.5 ${FONT}}` +
   "main{max-width:1200px;margin:0 auto}" +
   ".source,details{margin:12px 24px;overflow-wrap:anywhere}" +
-  ".source{color:#515d69;font-size:13px}" +
+  `.source{color:${muted.light};font-size:13px}` +
   "svg{display:block;height:auto;margin:0 auto}" +
   ".wide svg{width:100%}.narrow svg{width:100%;max-width:520px}.wide{display:none}" +
   `@media (min-width:${WIDE_FROM}px){.wide{display:block}.narrow{display:none}}` +
   "summary{cursor:pointer;padding:8px 0}h2{font-size:16px;margin:16px 0 4px}ul{margin:0;padding-left:20px}" +
   "li{white-space:pre-line}" +
   "@media (max-width:560px){.source,details{margin:12px 10px}}" +
-  "@media (prefers-color-scheme:dark){body{background:#12161b;color:#e9eef3}.source{color:#a9b5c1}}";
+  `@media (prefers-color-scheme:dark){body{background:${paper.dark};color:${ink.dark}}.source{color:${muted.dark}}}`;
 
 function printHost(map: HostMap, index: number): string {
   const words = wordsOf(map);
@@ -122,5 +122,3 @@ function printTier({ title, pool, chains, notes }: TierMap): string[] {
 function list(all: readonly string[]): string[] {
   return all.length === 0 ? [] : ["<ul>", ...all.map((one) => `<li>${escapeLines(one)}</li>`), "</ul>"];
 }
-
-const escapeLines = (text: string) => text.split("\n").map(escape).join("\n");

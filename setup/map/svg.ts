@@ -1,7 +1,7 @@
 /** A drawing as SVG. Pure. */
 import { styleSheet } from "./colours.ts";
 import { round, type Drawing, type Point, type Shape } from "./drawing.ts";
-import { escape } from "./text.ts";
+import { escape, escapeLines } from "./text.ts";
 
 export interface Words {
   readonly title: string;
@@ -50,7 +50,7 @@ function printShape(shape: Shape): string {
     case "arrow":
       return printArrow(shape.role, shape.points);
     case "group":
-      return `<g><title>${shape.title.split("\n").map(escape).join("\n")}</title>\n${shape.shapes.map(printShape).join("\n")}\n</g>`;
+      return `<g><title>${escapeLines(shape.title)}</title>\n${shape.shapes.map(printShape).join("\n")}\n</g>`;
   }
 }
 

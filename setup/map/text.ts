@@ -79,3 +79,8 @@ export function escape(text: string): string {
     .replaceAll('"', "&quot;")
     .replaceAll("'", "&#39;");
 }
+
+/** As {@link escape}, with line ends as they are. */
+export function escapeLines(text: string): string {
+  return text.split("\n").map(escape).join("\n");
+}
