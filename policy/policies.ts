@@ -38,6 +38,9 @@ interface Violation {
   readonly urn?: string;
 }
 
+/** What a check finds; undefined: nothing. */
+type Found = Violation | readonly Violation[] | undefined;
+
 interface About {
   readonly name: string;
   readonly description: string;
@@ -55,22 +58,26 @@ const KERNEL_NAME = /^\/dev\/((sd|vd|xvd|hd)[a-z]+\d*|nvme\d+n\d+(p\d+)?|(mmcblk
 
 /** @param readHosts the stack's configuration `hosts`, of which a connection need not be in any resource */
 export function policies(readHosts: () => Readonly<Record<string, unknown>>): Policy[] {
-  const connection = (about: About, check: (connection: Connection) => Omit<Violation, "urn">[]) =>
-    ofStack(about, (resources) => connectionsOf(resources, readHosts()).flatMap(check));
+  const connection = (about: About, check: (connection: Connection) => Found) =>
+    ofStack(about, (resources) => connectionsOf(resources, readHosts()).flatMap((one) => check(one) ?? []));
 
   return [
-    ofStack(
+    ofHosts(
       {
         name: "prod-data-is-retained",
         description: "In production, a destroy leaves all data on the disks.",
         enforcementLevel: "mandatory",
         settings: PROD,
       },
-      (resources) =>
-        hostsWith(resources, ({ props }) => props.onDelete === "wipe").map(([host, wiped]) => ({
-          message: `${host}: ${wiped.length} resources have onDelete: wipe.`,
-          next: `set ${host}.onDelete to retain or protect`,
-        })),
+      (host, own) => {
+        const wiped = own.filter(({ props }) => props.onDelete === "wipe");
+        return wiped.length === 0
+          ? undefined
+          : {
+              message: `${host}: ${wiped.length} resources have onDelete: wipe.`,
+              next: `set ${host}.onDelete to retain or protect`,
+            };
+      },
     ),
     connection(
       {
@@ -161,53 +168,40 @@ export function policies(readHosts: () => Readonly<Record<string, unknown>>): Po
             next: "leave it out; docs/runbooks/clear-a-device.md says how a device becomes blank",
           })),
     ),
-    ofStack(
+    ofHosts(
       {
         name: "snapshots-have-room",
         description: "A volume group whose volumes get snapshots has room for all that it keeps at a time.",
         enforcementLevel: "mandatory",
         settings: ALL,
       },
-      (resources) => [...byHost(resources)].flatMap(([host, own]) => findMissingRoom(host, own)),
+      findMissingRoom,
     ),
-    ofStack(
+    ofHosts(
       {
         name: "databases-are-archived",
         description: "Each volume of a database is archived from snapshots, and archives stay for some days.",
         enforcementLevel: "mandatory",
         settings: { ...PROD, services: "postgres.*|clickhouse|mongo.*|mysql|mariadb", keptDays: 7 },
       },
-      (resources, settings) => [
-        ...findUnarchived(resources, settings),
-        ...[...byHost(resources)].flatMap(([host, own]) => {
-          const kept = settingsOf(own)?.automation.backupsKeptDays;
-          return kept === undefined || kept >= settings.keptDays
-            ? []
-            : [
-                {
-                  message: `${host}: archives stay for ${kept} days; ${settings.keptDays} are wanted.`,
-                  next: `set ${host}.automation.backupsKeptDays to ${settings.keptDays} or more`,
-                },
-              ];
-        }),
-      ],
+      (host, own, settings) => [...findUnarchived(host, own, settings), ...findShortKept(host, own, settings)],
     ),
-    ofStack(
+    ofHosts(
       {
         name: "health-is-checked",
         description: "Each host with mounts of ours checks the health of its tiers by a timer.",
         enforcementLevel: "mandatory",
         settings: PROD,
       },
-      (resources) =>
-        hostsWith(resources, isMount)
-          .filter(([host]) => !hasTimer(byHost(resources).get(host) ?? [], "storage-health"))
-          .map(([host]) => ({
-            message: `${host}: nothing checks the health of its tiers.`,
-            next: `give ${host} a warm tier, if it has none, and automation; {} takes all defaults`,
-          })),
+      (host, own) =>
+        ofKind(own, "FstabEntry", "NfsMount").length > 0 && !hasTimer(own, "storage-health")
+          ? {
+              message: `${host}: nothing checks the health of its tiers.`,
+              next: `give ${host} a warm tier, if it has none, and automation; {} takes all defaults`,
+            }
+          : undefined,
     ),
-    ofStack(
+    ofHosts(
       {
         name: "caches-are-archived",
         description: "Each volume of a store that is often only a cache is archived from snapshots.",
@@ -216,35 +210,35 @@ export function policies(readHosts: () => Readonly<Record<string, unknown>>): Po
       },
       findUnarchived,
     ),
-    ofStack(
+    ofHosts(
       {
         name: "archives-leave-the-host",
         description: "A host that archives volumes has a cold tier, so that its archives outlive it.",
         enforcementLevel: "advisory",
         settings: PROD,
       },
-      (resources) =>
-        [...byHost(resources)]
-          .filter(([, own]) => hasTimer(own, "lvm-backup") && ofKind(own, "NfsMount").length === 0)
-          .map(([host]) => ({
-            message: `${host}: archives stay on the host, and are lost with it.`,
-            next: `give ${host} a cold tier`,
-          })),
+      (host, own) =>
+        hasTimer(own, "lvm-backup") && ofKind(own, "NfsMount").length === 0
+          ? {
+              message: `${host}: archives stay on the host, and are lost with it.`,
+              next: `give ${host} a cold tier`,
+            }
+          : undefined,
     ),
-    ofStack(
+    ofHosts(
       {
         name: "findings-are-sent",
         description: "What a health check finds is sent to somebody.",
         enforcementLevel: "advisory",
         settings: PROD,
       },
-      (resources) =>
-        [...byHost(resources)]
-          .filter(([, own]) => settingsOf(own)?.automation.notify === null)
-          .map(([host]) => ({
-            message: `${host}: findings are only in the journal.`,
-            next: `set ${host}.automation.notify to a URL or a command; docs/STORAGE_SETUP.md says what it gets`,
-          })),
+      (host, own) =>
+        settingsOf(own)?.automation.notify === null
+          ? {
+              message: `${host}: findings are only in the journal.`,
+              next: `set ${host}.automation.notify to a URL or a command; docs/STORAGE_SETUP.md says what it gets`,
+            }
+          : undefined,
     ),
     connection(
       {
@@ -255,13 +249,11 @@ export function policies(readHosts: () => Readonly<Record<string, unknown>>): Po
       },
       ({ host, user }) =>
         user === "root"
-          ? [
-              {
-                message: `${host}: the connection's user is root.`,
-                next: "make a user with passwordless sudo on the host, and set connection.user to it",
-              },
-            ]
-          : [],
+          ? {
+              message: `${host}: the connection's user is root.`,
+              next: "make a user with passwordless sudo on the host, and set connection.user to it",
+            }
+          : undefined,
     ),
     connection(
       {
@@ -272,13 +264,11 @@ export function policies(readHosts: () => Readonly<Record<string, unknown>>): Po
       },
       ({ host, hostKey = "" }) =>
         /A{43}/.test(hostKey)
-          ? [
-              {
-                message: `${host}: the hostKey is a placeholder, which no host has.`,
-                next: "set hostKey to what `ssh-keyscan -t ed25519 HOST` prints, once compared with the host's own key",
-              },
-            ]
-          : [],
+          ? {
+              message: `${host}: the hostKey is a placeholder, which no host has.`,
+              next: "set hostKey to what `ssh-keyscan -t ed25519 HOST` prints, once compared with the host's own key",
+            }
+          : undefined,
     ),
     ofResource(
       {
@@ -292,26 +282,24 @@ export function policies(readHosts: () => Readonly<Record<string, unknown>>): Po
         const missing = ["nosuid", "nodev"].filter((option) => !texts(resource.props.options).includes(option));
         const { mountPoint } = resource.props;
         return isNfs(resource) && missing.length > 0
-          ? [
-              {
-                message: `${text(mountPoint)} is mounted without ${missing.join(" and ")}.`,
-                next: `add ${missing.join(" and ")} to its options`,
-              },
-            ]
-          : [];
+          ? {
+              message: `${text(mountPoint)} is mounted without ${missing.join(" and ")}.`,
+              next: `add ${missing.join(" and ")} to its options`,
+            }
+          : undefined;
       },
     ),
   ];
 }
 
 /** Looked at before anything of the resource is done. */
-function ofResource(about: About, kinds: readonly string[], check: (resource: Resource) => Violation[]): Policy {
+function ofResource(about: About, kinds: readonly string[], check: (resource: Resource) => Found): Policy {
   return {
     ...describe(about),
     validateResource: (resource, report) => {
       const { stacks } = resource.getConfig<Settings>();
       if (kinds.includes(kindOf(resource) ?? "") && new RegExp(stacks).test(stackOf(resource.urn)))
-        for (const violation of check(resource)) tell(report, violation);
+        for (const violation of [check(resource) ?? []].flat()) tell(report, violation);
     },
   };
 }
@@ -327,6 +315,13 @@ function ofStack(about: About, check: (resources: readonly Resource[], settings:
       for (const violation of check(resources, settings)) tell(report, violation);
     },
   };
+}
+
+/** As {@link ofStack}, host by host. */
+function ofHosts(about: About, check: (host: string, own: readonly Resource[], settings: Settings) => Found): Policy {
+  return ofStack(about, (resources, settings) =>
+    [...byHost(resources)].flatMap(([host, own]) => check(host, own, settings) ?? []),
+  );
 }
 
 const TEXTS: Readonly<Record<keyof Settings, string>> = {
@@ -351,20 +346,8 @@ function tell(report: ReportViolation, { message, next, urn }: Violation): void 
   report(`${message} Next: ${next}.`, urn);
 }
 
-function isMount(resource: Resource): boolean {
-  return ["FstabEntry", "NfsMount"].includes(kindOf(resource) ?? "");
-}
-
 function isNfs(resource: Resource): boolean {
   return kindOf(resource) === "NfsMount" || /^nfs4?$/.test(text(resource.props.type));
-}
-
-/** The hosts that have such resources, with these. */
-function hostsWith(
-  resources: readonly Resource[],
-  isMeant: (resource: Resource) => boolean,
-): (readonly [host: string, resources: readonly Resource[]])[] {
-  return [...byHost(resources.filter(isMeant))];
 }
 
 /** The service whose volume a resource is: a hot tier calls it HOST-hot-SERVICE-lv. */
@@ -373,18 +356,28 @@ function serviceOf({ urn }: Resource): string {
 }
 
 /** Volumes of services that no timer archives. */
-function findUnarchived(resources: readonly Resource[], { services }: Settings): Violation[] {
+function findUnarchived(host: string, own: readonly Resource[], { services }: Settings): Violation[] {
   const isMeant = new RegExp(`^(${services})$`);
-  return [...byHost(resources)].flatMap(([host, own]) => {
-    const archived = hasTimer(own, "lvm-backup") ? Object.keys(settingsOf(own)?.automation.backupVolumes ?? {}) : [];
-    return ofKind(own, "LogicalVolume")
-      .filter((volume) => isMeant.test(serviceOf(volume)) && !archived.includes(text(volume.props.name)))
-      .map((volume) => ({
-        message: `${host}: ${text(volume.props.name)} is not archived.`,
-        next: `add ${serviceOf(volume)} to ${host}.automation.backupVolumes, with the others`,
-        urn: volume.urn,
-      }));
-  });
+  const archived = hasTimer(own, "lvm-backup") ? Object.keys(settingsOf(own)?.automation.backupVolumes ?? {}) : [];
+  return ofKind(own, "LogicalVolume")
+    .filter((volume) => isMeant.test(serviceOf(volume)) && !archived.includes(text(volume.props.name)))
+    .map((volume) => ({
+      message: `${host}: ${text(volume.props.name)} is not archived.`,
+      next: `add ${serviceOf(volume)} to ${host}.automation.backupVolumes, with the others`,
+      urn: volume.urn,
+    }));
+}
+
+/** Archives that are deleted too soon. */
+function findShortKept(host: string, own: readonly Resource[], { keptDays }: Settings): Violation[] {
+  const kept = settingsOf(own)?.automation.backupsKeptDays;
+  if (kept === undefined || kept >= keptDays) return [];
+  return [
+    {
+      message: `${host}: archives stay for ${kept} days; ${keptDays} are wanted.`,
+      next: `set ${host}.automation.backupsKeptDays to ${keptDays} or more`,
+    },
+  ];
 }
 
 /** Snapshots are there while a volume is read for its archive, or, where a timer makes them, for days. */
