@@ -46,24 +46,14 @@ await command(
   async ({ values, positionals }) => {
     if (positionals.length > 0) throw new WrongUsage(`An argument too many: ${positionals.join(" ")}`);
     if (values.host === undefined) throw new WrongUsage("A host is missing: --host USER@ADDRESS");
-    const [, user, address = "", port] =
-      /^(?:([^@]+)@)?(\[[^\]]+\]|[^:@]*|[^@]*:[^@]*:[^@]*?)(?::(\d+))?$/.exec(values.host) ?? [];
-    const plain = address.replace(/^\[(.*)\]$/, "$1");
-    const connection = {
-      host: plain,
-      ...(port === undefined ? {} : { port: Number(port) }),
-      ...(user === undefined ? {} : { user }),
-      hostKey: values["host-key"] ?? (await knownKey(plain, port)),
-      ...(values["identity-file"] === undefined ? {} : { identityFile: values["identity-file"] }),
-      ...(values["proxy-jump"] === undefined ? {} : { proxyJump: values["proxy-jump"] }),
-    };
+    const connection = await connectionOf(values.host, values);
     const { data, error } = connectionSchema.safeParse(connection);
     if (data === undefined)
       throw new WrongUsage(error.issues.map(({ path, message }) => `${path.join(".")} ${message}`).join("\n"));
     const say = values.output === "-" ? <T>(_what: string, work: () => Promise<T>) => work() : step;
     try {
-      const reader = new Session(new SshHost(plain, data));
-      const found = await say(`Reading ${plain}`, () => readHost(reader));
+      const reader = new Session(new SshHost(connection.host, data));
+      const found = await say(`Reading ${connection.host}`, () => readHost(reader));
       const name =
         found.hostName
           .split(".")[0]!
@@ -94,6 +84,24 @@ await command(
     }
   },
 );
+
+/** As the stack's configuration has it; unchecked. */
+async function connectionOf(
+  to: string,
+  given: { readonly "host-key"?: string; readonly "identity-file"?: string; readonly "proxy-jump"?: string },
+) {
+  const [, user, address = "", port] =
+    /^(?:([^@]+)@)?(\[[^\]]+\]|[^:@]*|[^@]*:[^@]*:[^@]*?)(?::(\d+))?$/.exec(to) ?? [];
+  const host = address.replace(/^\[(.*)\]$/, "$1");
+  return {
+    host,
+    port: port === undefined ? undefined : Number(port),
+    user,
+    hostKey: given["host-key"] ?? (await knownKey(host, port)),
+    identityFile: given["identity-file"],
+    proxyJump: given["proxy-jump"],
+  };
+}
 
 async function write(file: string, text: string, force: boolean): Promise<void> {
   const isThere = await access(file).then(

@@ -10,7 +10,7 @@ import { mounts, mountsAt, type Mount } from "../../providers/facts/mounts.ts";
 import { pathStatus, type PathStatus } from "../../providers/facts/pathStatus.ts";
 import { deviceLinks, realPath } from "../../providers/facts/realPath.ts";
 import { sourceDevice } from "../../providers/facts/sourceDevice.ts";
-import { cmd } from "../../providers/host/command.ts";
+import { cmd, type Command } from "../../providers/host/command.ts";
 import { allEntries, plainPath, type FstabEntry } from "../../providers/values/fstabText.ts";
 
 /** A line of fstab, and what has come of it. */
@@ -55,35 +55,36 @@ export interface Found {
   readonly settings: ReadonlyMap<string, readonly string[]>;
 }
 
-function words<A>(name: string, about: readonly About[], command: (args: A) => readonly string[]): Fact<A, string> {
+/** What a command prints, within 25 s; nothing where it finds nothing. */
+function printed<A>(name: string, about: readonly About[], command: (args: A) => Command): Fact<A, string> {
   return {
     name,
     about,
-    command: (args) => ({ ...cmd`timeout --kill-after=5 20 ${command(args)}`, okExitCodes: [0, 1] }),
+    command: (args) => ({ ...cmd`timeout --kill-after=5 20 ${command(args).argv}`, okExitCodes: [0, 1] }),
     parse: ({ stdout }) => stdout,
   };
 }
 
-const hostNameOf = words<undefined>("the host's name", [], () => ["uname", "--nodename"]);
-const labelOf = words<string>("the label", ["contents"], (device) => [
-  ...["blkid", "--probe", "--match-tag", "LABEL", "--output", "value", "--", device],
-]);
-const superblockOf = words<string>("the superblock", ["contents"], (device) => ["dumpe2fs", "-h", "--", device]);
-const foldersIn = words<string>("the folders", ["files"], (folder) => [
-  ...["find", folder, "-mindepth", "1", "-maxdepth", "1", "-xdev", "-type", "d"],
-  ...["-printf", "%u\\t%g\\t%m\\t%p\\n"],
-]);
-/** Lines on what this program sets too: kernel values, and trims by udev. */
-const settingsIn = words<undefined>("other settings", ["files"], () => [
-  ...[
-    "grep",
-    "--recursive",
-    "--extended-regexp",
-    "--no-messages",
-    "^[^#]*(net\\.core\\.[rw]mem_|fstrim|queue/scheduler)",
-  ],
-  ...["/etc/sysctl.conf", "/etc/sysctl.d", "/etc/udev/rules.d"],
-]);
+const hostNameOf = printed<undefined>("the host's name", [], () => cmd`uname --nodename`);
+const labelOf = printed<string>(
+  "the label",
+  ["contents"],
+  (device) => cmd`blkid --probe --match-tag LABEL --output value -- ${device}`,
+);
+const superblockOf = printed<string>("the superblock", ["contents"], (device) => cmd`dumpe2fs -h -- ${device}`);
+const foldersIn = printed<string>(
+  "the folders",
+  ["files"],
+  (folder) => cmd`find ${folder} -mindepth 1 -maxdepth 1 -xdev -type d -printf ${"%u\\t%g\\t%m\\t%p\\n"}`,
+);
+/** What this program sets too: kernel values, and trims by udev. */
+const SETTINGS = "^[^#]*(net\\.core\\.[rw]mem_|fstrim|queue/scheduler)";
+const settingsIn = printed<undefined>(
+  "other settings",
+  ["files"],
+  () =>
+    cmd`grep --recursive --extended-regexp --no-messages ${SETTINGS} /etc/sysctl.conf /etc/sysctl.d /etc/udev/rules.d`,
+);
 
 /** @throws {StorageError} where the host could not be asked */
 export async function readHost({ ask }: Session): Promise<Found> {
