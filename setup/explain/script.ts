@@ -1,7 +1,7 @@
 /** An `up` of a blank host as one bash script, for whoever reads before anything runs, or has no Pulumi at hand. */
 import { readFileSync } from "node:fs";
 import { PARTS } from "../../components/tiers.ts";
-import { isProgram, printCommand, quote, recordsOf, type Command } from "../../providers/host/command.ts";
+import { cmd, isProgram, printCommand, quote, recordsOf, type Command } from "../../providers/host/command.ts";
 import { HOST_LOCK } from "../../providers/host/host.ts";
 import { PATH } from "../../providers/host/wire.ts";
 import { MissingNeed } from "../progress.ts";
@@ -263,16 +263,13 @@ function oneLine(text: string): string {
 /** As programs/install-packages.sh, which also says what to do about each failure of apt's. */
 function installPackages({ args }: Call): readonly string[] {
   const quietly = "DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l";
-  const changingLittle = [
-    ...["--no-install-recommends", "--no-remove", "-o", "APT::Get::AutomaticRemove=false"],
-    ...["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"],
-  ];
+  const install = cmd`apt-get --quiet=2 --yes --no-install-recommends --no-remove -o APT::Get::AutomaticRemove=false -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install -- ${args}`;
   return [
     "(",
     "  umask 022",
     `  export ${quietly}`,
     "  apt-get --quiet=2 --yes update || true",
-    ...command("apt-get", "--quiet=2", "--yes", ...changingLittle, "install", "--", ...args)
+    ...command(...install.argv)
       .split("\n")
       .map((line) => `  ${line}`),
     ")",
