@@ -1,13 +1,13 @@
 /** `npm run fleet` with the real engine, program and provider, on simulated hosts. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { initStack } from "../../setup/initStack.ts";
-import { pulumiEnvironment, ROOT } from "../../setup/project.ts";
-import { serveHosts, SIMULATED_SSH } from "../support/simulatedHosts.ts";
+import { ROOT } from "../../setup/project.ts";
+import { environmentOn, serveHosts } from "../support/simulatedHosts.ts";
 
 const STACKS = ["good", "late"];
 const MINUTES = 60_000;
@@ -63,14 +63,7 @@ function outcomeOf({ exitCode, stdout, stderr }: { exitCode?: number; stdout: st
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "jts-fleet-"));
   simulated = await serveHosts(folder);
-  const environment = pulumiEnvironment();
-  env = {
-    ...environment,
-    PATH: [SIMULATED_SSH, environment.PATH].join(delimiter),
-    JTS_SIMULATED_HOSTS: folder,
-    PULUMI_BACKEND_URL: `file://${folder}`,
-    PULUMI_CONFIG_PASSPHRASE: "test",
-  };
+  env = environmentOn(folder);
   for (const stack of STACKS) {
     salts.set(stack, await initStack(stack, { folder: join(folder, "project"), env }));
     await declare(stack, WARM);

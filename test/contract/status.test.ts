@@ -1,14 +1,14 @@
 /** What the real engine shows of a resource while its host takes long: real program and provider, a simulated host. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { execa } from "execa";
 import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { initStack } from "../../setup/initStack.ts";
-import { pulumiEnvironment, ROOT } from "../../setup/project.ts";
-import { serveHosts, SIMULATED_SSH } from "../support/simulatedHosts.ts";
+import { ROOT } from "../../setup/project.ts";
+import { environmentOn, serveHosts } from "../support/simulatedHosts.ts";
 
 const MINUTES = 60_000;
 
@@ -19,14 +19,7 @@ let simulated: Awaited<ReturnType<typeof serveHosts>>;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "jts-status-"));
   simulated = await serveHosts(folder);
-  const environment = pulumiEnvironment();
-  env = {
-    ...environment,
-    PATH: [SIMULATED_SSH, environment.PATH].join(delimiter),
-    JTS_SIMULATED_HOSTS: folder,
-    PULUMI_BACKEND_URL: `file://${folder}`,
-    PULUMI_CONFIG_PASSPHRASE: "test",
-  };
+  env = environmentOn(folder);
   for (const stack of ["watched", "plain"]) {
     const encryptionsalt = await initStack(stack, { folder: join(folder, "project"), env });
     const connection = { host: stack, hostKey: `ssh-ed25519 ${"A".repeat(68)}` };

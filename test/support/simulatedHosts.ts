@@ -8,17 +8,27 @@
 import { existsSync, readdirSync } from "node:fs";
 import { appendFile, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Command, Output } from "../../providers/host/command.ts";
 import type { Answers, Program } from "../../providers/host/host.ts";
 import { greetingOf } from "../../providers/host/wire.ts";
 import { program } from "../../providers/programs/program.ts";
 import { decode, encode } from "../../providers/values/bytes.ts";
+import { pulumiEnvironment } from "../../setup/project.ts";
 import { devMachine, FakeHost } from "./fakeHost.ts";
 
-/** Goes first on PATH. */
-export const SIMULATED_SSH = join(import.meta.dirname, "simulatedSsh");
+/** The environment in which `pulumi` finds the simulated hosts of a folder, and keeps its states there. */
+export function environmentOn(folder: string): Record<string, string> {
+  const environment = pulumiEnvironment();
+  return {
+    ...environment,
+    PATH: [join(import.meta.dirname, "simulatedSsh"), environment.PATH].join(delimiter),
+    JTS_SIMULATED_HOSTS: folder,
+    PULUMI_BACKEND_URL: `file://${folder}`,
+    PULUMI_CONFIG_PASSPHRASE: "test",
+  };
+}
 
 /**
  * Starts the server on a free port of 127.0.0.1.

@@ -8,7 +8,7 @@ import { planBlankHost } from "../../../../setup/explain/blankHost.ts";
 import { printScript } from "../../../../setup/explain/script.ts";
 import { ROOT } from "../../../../setup/project.ts";
 import { compare, readStack, type StackHost } from "../../../../setup/stackFile.ts";
-import { blankMachine, FakeHost } from "../../../support/fakeHost.ts";
+import { devMachine, FakeHost } from "../../../support/fakeHost.ts";
 
 const file = join(ROOT, "Pulumi.dev.yaml");
 let dev: StackHost;
@@ -173,19 +173,6 @@ describe.skipIf(!canIsolate)("the script for a blank host, run with LVM, mkfs an
     );
   });
 });
-
-function devMachine() {
-  const machine = blankMachine();
-  machine.devices["/dev/nvme0n1"]!.serial = "JTSNVME0001";
-  machine.devices["/dev/sda"]!.serial = "JTSSATA0001";
-  machine.links = {
-    "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_JTSNVME0001": "/dev/nvme0n1",
-    "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_JTSSATA0001-part2": "/dev/sda2",
-  };
-  for (const name of ["rmem_default", "wmem_default", "rmem_max", "wmem_max"])
-    machine.kernel[`/proc/sys/net/core/${name}`] = "212992";
-  return machine;
-}
 
 /** Carries out what each resource's comparison says, one after another. */
 async function up(host: FakeHost): Promise<void> {
