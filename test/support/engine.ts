@@ -4,6 +4,7 @@ import { Session } from "../../providers/engine/session.ts";
 import type { Host } from "../../providers/host/host.ts";
 import { kinds } from "../../providers/kinds.ts";
 import type { Declared } from "../../setup/declared.ts";
+import type { StackHost } from "../../setup/stackFile.ts";
 
 type Provider = ReturnType<typeof lifecycle>;
 
@@ -31,6 +32,17 @@ function frozen<T>(value: T): T {
 }
 
 const OURS = "pulumi-nodejs:dynamic/jts-storage:";
+
+/** What a host has of ours, for {@link StackOnHost}: it needs no component, and none of @pulumi/command's. */
+export function onlyOurs({ resources }: StackHost): ReadonlyMap<string, Declared> {
+  const names = new Set(resources.map(({ name }) => name));
+  return new Map(
+    resources.map((one) => [
+      one.name,
+      { ...one, parent: undefined, dependencies: one.dependencies.filter((name) => names.has(name)) },
+    ]),
+  );
+}
 
 /**
  * A stand-in for Pulumi's engine, with one stack on one host. It runs what a program registered through the real

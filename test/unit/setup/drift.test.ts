@@ -26,7 +26,7 @@ import { printDrift } from "../../../setup/drift/text.ts";
 import { LONGEST_COMMENT } from "../../../setup/markdown.ts";
 import { ROOT } from "../../../setup/project.ts";
 import { readStack, type HostResource, type StackHost } from "../../../setup/stackFile.ts";
-import { StackOnHost } from "../../support/engine.ts";
+import { onlyOurs, StackOnHost } from "../../support/engine.ts";
 import { examples, type Kind } from "../../support/examples.ts";
 import { devMachine, FakeHost, type Machine } from "../../support/fakeHost.ts";
 import { GIB } from "../../support/generators.ts";
@@ -63,14 +63,7 @@ const everything: readonly StackHost[] = [
     "a-b": { connection: { ...connection, host: "192.168.1.99" }, hot: { layout: "directories" } },
   })),
 ];
-/** For the stand-in of the engine: only ours, which need no component. */
-const resources = new Map(lab.resources.map((one) => [one.name, one]));
-const graph = new Map<string, Declared>(
-  lab.resources.map((one) => [
-    one.name,
-    { ...one, parent: undefined, dependencies: one.dependencies.filter((name) => resources.has(name)) },
-  ]),
-);
+const graph = onlyOurs(lab);
 
 /** Stack dev's host, after an `up`. */
 async function upped(): Promise<FakeHost> {

@@ -3,11 +3,11 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Session } from "../../../../providers/engine/session.ts";
 import { planBlankHost } from "../../../../setup/explain/blankHost.ts";
 import { printScript } from "../../../../setup/explain/script.ts";
 import { ROOT } from "../../../../setup/project.ts";
-import { compare, readStack, type StackHost } from "../../../../setup/stackFile.ts";
+import { readStack, type StackHost } from "../../../../setup/stackFile.ts";
+import { onlyOurs, StackOnHost } from "../../../support/engine.ts";
 import { devMachine, FakeHost } from "../../../support/fakeHost.ts";
 
 const file = join(ROOT, "Pulumi.dev.yaml");
@@ -129,7 +129,7 @@ describe.skipIf(!canIsolate)("the script for a blank host, run with LVM, mkfs an
 
   it("leaves the ledger and fstab that an `up` leaves", async () => {
     const host = new FakeHost(devMachine());
-    await up(host);
+    expect(await new StackOnHost(onlyOurs(dev), host).up()).toEqual([]);
     const sorted = (lines: string) =>
       lines
         .split("\n")
@@ -173,21 +173,3 @@ describe.skipIf(!canIsolate)("the script for a blank host, run with LVM, mkfs an
     );
   });
 });
-
-/** Carries out what each resource's comparison says, one after another. */
-async function up(host: FakeHost): Promise<void> {
-  const session = new Session(host);
-  for (const { resource } of await planBlankHost(dev.resources)) {
-    const { kind, inputs = {} } = await compare(session, resource).then((found) => ({ ...found, kind: resource.kind }));
-    const desired = kind.inputs.parse(inputs) as Parameters<typeof kind.plan>[0];
-    await session.carryOut(
-      {
-        kind: kind.name,
-        observe: (ask) => kind.observe(ask, desired),
-        plan: (seen) => kind.plan(desired, seen).steps,
-        changes: kind.changes,
-      },
-      undefined,
-    );
-  }
-}
