@@ -126,7 +126,11 @@ describe("asking a session", () => {
   });
 
   it.each<[string, Partial<Output>, RegExp]>([
-    ["didn't answer in time", { exitCode: 124 }, /no answer in time to: [^\n]+\n {2}Next: on the host: dmesg.*showmount/],
+    [
+      "didn't answer in time",
+      { exitCode: 124 },
+      /no answer in time to: [^\n]+\n {2}Next: on the host: dmesg.*showmount/,
+    ],
     [
       "isn't installed",
       { exitCode: 127, stderr: "bash: line 1: stat: command not found" },
