@@ -93,7 +93,7 @@ describe("a fleet of two stacks", { timeout: 15 * MINUTES }, () => {
     expect(simulated.hosts.get("late")!.machine.mounts.map(({ target }) => target)).toContain("/data/warm-storage");
   });
 
-  it("reads drift without changing anything, and says by its exit code whether there is some", async () => {
+  it("reads drift without changing anything, and says by its exit code whether there is some; refresh and up mend it", async () => {
     await fleet("up", "--yes");
     const same = await fleet("drift");
     expect([same.exitCode, same.results]).toEqual([0, { good: "ok", late: "ok" }]);
@@ -106,6 +106,14 @@ describe("a fleet of two stacks", { timeout: 15 * MINUTES }, () => {
     expect(drifted.of("late").changes).toEqual({ update: 1 });
     expect(machine.files[path!]!.mode).toBe("777");
     expect(await readFile(join(folder, ".pulumi/stacks/jts-storage/late.json"), "utf8")).toBe(state);
+
+    // A refresh takes what the host has into the state, and the next `up` mends it.
+    const refreshed = await fleet("refresh", "--yes");
+    expect([refreshed.exitCode, refreshed.results]).toEqual([0, { good: "ok", late: "ok" }]);
+    expect(machine.files[path!]!.mode).toBe("777");
+    const mended = await fleet("up", "--yes");
+    expect([mended.exitCode, mended.of("late").changes.update]).toEqual([0, 1]);
+    expect(machine.files[path!]!.mode).toBe("755");
   });
 
   it("goes on where a host can't be reached, names that one, and resumes with it alone", async () => {
