@@ -188,17 +188,16 @@ describe("drift and map", { timeout: 10 * 60_000 }, () => {
     const of = (wanted: string) =>
       report.hosts.lab.drift.filter((one) => one.class === wanted).flatMap(({ keys }) => keys);
     expect([report.verdict, exitCode]).toEqual(["needs-a-person", 4]);
-    // The folders lie on what needs a person.
-    expect(of("needs-a-person")).toEqual(["warm.mountPoint", "warm.folders"]);
-    expect(of("interrupts-service")).toEqual(["hot.volumes.kafka.options"]);
-    expect(of("heals-itself")).toEqual(["hot.volumes.mongodb.mode", "hot.tree"]);
+    expect(of("needs-a-person")).toEqual(["warm.mountPoint"]);
+    expect(of("interrupts-service")).toEqual(["hot.volumes.kafka.mountPoint"]);
+    expect(of("heals-itself").sort()).toEqual(["hot.tree", "hot.volumes.mongodb.folders"]);
     expect(await readFile(markdown, "utf8")).toContain("warm");
 
     const map = join(folder, "map.html");
     expect(await run("map", "--output", map)).toMatchObject({ exitCode: 0 });
     const page = await readFile(map, "utf8");
-    for (const word of ["lv_postgres", "% of 787 GiB used", "Health: ", "/data/warm-storage"])
-      expect(page).toContain(word);
+    for (const words of ["lv_postgres", "/data/warm-storage", /\d % of 7\d\d GiB used/, /Health: \w+, as reported/])
+      expect(page).toMatch(words);
     expect(await host(since)).toBe(before);
     await on("cp /root/fstab.before /etc/fstab");
   });
