@@ -17,6 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   process.exitCode = exitCode;
+  vi.unstubAllEnvs();
   vi.restoreAllMocks();
 });
 
@@ -49,7 +50,23 @@ describe("a command", () => {
   it("refuses an unknown option with its usage and exit code 2, and does nothing", async () => {
     const { exitCode, complained } = await run(["--slow"], neverCalled);
     expect(exitCode).toBe(2);
-    expect(complained).toEqual([expect.stringMatching(/^Unknown option '--slow'.*\n\nUsage: npm run thing/s)]);
+    expect(complained).toEqual([`Unknown option '--slow'.\n\n${USAGE}`]);
+  });
+
+  it("refuses an option that stood before `--`, which npm has kept, and does nothing", async () => {
+    vi.stubEnv("npm_config_fast", "true");
+    expect(await run(["a"], neverCalled)).toEqual({
+      exitCode: 2,
+      printed: [],
+      complained: [`npm has kept --fast for itself. Next: put \`--\` before all options, as below.\n\n${USAGE}`],
+    });
+  });
+
+  it("takes no notice of npm's own configuration", async () => {
+    vi.stubEnv("npm_config_json", "true");
+    const options = { json: { type: "boolean", default: false } } as const;
+    await command(USAGE, options, ({ values }) => Promise.resolve(values.json ? 3 : 4), []);
+    expect(process.exitCode).toBe(4);
   });
 
   it("ends the same way where its work refuses the other words", async () => {
