@@ -1,7 +1,7 @@
 /** A stack's file, read without Pulumi: its hosts, what the program declares on each, and how that compares. */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { parse } from "yaml";
+import { dirname, join } from "node:path";
+import { parse, YAMLParseError } from "yaml";
 import { PARTS } from "../components/tiers.ts";
 import { parseHosts, type HostSettings } from "../config.ts";
 import { checkInputs } from "../providers/engine/check.ts";
@@ -11,6 +11,7 @@ import type { Session } from "../providers/engine/session.ts";
 import { kinds } from "../providers/kinds.ts";
 import { WrongUsage } from "./command.ts";
 import { declaredBy, type Declared } from "./declared.ts";
+import { stacksIn } from "./fleet/stacks.ts";
 import { MissingNeed } from "./progress.ts";
 import { kindOf } from "./preview/describe.ts";
 import { ROOT } from "./project.ts";
@@ -52,10 +53,16 @@ export function stackFile(values: { readonly stack?: string; readonly "config-fi
 /**
  * Reads a stack's hosts, and runs the program for what it declares on them.
  * @param wanted the names of hosts; empty: all
+ * @throws {MissingNeed} where the file is absent or can't be carried out, or has no such host
  */
 export async function readStack(file: string, wanted: readonly string[]): Promise<readonly StackHost[]> {
-  const text = await readFile(file, "utf8").catch((error: unknown) => {
-    throw new MissingNeed(`The stack's configuration can't be read: ${(error as Error).message}`);
+  const text = await readFile(file, "utf8").catch(async (error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      throw new MissingNeed(`The stack's configuration can't be read: ${(error as Error).message}`);
+    const stacks = await stacksIn(dirname(file)).catch(() => []);
+    const next =
+      stacks.length === 0 ? "write it, as README.md says." : `choose from ${stacks.join(", ")}, or write it.`;
+    throw new MissingNeed(`There is no ${file}. Next: ${next}`);
   });
   const { sections, hosts, problems } = hostsIn(text);
   if (problems.length > 0) {
@@ -64,7 +71,9 @@ export async function readStack(file: string, wanted: readonly string[]): Promis
   }
   const absent = wanted.filter((name) => hosts[name] === undefined);
   if (absent.length > 0)
-    throw new MissingNeed(`${file} has no host ${absent.join(", ")}; it has ${Object.keys(hosts).join(", ")}.`);
+    throw new MissingNeed(
+      `${file} has no host ${absent.join(", ")}. Next: choose from ${Object.keys(hosts).join(", ")}.`,
+    );
   const declared = await declaredOn(sections as Sections);
   return Object.entries(hosts)
     .filter(([name]) => wanted.length === 0 || wanted.includes(name))
@@ -93,9 +102,16 @@ export async function declaredOf(file: string): Promise<readonly Declared[]> {
 
 /** The hosts of a stack's file, in the order in which the engine gives them to the program. */
 export function hostsIn(text: string): ReturnType<typeof parseHosts> & { readonly sections: unknown } {
-  const { config } = (parse(text) ?? {}) as { config?: Record<string, unknown> };
-  const sections = inEngineOrder(config?.["jts-storage:hosts"]);
-  return { sections, ...parseHosts(sections) };
+  try {
+    const { config } = (parse(text) ?? {}) as { config?: Record<string, unknown> };
+    const sections = inEngineOrder(config?.["jts-storage:hosts"]);
+    return { sections, ...parseHosts(sections) };
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    // The lines below the first show the place, which the first names.
+    const [message = ""] = error.message.split(":\n");
+    return { sections: undefined, hosts: {}, problems: [{ key: "YAML", message }] };
+  }
 }
 
 /** All hosts, as they are written. */
