@@ -1,9 +1,8 @@
 /** `npm run drift -- --stack STACK`: how the hosts of a stack differ from its configuration. It changes nothing. */
-import { writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { Session } from "../providers/engine/session.ts";
 import { SshHost } from "../providers/host/sshHost.ts";
-import { command, WrongUsage } from "../setup/command.ts";
+import { command, writeNamed, WrongUsage } from "../setup/command.ts";
 import {
   EXIT_STATUS,
   findDrift,
@@ -46,7 +45,7 @@ await command(
     const stack = values.stack ?? /^Pulumi\.(.+)\.yaml$/.exec(basename(file))?.[1] ?? basename(file);
     const report = { stack, lookedAt: new Date().toISOString(), ...(await lookAtStack(file, positionals)) };
     console.log(values.json === true ? JSON.stringify(toJson(report), null, 2) : printDrift(report));
-    for (const one of values.markdown) await writeFile(one, renderDrift(report));
+    for (const one of values.markdown) await writeNamed(one, renderDrift(report));
     return EXIT_STATUS[verdictOfAll(report)];
   },
 );

@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { main } from "./progress.ts";
 
@@ -37,6 +39,19 @@ export async function command<const O extends Options>(
       return 2;
     }
   });
+}
+
+/**
+ * Writes a file that an argument names, and makes its folder.
+ * @throws {WrongUsage} where that can't be
+ */
+export async function writeNamed(file: string, text: string): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, text);
+  } catch (error) {
+    throw new WrongUsage(`${file} can't be written: ${(error as Error).message}. Next: name another file.`);
+  }
 }
 
 function parse<const O extends Options>(options: O, args: readonly string[]): Parsed<O> {

@@ -1,7 +1,7 @@
 /** A stack's file, read without Pulumi: its hosts, what the program declares on each, and how that compares. */
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { parse, YAMLParseError } from "yaml";
+import { parse } from "yaml";
 import { PARTS } from "../components/tiers.ts";
 import { parseHosts, type HostSettings } from "../config.ts";
 import { checkInputs } from "../providers/engine/check.ts";
@@ -102,16 +102,16 @@ export async function declaredOf(file: string): Promise<readonly Declared[]> {
 
 /** The hosts of a stack's file, in the order in which the engine gives them to the program. */
 export function hostsIn(text: string): ReturnType<typeof parseHosts> & { readonly sections: unknown } {
+  let sections: unknown;
   try {
     const { config } = (parse(text) ?? {}) as { config?: Record<string, unknown> };
-    const sections = inEngineOrder(config?.["jts-storage:hosts"]);
-    return { sections, ...parseHosts(sections) };
+    sections = inEngineOrder(config?.["jts-storage:hosts"]);
   } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
     // The lines below the first show the place, which the first names.
-    const [message = ""] = error.message.split(":\n");
-    return { sections: undefined, hosts: {}, problems: [{ key: "YAML", message }] };
+    const [message = ""] = (error as Error).message.split(":\n");
+    return { sections, hosts: {}, problems: [{ key: "YAML", message }] };
   }
+  return { sections, ...parseHosts(sections) };
 }
 
 /** All hosts, as they are written. */

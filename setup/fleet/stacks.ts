@@ -2,9 +2,15 @@ import { readdir } from "node:fs/promises";
 import { matchesGlob } from "node:path";
 import { WrongUsage } from "../command.ts";
 
-/** The stacks that a folder has a Pulumi.STACK.yaml of, `prod-2` before `prod-10`. */
+/**
+ * The stacks that a folder has a Pulumi.STACK.yaml of, `prod-2` before `prod-10`.
+ * @throws {WrongUsage} where the folder can't be read
+ */
 export async function stacksIn(folder: string): Promise<string[]> {
-  const names = (await readdir(folder)).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
+  const files = await readdir(folder).catch((error: unknown) => {
+    throw new WrongUsage(`The folder of the stacks' files can't be read: ${(error as Error).message}.`);
+  });
+  const names = files.flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
   return names.sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
 }
 

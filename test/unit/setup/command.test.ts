@@ -1,5 +1,8 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { command, WrongUsage } from "../../../setup/command.ts";
+import { command, writeNamed, WrongUsage } from "../../../setup/command.ts";
 import { MissingNeed } from "../../../setup/progress.ts";
 
 const USAGE = "Usage: npm run thing [-- --fast] [NAME…]";
@@ -81,5 +84,22 @@ describe("a command", () => {
   it("reports what is missing in one sentence, with exit code 1 and without its usage", async () => {
     const fail = () => Promise.reject(new MissingNeed("There is no git here."));
     expect(await run([], fail)).toEqual({ exitCode: 1, printed: [], complained: ["There is no git here."] });
+  });
+});
+
+describe("a file that an argument names", () => {
+  it("is written, with its folder; one that can't be is wrong usage, and says why", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "jts-named-"));
+    try {
+      const file = join(folder, "new", "plan.md");
+      await writeNamed(file, "text");
+      expect(await readFile(file, "utf8")).toBe("text");
+      const below = join(file, "plan.md");
+      const refused = writeNamed(below, "text");
+      await expect(refused).rejects.toThrow(WrongUsage);
+      await expect(refused).rejects.toThrow(/plan.md can't be written: E\w+: .+ Next: name another file\.$/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

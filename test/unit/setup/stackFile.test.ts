@@ -34,6 +34,8 @@ describe("a stack's file that can't be used", () => {
     const file = join(folder, "Pulumi.broken.yaml");
     await writeFile(file, "config: [\n");
     expect(await refusal(file)).toMatch(/can't be carried out:\n {2}YAML: [^\n]+ at line 2, column 1$/);
+    await writeFile(file, "config: *none\n");
+    expect(await refusal(file)).toMatch(/\n {2}YAML: Unresolved alias [^\n]+$/);
   });
 
   it("is empty: what it must have", async () => {

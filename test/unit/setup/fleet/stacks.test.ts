@@ -1,9 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { readLimit, selectCanaries, selectStacks } from "../../../../setup/fleet/stacks.ts";
+import { WrongUsage } from "../../../../setup/command.ts";
+import { readLimit, selectCanaries, selectStacks, stacksIn } from "../../../../setup/fleet/stacks.ts";
 
 const ALL = ["dev", "prod-1", "prod-2", "prod-10", "test.eu"];
 
 describe("the stacks of a fleet", () => {
+  it("are wrong usage where their folder is none", async () => {
+    await expect(stacksIn(import.meta.filename)).rejects.toThrow(WrongUsage);
+  });
+
   it.each<[string[], string[]]>([
     [[], ALL],
     [["prod-*"], ["prod-1", "prod-2", "prod-10"]],
