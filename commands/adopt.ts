@@ -11,7 +11,7 @@ import { draft } from "../setup/adopt/draft.ts";
 import { readHost } from "../setup/adopt/found.ts";
 import { printNotes, printOutcome, printStack } from "../setup/adopt/print.ts";
 import { settle } from "../setup/adopt/settle.ts";
-import { command, writeNamed, WrongUsage } from "../setup/command.ts";
+import { command, refuseWords, writeNamed, WrongUsage } from "../setup/command.ts";
 import { MissingNeed, step } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
 
@@ -44,7 +44,7 @@ await command(
     force: { type: "boolean", default: false },
   },
   async ({ values, positionals }) => {
-    if (positionals.length > 0) throw new WrongUsage(`An argument too many: ${positionals.join(" ")}`);
+    refuseWords(positionals);
     const [, user, address = "", port] =
       /^(?:([^@]+)@)?(\[[^\]]+\]|[^:@]*|[^@]*:[^@]*:[^@]*?)(?::(\d+))?$/.exec(values.host ?? "") ?? [];
     const plain = address.replace(/^\[(.*)\]$/, "$1");

@@ -14,8 +14,8 @@ const OPTIONS_OF_NPM = ["all", "force", "json", "offline", "shell", "yes"];
 
 /**
  * Runs a command's main function with its arguments, as parseArgs of node:util reads them. `--help` or `-h` prints the
- * usage. For arguments that it doesn't take, and for those that npm has kept, it prints what is wrong and the usage, and
- * the exit code is 2.
+ * usage. For arguments that it doesn't take, and for those that npm has kept, it prints what is wrong and the usage,
+ * and the exit code is 2.
  *
  * @param work gives the exit code, 0 by default; may throw {@link WrongUsage}
  */
@@ -39,6 +39,11 @@ export async function command<const O extends Options>(
       return 2;
     }
   });
+}
+
+/** @throws {WrongUsage} where there are words besides the options */
+export function refuseWords(positionals: readonly string[]): void {
+  if (positionals.length > 0) throw new WrongUsage(`An argument too many: ${positionals.join(" ")}`);
 }
 
 /**

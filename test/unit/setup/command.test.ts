@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { command, writeNamed, WrongUsage } from "../../../setup/command.ts";
 import { MissingNeed } from "../../../setup/progress.ts";
+import { ROOT } from "../../../setup/project.ts";
 
 const USAGE = "Usage: npm run thing [-- --fast] [NAME…]";
 const OPTIONS = { fast: { type: "boolean", default: false } } as const;
@@ -84,6 +85,16 @@ describe("a command", () => {
   it("reports what is missing in one sentence, with exit code 1 and without its usage", async () => {
     const fail = () => Promise.reject(new MissingNeed("There is no git here."));
     expect(await run([], fail)).toEqual({ exitCode: 1, printed: [], complained: ["There is no git here."] });
+  });
+});
+
+describe("each of the commands", async () => {
+  const folder = join(ROOT, "commands");
+  // It is not started: one that takes no notice of `--help` would do its work.
+  it.each(await readdir(folder))("%s has a usage, which `--help` prints", async (file) => {
+    const text = await readFile(join(folder, file), "utf8");
+    expect(text).toMatch(/^const USAGE = `Usage: npm /m);
+    expect(text).toMatch(/\bcommand\(\s*USAGE,/);
   });
 });
 
