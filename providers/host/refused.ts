@@ -49,7 +49,7 @@ const CAUSES: readonly (readonly [said: RegExp, what: (user: string) => string, 
   [
     /No space left on device|Read-only file system/,
     () => "there is no room in /run for what is asked",
-    () => "on the host: df --human-readable /run; df --inodes /run; make room, then run the same Pulumi command again.",
+    () => "on the host: df --human-readable /run; df --inodes /run; make room, then run the same command again.",
   ],
   [
     /^sudo: (?!unable to resolve host)/m,
@@ -90,7 +90,7 @@ export function lost(name: string, connection: Connection, said: string): HostUn
   const { host, port, user } = connection;
   return new HostUnreachable(
     `${name} (${user}@${host}, port ${port}) could not be reached: ${said}`,
-    `${sshTo(connection)} true — when that works, run the same Pulumi command again; nothing is forgotten.`,
+    `${sshTo(connection)} true — when that works, run the same command again; nothing is forgotten.`,
   );
 }
 

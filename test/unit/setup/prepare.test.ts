@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { prepare, together, type Preparation } from "../../../setup/prepare.ts";
-import { step } from "../../../setup/progress.ts";
+import { MissingNeed, step } from "../../../setup/progress.ts";
 
 let said: string[];
 beforeEach(() => {
@@ -30,6 +30,22 @@ describe("what is prepared", () => {
   it("prints nothing where nothing is missing", async () => {
     await prepare(there, there);
     expect(said).toEqual([]);
+  });
+
+  it("is stopped by a signal, and waited for while it cleans up", async () => {
+    const done: string[] = [];
+    const listeners = process.listenerCount("SIGHUP");
+    const make = async (signal: AbortSignal) => {
+      process.emit("SIGHUP");
+      expect(process.listenerCount("SIGHUP")).toBe(listeners);
+      await Promise.resolve();
+      done.push("cleaned up");
+      signal.throwIfAborted();
+    };
+    await expect(prepare({ ...there, make })).rejects.toThrow(new MissingNeed("Stopped."));
+    expect([...said, ...done]).toEqual(["Stopping …", "cleaned up"]);
+    await prepare(there);
+    expect(process.listenerCount("SIGHUP")).toBe(listeners);
   });
 
   it("is made at the same time", async () => {
