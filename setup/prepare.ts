@@ -25,7 +25,8 @@ export async function prepare(...preparations: readonly Preparation[]): Promise<
   const onSignal = () => {
     console.log("Stopping …");
     stop.abort(new MissingNeed("Stopped."));
-    unlisten();
+    // Not at once: execa ends this process at a signal to which nobody else listens.
+    setImmediate(unlisten);
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const unlisten = () => signals.forEach((signal) => process.off(signal, onSignal));

@@ -37,8 +37,8 @@ describe("what is prepared", () => {
     const listeners = process.listenerCount("SIGHUP");
     const make = async (signal: AbortSignal) => {
       process.emit("SIGHUP");
-      expect(process.listenerCount("SIGHUP")).toBe(listeners);
-      await Promise.resolve();
+      expect(process.listenerCount("SIGHUP")).toBe(listeners + 1);
+      await vi.waitFor(() => expect(process.listenerCount("SIGHUP")).toBe(listeners));
       done.push("cleaned up");
       signal.throwIfAborted();
     };
