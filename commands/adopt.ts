@@ -1,5 +1,5 @@
 /** `npm run adopt -- --host user@address`: a stack's configuration for a host that is there already. */
-import { access, writeFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -11,7 +11,7 @@ import { draft } from "../setup/adopt/draft.ts";
 import { readHost } from "../setup/adopt/found.ts";
 import { printNotes, printOutcome, printStack } from "../setup/adopt/print.ts";
 import { settle } from "../setup/adopt/settle.ts";
-import { command, WrongUsage } from "../setup/command.ts";
+import { command, refuseWords, writeNamed, WrongUsage } from "../setup/command.ts";
 import { MissingNeed, step } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
 
@@ -44,8 +44,12 @@ await command(
     force: { type: "boolean", default: false },
   },
   async ({ values, positionals }) => {
-    if (positionals.length > 0) throw new WrongUsage(`An argument too many: ${positionals.join(" ")}`);
-    if (values.host === undefined) throw new WrongUsage("A host is missing: --host USER@ADDRESS");
+    refuseWords(positionals);
+    if (!values.host) throw new WrongUsage("A host is missing: --host USER@ADDRESS");
+    const fileOf = (stack: string) => values.output ?? join(ROOT, `Pulumi.${stack}.yaml`);
+    const mustBeNew = values.output !== "-" && !values.force;
+    // To read a host takes a while.
+    if (mustBeNew && (values.output ?? values.stack) !== undefined) await refuseToOverwrite(fileOf(values.stack ?? ""));
     const connection = await connectionOf(values.host, values);
     const { data, error } = connectionSchema.safeParse(connection);
     if (data === undefined)
@@ -69,12 +73,13 @@ await command(
       if (values.output === "-") process.stdout.write(text);
       else {
         const stack = values.stack ?? name;
-        const file = values.output ?? join(ROOT, `Pulumi.${stack}.yaml`);
-        await write(file, text, values.force);
+        const file = fileOf(stack);
+        if (mustBeNew) await refuseToOverwrite(file);
+        await writeNamed(file, text);
         console.log(["", ...printNotes(settled.notes), `Written: ${file}`, printOutcome(settled)].join("\n"));
         if (settled.resources > 0)
           console.log(
-            `Next: read it; npm run preview -- ${stack}; pulumi stack init ${stack}; pulumi up --stack ${stack}`,
+            `Next: read it; npm run preview -- ${stack}; npx pulumi stack init ${stack}; npx pulumi up --stack ${stack}`,
           );
       }
       return isClear ? 0 : 1;
@@ -93,6 +98,7 @@ async function connectionOf(
   const [, user, address = "", port] =
     /^(?:([^@]+)@)?(\[[^\]]+\]|[^:@]*|[^@]*:[^@]*:[^@]*?)(?::(\d+))?$/.exec(to) ?? [];
   const host = address.replace(/^\[(.*)\]$/, "$1");
+  if (host === "") throw new WrongUsage(`--host ${to} has no address: --host USER@ADDRESS`);
   return {
     host,
     port: port === undefined ? undefined : Number(port),
@@ -103,13 +109,14 @@ async function connectionOf(
   };
 }
 
-async function write(file: string, text: string, force: boolean): Promise<void> {
+/** @throws {MissingNeed} where the file is there already */
+async function refuseToOverwrite(file: string): Promise<void> {
   const isThere = await access(file).then(
     () => true,
     () => false,
   );
-  if (isThere && !force) throw new MissingNeed(`${file} exists already. Next: --output another file, or --force.`);
-  await writeFile(file, text);
+  if (isThere)
+    throw new MissingNeed(`${file} exists already. Next: --output FILE for another file, or --force to overwrite it.`);
 }
 
 /** The host's key that this machine's user has accepted before, ed25519 where there are several. */

@@ -5,7 +5,7 @@
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { main } from "../setup/progress.ts";
+import { command, refuseWords } from "../setup/command.ts";
 import { ROOT } from "../setup/project.ts";
 
 const DIST = join(ROOT, "dist");
@@ -13,7 +13,13 @@ const DIST = join(ROOT, "dist");
 /** What the code reads at run time: programs that it sends to hosts. */
 const READ = ["components/deploy", "providers/programs", "scripts"];
 
-await main(async () => {
+const USAGE = `Usage: npm run build
+
+Makes dist/, the JavaScript and the types of the npm package. \`npm pack\` does it, too.
+`;
+
+await command(USAGE, {}, async ({ positionals }) => {
+  refuseWords(positionals);
   await rm(DIST, { recursive: true, force: true });
   await execa("tsc", ["--project", "tsconfig.build.json"], {
     cwd: ROOT,

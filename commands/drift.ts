@@ -1,8 +1,7 @@
 /** `npm run drift -- --stack STACK`: how the hosts of a stack differ from its configuration. It changes nothing. */
-import { writeFile } from "node:fs/promises";
 import { Session } from "../providers/engine/session.ts";
 import { SshHost } from "../providers/host/sshHost.ts";
-import { command, WrongUsage } from "../setup/command.ts";
+import { command, writeNamed, WrongUsage } from "../setup/command.ts";
 import {
   EXIT_STATUS,
   findDrift,
@@ -48,7 +47,7 @@ await command(
       ...(await lookAtStack(file, positionals)),
     };
     console.log(values.json === true ? JSON.stringify(toJson(report), null, 2) : printDrift(report));
-    for (const one of values.markdown) await writeFile(one, renderDrift(report));
+    for (const one of values.markdown) await writeNamed(one, renderDrift(report));
     return EXIT_STATUS[verdictOfAll(report)];
   },
 );

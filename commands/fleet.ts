@@ -70,7 +70,9 @@ await command(
   async ({ values, positionals: [operation = "", ...more] }) => {
     const isKnown = (name: string): name is Operation => (OPERATION_NAMES as readonly string[]).includes(name);
     if (!(isKnown(operation) || operation === "list") || more.length > 0)
-      throw new WrongUsage(`Not an operation: ${[operation, ...more].join(" ")}`);
+      throw new WrongUsage(
+        operation === "" ? "An operation is missing." : `Not an operation: ${[operation, ...more].join(" ")}`,
+      );
     const configFolder = resolve(values["config-dir"]);
     // Variables that a workflow leaves unset arrive as empty ones.
     const given = (words: readonly string[]) => words.filter((word) => word !== "");
@@ -78,7 +80,8 @@ await command(
     const canaries = selectCanaries(stacks, given(values.canary));
     if (operation === "list") return list(stacks, canaries, values);
     const parallel = Number(values.parallel);
-    if (!(Number.isInteger(parallel) && parallel > 0)) throw new WrongUsage(`--parallel ${values.parallel}`);
+    if (!(Number.isInteger(parallel) && parallel > 0))
+      throw new WrongUsage(`--parallel ${values.parallel} is not a number of at least 1.`);
     const limit = values["max-failures"] ?? (operation === "up" ? "10%" : undefined);
     const maxFailures = limit === undefined ? Number.POSITIVE_INFINITY : readLimit(limit, stacks.length);
     if (operation === "up" && !values.yes && !process.stdin.isTTY)

@@ -6,13 +6,13 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import prettier from "prettier";
+import { command, refuseWords } from "../setup/command.ts";
 import { hostMap } from "../setup/map/hostMap.ts";
 import { drawSvg } from "../setup/map/page.ts";
 import { printHostClasses } from "../setup/options/hostClasses.ts";
 import { readOptions } from "../setup/options/option.ts";
 import { printReference } from "../setup/options/reference.ts";
 import { stackSchema } from "../setup/options/stackSchema.ts";
-import { main } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
 import { readStack } from "../setup/stackFile.ts";
 
@@ -32,7 +32,14 @@ export async function generatedFiles(): Promise<Readonly<Record<string, string>>
   };
 }
 
+const USAGE = `Usage: npm run generate
+
+Writes what follows from the configuration's schemas: docs/configuration.md, docs/configuration.schema.json and
+scripts/jts_storage/options.py; and of Pulumi.prod.yaml docs/map.svg.
+`;
+
 if (import.meta.main)
-  await main(async () => {
+  await command(USAGE, {}, async ({ positionals }) => {
+    refuseWords(positionals);
     for (const [file, text] of Object.entries(await generatedFiles())) await writeFile(join(ROOT, file), text);
   });

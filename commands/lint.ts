@@ -9,10 +9,10 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:f
 import { basename, join } from "node:path";
 import { execa } from "execa";
 import { sha256 } from "../providers/values/sha256.ts";
+import { command, refuseWords } from "../setup/command.ts";
 import { unpackFromPackage } from "../setup/debian.ts";
 import { goBuild, missingGo } from "../setup/go.ts";
 import { ALERT_RULES, ALERT_TESTS, queriesOf, readDashboard } from "../setup/monitoring.ts";
-import { main } from "../setup/progress.ts";
 import { MADE, ROOT } from "../setup/project.ts";
 
 const LINTERS = join(ROOT, "setup", "linters");
@@ -32,7 +32,16 @@ interface Outcome {
   readonly skipped?: string;
 }
 
-await main(async () => {
+const USAGE = `Usage: npm run lint [-- --fix]
+
+Checks TypeScript, shell files, Python, workflows, alert rules and the dashboard: their format, style and imports, and the
+types of Python. \`npm run typecheck\` checks those of TypeScript. It names what it skipped, and why.
+
+  --fix  the formatters write: \`npm run format\`
+`;
+
+await command(USAGE, { fix: { type: "boolean" } }, async ({ positionals }) => {
+  refuseWords(positionals);
   const packages = pythonPackages();
   const formatters: readonly Check[] = [
     ["prettier", prettier()],

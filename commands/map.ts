@@ -1,8 +1,7 @@
 /** `npm run map -- --stack STACK`: a picture of the storage that a stack declares, and of how its hosts are. */
-import { mkdir, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { execa } from "execa";
-import { command, WrongUsage } from "../setup/command.ts";
+import { command, writeNamed, WrongUsage } from "../setup/command.ts";
 import { hostMap } from "../setup/map/hostMap.ts";
 import { lookAt } from "../setup/map/look.ts";
 import { drawSvg, printPage } from "../setup/map/page.ts";
@@ -21,7 +20,8 @@ ${STACK_USAGE}
   --offline           reach no host
   --open              open the picture
 
-Exit status: 0 the picture was written, whatever it shows · 1 it could not be written · 2 wrong usage
+Exit status: 0 the picture was written, whatever it shows · 1 the stack can't be drawn · 2 wrong usage,
+or the file can't be written
 `;
 
 const options = {
@@ -40,8 +40,7 @@ await command(USAGE, options, async ({ values, positionals }) => {
   const maps = await Promise.all(
     hosts.map(async (host) => hostMap(host, values.offline === true ? { outcome: "not asked" } : await lookAt(host))),
   );
-  await mkdir(dirname(output), { recursive: true });
-  await writeFile(output, form === ".svg" ? drawSvg(maps) : printPage(maps, basename(source)));
+  await writeNamed(output, form === ".svg" ? drawSvg(maps) : printPage(maps, basename(source)));
   console.log(output);
   if (values.open === true) await open(output);
 });

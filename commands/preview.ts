@@ -3,10 +3,10 @@
  * once the tools are there, no network. USAGE says how.
  */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
-import { command, WrongUsage } from "../setup/command.ts";
+import { command, writeNamed, WrongUsage } from "../setup/command.ts";
 import { renderMarkdown } from "../setup/preview/markdown.ts";
 import type { Plan } from "../setup/preview/plan.ts";
 import { previewStack, type PreviewOptions } from "../setup/preview/run.ts";
@@ -51,7 +51,7 @@ await command(
     // An unset variable of a workflow arrives as an empty one.
     const backend = (values.backend ?? process.env.JTS_PREVIEW_BACKEND) || undefined;
     const plans = await previewAll(stacks, { backend, policies });
-    for (const file of values.markdown) await writeFile(file, renderMarkdown(plans));
+    for (const file of values.markdown) await writeNamed(file, renderMarkdown(plans));
     if (plans.length > 1) for (const plan of plans) console.log(`${plan.stack}: ${summarizePlan(plan)}`);
     return plans.some(({ errors }) => errors.length > 0) ? 1 : 0;
   },

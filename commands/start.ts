@@ -1,16 +1,25 @@
-/** `npm start`: gets the tools, starts the lab, runs a real `pulumi up` of stack `dev` on it, and prints its tiers. */
+/** `npm start`: a real `pulumi up` of stack `dev` on the lab. USAGE says how. */
 import { dirname, relative } from "node:path";
 import { execa } from "execa";
 import * as lab from "../lab/lab.ts";
 import { hasStack, prepareStack } from "../lab/stack.ts";
 import { upByTier } from "../setup/fleet/upByTier.ts";
+import { command, refuseWords } from "../setup/command.ts";
 import { prepare } from "../setup/prepare.ts";
 import { printTree, type Json } from "../setup/printTree.ts";
-import { main } from "../setup/progress.ts";
 import { ROOT } from "../setup/project.ts";
 import { tools } from "../setup/tools.ts";
 
-await main(async () => {
+const USAGE = `Usage: npm start
+
+Gets the tools, starts the lab's two virtual machines, runs a real \`pulumi up\` of stack dev on them over SSH, and prints
+the tiers. It first lists what is missing, and roughly how long that takes: Debian packages (as root, or by sudo), Pulumi,
+the machines. All else that it makes is in .jts/ of the checkout. Run again, it changes nothing. For a host of yours,
+README.md has a section "A real host".
+`;
+
+await command(USAGE, {}, async ({ positionals }) => {
+  refuseWords(positionals);
   if (!hasStack()) console.log("The first `pulumi up` takes some 3 min where the lab's machines are emulated.");
   await prepare(tools, lab.machines);
   const configFile = await prepareStack(await lab.connection());

@@ -1,4 +1,5 @@
 /** Makes what a command needs before it can start, several things at the same time. */
+import { MissingNeed } from "./progress.ts";
 
 /** Something that is absent, and in words roughly how long it takes to make. */
 export interface Need {
@@ -12,12 +13,32 @@ export interface Preparation {
   readonly make: (signal: AbortSignal) => Promise<unknown>;
 }
 
-/** Prints what is missing, and makes it. */
+/**
+ * Prints what is missing, and makes it. Ctrl-C stops it, and leaves nothing half made; a second one doesn't wait.
+ * @throws {MissingNeed} where it was stopped
+ */
 export async function prepare(...preparations: readonly Preparation[]): Promise<void> {
   const needs = (await Promise.all(preparations.map(({ missing }) => missing()))).flat();
   if (needs.length > 0)
     console.log(`Missing here, made now:\n${needs.map(({ what, takes }) => `  ${what}: ${takes}`).join("\n")}`);
-  await together(preparations.map(({ make }) => make));
+  const stop = new AbortController();
+  const onSignal = () => {
+    console.log("Stopping …");
+    stop.abort(new MissingNeed("Stopped."));
+    // Not at once: execa ends this process at a signal to which nobody else listens.
+    setImmediate(unlisten);
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const unlisten = () => signals.forEach((signal) => process.off(signal, onSignal));
+  for (const signal of signals) process.on(signal, onSignal);
+  try {
+    await together(
+      preparations.map(({ make }) => make),
+      stop.signal,
+    );
+  } finally {
+    unlisten();
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 /** A stack's file, read without Pulumi: its hosts, what the program declares on each, and how that compares. */
 import { readdir, readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { parse } from "yaml";
 import { PARTS } from "../components/tiers.ts";
 import { parseHosts, type HostSettings } from "../config.ts";
@@ -57,19 +57,31 @@ export function stackOf(file: string): string {
 
 const STACK_FILE = /^Pulumi\.(.+)\.yaml$/;
 
-/** The stacks that a folder has a Pulumi.STACK.yaml of, `prod-2` before `prod-10`. */
+/**
+ * The stacks that a folder has a Pulumi.STACK.yaml of, `prod-2` before `prod-10`.
+ * @throws {WrongUsage} where the folder can't be read
+ */
 export async function stacksIn(folder: string): Promise<string[]> {
-  const names = (await readdir(folder)).flatMap((name) => STACK_FILE.exec(name)?.[1] ?? []);
+  const files = await readdir(folder).catch((error: unknown) => {
+    throw new WrongUsage(`The folder of the stacks' files can't be read: ${(error as Error).message}.`);
+  });
+  const names = files.flatMap((name) => STACK_FILE.exec(name)?.[1] ?? []);
   return names.sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
 }
 
 /**
  * Reads a stack's hosts, and runs the program for what it declares on them.
  * @param wanted the names of hosts; empty: all
+ * @throws {MissingNeed} where the file is absent or can't be carried out, or has no such host
  */
 export async function readStack(file: string, wanted: readonly string[]): Promise<readonly StackHost[]> {
-  const text = await readFile(file, "utf8").catch((error: unknown) => {
-    throw new MissingNeed(`The stack's configuration can't be read: ${(error as Error).message}`);
+  const text = await readFile(file, "utf8").catch(async (error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      throw new MissingNeed(`The stack's configuration can't be read: ${(error as Error).message}`);
+    const stacks = await stacksIn(dirname(file)).catch(() => []);
+    const next =
+      stacks.length === 0 ? "write it, as README.md says." : `choose from ${stacks.join(", ")}, or write it.`;
+    throw new MissingNeed(`There is no ${file}. Next: ${next}`);
   });
   const { sections, hosts, problems } = hostsIn(text);
   if (problems.length > 0) {
@@ -78,7 +90,9 @@ export async function readStack(file: string, wanted: readonly string[]): Promis
   }
   const absent = wanted.filter((name) => hosts[name] === undefined);
   if (absent.length > 0)
-    throw new MissingNeed(`${file} has no host ${absent.join(", ")}; it has ${Object.keys(hosts).join(", ")}.`);
+    throw new MissingNeed(
+      `${file} has no host ${absent.join(", ")}. Next: choose from ${Object.keys(hosts).join(", ")}.`,
+    );
   const declared = await declaredOn(sections as Sections);
   return Object.entries(hosts)
     .filter(([name]) => wanted.length === 0 || wanted.includes(name))
@@ -107,8 +121,15 @@ export async function declaredOf(file: string): Promise<readonly Declared[]> {
 
 /** The hosts of a stack's file, in the order in which the engine gives them to the program. */
 export function hostsIn(text: string): ReturnType<typeof parseHosts> & { readonly sections: unknown } {
-  const { config } = (parse(text) ?? {}) as { config?: Record<string, unknown> };
-  const sections = inEngineOrder(config?.["jts-storage:hosts"]);
+  let sections: unknown;
+  try {
+    const { config } = (parse(text) ?? {}) as { config?: Record<string, unknown> };
+    sections = inEngineOrder(config?.["jts-storage:hosts"]);
+  } catch (error) {
+    // The lines below the first show the place, which the first names.
+    const [message = ""] = (error as Error).message.split(":\n");
+    return { sections, hosts: {}, problems: [{ key: "YAML", message }] };
+  }
   return { sections, ...parseHosts(sections) };
 }
 

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { prepare, together, type Preparation } from "../../../setup/prepare.ts";
 import { step } from "../../../setup/progress.ts";
+import { ROOT } from "../../../setup/project.ts";
 
 let said: string[];
 beforeEach(() => {
@@ -30,6 +32,30 @@ describe("what is prepared", () => {
   it("prints nothing where nothing is missing", async () => {
     await prepare(there, there);
     expect(said).toEqual([]);
+  });
+
+  it("cleans up after Ctrl-C, and ends in one word", async () => {
+    const script = `
+      import { execa } from "execa";
+      import { prepare } from "./setup/prepare.ts";
+      import { main } from "./setup/progress.ts";
+      const make = async (signal) => {
+        const program = execa("sleep", ["600"], { reject: false, cancelSignal: signal });
+        console.log("begun");
+        await program;
+        await new Promise((resolve) => setTimeout(resolve));
+        console.log("cleaned up");
+        signal.throwIfAborted();
+      };
+      await main(() => prepare({ missing: () => Promise.resolve([]), make }));`;
+    const program = execa("node", ["--input-type=module", "--eval", script], { cwd: ROOT, reject: false });
+    const said: string[] = [];
+    for await (const line of program) {
+      said.push(line);
+      if (line === "begun") program.kill("SIGINT");
+    }
+    expect(said).toEqual(["begun", "Stopping …", "cleaned up"]);
+    expect(await program).toMatchObject({ exitCode: 1, stderr: "Stopped." });
   });
 
   it("is made at the same time", async () => {
