@@ -508,7 +508,7 @@ sys.exit(ctypes.CDLL(None).mount(b"", os.fsencode(sys.argv[1]), b"tmpfs", 0, Non
 
   test(
     "killed beside logrotate and programs that append, replace, restore and remake folders, it loses and doubles no line",
-    { timeout: 60_000 + ROTATIONS * 50 },
+    { timeout: 180_000 + ROTATIONS * 100 },
     async ({ world }) => {
       const state = join(world.path, "state");
       mkdirSync(state);
@@ -860,7 +860,7 @@ os.utime(fd, (10**9, 10**9))
 
   test.for([[], ["--full"]])(
     "killed at seeded moments over a nasty tree %j, every original is on exactly one tier or untouched, and none on the root disk",
-    { timeout: 60_000 + KILLS * 2000 },
+    { timeout: 120_000 + KILLS * 6000 },
     async (options) => {
       await using tiers = await World.make({ warmBytes: 32 * 2 ** 20 });
       const state = join(tiers.path, "state");
