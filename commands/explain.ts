@@ -1,4 +1,5 @@
 /** `npm run explain -- --stack STACK`: what a stack's configuration comes to, before anything reaches a host. */
+import { basename } from "node:path";
 import { command, WrongUsage } from "../setup/command.ts";
 import { planBlankHost } from "../setup/explain/blankHost.ts";
 import { explain } from "../setup/explain/explain.ts";
@@ -36,7 +37,7 @@ await command(USAGE, { ...STACK_OPTIONS, ...FORMATS }, async ({ values, position
     const [host, ...others] = hosts;
     if (host === undefined || others.length > 0)
       throw new WrongUsage(`A script is for one host; name one of ${hosts.map(({ name }) => name).join(", ")}.`);
-    process.stdout.write(printScript({ host: host.name, file }, await planBlankHost(host.resources)));
+    process.stdout.write(printScript({ host: host.name, file: basename(file) }, await planBlankHost(host.resources)));
     return;
   }
   const explanations = await Promise.all(hosts.map(explain));
