@@ -35,7 +35,7 @@ async function run(command: string, ...words: readonly string[]) {
 }
 
 /** The host's storage, settings and accounts, and its files that changed since `since`. */
-const host = (since = "/etc/os-release") =>
+const host = (since: string) =>
   on(`
     cat /etc/fstab /etc/passwd /etc/group
     findmnt --list --output TARGET,SOURCE,FSTYPE,OPTIONS | sort
@@ -144,20 +144,22 @@ describe("a host that the script of `explain --shell` made", { timeout: 20 * 60_
 
   it("refuses to be made again over what it holds, by the same script", async () => {
     const { stdout: script } = await run("explain", "--shell");
-    const before = await host();
+    const since = await mark();
+    const before = await host(since);
     const again = await lab
       .run("storage-host", "bash -s", { stdin: script, timeoutSeconds: 300 })
       .then(() => "succeeded", String);
     expect(again).not.toBe("succeeded");
-    expect(await host()).toBe(before);
+    expect(await host(since)).toBe(before);
   });
 
   it("is taken over by `up`, which changes nothing on it", { tags: ["long"] }, async () => {
-    const before = await host();
+    const since = await mark();
+    const before = await host(since);
     const { changes, said } = await stack.up();
     expect(Object.keys(changes)).toEqual(["create"]);
     expect(said).toContain("was there already, just as declared: it is this stack's now.");
-    expect(await host()).toBe(before);
+    expect(await host(since)).toBe(before);
     expect((await stack.up({ refresh: true })).changes).toEqual({});
   });
 });
