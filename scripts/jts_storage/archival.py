@@ -1,5 +1,6 @@
 """\
 usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify [OPTION…]
+       nas-archival.sh restore DATABASE [--before TIME] [--into NAME] [--host NAME] [--list] [OPTION…]
 
   configs      archives fstab, LVM's metadata, units and our settings to archives/configs
   postgresql   dumps each database, and the roles, to archives/database, and reads the dumps to their end
@@ -11,10 +12,16 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify
   list         prints the archives on cold: time, kind, bytes, path
   verify       compares configs and dumps with their checksums, and reads them to their end; for archives of volumes,
                see lvm-backup.sh verify
+  restore      restores the newest dump of a database into a new database, which gets its name when it is complete.
+               The dump is compared with its checksum and read to its end before. Never changes a database that exists
 
   --dry-run        prints what a run would do, and changes nothing
   --json           prints one JSON document: what there is, or what was done
-  --try            for configs, postgresql and all: also archives where there seems to be too little room
+  --try            for configs, postgresql, all and restore: also where there seems to be too little room
+  --before TIME    for restore: only what was archived before it, a time as date(1) takes it; default: the newest
+  --into NAME      for restore: the new database; default: DATABASE-STAMP, with the stamp of the dump
+  --host NAME      for restore: the host that made the archive; default: this one
+  --list           for restore: prints the dumps that there are, and restores nothing
   --now TIME       in place of the clock, as date(1) takes it
   --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
   --lock FILE      in place of /run/jts-storage-archival.lock
@@ -33,7 +40,8 @@ Settings, see docs/configuration.md:
 
 A run does not begin what there is no room for: an archive is expected to take as much as the last one of its name and a
 quarter more, and the first one at most what its source uses. Copies of folders are not checked: one that runs out of
-room fails, and the next run continues it.
+room fails, and the next run continues it. A restored database is expected to take what the original takes now and a
+quarter more; where there is no original, at least the size of the dump.
 
 Archives are deleted when they are older than automation.archivesKeptDays and seven newer ones are there; what is in
 development/.removed, only by its age. Nothing of either goes in a first run, after a week without a run, or after a
@@ -45,8 +53,6 @@ Exit status: 0 all well · 1 something failed or is away; the log says what and 
 """
 
 import argparse
-import base64
-import binascii
 import contextlib
 import json
 import os
@@ -62,10 +68,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from jts_storage import postgresql
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
     DECOMPRESS,
+    MIB,
     STAMP,
     STAMP_FORMAT,
     ArchivingRun,
@@ -86,13 +94,16 @@ from jts_storage.bounded import LOCKS, NoAnswer, bounded, output_of
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, reason_of
-from jts_storage.program import Parser, parse_time, print_json, take_lock
+from jts_storage.program import Parser, human, parse_time, print_json, take_lock
 from jts_storage.settings import Cold, Settings
-from jts_storage.tiers import mount_at, require_cold
+from jts_storage.tiers import mount_at, require_cold, usage_of
 
 LOOKS = ("list", "verify")
-ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS)
+ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS, "restore")
 TEMPORARY = ".jts-archive-"
+OF_RESTORES = ("--before", "--into", "--host")
+# Ends the name of a database until it is complete.
+UNFINISHED = "-unfinished"
 DAY_SECONDS = 86400
 # An archive may only be deleted if there are so many newer ones.
 NEWER = 7
@@ -107,17 +118,6 @@ CONFIGS = (
     "var/lib/jts-storage",
 )
 COLUMNS = "NAME,SIZE,SERIAL,WWN,FSTYPE,LABEL,UUID,PARTUUID,MOUNTPOINTS"
-# --foreground: in our process group, so that it is killed with the rest.
-AS_POSTGRES = (
-    *("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"),
-    *("timeout", "--foreground", "--kill-after=10", "6h"),
-)
-DATABASES = (
-    r"select replace(encode(convert_to(datname, 'utf8'), 'base64'), E'\n', '') "
-    "from pg_database where datallowconn and not datistemplate order by 1"
-)
-SIZES = r"""
-select json_object_agg(datname, pg_database_size(oid)) from pg_database where datallowconn and not datistemplate"""
 QUERY_SECONDS = 300
 LOOK_SECONDS = 60
 # The age of a partition is that of its data where the partition key has a time, else that of its last write. ClickHouse
@@ -156,25 +156,52 @@ READERS = {
 
 def main(words: Sequence[str]) -> int:
     parser = Parser(__doc__ or "")
-    parser.add_argument("actions", nargs="*")
-    for option in ("--dry-run", "--json", "--try"):
+    parser.add_argument("words", nargs="*")
+    for option in ("--dry-run", "--json", "--try", "--list"):
         parser.add_argument(option, action="store_true")
-    parser.add_argument("--now", metavar="TIME")
+    for option in ("--now", *OF_RESTORES):
+        parser.add_argument(option)
     parser.add_argument("--lock", metavar="FILE", default="/run/jts-storage-archival.lock")
     options = parser.parse_intermixed_args(words)
-    for action in options.actions:
-        if action not in ACTIONS:
-            parser.error(f"there is no {action}")
-    if len(options.actions) != 1:
-        parser.error("a subcommand is missing" if not options.actions else "one subcommand at a time")
+    if not options.words:
+        parser.error("a subcommand is missing")
+    action, *arguments = options.words
+    if action not in ACTIONS:
+        parser.error(f"there is no {action}")
     settings = parser.read_settings(options)
     try:
         now = parse_time(options.now)
+        before = None if options.before is None else stamp_of(parse_time(options.before, "--before"))
+        _require_arguments(action, arguments, options)
     except Problem as problem:
         parser.error(str(problem))
-    archival = Archival(settings, options, now)
-    with archival.recorded("nas-archival", options.actions[0]):
-        return archival.run(options.actions[0])
+    archival = Archival(settings, options, now, arguments, before)
+    with archival.recorded("nas-archival", action):
+        return archival.run(action)
+
+
+def _require_arguments(action: str, arguments: Sequence[str], options: argparse.Namespace) -> None:
+    """@raises Problem where the subcommand does not take them"""
+    if action != "restore":
+        if arguments:
+            raise Problem(f"{action} takes no {arguments[0]}")
+        for option in ("--list", *OF_RESTORES):
+            if vars(options)[option[2:]]:
+                raise Problem(f"{action} takes no {option}")
+        return
+    if len(arguments) != 1 or not arguments[0]:
+        raise Problem("restore takes the name of one database")
+    for option in OF_RESTORES:
+        if vars(options)[option[2:]] == "":
+            raise Problem(f"{option} needs a value")
+    unfinished = f"{options.into or f'{arguments[0]}-{stamp_of(0)}'}{UNFINISHED}"
+    if len(os.fsencode(unfinished)) > postgresql.NAME_BYTES:
+        longest = postgresql.NAME_BYTES - len(UNFINISHED)
+        raise Problem(
+            f"the new database's name would be too long: PostgreSQL takes {postgresql.NAME_BYTES} bytes, and until the "
+            f"database is complete its name ends with {UNFINISHED}",
+            f"--into NAME, of {longest} bytes at most",
+        )
 
 
 @dataclass(frozen=True)
@@ -197,15 +224,21 @@ class Archive:
 class Archival(ArchivingRun):
     """One run of archives and copies to the cold tier."""
 
-    def __init__(self, settings: Settings, options: argparse.Namespace, now: int) -> None:
+    def __init__(
+        self, settings: Settings, options: argparse.Namespace, now: int, arguments: Sequence[str], before: str | None
+    ) -> None:
         super().__init__(settings, options.dry_run, options.json)
         self.options = options
+        self.arguments = arguments
+        # A stamp; None: restores take the newest archive.
+        self.before = before
         self.now = now
         self.stamp = stamp_of(now)
         self.is_all = False
 
     def run(self, action: str) -> int:
-        if not self.dry_run and action not in LOOKS:
+        only_looks = action in LOOKS or self.options.list
+        if not self.dry_run and not only_looks:
             take_lock(self.options.lock)
             # Archives hold what only root and the services may read.
             os.umask(0o077)
@@ -218,13 +251,13 @@ class Archival(ArchivingRun):
             "development": self.development,
             "clickhouse": self.clickhouse,
         }
-        looks = {"list": self.print_all, "verify": self.verify}
-        for work in works.values() if self.is_all else [(works | looks)[action]]:
+        others = {"list": self.print_all, "verify": self.verify, "restore": self.restore}
+        for work in works.values() if self.is_all else [(works | others)[action]]:
             try:
                 work()
             except Problem as problem:
                 self.fail(str(problem))
-        if action not in LOOKS:
+        if not only_looks:
             self.print_summary(action)
         return self.status
 
@@ -234,7 +267,9 @@ class Archival(ArchivingRun):
         return self.reason_by_clock("removed") if self.options.now is None else None
 
     def print_all(self) -> None:
-        archives = self.archives()
+        self.print_archives(self.archives())
+
+    def print_archives(self, archives: Sequence[dict[str, Any]]) -> None:
         if self.options.json:
             print_json({"archives": archives, "failed": self.problems})
             return
@@ -274,6 +309,129 @@ class Archival(ArchivingRun):
             return watched(require_cold(self.settings).mount_point, self.settings.probe_seconds, look)
         except Problem as problem:
             return f"{path} is not verified: {problem}"
+
+    def restore(self) -> None:
+        """@raises Problem where the database is not restored"""
+        database = self.arguments[0]
+        quoted = urllib.parse.quote(os.fsencode(database), safe="")
+        dumps = self.candidates("dump", database, "postgresql-", f"@{quoted}", f"-{quoted}")
+        if self.options.list:
+            self.print_archives(dumps)
+            return
+        if not dumps or self.is_absent("pg_restore"):
+            return
+        path = dumps[-1]["path"]
+        into = self.options.into or f"{database}-{_stamp_in(dumps[-1])}"
+        self.require_no_database(into)
+        self.require_room_for(database, dumps[-1]["bytes"])
+        self.require_whole(dumps)
+        if not self.dry_run:
+            self.fill_new_database(path, into)
+        self.report("restored", path, f" to the database {shlex.quote(into)}", path=path, to=into)
+
+    def candidates(self, kind: str, what: str, prefix: str, *suffixes: str) -> list[dict[str, Any]]:
+        """
+        The archives that a restore may take, the oldest first; where there is none, the run fails.
+
+        @param what  what was archived, for messages
+        @param prefix  what their names have before the host's
+        @param suffixes  what their names have after it: the present one, and those of earlier versions
+        """
+        archives = [one for one in self.archives() if one["kind"] == kind]
+        if self.problems:
+            return []
+        host = self.options.host or _node()
+        names = [f"{prefix}{host}{suffix}" for suffix in suffixes]
+        found = sorted((one for one in archives if _name_in(one) in names), key=_stamp_in)
+        fitting = [one for one in found if self.before is None or _stamp_in(one) < self.before]
+        if not found:
+            present = re.compile(rf"{re.escape(prefix)}(.+){re.escape(suffixes[0])}")
+            hosts = sorted({name[1] for one in archives if (name := present.fullmatch(_name_in(one)))})
+            others = f"--host NAME, of one that has: {' '.join(hosts)}" if hosts else f"{HERE}/nas-archival.sh list"
+            self.fail(f"{host} has no {kind} of {what} on cold", others)
+        elif not fitting:
+            self.fail(
+                f"{host} has no {kind} of {what} on cold from before that time; the oldest is of {found[0]['time']}",
+                "a later --before",
+            )
+        return fitting
+
+    def require_no_database(self, into: str) -> None:
+        """@raises Problem where there is a database of that name, or what an interrupted restore has left of it"""
+        for name in (into, f"{into}{UNFINISHED}"):
+            try:
+                is_there = postgresql.has_database(name)
+            except Problem:
+                raise Problem("PostgreSQL does not answer", "systemctl status postgresql") from None
+            if is_there and name == into:
+                raise Problem(
+                    f"there is a database {shlex.quote(name)}, and a restore never changes one",
+                    "--into NAME, of one that there isn't",
+                )
+            if is_there:
+                raise Problem(
+                    f"there is a database {shlex.quote(name)}, as an interrupted restore leaves it",
+                    f"--into NAME, of another one; or, where nobody needs it: {_drop_command(name)}",
+                )
+
+    def require_room_for(self, database: str, dump_bytes: int) -> None:
+        """@raises Problem where PostgreSQL's filesystem, which others write to, has too little room for a database"""
+        folder = postgresql.data_folder()
+        if vars(self.options)["try"] or not os.path.isdir(folder):
+            return
+        size = postgresql.sizes().get(database, 0)
+        needed = max(size + size // 4, dump_bytes) + MIB
+        free = usage_of(folder, self.settings.probe_seconds).available
+        if free < needed:
+            raise Problem(
+                f"the new database needs about {human(needed)}, {folder} has {human(free)} free",
+                "make room there; or, to try nevertheless: --try",
+            )
+
+    def fill_new_database(self, path: str, into: str) -> None:
+        """
+        Restores a dump to a database that gets its name when it is complete.
+
+        @raises Problem where it is not restored: then nothing of it is left
+        """
+        unfinished, is_complete = f"{into}{UNFINISHED}", False
+
+        def fill() -> None:
+            postgresql.make_database(path, unfinished)
+            postgresql.fill_database(path, unfinished)
+
+        try:
+            watched(require_cold(self.settings).mount_point, self.settings.probe_seconds, fill)
+            postgresql.rename_database(unfinished, into)
+            is_complete = True
+        except Problem as problem:
+            raise Problem(
+                f"{path} is not restored: {problem}",
+                "look at the lines before this one; where a role is missing: docs/runbooks/restore-a-backup.md",
+            ) from None
+        finally:
+            if not is_complete:
+                try:
+                    postgresql.drop_database(unfinished)
+                except Problem as problem:
+                    self.fail(
+                        f"the database {shlex.quote(unfinished)} is left of it: {problem}",
+                        _drop_command(unfinished),
+                    )
+
+    def require_whole(self, archives: Sequence[dict[str, Any]]) -> None:
+        """@raises Problem unless the last one is whole, which names the one before it"""
+        one = archives[-1]
+        problem = self.problem_of(one["path"], READERS[one["kind"]])
+        if problem is None:
+            raise Problem(f"{one['path']} was removed meanwhile", "run this again")
+        if problem:
+            older = (
+                f"the same command with --before {one['time']} takes that of {archives[-2]['time']}"
+                if len(archives) > 1
+                else f"there is no older one; {HERE}/lvm-backup.sh list, for archives of whole volumes"
+            )
+            raise Problem(problem, older)
 
     def configs(self) -> None:
         cold = self.ready("archives/configs")
@@ -322,14 +480,14 @@ class Archival(ArchivingRun):
         if cold is None:
             return
         try:
-            databases = self.settings.automation.postgres_databases or _databases()
+            databases = self.settings.automation.postgres_databases or postgresql.databases()
         except Problem:
             self.fail("PostgreSQL does not answer", "systemctl status postgresql")
             return
-        sizes = _sizes()
+        sizes = postgresql.sizes()
         for archive in (_roles(), *(_dump(database, sizes.get(database)) for database in databases)):
             self.archive(cold, archive)
-        clusters = _running_clusters()
+        clusters = postgresql.running_clusters()
         if len(clusters) > 1 and not self.settings.automation.postgres_databases:
             self.fail(
                 f"the clusters {' and '.join(clusters)} run, and only the one that psql connects to is dumped",
@@ -650,41 +808,14 @@ def _node() -> str:
     return output_of(["uname", "--nodename"], 10).strip()
 
 
-def _databases() -> tuple[str, ...]:
-    query = [*("psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--dbname=postgres")]
-    try:
-        printed = output_of([*AS_POSTGRES, *query, f"--command={DATABASES}"], QUERY_SECONDS)
-        return tuple(os.fsdecode(base64.b64decode(name, validate=True)) for name in printed.split())
-    except binascii.Error as problem:
-        raise Problem(f"what psql prints is not base64: {problem}") from None
-
-
-def _running_clusters() -> list[str]:
-    """PostgreSQL's clusters that run, as VERSION/NAME, see pg_lsclusters(1); only Debian's packages have these."""
-    if shutil.which("pg_lsclusters") is None:
-        return []
-    rows = map(str.split, output_of(["pg_lsclusters", "--no-header"], LOOK_SECONDS).splitlines())
-    return [f"{version}/{name}" for version, name, _, status, *_ in rows if status.startswith("online")]
-
-
-def _sizes() -> dict[str, int]:
-    """The size of each database in bytes; empty where the server does not report them."""
-    query = [*("psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--dbname=postgres")]
-    try:
-        sizes = json.loads(output_of([*AS_POSTGRES, *query, f"--command={SIZES}"], QUERY_SECONDS))
-        return {str(name): int(size) for name, size in sizes.items()}
-    except (Problem, ValueError, AttributeError, TypeError):
-        return {}
-
-
 def _roles() -> Archive:
-    commands = ((*AS_POSTGRES, "pg_dumpall", "--no-password", "--globals-only"), COMPRESS)
+    commands = ((*postgresql.AS_POSTGRES, "pg_dumpall", "--no-password", "--globals-only"), COMPRESS)
     return Archive("archives/database", f"postgresql-{_node()}-roles", ".sql.zst", commands, READERS["roles"])
 
 
 def _dump(database: str, size: int | None) -> Archive:
     # By the environment: pg_dump takes an argument with = in it for a connection string.
-    command = (*AS_POSTGRES, "env", f"PGDATABASE={database}", "pg_dump", "--no-password", "--format=custom")
+    command = (*postgresql.AS_POSTGRES, "env", f"PGDATABASE={database}", "pg_dump", "--no-password", "--format=custom")
     node, name = _node(), urllib.parse.quote(os.fsencode(database), safe="")
     # Neither the host's name nor the quoted one has an @, so each database has a name of its own.
     return Archive(
@@ -730,6 +861,23 @@ def _archives_in(folders: Sequence[str]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _drop_command(database: str) -> str:
+    return f"runuser --user=postgres -- dropdb -- {shlex.quote(database)}"
+
+
+def _name_in(archive: dict[str, Any]) -> str:
+    """NAME of NAME-STAMP.ENDING."""
+    found = ARCHIVE_NAME.fullmatch(os.path.basename(archive["path"]))
+    assert found is not None
+    return found["name"]
+
+
+def _stamp_in(archive: dict[str, Any]) -> str:
+    found = ARCHIVE_NAME.fullmatch(os.path.basename(archive["path"]))
+    assert found is not None
+    return found["stamp"]
 
 
 def _kind_of(folder: str, name: str, ending: str) -> str:

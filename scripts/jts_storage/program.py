@@ -200,14 +200,18 @@ def _minute(seconds: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds))
 
 
-def parse_time(text: str | None) -> int:
-    """Seconds since 1970, of a time as date(1) takes it; None: now. @raises Problem where it is not one"""
+def parse_time(text: str | None, option: str = "--now") -> int:
+    """
+    Seconds since 1970, of a time as date(1) takes it; None: now.
+
+    @raises Problem where it is not one, which names the option
+    """
     if text is None:
         return int(time.time())
     date = subprocess.run(["date", f"--date={text}", "+%s"], capture_output=True, text=True, check=False)
     # For an empty text, date(1) prints the last midnight.
     if date.returncode != 0 or not text.strip():
-        raise Problem("--now takes a time as date(1) does")
+        raise Problem(f"{option} takes a time as date(1) does")
     return int(date.stdout)
 
 

@@ -258,10 +258,7 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
     expect(await on(`ls ${COLD}/database/*-roles-*.sql.zst | wc -l; stat --format=%a ${COLD}/database/*.dump`)).toBe(
       "1\n600",
     );
-    await psql("create database again");
-    await on(`
-      pg_restore --host=/run/postgresql --username=postgres --dbname=again ${COLD}/database/postgresql-*@postgres-*.dump
-    `);
+    await on("/usr/local/lib/jts-storage/nas-archival.sh restore postgres --into again");
     expect(
       await on(`
         psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --username=postgres --dbname=again \\

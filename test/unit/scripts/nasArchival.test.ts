@@ -39,6 +39,10 @@ const archive = (
     `@${NOW}`,
     ...options,
   ]);
+const restoring = (world: World, ...options: string[]) => [
+  ...[join(SCRIPTS, "nas-archival.sh"), "restore", ...options],
+  ...["--settings", world.settings((settings) => (settings.probeSeconds = 30)), "--lock", world.lock],
+];
 const cold = async (world: World) =>
   (await world.files()).filter((path) => path.startsWith("cold/jts/")).map((path) => path.slice("cold/jts/".length));
 
@@ -87,6 +91,54 @@ function postgres(world: World, ...databases: string[]) {
   world.program("pg_restore", "grep --quiet '^dump of '");
 }
 
+/**
+ * A server whose databases are files: what was restored to each. Dumps of `before` are of the days before {@link NOW}, the
+ * newest one of that time.
+ */
+async function server(world: World, database: string, before: number): Promise<string[]> {
+  postgres(world, database);
+  for (let day = before; day >= 0; day--) {
+    world.program("pg_dump", `printf 'dump of %s ${day}' "$PGDATABASE"`);
+    expect(await archive(world, "postgresql", undefined, "--now", `@${NOW - day * DAY}`)).toMatchObject({ status: 0 });
+  }
+  const databases = join(world.path, "databases");
+  world.put(join(databases, database), "in use");
+  world.program(
+    "psql",
+    `cd ${databases}; command=\${!#}; command=\${command#--command=}
+    name=$(tr "'" '"' <<<"$command" | cut --delimiter='"' --fields=2)
+    case $command in
+      "select 1"*) [[ ! -e $name ]] || echo 1 ;;
+      "create database"*"WITH ENCODING = 'LATIN1'") (set -C; : >"$name") ;;
+      "alter database"*) mv --no-clobber "$name" "$(cut --delimiter='"' --fields=4 <<<"$command")" ;;
+      "drop database"*) rm --force "$name" ;;
+      "show data_directory") echo ${databases} ;;
+      *pg_database_size*) cat ../sizes ;;
+      *) exit 1 ;;
+    esac`,
+  );
+  world.put(join(world.path, "sizes"), "{}");
+  world.program(
+    "pg_restore",
+    `case $* in
+      *--create*) printf 'SET x;\n\nCREATE DATABASE old WITH ENCODING = '"'LATIN1'"';\n' ;;
+      *--dbname*) name=\${!#}; name=\${name#--dbname=dbname=\\'}; cat >${databases}/"\${name%\\'}"
+        [[ ! -e ${world.path}/fails ]] ;;
+      *) grep --quiet '^dump of ' ;;
+    esac`,
+  );
+  return [2, 1, 0].map((day) => join(world.cold, dumpOf(database, day)));
+}
+const dumpOf = (database: string, day: number) =>
+  `jts/archives/database/postgresql-trading@${database}-${stampOf(NOW - day * DAY)}.dump`;
+const databasesOf = (world: World) =>
+  Object.fromEntries(
+    readdirSync(world.at(join(world.path, "databases"))).map((name) => [
+      name,
+      world.read(join(world.path, "databases", name)),
+    ]),
+  );
+
 /** What ClickHouse 26.9 answered to the same query, on tables with the policy of storage-policy.xml. */
 const RECORDED = ['{"database":"od d","table":"dt","id":"202608"}', '{"database":"od d","table":"t`1","id":"202609"}'];
 
@@ -110,14 +162,24 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     await gone(world, "away");
   });
 
-  test.for([[], ["config"], ["configs", "postgresql"], ["configs", "--force"], ["configs", "--now", "never"]])(
-    "refuses the arguments %j, exit 2",
-    async (options, { world }) => {
-      expect(
-        await world.run([join(SCRIPTS, "nas-archival.sh"), ...options, "--settings", world.settings()]),
-      ).toMatchObject({ status: 2 });
-    },
-  );
+  test.for([
+    [],
+    ["config"],
+    ["configs", "postgresql"],
+    ["configs", "--force"],
+    ["configs", "--now", "never"],
+    ["configs", "--into", "x"],
+    ["list", "--list"],
+    ["restore"],
+    ["restore", "jts", "other"],
+    ["restore", "jts", "--before", "never"],
+    ["restore", "jts", "--into", ""],
+    ["restore", "jts", "--into", "ü".repeat(27)],
+  ])("refuses the arguments %j, exit 2", async (options, { world }) => {
+    expect(
+      await world.run([join(SCRIPTS, "nas-archival.sh"), ...options, "--settings", world.settings()]),
+    ).toMatchObject({ status: 2 });
+  });
 
   test("configs archives fstab, LVM's metadata and the list of disks, with a checksum, only for root", async ({
     world,
@@ -373,6 +435,147 @@ done`;
     await world.must(["umount", world.cold]);
     expect(await reportOf("list")).toEqual({ archives: [], failed: [text("nothing is mounted")] });
     expect(await archive(world, "verify")).toMatchObject({ status: 1, stderr: text("nothing is mounted") });
+  });
+
+  test("restore makes a new database of the newest dump, or of the newest one before a time", async ({ world }) => {
+    const [oldest, , newest] = await server(world, "jts", 2);
+    const restore = (...options: string[]) => world.run(restoring(world, "jts", ...options));
+    const before = await world.describe();
+    expect(await restore()).toMatchObject({
+      status: 0,
+      stderr: text(`restored ${newest} to the database jts-${STAMP}`),
+    });
+    const { status, stdout } = await restore("--before", `@${NOW - DAY}`, "--into", "a=b c", "--json");
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      action: "restore",
+      dryRun: false,
+      done: [{ did: "restored", what: oldest, path: oldest, to: "a=b c" }],
+      failed: [],
+    });
+    expect(databasesOf(world)).toEqual({
+      jts: "in use",
+      [`jts-${STAMP}`]: "dump of jts 0",
+      "a=b c": "dump of jts 2",
+    });
+    expect(await world.describe()).toEqual(before);
+  });
+
+  test("restore never touches a database that exists", async ({ world }) => {
+    await server(world, "jts", 0);
+    world.put(join(world.path, "databases/half-unfinished"), "half");
+    const databases = databasesOf(world);
+    for (const [into, message] of [
+      ["jts", /there is a database jts, and a restore never changes one\. Next: --into NAME/],
+      ["half", /a database half-unfinished, as an interrupted restore leaves it\. Next: .*dropdb -- half-unfinished/],
+    ] as const)
+      expect(await world.run(restoring(world, "jts", "--into", into))).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(message) as string,
+      });
+    // One that is made while the dump is restored.
+    const restores = world.read(join(world.programs, "pg_restore"));
+    world.program("pg_restore", `${restores}\n[[ $* != *--dbname* ]] || echo new >${world.path}/databases/late`);
+    world.program("psql", `${world.read(join(world.programs, "psql"))}\n[[ $command != alter* || ! -e $name ]]`);
+    expect(await world.run(restoring(world, "jts", "--into", "late"))).toMatchObject({ status: 1 });
+    expect(databasesOf(world)).toEqual({ ...databases, late: "new\n" });
+  });
+
+  test("restore leaves nothing of a database that could not be completed, and changes nothing in a dry run", async ({
+    world,
+  }) => {
+    await server(world, "jts", 0);
+    const databases = databasesOf(world);
+    expect(await world.run(restoring(world, "jts", "--dry-run"))).toMatchObject({
+      status: 0,
+      stdout: text("would have restored"),
+    });
+    expect(databasesOf(world)).toEqual(databases);
+    world.put(join(world.path, "fails"));
+    expect(await world.run(restoring(world, "jts"))).toMatchObject({
+      status: 1,
+      stderr: text("is not restored: pg_restore failed with status 1"),
+    });
+    expect(databasesOf(world)).toEqual(databases);
+  });
+
+  test("restore ended by a signal leaves nothing of its database", async ({ world }) => {
+    await server(world, "jts", 0);
+    const databases = databasesOf(world);
+    const restores = world.read(join(world.programs, "pg_restore"));
+    world.program(
+      "pg_restore",
+      `${restores}\n[[ $* != *--dbname* ]] || { echo $$ >${world.path}/restoring; exec sleep 1000; }`,
+    );
+    const { child, ended } = world.start(restoring(world, "jts"));
+    await vi.waitFor(() => expect(world.read(join(world.path, "restoring"))).toMatch(/\n/), { timeout: 60_000 });
+    expect(Object.keys(databasesOf(world))).toContain(`jts-${STAMP}-unfinished`);
+    child.kill("SIGTERM");
+    expect(await ended).toMatchObject({ status: 143 });
+    await gone(world, "restoring");
+    expect(databasesOf(world)).toEqual(databases);
+  });
+
+  test("restore refuses a dump that is not whole, and names the one before it", async ({ world }) => {
+    const [, older, newest] = await server(world, "jts", 1);
+    const databases = databasesOf(world);
+    const time = (day: number) => new Date((NOW - day * DAY) * 1000).toISOString().replace(".000", "");
+    writeFileSync(world.at(newest!), "X", { flag: "r+" });
+    expect(await world.run(restoring(world, "jts"))).toMatchObject({
+      status: 1,
+      stderr: text(
+        `${newest} does not match its checksum: it is damaged. ` +
+          `Next: the same command with --before ${time(0)} takes that of ${time(1)}`,
+      ),
+    });
+    // Its checksum is right, but pg_restore can't read it.
+    await world.must(["bash", "-c", `cd ${join(newest!, "..")} && sha256sum ${newest} >${newest}.sha256`]);
+    expect(await world.run(restoring(world, "jts"))).toMatchObject({ status: 1, stderr: text("cannot be unpacked") });
+    rmSync(world.at(`${older}.sha256`));
+    expect(await world.run(restoring(world, "jts", "--before", time(0)))).toMatchObject({
+      status: 1,
+      stderr: text("has no checksum beside it. Next: there is no older one"),
+    });
+    expect(databasesOf(world)).toEqual(databases);
+  });
+
+  test("restore --list prints the dumps of one database, and says whose there are where there is none", async ({
+    world,
+  }) => {
+    const [, older, newest] = await server(world, "jts", 1);
+    world.put(join(world.cold, dumpOf("jts-2", 0)));
+    const old = world.put(join(world.cold, dumpOf("jts", 9).replace("@", "-")));
+    const list = async (...options: string[]) => {
+      const { status, stdout } = await world.run(restoring(world, "jts", "--list", "--json", ...options));
+      const { archives, failed } = JSON.parse(stdout) as { archives: { path: string }[]; failed: string[] };
+      return { status, paths: archives.map(({ path }) => path), failed };
+    };
+    expect(await list()).toEqual({ status: 0, paths: [old, older, newest], failed: [] });
+    expect(await list("--before", `@${NOW}`)).toMatchObject({ paths: [old, older] });
+    expect(await list("--before", "2020-01-01")).toEqual({
+      status: 1,
+      paths: [],
+      failed: [text("from before that time; the oldest is of 2026-06-21T12:00:00Z. Next: a later --before")],
+    });
+    world.program("uname", "echo renamed");
+    expect(await list()).toMatchObject({
+      failed: ["renamed has no dump of jts on cold. Next: --host NAME, of one that has: trading"],
+    });
+    expect(await list("--host", "trading")).toMatchObject({ status: 0, paths: [old, older, newest] });
+    await world.must(["umount", world.cold]);
+    expect(await list()).toMatchObject({ status: 1, failed: [text("nothing is mounted")] });
+    expect(await world.run(restoring(world, "jts"))).toMatchObject({ status: 1, stderr: text("nothing is mounted") });
+  });
+
+  test("restore does not begin what PostgreSQL has no room for, except with --try", async ({ world }) => {
+    await server(world, "jts", 0);
+    world.put(join(world.path, "sizes"), JSON.stringify({ jts: 2 ** 60 }));
+    expect(await world.run(restoring(world, "jts"))).toMatchObject({
+      status: 1,
+      stderr: text("the new database needs about 1.3EiB"),
+    });
+    expect(Object.keys(databasesOf(world))).toEqual(["jts"]);
+    expect(await world.run(restoring(world, "jts", "--try"))).toMatchObject({ status: 0 });
   });
 
   test("a run prints what it did as JSON", async ({ world }) => {
@@ -715,5 +918,6 @@ cp ${world.programs}/uname ${few}`,
     const { child } = world.start(["flock", "--no-fork", world.lock, "bash", "-c", "echo held; exec sleep 600"]);
     await new Promise((resolve) => child.stdout!.once("data", resolve));
     expect(await archive(world, "configs")).toMatchObject({ status: 75, stderr: text("another run holds") });
+    expect(await world.run(restoring(world, "jts"))).toMatchObject({ status: 75 });
   });
 });

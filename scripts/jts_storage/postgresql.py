@@ -1,0 +1,116 @@
+"""PostgreSQL's databases, and what pg_restore makes of a dump: all as the user postgres, on the cluster of psql."""
+
+import base64
+import binascii
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from jts_storage.bounded import LOCKS, output_of
+from jts_storage.problem import Problem
+
+# --foreground: in our process group, so that it is killed with the rest.
+AS_POSTGRES = (
+    *("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"),
+    *("timeout", "--foreground", "--kill-after=10", "6h"),
+)
+DATABASES = (
+    r"select replace(encode(convert_to(datname, 'utf8'), 'base64'), E'\n', '') "
+    "from pg_database where datallowconn and not datistemplate order by 1"
+)
+SIZES = r"""
+select json_object_agg(datname, pg_database_size(oid)) from pg_database where datallowconn and not datistemplate"""
+QUERY_SECONDS = 300
+LOOK_SECONDS = 60
+# What pg_restore prints of the database itself, with its encoding and locale. The name is quoted where it must be.
+CREATE = re.compile(rb'^CREATE DATABASE (?:"(?:[^"]|"")*"|[^ "]+) (WITH [^\n]*);$', re.MULTILINE)
+# The bytes of a name; PostgreSQL cuts what is longer.
+NAME_BYTES = 63
+
+
+def databases() -> tuple[str, ...]:
+    """The names of the databases that can be dumped. @raises Problem where PostgreSQL does not answer"""
+    try:
+        printed = _asked(DATABASES)
+        return tuple(os.fsdecode(base64.b64decode(name, validate=True)) for name in printed.split())
+    except binascii.Error as problem:
+        raise Problem(f"what psql prints is not base64: {problem}") from None
+
+
+def sizes() -> dict[str, int]:
+    """The size of each database in bytes; empty where the server does not report them."""
+    try:
+        return {str(name): int(size) for name, size in json.loads(_asked(SIZES)).items()}
+    except (Problem, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def running_clusters() -> list[str]:
+    """PostgreSQL's clusters that run, as VERSION/NAME, see pg_lsclusters(1); only Debian's packages have these."""
+    if shutil.which("pg_lsclusters") is None:
+        return []
+    rows = map(str.split, output_of(["pg_lsclusters", "--no-header"], LOOK_SECONDS).splitlines())
+    return [f"{version}/{name}" for version, name, _, status, *_ in rows if status.startswith("online")]
+
+
+def data_folder() -> str:
+    """The folder of the cluster's data. @raises Problem where PostgreSQL does not answer"""
+    return _asked("show data_directory").rstrip("\n")
+
+
+def has_database(name: str) -> bool:
+    """Whether there is one of that name. @raises Problem where PostgreSQL does not answer"""
+    return _asked(f"select 1 from pg_database where datname = {_literal(name)}").strip() == "1"
+
+
+def make_database(path: str, name: str) -> None:
+    """
+    Makes an empty database with the encoding and the locale of the one that was dumped.
+
+    @raises Problem where the dump does not say them, or PostgreSQL refuses, as it does where there is one of that name
+    """
+    with open(path, "rb") as dump:
+        command = ["pg_restore", "--create", "--schema-only", "--file=-"]
+        printed = subprocess.run(command, stdin=dump, stdout=subprocess.PIPE, check=False).stdout
+    how = CREATE.search(printed)
+    if how is None:
+        raise Problem(f"{path} does not say how its database was made", f"pg_restore --create --file=- {path} | head")
+    _asked(f"create database {_identifier(name)} {os.fsdecode(how[1])}")
+
+
+def fill_database(path: str, name: str) -> None:
+    """Restores a dump into an empty database. @raises Problem at the first statement that fails"""
+    # Not the plain name: pg_restore takes one with = in it for a connection string.
+    connection = "dbname='" + re.sub(r"([\\'])", r"\\\1", name) + "'"
+    command = [*AS_POSTGRES, "pg_restore", "--no-password", "--exit-on-error", f"--dbname={connection}"]
+    with open(path, "rb") as dump:
+        # With the lock: no other run begins while it still writes.
+        status = subprocess.run(command, stdin=dump, stdout=2, pass_fds=LOCKS, check=False).returncode
+    if status != 0:
+        raise Problem(f"pg_restore failed with status {status}")
+
+
+def rename_database(old: str, new: str) -> None:
+    """@raises Problem where PostgreSQL refuses, as it does where there is one of the new name"""
+    _asked(f"alter database {_identifier(old)} rename to {_identifier(new)}")
+
+
+def drop_database(name: str) -> None:
+    """Removes a database that this run has made, if it has come to that. @raises Problem where PostgreSQL refuses"""
+    # The server may still be at the last statement of a pg_restore that was killed.
+    _asked(f"drop database if exists {_identifier(name)} with (force)")
+
+
+def _asked(command: str) -> str:
+    query = ("psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--dbname=postgres")
+    return output_of([*AS_POSTGRES, *query, f"--command={command}"], QUERY_SECONDS)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
