@@ -43,7 +43,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
 
   // What stays on the host.
   ["scripts/jts_storage/verify.py", VERIFICATION],
-  ["scripts/jts_storage/{archives,archival,backup,postgresql}.py", ["backup", "operations"]],
+  ["scripts/jts_storage/{archives,archival,backup,postgresql,unpacking}.py", ["backup", "operations"]],
   ["scripts/jts_storage/health.py", ["commands", "operations", "tiers"]],
   ["scripts/jts_storage/{performance,monitor}.py", ["operations"]],
   ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],

@@ -1,6 +1,7 @@
 """\
 usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify [OPTION…]
        nas-archival.sh restore DATABASE [--before TIME] [--into NAME] [--host NAME] [--list] [OPTION…]
+       nas-archival.sh extract configs|PATH --to FOLDER [--before TIME] [--host NAME] [--list] [OPTION…]
 
   configs      archives fstab, LVM's metadata, units and our settings to archives/configs
   postgresql   dumps each database, and the roles, to archives/database, and reads the dumps to their end
@@ -14,14 +15,18 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify
                see lvm-backup.sh verify
   restore      restores the newest dump of a database into a new database, which gets its name when it is complete.
                The dump is compared with its checksum and read to its end before. Never changes a database that exists
+  extract      unpacks the newest archive of the configuration, or only the file or folder PATH of it, such as
+               /etc/fstab, into a folder without files. PATH stays the same in there. What is unpacked keeps its owner
+               and mode; only root can read new folders above it
 
   --dry-run        prints what a run would do, and changes nothing
   --json           prints one JSON document: what there is, or what was done
   --try            for configs, postgresql, all and restore: also where there seems to be too little room
-  --before TIME    for restore: only what was archived before it, a time as date(1) takes it; default: the newest
+  --before TIME    for restore and extract: what was archived before it, a time as date(1) takes it; default: the newest
   --into NAME      for restore: the new database; default: DATABASE-STAMP, with the stamp of the dump
-  --host NAME      for restore: the host that made the archive; default: this one
-  --list           for restore: prints the dumps that there are, and restores nothing
+  --to FOLDER      for extract: an absolute path
+  --host NAME      for restore and extract: the host that made the archive; default: this one
+  --list           for restore and extract: only prints the archives that there are
   --now TIME       in place of the clock, as date(1) takes it
   --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
   --lock FILE      in place of /run/jts-storage-archival.lock
@@ -97,11 +102,18 @@ from jts_storage.problem import HERE, Problem, reason_of
 from jts_storage.program import Parser, human, parse_time, print_json, take_lock
 from jts_storage.settings import Cold, Settings
 from jts_storage.tiers import mount_at, require_cold, usage_of
+from jts_storage.unpacking import require_path, unpack_to_folder
 
 LOOKS = ("list", "verify")
-ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS, "restore")
+ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS, "restore", "extract")
 TEMPORARY = ".jts-archive-"
-OF_RESTORES = ("--before", "--into", "--host")
+# The options that have a value → the subcommands that take them.
+VALUES = {
+    "before": ("restore", "extract"),
+    "into": ("restore",),
+    "to": ("extract",),
+    "host": ("restore", "extract"),
+}
 # Ends the name of a database until it is complete.
 UNFINISHED = "-unfinished"
 DAY_SECONDS = 86400
@@ -159,8 +171,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("words", nargs="*")
     for option in ("--dry-run", "--json", "--try", "--list"):
         parser.add_argument(option, action="store_true")
-    for option in ("--now", *OF_RESTORES):
-        parser.add_argument(option)
+    for option in ("now", *VALUES):
+        parser.add_argument(f"--{option}")
     parser.add_argument("--lock", metavar="FILE", default="/run/jts-storage-archival.lock")
     options = parser.parse_intermixed_args(words)
     if not options.words:
@@ -182,20 +194,29 @@ def main(words: Sequence[str]) -> int:
 
 def _require_arguments(action: str, arguments: Sequence[str], options: argparse.Namespace) -> None:
     """@raises Problem where the subcommand does not take them"""
+    if options.list and action not in ("restore", "extract"):
+        raise Problem(f"{action} takes no --list")
+    for option, takers in VALUES.items():
+        value = vars(options)[option]
+        if value is not None and action not in takers:
+            raise Problem(f"{action} takes no --{option}")
+        if value == "":
+            raise Problem(f"--{option} needs a value")
+    if action == "extract":
+        if len(arguments) != 1:
+            raise Problem("extract takes configs, or one path")
+        require_path(arguments[0], "extract")
+        if not options.list and not (options.to or "").startswith("/"):
+            raise Problem("extract needs --to with an absolute path")
+        return
     if action != "restore":
         if arguments:
             raise Problem(f"{action} takes no {arguments[0]}")
-        for option in ("--list", *OF_RESTORES):
-            if vars(options)[option[2:]]:
-                raise Problem(f"{action} takes no {option}")
         return
     if len(arguments) != 1 or not arguments[0]:
         raise Problem("restore takes the name of one database")
-    for option in OF_RESTORES:
-        if vars(options)[option[2:]] == "":
-            raise Problem(f"{option} needs a value")
     unfinished = f"{options.into or f'{arguments[0]}-{stamp_of(0)}'}{UNFINISHED}"
-    if len(os.fsencode(unfinished)) > postgresql.NAME_BYTES:
+    if not options.list and len(os.fsencode(unfinished)) > postgresql.NAME_BYTES:
         longest = postgresql.NAME_BYTES - len(UNFINISHED)
         raise Problem(
             f"the new database's name would be too long: PostgreSQL takes {postgresql.NAME_BYTES} bytes, and until the "
@@ -251,7 +272,7 @@ class Archival(ArchivingRun):
             "development": self.development,
             "clickhouse": self.clickhouse,
         }
-        others = {"list": self.print_all, "verify": self.verify, "restore": self.restore}
+        others = {"list": self.print_all, "verify": self.verify, "restore": self.restore, "extract": self.extract}
         for work in works.values() if self.is_all else [(works | others)[action]]:
             try:
                 work()
@@ -314,7 +335,7 @@ class Archival(ArchivingRun):
         """@raises Problem where the database is not restored"""
         database = self.arguments[0]
         quoted = urllib.parse.quote(os.fsencode(database), safe="")
-        dumps = self.candidates("dump", database, "postgresql-", f"@{quoted}", f"-{quoted}")
+        dumps = self.candidates("dump", f"dump of {shlex.quote(database)}", "postgresql-", f"@{quoted}", f"-{quoted}")
         if self.options.list:
             self.print_archives(dumps)
             return
@@ -329,11 +350,27 @@ class Archival(ArchivingRun):
             self.fill_new_database(path, into)
         self.report("restored", path, f" to the database {shlex.quote(into)}", path=path, to=into)
 
+    def extract(self) -> None:
+        """@raises Problem where it is not extracted"""
+        only = None if self.arguments[0] == "configs" else self.arguments[0]
+        archives = self.candidates("configs", "archive of its configuration", "configs-", "")
+        if self.options.list:
+            self.print_archives(archives)
+            return
+        if not archives:
+            return
+        self.require_whole(archives)
+        path, folder = archives[-1]["path"], self.options.to
+        work = partial(unpack_to_folder, path, folder, only, dry_run=self.dry_run)
+        watched(require_cold(self.settings).mount_point, self.settings.probe_seconds, work)
+        part = "" if only is None else f", only {shlex.quote(only)},"
+        self.report("extracted", path, f"{part} to {folder}", path=path, only=only, to=folder)
+
     def candidates(self, kind: str, what: str, prefix: str, *suffixes: str) -> list[dict[str, Any]]:
         """
         The archives that a restore may take, the oldest first; where there is none, the run fails.
 
-        @param what  what was archived, for messages
+        @param what  what they are, for messages
         @param prefix  what their names have before the host's
         @param suffixes  what their names have after it: the present one, and those of earlier versions
         """
@@ -348,10 +385,10 @@ class Archival(ArchivingRun):
             present = re.compile(rf"{re.escape(prefix)}(.+){re.escape(suffixes[0])}")
             hosts = sorted({name[1] for one in archives if (name := present.fullmatch(_name_in(one)))})
             others = f"--host NAME, of one that has: {' '.join(hosts)}" if hosts else f"{HERE}/nas-archival.sh list"
-            self.fail(f"{host} has no {kind} of {what} on cold", others)
+            self.fail(f"{host} has no {what} on cold", others)
         elif not fitting:
             self.fail(
-                f"{host} has no {kind} of {what} on cold from before that time; the oldest is of {found[0]['time']}",
+                f"{host} has no {what} on cold from before that time; the oldest is of {found[0]['time']}",
                 "a later --before",
             )
         return fitting

@@ -1,6 +1,6 @@
 """\
 usage: lvm-backup.sh create [VOLUME…] | daily [VOLUME…] | cleanup | all | list | verify [ARCHIVE…] [OPTION…]
-       lvm-backup.sh restore ARCHIVE --to FOLDER [OPTION…]
+       lvm-backup.sh restore ARCHIVE --to FOLDER [--only PATH] [OPTION…]
        lvm-backup.sh restore ARCHIVE --to-volume NAME [--size SIZE] [--filesystem ext4|xfs] [OPTION…]
 
   create   makes a snapshot of each volume, which is kept for days
@@ -16,6 +16,8 @@ usage: lvm-backup.sh create [VOLUME…] | daily [VOLUME…] | cleanup | all | li
   --rolling          for create: snapshots that are removed earlier where the volume group is short of room
   --try              for daily and all: also archives where there seems to be too little room
   --to FOLDER        for restore: an absolute path
+  --only PATH        for restore --to: one file or folder of the archive, with its path from the top of the volume. It
+                     gets that path in FOLDER, and keeps its owner and mode; only root can read new folders above it
   --to-volume NAME   for restore: a new volume in the volume group of the hot tier
   --size SIZE        of the new volume, as lvcreate(8) takes it; default: the size of the original
   --filesystem TYPE  of the new volume, ext4 or xfs; default: that of the original
@@ -54,18 +56,16 @@ import argparse
 import os
 import re
 import shlex
-import signal
 import stat
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
-    DECOMPRESS,
     ArchivingRun,
     expired,
     pack,
@@ -82,15 +82,16 @@ from jts_storage.archives import (
     verify,
     watched,
 )
-from jts_storage.bounded import LOCKS, bounded, output_of
-from jts_storage.files import first_line, write_whole
+from jts_storage.bounded import bounded, output_of
+from jts_storage.files import first_line
 from jts_storage.log import log
 from jts_storage.lvm import rows_of
 from jts_storage.mounts import mounted
-from jts_storage.problem import HERE, Problem, reason_of, with_remedy
+from jts_storage.problem import HERE, Problem, with_remedy
 from jts_storage.program import Parser, human, parse_time, plain_number, print_json, take_lock
 from jts_storage.settings import Cold, Settings
 from jts_storage.tiers import prove_warm, require_cold, usage_of
+from jts_storage.unpacking import UNPACK, carry_out, make_folder, require_path, unpack, unpack_to_folder
 
 PROGRAM = f"{HERE}/lvm-backup.sh"
 ACTIONS = ("create", "daily", "cleanup", "all", "list", "verify", "restore")
@@ -98,6 +99,7 @@ ACTIONS = ("create", "daily", "cleanup", "all", "list", "verify", "restore")
 # errors, for which an ext4 that was set to (tune2fs -e panic) would stop the host, also where it is mounted read-only.
 # XFS refuses a second filesystem with the same UUID. Not btrfs, which takes a copy of a device for the device itself.
 SNAPSHOT_OPTIONS = {"ext4": "ro,errors=continue", "xfs": "ro,nouuid"}
+T = TypeVar("T")
 DAY_SECONDS = 86400
 LOOK_SECONDS = 60
 
@@ -106,7 +108,6 @@ LOOK_SECONDS = 60
 KEPT, ROLLING = "jts-backup.kept", "jts-backup.rolling"
 DAILY, RESTORING = "jts-backup.daily", "jts-backup.restoring"
 TEMPORARY = ".jts-backup-"
-UNFINISHED = ".jts-restore-unfinished"
 ENDING = ".tar.zst"
 VOLUME_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")
 ARCHIVE_NAME = re.compile(rf"({VOLUME_NAME.pattern})-[0-9]{{8}}T[0-9]{{6}}Z\.tar\.zst")
@@ -123,10 +124,6 @@ exec tar --create --file=- --one-file-system --format=posix --numeric-owner --ac
   --sparse .
 """
 FILL_VOLUME = 'mount --types "$1" -- "$2" "$3" && "${@:4}" --directory="$3" && umount -- "$3"'
-UNPACK = (
-    *("tar", "--extract", "--file=-", "--numeric-owner", "--same-owner", "--same-permissions"),
-    *("--acls", "--xattrs", "--xattrs-include=*"),
-)
 
 
 def main(words: Sequence[str]) -> int:
@@ -135,7 +132,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--dry-run", action="store_true")
     for option in ("--json", "--rolling", "--try"):
         parser.add_argument(option, action="store_true")
-    for option in ("--now", "--to", "--to-volume", "--size", "--filesystem"):
+    for option in ("--now", "--to", "--only", "--to-volume", "--size", "--filesystem"):
         parser.add_argument(option, type=_not_empty)
     parser.add_argument("--lock", type=_not_empty, default="/run/jts-storage-backup.lock")
     options = parser.parse_intermixed_args(words)
@@ -179,6 +176,8 @@ def _require_arguments(action: str, arguments: Sequence[str], options: argparse.
     if vars(options)["try"] and action not in ("daily", "all"):
         raise Problem(f"{action} takes no --try")
     if action != "restore":
+        if options.only is not None:
+            raise Problem(f"{action} takes no --only")
         return
     if len(arguments) != 1:
         raise Problem("restore takes one archive")
@@ -186,6 +185,10 @@ def _require_arguments(action: str, arguments: Sequence[str], options: argparse.
         raise Problem("restore needs one of --to and --to-volume")
     if options.to is not None and not options.to.startswith("/"):
         raise Problem("--to needs an absolute path")
+    if options.only is not None:
+        if options.to is None:
+            raise Problem("--only needs --to")
+        require_path(options.only, "--only")
     if options.to_volume is not None and VOLUME_NAME.fullmatch(options.to_volume) is None:
         raise Problem(f"{options.to_volume} is not a valid name of a volume")
     if options.filesystem not in (None, *SNAPSHOT_OPTIONS):
@@ -366,7 +369,7 @@ class Backup(ArchivingRun):
         """
         try:
             ours = f"lv_name={name} && lv_tags={{{tag}}}"
-            _carry_out("lvremove --quiet --yes --select", ours, "--", str(self.group))
+            carry_out("lvremove --quiet --yes --select", ours, "--", str(self.group))
         except Problem:
             self.fail(f"{self.group}/{name} {problem}", remedy)
             return False
@@ -416,7 +419,7 @@ class Backup(ArchivingRun):
             return
         try:
             sized = ("--size", f"{size}b", "--name", snapshot, "--addtag", tag)
-            _carry_out("lvcreate --quiet --yes --snapshot --permission rw", *sized, "--", f"{self.group}/{volume}")
+            carry_out("lvcreate --quiet --yes --snapshot --permission rw", *sized, "--", f"{self.group}/{volume}")
         except Problem:
             remedy = f"{PROGRAM} cleanup; vgs {self.group}"
             raise Problem(f"there is no snapshot of {self.group}/{volume}: lvcreate failed", remedy) from None
@@ -539,7 +542,7 @@ class Backup(ArchivingRun):
         sha256 = None
         try:
             try:
-                _make_folder(self.mount_point)
+                make_folder(self.mount_point)
                 sha256 = pack([command, COMPRESS], temporary)
             except Problem as problem:
                 log("error", str(problem))
@@ -785,13 +788,20 @@ class Backup(ArchivingRun):
                 return str(problem) if os.path.lexists(one.path) else None
             return ""
 
-        if one.tier == "warm":
-            return look()
         try:
-            # The NAS may stop answering while it is read.
-            return watched(self.cold.mount_point, self.settings.probe_seconds, look)
+            return self.while_it_answers(one, look)
         except Problem as problem:
             return f"{one.path} is not verified: {problem}"
+
+    def require_sum(self, copy: Archive) -> None:
+        """@raises Problem unless the archive matches its checksum"""
+        require_sum(copy.path, self.sum_of(copy))
+
+    def while_it_answers(self, copy: Archive, work: Callable[[], T]) -> T:
+        """What a function returns that reads an archive: the NAS may stop answering meanwhile."""
+        if copy.tier == "warm":
+            return work()
+        return watched(self.cold.mount_point, self.settings.probe_seconds, work)
 
     @property
     def cold(self) -> Cold:
@@ -806,40 +816,28 @@ class Backup(ArchivingRun):
         for copy in copies:
             path = copy.path
             try:
-                require_sum(path, self.sum_of(copy))
+                self.while_it_answers(copy, partial(self.require_sum, copy))
             except Problem as problem:
                 log("warning", str(problem))
                 continue
             with self.failing():
                 if self.options.to is not None:
-                    self.restore_to_folder(path, self.options.to)
+                    self.restore_to_folder(copy, self.options.to)
                 else:
                     self.restore_to_volume(path, self.options.to_volume)
             return
         self.fail(f"all copies of {name} are damaged", f"{PROGRAM} list, and restore another archive")
 
-    def restore_to_folder(self, path: str, folder: str) -> None:
+    def restore_to_folder(self, copy: Archive, folder: str) -> None:
         """@raises Problem where it is not restored"""
-        _require_free(folder, os.path.basename(path))
+        path, only = copy.path, self.options.only
+        work = partial(unpack_to_folder, path, folder, only, dry_run=self.dry_run)
+        self.while_it_answers(copy, work)
+        part = "" if only is None else f", only {shlex.quote(only)},"
         if self.dry_run:
-            log("info", f"would restore {path} to {folder}")
+            log("info", f"would restore {path}{part} to {folder}")
             return
-        unfinished = f"{folder}/{UNFINISHED}"
-        try:
-            _make_folder(folder)
-            # This file must be on the device before any restored file is.
-            write_whole(unfinished, f"{os.path.basename(path)}\n")
-            _carry_out("sync --", folder)
-            _unpack(path, [*UNPACK, f"--directory={folder}"])
-            _carry_out("sync --file-system --", folder)
-            os.unlink(unfinished)
-        except (Problem, OSError) as problem:
-            log("error", reason_of(problem))
-            raise Problem(
-                f"the restore to {folder} is not finished, as the file {UNFINISHED} in it shows",
-                f"df {folder}, for whether there is room, and then run this again",
-            ) from None
-        self.report("restored", path, f" to {folder}", to=folder)
+        self.report("restored", path, f"{part} to {folder}", to=folder, **({} if only is None else {"only": only}))
 
     def restore_to_volume(self, path: str, name: str) -> None:
         """@raises Problem where it is not restored"""
@@ -889,17 +887,17 @@ class Backup(ArchivingRun):
     def make_volume(self, name: str, size: str) -> None:
         try:
             sized = ("--size", size, "--name", name, "--addtag", RESTORING)
-            _carry_out("lvcreate --quiet --yes --wipesignatures y", *sized, "--", str(self.group))
+            carry_out("lvcreate --quiet --yes --wipesignatures y", *sized, "--", str(self.group))
         except Problem:
             raise Problem(f"the volume {self.group}/{name} cannot be made", f"vgs {self.group}") from None
 
     def fill_volume(self, path: str, name: str, filesystem: str) -> None:
         """Makes a filesystem on a new volume, and unpacks an archive into it. @raises Problem where that fails"""
         device = f"/dev/{self.group}/{name}"
-        _make_folder(self.mount_point)
-        _carry_out(f"mkfs.{filesystem} -q --", device)
-        _unpack(path, [*IN_OWN_NAMESPACE, FILL_VOLUME, "fill-volume", filesystem, device, self.mount_point, *UNPACK])
-        _carry_out(f"lvchange --quiet --deltag {RESTORING} --", f"{self.group}/{name}")
+        make_folder(self.mount_point)
+        carry_out(f"mkfs.{filesystem} -q --", device)
+        unpack(path, [*IN_OWN_NAMESPACE, FILL_VOLUME, "fill-volume", filesystem, device, self.mount_point, *UNPACK])
+        carry_out(f"lvchange --quiet --deltag {RESTORING} --", f"{self.group}/{name}")
 
 
 def _volume(row: dict[str, str]) -> Volume:
@@ -944,109 +942,3 @@ def _files_of(folder: str) -> list[tuple[str, int]]:
         return []
     with os.scandir(folder) as files:
         return sorted((one.name, one.stat().st_size) for one in files if one.is_file(follow_symlinks=False))
-
-
-def _require_free(folder: str, archive: str) -> None:
-    """@raises Problem where a restore to that folder would overwrite or mix files"""
-    if os.path.islink(folder):
-        raise Problem(f"{folder} is a symbolic link")
-    if not os.path.exists(folder):
-        return
-    if not os.path.isdir(folder):
-        raise Problem(f"{folder} is not a folder")
-    # An unfinished restore can be finished, but only with the same archive: else files of the other one would stay.
-    unfinished = first_line(f"{folder}/{UNFINISHED}")
-    if unfinished == archive:
-        return
-    try:
-        found = _first_file(folder)
-    except OSError:
-        raise Problem(f"{folder} cannot be read") from None
-    if found is None:
-        return
-    if unfinished:
-        raise Problem(
-            f"{folder} has an unfinished restore of {unfinished}", "finish that one, or restore to another folder"
-        )
-    raise Problem(
-        f"{folder} has files in it, such as {shlex.quote(found)}", "move them away, or restore to another folder"
-    )
-
-
-def _first_file(folder: str) -> str | None:
-    """The path of something in it, at any depth, that is not a folder. @raises OSError where it cannot be read"""
-    with os.scandir(folder) as entries:
-        for one in entries:
-            if one.is_dir(follow_symlinks=False):
-                found = _first_file(one.path)
-                if found is not None:
-                    return found
-            elif one.name != UNFINISHED:
-                return one.path
-    return None
-
-
-def _make_folder(path: str) -> None:
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as problem:
-        raise Problem(f"cannot make {path}: {problem.strerror}") from None
-
-
-@contextmanager
-def _ending_later() -> Iterator[None]:
-    """Delays a signal that ends this process until the end. Processes that are started in it get signals as usual."""
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            raise SystemExit(128 + came[0])
-
-
-def _carry_out(words: str, *arguments: str) -> None:
-    """
-    Runs a command of those words and arguments. It has no time limit, and a signal to us waits for its end: LVM, killed
-    halfway, would leave a volume suspended. It inherits the lock.
-
-    @raises Problem where it fails
-    """
-    command = [*words.split(), *arguments]
-    try:
-        with _ending_later():
-            status = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, pass_fds=LOCKS).wait()
-    except OSError as problem:
-        raise Problem(f"{command[0]} cannot be run: {problem.strerror}") from None
-    if status != 0:
-        raise Problem(f"{command[0]} failed with status {status}")
-
-
-def _unpack(path: str, command: Sequence[str]) -> None:
-    """
-    Gives a command the decompressed archive on its standard input.
-
-    @raises Problem where it does not read all of it, or fails
-    """
-    try:
-        with (
-            open(path, "rb") as file,
-            subprocess.Popen(DECOMPRESS, stdin=file, stdout=subprocess.PIPE, pass_fds=LOCKS) as source,
-            subprocess.Popen(command, stdin=source.stdout, stdout=2, pass_fds=LOCKS) as sink,
-        ):
-            try:
-                assert source.stdout is not None
-                source.stdout.close()
-                sink.wait()
-            except BaseException:
-                source.kill()
-                raise
-    except OSError as problem:
-        raise Problem(f"{problem.filename or command[0]}: {problem.strerror}") from None
-    if source.returncode != 0 or sink.returncode != 0:
-        raise Problem(f"{path} cannot be unpacked")

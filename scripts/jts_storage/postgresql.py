@@ -11,11 +11,9 @@ import subprocess
 from jts_storage.bounded import LOCKS, output_of
 from jts_storage.problem import Problem
 
+WITHOUT_LIMIT = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--")
 # --foreground: in our process group, so that it is killed with the rest.
-AS_POSTGRES = (
-    *("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"),
-    *("timeout", "--foreground", "--kill-after=10", "6h"),
-)
+AS_POSTGRES = (*WITHOUT_LIMIT, "timeout", "--foreground", "--kill-after=10", "6h")
 DATABASES = (
     r"select replace(encode(convert_to(datname, 'utf8'), 'base64'), E'\n', '') "
     "from pg_database where datallowconn and not datistemplate order by 1"
@@ -84,7 +82,8 @@ def fill_database(path: str, name: str) -> None:
     """Restores a dump into an empty database. @raises Problem at the first statement that fails"""
     # Not the plain name: pg_restore takes one with = in it for a connection string.
     connection = "dbname='" + re.sub(r"([\\'])", r"\\\1", name) + "'"
-    command = [*AS_POSTGRES, "pg_restore", "--no-password", "--exit-on-error", f"--dbname={connection}"]
+    # A restore may take long, and whoever started it by hand can end it.
+    command = [*WITHOUT_LIMIT, "pg_restore", "--no-password", "--exit-on-error", f"--dbname={connection}"]
     with open(path, "rb") as dump:
         # With the lock: no other run begins while it still writes.
         status = subprocess.run(command, stdin=dump, stdout=2, pass_fds=LOCKS, check=False).returncode

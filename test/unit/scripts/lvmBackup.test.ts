@@ -110,6 +110,9 @@ describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { 
     ["restore", NAME],
     ["restore", NAME, "--to", "relative"],
     ["restore", NAME, "--to", "/a", "--to-volume", "b"],
+    ["restore", NAME, "--to-volume", "b", "--only", "c"],
+    ["restore", NAME, "--to", "/a", "--only", "b/../../c"],
+    ["verify", "--only", "c"],
     ["restore", `../${NAME}`, "--to", "/a"],
     ["restore", "notes.tar.zst", "--to", "/a"],
     ["restore", NAME, "--to-volume", "-b"],
@@ -742,6 +745,46 @@ exec /usr/bin/tar "$@"`;
     expect(await backup(world, ["restore", KAFKA, "--to", target])).toMatchObject({ status: 0 });
     expect(world.read(join(target, "a b/-file\nof two lines"))).toBe("content of lv_kafka");
     expect((await world.files()).filter((path) => path.includes("unfinished"))).toEqual([]);
+  });
+
+  test("restores one file or folder of an archive, from warm or cold, and nothing else", async ({ world }) => {
+    const folder = join(world.path, "content");
+    const put = (name: string) => world.put(join(folder, name), `content of ${name}`);
+    // A name that tar(1) would take for one with a tab, and one like a pattern.
+    for (const name of ["a b/-one\\tx", "a b/other", "a b/*", "c"]) put(name);
+    await world.must(["chown", "12:34", join(folder, "a b/-one\\tx")]);
+    await world.must(["chmod", "640", join(folder, "a b/-one\\tx")]);
+    const program = `mkdir --parents "$2" && tar --create --directory="$1" . | zstd --quiet >"$2/$3" &&
+      cd "$2" && sha256sum "$3" >"$3.sha256"`;
+    await world.must(["bash", "-c", program, "pack", folder, join(world.warm, "daily-backups"), NAME]);
+    const restore = (only: string, to: string, ...more: string[]) =>
+      backup(world, ["restore", NAME, "--to", join(world.hot, to), "--only", only, ...more]);
+    const restored = async () => (await world.files()).filter((path) => path.startsWith("hot/"));
+    const hot = await restored();
+    const added = async () => (await restored()).filter((path) => !hot.includes(path));
+    expect(await restore("a b/-one\\tx", "one", "--dry-run")).toMatchObject({
+      status: 0,
+      stdout: text("would restore"),
+    });
+    expect(await restore("nothing", "one")).toMatchObject({ status: 1, stderr: text("has no nothing. Next: zstd") });
+    expect(await added()).toEqual([]);
+    expect(await restore("/a b/-one\\tx", "one")).toMatchObject({ status: 0 });
+    await world.must(["bash", "-c", `mv ${world.warm}/daily-backups/lv_* ${world.cold}/jts/archives/database/`]);
+    expect(await restore("a b/*", "two")).toMatchObject({ status: 0 });
+    expect(await restore("a b/", "three")).toMatchObject({ status: 0 });
+    expect(await restore("c", "two")).toMatchObject({ status: 1, stderr: text("has files in it") });
+    expect(await added()).toEqual([
+      "hot/one/a b/-one\\tx",
+      ...["*", "-one\\tx", "other"].map((name) => `hot/three/a b/${name}`),
+      "hot/two/a b/*",
+    ]);
+    expect((await world.describe())["hot/one/a b/-one\\tx"]).toMatchObject({ mode: 0o640, uid: 12, gid: 34 });
+    // What another part has left unfinished is not mixed with this one.
+    world.put(join(world.hot, "four/.jts-restore-unfinished"), `${NAME} "c"\n`);
+    world.put(join(world.hot, "four/c"), "half");
+    expect(await restore("a b", "four")).toMatchObject({ status: 1, stderr: text("has an unfinished restore of") });
+    expect(await restore("c", "four")).toMatchObject({ status: 0 });
+    expect(world.read(join(world.hot, "four/c"))).toBe("content of c");
   });
 
   test("restores into a new volume, and never over one", async ({ world }) => {

@@ -39,8 +39,9 @@ const archive = (
     `@${NOW}`,
     ...options,
   ]);
-const restoring = (world: World, ...options: string[]) => [
-  ...[join(SCRIPTS, "nas-archival.sh"), "restore", ...options],
+const restoring = (world: World, ...options: string[]) => taking(world, "restore", ...options);
+const taking = (world: World, ...words: string[]) => [
+  ...[join(SCRIPTS, "nas-archival.sh"), ...words],
   ...["--settings", world.settings((settings) => (settings.probeSeconds = 30)), "--lock", world.lock],
 ];
 const cold = async (world: World) =>
@@ -92,8 +93,8 @@ function postgres(world: World, ...databases: string[]) {
 }
 
 /**
- * A server whose databases are files: what was restored to each. Dumps of `before` are of the days before {@link NOW}, the
- * newest one of that time.
+ * A server whose databases are files, with what was restored to each. There are dumps of so many days before
+ * {@link NOW}, and of that time; returns the paths of the last three days.
  */
 async function server(world: World, database: string, before: number): Promise<string[]> {
   postgres(world, database);
@@ -175,6 +176,12 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     ["restore", "jts", "--before", "never"],
     ["restore", "jts", "--into", ""],
     ["restore", "jts", "--into", "ü".repeat(27)],
+    ["restore", "jts", "--to", "/x"],
+    ["extract", "configs"],
+    ["extract", "etc/fstab", "--to", "relative"],
+    ["extract", "../etc/fstab", "--to", "/x"],
+    ["extract", "/", "--to", "/x"],
+    ["extract", "--to", "/x"],
   ])("refuses the arguments %j, exit 2", async (options, { world }) => {
     expect(
       await world.run([join(SCRIPTS, "nas-archival.sh"), ...options, "--settings", world.settings()]),
@@ -576,6 +583,74 @@ done`;
     });
     expect(Object.keys(databasesOf(world))).toEqual(["jts"]);
     expect(await world.run(restoring(world, "jts", "--try"))).toMatchObject({ status: 0 });
+  });
+
+  test("extract unpacks one file or folder, or all, of the newest archive before a time, with its owner and mode", async ({
+    world,
+  }) => {
+    world.program("lsblk", "echo '{}'");
+    const fstab = join(world.path, "fstab");
+    const first = world.read(fstab);
+    await world.must(["bash", "-c", `chown 12:34 ${fstab} && chmod 640 ${fstab}`]);
+    for (const day of [1, 0]) {
+      expect(await archive(world, "configs", undefined, "--now", `@${NOW - day * DAY}`)).toMatchObject({ status: 0 });
+      writeFileSync(world.at(fstab), "# changed\n");
+    }
+    const before = await cold(world);
+    const out = (name: string) => join(world.hot, name);
+    const extract = (...words: string[]) => world.run(taking(world, "extract", ...words));
+    const path = join(world.cold, `jts/archives/configs/configs-trading-${stampOf(NOW - DAY)}.tar.zst`);
+    const of = ["--before", `@${NOW}`];
+    expect(await extract("/etc/fstab", "--to", out("one"), ...of, "--dry-run")).toMatchObject({
+      status: 0,
+      stdout: text("would have extracted"),
+    });
+    expect(await world.files()).not.toContain("hot/one/etc/fstab");
+    const { status, stdout } = await extract("/etc/fstab", "--to", out("one"), ...of, "--json");
+    expect(status).toBe(0);
+    const done = [{ did: "extracted", what: path, path, only: "/etc/fstab", to: out("one") }];
+    expect(JSON.parse(stdout)).toEqual({ action: "extract", dryRun: false, done, failed: [] });
+    expect(await extract("etc", "--to", out("two"))).toMatchObject({ status: 0 });
+    // What is in the archive as ./lsblk.json.
+    expect(await extract("lsblk.json", "--to", out("three"))).toMatchObject({ status: 0 });
+    expect(await extract("configs", "--to", out("four"))).toMatchObject({ status: 0 });
+    expect(world.read(out("one/etc/fstab"))).toBe(first);
+    expect((await world.describe())["hot/one/etc/fstab"]).toMatchObject({ mode: 0o640, uid: 12, gid: 34 });
+    expect(world.read(out("two/etc/fstab"))).toBe("# changed\n");
+    expect(world.read(out("three/lsblk.json"))).toBe("{}\n");
+    const files = (await world.files()).filter((name) => name.startsWith("hot/"));
+    expect(files.filter((name) => /\/(one|three)\//.test(name))).toEqual(["hot/one/etc/fstab", "hot/three/lsblk.json"]);
+    expect(files).toContain("hot/four/lsblk.json");
+    expect(files).toContain("hot/four/etc/fstab");
+    expect(await cold(world)).toEqual(before);
+  });
+
+  test("extract refuses a folder with files, a path that isn't there, and an archive that is not whole", async ({
+    world,
+  }) => {
+    world.program("lsblk", "echo '{}'");
+    expect(await archive(world, "configs")).toMatchObject({ status: 0 });
+    const kept = world.put(join(world.hot, "used/etc/fstab"), "kept");
+    const extract = (path: string, folder: string) =>
+      world.run(taking(world, "extract", path, "--to", join(world.hot, folder)));
+    expect(await extract("etc/fstab", "used")).toMatchObject({ status: 1, stderr: text("has files in it") });
+    expect(world.read(kept)).toBe("kept");
+    expect(await extract("etc/nothing", "new")).toMatchObject({
+      status: 1,
+      stderr: text("has no etc/nothing. Next: zstd"),
+    });
+    const name = join(world.cold, `jts/archives/configs/configs-trading-${STAMP}.tar.zst`);
+    writeFileSync(world.at(name), "x", { flag: "r+" });
+    expect(await extract("etc/fstab", "new")).toMatchObject({
+      status: 1,
+      stderr: text("it is damaged. Next: there is no older one"),
+    });
+    expect(readdirSync(world.at(world.hot))).toEqual(["used"]);
+    world.program("uname", "echo renamed");
+    expect(await extract("etc/fstab", "new")).toMatchObject({
+      status: 1,
+      stderr: text("renamed has no archive of its configuration on cold. Next: --host NAME, of one that has: trading"),
+    });
   });
 
   test("a run prints what it did as JSON", async ({ world }) => {
