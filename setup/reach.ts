@@ -45,7 +45,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["scripts/jts_storage/verify.py", VERIFICATION],
   ["scripts/jts_storage/{archives,archival,backup,postgresql,unpacking}.py", ["backup", "operations"]],
   ["scripts/jts_storage/health.py", ["commands", "operations", "tiers"]],
-  ["scripts/jts_storage/{performance,monitor}.py", ["operations"]],
+  ["scripts/jts_storage/{performance,measurements,picture,monitor}.py", ["operations"]],
   ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],
   ["scripts/tiered-storage.sh", ["backup", "boot", "mover", "operations", "tiers"]],
   ["scripts/{lvm-backup,nas-archival}.sh", ["backup", "operations"]],

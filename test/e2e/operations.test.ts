@@ -214,17 +214,29 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     await on("rm /var/lib/mongodb/logs/a");
   });
 
-  it("the performance test measures each tier with the real fio, and leaves nothing", async () => {
+  it("the performance test measures each mount with the real fio, leaves nothing, and has its history as a picture", async () => {
     const { exitCode, stdout, stderr } = await mayFail(`${BIN}/performance-test.sh --quick --json`);
     expect([exitCode, stderr]).toEqual([0, expect.stringContaining("measuring cold")]);
-    const { tiers } = JSON.parse(stdout) as {
-      tiers: { tier: string; tests: Record<string, { bytesPerSecond: number }> }[];
+    const { tiers, history } = JSON.parse(stdout) as {
+      tiers: { tier: string; path: string; tests: Record<string, { bytesPerSecond: number }> }[];
+      history: { path: string; runs: unknown[] }[];
     };
-    expect(tiers.map(({ tier }) => tier)).toEqual(["hot", "warm", "cold"]);
+    const { hot, warm, cold } = JSON.parse(await on("cat /etc/jts-storage/settings.json")) as {
+      hot: { mountPoints: string[] };
+      warm: { mountPoint: string };
+      cold: { root: string };
+    };
+    expect(tiers.map(({ path }) => path)).toEqual([...hot.mountPoints, warm.mountPoint, cold.root]);
+    expect(history.map(({ path, runs }) => [path, runs.length > 0])).toEqual(tiers.map(({ path }) => [path, true]));
     for (const { tests } of tiers)
       for (const { bytesPerSecond } of Object.values(tests)) expect(bytesPerSecond).toBeGreaterThan(0);
     console.log(JSON.stringify(tiers));
     expect(await on("find /var/lib/redis /var/lib/mongodb /data /mnt/synology -name '.jts-*'")).toBe("");
+    const drawn = await on(
+      `${BIN}/performance-test.sh --history --picture /tmp/performance.svg; cat /tmp/performance.svg`,
+    );
+    expect(drawn).toMatch(/<svg [^]*<\/svg>/);
+    await on("rm /tmp/performance.svg");
   });
 
   it("a package that somebody removed is shown by a refresh, and installed by the next `up`", async () => {

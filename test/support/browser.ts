@@ -157,6 +157,7 @@ export class Browser {
     });
     for (const domain of ["Page", "Log", "Runtime", "Network"]) await send(`${domain}.enable`);
     await send("Emulation.setDeviceMetricsOverride", { width, height: 900, deviceScaleFactor: 1, mobile: width < 600 });
+    await send("Emulation.setTouchEmulationEnabled", { enabled: width < 600 });
     await send("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: scheme }] });
     await send("Page.navigate", { url });
     await loaded.promise;
