@@ -5,7 +5,7 @@
  * formatters write.
  */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { execa } from "execa";
 import { sha256 } from "../providers/values/sha256.ts";
@@ -14,6 +14,7 @@ import { unpackFromPackage } from "../setup/debian.ts";
 import { goBuild, missingGo } from "../setup/go.ts";
 import { ALERT_RULES, ALERT_TESTS, queriesOf, readDashboard } from "../setup/monitoring.ts";
 import { MADE, ROOT } from "../setup/project.ts";
+import { pythonWith } from "../setup/python.ts";
 
 const LINTERS = join(ROOT, "setup", "linters");
 const WORKFLOWS = join(".github", "workflows");
@@ -42,7 +43,7 @@ types of Python. \`npm run typecheck\` checks those of TypeScript. It names what
 
 await command(USAGE, { fix: { type: "boolean" } }, async ({ positionals }) => {
   refuseWords(positionals);
-  const packages = pythonPackages();
+  const packages = pythonWith(join(LINTERS, "requirements.txt"));
   const formatters: readonly Check[] = [
     ["prettier", prettier()],
     ["shfmt", shfmt()],
@@ -56,7 +57,7 @@ await command(USAGE, { fix: { type: "boolean" } }, async ({ positionals }) => {
     ["imports", imports()],
     ["shellcheck", shellcheck()],
     ["width of shell files", shellWidth()],
-    ["packages of Python", packages],
+    ["packages of Python", installed(packages)],
     ["ruff check", runPackage(packages, "ruff", "check", "--quiet", "--output-format=concise", ".")],
     ["mypy", runPackage(packages, "mypy", "--no-error-summary")],
     ["actionlint", actionlint()],
@@ -214,46 +215,18 @@ async function promtool(): Promise<Outcome> {
   }
 }
 
+/** The linters that are Python packages, as setup/linters/requirements.txt pins them. */
+async function installed(python: Promise<string>): Promise<Outcome> {
+  await python;
+  return { problems: "" };
+}
+
 /**
  * Runs a linter as pyproject.toml says. Without the packages it finds nothing: their own outcome says what is wrong.
  */
-async function runPackage(packages: Promise<PythonPackages>, ...command: readonly string[]): Promise<Outcome> {
-  const { python } = await packages;
+async function runPackage(packages: Promise<string>, ...command: readonly string[]): Promise<Outcome> {
+  const python = await packages.catch(() => undefined);
   return { problems: python === undefined ? "" : await problemsOf(python, "-I", "-m", ...command) };
-}
-
-/** With the Python that has the packages. */
-type PythonPackages = Outcome & { readonly python?: string };
-
-/** Installs the linters that are Python packages from PyPI, as setup/linters/requirements.txt pins them. */
-async function pythonPackages(): Promise<PythonPackages> {
-  const installed = join(MADE, `python-${await pinsOf("requirements.txt")}`);
-  const python = join(installed, "bin", "python");
-  if (existsSync(installed)) return { problems: "", python };
-  await mkdir(MADE, { recursive: true });
-  // Programs that hold their own path, such as bin/mypy, don't run after the rename: hence `python -m`.
-  const made = `${installed}.${process.pid}`;
-  // Only wheels: to build some of the packages takes a compiler, and minutes.
-  const pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:"];
-  try {
-    const problems =
-      (await problemsOf("python3", "-m", "venv", "--clear", made)) ||
-      (await problemsOf(
-        join(made, "bin", "python"),
-        ...pip,
-        "--require-hashes",
-        "--requirement",
-        join(LINTERS, "requirements.txt"),
-      ));
-    if (problems !== "") return { problems: `they can't be installed: ${problems}` };
-    // Another run may have been first.
-    await rename(made, installed).catch((error: unknown) => {
-      if (!existsSync(installed)) throw error;
-    });
-  } finally {
-    await rm(made, { recursive: true, force: true });
-  }
-  return { problems: "", python };
 }
 
 /** A part of a name that changes with what a file of setup/linters pins. */
