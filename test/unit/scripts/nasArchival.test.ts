@@ -140,9 +140,6 @@ const databasesOf = (world: World) =>
     ]),
   );
 
-/** What ClickHouse 26.9 answered to the same query, on tables with the policy of storage-policy.xml. */
-const RECORDED = ['{"database":"od d","table":"dt","id":"202608"}', '{"database":"od d","table":"t`1","id":"202609"}'];
-
 describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", { timeout: 240_000 }, () => {
   // First, since it only waits while the others run.
   test("a NAS that stops answering in the middle ends the run, with what hangs killed", async ({ world }) => {
@@ -890,37 +887,6 @@ done`;
     expect(await cold(world)).toEqual(["development/.copies/dev", "development/dev/file"]);
     expect(await archive(world, "development", copying(dev, data))).toMatchObject({ status: 0 });
     expect(await cold(world)).toContain("development/data/file");
-  });
-
-  test("clickhouse moves the partitions that ClickHouse names, each by itself, names quoted", async ({ world }) => {
-    world.program(
-      "clickhouse-client",
-      `
-case $2 in
-  *"SELECT DISTINCT"*) printf '%s\\n' ${RECORDED.map((line) => `'${line}'`).join(" ")} ;;
-  *202608*) exit 1 ;;
-esac`,
-    );
-    expect(
-      await archive(world, "clickhouse", (settings) => (settings.automation.clickhouseToColdAfterDays = 45)),
-    ).toMatchObject({
-      status: 1,
-      stderr: text(`moved the partition ${RECORDED[1]}`),
-    });
-    const calls = world.calls().join("\n");
-    expect(calls).toContain("now() - toIntervalDay(45)");
-    expect(calls).toContain("--query ALTER TABLE `od d`.`dt` MOVE PARTITION ID '202608' TO VOLUME 'cold'");
-    expect(calls).toContain("--query ALTER TABLE `od d`.`t\\`1` MOVE PARTITION ID '202609' TO VOLUME 'cold'");
-  });
-
-  test("clickhouse asks for no partitions older than 1970, which ClickHouse would take for later ones", async ({
-    world,
-  }) => {
-    world.program("clickhouse-client", "exit 0");
-    const change = (settings: Settings) => (settings.automation.clickhouseToColdAfterDays = 10 ** 9);
-    expect(await archive(world, "clickhouse", change)).toMatchObject({ status: 0 });
-    const days = Number(/toIntervalDay\((\d+)\)/.exec(world.calls().join("\n"))?.[1]);
-    expect(days).toBe(Math.floor(Date.now() / 86_400_000));
   });
 
   test("all leaves out what the host doesn't have; asked for by itself, that fails", async ({ world }) => {
