@@ -139,6 +139,11 @@ export const automationSettings = strictObject({
    * of scripts/clickhouse/storage-policy.xml.
    */
   clickhouseToColdAfterDays: keptDays.default(30),
+  /**
+   * How much of these partitions one run moves, such as `200GiB`: the oldest first, and at least one, however large.
+   * @default no limit
+   */
+  clickhouseToColdPerRun: byteSize.optional().meta({ onHost: "Count | None" }),
   /** How full a tier, or a snapshot, may be before health warns. */
   usageWarningPercent: percent.default(80),
   /** How full a tier, or a snapshot, may be before health reports a critical finding. */

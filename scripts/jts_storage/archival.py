@@ -40,6 +40,7 @@ Settings, see docs/configuration.md:
   automation.developmentFolders         the folders to copy, each under the last name of its path
   automation.developmentKeptDays        how long development/.removed is kept
   automation.clickhouseToColdAfterDays  how old a partition must be
+  automation.clickhouseToColdPerRun     how many bytes of partitions a run moves; none: no limit
   stateFolder                           keeps when the last run was
   probeSeconds                          how long a filesystem may take to answer
 
@@ -136,18 +137,18 @@ LOOK_SECONDS = 60
 # copies the parts, and removes the old ones only when the new ones are complete. A partition of which only some parts
 # were moved is moved again.
 OLD_PARTITIONS = """
-SELECT DISTINCT parts.database AS database, parts.table AS table, parts.partition_id AS id
+SELECT parts.database AS database, parts.table AS table, parts.partition_id AS id,
+  toString(sumIf(parts.bytes_on_disk, NOT has(policies.disks, parts.disk_name))) AS bytes,
+  max(if(toUnixTimestamp(parts.max_time) > 86400, parts.max_time,
+         if(toUInt16(parts.max_date) > 1, toDateTime(parts.max_date), parts.modification_time))) AS newest
 FROM system.parts AS parts
 INNER JOIN system.tables AS tables ON tables.database = parts.database AND tables.name = parts.table
 INNER JOIN system.storage_policies AS policies
   ON policies.policy_name = tables.storage_policy AND policies.volume_name = 'cold'
 WHERE parts.active
 GROUP BY parts.database, parts.table, parts.partition_id
-HAVING max(if(toUnixTimestamp(parts.max_time) > 86400, parts.max_time,
-              if(toUInt16(parts.max_date) > 1, toDateTime(parts.max_date), parts.modification_time)))
-       < now() - toIntervalDay(DAYS)
-  AND countIf(NOT has(policies.disks, parts.disk_name)) > 0
-ORDER BY database, table, id
+HAVING newest < now() - toIntervalDay(DAYS) AND countIf(NOT has(policies.disks, parts.disk_name)) > 0
+ORDER BY newest, database, table, id
 FORMAT JSONEachRow"""
 
 
@@ -585,14 +586,23 @@ class Archival(ArchivingRun):
         query = OLD_PARTITIONS.replace("DAYS", str(days))
         try:
             partitions = output_of(["clickhouse-client", "--query", query], QUERY_SECONDS).splitlines()
-            moves = [(partition, _move_of(partition)) for partition in partitions if partition]
+            moves = [(partition, *_move_of(partition)) for partition in partitions if partition]
         except Problem:
             self.fail(
                 "ClickHouse does not answer",
                 "systemctl status clickhouse-server; clickhouse-client --query 'SELECT 1'",
             )
             return
-        for partition, move in moves:
+        limit, begun = self.settings.automation.clickhouse_to_cold_per_run, 0
+        for index, (partition, move, size) in enumerate(moves):
+            if limit is not None and index > 0 and begun + size > limit:
+                log(
+                    "info",
+                    f"{len(moves) - index} partitions wait for the next run: "
+                    f"this one moves {limit} bytes at most (automation.clickhouseToColdPerRun)",
+                )
+                return
+            begun += size
             if self.dry_run or self.watched(cold, partial(_run_command, ["clickhouse-client", "--query", move])):
                 self.report("moved", f"the partition {partition}")
             else:
@@ -923,12 +933,17 @@ def _kind_of(folder: str, name: str, ending: str) -> str:
     return "dump" if ending == ".dump" else "roles"
 
 
-def _move_of(partition: str) -> str:
-    """The statement that moves a partition, which is a line of ClickHouse's JSON. @raises Problem where it is not"""
+def _move_of(partition: str) -> tuple[str, int]:
+    """
+    The statement that moves a partition, which is a line of ClickHouse's JSON, and how many bytes it moves.
+
+    @raises Problem where it is not such a line
+    """
     try:
         row = json.loads(partition)
         database, table = (re.sub(r"([\\`])", r"\\\1", row[key]) for key in ("database", "table"))
-        return f"ALTER TABLE `{database}`.`{table}` MOVE PARTITION ID '{row['id']}' TO VOLUME 'cold'"
+        move = f"ALTER TABLE `{database}`.`{table}` MOVE PARTITION ID '{row['id']}' TO VOLUME 'cold'"
+        return move, int(row["bytes"])
     except (ValueError, KeyError, TypeError):
         raise Problem(f"{partition} is not a partition") from None
 

@@ -80,6 +80,9 @@ class Automation:
     clickhouse_to_cold_after_days: Annotated[int, at_least(1)]
     """Age at which partitions move to cold, of ClickHouse's tables whose storage policy has a volume `cold`,
     such as that of scripts/clickhouse/storage-policy.xml."""
+    clickhouse_to_cold_per_run: Count | None
+    """How much of these partitions one run moves, such as `200GiB`: the oldest first, and at least one, however
+    large. None: left out, or false."""
     usage_warning_percent: Percent
     """How full a tier, or a snapshot, may be before health warns."""
     usage_critical_percent: Percent

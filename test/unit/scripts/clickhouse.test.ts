@@ -5,7 +5,7 @@ import { describe, expect } from "vitest";
 import { MissingNeed } from "../../../setup/progress.ts";
 import { ROOT } from "../../../setup/project.ts";
 import { pythonWith } from "../../../setup/python.ts";
-import { IS_ROOT, SCRIPTS, test as plain, type Ended, type World } from "./world.ts";
+import { IS_ROOT, SCRIPTS, test as plain, type Ended, type Settings, type World } from "./world.ts";
 
 const STAND_IN = join(ROOT, "test/support/clickhouse");
 const POLICY = readFileSync(join(SCRIPTS, "clickhouse/storage-policy.xml"), "utf8");
@@ -91,12 +91,13 @@ const readThrough = async (world: World, name: string) => [
 /** Sets when a part was written last. */
 const written = (world: World, { path }: Part, days: number) => world.must(["touch", `--date=${days} days ago`, path]);
 
-const move = (world: World, days: number, ...options: string[]): Promise<Ended> =>
+const move = (world: World, automation: Partial<Settings["automation"]>, ...options: string[]): Promise<Ended> =>
   world.run([
     ...[join(SCRIPTS, "nas-archival.sh"), "clickhouse", "--lock", world.lock],
-    ...["--settings", world.settings((settings) => (settings.automation.clickhouseToColdAfterDays = days))],
+    ...["--settings", world.settings((settings) => Object.assign(settings.automation, automation))],
     ...options,
   ]);
+const OLDER = { clickhouseToColdAfterDays: 45 };
 const moved = ({ stderr }: Ended) => stderr.match(/moved the partition .*/g) ?? [];
 
 const DAILY = "PARTITION BY toYYYYMMDD(time)";
@@ -119,10 +120,10 @@ describe.skipIf("missing" in found).concurrent(`nas-archival.sh clickhouse${why}
       ...table("`od d`.elsewhere", "DateTime", DAILY, [200], "default"),
     );
     const [before, content] = [await parts(world), await readThrough(world, odd)];
-    const dry = await move(world, 45, "--dry-run");
+    const dry = await move(world, OLDER, "--dry-run");
     expect([dry.status, await parts(world)]).toEqual([0, before]);
 
-    const first = await move(world, 45);
+    const first = await move(world, OLDER);
     expect([first.status, moved(first)]).toEqual([0, expect.objectContaining({ length: 4 })]);
     expect(await disks(world)).toEqual({
       "t`1\\": ["cold", "cold", "default", "default"],
@@ -141,7 +142,7 @@ describe.skipIf("missing" in found).concurrent(`nas-archival.sh clickhouse${why}
     for (const { path } of before.filter((_, index) => after[index]?.disk === "cold"))
       expect(files.filter((file) => join(world.path, file).startsWith(path))).toEqual([]);
 
-    const second = await move(world, 45);
+    const second = await move(world, OLDER);
     expect([second.status, moved(second), await parts(world)]).toEqual([0, [], after]);
   });
 
@@ -164,7 +165,7 @@ describe.skipIf("missing" in found).concurrent(`nas-archival.sh clickhouse${why}
     const obstacle = join(world.cold, "jts/clickhouse", folder, "moving");
     world.put(obstacle);
 
-    const failing = await move(world, 45);
+    const failing = await move(world, OLDER);
     expect(failing).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/the partition \{[^}]*"blocked"[^}]*\} is not moved/) as string,
@@ -175,7 +176,7 @@ describe.skipIf("missing" in found).concurrent(`nas-archival.sh clickhouse${why}
       whole: ["cold"],
     });
     await world.must(["rm", obstacle]);
-    const last = await move(world, 45);
+    const last = await move(world, OLDER);
     expect([last.status, moved(last)]).toEqual([0, [expect.stringContaining("blocked") as string]]);
     const after = await parts(world);
     expect(after.map(({ disk }) => disk)).toEqual(Array(5).fill("cold"));
@@ -195,10 +196,10 @@ describe.skipIf("missing" in found).concurrent(`nas-archival.sh clickhouse${why}
       ...["unset", "unsetDates"].map((name) => `INSERT INTO ${name} SELECT 0, 0, number FROM numbers(1000)`),
     );
     const before = await parts(world);
-    expect([(await move(world, 45)).status, await parts(world)]).toEqual([0, before]);
+    expect([(await move(world, OLDER)).status, await parts(world)]).toEqual([0, before]);
 
     for (const part of before) await written(world, part, part.name.startsWith("199") ? 40 : 50);
-    expect(await move(world, 45)).toMatchObject({ status: 0 });
+    expect(await move(world, OLDER)).toMatchObject({ status: 0 });
     expect(await disks(world)).toEqual({
       keyless: ["cold"],
       numbers: ["default", "cold"],
@@ -214,8 +215,27 @@ describe.skipIf("missing" in found).concurrent(`nas-archival.sh clickhouse${why}
     await query(world, ...table("old", "DateTime", DAILY, [10_000, 50]));
     const before = await parts(world);
     for (const days of [30_000, 10 ** 9]) {
-      const ended = await move(world, days);
+      const ended = await move(world, { clickhouseToColdAfterDays: days });
       expect([ended.status, moved(ended), await parts(world)]).toEqual([0, [], before]);
     }
+  });
+
+  test("with a limit, the oldest partitions move first, at least one in a run, and the next runs move the others", async ({
+    world,
+  }) => {
+    await query(world, ...table("later", "DateTime", DAILY, [90, 70]), ...table("sooner", "DateTime", DAILY, [80, 60]));
+    const size = Number(await query(world, "SELECT max(bytes_on_disk) FROM system.parts WHERE active"));
+    const limited = { ...OLDER, clickhouseToColdPerRun: 2 * size };
+    const first = await move(world, limited);
+    expect(first).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining("2 partitions wait for the next run") as string,
+    });
+    expect(await disks(world)).toEqual({ later: ["cold", "default"], sooner: ["cold", "default"] });
+    await move(world, { ...limited, clickhouseToColdPerRun: 1 });
+    expect(await disks(world)).toEqual({ later: ["cold", "cold"], sooner: ["cold", "default"] });
+    const last = await move(world, limited);
+    expect(last.stderr).not.toContain("wait for");
+    expect(await disks(world)).toEqual({ later: ["cold", "cold"], sooner: ["cold", "cold"] });
   });
 });
