@@ -38,15 +38,21 @@ export function scriptSettings(tiers: TierSettings, automation: AutomationSettin
 
 export type ScriptSettings = ReturnType<typeof scriptSettings>;
 
-type Nullable<T> = { [K in keyof T]-?: undefined extends T[K] ? Exclude<T[K], undefined> | null : T[K] };
+/** Rows that are null where they are left out, as they always were. Any other row is not in the document then. */
+export const NULL_WHEN_LEFT_OUT = ["notify", "coldRetention"] as const satisfies (keyof AutomationSettings)[];
 
-/** The rows that the scripts read. Those that are left out are null, at the end, the last row first. */
-function valuesOf(automation: AutomationSettings): Nullable<AutomationSettings> {
+type Nullable = (typeof NULL_WHEN_LEFT_OUT)[number];
+type OnHost = Omit<AutomationSettings, Nullable> & {
+  [K in Nullable]: Exclude<AutomationSettings[K], undefined> | null;
+};
+
+/** The rows that the scripts read. */
+function valuesOf(automation: AutomationSettings): OnHost {
   const rows = Object.entries(automationSettings.shape).filter(([, row]) => metaOf(row, "onHost") !== false);
   const values = rows.map(([key]) => [key, automation[key as keyof AutomationSettings]] as const);
   const given = values.filter(([, value]) => value !== undefined);
-  const absent = values.filter(([, value]) => value === undefined).map(([key]) => [key, null]);
-  return Object.fromEntries([...given, ...absent.reverse()]) as Nullable<AutomationSettings>;
+  const nulls = NULL_WHEN_LEFT_OUT.filter((key) => automation[key] === undefined);
+  return Object.fromEntries([...given, ...nulls.map((key) => [key, null])]) as unknown as OnHost;
 }
 
 /** The volumes that are archived from snapshots, with the size of those. */

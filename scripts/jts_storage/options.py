@@ -9,7 +9,7 @@ from typing import Annotated
 from jts_storage.fields import Count, Folder, Line, Name, NamedFolder, Path, Percent, Receiver, at_least, one_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColdRetention:
     """Of how many of the last weeks, months and years the newest archive of each volume stays on cold, such as
     `{ weekly: 8, monthly: 12, yearly: 5 }`."""
@@ -22,7 +22,7 @@ class ColdRetention:
     """How many of the last years."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """What moves besides the logs and the backups."""
 
@@ -44,7 +44,7 @@ class Rule:
     """Copy, and leave the source: for files that are written once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Automation:
     """Moves between the tiers, backups, archives and health checks."""
 
@@ -80,7 +80,7 @@ class Automation:
     clickhouse_to_cold_after_days: Annotated[int, at_least(1)]
     """Age at which partitions move to cold, of ClickHouse's tables whose storage policy has a volume `cold`,
     such as that of scripts/clickhouse/storage-policy.xml."""
-    clickhouse_to_cold_per_run: Count | None
+    clickhouse_to_cold_per_run: Count | None = None
     """How much of these partitions one run moves, such as `200GiB`: the oldest first, and at least one, however
     large. None: left out, or false."""
     usage_warning_percent: Percent

@@ -1,7 +1,8 @@
 """What is declared of this host, for all programs here: one JSON document that `pulumi up` writes.
 
-Its keys are those of the configuration (docs/configuration.md). A document with a missing or an unknown key is
-refused. The configuration checks more, with better messages; the checks here are for a file that was edited by hand.
+Its keys are those of the configuration (docs/configuration.md). A document with an unknown key is refused. So is one
+without a key, unless the option's class here has a default for it. The configuration checks more, with better messages;
+the checks here are for a file that was edited by hand.
 """
 
 import dataclasses
@@ -137,11 +138,14 @@ def _read(wanted: Any, value: Any, where: str) -> Any:
 
 def _read_object(wanted: type[T], value: Any, where: str) -> T:
     hints = typing.get_type_hints(wanted, include_extras=True)
+    may_be_missing = {one.name for one in dataclasses.fields(typing.cast(Any, wanted)) if one.default is None}
     given = dict(_of(dict, value, where, "an object"))
     read = {}
     for field in hints:
         key = _key_of(field)
         path = f"{where}.{key}" if where else key
+        if key not in given and field in may_be_missing:
+            continue
         if key not in given:
             raise Problem(f"{path} is missing")
         read[field] = _read(hints[field], given.pop(key), path)

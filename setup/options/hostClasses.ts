@@ -1,5 +1,6 @@
 /** scripts/jts_storage/options.py. */
 import { z } from "zod";
+import { NULL_WHEN_LEFT_OUT } from "../../components/automation/scriptSettings.ts";
 import { automationSettings } from "../../components/automation/settings.ts";
 import { childrenOf, metaOf, rangeOf, unwrap } from "../../components/rows.ts";
 import type { Option } from "./option.ts";
@@ -45,10 +46,12 @@ export function printHostClasses(options: readonly Option[]): string {
       const isNullable = row instanceof z.ZodOptional && row.meta()?.onHost === undefined;
       const whole = isNullable ? `${type} | None` : type;
       const text = firstSentence(textOf.get([...path, child].join("."))!);
-      return [`${field}: ${whole}`, docstring(whole.endsWith("None") ? `${text} None: left out, or false.` : text)];
+      const isOptional = row instanceof z.ZodOptional && whole.endsWith("None");
+      const mayBeMissing = isOptional && !(NULL_WHEN_LEFT_OUT as readonly string[]).includes(child);
+      return [`${field}: ${whole}${mayBeMissing ? " = None" : ""}`, docstring(whole.endsWith("None") ? `${text} None: left out, or false.` : text)];
     });
     classes.push(
-      ["@dataclass(frozen=True)", `class ${name}:`, docstring(firstSentence(own)), "", ...lines]
+      ["@dataclass(frozen=True, kw_only=True)", `class ${name}:`, docstring(firstSentence(own)), "", ...lines]
         .map(indented)
         .join("\n"),
     );

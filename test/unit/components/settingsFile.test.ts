@@ -75,7 +75,7 @@ const accepted = fc
         backupVolumes: { redis: "1GiB" },
         coldRetention: { weekly: 4, yearly: 2 },
         ...(what === "label" ? { notify: "https://hooks.example.org/a?token=$HOME'" } : {}),
-        ...(what === "root" ? { notify: "/usr/local/sbin/tell $HOME" } : {}),
+        ...(what === "root" ? { notify: "/usr/local/sbin/tell $HOME", clickhouseToColdPerRun: "200GiB" } : {}),
       },
     };
     const { hosts } = parseHosts({ trading: host });
@@ -91,7 +91,9 @@ sys.path.insert(0, sys.argv[1])
 from jts_storage.settings import _key_of, read_settings
 def named(value):
     if dataclasses.is_dataclass(value):
-        return {_key_of(field.name): named(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        fields = dataclasses.fields(value)
+        given = [field for field in fields if field.default is not None or getattr(value, field.name) is not None]
+        return {_key_of(field.name): named(getattr(value, field.name)) for field in given}
     return [named(item) for item in value] if isinstance(value, tuple) else value
 def read(path):
     try:
