@@ -52,7 +52,7 @@ function valuesOf(automation: AutomationSettings): OnHost {
   const values = rows.map(([key]) => [key, automation[key as keyof AutomationSettings]] as const);
   const given = values.filter(([, value]) => value !== undefined);
   const nulls = NULL_WHEN_LEFT_OUT.filter((key) => automation[key] === undefined);
-  return Object.fromEntries([...given, ...nulls.map((key) => [key, null])]) as unknown as OnHost;
+  return Object.fromEntries([...given, ...nulls.map((key) => [key, null])]) as OnHost;
 }
 
 /** The volumes that are archived from snapshots, with the size of those. */

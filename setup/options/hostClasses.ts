@@ -48,7 +48,10 @@ export function printHostClasses(options: readonly Option[]): string {
       const text = firstSentence(textOf.get([...path, child].join("."))!);
       const isOptional = row instanceof z.ZodOptional && whole.endsWith("None");
       const mayBeMissing = isOptional && !(NULL_WHEN_LEFT_OUT as readonly string[]).includes(child);
-      return [`${field}: ${whole}${mayBeMissing ? " = None" : ""}`, docstring(whole.endsWith("None") ? `${text} None: left out, or false.` : text)];
+      return [
+        `${field}: ${whole}${mayBeMissing ? " = None" : ""}`,
+        docstring(whole.endsWith("None") ? `${text} None: left out, or false.` : text),
+      ];
     });
     classes.push(
       ["@dataclass(frozen=True, kw_only=True)", `class ${name}:`, docstring(firstSentence(own)), "", ...lines]
