@@ -24,6 +24,7 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
     ...findBackupProblems(automation, tiers),
     ...findLongNames(automation, tiers),
     ...findFolderProblems(automation, tiers),
+    ...findConfigProblems(automation, tiers),
     ...findOrderProblem(automation, "usageWarningPercent", "usageCriticalPercent"),
     ...findIdle(automation, tiers),
     ...findReceiverProblem(automation, tiers),
@@ -37,8 +38,9 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
 
 /** What is declared and would never be done, or not each time. */
 function findIdle(automation: AutomationSettings, tiers: TierSettings): Problem[] {
-  const { coldRetention, developmentFolders, postgresDatabases, snapshotOnCalendar, backupOnCalendar } = automation;
-  const ofCold = Object.entries({ coldRetention, developmentFolders, postgresDatabases })
+  const { coldRetention, developmentFolders, configPaths, postgresDatabases } = automation;
+  const { snapshotOnCalendar, backupOnCalendar } = automation;
+  const ofCold = Object.entries({ coldRetention, developmentFolders, configPaths, postgresDatabases })
     .filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0))
     .map(([key]) => ({ key, message: "is about the cold tier, and there is none" }));
   const problems = tiers.cold === undefined ? ofCold : [];
@@ -114,6 +116,18 @@ function findFolderProblems({ developmentFolders }: AutomationSettings, { cold }
     if (same !== undefined)
       problems.push({ key, message: `${folder} has the same last name as ${same}, which names the copy` });
     return problems;
+  });
+}
+
+function findConfigProblems({ configPaths = [] }: AutomationSettings, { cold }: TierSettings): Problem[] {
+  return configPaths.flatMap((file, index) => {
+    const key = `configPaths.${index}`;
+    const hidden = PRIVATE.find((one) => isIn(file, one));
+    if (hidden !== undefined)
+      return [{ key, message: `${file} is in ${hidden}, of which nas-archival.service has its own` }];
+    if (cold !== undefined && (isIn(file, cold.mountPoint) || isIn(cold.mountPoint, file)))
+      return [{ key, message: `${file} has files of the cold tier, where the archives are; name what is beside it` }];
+    return [];
   });
 }
 

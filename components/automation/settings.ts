@@ -115,6 +115,12 @@ export const automationSettings = strictObject({
    * @default all stay
    */
   coldRetention: coldRetention.optional(),
+  /**
+   * Files and folders of the host that the archive of configurations has too: the databases' configurations, such as
+   * `/etc/postgresql` and `/var/lib/mongodb/config`, not their data.
+   * @default none
+   */
+  configPaths: z.array(path.meta({ onHost: "Path" })).optional(),
   /** Databases of PostgreSQL that are dumped to cold; none named: all of the cluster that psql connects to. */
   postgresDatabases: z
     .array(

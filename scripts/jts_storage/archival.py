@@ -3,7 +3,7 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify
        nas-archival.sh restore DATABASE [--before TIME] [--into NAME] [--host NAME] [--list] [OPTION…]
        nas-archival.sh extract configs|PATH --to FOLDER [--before TIME] [--host NAME] [--list] [OPTION…]
 
-  configs      archives fstab, LVM's metadata, units and our settings to archives/configs
+  configs      archives fstab, LVM's metadata, units, our settings and automation.configPaths to archives/configs
   postgresql   dumps each database, and the roles, to archives/database, and reads the dumps to their end
   development  copies folders to development/NAME. What a copy replaces or deletes there goes to development/.removed.
                A NAME that another host or folder copies to, or that has other files, is not touched. A filesystem that
@@ -37,6 +37,7 @@ Settings, see docs/configuration.md:
   hot.volumeGroup                       the volume group whose metadata is archived with configs
   automation.archivesKeptDays           how long archives of configs and postgresql are kept
   automation.postgresDatabases          the databases to dump; none: all of the cluster that psql connects to
+  automation.configPaths                files and folders that the archive of configurations has too
   automation.developmentFolders         the folders to copy, each under the last name of its path
   automation.developmentKeptDays        how long development/.removed is kept
   automation.clickhouseToColdAfterDays  how old a partition must be
@@ -487,9 +488,11 @@ class Archival(ArchivingRun):
                 write_whole(f"{scratch}/lsblk.json", devices)
             except Problem:
                 self.fail("the block devices cannot be listed", "lsblk")
-            there = [path for path in CONFIGS if os.path.exists(f"/{path}")]
-            tar = ("tar", "--create", "--file=-", "--numeric-owner", f"--directory={scratch}", ".", "--directory=/")
-            commands = ((*tar, *there), COMPRESS)
+            there = [*(path for path in CONFIGS if os.path.exists(f"/{path}")), *self.config_paths()]
+            # Names are taken as they are: tar(1) would take \t in one for a tab, and a dash for an option.
+            tar = ("tar", "--create", "--file=-", "--numeric-owner", "--no-unquote")
+            tar = (*tar, f"--directory={scratch}", ".", "--directory=/")
+            commands = ((*tar, *(f"--add-file={path}" for path in there)), COMPRESS)
             size = sum(_bytes_below(f"/{path}") for path in there) + _bytes_below(scratch)
             archive = Archive(
                 folder="archives/configs",
@@ -502,6 +505,20 @@ class Archival(ArchivingRun):
                 good_statuses=(0, 1),
             )
             self.archive(cold, archive)
+
+    def config_paths(self) -> list[str]:
+        """What the settings name besides, without the first slash; of a link also what it leads to."""
+        found = []
+        for path in self.settings.automation.config_paths or ():
+            if not os.path.exists(path):
+                self.fail(
+                    f"{path} is not archived: it is not there",
+                    f"{HERE}/storage-health.sh, for whether its volume is mounted; or take it out of "
+                    "automation.configPaths",
+                )
+                continue
+            found += [one.lstrip("/") for one in dict.fromkeys((os.path.normpath(path), os.path.realpath(path)))]
+        return found
 
     def postgresql(self) -> None:
         if self.is_absent("pg_dump"):
@@ -603,8 +620,11 @@ class Archival(ArchivingRun):
                 )
                 return
             begun += size
+            start = time.monotonic()
             if self.dry_run or self.watched(cold, partial(_run_command, ["clickhouse-client", "--query", move])):
-                self.report("moved", f"the partition {partition}")
+                seconds = round(time.monotonic() - start, 3)
+                pace = "" if self.dry_run else f", {human(int(size / max(seconds, 0.001)))}/s"
+                self.report("moved", f"the partition {partition}", pace, bytes=size, seconds=seconds)
             else:
                 self.fail(
                     f"the partition {partition} is not moved",

@@ -70,6 +70,9 @@ class Automation:
     cold_retention: ColdRetention | None
     """Of how many of the last weeks, months and years the newest archive of each volume stays on cold, such as
     `{ weekly: 8, monthly: 12, yearly: 5 }`. None: left out, or false."""
+    config_paths: tuple[Path, ...] | None = None
+    """Files and folders of the host that the archive of configurations has too: the databases' configurations,
+    such as `/etc/postgresql` and `/var/lib/mongodb/config`, not their data. None: left out, or false."""
     postgres_databases: tuple[Line, ...]
     """Databases of PostgreSQL that are dumped to cold; none named: all of the cluster that psql connects to."""
     development_folders: tuple[NamedFolder, ...]

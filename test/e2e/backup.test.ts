@@ -46,6 +46,7 @@ beforeAll(async () => {
     host.automation = {
       backupVolumes: { postgres: "1GiB", kafka: "32MiB" },
       developmentFolders: ["/home/jts/notebooks"],
+      configPaths: ["/var/lib/postgresql/data/pg/pg_hba.conf"],
     };
   });
   await stack.up();
@@ -251,10 +252,19 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
         cd ${COLD}/configs &&
         sha256sum --quiet --check *.sha256 &&
         zstd --decompress --stdout *.zst | tar --list |
-          grep -E '^(etc/fstab|etc/jts-storage/settings.json|./vg_jts.vgcfg|etc/systemd/system/lvm-backup.timer)$' |
+          grep -E '^(etc/fstab|./vg_jts.vgcfg|etc/systemd/system/lvm-backup.timer|var/lib/postgresql.*)$' |
           sort
       `),
-    ).toBe("./vg_jts.vgcfg\netc/fstab\netc/jts-storage/settings.json\netc/systemd/system/lvm-backup.timer");
+    ).toBe(
+      [
+        "./vg_jts.vgcfg",
+        "etc/fstab",
+        "etc/systemd/system/lvm-backup.timer",
+        "var/lib/postgresql/data/pg/pg_hba.conf",
+      ].join("\n"),
+    );
+    await on("/usr/local/lib/jts-storage/nas-archival.sh extract /var/lib/postgresql --to /root/configured");
+    await on("cmp /root/configured/var/lib/postgresql/data/pg/pg_hba.conf /var/lib/postgresql/data/pg/pg_hba.conf");
     expect(await on(`ls ${COLD}/database/*-roles-*.sql.zst | wc -l; stat --format=%a ${COLD}/database/*.dump`)).toBe(
       "1\n600",
     );

@@ -836,6 +836,7 @@ describe("what one section needs of another is there, or refused with its key", 
   });
 
   it.each<[Record<string, unknown>, string]>([
+    [{ configPaths: ["/etc/postgresql"] }, "configPaths: is about the cold tier, and there is none"],
     [{ developmentFolders: ["/srv/notes"] }, "developmentFolders: is about the cold tier, and there is none"],
     [{ postgresDatabases: ["jts"] }, "postgresDatabases: is about the cold tier, and there is none"],
   ])("%j, which would never be done", (automation, problem) => {
@@ -869,6 +870,17 @@ describe("what one section needs of another is there, or refused with its key", 
     const developmentFolders = ["/home/jts/books", folder];
     expect(problemsOf({ warm, cold: nas, automation: { developmentFolders } })).toEqual([
       `trading.automation.developmentFolders.1: ${folder} ${problem}`,
+    ]);
+  });
+
+  it.each([
+    ["/tmp/postgresql", "is in /tmp, of which nas-archival.service has its own"],
+    ["/mnt", "has files of the cold tier, where the archives are; name what is beside it"],
+    ["/mnt/synology/x", "has files of the cold tier, where the archives are; name what is beside it"],
+  ])("the configuration %s, which no archive can have", (file, problem) => {
+    const configPaths = ["/etc/postgresql", file];
+    expect(problemsOf({ warm, cold: nas, automation: { configPaths } })).toEqual([
+      `trading.automation.configPaths.1: ${file} ${problem}`,
     ]);
   });
 

@@ -125,6 +125,7 @@ describe.skipIf("missing" in found).concurrent(`nas-archival.sh clickhouse${why}
 
     const first = await move(world, OLDER);
     expect([first.status, moved(first)]).toEqual([0, expect.objectContaining({ length: 4 })]);
+    expect(first.stderr).toMatch(/moved the partition \{.*\}, [\d.]+([KMG]i)?B\/s/);
     expect(await disks(world)).toEqual({
       "t`1\\": ["cold", "cold", "default", "default"],
       dates: ["cold", "default"],

@@ -207,6 +207,30 @@ describe.skipIf(!IS_ROOT).concurrent("nas-archival.sh (needs root for mounts)", 
     expect((await world.describe())[`cold/jts/${name}`]?.mode).toBe(0o600);
   });
 
+  test("configs has the files and folders that the settings name, however odd, and says which are not there", async ({
+    world,
+  }) => {
+    world.program("lsblk", "echo '{}'");
+    const server = join(world.hot, "mongodb/config/mongod.conf");
+    world.put(server, "port");
+    world.put(join(world.hot, "etc/-x \\t"), "odd");
+    await world.must(["ln", "--symbolic", join(world.hot, "mongodb/config"), join(world.hot, "link")]);
+    const paths = [join(world.hot, "etc/-x \\t"), join(world.hot, "link"), join(world.hot, "away")];
+    const change = (settings: Settings) => (settings.automation.configPaths = paths);
+    expect(await archive(world, "configs", change)).toMatchObject({
+      status: 1,
+      stderr: text(`${join(world.hot, "away")} is not archived: it is not there`),
+    });
+    const out = (name: string) => join(world.path, "out", name);
+    const extract = (path: string, name: string) => world.must(taking(world, "extract", path, "--to", out(name)));
+    await extract(paths[0]!, "odd");
+    await extract(paths[1]!, "link");
+    await extract(server, "file");
+    expect(world.read(join(out("odd"), paths[0]!))).toBe("odd");
+    expect(await world.must(["readlink", join(out("link"), paths[1]!)])).toBe(`${join(world.hot, "mongodb/config")}\n`);
+    expect(world.read(join(out("file"), server))).toBe("port");
+  });
+
   test("postgresql dumps each database and the roles; one that fails doesn't keep the others from it", async ({
     world,
   }) => {
