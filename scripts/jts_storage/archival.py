@@ -491,8 +491,8 @@ class Archival(ArchivingRun):
             there = [*(path for path in CONFIGS if os.path.exists(f"/{path}")), *self.config_paths()]
             # Names are taken as they are: tar(1) would take \t in one for a tab, and a dash for an option.
             tar = ("tar", "--create", "--file=-", "--numeric-owner", "--no-unquote")
-            tar = (*tar, f"--directory={scratch}", ".", "--directory=/")
-            commands = ((*tar, *(f"--add-file={path}" for path in there)), COMPRESS)
+            folders = (f"--directory={scratch}", ".", "--directory=/")
+            commands = ((*tar, *folders, "--", *there), COMPRESS)
             size = sum(_bytes_below(f"/{path}") for path in there) + _bytes_below(scratch)
             archive = Archive(
                 folder="archives/configs",
