@@ -1,11 +1,12 @@
 import { coldRoot } from "../cold/layout.ts";
 import { formatBytes } from "../../providers/values/size.ts";
-import { capacityOf } from "../hot/layout.ts";
+import { capacityOf, volumesOf } from "../hot/layout.ts";
 import { lettersOf, MOST_LETTERS } from "../hot/problems.ts";
 import { VOLUME_PROFILES } from "../hot/profiles.ts";
 import { isIn } from "../places.ts";
 import { below, type Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
+import { warmMount } from "../warm/layout.ts";
 import { layoutsOf, type TierSettings } from "../tiers.ts";
 import { backupVolumes } from "./scriptSettings.ts";
 import type { AutomationSettings, RuleSettings } from "./settings.ts";
@@ -202,7 +203,22 @@ function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSett
 }
 
 /** Data goes one way, towards cold. */
-function findRuleProblems(rule: RuleSettings, { warm, cold }: TierSettings): Problem[] {
+/** The mount point of the tiers that a path is on, if access times are off there. */
+function mountWithoutAccessTimes(path: string, { hot, warm }: TierSettings): string | undefined {
+  const mounts = [
+    ...(hot?.layout === "lvm" ? volumesOf(hot) : []).flatMap(({ mountPoint, treePath, options }) =>
+      [mountPoint, treePath].flatMap((point) => (point === undefined ? [] : [{ point, options }])),
+    ),
+    ...(warm === undefined ? [] : [{ point: warm.mountPoint, options: warmMount(warm).options }]),
+  ];
+  const [innermost] = mounts
+    .filter(({ point }) => isIn(path, point))
+    .sort((a, b) => b.point.length - a.point.length);
+  return innermost?.options.includes("noatime") === true ? innermost.point : undefined;
+}
+
+function findRuleProblems(rule: RuleSettings, tiers: TierSettings): Problem[] {
+  const { warm, cold } = tiers;
   const { source, to, destination, keep, compress } = rule;
   if (to === "cold" && cold === undefined) return [{ key: "to", message: "is cold, and there is no cold tier" }];
   const wrongSource = (what: string) => [{ key: "source", message: `${source} ${what}` }];
@@ -227,6 +243,17 @@ function findRuleProblems(rule: RuleSettings, { warm, cold }: TierSettings): Pro
       "is in daily-backups, and no restore would find the archives at the rule's destination; " +
         "set backupsToColdAfterDays instead, which moves them, or keep: true",
     );
+
+  const noatime = rule.by === "access" ? mountWithoutAccessTimes(source, tiers) : undefined;
+  if (noatime !== undefined)
+    return [
+      {
+        key: "by",
+        message:
+          `is access, and ${noatime} is mounted with noatime, so that nothing notes when a file was read; ` +
+          "write by: modification, or add relatime to its options",
+      },
+    ];
 
   const root = to === "warm" || cold === undefined ? warm.mountPoint : coldRoot(cold);
   const target = `${root}/${destination}`;

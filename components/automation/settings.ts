@@ -18,8 +18,15 @@ const rule = strictObject({
       error: "has braces, which match only themselves (fnmatch(3)); write a rule for each, or [{] for a brace",
     })
     .default("*"),
-  /** How old a file must be, by its modification time. */
+  /** How old a file must be, by its modification time, or as `by` says. */
   olderThanDays: days,
+  /**
+   * What a file's age counts from: `modification`, its last write; or `access`, its last write or read, whichever is
+   * later. For `access` the volume of the source needs `relatime` among its mount options: the kernel then notes the
+   * first read of a day (mount(8)).
+   * @default modification
+   */
+  by: z.enum(["modification", "access"]).optional(),
   /** The tier that the files move to. */
   to: z.enum(["warm", "cold"]),
   /** The folder below warm's mount point, or below cold's root. */

@@ -87,6 +87,8 @@ DESCRIPTORS = 4096
 # Where there may be less room than that, it is looked at for each file.
 ROOM_BYTES = 1 << 30
 WORKERS = 4
+# What a file's age counts from.
+MODIFICATION, ACCESS = "modification", "access"
 LIBC = ctypes.CDLL(None, use_errno=True)
 TEMPORARY = re.compile(r"\.jts-moving-[0-9a-f]{16}")
 PUT_BACK = re.compile(r"~\d{8}T\d{6}Z(-\d+)?\Z")
@@ -137,12 +139,19 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         required=True,
         help="mount point; refused where nothing is mounted there, or it shows the root filesystem",
     )
-    parser.add_argument("--older-than-days", required=True, type=float, help="by the time of the last modification")
+    parser.add_argument("--older-than-days", required=True, type=float, help="by the time of the last use, see --by")
+    parser.add_argument(
+        "--by",
+        choices=(MODIFICATION, ACCESS),
+        default=MODIFICATION,
+        help="which use counts: modification; or access, the later one of the last modification and the last access, "
+        f"refused where the source is mounted with noatime; default: {MODIFICATION}",
+    )
     parser.add_argument(
         "--modified-before",
         type=float,
         default=0,
-        help="also move younger files that were last modified before this time, in seconds since 1970; default: 0",
+        help="also move younger files that were last used before this time, in seconds since 1970; default: 0",
     )
     parser.add_argument("--pattern", default="*", help="only files with such a name, for example '*.log*'; default: *")
     parser.add_argument("--name", help="only the file with exactly this name, directly in the source")
@@ -571,6 +580,14 @@ class Move:
                 raise Problem(f"it is not on the filesystem that is mounted at {self.options.source_mount}")
             with open("/proc/self/mountinfo", "rb") as table:
                 mounts = list(mounted(table))
+            if self.options.by == ACCESS and any(
+                one.id == self.source_mount and "noatime" in one.options for one in mounts
+            ):
+                raise Problem(
+                    "it is mounted with noatime, so nothing notes when a file was read",
+                    "by: modification in the rule; or relatime among the volume's options, and a remount of it and of "
+                    "the bind mounts that show it",
+                )
             self.has_mounts = any(one.point.startswith(f"{source}/") for one in mounts)
             # NFS has no leases, since a server may have files open for others. A recall was asked for by a person.
             is_nfs = any(one.id == self.source_mount and one.type.startswith("nfs") for one in mounts)
@@ -713,11 +730,12 @@ class Move:
             raise Skip("not logs by their names")
         if self.options.only_rotated and not is_rotated(name):
             raise Skip("not rotated logs by their names")
-        if self.last_written(place, name, seen) >= self.cutoff:
+        if self.last_used_with(place, name, seen) >= self.cutoff:
             raise Skip("too young")
         form, target = self.form_of(name, seen)
         with contextlib.ExitStack() as opened:
-            fd = open_seen(name, FILE, place.fd)
+            # That we read a file is no access to it. Only its owner, and root, can say so.
+            fd = open_seen(name, FILE | (os.O_NOATIME if self.options.by == ACCESS else 0), place.fd)
             opened.callback(os.close, fd)
             require_unchanged(seen, os.fstat(fd))
             if self.has_mounts and mount_id(fd) != self.source_mount:
@@ -762,22 +780,22 @@ class Move:
     def path_there(self, place: Place, target: str) -> str:
         return os.path.join(self.options.destination, *place.folder.names(), target)
 
-    def last_written(self, place: Place, name: str, seen: os.stat_result) -> float:
+    def last_used_with(self, place: Place, name: str, seen: os.stat_result) -> float:
         """
-        When a file was last written. A checksum counts as old as the file that it is for, so that both move in one run;
+        When a file was last used. A checksum counts as old as the file that it is for, so that both move in one run;
         where that file is already at the destination, its checksum is always old enough.
         """
         if not name.endswith(CHECKSUM):
-            return seen.st_mtime
+            return last_used(seen, self.options.by)
         original = name.removesuffix(CHECKSUM)
         with contextlib.suppress(FileNotFoundError):
-            return os.stat(original, dir_fd=place.fd, follow_symlinks=False).st_mtime
+            return last_used(os.stat(original, dir_fd=place.fd, follow_symlinks=False), self.options.by)
         destination = place.folder.open()
         if destination is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.stat(original, dir_fd=destination, follow_symlinks=False)
                 return 0
-        return seen.st_mtime
+        return last_used(seen, self.options.by)
 
     def look_there(self, source: Source, destination: int, target: str) -> tuple[Digest | None, str]:
         """
@@ -1074,6 +1092,10 @@ def settle(is_flushed: bool, copy: Copy) -> None:
         os.fsync(copy.fd)
     os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_DONTNEED)
     os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_WILLNEED)
+
+
+def last_used(seen: os.stat_result, by: str) -> float:
+    return max(seen.st_mtime, seen.st_atime) if by == ACCESS else seen.st_mtime
 
 
 def name_beside(name: str, seen: os.stat_result) -> str:

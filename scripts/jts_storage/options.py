@@ -33,7 +33,10 @@ class Rule:
     pattern: Line
     """What the files' names must match, as fnmatch(3) has it."""
     older_than_days: Annotated[int, at_least(0)]
-    """How old a file must be, by its modification time."""
+    """How old a file must be, by its modification time, or as `by` says."""
+    by: Annotated[str, one_of("modification", "access")] | None = None
+    """What a file's age counts from: `modification`, its last write; or `access`, its last write or read,
+    whichever is later. None: left out, or false."""
     to: Annotated[str, one_of("warm", "cold")]
     """The tier that the files move to."""
     destination: Folder

@@ -44,8 +44,8 @@ Settings, see docs/configuration.md; a host has no tier that is null:
   automation.warmLowPercent           the low mark
   automation.usageWarningPercent      check logs a warning above it
   automation.usageCriticalPercent     check fails above it
-  automation.rules                    name, source, pattern, olderThanDays, to (warm or cold), destination, compress,
-                                      keep
+  automation.rules                    name, source, pattern, olderThanDays, by (modification or access), to (warm or
+                                      cold), destination, compress, keep
   automation.dockerPrune              whether cleanup runs docker system prune, which removes what is not used
   movesJournal                        a line of JSON for each move
   stateFolder                         keeps when the last cleanup was
@@ -135,6 +135,7 @@ class Moving:
     """Whether its files leave the warm tier."""
     only_under_pressure: bool = False
     """Whether it only applies while warm is above its high mark."""
+    by: str = mover.MODIFICATION
 
 
 class Tiering(Run):
@@ -326,7 +327,7 @@ class Tiering(Run):
 
     def cutoff_for_low_mark(self, warm: Warm, moving: Sequence[Moving]) -> int:
         """
-        A time in seconds since 1970: once all files that were last written before it have moved, warm is below its low
+        A time in seconds since 1970: once all files that were last used before it have moved, warm is below its low
         mark. It is at least a day ago, since last night's backup should stay close by. 0: nothing more may move.
         """
         try:
@@ -336,7 +337,7 @@ class Tiering(Run):
         need = usage.used - usage.total * self.settings.automation.warm_low_percent / 100
         latest, cutoff = time.time() - DAY_SECONDS, 0
         files = sorted(
-            (seen.st_mtime, seen.st_blocks * 512)
+            (mover.last_used(seen, one.by), seen.st_blocks * 512)
             for one in moving
             if one.is_on_warm
             for source in one.sources
@@ -537,6 +538,7 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
         destination: str,
         *,
         days: float,
+        by: str = mover.MODIFICATION,
         options: Sequence[str] = (),
         pattern: str = "*",
         only_under_pressure: bool = False,
@@ -544,6 +546,7 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
         is_on_warm = all(source.startswith(f"{warm.mount_point}/") for source in sources)
         arguments = [f"--source={source}" for source in sources]
         arguments += [f"--destination={tops[to]}/{destination}", f"--older-than-days={days:g}", f"--pattern={pattern}"]
+        arguments.append(f"--by={by}")
         if is_on_warm:
             arguments.append(f"--source-mount={warm.mount_point}")
         return Moving(
@@ -553,6 +556,7 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
             (*arguments, *options),
             is_on_warm=is_on_warm and "--keep" not in options,
             only_under_pressure=only_under_pressure,
+            by=by,
         )
 
     found: list[Moving] = []
@@ -574,6 +578,7 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
             rule.to,
             rule.destination,
             days=rule.older_than_days,
+            by=rule.by or mover.MODIFICATION,
             options=[*(["--compress"] if rule.compress else []), *(["--keep"] if rule.keep else [])],
             pattern=rule.pattern,
         )

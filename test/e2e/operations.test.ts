@@ -17,10 +17,15 @@ const RECEIVER = "/usr/local/sbin/tell-somebody";
 
 /** Small volumes of two services and root's, on all three tiers: as on the real host, but quicker to make. */
 const small = (host: HostSection) => {
-  host.automation = { ...(host.automation as object), notify: RECEIVER };
+  const rule = { name: "used", source: "/data/local-backup/used", to: "cold", destination: "models", by: "access" };
+  host.automation = { ...(host.automation as object), notify: RECEIVER, rules: [{ ...rule, olderThanDays: 30 }] };
   host.hot = {
     ...(host.hot as object),
-    volumes: { redis: { size: "2GiB" }, mongodb: { size: "2GiB" }, local_backup: { size: "2GiB" } },
+    volumes: {
+      redis: { size: "2GiB" },
+      mongodb: { size: "2GiB" },
+      local_backup: { size: "2GiB", options: ["nodev", "nosuid", "relatime"] },
+    },
     snapshotReserve: "1GiB",
   };
 };
@@ -71,6 +76,21 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     const second = await stack.up();
     expect(second).toMatchObject({ changes: {}, sshConnections: 0 });
     expect(second.said).not.toContain("checks passed");
+  });
+
+  it("a rule by access leaves what the kernel saw being read, also by the bind mount, and moves the rest", async () => {
+    const moved = await on(`
+      mkdir --parents /data/local-backup/used && cd /data/local-backup/used
+      for name in read shown unread; do echo $name >$name; touch --date='40 days ago' $name; done
+      cat read /data/jts/hot/backup/used/shown >/dev/null
+      ${BIN}/tiered-storage.sh migrate >/dev/null
+      ls; ls /mnt/synology/jts/models
+    `);
+    expect(moved.split("\n")).toEqual(expect.arrayContaining(["read", "shown", "unread"]));
+    expect(await on("ls /data/local-backup/used")).toBe("read\nshown");
+    expect(
+      await on("cat /mnt/synology/jts/models/unread; rm -r /data/local-backup/used /mnt/synology/jts/models/unread"),
+    ).toBe("unread");
   });
 
   it("`npm run verify` passes, and reports what somebody changed by hand", async () => {

@@ -469,6 +469,23 @@ describe("what no host could carry out is refused by name", () => {
     );
   });
 
+  it("a rule by access whose source is mounted with noatime, also where a bind mount shows it", () => {
+    const rule = { name: "a", olderThanDays: 2, by: "access", to: "cold", destination: "models" };
+    const rules = ["/srv/models", "/var/lib/redis/data", "/data/jts/hot/redis/data"].map((source) => ({
+      ...rule,
+      source,
+    }));
+    const host = (volume: object, options: readonly string[]) => ({
+      ...hotWith({ redis: volume }),
+      warm: { device: { path: "/dev/sda2" }, options },
+      cold: { server: "nas", export: "/v" },
+      automation: { rules: [...rules, { ...rule, source: "/data/warm-storage/models" }] },
+    });
+    const problemAt = (index: number) => expect.stringContaining(`rules.${index}.by: is access, and `) as string;
+    expect(problemsOf(host({}, []))).toEqual([1, 2, 3].map(problemAt));
+    expect(problemsOf(host({ options: ["relatime"] }, ["strictatime"]))).toEqual([]);
+  });
+
   it("one device for two tiers", () => {
     expect(problemsOf({ ...hotWith({ redis: {} }), warm: { device: { path: NVME.path } } })).toEqual([
       expect.stringContaining("is already a device of the hot tier"),
@@ -480,6 +497,11 @@ describe("what no host could carry out is refused by name", () => {
     [{ pattern: "a/*" }, /rules\.0\.pattern: "a\/\*": is about a file's name/],
     [{ pattern: "*.{log,gz}" }, /rules\.0\.pattern: .*has braces, which match only themselves.*write a rule for each/],
     [{ destination: "../up" }, /rules\.0\.destination: /],
+    [{ by: "size" }, /rules\.0\.by: "size": must be modification or access/],
+    [
+      { source: "/data/warm-storage/models", by: "access" },
+      /rules\.0\.by: is access, and \/data\/warm-storage is mounted with noatime.*add relatime to its options/,
+    ],
     [{ to: "hot" }, /rules\.0\.to: "hot": must be warm or cold/],
     [{ source: "/home/jts/models" }, /rules\.0\.source: \/home\/jts\/models is in \/home, which the sandbox/],
     [{ source: "/var/tmp/models" }, /rules\.0\.source: .* is in \/var\/tmp/],

@@ -294,6 +294,35 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     ]);
   });
 
+  test("a rule by access leaves what was read lately, doesn't take its own reading for that, and needs access times", async ({
+    world,
+  }) => {
+    const source = join(world.hot, "models");
+    const names = ["read", "unread", "written"] as const;
+    const path = (name: (typeof names)[number]) => world.put(join(source, name), name, name === "written" ? 1 : 30);
+    const paths = Object.fromEntries(names.map((name) => [name, path(name)]));
+    // The clock that the scripts go by is ahead of the kernel's, so a read is noted by hand.
+    const written = statSync(world.at(paths.read!)).mtimeMs / 1000;
+    utimesSync(world.at(paths.read!), written + 29 * 86_400, written);
+    const before = statSync(world.at(paths.unread!)).atimeMs;
+    const settings = (keep: boolean) =>
+      world.settings(({ automation }) => Object.assign(automation, { rules: [{ ...RULE, source, by: "access", keep }] }));
+    expect(await tiered(world, settings(true), "migrate")).toMatchObject({ status: 0, stdout: text("moved 1 file") });
+    expect(statSync(world.at(paths.unread!)).atimeMs).toBe(before);
+    expect(await tiered(world, settings(false), "migrate")).toMatchObject({ status: 0, stdout: text("moved 1 file") });
+    expect((await world.files()).filter((name) => !name.startsWith("cold/"))).toEqual([
+      "hot/models/read",
+      "hot/models/written",
+    ]);
+    world.put(join(source, "old"), "old", 30);
+    await world.must(["mount", "-o", "remount,noatime", world.hot]);
+    expect(await tiered(world, settings(false), "migrate")).toMatchObject({
+      status: 1,
+      stderr: text("it is mounted with noatime, so nothing notes when a file was read. Next: by: modification"),
+    });
+    expect(await world.files()).toContain("hot/models/old");
+  });
+
   test("migrate brings the oldest of warm to cold, above the high mark, until warm is below the low one", async ({
     world,
   }) => {
