@@ -7,6 +7,8 @@ const STACKS = [
   ...["safety", "secrets", "survival", "tiers", "volumes"],
 ];
 const ALL = [...STACKS, "options", "powerLoss"];
+/** Too long for what a change reaches: `npm run test:all` runs it. */
+const DRILL = "drill";
 const NONE: readonly string[] = [];
 /** The files that bring up a stack with the cold tier, with tuning, with automation, with verification. */
 const COLD = [
@@ -29,6 +31,7 @@ const VERIFICATION = ["backup", "mover", "operations", "secrets", "tiers"];
 export const REACH: readonly (readonly [pattern: string, files: readonly string[]])[] = [
   // The tests.
   ...ALL.map((file) => [`test/e2e/${file}.test.ts`, [file]] as const),
+  [`{test/e2e/${DRILL}.test.ts,test/support/${DRILL}.sh}`, [DRILL]],
   ["test/e2e/**", ALL],
   ["test/support/labStack.ts", STACKS],
   ["test/support/tried.ts", ["options"]],

@@ -20,6 +20,9 @@ function importsOf(path: string, found = new Set<string>()): ReadonlySet<string>
   return found;
 }
 
+/** A change reaches the drill only where it is the drill's own. */
+const REACHED = E2E_FILES.filter((file) => file !== "drill");
+
 describe("the table of what a change reaches", () => {
   it.skipIf(tracked.length === 0)("has a row for every file, and a file for every row", () => {
     expect(tracked.filter((path) => rowOf(path) === undefined)).toEqual([]);
@@ -32,7 +35,7 @@ describe("the table of what a change reaches", () => {
     expect([...new Set(REACH.flatMap(([, files]) => files))].sort()).toEqual(E2E_FILES.toSorted());
   });
 
-  it.each(E2E_FILES)("has a row for each file that %s imports or reads, so that a change there reaches it", (file) => {
+  it.each(REACHED)("has a row for each file that %s imports or reads, so that a change there reaches it", (file) => {
     const path = `test/e2e/${file}.test.ts`;
     const read = [...readFileSync(join(ROOT, path), "utf8").matchAll(/join\(ROOT, "([^"]+)"\)/g)].map(
       ([, name = ""]) => name,
@@ -43,8 +46,8 @@ describe("the table of what a change reaches", () => {
     expect(needed.filter((one) => !reachOf(one).includes(file))).toEqual([]);
   });
 
-  it("lets a path without a row reach all end-to-end test files", () => {
-    expect(reachOf("new/thing.ts").toSorted()).toEqual(E2E_FILES.toSorted());
+  it("lets a path without a row reach all end-to-end test files, but for the drill", () => {
+    expect(reachOf("new/thing.ts").toSorted()).toEqual(REACHED.toSorted());
   });
 
   it("gives for each end-to-end test file the changed files that reach it", () => {
