@@ -89,7 +89,7 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     expect(moved.split("\n")).toEqual(expect.arrayContaining(["read", "shown", "unread"]));
     expect(await on("ls /data/local-backup/used")).toBe("read\nshown");
     expect(
-      await on("cat /mnt/synology/jts/models/unread; rm -r /data/local-backup/used /mnt/synology/jts/models/unread"),
+      await on("cat /mnt/synology/jts/models/unread; rm /data/local-backup/used/* /mnt/synology/jts/models/unread"),
     ).toBe("unread");
   });
 
