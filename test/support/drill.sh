@@ -56,6 +56,7 @@ begin() {
   psql_as postgres "create table trades (day int, number int, primary key (day, number))"
   install --directory --owner=kafka --group=kafka "$kafka/exports"
   install --directory /home/jts/notebooks
+  echo "the first day" >/home/jts/notebooks/first
   : >"$sums"
   # A service that logs all the time, by the name of its file, while others rotate it.
   systemd-run --quiet --unit=drill-writer --uid=kafka --property=OOMScoreAdjust=0 bash -c \
