@@ -177,6 +177,13 @@ export const automationSettings = strictObject({
   warmHighPercent: percent.default(85),
   /** How full warm is when that ends. */
   warmLowPercent: percent.default(75),
+  /**
+   * How long snapshots of warm stay, one of which is made before files are deleted there: what was deleted or moved
+   * away since can be copied back from them, and takes its room until they go. Above `warmHighPercent` the oldest go
+   * earlier.
+   * @default none are made
+   */
+  warmSnapshotsKeptDays: keptDays.optional(),
   /** Age of the newest backup of a volume above which health warns; 0: never. */
   backupWarningHours: hours.default(36),
   /**

@@ -25,7 +25,7 @@ const WRITTEN = [
   ...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => `${MOVES_JOURNAL}.${number}`),
   ...[
     ...["health.json", "notified.json", "runs.json", "runs.lock", "performance.json", "performance.json.damaged"],
-    ...["cleanup.last", "snapshots.last", "removed.last"],
+    ...["cleanup.last", "snapshots.last", "removed.last", "warm-snapshots.json"],
   ].map((name) => `${STATE_FOLDER}/${name}`),
 ];
 

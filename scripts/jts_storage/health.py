@@ -22,8 +22,8 @@ Levels:
             is missing or stopped, or whose last run failed; a failed mount unit; a volume whose newest backup is older
             than automation.backupWarningHours, or that has had none for so long; a newest archive on cold older than
             automation.archiveWarningHours; files that were due and stayed, more of them in each of the last three runs;
-            moves to names that are taken; no successful run for two of its timer's periods, and 50 hours; a worn disk;
-            a report that did not reach automation.notify
+            moves to names that are taken; snapshots of warm that nothing deletes for their age; no successful run for
+            two of its timer's periods, and 50 hours; a worn disk; a report that did not reach automation.notify
   critical  usage or a snapshot's fill above automation.usageCriticalPercent; a tier that is not mounted, is not the
             declared one, does not answer, or has lost a disk, also one of an md array; a snapshot that has filled up;
             device errors of btrfs; a disk that reports that it is failing
@@ -76,6 +76,7 @@ from jts_storage.problem import HERE, Problem, reason_of
 from jts_storage.program import Parser, human, plain_number, printable
 from jts_storage.runs import KEPT, RECORDED, History, read_runs
 from jts_storage.settings import Cold, Settings, Warm
+from jts_storage.snapshots import folder_of, read_held, stamps_on
 from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
 
 # The exit status where there is no report; 1 and 2 stand for levels.
@@ -124,6 +125,8 @@ METRICS = {
     "volume_group_snapshots_bytes": "Bytes of the volume group that belong to snapshots.",
     "volume_group_reserve_bytes": "What must be free in the volume group, or belong to snapshots.",
     "volume_group_missing_devices": "How many of its physical volumes the volume group lacks.",
+    "warm_snapshots": "How many snapshots of warm cleanup has made and not yet deleted.",
+    "warm_snapshots_held_bytes": "What they hold at most that warm has no more, as of the last cleanup.",
     "snapshot_fill_percent": "How full a snapshot is; at 100 it is lost.",
     "timer_active": "Whether the timer waits for its next run.",
     "timer_last_run_timestamp_seconds": "When the timer last started its service.",
@@ -433,6 +436,35 @@ class Health:
             return
         self.look_at_usage("warm", point, f"{HERE}/tiered-storage.sh cleanup; {HERE}/tiered-storage.sh migrate")
         self.look_at_btrfs(point)
+        self.look_at_warm_snapshots(warm)
+
+    def look_at_warm_snapshots(self, warm: Warm) -> None:
+        """The snapshots of warm, and what they hold by their last comparison, which cleanup makes."""
+        kept_days, folder, report = self.automation.warm_snapshots_kept_days, folder_of(warm), self.report
+        try:
+            stamps = bounded(stamps_on, warm, seconds=self.settings.probe_seconds)
+        except Problem as problem:
+            report.find("warning", "warm", f"the snapshots of warm cannot be listed: {problem}", f"ls -l {folder}")
+            return
+        if not stamps and kept_days is None:
+            return
+        known = read_held(self.settings.state_folder)
+        held = sum(known.get(stamp, 0) for stamp in stamps)
+        report.figure("warm_snapshots", len(stamps), mount_point=warm.mount_point)
+        report.figure("warm_snapshots_held_bytes", held, mount_point=warm.mount_point)
+        if not stamps:
+            report.find("ok", "warm", f"no snapshots in {folder}: nothing was deleted since they are made")
+            return
+        unknown = [stamp for stamp in stamps if stamp not in known]
+        fact = (
+            f"{len(stamps)} snapshots in {folder}, the oldest {stamps[0]}; they hold at most {human(held)} that warm "
+            f"has no more{f', and what {len(unknown)} of them hold is not known' if unknown else ''}"
+        )
+        if kept_days is None:
+            remedy = f"btrfs subvolume delete {folder}/{stamps[0]}; or set automation.warmSnapshotsKeptDays"
+            report.find("warning", "warm", f"{fact}; nothing deletes them for their age", remedy)
+        else:
+            report.find("ok", "warm", fact)
 
     def look_at_cold(self, cold: Cold) -> None:
         try:

@@ -105,6 +105,9 @@ class Automation:
     """How full warm may be before what is oldest on it goes to cold."""
     warm_low_percent: Percent
     """How full warm is when that ends."""
+    warm_snapshots_kept_days: Annotated[int, at_least(1)] | None = None
+    """How long snapshots of warm stay, one of which is made before files are deleted there: what was deleted or
+    moved away since can be copied back from them, and takes its room until they go. None: left out, or false."""
     backup_warning_hours: Annotated[int, at_least(0)]
     """Age of the newest backup of a volume above which health warns; 0: never."""
     archive_warning_hours: Annotated[int, at_least(0)]

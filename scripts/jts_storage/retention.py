@@ -87,7 +87,7 @@ class Retention:
         with closing(top):
             if mount_id(top) != mount.id:
                 raise Problem(f"it is not on the filesystem that is mounted at {self.options.mount}")
-            self.mount_id = mount.id
+            self.mount_id, self.device = mount.id, os.fstat(top).st_dev
             size = os.fstatvfs(top)
             limit = size.f_blocks * size.f_frsize * self.options.at_most_percent / 100
             wanted = self.visit(top, self.options.folder, 0, delete=False)
@@ -124,7 +124,8 @@ class Retention:
                 seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 if stat.S_ISDIR(seen.st_mode):
                     with closing(open_seen(name, FOLDER, folder)) as child:
-                        if mount_id(child) != self.mount_id:
+                        # A subvolume of btrfs has a number of its own, and no mount.
+                        if mount_id(child) != self.mount_id or os.fstat(child).st_dev != self.device:
                             continue
                         wanted += self.visit(child, below, depth + 1, delete)
                     # Its times as they are now: where something was just deleted from it, it was not empty for long.

@@ -6,16 +6,18 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
   check     prints the usage of each tier
   migrate   moves files to slower tiers: old logs from hot to warm, compressed, only files with the names of logs, and
             none in a database's folder; rotated logs below /var/log to warm; old backups from warm to cold; and what
-            automation.rules say. While warm is above its high mark, its oldest files move to cold earlier, until it is
-            below its low mark
+            automation.rules say. While warm is above its high mark, until it is below its low mark, cleanup's snapshots
+            go, the oldest first, and only then its oldest files move to cold earlier
   cleanup   deletes old files in warm's temp-processing and logs, and runs docker prune, without volumes. Here a file is
             as old as the time for which it has been there, whatever its time of modification says. A file that somebody
             has open stays. A first run, and one after a week without a run or after a clock that went back, deletes
-            nothing: the clock may be wrong
+            nothing: the clock may be wrong. With automation.warmSnapshotsKeptDays, a snapshot of warm is made before,
+            without which nothing is deleted; old ones are deleted
   optimize  defragments warm, trims hot
   all       all of them in this order, whatever fails
-  where     prints, from the journal, where files of that name went, and which of them exist now. NAME may have
-            wildcards, or be a path before or after a move; it also finds NAME.zst
+  where     prints, from the journal, where files of that name went, and which of them exist now, also in snapshots of
+            warm. NAME may have wildcards, or be a path before or after a move; it also finds NAME.zst. A path on warm
+            is found in snapshots also if it never moved
   recall    moves a file back to where it came from, and decompresses it where it was compressed. PATH is where it was
             or is. Its age then counts from the recall, so that no rule moves it again the next night
 
@@ -42,6 +44,7 @@ Settings, see docs/configuration.md; a host has no tier that is null:
   automation.deleteAtMostPercent      cleanup deletes nothing where it would be more than this share of warm's size
   automation.warmHighPercent          the high mark
   automation.warmLowPercent           the low mark
+  automation.warmSnapshotsKeptDays    how long cleanup's snapshots stay; absent: it makes none
   automation.usageWarningPercent      check logs a warning above it
   automation.usageCriticalPercent     check fails above it
   automation.rules                    name, source, pattern, olderThanDays, by (modification or access), to (warm or
@@ -84,6 +87,7 @@ from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, with_remedy
 from jts_storage.program import Parser, Run, human, print_json, printable, take_lock
 from jts_storage.settings import Cold, Settings, Warm
+from jts_storage.snapshots import Snapshots, in_snapshots
 from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
 
 ACTIONS = ("check", "migrate", "cleanup", "optimize", "all")
@@ -154,6 +158,7 @@ class Tiering(Run):
         self.commands: list[str] = []
         self.moved = {"files": 0, "bytes": 0}
         self.stayed: dict[str, int] = {}
+        self.snapshots = None if settings.warm is None else Snapshots(self, settings.warm, self.commands)
 
     def run(self, action: str) -> int:
         if not self.dry_run and action != "check":
@@ -191,6 +196,7 @@ class Tiering(Run):
             "skipped": self.skipped,
             "deletions": self.deletions,
             "commands": self.commands,
+            "snapshots": None if self.snapshots is None else self.snapshots.report,
             "totals": {"moved": self.moved, "deleted": {"files": len(files), "bytes": sum(files)}},
             "problems": [
                 *self.problems,
@@ -258,6 +264,9 @@ class Tiering(Run):
         for one in moving:
             if one.to == "warm":
                 self.move(one, warm.mount_point, one.arguments)
+        # What moves to cold stays in the snapshots, so these go first; the moves then go by what is still needed.
+        if self.snapshots is not None:
+            self.snapshots.release(spare_newest=False)
         # Moves to cold come last: where cold hangs, nothing else waits for it.
         is_cold_there = cold is not None and self.is_cold_there(cold)
         if cold is not None and is_cold_there:
@@ -447,21 +456,38 @@ class Tiering(Run):
 
     def cleanup(self) -> None:
         warm, automation = self.settings.warm, self.settings.automation
-        if warm is not None:
+        if warm is not None and self.snapshots is not None:
             reason = self.reason_by_clock("cleanup")
             if reason is not None:
                 log("warning", f"nothing deleted in this run: {reason}")
             else:
                 try:
                     prove_warm(warm)
-                    self.delete_aged(warm, "temp-processing", automation.temp_after_days)
-                    self.delete_aged(warm, "logs", automation.warm_logs_after_days)
                 except Problem as problem:
                     self.fail(f"nothing deleted: {problem}", f"mount {warm.mount_point}")
+                else:
+                    self.clean(warm, self.snapshots)
         if automation.docker_prune and shutil.which("docker") is not None:
             # Never with --volumes: volumes hold data.
             prune = ("timeout", "--kill-after=10", "15m", "docker", "system", "prune", "--force")
             self.perform(*prune, remedy="systemctl status docker; or automation.dockerPrune: false")
+
+    def clean(self, warm: Warm, snapshots: Snapshots) -> None:
+        """Deletes what is old on warm; where the settings say so, only once there is a snapshot of it."""
+        automation = self.settings.automation
+        kept_days = automation.warm_snapshots_kept_days
+        try:
+            if kept_days is not None:
+                snapshots.expire(kept_days)
+                snapshots.make()
+        except Problem as problem:
+            self.fail(f"nothing deleted: {problem}")
+            return
+        self.delete_aged(warm, "temp-processing", automation.temp_after_days)
+        self.delete_aged(warm, "logs", automation.warm_logs_after_days)
+        if kept_days is not None:
+            snapshots.keep([one["bytes"] for one in self.deletions])
+        snapshots.release(spare_newest=True)
 
     def delete_aged(self, warm: Warm, name: str, days: float) -> None:
         folder = f"{warm.mount_point}/{name}"
@@ -630,6 +656,8 @@ def where(name: str, settings: Settings, as_json: bool) -> int:
     moves = list(moves_of(settings.moves_journal, name))
     places = dict.fromkeys(one[end] for one in moves for end in ("to", "from"))
     there = {place: _is_there(place, settings.probe_seconds) for place in places}
+    kept = _kept_in_snapshots(settings, [*places, os.path.normpath(name)])
+    there |= dict.fromkeys(kept, True)
     if as_json:
         document = {"name": name, "moves": moves, "there": there}
         print_json(document)
@@ -642,7 +670,7 @@ def where(name: str, settings: Settings, as_json: bool) -> int:
         for place, is_there in there.items():
             if is_there is not False:
                 print(f"{_quoted(place)} {'is there' if is_there else 'does not answer'}")
-    if moves:
+    if moves or kept:
         return 0
     log("warning", with_remedy(f"the journal has no move of {_quoted(name)}", f"head {settings.moves_journal}"))
     return 1
@@ -654,6 +682,17 @@ def _is_there(path: str, seconds: float) -> bool | None:
         return bounded(os.path.lexists, path, seconds=seconds)
     except Problem:
         return None
+
+
+def _kept_in_snapshots(settings: Settings, paths: Sequence[str]) -> list[str]:
+    """Where warm's snapshots have what is or was at those paths, the newest of each path first."""
+    if settings.warm is None:
+        return []
+    try:
+        return bounded(in_snapshots, settings.warm, tuple(dict.fromkeys(paths)), seconds=settings.probe_seconds)
+    except Problem as problem:
+        log("warning", f"snapshots of warm were not looked at: {problem}")
+        return []
 
 
 def _require_mounted(point: str) -> None:

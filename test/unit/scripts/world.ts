@@ -144,14 +144,22 @@ export class World {
 
   private constructor() {}
 
-  /** With hot, warm and cold mounted; cold has the NAS's source. */
-  static async make({ warmBytes = 64 * 2 ** 20 }: { warmBytes?: number } = {}): Promise<World> {
+  /**
+   * With hot, warm and cold mounted; cold has the NAS's source.
+   *
+   * @param warmImage  makes the file that warm is mounted from, a btrfs, and says its path; default: warm is a tmpfs
+   */
+  static async make({
+    warmBytes = 64 * 2 ** 20,
+    warmImage,
+  }: { warmBytes?: number; warmImage?: (world: World) => string } = {}): Promise<World> {
     const world = new World();
     for (const folder of [world.hot, world.warm, world.cold, world.programs]) mkdirSync(folder);
-    writeFileSync(
-      join(world.path, "mounts"),
-      `hot ${world.hot} tmpfs\nwarm ${world.warm} tmpfs size=${warmBytes}\nnas:/volume ${world.cold} tmpfs\n`,
-    );
+    const warm =
+      warmImage === undefined
+        ? `warm ${world.warm} tmpfs size=${warmBytes}`
+        : `${warmImage(world)} ${world.warm} btrfs loop,noatime,compress=zstd:3,autodefrag`;
+    writeFileSync(join(world.path, "mounts"), `hot ${world.hot} tmpfs\n${warm}\nnas:/volume ${world.cold} tmpfs\n`);
     // It ends with its standard input, so that even a killed test leaves no mounts.
     const program = `mount --all --fstab "$1/mounts" && echo mounted && read -r _`;
     const namespace = spawn("unshare", ["--mount", "bash", "-c", program, "namespace", world.path], {
