@@ -4,7 +4,7 @@ import { matchesGlob } from "node:path";
 /** The files that bring up a stack: all but those on options and on the loss of power, which need none. */
 const STACKS = [
   ...["adoption", "backup", "boot", "commands", "library", "mounts", "mover", "operations"],
-  ...["safety", "secrets", "survival", "tiers", "volumes"],
+  ...["safety", "secrets", "survival", "tiers", "volumes", "warmSnapshots"],
 ];
 const ALL = [...STACKS, "options", "powerLoss"];
 /** Too long for what a change reaches: `npm run test:all` runs it. */
@@ -22,9 +22,12 @@ const COLD = [
   "operations",
   "survival",
   "tiers",
+  "warmSnapshots",
 ];
 const TUNING = ["commands", "operations", "survival", "tiers"];
-const AUTOMATION = ["backup", "boot", "commands", "mover", "operations", "secrets", "survival", "tiers"];
+const AUTOMATION = [
+  ...["backup", "boot", "commands", "mover", "operations", "secrets", "survival", "tiers", "warmSnapshots"],
+];
 const VERIFICATION = ["backup", "mover", "operations", "secrets", "tiers"];
 
 /** The first row that matches a path decides. Patterns are those of path.matchesGlob. */
@@ -47,13 +50,13 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   // What stays on the host.
   ["scripts/jts_storage/verify.py", VERIFICATION],
   ["scripts/jts_storage/{archives,archival,backup,postgresql,unpacking}.py", ["backup", "operations"]],
-  ["scripts/jts_storage/health.py", ["commands", "operations", "tiers"]],
+  ["scripts/jts_storage/health.py", ["commands", "operations", "tiers", "warmSnapshots"]],
   ["scripts/jts_storage/{performance,measurements,picture,monitor}.py", ["operations"]],
   ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],
-  ["scripts/tiered-storage.sh", ["backup", "boot", "mover", "operations", "tiers"]],
+  ["scripts/tiered-storage.sh", ["backup", "boot", "mover", "operations", "tiers", "warmSnapshots"]],
   ["scripts/{lvm-backup,nas-archival}.sh", ["backup", "operations"]],
   ["scripts/clickhouse/**", ["backup"]],
-  ["scripts/storage-health.sh", ["operations", "tiers"]],
+  ["scripts/storage-health.sh", ["operations", "tiers", "warmSnapshots"]],
   ["scripts/{performance-test,jts-storage-monitor}.sh", ["operations"]],
   ["scripts/verify-tiers.py", VERIFICATION],
 
