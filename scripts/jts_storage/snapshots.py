@@ -23,7 +23,7 @@ from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, reason_of, with_remedy
 from jts_storage.program import Run, human
 from jts_storage.settings import Warm
-from jts_storage.tiers import prove_warm, usage_of
+from jts_storage.tiers import is_above, prove_warm, usage_of
 
 FOLDER = ".jts-snapshots"
 STAMP, STAMP_FORM = re.compile(r"[0-9]{8}T[0-9]{6}Z"), "%Y%m%dT%H%M%SZ"
@@ -159,17 +159,18 @@ class Snapshots:
         except (Problem, ValueError):
             log("warning", f"how much the snapshot {older} of warm holds is not known: btrfs could not compare it")
 
-    def keep(self, deleted: Sequence[int]) -> None:
+    def keep(self, deleted: Sequence[int], *, is_all: bool) -> None:
         """
         Keeps the snapshot that this run made, unless the run then deleted nothing.
 
         @param deleted  the sizes of what it deleted, in bytes
+        @param is_all  whether that is all; False: it may have deleted more
         """
         if self.run.dry_run and deleted:
             self.commands.append(" ".join(self.command_now()))
         if self.made is None:
             return
-        if deleted:
+        if deleted or not is_all:
             self.held[os.path.basename(self.made)] = sum(deleted)
             self.write_held()
         elif self.delete([os.path.basename(self.made)]) is not None:
@@ -187,7 +188,7 @@ class Snapshots:
         """Deletes them from the oldest on, while warm is above its high mark, until it is below its low mark."""
         automation = self.run.settings.automation
         mark = automation.warm_high_percent
-        while self.is_warm_above(mark):
+        while is_above(self.warm.mount_point, mark, self.run.settings.probe_seconds):
             try:
                 stamps = stamps_on(self.warm)[: -1 if spare_newest else None]
             except (Problem, OSError) as problem:
@@ -196,12 +197,6 @@ class Snapshots:
             if not stamps or not self.delete_for(f"warm is above {mark:g} %", stamps[:1]):
                 return
             mark = automation.warm_low_percent
-
-    def is_warm_above(self, percent: float) -> bool:
-        try:
-            return usage_of(self.warm.mount_point, self.run.settings.probe_seconds).percent > percent
-        except Problem:
-            return False
 
     def delete_for(self, why: str, stamps: list[str]) -> bool:
         """Deletes some, and reports it; returns whether usage is true then."""

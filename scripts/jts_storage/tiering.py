@@ -88,7 +88,7 @@ from jts_storage.problem import HERE, Problem, with_remedy
 from jts_storage.program import Parser, Run, human, print_json, printable, take_lock
 from jts_storage.settings import Cold, Settings, Warm
 from jts_storage.snapshots import Snapshots, in_snapshots
-from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
+from jts_storage.tiers import is_above, mount_at, prove_cold, prove_warm, usage_of
 
 ACTIONS = ("check", "migrate", "cleanup", "optimize", "all")
 DAY_SECONDS = 86400
@@ -329,10 +329,7 @@ class Tiering(Run):
                 return
 
     def is_warm_above(self, warm: Warm, percent: float) -> bool:
-        try:
-            return usage_of(warm.mount_point, self.settings.probe_seconds).percent > percent
-        except Problem:
-            return False
+        return is_above(warm.mount_point, percent, self.settings.probe_seconds)
 
     def cutoff_for_low_mark(self, warm: Warm, moving: Sequence[Moving]) -> int:
         """
@@ -483,13 +480,14 @@ class Tiering(Run):
         except Problem as problem:
             self.fail(f"nothing deleted: {problem}")
             return
-        self.delete_aged(warm, "temp-processing", automation.temp_after_days)
-        self.delete_aged(warm, "logs", automation.warm_logs_after_days)
+        is_temp_known = self.delete_aged(warm, "temp-processing", automation.temp_after_days)
+        are_logs_known = self.delete_aged(warm, "logs", automation.warm_logs_after_days)
         if kept_days is not None:
-            snapshots.keep([one["bytes"] for one in self.deletions])
+            snapshots.keep([one["bytes"] for one in self.deletions], is_all=is_temp_known and are_logs_known)
         snapshots.release(spare_newest=True)
 
-    def delete_aged(self, warm: Warm, name: str, days: float) -> None:
+    def delete_aged(self, warm: Warm, name: str, days: float) -> bool:
+        """Deletes what is old in a folder of warm; returns whether it is known what was deleted."""
         folder = f"{warm.mount_point}/{name}"
         percent = 100 if self.options.yes else self.settings.automation.delete_at_most_percent
         words = ["--folder", folder, "--mount", warm.mount_point, "--older-than-days", f"{days:g}"]
@@ -498,11 +496,12 @@ class Tiering(Run):
         if status != 0:
             self.fail(f"not all old files in {folder} were deleted (status {status})")
         if summary is None:
-            return
+            return False
         self.deletions += summary["deleted"]
         self.not_deleted += summary["failed"]
         self.add_backlog(folder, summary)
         self.add_skipped(summary["skipped"])
+        return True
 
     def optimize(self) -> None:
         hot, warm = self.settings.hot, self.settings.warm

@@ -170,5 +170,13 @@ def usage_of(point: str, seconds: float) -> Usage:
     )
 
 
+def is_above(point: str, percent: float, seconds: float) -> bool:
+    """Whether the filesystem there is fuller than that; False where it does not answer within that many seconds."""
+    try:
+        return usage_of(point, seconds).percent > percent
+    except Problem:
+        return False
+
+
 def _percent(used: int, total: int) -> int:
     return math.ceil(used * 100 / total) if total > 0 else 0

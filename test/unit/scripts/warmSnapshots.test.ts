@@ -112,7 +112,7 @@ const putOld = (world: World, name: string, mebibytes = 1) =>
 
 const why = MISSING === "" ? "" : ` (${MISSING})`;
 
-describe.skipIf(MISSING !== "").concurrent(`snapshots of warm${why}`, { timeout: 180_000 }, () => {
+describe.skipIf(MISSING !== "").concurrent(`snapshots of warm${why}`, { timeout: 600_000 }, () => {
   test("one is made before cleanup deletes: what was deleted is found there, only root can look, and it comes back the same", async ({
     world,
   }) => {
@@ -153,6 +153,35 @@ describe.skipIf(MISSING !== "").concurrent(`snapshots of warm${why}`, { timeout:
     const { status, report } = await tiered(world, "all");
     expect([status, report.snapshots]).toEqual([0, { made: null, deleted: [], freedBytes: 0 }]);
     expect(await all()).toEqual(after);
+  });
+
+  test("it stays where cleanup was killed, and so does not know what it deleted", async ({ world }) => {
+    await putOld(world, "old");
+    // The process that deletes ends after it deleted, before it could say what.
+    const program = `
+import os, signal, sys, time
+sys.path.insert(0, sys.argv[1])
+from jts_storage import retention, tiering
+now, delete = time.time, retention.main
+time.time = lambda: now() + ${AHEAD_DAYS * 86400}
+def killed(words):
+    delete(words)
+    os.kill(os.getpid(), signal.SIGKILL)
+retention.main = killed
+sys.exit(tiering.main(["cleanup", "--settings", sys.argv[2], "--lock", sys.argv[3]]))
+`;
+    const { status, stderr } = await world.run([
+      "/usr/bin/python3",
+      "-B",
+      "-c",
+      program,
+      SCRIPTS,
+      world.settings(KEPT),
+      world.lock,
+    ]);
+    expect([status, stderr]).toEqual([1, text("not all old files in")]);
+    const [stamp = ""] = await stamps(world);
+    expect(await world.files()).toEqual([`warm/.jts-snapshots/${stamp}/temp-processing/old`]);
   });
 
   test("none is made by default", async ({ world }) => {
