@@ -49,7 +49,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
 
   // What stays on the host.
   ["scripts/jts_storage/verify.py", VERIFICATION],
-  ["scripts/jts_storage/{archives,archival,backup,postgresql,unpacking}.py", ["backup", "operations"]],
+  ["scripts/jts_storage/{archives,archival,backup,copies,postgresql,unpacking}.py", ["backup", "operations"]],
   ["scripts/jts_storage/health.py", ["commands", "operations", "tiers", "warmSnapshots"]],
   ["scripts/jts_storage/{performance,measurements,picture,monitor}.py", ["operations"]],
   ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],

@@ -148,6 +148,11 @@ export const automationSettings = strictObject({
   /** How long what a copy replaced or deleted stays, in cold's `development/.removed`. */
   developmentKeptDays: keptDays.default(30),
   /**
+   * Whether these copies are compressed with zstd, file by file: NAME is NAME.zst on cold, where that saves an eighth.
+   * @default false
+   */
+  developmentCompress: z.boolean().optional().meta({ onHost: "bool | None" }),
+  /**
    * Age at which partitions move to cold, of ClickHouse's tables whose storage policy has a volume `cold`, such as that
    * of scripts/clickhouse/storage-policy.xml.
    */

@@ -2,29 +2,36 @@
 usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify [OPTION…]
        nas-archival.sh restore DATABASE [--before TIME] [--into NAME] [--host NAME] [--list] [OPTION…]
        nas-archival.sh extract configs|PATH --to FOLDER [--before TIME] [--host NAME] [--list] [OPTION…]
+       nas-archival.sh restore-folder NAME|FOLDER --to FOLDER [--only PATH] [OPTION…]
 
   configs      archives fstab, LVM's metadata, units, our settings and automation.configPaths to archives/configs
   postgresql   dumps each database, and the roles, to archives/database, and reads the dumps to their end
   development  copies folders to development/NAME. What a copy replaces or deletes there goes to development/.removed.
                A NAME that another host or folder copies to, or that has other files, is not touched. A filesystem that
-               is mounted in a folder is not copied with it
+               is mounted in a folder is not copied with it. With automation.developmentCompress, a file NAME that zstd
+               makes smaller is NAME.zst there
   clickhouse   has ClickHouse move old partitions to the volume "cold" of their tables' storage policy
   all          all of them in this order, whatever fails; what the host does not have is left out
   list         prints the archives on cold: time, kind, bytes, path
-  verify       compares configs and dumps with their checksums, and reads them to their end; for archives of volumes,
-               see lvm-backup.sh verify
+  verify       compares configs and dumps with their checksums, and reads them to their end; so it does with the
+               compressed files of copied folders. For archives of volumes, see lvm-backup.sh verify
   restore      restores the newest dump of a database into a new database, which gets its name when it is complete.
                The dump is compared with its checksum and read to its end before. Never changes a database that exists
   extract      unpacks the newest archive of the configuration, or only the file or folder PATH of it, such as
                /etc/fstab, into a folder without files. PATH stays the same in there. What is unpacked keeps its owner
                and mode; only root can read new folders above it
+  restore-folder
+               brings the copy of a folder back, development/NAME or a FOLDER below development on cold, such as one of
+               .removed, into a folder without files. What was compressed is decompressed, and compared with the SHA-256
+               of what was copied
 
   --dry-run        prints what a run would do, and changes nothing
   --json           prints one JSON document: what there is, or what was done
   --try            for configs, postgresql, all and restore: also where there seems to be too little room
   --before TIME    for restore and extract: what was archived before it, a time as date(1) takes it; default: the newest
   --into NAME      for restore: the new database; default: DATABASE-STAMP, with the stamp of the dump
-  --to FOLDER      for extract: an absolute path
+  --to FOLDER      for extract and restore-folder: an absolute path
+  --only PATH      for restore-folder: only this file or folder of it, by its path in the folder that was copied
   --host NAME      for restore and extract: the host that made the archive; default: this one
   --list           for restore and extract: only prints the archives that there are
   --now TIME       in place of the clock, as date(1) takes it
@@ -40,6 +47,7 @@ Settings, see docs/configuration.md:
   automation.configPaths                files and folders that the archive of configurations has too
   automation.developmentFolders         the folders to copy, each under the last name of its path
   automation.developmentKeptDays        how long development/.removed is kept
+  automation.developmentCompress        whether these copies are compressed
   automation.clickhouseToColdAfterDays  how old a partition must be
   automation.clickhouseToColdPerRun     how many bytes of partitions a run moves; none: no limit
   stateFolder                           keeps when the last run was
@@ -98,6 +106,7 @@ from jts_storage.archives import (
     watched,
 )
 from jts_storage.bounded import LOCKS, NoAnswer, bounded, output_of
+from jts_storage.copies import Sizes, copies_in, copy_compressed, problem_in, restore_folder, set_state
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, reason_of
@@ -107,13 +116,14 @@ from jts_storage.tiers import mount_at, require_cold, usage_of
 from jts_storage.unpacking import require_path, unpack_to_folder
 
 LOOKS = ("list", "verify")
-ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS, "restore", "extract")
+ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS, "restore", "extract", "restore-folder")
 TEMPORARY = ".jts-archive-"
 # The options that have a value → the subcommands that take them.
 VALUES = {
     "before": ("restore", "extract"),
     "into": ("restore",),
-    "to": ("extract",),
+    "to": ("extract", "restore-folder"),
+    "only": ("restore-folder",),
     "host": ("restore", "extract"),
 }
 # Ends the name of a database until it is complete.
@@ -211,6 +221,14 @@ def _require_arguments(action: str, arguments: Sequence[str], options: argparse.
         if not options.list and not (options.to or "").startswith("/"):
             raise Problem("extract needs --to with an absolute path")
         return
+    if action == "restore-folder":
+        if len(arguments) != 1 or not arguments[0]:
+            raise Problem("restore-folder takes the name of one copied folder, or a path on cold")
+        if not (options.to or "").startswith("/"):
+            raise Problem("restore-folder needs --to with an absolute path")
+        if options.only is not None:
+            require_path(options.only, "--only")
+        return
     if action != "restore":
         if arguments:
             raise Problem(f"{action} takes no {arguments[0]}")
@@ -274,7 +292,13 @@ class Archival(ArchivingRun):
             "development": self.development,
             "clickhouse": self.clickhouse,
         }
-        others = {"list": self.print_all, "verify": self.verify, "restore": self.restore, "extract": self.extract}
+        others = {
+            "list": self.print_all,
+            "verify": self.verify,
+            "restore": self.restore,
+            "extract": self.extract,
+            "restore-folder": self.restore_folder,
+        }
         for work in works.values() if self.is_all else [(works | others)[action]]:
             try:
                 work()
@@ -312,11 +336,33 @@ class Archival(ArchivingRun):
             return []
 
     def verify(self) -> None:
-        self.verify_each(
+        archives = (
             (one["path"], one, partial(self.problem_of, one["path"], READERS[one["kind"]]))
             for one in self.archives()
             if one["kind"] in READERS
         )
+        copies = (
+            (path, {"path": path, "kind": "copy"}, partial(self.problem_of_copy, path))
+            for path in self.compressed_copies()
+        )
+        self.verify_each((*archives, *copies))
+
+    def compressed_copies(self) -> list[str]:
+        """The copies of folders that have compressed files; none where cold is away, which `archives` reports."""
+        with contextlib.suppress(Problem):
+            folder = f"{require_cold(self.settings).root}/development"
+            found: list[str] = bounded(copies_in, folder, seconds=LOOK_SECONDS)
+            return found
+        return []
+
+    def problem_of_copy(self, path: str) -> str:
+        """The problem of a copied folder; empty: all of its compressed files are good."""
+        try:
+            cold = require_cold(self.settings)
+            problem = watched(cold.mount_point, self.settings.probe_seconds, partial(problem_in, path))
+        except Problem as away:
+            problem = str(away)
+        return f"{path} is not whole: {problem}" if problem else ""
 
     def problem_of(self, path: str, reader: Callable[[int], None]) -> str | None:
         """The problem of an archive; empty: it is good; None: it was removed while it was read."""
@@ -367,6 +413,21 @@ class Archival(ArchivingRun):
         watched(require_cold(self.settings).mount_point, self.settings.probe_seconds, work)
         part = "" if only is None else f", only {shlex.quote(only)},"
         self.report("extracted", path, f"{part} to {folder}", path=path, only=only, to=folder)
+
+    def restore_folder(self) -> None:
+        """@raises Problem where the folder is not brought back"""
+        cold = require_cold(self.settings)
+        copies, name, to = f"{cold.root}/development", self.arguments[0], self.options.to
+        folder = os.path.normpath(name if name.startswith("/") else f"{copies}/{name}")
+        if not folder.startswith(f"{copies}/"):
+            raise Problem(f"{folder} is not below {copies}", f"ls {copies}")
+        if not bounded(os.path.isdir, folder, seconds=self.settings.probe_seconds):
+            raise Problem(f"there is no folder {folder}", f"ls {copies} {copies}/.removed, for what there is")
+        work = partial(restore_folder, folder, to, self.options.only, dry_run=self.dry_run)
+        sizes = Sizes(**watched(cold.mount_point, self.settings.probe_seconds, work))
+        part = "" if self.options.only is None else f", only {shlex.quote(self.options.only)},"
+        more = f"{part} to {to}: {sizes.copied_files} files of {human(sizes.copied_bytes)}"
+        self.report("restored", folder, more, path=folder, only=self.options.only, to=to, **sizes.facts())
 
     def candidates(self, kind: str, what: str, prefix: str, *suffixes: str) -> list[dict[str, Any]]:
         """
@@ -565,13 +626,7 @@ class Archival(ArchivingRun):
                 self.fail(str(problem))
                 continue
             log("info", f"{'would be ' if self.dry_run else ''}copying {source}")
-            if not self.watched(cold, partial(self.copy, cold, source)):
-                self.fail(
-                    f"{source} is not copied, or not all of it",
-                    f"look at the lines before this one; {HERE}/storage-health.sh",
-                )
-            else:
-                self.report("copied", source)
+            self.copy_and_report(cold, source)
             for point in _filesystems_in(source, sources):
                 self.fail(
                     f"{point} is not copied with {source}: it is a filesystem of its own",
@@ -588,6 +643,28 @@ class Archival(ArchivingRun):
             self.report("deleted", path, f", kept for {days} days")
         for failure in failed:
             self.fail(f"removed files that were kept long enough cannot be deleted: {failure}")
+
+    def copy_and_report(self, cold: Cold, source: str) -> None:
+        """Copies a folder. What is copied is reported also where not all of it is."""
+        sizes, is_whole = None, False
+        try:
+            copied = watched(cold.mount_point, self.settings.probe_seconds, partial(self.copy, cold, source))
+            sizes = None if copied is None else Sizes(**copied)
+            is_whole = sizes is None or sizes.failed == 0
+        except Problem as problem:
+            log("error", str(problem))
+        if not is_whole:
+            self.fail(
+                f"{source} is not copied, or not all of it",
+                f"look at the lines before this one; {HERE}/storage-health.sh",
+            )
+        if sizes is not None:
+            self.files, self.bytes = self.files + sizes.copied_files, self.bytes + sizes.copied_there_bytes
+            if not is_whole:
+                log("info", f"{source}: {sizes.in_words()}")
+        if is_whole:
+            more, facts = ("", {}) if sizes is None else (f": {sizes.in_words()}", sizes.facts())
+            self.report("copied", source, more, **facts)
 
     def clickhouse(self) -> None:
         if self.is_absent("clickhouse-client"):
@@ -743,8 +820,12 @@ class Archival(ArchivingRun):
             remove_temporary(f"{folder}/{name}")
         return [f"{folder}/{name}" for name in names]
 
-    def copy(self, cold: Cold, source: str) -> None:
-        """Copies a folder. What that replaces or deletes is moved to .removed, on the same filesystem."""
+    def copy(self, cold: Cold, source: str) -> dict[str, int] | None:
+        """
+        Copies a folder. What that replaces or deletes is moved to .removed, on the same filesystem.
+
+        @returns its `Sizes`, where it is compressed
+        """
         name = os.path.basename(source)
         target = f"{cold.root}/development/{name}"
         if os.path.islink(target):
@@ -753,12 +834,19 @@ class Archival(ArchivingRun):
         if not self.dry_run:
             os.makedirs(target, exist_ok=True)
         aside = f"{cold.root}/development/.removed/{self.stamp}/{name}"
+        claim = f"{cold.root}/development/.copies/{name}"
+        if self.settings.automation.development_compress:
+            return copy_compressed(source, target, claim, aside, dry_run=self.dry_run)
+        if not self.dry_run:
+            # What rsync copies is not known to be what does not compress.
+            set_state(claim, "")
         options = ["--archive", "--hard-links", "--numeric-ids", "--one-file-system", "--delete-delay", "--backup"]
         if self.dry_run:
             options += ["--dry-run", "--itemize-changes"]
         command = ["rsync", *options, f"--backup-dir={aside}", "--", f"{source}/", f"{target}/"]
         # 24: files were removed meanwhile, as in a folder in which people work.
         _run_command(command, stdout=2, good_statuses=(0, 24))
+        return None
 
     def claim(self, source: str, target: str) -> None:
         """

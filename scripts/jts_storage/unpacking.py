@@ -5,7 +5,7 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from jts_storage.archives import DECOMPRESS
@@ -42,18 +42,28 @@ def unpack_to_folder(path: str, folder: str, only: str | None = None, *, dry_run
     if only is not None:
         only = os.path.normpath(only.strip("/"))
         what = f"{what} {json.dumps(only)}"
-    _require_free(folder, what)
+    require_free(folder, what)
     if only is not None:
         members = (*MEMBER, _member(path, only))
     if dry_run:
         return
+    fill_folder(folder, what, lambda: unpack(path, [*UNPACK, f"--directory={folder}", *members]))
+
+
+def fill_folder(folder: str, what: str, fill: Callable[[], None]) -> None:
+    """
+    Calls what fills a folder, see `require_free`.
+
+    @param what  what is restored there
+    @raises Problem where it fails; then the file UNFINISHED in the folder says so
+    """
     unfinished = f"{folder}/{UNFINISHED}"
     try:
         make_folder(folder)
         # This file must be on the device before any restored file is.
         write_whole(unfinished, f"{what}\n")
         carry_out("sync --", folder)
-        unpack(path, [*UNPACK, f"--directory={folder}", *members])
+        fill()
         carry_out("sync --file-system --", folder)
         os.unlink(unfinished)
     except (Problem, OSError) as problem:
@@ -81,7 +91,7 @@ def _member(path: str, only: str) -> str:
     raise Problem(f"{path} has no {shlex.quote(only)}", f"{listing_of_all}, for what it has")
 
 
-def _require_free(folder: str, what: str) -> None:
+def require_free(folder: str, what: str) -> None:
     """@raises Problem where a restore to that folder would overwrite or mix files"""
     if os.path.islink(folder):
         raise Problem(f"{folder} is a symbolic link")
