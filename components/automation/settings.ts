@@ -149,6 +149,7 @@ export const automationSettings = strictObject({
   developmentKeptDays: keptDays.default(30),
   /**
    * Whether these copies are compressed with zstd, file by file: NAME is NAME.zst on cold, where that saves an eighth.
+   * What replaces earlier copies, in the first run with and the first run without it, keeps those in `.removed`.
    * @default false
    */
   developmentCompress: z.boolean().optional().meta({ onHost: "bool | None" }),

@@ -80,7 +80,7 @@ function toCold(settings: HostSettings, automation: AutomationSettings): Flow[] 
       : [
           {
             ...fromHot,
-            what: `Copies of ${copied.join(", ")}`,
+            what: `Copies of ${copied.join(", ")}${rest.developmentCompress ? ", compressed" : ""}`,
             when: `${at}, what they replace is kept ${days(developmentKeptDays)}`,
           },
         ]),

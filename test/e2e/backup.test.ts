@@ -46,6 +46,7 @@ beforeAll(async () => {
     host.automation = {
       backupVolumes: { postgres: "1GiB", kafka: "32MiB" },
       developmentFolders: ["/home/jts/notebooks"],
+      developmentCompress: true,
       configPaths: ["/var/lib/postgresql/data/pg/pg_hba.conf"],
     };
   });
@@ -240,13 +241,47 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
     await psql("select pg_terminate_backend(pid) from pg_stat_activity where query like 'do %'");
     await on("until ! systemctl --quiet is-active writer; do sleep 0.2; done");
     const count = await psql("select count(*) from committed");
-    await on("mkdir /home/jts/notebooks && echo 1 >/home/jts/notebooks/one && systemctl start nas-archival.service");
+    await on(`
+      mkdir --parents /home/jts/notebooks/ticks
+      cd /home/jts/notebooks
+      echo 1 >one
+      seq 100000 >ticks/prices.csv
+      chown 1234:4321 ticks/prices.csv
+      chmod 4640 ticks/prices.csv
+      ln ticks/prices.csv ticks/again.csv
+      ln -s ticks/prices.csv latest
+      head --bytes=1M /dev/urandom >random
+      touch -d '2020-02-02 02:02:02.123456789' ticks/prices.csv ticks
+      systemctl start nas-archival.service
+    `);
     expect(
       await on(`
         systemctl show --property=Result --value nas-archival.service
         cat /mnt/synology/jts/development/notebooks/one
       `),
     ).toBe("success\n1");
+    const state = (folder: string) =>
+      on(`cd ${folder} && find . -mindepth 1 -printf '%P %y %m %U:%G %n %T@ %l\n' | sort
+          find . -type f -exec sha256sum {} + | sort`);
+    expect(await on("cd /mnt/synology/jts/development/notebooks && find . -type f | sort")).toBe(
+      ["./one", "./random", "./ticks/again.csv.zst", "./ticks/prices.csv.zst"].join("\n"),
+    );
+    await on(`
+      zstd --decompress --stdout /mnt/synology/jts/development/notebooks/ticks/prices.csv.zst |
+        cmp - /home/jts/notebooks/ticks/prices.csv
+      /usr/local/lib/jts-storage/nas-archival.sh restore-folder notebooks --to /home/jts/restored
+    `);
+    expect(await state("/home/jts/restored")).toBe(await state("/home/jts/notebooks"));
+    // The second run copies nothing; the third what was changed, and keeps the old one.
+    expect(await on("/usr/local/lib/jts-storage/nas-archival.sh development --json")).toContain('"coldBytes": 0');
+    await on("seq 100001 >/home/jts/notebooks/ticks/prices.csv");
+    expect(await on("/usr/local/lib/jts-storage/nas-archival.sh development 2>&1")).toMatch(
+      /1 copied: .* on cold; 2 moved to \.removed/,
+    );
+    await on("rm --recursive /home/jts/restored");
+    await on("/usr/local/lib/jts-storage/nas-archival.sh restore-folder notebooks --to /home/jts/restored");
+    expect(await state("/home/jts/restored")).toBe(await state("/home/jts/notebooks"));
+    expect(await on("/usr/local/lib/jts-storage/nas-archival.sh verify")).toContain("development/notebooks");
     expect(
       await on(`
         cd ${COLD}/configs &&
