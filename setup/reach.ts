@@ -4,7 +4,7 @@ import { matchesGlob } from "node:path";
 /** The files that bring up a stack: all but those on options and on the loss of power, which need none. */
 const STACKS = [
   ...["adoption", "backup", "boot", "commands", "library", "mounts", "mover", "operations"],
-  ...["safety", "secrets", "survival", "tiers", "volumes", "warmSnapshots"],
+  ...["records", "safety", "secrets", "survival", "tiers", "volumes", "warmSnapshots"],
 ];
 const ALL = [...STACKS, "options", "powerLoss"];
 /** Too long for what a change reaches: `npm run test:all` runs it. */
@@ -20,15 +20,17 @@ const COLD = [
   "mounts",
   "mover",
   "operations",
+  "records",
   "survival",
   "tiers",
   "warmSnapshots",
 ];
 const TUNING = ["commands", "operations", "survival", "tiers"];
 const AUTOMATION = [
-  ...["backup", "boot", "commands", "mover", "operations", "secrets", "survival", "tiers", "warmSnapshots"],
+  ...["backup", "boot", "commands", "mover", "operations", "records", "secrets", "survival", "tiers"],
+  "warmSnapshots",
 ];
-const VERIFICATION = ["backup", "mover", "operations", "secrets", "tiers"];
+const VERIFICATION = ["backup", "mover", "operations", "records", "secrets", "tiers"];
 
 /** The first row that matches a path decides. Patterns are those of path.matchesGlob. */
 export const REACH: readonly (readonly [pattern: string, files: readonly string[]])[] = [
@@ -49,7 +51,9 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
 
   // What stays on the host.
   ["scripts/jts_storage/verify.py", VERIFICATION],
-  ["scripts/jts_storage/{archives,archival,backup,copies,postgresql,unpacking}.py", ["backup", "operations"]],
+  ["scripts/jts_storage/{archives,archival,backup,postgresql,unpacking}.py", ["backup", "operations", "records"]],
+  ["scripts/jts_storage/copies.py", ["backup", "operations"]],
+  ["scripts/jts_storage/{records,session}.py", ["records"]],
   ["scripts/jts_storage/health.py", ["commands", "operations", "tiers", "warmSnapshots"]],
   ["scripts/jts_storage/{performance,measurements,picture,monitor}.py", ["operations"]],
   ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],

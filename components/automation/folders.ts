@@ -10,9 +10,13 @@ const ON_COLD = ["archives/configs", "archives/database"];
 /** Folders that the scripts need, and that the tiers' own lists leave out; by tier. */
 export function missingFolders(
   { warm, cold }: TierSettings,
-  { developmentFolders }: AutomationSettings,
+  { developmentFolders, postgresArchive = [] }: AutomationSettings,
 ): { readonly tier: "warm" | "cold"; readonly tree: FolderTree }[] {
-  const onCold = [...ON_COLD, ...(developmentFolders.length > 0 ? ["development"] : [])];
+  const onCold = [
+    ...ON_COLD,
+    ...(postgresArchive.length > 0 ? ["archives/records"] : []),
+    ...(developmentFolders.length > 0 ? ["development"] : []),
+  ];
   return [
     ...(warm === undefined ? [] : missing("warm", { ...warm, path: warm.mountPoint }, ON_WARM)),
     ...(cold === undefined ? [] : missing("cold", { ...cold, path: coldRoot(cold) }, onCold)),

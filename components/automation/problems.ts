@@ -39,9 +39,10 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
 
 /** What is declared and would never be done, or not each time. */
 function findIdle(automation: AutomationSettings, tiers: TierSettings): Problem[] {
-  const { coldRetention, developmentFolders, configPaths, postgresDatabases } = automation;
-  const { snapshotOnCalendar, backupOnCalendar } = automation;
-  const ofCold = Object.entries({ coldRetention, developmentFolders, configPaths, postgresDatabases })
+  const { coldRetention, developmentFolders, configPaths, postgresDatabases, postgresArchive, ...times } = automation;
+  const { snapshotOnCalendar, backupOnCalendar } = times;
+  const named = { coldRetention, developmentFolders, configPaths, postgresDatabases, postgresArchive };
+  const ofCold = Object.entries(named)
     .filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0))
     .map(([key]) => ({ key, message: "is about the cold tier, and there is none" }));
   const problems = tiers.cold === undefined ? ofCold : [];

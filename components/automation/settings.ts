@@ -40,6 +40,59 @@ const rule = strictObject({
   keep: z.boolean().default(false),
 });
 
+/** The name of a database, a schema or a table. */
+const postgresName = line
+  .refine((name) => Buffer.byteLength(name) <= 63, {
+    error: "is too long: PostgreSQL takes 63 bytes for a name",
+  })
+  .meta({ kind: "a text" });
+
+/** Whether a pattern of names has a year, with it maybe a month, with that maybe a day, each once; or no date. */
+function hasGoodDate(pattern: string): boolean {
+  const date = pattern.replaceAll("%%", "").match(/%.?/gs) ?? [];
+  return ["", "%Y", "%Y%m", "%Y%d%m"].includes(date.sort().join(""));
+}
+
+/** Which of PostgreSQL's old records are archived, and what becomes of them then. */
+const postgresArchive = strictObject({
+  /** The database. */
+  database: postgresName,
+  /** The schema of the table or the tables. */
+  schema: postgresName.default("public"),
+  /** A table that is partitioned by RANGE of a date or a time: its partitions are archived, each by itself. */
+  table: postgresName.optional(),
+  /**
+   * In place of `table`: the names of whole tables, with `*` for any text, and with a date: `ticks_%Y_%m` is a table
+   * for each month, `%Y%m%d` for each day, `%Y` for each year.
+   */
+  tables: line
+    .refine(hasGoodDate, {
+      error: "needs a date such as %Y, %Y_%m or %Y%m%d, each letter once, or none; write %% for a percent sign",
+    })
+    .meta({ kind: "a pattern of names" })
+    .optional(),
+  /**
+   * How old the last record may be: a partition counts by its upper bound, a table by the end of the time in its name.
+   * @default any age
+   */
+  olderThanDays: keptDays.optional(),
+  /**
+   * What becomes of a partition or a table after its archive is proved: `keep`; `detach` makes a partition a table of
+   * its own; `drop`.
+   */
+  then: z.enum(["keep", "detach", "drop"]).default("keep"),
+}).superRefine(({ table, tables, olderThanDays, then }, context) => {
+  const wrong = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+  if ((table === undefined) === (tables === undefined))
+    wrong("database", "needs beside it either table, which is partitioned, or tables, a pattern of names");
+  if (then !== "keep" && olderThanDays === undefined)
+    wrong("then", "needs olderThanDays: without it, records of today would go too");
+  if (then === "detach" && tables !== undefined)
+    wrong("then", "is about partitions of a table; whole tables can be kept or dropped");
+  if (tables !== undefined && olderThanDays !== undefined && !tables.replaceAll("%%", "").includes("%Y"))
+    wrong("tables", "has no date, such as %Y_%m, so no age is known; leave olderThanDays out");
+});
+
 /** A command, which gets the report on its standard input, or a URL that it is POSTed to. */
 const receiver = z
   .string()
@@ -129,15 +182,13 @@ export const automationSettings = strictObject({
    */
   configPaths: z.array(path.meta({ onHost: "Path" })).optional(),
   /** Databases of PostgreSQL that are dumped to cold; none named: all of the cluster that psql connects to. */
-  postgresDatabases: z
-    .array(
-      line
-        .refine((name) => Buffer.byteLength(name) <= 63, {
-          error: "is too long: PostgreSQL takes 63 bytes for a name",
-        })
-        .meta({ kind: "a text" }),
-    )
-    .default([]),
+  postgresDatabases: z.array(postgresName).default([]),
+  /**
+   * Old records of PostgreSQL that are archived to cold's `archives/records`, a partition or a table at a time, where
+   * nothing of ours deletes them. See docs/STORAGE_SETUP.md#postgresqls-old-records.
+   * @default none
+   */
+  postgresArchive: z.array(postgresArchive).optional(),
   /**
    * Folders of the host that are copied to cold's `development/NAME`, which must be empty at first, and not another
    * host's.

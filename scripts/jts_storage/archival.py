@@ -1,6 +1,7 @@
 """\
-usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify [OPTION…]
+usage: nas-archival.sh configs|postgresql|development|clickhouse|records|all|list|verify [OPTION…]
        nas-archival.sh restore DATABASE [--before TIME] [--into NAME] [--host NAME] [--list] [OPTION…]
+       nas-archival.sh restore-records FILE --into DATABASE [OPTION…]
        nas-archival.sh extract configs|PATH --to FOLDER [--before TIME] [--host NAME] [--list] [OPTION…]
        nas-archival.sh restore-folder NAME|FOLDER --to FOLDER [--only PATH] [OPTION…]
 
@@ -11,12 +12,17 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify
                is mounted in a folder is not copied with it. With automation.developmentCompress, a file NAME that zstd
                makes smaller is NAME.zst there
   clickhouse   has ClickHouse move old partitions to the volume "cold" of their tables' storage policy
+  records      archives old partitions or tables of PostgreSQL to archives/records, each in a file of its own, and
+               proves each by a restore to the database jts-storage-scratch. Then it drops or detaches those that are
+               to go, if they are unchanged and nothing depends on them
   all          all of them in this order, whatever fails; what the host does not have is left out
   list         prints the archives on cold: time, kind, bytes, path
-  verify       compares configs and dumps with their checksums, and reads them to their end; so it does with the
-               compressed files of copied folders. For archives of volumes, see lvm-backup.sh verify
+  verify       compares configs, dumps and records with their checksums, and reads them to their end; so it does with
+               the compressed files of copied folders. For archives of volumes, see lvm-backup.sh verify
   restore      restores the newest dump of a database into a new database, which gets its name when it is complete.
                The dump is compared with its checksum and read to its end before. Never changes a database that exists
+  restore-records  restores a file of archives/records, after the same checks, as a table that is not attached to any
+               other. Never changes a table that exists
   extract      unpacks the newest archive of the configuration, or only the file or folder PATH of it, such as
                /etc/fstab, into a folder without files. PATH stays the same in there. What is unpacked keeps its owner
                and mode; only root can read new folders above it
@@ -27,9 +33,11 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|all|list|verify
 
   --dry-run        prints what a run would do, and changes nothing
   --json           prints one JSON document: what there is, or what was done
-  --try            for configs, postgresql, all and restore: also where there seems to be too little room
+  --try            for configs, postgresql, records, all, restore and restore-records: also where there seems to be too
+                   little room
   --before TIME    for restore and extract: what was archived before it, a time as date(1) takes it; default: the newest
-  --into NAME      for restore: the new database; default: DATABASE-STAMP, with the stamp of the dump
+  --into NAME      for restore: the new database; default: DATABASE-STAMP, with the stamp of the dump. For
+                   restore-records: the database, which exists
   --to FOLDER      for extract and restore-folder: an absolute path
   --only PATH      for restore-folder: only this file or folder of it, by its path in the folder that was copied
   --host NAME      for restore and extract: the host that made the archive; default: this one
@@ -45,6 +53,7 @@ Settings, see docs/configuration.md:
   automation.archivesKeptDays           how long archives of configs and postgresql are kept
   automation.postgresDatabases          the databases to dump; none: all of the cluster that psql connects to
   automation.configPaths                files and folders that the archive of configurations has too
+  automation.postgresArchive            which old records are archived, and whether they are dropped then
   automation.developmentFolders         the folders to copy, each under the last name of its path
   automation.developmentKeptDays        how long development/.removed is kept
   automation.developmentCompress        whether these copies are compressed
@@ -59,9 +68,9 @@ room fails, and the next run continues it. A restored database is expected to ta
 quarter more; where there is no original, at least the size of the dump.
 
 Archives are deleted when they are older than automation.archivesKeptDays and seven newer ones are there; what is in
-development/.removed, only by its age. Nothing of either goes in a first run, after a week without a run, or after a
-clock that went back, unless --now is given. Roles are dumped with the hashes of their passwords: only root
-can read archives.
+development/.removed, only by its age; archives of records, never. Neither archives nor records of PostgreSQL go in a
+first run, after a week without a run, or after a clock that went back, unless --now is given. Roles are dumped with the
+hashes of their passwords: only root can read archives.
 
 Exit status: 0 all well · 1 something failed or is away; the log says what and what to do · 2 wrong usage or settings ·
 75 another run holds the lock
@@ -83,7 +92,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from jts_storage import postgresql
+from jts_storage import postgresql, records
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
@@ -111,17 +120,19 @@ from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, reason_of
 from jts_storage.program import Parser, human, parse_time, print_json, take_lock
+from jts_storage.session import Session
 from jts_storage.settings import Cold, Settings
 from jts_storage.tiers import mount_at, require_cold, usage_of
 from jts_storage.unpacking import require_path, unpack_to_folder
 
 LOOKS = ("list", "verify")
-ACTIONS = ("configs", "postgresql", "development", "clickhouse", "all", *LOOKS, "restore", "extract", "restore-folder")
+WORKS = ("configs", "postgresql", "development", "clickhouse", "records", "all")
+ACTIONS = (*WORKS, *LOOKS, "restore", "restore-records", "extract", "restore-folder")
 TEMPORARY = ".jts-archive-"
 # The options that have a value → the subcommands that take them.
 VALUES = {
     "before": ("restore", "extract"),
-    "into": ("restore",),
+    "into": ("restore", "restore-records"),
     "to": ("extract", "restore-folder"),
     "only": ("restore-folder",),
     "host": ("restore", "extract"),
@@ -164,10 +175,12 @@ FORMAT JSONEachRow"""
 
 
 ARCHIVE_NAME = re.compile(rf"(?P<name>.+)-(?P<stamp>{STAMP.pattern})(?P<ending>\.tar\.zst|\.dump|\.sql\.zst)")
+READ_DUMP = read_through([["pg_restore", "--file=-"]])
 # A dump is read to its end, not only its list of contents. The last lines of roles show that they are complete.
 READERS = {
     "configs": read_tar,
-    "dump": read_through([["pg_restore", "--file=-"]]),
+    "dump": READ_DUMP,
+    "records": READ_DUMP,
     "roles": read_through(
         [
             DECOMPRESS,
@@ -228,6 +241,12 @@ def _require_arguments(action: str, arguments: Sequence[str], options: argparse.
             raise Problem("restore-folder needs --to with an absolute path")
         if options.only is not None:
             require_path(options.only, "--only")
+        return
+    if action == "restore-records":
+        if len(arguments) != 1 or not arguments[0].startswith("/"):
+            raise Problem("restore-records takes the absolute path of one file", f"{HERE}/nas-archival.sh list")
+        if options.into is None:
+            raise Problem("restore-records needs --into with the name of a database")
         return
     if action != "restore":
         if arguments:
@@ -291,11 +310,13 @@ class Archival(ArchivingRun):
             "postgresql": self.postgresql,
             "development": self.development,
             "clickhouse": self.clickhouse,
+            "records": self.archive_records,
         }
         others = {
             "list": self.print_all,
             "verify": self.verify,
             "restore": self.restore,
+            "restore-records": self.restore_records,
             "extract": self.extract,
             "restore-folder": self.restore_folder,
         }
@@ -328,8 +349,7 @@ class Archival(ArchivingRun):
         """The archives on cold, sorted by their names; none where cold is away, which fails the run."""
         try:
             cold = require_cold(self.settings)
-            folders = [f"{cold.root}/archives/{name}" for name in ("configs", "database")]
-            found: list[dict[str, Any]] = bounded(_archives_in, folders, seconds=LOOK_SECONDS)
+            found: list[dict[str, Any]] = bounded(_archives_below, f"{cold.root}/archives", seconds=LOOK_SECONDS)
             return found
         except Problem as problem:
             self.fail(f"cold cannot be read: {problem}", f"{HERE}/storage-health.sh")
@@ -378,6 +398,147 @@ class Archival(ArchivingRun):
             return watched(require_cold(self.settings).mount_point, self.settings.probe_seconds, look)
         except Problem as problem:
             return f"{path} is not verified: {problem}"
+
+    def archive_records(self) -> None:
+        rules = self.settings.automation.postgres_archive or ()
+        if not rules:
+            log("info", "no records to archive (automation.postgresArchive)")
+            return
+        if self.is_absent("pg_dump"):
+            return
+        cold = self.ready(records.FOLDER)
+        if cold is None:
+            return
+        if not self.dry_run:
+            # What a killed run left.
+            postgresql.drop_scratch()
+        for rule in rules:
+            try:
+                with Session(rule.database) as session:
+                    tables, others = records.old_tables(session, rule, self.now)
+            except Problem as problem:
+                self.fail(f"no records of {shlex.quote(rule.database)} are archived: {problem}")
+                continue
+            for other in others:
+                self.fail(other, "leave its records there; or archive it by a rule of its own")
+            for table in tables:
+                try:
+                    self.archive_table(cold, table, rule.then)
+                except Problem as problem:
+                    self.fail(str(problem))
+
+    def archive_table(self, cold: Cold, table: records.Table, then: str) -> None:
+        """@raises Problem where it is not archived, or is to go and stays"""
+        folder, name = records.place_of(cold.root, _node(), table)
+        path = f"{folder}/{name}-{self.stamp}{records.ENDING}"
+        point, seconds = cold.mount_point, self.settings.probe_seconds
+        try:
+            done = watched(point, seconds, partial(self.prove_table, cold, table, path, then))
+        except Problem as problem:
+            raise Problem(f"{table} is not archived: {problem}") from None
+        if done["did"] == "archived":
+            size = done["bytes"]
+            if size is not None:
+                self.files, self.bytes = self.files + 1, self.bytes + size
+            self.report("archived", f"{table}", f" to {path}", path=path, bytes=size, rows=done["rows"])
+        else:
+            log("info", f"{table} is archived already, in {done['path']}")
+        if then == "keep":
+            return
+        if self.reason is not None:
+            log("warning", f"{table} stays in this run: {self.reason}")
+            return
+        did = {"drop": "dropped", "detach": "detached"}[then]
+        if not self.dry_run:
+            record = done["record"]
+            records.remove_table(table, record, then)
+            record[did] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            watched(point, seconds, partial(records.write_record, done["path"], record))
+        self.report(did, f"{table}", path=done["path"])
+
+    def prove_table(self, cold: Cold, table: records.Table, path: str, then: str) -> dict[str, Any]:
+        """
+        Archives a table, unless its last archive has the same rows. Returns what was done, with the path of the archive
+        and its record.
+        """
+        folder, name = os.path.dirname(path), records.place_of(cold.root, _node(), table)[1]
+        last = records.last_record(folder, name)
+        with Session(table.database) as session:
+            activity = records.activity_of(session, table)
+            if last is not None and then == "keep" and records.is_untouched(last[1], activity):
+                return {"did": "nothing", "path": last[0]}
+            with records.snapshot_of(session, table) as snapshot:
+                facts = records.facts_of(session, table)
+                if last is not None and records.is_same(last[1], facts):
+                    return self.keep_last(last[0], {**last[1], "activity": activity}, then)
+                if self.dry_run:
+                    return {"did": "archived", "path": path, "bytes": None, "rows": facts["rows"]}
+                self.require_room_for_table(cold, table)
+                os.makedirs(folder, exist_ok=True)
+                record: dict[str, Any] = {
+                    "version": 1,
+                    "host": _node(),
+                    **records.identity_of(table),
+                    **facts,
+                    "activity": activity,
+                    "archived": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                }
+                prove = records.prover(session, table, facts)
+
+                def read(fd: int) -> None:
+                    READ_DUMP(fd)
+                    prove(fd)
+                    record["bytes"] = os.fstat(fd).st_size
+                    records.write_record(path, record)
+
+                command = records.dump_of(table, snapshot)
+                archive = Archive(records.FOLDER, name, records.ENDING, (command,), read)
+                size = self.make_archive(path, archive)
+        return {"did": "archived", "path": path, "bytes": size, "rows": facts["rows"], "record": record}
+
+    def keep_last(self, path: str, record: dict[str, Any], then: str) -> dict[str, Any]:
+        """@raises Problem where the archive of a table that is to go is damaged"""
+        if then != "keep":
+            verify(path, sum_beside(path), READ_DUMP)
+        if not self.dry_run:
+            records.write_record(path, record)
+        return {"did": "nothing", "path": path, "record": record}
+
+    def require_room_for_table(self, cold: Cold, table: records.Table) -> None:
+        """@raises Problem where cold, or PostgreSQL's filesystem, has too little room"""
+        if vars(self.options)["try"]:
+            return
+        for folder in (cold.mount_point, postgresql.data_folder()):
+            if os.path.isdir(folder):
+                require_room(
+                    folder,
+                    last_bytes=None,
+                    source_bytes=table.bytes,
+                    seconds=self.settings.probe_seconds,
+                    try_command=f"{HERE}/nas-archival.sh records --try",
+                )
+
+    def restore_records(self) -> None:
+        """@raises Problem where the table is not restored"""
+        path, into = os.path.realpath(self.arguments[0]), self.options.into
+        cold = require_cold(self.settings)
+        if not path.startswith(f"{os.path.realpath(cold.root)}/{records.FOLDER}/"):
+            raise Problem(f"{path} is not in {cold.root}/{records.FOLDER}", f"{HERE}/nas-archival.sh list")
+        if self.is_absent("pg_restore"):
+            return
+        point, seconds = cold.mount_point, self.settings.probe_seconds
+        record = watched(point, seconds, partial(records.read_record, path))
+        if record is None:
+            raise Problem(f"{path}{records.RECORD} cannot be read", "docs/runbooks/restore-a-backup.md")
+        records.require_free(record, into)
+        self.require_room_for(into, record["bytes"])
+        problem = self.problem_of(path, READ_DUMP)
+        if problem is None or problem:
+            raise Problem(problem or f"{path} is not there", f"{HERE}/nas-archival.sh list")
+        name = f"{record['schema']}.{record['table']}"
+        if not self.dry_run:
+            name = watched(point, seconds, partial(records.bring_back, path, record, into))
+        self.report("restored", path, f" to {name} of {shlex.quote(into)}", path=path, to=into, rows=record["rows"])
 
     def restore(self) -> None:
         """@raises Problem where the database is not restored"""
@@ -994,9 +1155,10 @@ def _bytes_below(top: str) -> int:
     return size
 
 
-def _archives_in(folders: Sequence[str]) -> list[dict[str, Any]]:
+def _archives_below(top: str) -> list[dict[str, Any]]:
+    below = [folder for folder, _, _ in os.walk(f"{top}/records")]
     found = []
-    for folder in folders:
+    for folder in (f"{top}/configs", f"{top}/database", *sorted(below)):
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
             path, is_ours = f"{folder}/{name}", ARCHIVE_NAME.fullmatch(name)
             if is_ours is None or not os.path.isfile(path) or os.path.islink(path):
@@ -1009,7 +1171,7 @@ def _archives_in(folders: Sequence[str]) -> list[dict[str, Any]]:
             found.append(
                 {
                     "path": path,
-                    "kind": _kind_of(os.path.basename(folder), is_ours["name"], is_ours["ending"]),
+                    "kind": "records" if folder in below else _kind_of(folder, is_ours["name"], is_ours["ending"]),
                     "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", when),
                     "bytes": size,
                     "hasChecksum": os.path.isfile(f"{path}{CHECKSUM}"),
@@ -1037,7 +1199,7 @@ def _stamp_in(archive: dict[str, Any]) -> str:
 
 def _kind_of(folder: str, name: str, ending: str) -> str:
     if ending == ".tar.zst":
-        return "configs" if folder == "configs" and name.startswith("configs-") else "volume"
+        return "configs" if folder.endswith("/configs") and name.startswith("configs-") else "volume"
     return "dump" if ending == ".dump" else "roles"
 
 

@@ -23,6 +23,29 @@ class ColdRetention:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PostgresArchive:
+    """Old records of PostgreSQL that are archived to cold's `archives/records`, a partition or a table at a
+    time, where nothing of ours deletes them."""
+
+    database: Line
+    """The database."""
+    schema: Line
+    """The schema of the table or the tables."""
+    table: Line | None = None
+    """A table that is partitioned by RANGE of a date or a time: its partitions are archived, each by itself.
+    None: left out, or false."""
+    tables: Line | None = None
+    """In place of `table`: the names of whole tables, with `*` for any text, and with a date: `ticks_%Y_%m` is a
+    table for each month, `%Y%m%d` for each day, `%Y` for each year. None: left out, or false."""
+    older_than_days: Annotated[int, at_least(1)] | None = None
+    """How old the last record may be: a partition counts by its upper bound, a table by the end of the time in
+    its name. None: left out, or false."""
+    then: Annotated[str, one_of("keep", "detach", "drop")]
+    """What becomes of a partition or a table after its archive is proved: `keep`; `detach` makes a partition a
+    table of its own; `drop`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """What moves besides the logs and the backups."""
 
@@ -78,6 +101,9 @@ class Automation:
     such as `/etc/postgresql` and `/var/lib/mongodb/config`, not their data. None: left out, or false."""
     postgres_databases: tuple[Line, ...]
     """Databases of PostgreSQL that are dumped to cold; none named: all of the cluster that psql connects to."""
+    postgres_archive: tuple[PostgresArchive, ...] | None = None
+    """Old records of PostgreSQL that are archived to cold's `archives/records`, a partition or a table at a
+    time, where nothing of ours deletes them. None: left out, or false."""
     development_folders: tuple[NamedFolder, ...]
     """Folders of the host that are copied to cold's `development/NAME`, which must be empty at first, and not
     another host's."""

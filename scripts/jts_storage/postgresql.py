@@ -5,6 +5,7 @@ import binascii
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -14,10 +15,14 @@ from jts_storage.problem import Problem
 WITHOUT_LIMIT = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--")
 # --foreground: in our process group, so that it is killed with the rest.
 AS_POSTGRES = (*WITHOUT_LIMIT, "timeout", "--foreground", "--kill-after=10", "6h")
+# The database in which archived records are proved. It is ours: a run makes it, and removes what a killed one left.
+SCRATCH = "jts-storage-scratch"
 DATABASES = (
     r"select replace(encode(convert_to(datname, 'utf8'), 'base64'), E'\n', '') "
-    "from pg_database where datallowconn and not datistemplate order by 1"
+    f"from pg_database where datallowconn and not datistemplate and datname <> '{SCRATCH}' order by 1"
 )
+HOW_MADE = """
+select format('encoding %L lc_collate %L lc_ctype %L', pg_encoding_to_char(encoding), datcollate, datctype)"""
 SIZES = r"""
 select json_object_agg(datname, pg_database_size(oid)) from pg_database where datallowconn and not datistemplate"""
 QUERY_SECONDS = 300
@@ -60,7 +65,7 @@ def data_folder() -> str:
 
 def has_database(name: str) -> bool:
     """Whether there is one of that name. @raises Problem where PostgreSQL does not answer"""
-    return _asked(f"select 1 from pg_database where datname = {_literal(name)}").strip() == "1"
+    return _asked(f"select 1 from pg_database where datname = {literal(name)}").strip() == "1"
 
 
 def make_database(path: str, name: str) -> None:
@@ -75,15 +80,32 @@ def make_database(path: str, name: str) -> None:
     how = CREATE.search(printed)
     if how is None:
         raise Problem(f"{path} does not say how its database was made", f"pg_restore --create --file=- {path} | head")
-    _asked(f"create database {_identifier(name)} {os.fsdecode(how[1])}")
+    _asked(f"create database {identifier(name)} {os.fsdecode(how[1])}")
+
+
+def make_scratch(database: str) -> None:
+    """
+    Makes the scratch database anew, with the encoding and the locale of another one.
+
+    @raises Problem where there is no such database, or PostgreSQL refuses
+    """
+    drop_scratch()
+    said = _asked(f"{HOW_MADE} from pg_database where datname = {literal(database)}").strip()
+    if not said:
+        raise Problem(f"there is no database {shlex.quote(database)}")
+    _asked(f"create database {identifier(SCRATCH)} template template0 {said}")
+
+
+def drop_scratch() -> None:
+    """Removes the scratch database, where there is one. @raises Problem where PostgreSQL refuses"""
+    if has_database(SCRATCH):
+        drop_database(SCRATCH)
 
 
 def fill_database(path: str, name: str) -> None:
     """Restores a dump into an empty database. @raises Problem at the first statement that fails"""
-    # Not the plain name: pg_restore takes one with = in it for a connection string.
-    connection = "dbname='" + re.sub(r"([\\'])", r"\\\1", name) + "'"
     # A restore may take long, and whoever started it by hand can end it.
-    command = [*WITHOUT_LIMIT, "pg_restore", "--no-password", "--exit-on-error", f"--dbname={connection}"]
+    command = [*WITHOUT_LIMIT, "pg_restore", "--no-password", "--exit-on-error", f"--dbname={connection_to(name)}"]
     with open(path, "rb") as dump:
         # With the lock: no other run begins while it still writes.
         status = subprocess.run(command, stdin=dump, stdout=2, pass_fds=LOCKS, check=False).returncode
@@ -91,15 +113,20 @@ def fill_database(path: str, name: str) -> None:
         raise Problem(f"pg_restore failed with status {status}")
 
 
+def connection_to(name: str) -> str:
+    """What pg_restore takes in place of the plain name: one with = in it is a connection string to it."""
+    return "dbname='" + re.sub(r"([\\'])", r"\\\1", name) + "'"
+
+
 def rename_database(old: str, new: str) -> None:
     """@raises Problem where PostgreSQL refuses, as it does where there is one of the new name"""
-    _asked(f"alter database {_identifier(old)} rename to {_identifier(new)}")
+    _asked(f"alter database {identifier(old)} rename to {identifier(new)}")
 
 
 def drop_database(name: str) -> None:
     """Removes a database that this run has made, if it has come to that. @raises Problem where PostgreSQL refuses"""
     # The server may still be at the last statement of a pg_restore that was killed.
-    _asked(f"drop database if exists {_identifier(name)} with (force)")
+    _asked(f"drop database if exists {identifier(name)} with (force)")
 
 
 def _asked(command: str) -> str:
@@ -107,9 +134,11 @@ def _asked(command: str) -> str:
     return output_of([*AS_POSTGRES, *query, f"--command={command}"], QUERY_SECONDS)
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
+    """A name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text as SQL has it."""
     return "'" + text.replace("'", "''") + "'"

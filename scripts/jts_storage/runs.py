@@ -14,7 +14,7 @@ KEPT = 4
 RECORDED = {
     "tiered-storage": ("migrate", "cleanup", "all"),
     "lvm-backup": ("create", "daily", "cleanup", "all", "verify"),
-    "nas-archival": ("configs", "postgresql", "development", "clickhouse", "all"),
+    "nas-archival": ("configs", "postgresql", "development", "clickhouse", "records", "all"),
 }
 
 

@@ -861,6 +861,10 @@ describe("what one section needs of another is there, or refused with its key", 
     [{ configPaths: ["/etc/postgresql"] }, "configPaths: is about the cold tier, and there is none"],
     [{ developmentFolders: ["/srv/notes"] }, "developmentFolders: is about the cold tier, and there is none"],
     [{ postgresDatabases: ["jts"] }, "postgresDatabases: is about the cold tier, and there is none"],
+    [
+      { postgresArchive: [{ database: "jts", table: "ticks" }] },
+      "postgresArchive: is about the cold tier, and there is none",
+    ],
   ])("%j, which would never be done", (automation, problem) => {
     expect(problemsOf({ warm, automation })).toEqual([`trading.automation.${problem}`]);
   });
@@ -918,6 +922,37 @@ describe("what one section needs of another is there, or refused with its key", 
     ["postgresDatabases", ["ü".repeat(32)], /is too long: PostgreSQL takes 63 bytes/],
   ])("a name in %s that is none: %j", (key, names, problem) => {
     expect(problemsOf({ warm, cold: nas, automation: { [key]: names } })).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it.each([
+    [{ table: "ticks", then: "drop" }, "then: needs olderThanDays: without it, records of today would go too"],
+    [{ table: "ticks", then: "detach" }, "then: needs olderThanDays: without it, records of today would go too"],
+    [{}, "database: needs beside it either table, which is partitioned, or tables, a pattern of names"],
+    [
+      { table: "a", tables: "b_%Y" },
+      "database: needs beside it either table, which is partitioned, or tables, a pattern of names",
+    ],
+    [
+      { tables: "b_%Y", olderThanDays: 9, then: "detach" },
+      "then: is about partitions of a table; whole tables can be kept or dropped",
+    ],
+    [
+      { tables: "b_*", olderThanDays: 9 },
+      "tables: has no date, such as %Y_%m, so no age is known; leave olderThanDays out",
+    ],
+    ...["%m", "%Y%d", "%Y%Y", "%Y_%H", "100%"].map((tables) => [
+      { tables },
+      "tables: needs a date such as %Y, %Y_%m or %Y%m%d, each letter once, or none; write %% for a percent sign",
+    ]),
+  ] as [object, string][])("records of PostgreSQL that can't be archived: %j", (rule, problem) => {
+    const problems = problemsOf({ warm, cold: nas, automation: { postgresArchive: [{ database: "jts", ...rule }] } });
+    const [key = "", ...words] = problem.split(": ");
+    expect(problems).toEqual([expect.stringContaining(words.join(": "))]);
+    expect(problems[0]).toContain(`trading.automation.postgresArchive.0.${key}: `);
+    for (const good of [{ table: "50%" }, { tables: "a%%_*" }, { tables: "%d.%m.%Y", olderThanDays: 1, then: "drop" }])
+      expect(problemsOf({ warm, cold: nas, automation: { postgresArchive: [{ database: "jts", ...good }] } })).toEqual(
+        [],
+      );
   });
 
   it("but no folder or database for a character that is one of its name", () => {

@@ -61,6 +61,10 @@ const accepted = fc
     };
     const values: Record<string, string> = { ...tame, [what]: tame[what]!.startsWith("/") ? `/n${attack}` : attack };
     const { data, tree, warm, cold, label, exported, root, server } = values;
+    const postgresArchive = [
+      { database: attack, table: attack, olderThanDays: 90, then: "drop" },
+      { database: "x", schema: attack, tables: "y_%Y" },
+    ];
     const host = {
       connection: { host: "h", hostKey: HOST_KEY },
       hot: {
@@ -75,7 +79,9 @@ const accepted = fc
         backupVolumes: { redis: "1GiB" },
         coldRetention: { weekly: 4, yearly: 2 },
         ...(what === "label" ? { notify: "https://hooks.example.org/a?token=$HOME'" } : {}),
-        ...(what === "root" ? { notify: "/usr/local/sbin/tell $HOME", clickhouseToColdPerRun: "200GiB" } : {}),
+        ...(what === "root"
+          ? { notify: "/usr/local/sbin/tell $HOME", clickhouseToColdPerRun: "200GiB", postgresArchive }
+          : {}),
       },
     };
     const { hosts } = parseHosts({ trading: host });
