@@ -6,6 +6,7 @@ import { z } from "zod";
 import { findAutomationProblems } from "./components/automation/problems.ts";
 import { automationSettings } from "./components/automation/settings.ts";
 import { automationFiles } from "./components/automation/timers.ts";
+import { exportsOf, placeOnServer, sharesFiles } from "./components/cold/layout.ts";
 import { isIn } from "./components/places.ts";
 import { below, problemsIn, requireNone, unknownKey, type Problem } from "./components/problem.ts";
 import { findConnectionProblems } from "./components/remote.ts";
@@ -166,19 +167,19 @@ function findSharedAddresses(hosts: Record<string, HostSettings>): Problem[] {
 /** Archives are named by volume: in one folder, each host would offer, and restore, those of the other. */
 function findSharedArchives(hosts: Record<string, HostSettings>): Problem[] {
   const claims = Object.entries(hosts).flatMap(([name, { cold, automation }]) =>
-    cold === undefined || automation === undefined || typeof cold.server !== "string" || typeof cold.export !== "string"
-      ? []
-      : [{ name, server: cold.server.toLowerCase(), path: `${cold.export === "/" ? "" : cold.export}/${cold.root}` }],
+    (automation === undefined ? [] : exportsOf(cold)).flatMap((one) => {
+      const place = placeOnServer(one);
+      return place === undefined ? [] : [{ name, prefix: one.prefix, ...place }];
+    }),
   );
-  return claims.flatMap(({ name, server, path }, index) => {
-    const other = claims
-      .slice(0, index)
-      .find((earlier) => earlier.server === server && (isIn(path, earlier.path) || isIn(earlier.path, path)));
+  return claims.flatMap((claim, index) => {
+    const { name, prefix, server, path } = claim;
+    const other = claims.slice(0, index).find((earlier) => earlier.name !== name && sharesFiles(claim, earlier));
     if (other === undefined) return [];
     const message =
-      `${server}:${path} is, or shares files with, the folder of ${other.name}.cold.root, ${other.path}; ` +
+      `${server}:${path} is, or shares files with, the folder of ${other.name}.cold.${other.prefix}root, ${other.path}; ` +
       "give each host a root of its own, and move there on the server what is this host's";
-    return [{ key: `${name}.cold.root`, message }];
+    return [{ key: `${name}.cold.${prefix}root`, message }];
   });
 }
 

@@ -17,7 +17,7 @@
 export * from "../providers/index.ts";
 export type { ConnectionArgs, HostArgs, TierArgs } from "./arguments.ts";
 export { TieringAutomation, type TieringAutomationArgs } from "./automation/tieringAutomation.ts";
-export { ColdTier, type ColdTierArgs } from "./cold/coldTier.ts";
+export { ColdTier, type ColdTierArgs, type ColdVolume } from "./cold/coldTier.ts";
 export { HostPackages, type HostPackagesArgs } from "./hostPackages.ts";
 export { HotTier, type HotTierArgs, type HotVolume } from "./hot/hotTier.ts";
 export { HostTuning, type HostTuningArgs } from "./tuning/hostTuning.ts";

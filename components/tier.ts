@@ -12,6 +12,8 @@ export interface TierLayout extends Placed {
   readonly devices: readonly Place[];
   /** Where verification puts the file that it sends through the tiers, and the mount that this must be on. */
   readonly probe?: { readonly path: string; readonly mount: string };
+  /** Where else a file is sent to from the tier before it; `tier` is its name in messages. */
+  readonly furtherProbes?: readonly { readonly tier: string; readonly path: string; readonly mount: string }[];
   /** What the scripts on the host read of it: scripts/jts_storage/settings.py has the same keys. */
   readonly script?: object;
   /** What an operator wants to see of it: nothing that changes by itself. */

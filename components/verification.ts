@@ -38,19 +38,28 @@ export class Verification extends pulumi.ComponentResource {
   }
 }
 
+type Step = { readonly tier: string; readonly path: string; readonly mount: string };
+
 /** What is tried on a host, as scripts/verify-tiers.py reads it. */
 export interface Trial {
   /** Whose accounts must be able to write there, and no others. */
   readonly folders: readonly FolderTree[];
   /** The tiers that a file is sent through, in this order. */
-  readonly moves: readonly { readonly tier: string; readonly path: string; readonly mount: string }[];
+  readonly moves: readonly Step[];
+  /** Other ways that a file is sent; left out where there is none. */
+  readonly furtherMoves?: readonly (readonly Step[])[];
 }
 
 /** What {@link Verification} tries on a host with these tiers. */
 export function trialOf(tiers: TierSettings): Trial {
   const layouts = Object.entries<TierLayout>(layoutsOf(tiers));
+  const stepsOf = ([tier, { probe }]: (typeof layouts)[number]) => (probe === undefined ? [] : [{ tier, ...probe }]);
+  const furtherMoves = layouts.flatMap(([, { furtherProbes = [] }], index) =>
+    furtherProbes.map((probe) => [...layouts.slice(0, index).flatMap(stepsOf).slice(-1), probe]),
+  );
   return {
     folders: layouts.flatMap(([, { folders }]) => folders),
-    moves: layouts.flatMap(([tier, { probe }]) => (probe === undefined ? [] : [{ tier, ...probe }])),
+    moves: layouts.flatMap(stepsOf),
+    ...(furtherMoves.length > 0 && { furtherMoves }),
   };
 }

@@ -1,4 +1,4 @@
-import { coldRoot } from "../cold/layout.ts";
+import { coldRoot, exportFor, exportsOf } from "../cold/layout.ts";
 import { formatBytes } from "../../providers/values/size.ts";
 import { capacityOf, volumesOf } from "../hot/layout.ts";
 import { lettersOf, MOST_LETTERS } from "../hot/problems.ts";
@@ -32,7 +32,7 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
     ...findClosedPlaces(automation, tiers),
     ...findOrderProblem(automation, "warmLowPercent", "warmHighPercent"),
     ...automation.rules.flatMap((rule, index) =>
-      below(`rules.${index}`, [...findRuleProblems(rule, tiers), ...findMirrorProblem(rule, automation)]),
+      below(`rules.${index}`, [...findRuleProblems(rule, tiers), ...findMirrorProblem(rule, automation, tiers)]),
     ),
   ];
 }
@@ -110,7 +110,7 @@ function findFolderProblems({ developmentFolders }: AutomationSettings, { cold }
     const hidden = PRIVATE.find((one) => isIn(folder, one));
     if (hidden !== undefined)
       problems.push({ key, message: `${folder} is in ${hidden}, of which nas-archival.service has its own` });
-    if (cold !== undefined && isIn(folder, cold.mountPoint))
+    if (isOnCold(folder, cold))
       problems.push({ key, message: `${folder} is on the cold tier, where the copies are` });
     if (OWN_FOLDERS.includes(name(folder)))
       problems.push({ key, message: `${folder} has the name of a folder that the scripts keep beside the copies` });
@@ -127,15 +127,18 @@ function findConfigProblems({ configPaths = [] }: AutomationSettings, { cold }: 
     const hidden = PRIVATE.find((one) => isIn(file, one));
     if (hidden !== undefined)
       return [{ key, message: `${file} is in ${hidden}, of which nas-archival.service has its own` }];
-    if (cold !== undefined && (isIn(file, cold.mountPoint) || isIn(cold.mountPoint, file)))
+    if (isOnCold(file, cold) || exportsOf(cold).some(({ mountPoint }) => isIn(mountPoint, file)))
       return [{ key, message: `${file} has files of the cold tier, where the archives are; name what is beside it` }];
     return [];
   });
 }
 
+const isOnCold = (path: string, cold: TierSettings["cold"]) =>
+  exportsOf(cold).some(({ mountPoint }) => isIn(path, mountPoint));
+
 /** Health must not wait for the NAS: it is what says that the NAS is away. */
 function findOnNas(key: string, path: string, { cold }: TierSettings, instead: string): Problem[] {
-  if (cold === undefined || !isIn(path, cold.mountPoint)) return [];
+  if (!isOnCold(path, cold)) return [];
   const why = "is on the cold tier, and health would hang there, silent, while the NAS is away";
   return [{ key, message: `${path} ${why}; ${instead}` }];
 }
@@ -156,8 +159,12 @@ function findReceiverProblem({ notify = "" }: AutomationSettings, tiers: TierSet
 }
 
 /** A copy of a folder has only what the folder has. */
-function findMirrorProblem({ to, destination }: RuleSettings, { developmentFolders }: AutomationSettings): Problem[] {
-  if (to !== "cold") return [];
+function findMirrorProblem(
+  { to, destination }: RuleSettings,
+  { developmentFolders }: AutomationSettings,
+  { cold }: TierSettings,
+): Problem[] {
+  if (cold === undefined || to !== exportFor(cold, "development").name) return [];
   const names = developmentFolders.map((folder) => folder.slice(folder.lastIndexOf("/") + 1));
   const copy = [...OWN_FOLDERS, ...names].find((name) => isIn(destination, `development/${name}`));
   if (copy === undefined || developmentFolders.length === 0) return [];
@@ -183,12 +190,18 @@ function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSett
     return [{ key: "", message }];
   });
   const problems = [
-    ...(["warm", "cold"] as const)
-      .filter((tier) => tiers[tier]?.options.includes("ro"))
-      .map((tier) => ({
-        key: "",
-        message: `can't work on the ${tier} tier, which ro in ${tier}.options makes read-only; leave ro out`,
-      })),
+    ...[
+      { tier: "warm", name: "warm", prefix: "", options: tiers.warm?.options ?? [] },
+      ...exportsOf(tiers.cold).map((one) => ({ tier: "cold", ...one })),
+    ]
+      .filter(({ options }) => options.includes("ro"))
+      .map(({ tier, name, prefix }) => {
+        const what = name === tier ? `the ${tier} tier` : `${name} of the ${tier} tier`;
+        return {
+          key: "",
+          message: `can't work on ${what}, which ro in ${tier}.${prefix}options makes read-only; leave ro out`,
+        };
+      }),
     ...unusable,
     ...findOnNas(
       "metricsFolder",
@@ -221,13 +234,18 @@ function mountWithoutAccessTimes(path: string, { hot, warm }: TierSettings): str
 function findRuleProblems(rule: RuleSettings, tiers: TierSettings): Problem[] {
   const { warm, cold } = tiers;
   const { source, to, destination, keep, compress } = rule;
-  if (to === "cold" && cold === undefined) return [{ key: "to", message: "is cold, and there is no cold tier" }];
+  if (to !== "warm" && cold === undefined) return [{ key: "to", message: `is ${to}, and there is no cold tier` }];
+  const target = exportsOf(cold).find(({ name }) => name === to);
+  if (to !== "warm" && target === undefined) {
+    const known = ["warm", ...exportsOf(cold).map(({ name }) => name)].join(", ");
+    return [{ key: "to", message: `is ${to}, and cold.volumes has none of that name (known: ${known})` }];
+  }
   const wrongSource = (what: string) => [{ key: "source", message: `${source} ${what}` }];
 
   const closed = CLOSED.find((folder) => isIn(source, folder));
   if (closed !== undefined)
     return wrongSource(`is in ${closed}, which the sandbox of tiered-storage.service closes to it`);
-  if (cold !== undefined && isIn(source, cold.mountPoint))
+  if (isOnCold(source, cold))
     return wrongSource("is on the cold tier, which nothing leaves");
   if (warm === undefined) return [];
   if (warm.alsoAt !== false && isIn(source, warm.alsoAt))
@@ -238,7 +256,8 @@ function findRuleProblems(rule: RuleSettings, tiers: TierSettings): Problem[] {
 
   // Copies are one more, and in its own folder on cold a restore finds them.
   const backups = `${warm.mountPoint}/daily-backups`;
-  const isTaken = !keep && !(destination === "archives/database" && source === backups && !compress);
+  const isHolder = cold !== undefined && to === exportFor(cold, "backups").name;
+  const isTaken = !keep && !(isHolder && destination === "archives/database" && source === backups && !compress);
   if (isIn(source, backups) && isTaken)
     return wrongSource(
       "is in daily-backups, and no restore would find the archives at the rule's destination; " +
@@ -256,9 +275,8 @@ function findRuleProblems(rule: RuleSettings, tiers: TierSettings): Problem[] {
       },
     ];
 
-  const root = to === "warm" || cold === undefined ? warm.mountPoint : coldRoot(cold);
-  const target = `${root}/${destination}`;
+  const folder = `${target === undefined ? warm.mountPoint : coldRoot(target)}/${destination}`;
   if (to === "warm" && isIn(destination, "temp-processing"))
-    return [{ key: "destination", message: `${target} is emptied by age (tempAfterDays); choose another folder` }];
-  return isIn(target, source) ? wrongSource(`has the destination in it, ${target}`) : [];
+    return [{ key: "destination", message: `${folder} is emptied by age (tempAfterDays); choose another folder` }];
+  return isIn(folder, source) ? wrongSource(`has the destination in it, ${folder}`) : [];
 }

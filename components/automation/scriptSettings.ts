@@ -33,6 +33,7 @@ export function scriptSettings(tiers: TierSettings, automation: AutomationSettin
     stateFolder: STATE_FOLDER,
     probeSeconds: PROBE_SECONDS,
     budgetSeconds: LOOKS_SECONDS,
+    ...(cold !== undefined && Object.keys(cold.volumeScripts).length > 0 && { coldVolumes: cold.volumeScripts }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { line, path, relativePath, strictObject } from "../../providers/values/fields.ts";
+import { coldVolumeName } from "../cold/settings.ts";
 import { byteSize, calendar, days, hours, keptDays, percent } from "../fields.ts";
 
 /** What moves besides the logs and the backups. */
@@ -27,9 +28,9 @@ const rule = strictObject({
    * @default modification
    */
   by: z.enum(["modification", "access"]).optional(),
-  /** The tier that the files move to. */
-  to: z.enum(["warm", "cold"]),
-  /** The folder below warm's mount point, or below cold's root. */
+  /** The tier that the files move to, or the name of a volume of `cold.volumes`. */
+  to: z.union([z.enum(["warm", "cold"]), coldVolumeName]).meta({ kind: "warm, cold or a volume of cold", onHost: "Name" }),
+  /** The folder below warm's mount point, or below cold's or its volume's root. */
   destination: relativePath.meta({ onHost: "Folder" }),
   /** Whether files are compressed with zstd. */
   compress: z.boolean().default(false),

@@ -61,9 +61,9 @@ export class TieringAutomation extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    for (const { tier, tree } of missingFolders(tiers, automation))
+    for (const { tier, part, tree } of missingFolders(tiers, automation))
       new Directory(
-        `${name}-${tier}-folders`,
+        `${name}-${part}-folders`,
         { ...on, ...tree, folders: [...tree.folders] },
         { parent: this, dependsOn: [components[tier]!] },
       );

@@ -1,5 +1,6 @@
 import type { Directives } from "../../providers/index.ts";
 import { unitFiles, unitWord } from "../../providers/values/unitFile.ts";
+import { exportsOf } from "../cold/layout.ts";
 import type { TierSettings } from "../tiers.ts";
 import { backupVolumes, SETTINGS_FILE } from "./scriptSettings.ts";
 import { INSTALLED, MONITOR_LINK } from "./scripts.ts";
@@ -143,7 +144,10 @@ export function timersFor(tiers: TierSettings, automation: AutomationSettings): 
       ? []
       : [
           timer("nas-archival", "Archives on the cold tier", automation.archivalOnCalendar, {
-            unit: { RequiresMountsFor: unitWord(cold.mountPoint) },
+            // Where archives go to several exports, one that is away must not keep the others from theirs.
+            unit: exportsOf(cold).some(({ holds }) => holds.some((kind) => kind !== "backups" && kind !== "logs"))
+              ? {}
+              : { RequiresMountsFor: unitWord(cold.mountPoint) },
             // Dumps are made as postgres; folders to copy may be in homes.
             service: {
               ExecStart: `${INSTALLED}/nas-archival.sh all`,

@@ -5,13 +5,23 @@ import { readArguments, type TierArgs } from "../arguments.ts";
 import { withNetworkOptions } from "../mounts.ts";
 import { findPlaceProblems, Order } from "../places.ts";
 import type { Tier } from "../tier.ts";
-import { coldLayout, coldRoot, coldSource, findColdProblems } from "./layout.ts";
+import { coldLayout, coldRoot, coldSource, exportsOf, findColdProblems, type ColdExport } from "./layout.ts";
 import { coldArguments, coldSettings, type ColdInput, type ColdSettings } from "./settings.ts";
 
 export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
 
+/** One of its exports. */
+export interface ColdVolume {
+  /** What is mounted, as `server:/export`. */
+  readonly source: pulumi.Output<string>;
+  /** Known once it is mounted. */
+  readonly mountPoint: pulumi.Output<string>;
+  /** The folder of the export that is ours, as the host sees it, once it is there. */
+  readonly root: pulumi.Output<string>;
+}
+
 /**
- * The archive: an export of an NFS server, and the folders on it that are ours.
+ * The archive: an export of an NFS server or several, and the folders on them that are ours.
  *
  * @example
  * const cold = new ColdTier("nas", {
@@ -21,7 +31,7 @@ export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
  *   mountPoint: "/mnt/nas",
  * });
  */
-export class ColdTier extends pulumi.ComponentResource {
+export class ColdTier extends pulumi.ComponentResource implements ColdVolume {
   /** Debian's packages that it needs: see HostPackages. */
   static readonly packages = packagesOf("nfs");
 
@@ -32,6 +42,8 @@ export class ColdTier extends pulumi.ComponentResource {
   readonly mountPoint: pulumi.Output<string>;
   /** The folder of the export that is ours, as the host sees it, once it is there. */
   readonly root: pulumi.Output<string>;
+  /** The same of its further exports, by name. */
+  readonly volumes: Readonly<Record<string, ColdVolume>>;
 
   constructor(name: string, args: ColdTierArgs, options?: pulumi.ComponentResourceOptions, given?: Order) {
     const { settings, on, configKey } = readArguments(name, args, coldArguments, (declared) => [
@@ -39,36 +51,43 @@ export class ColdTier extends pulumi.ComponentResource {
       ...findPlaceProblems([["", coldLayout(declared)]]),
     ]);
     super("jts-storage:ColdTier", name, {}, options);
-    const { server, export: exported, mountPoint, mountOverFiles, keepFstab, version } = settings;
-    const { owner, group, mode, folders } = settings;
     const order = given ?? new Order([coldLayout(settings)]);
-    const mount = new NfsMount(
-      `${name}-mount`,
-      {
-        ...on,
-        server,
-        export: exported,
-        mountPoint,
-        mountOverFiles,
-        keepsLine: keepFstab,
-        version,
-        options: withNetworkOptions(settings.options, keepFstab),
-        configKeys: { options: `${configKey}.options` },
-      },
-      { parent: this, dependsOn: order.before(mountPoint, []) },
-    );
-    const root = new Directory(
-      `${name}-folders`,
-      { ...on, path: coldRoot(settings), owner, group, mode, folders },
-      { parent: this, dependsOn: order.before(mountPoint, [mount], settings) },
-    );
-    order.made([mountPoint], mount, root);
+    const make = (one: ColdExport): ColdVolume => {
+      const { server, export: exported, mountPoint, mountOverFiles, keepFstab, version } = one;
+      const { owner, group, mode, folders, prefix } = one;
+      const own = prefix === "" ? name : `${name}-${one.name}`;
+      const mount = new NfsMount(
+        `${own}-mount`,
+        {
+          ...on,
+          server,
+          export: exported,
+          mountPoint,
+          mountOverFiles,
+          keepsLine: keepFstab,
+          version,
+          options: withNetworkOptions(one.options, keepFstab),
+          configKeys: { options: `${configKey}.${prefix}options` },
+        },
+        { parent: this, dependsOn: order.before(mountPoint, []) },
+      );
+      const root = new Directory(
+        `${own}-folders`,
+        { ...on, path: coldRoot(one), owner, group, mode, folders },
+        { parent: this, dependsOn: order.before(mountPoint, [mount], one) },
+      );
+      order.made([mountPoint], mount, root);
+      return { source: pulumi.output(coldSource(one)), mountPoint: mount.mountPoint, root: root.path };
+    };
 
     this.settings = settings;
-    this.source = pulumi.output(coldSource(settings));
-    this.mountPoint = mount.mountPoint;
-    this.root = root.path;
-    this.registerOutputs({ source: this.source, mountPoint: this.mountPoint, root: this.root });
+    const [own, ...volumes] = exportsOf(settings);
+    const { source, mountPoint, root } = make(own!);
+    this.source = source;
+    this.mountPoint = mountPoint;
+    this.root = root;
+    this.volumes = Object.fromEntries(volumes.map((one) => [one.name, make(one)]));
+    this.registerOutputs({ source, mountPoint, root, ...(volumes.length > 0 && { volumes: this.volumes }) });
   }
 }
 

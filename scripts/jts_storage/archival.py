@@ -49,6 +49,7 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|records|all|lis
 Settings, see docs/configuration.md:
   cold.mountPoint, source               where the NAS is mounted, and the SERVER:EXPORT that must be mounted there
   cold.root                             the folder on it that holds all our files
+  coldVolumes                           the same of further exports, by name, and the archives that each holds
   hot.volumeGroup                       the volume group whose metadata is archived with configs
   automation.archivesKeptDays           how long archives of configs and postgresql are kept
   automation.postgresDatabases          the databases to dump; none: all of the cluster that psql connects to
@@ -122,7 +123,7 @@ from jts_storage.problem import HERE, Problem, reason_of
 from jts_storage.program import Parser, human, parse_time, print_json, take_lock
 from jts_storage.session import Session
 from jts_storage.settings import Cold, Settings
-from jts_storage.tiers import mount_at, require_cold, usage_of
+from jts_storage.tiers import mount_at, require_answer, require_cold, require_cold_of, usage_of
 from jts_storage.unpacking import require_path, unpack_to_folder
 
 LOOKS = ("list", "verify")
@@ -346,14 +347,25 @@ class Archival(ArchivingRun):
             print(f"{one['time']}  {one['kind']:7}  {one['bytes']} bytes  {one['path']}{missing}")
 
     def archives(self) -> list[dict[str, Any]]:
-        """The archives on cold, sorted by their names; none where cold is away, which fails the run."""
-        try:
-            cold = require_cold(self.settings)
-            found: list[dict[str, Any]] = bounded(_archives_below, f"{cold.root}/archives", seconds=LOOK_SECONDS)
-            return found
-        except Problem as problem:
-            self.fail(f"cold cannot be read: {problem}", f"{HERE}/storage-health.sh")
-            return []
+        """
+        The archives on cold, sorted by their names on each of its exports. One that is away fails the run where
+        archives go there; where they only went there earlier, it is a warning.
+        """
+        holders = {self.settings.cold_name_for(kind) for kind in ("configs", "database")}
+        exports = self.settings.colds()
+        if not exports:
+            self.fail("cold cannot be read: this host has no cold tier", f"{HERE}/storage-health.sh")
+        found: list[dict[str, Any]] = []
+        for name, cold in exports.items():
+            try:
+                require_answer(cold, self.settings)
+                found += bounded(_archives_below, f"{cold.root}/archives", seconds=LOOK_SECONDS)
+            except Problem as problem:
+                if name in holders:
+                    self.fail(f"{name} cannot be read: {problem}", f"{HERE}/storage-health.sh")
+                else:
+                    log("warning", f"archives that went to {name} earlier are left out: {problem}")
+        return found
 
     def verify(self) -> None:
         archives = (
@@ -378,7 +390,7 @@ class Archival(ArchivingRun):
     def problem_of_copy(self, path: str) -> str:
         """The problem of a copied folder; empty: all of its compressed files are good."""
         try:
-            cold = require_cold(self.settings)
+            cold = require_cold_of(self.settings, path)
             problem = watched(cold.mount_point, self.settings.probe_seconds, partial(problem_in, path))
         except Problem as away:
             problem = str(away)
@@ -395,7 +407,7 @@ class Archival(ArchivingRun):
             return ""
 
         try:
-            return watched(require_cold(self.settings).mount_point, self.settings.probe_seconds, look)
+            return watched(require_cold_of(self.settings, path).mount_point, self.settings.probe_seconds, look)
         except Problem as problem:
             return f"{path} is not verified: {problem}"
 
@@ -571,13 +583,13 @@ class Archival(ArchivingRun):
         self.require_whole(archives)
         path, folder = archives[-1]["path"], self.options.to
         work = partial(unpack_to_folder, path, folder, only, dry_run=self.dry_run)
-        watched(require_cold(self.settings).mount_point, self.settings.probe_seconds, work)
+        watched(require_cold_of(self.settings, path).mount_point, self.settings.probe_seconds, work)
         part = "" if only is None else f", only {shlex.quote(only)},"
         self.report("extracted", path, f"{part} to {folder}", path=path, only=only, to=folder)
 
     def restore_folder(self) -> None:
         """@raises Problem where the folder is not brought back"""
-        cold = require_cold(self.settings)
+        cold = require_cold(self.settings, "development")
         copies, name, to = f"{cold.root}/development", self.arguments[0], self.options.to
         folder = os.path.normpath(name if name.startswith("/") else f"{copies}/{name}")
         if not folder.startswith(f"{copies}/"):
@@ -662,7 +674,7 @@ class Archival(ArchivingRun):
             postgresql.fill_database(path, unfinished)
 
         try:
-            watched(require_cold(self.settings).mount_point, self.settings.probe_seconds, fill)
+            watched(require_cold_of(self.settings, path).mount_point, self.settings.probe_seconds, fill)
             postgresql.rename_database(unfinished, into)
             is_complete = True
         except Problem as problem:
@@ -870,9 +882,12 @@ class Archival(ArchivingRun):
                 )
 
     def ready(self, folder: str) -> Cold | None:
-        """The cold tier, where it is mounted, answers, and has that folder of ours; else None, and the run fails."""
+        """
+        The cold tier's export for a folder of archives, where it is mounted, answers, and has that folder of ours; else
+        None, and the run fails.
+        """
         try:
-            cold = require_cold(self.settings)
+            cold = require_cold(self.settings, os.path.basename(folder))
         except Problem as problem:
             self.fail(f"nothing archived in {folder}: {problem}", f"{HERE}/storage-health.sh")
             return None

@@ -89,8 +89,8 @@ from jts_storage.lvm import rows_of
 from jts_storage.mounts import mounted
 from jts_storage.problem import HERE, Problem, with_remedy
 from jts_storage.program import Parser, human, parse_time, plain_number, print_json, take_lock
-from jts_storage.settings import Cold, Settings
-from jts_storage.tiers import prove_warm, require_cold, usage_of
+from jts_storage.settings import Settings
+from jts_storage.tiers import prove_warm, require_answer, require_cold, require_cold_of, usage_of
 from jts_storage.unpacking import UNPACK, carry_out, make_folder, require_path, unpack, unpack_to_folder
 
 PROGRAM = f"{HERE}/lvm-backup.sh"
@@ -256,7 +256,8 @@ class Backup(ArchivingRun):
         self.sizes = settings.automation.backup_volumes
         self.group = None if settings.hot is None else settings.hot.volume_group
         self.backups = None if settings.warm is None else f"{settings.warm.mount_point}/daily-backups"
-        self.archived = None if settings.cold is None else f"{settings.cold.root}/archives/database"
+        cold = settings.cold_for("backups")
+        self.archived = None if cold is None else f"{cold.root}/archives/database"
         self.mount_point = f"{options.lock.removesuffix('.lock')}.mount"
 
     def run(self, action: str) -> int:
@@ -334,10 +335,11 @@ class Backup(ArchivingRun):
         if self.settings.cold is None:
             return False
         try:
-            require_cold(self.settings)
+            for cold in self.settings.colds().values():
+                require_answer(cold, self.settings)
         except Problem:
             return True
-        return os.path.exists(f"{self.archived}/{archive}")
+        return any(os.path.exists(f"{one.root}/archives/database/{archive}") for one in self.settings.colds().values())
 
     def require_backups(self) -> str:
         """
@@ -665,7 +667,7 @@ class Backup(ArchivingRun):
         if self.settings.automation.cold_retention is None or self.settings.cold is None:
             return
         try:
-            cold = require_cold(self.settings)
+            cold = require_cold(self.settings, "backups")
             watched(cold.mount_point, self.settings.probe_seconds, partial(require_own, cold.root, self.now))
             paths = watched(cold.mount_point, self.settings.probe_seconds, self.superseded_on_cold)
             for path in paths:
@@ -705,12 +707,20 @@ class Backup(ArchivingRun):
                 files += [("warm", folder, *file) for file in self.files_of(folder)]
             except Problem as problem:
                 complain(f"warm cannot be read: {problem}")
-        if self.settings.cold is not None:
+        for name, cold in self.settings.colds().items():
+            folder = f"{cold.root}/archives/database"
+            is_holder = folder == self.archived
             try:
-                require_cold(self.settings)
-                files += [("cold", str(self.archived), *file) for file in self.files_of(str(self.archived))]
+                require_answer(cold, self.settings)
+                # Archives that moved elsewhere before stay there; an export that never had any lacks the folder.
+                if is_holder or bounded(os.path.isdir, folder, seconds=LOOK_SECONDS):
+                    files += [("cold", folder, *file) for file in self.files_of(folder)]
             except Problem as problem:
-                complain(with_remedy(f"cold cannot be read: {problem}", f"{HERE}/storage-health.sh"))
+                text = with_remedy(f"{name} cannot be read: {problem}", f"{HERE}/storage-health.sh")
+                if is_holder:
+                    complain(text)
+                else:
+                    log("warning", text)
         names = {name for _, _, name, _ in files}
         return [
             Archive(name, found[1], size, tier, folder, f"{name}{CHECKSUM}" in names)
@@ -755,7 +765,7 @@ class Backup(ArchivingRun):
             return sum_beside(one.path)
         with suppress(Problem):
             if one.tier == "warm":
-                require_cold(self.settings)
+                require_cold(self.settings, "backups")
             other = self.archived if one.tier == "warm" else self.require_backups()
             line: str = bounded(first_line, f"{other}/{one.name}{CHECKSUM}", seconds=LOOK_SECONDS)
             if line:
@@ -801,12 +811,8 @@ class Backup(ArchivingRun):
         """What a function returns that reads an archive: the NAS may stop answering meanwhile."""
         if copy.tier == "warm":
             return work()
-        return watched(self.cold.mount_point, self.settings.probe_seconds, work)
-
-    @property
-    def cold(self) -> Cold:
-        assert self.settings.cold is not None
-        return self.settings.cold
+        cold = require_cold_of(self.settings, copy.path)
+        return watched(cold.mount_point, self.settings.probe_seconds, work)
 
     def restore(self) -> None:
         ((name, copies),) = self.copies().items()

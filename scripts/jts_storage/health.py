@@ -357,7 +357,8 @@ class Health:
         self.settings = settings
         self.automation = settings.automation
         self.report = Report()
-        self.is_cold_there = False
+        # The mount points of exports that answer.
+        self.colds_there: set[str] = set()
         # Timer → its period in seconds, of those that wait for their next run.
         self.periods: dict[str, int] = {}
 
@@ -399,12 +400,12 @@ class Health:
             report.figure("archive_age_limit_seconds", automation.archive_warning_hours * 3600)
 
     def look_at_tiers(self) -> None:
-        hot, warm, cold = self.settings.hot, self.settings.warm, self.settings.cold
+        hot, warm = self.settings.hot, self.settings.warm
         for point in () if hot is None else hot.mount_points:
             self.look_at_hot(point)
         if warm is not None:
             self.look_at_warm(warm)
-        if cold is not None:
+        for cold in self.settings.colds().values():
             self.look_at_cold(cold)
 
     def look_at_hot(self, point: str) -> None:
@@ -474,7 +475,8 @@ class Health:
             self.report.find("critical", "cold", str(problem), self.remedy_of_nas(cold))
             return
         remedy = f"free space on the NAS, {cold.source}, or give its volume more"
-        self.is_cold_there = self.look_at_usage("cold", cold.mount_point, remedy, lambda: self.remedy_of_nas(cold))
+        if self.look_at_usage("cold", cold.mount_point, remedy, lambda: self.remedy_of_nas(cold)):
+            self.colds_there.add(cold.mount_point)
 
     def look_at_presence(self, tier: str, live: Mounted) -> None:
         """The disks: the filesystem of a lost disk stays mounted, and answers from memory for a while."""
@@ -758,9 +760,10 @@ class Health:
                 self.report.find("warning", "units", f"{unit} has failed", remedy)
 
     def patterns_of_mounts(self) -> list[str]:
-        hot, warm, cold = self.settings.hot, self.settings.warm, self.settings.cold
+        hot, warm = self.settings.hot, self.settings.warm
         points = [] if hot is None else [*hot.mount_points]
-        points += [tier.mount_point for tier in (warm, cold) if tier is not None]
+        points += [] if warm is None else [warm.mount_point]
+        points += [cold.mount_point for cold in self.settings.colds().values()]
         if hot is not None:
             points.append(f"{hot.log_root}/*")
         command = ["systemd-escape", "--path", "--suffix=mount", "--", *points]
@@ -844,15 +847,23 @@ class Health:
 
     def look_at_archives(self) -> None:
         """The archives on cold that nas-archival.sh makes of this host, not those of volumes, which move there late."""
-        cold, hours = self.settings.cold, self.automation.archive_warning_hours
-        if cold is None or not self.is_cold_there or "nas-archival" not in self.settings.timers:
+        hours = self.automation.archive_warning_hours
+        if "nas-archival" not in self.settings.timers:
             return
-        try:
-            newest: dict[str, str] = bounded(_cold_archives, cold.root, seconds=self.settings.probe_seconds)
-        except Problem as problem:
-            remedy = f"ls {cold.root}/archives; pulumi up --refresh"
-            self.report.find("warning", "archives", f"the archives on cold cannot be listed: {problem}", remedy)
-            return
+        newest: dict[str, str] = {}
+        listed = set()
+        for kind in ("configs", "database"):
+            name, cold = self.settings.cold_name_for(kind), self.settings.cold_for(kind)
+            if cold is None or cold.mount_point not in self.colds_there:
+                continue
+            try:
+                newest |= bounded(_cold_archives, cold.root, kind, seconds=self.settings.probe_seconds)
+                listed.add(kind)
+            except Problem as problem:
+                remedy = f"ls {cold.root}/archives; pulumi up --refresh"
+                fact = f"the archives on {name} cannot be listed: {problem}"
+                self.report.find("warning", "archives", fact, remedy)
+                return
         node, wanted = os.uname().nodename, self.automation.postgres_databases
         databases = (urllib.parse.quote(os.fsencode(one), safe="") for one in wanted)
         only = {f"postgresql-{node}-roles", *(f"postgresql-{node}@{one}" for one in databases)}
@@ -865,7 +876,8 @@ class Health:
             for one in read_runs(self.settings.state_folder)
             if one.program == "nas-archival" and one.subcommand in ("all", "configs")
         ]
-        if f"configs-{node}" not in newest and runs and 0 < hours * 3600 < time.time() - min(runs):
+        is_missing = "configs" in listed and f"configs-{node}" not in newest
+        if is_missing and runs and 0 < hours * 3600 < time.time() - min(runs):
             fact = f"there is no good archive of configs-{node}"
             self.report.find("warning", "archives", fact, ARCHIVE_REMEDY)
 
@@ -1130,22 +1142,22 @@ def _archives_below(folder: str) -> list[str]:
     return names
 
 
-def _cold_archives(root: str) -> dict[str, str]:
-    """Name → the stamp of its newest archive of this host that has a checksum."""
+def _cold_archives(root: str, folder: str) -> dict[str, str]:
+    """Name → the stamp of its newest archive of this host that has a checksum, in the folder configs or database."""
     node = re.escape(os.uname().nodename)
     newest: dict[str, str] = {}
-    for folder, pattern in (
-        ("configs", rf"(configs-{node})-(\d{{8}}T\d{{6}}Z)\.tar\.zst"),
-        ("database", rf"(postgresql-{node}(?:@.+|-roles))-(\d{{8}}T\d{{6}}Z)\.(?:dump|sql\.zst)"),
-    ):
-        try:
-            there = set(os.listdir(f"{root}/archives/{folder}"))
-        except FileNotFoundError:
-            continue
-        for name in there:
-            found = re.fullmatch(pattern, name)
-            if found is not None and f"{name}.sha256" in there:
-                newest[found[1]] = max(found[2], newest.get(found[1], ""))
+    pattern = {
+        "configs": rf"(configs-{node})-(\d{{8}}T\d{{6}}Z)\.tar\.zst",
+        "database": rf"(postgresql-{node}(?:@.+|-roles))-(\d{{8}}T\d{{6}}Z)\.(?:dump|sql\.zst)",
+    }[folder]
+    try:
+        there = set(os.listdir(f"{root}/archives/{folder}"))
+    except FileNotFoundError:
+        return newest
+    for name in there:
+        found = re.fullmatch(pattern, name)
+        if found is not None and f"{name}.sha256" in there:
+            newest[found[1]] = max(found[2], newest.get(found[1], ""))
     return newest
 
 

@@ -9,9 +9,9 @@ Measures each mount of each tier with fio: 1 MiB blocks in sequence (8 at a time
 time), written and read without the page cache; for cold that is the throughput of the NAS and the network. It loads
 the disks: run it when the services can bear that.
 
-On the hot tier, each volume is measured at its own mount point; on cold, the folder cold.root. A filesystem that is
-mounted at several of these is measured once. One mount after another is measured. Each may take at most 20 minutes, 96
-seconds with --quick.
+On the hot tier, each volume is measured at its own mount point; on cold, the folder `root` of each export. A filesystem
+that is mounted at several of these is measured once. One mount after another is measured. Each may take at most 20
+minutes, 96 seconds with --quick.
 
 Prints for each mount a table of its last ten runs of that size, the newest on the right: of blocks in sequence the
 bytes per second, of blocks at random the operations per second, and of each the time in which 99 % of the operations
@@ -187,7 +187,7 @@ def places_of(tier: str, settings: Settings) -> list[str]:
         return [] if settings.hot is None else [*settings.hot.mount_points]
     if tier == "warm":
         return [] if settings.warm is None else [settings.warm.mount_point]
-    return [] if settings.cold is None else [settings.cold.root]
+    return [one.root for one in settings.colds().values()]
 
 
 def measure_all(
@@ -196,7 +196,8 @@ def measure_all(
     """What `measure` says of each place, without those on a filesystem that another place is on."""
     results, paths = [], dict[str, str]()
     for tier, path in places:
-        live = mount_at(settings.cold.mount_point if tier == "cold" and settings.cold is not None else path)
+        cold = settings.cold_of(path) if tier == "cold" else None
+        live = mount_at(path if cold is None else cold.mount_point)
         first = path if live is None else paths.setdefault(live.device, path)
         if first == path:
             results.append(measure(tier, path, size, settings, dry_run=dry_run))
@@ -234,9 +235,10 @@ def require_room(tier: str, path: str, size: Size, settings: Settings) -> None:
             prove_mount(path)
         if tier == "warm" and settings.warm is not None:
             prove_warm(settings.warm)
-        if tier == "cold" and settings.cold is not None:
-            point = settings.cold.mount_point
-            prove_cold(settings.cold)
+        cold = settings.cold_of(path) if tier == "cold" else None
+        if cold is not None:
+            point = cold.mount_point
+            prove_cold(cold)
     except Problem as problem:
         raise Problem(str(problem), f"mount {point}") from None
     try:

@@ -15,7 +15,7 @@ import typing
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from jts_storage.fields import Count, Name, Path
+from jts_storage.fields import Count, Name, Path, one_of
 from jts_storage.options import Automation
 from jts_storage.problem import Problem
 
@@ -49,6 +49,8 @@ class Cold:
     """SERVER:EXPORT that must be mounted there; empty: any."""
     root: Path
     """The folder on it that holds all our files."""
+    holds: tuple[Annotated[str, one_of("configs", "database", "development", "backups", "logs")], ...] | None = None
+    """Of a further export: the archives that go there in place of the main one. None: none."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,24 @@ class Settings:
     """How long a filesystem may take to answer."""
     budget_seconds: Count
     """How long all checks of a health report may take together."""
+    cold_volumes: dict[Name, Cold] | None = None
+    """Further exports of the cold tier, by name. None: none."""
+
+    def colds(self) -> dict[str, Cold]:
+        """All exports of the cold tier by name, the main one, `cold`, first."""
+        return {} if self.cold is None else {"cold": self.cold, **(self.cold_volumes or {})}
+
+    def cold_name_for(self, kind: str) -> str:
+        """The name of the export that archives of that kind go to."""
+        return next((name for name, one in self.colds().items() if kind in (one.holds or ())), "cold")
+
+    def cold_for(self, kind: str) -> Cold | None:
+        """The export that archives of that kind go to; None: this host has no cold tier."""
+        return self.colds().get(self.cold_name_for(kind))
+
+    def cold_of(self, path: str) -> Cold | None:
+        """The export that a path is on; None: it is on none."""
+        return next((one for one in self.colds().values() if f"{path}/".startswith(f"{one.mount_point}/")), None)
 
 
 def read_settings(path: str | None) -> Settings:
@@ -102,8 +122,15 @@ def _require_consistency(settings: Settings) -> None:
     automation, cold = settings.automation, settings.cold
     if automation.warm_low_percent > automation.warm_high_percent:
         raise Problem("automation.warmLowPercent is above automation.warmHighPercent")
-    if cold is not None and not f"{cold.root}/".startswith(f"{cold.mount_point}/"):
-        raise Problem(f"cold.root, {cold.root}, is not on cold.mountPoint, {cold.mount_point}")
+    if settings.cold_volumes is not None and cold is None:
+        raise Problem("coldVolumes needs cold, the main one")
+    for name, one in settings.colds().items():
+        where = "cold" if name == "cold" else f"coldVolumes.{name}"
+        if not f"{one.root}/".startswith(f"{one.mount_point}/"):
+            raise Problem(f"{where}.root, {one.root}, is not on {where}.mountPoint, {one.mount_point}")
+    for rule in automation.rules:
+        if rule.to not in ("warm", "cold", *settings.colds()):
+            raise Problem(f"automation.rules: {rule.name} goes to {rule.to}, and coldVolumes has none of that name")
     if automation.backup_volumes and (settings.hot is None or settings.hot.volume_group is None):
         raise Problem("automation.backupVolumes needs hot.volumeGroup, which the volumes are in")
 

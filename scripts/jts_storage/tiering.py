@@ -34,6 +34,7 @@ Settings, see docs/configuration.md; a host has no tier that is null:
   warm.mountPoint, label              where the tier is mounted, and the label that its filesystem must have
   cold.mountPoint, source             where the NAS is mounted, and the SERVER:EXPORT that must be mounted there
   cold.root                           the folder on it that holds all our files
+  coldVolumes                         the same of further exports, by name, and the archives that each holds
   automation.logsToWarmAfterDays      days since the last write
   automation.backupsToColdAfterDays   days since the last write
   automation.systemLogs               the folder of the system's logs
@@ -47,8 +48,8 @@ Settings, see docs/configuration.md; a host has no tier that is null:
   automation.warmSnapshotsKeptDays    how long cleanup's snapshots stay; absent: it makes none
   automation.usageWarningPercent      check logs a warning above it
   automation.usageCriticalPercent     check fails above it
-  automation.rules                    name, source, pattern, olderThanDays, by (modification or access), to (warm or
-                                      cold), destination, compress, keep
+  automation.rules                    name, source, pattern, olderThanDays, by (modification or access), to (warm,
+                                      cold or a volume), destination, compress, keep
   automation.dockerPrune              whether cleanup runs docker system prune, which removes what is not used
   movesJournal                        a line of JSON for each move
   stateFolder                         keeps when the last cleanup was
@@ -74,7 +75,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -206,13 +207,13 @@ class Tiering(Run):
         }
 
     def check(self) -> None:
-        hot, warm, cold = self.settings.hot, self.settings.warm, self.settings.cold
+        hot, warm = self.settings.hot, self.settings.warm
         for point in () if hot is None else hot.mount_points:
             # On a small host, the folders may be on the root filesystem, so nothing more is required.
             self.check_tier("hot", point, partial(_require_mounted, point))
         if warm is not None:
             self.check_tier("warm", warm.mount_point, partial(prove_warm, warm))
-        if cold is not None:
+        for cold in self.settings.colds().values():
             self.check_tier("cold", cold.mount_point, partial(prove_cold, cold))
 
     def check_tier(self, tier: str, point: str, prove: Callable[[], object]) -> None:
@@ -251,7 +252,7 @@ class Tiering(Run):
             log("warning", f"{tier}: {point} is above {automation.usage_warning_percent:g} %")
 
     def migrate(self) -> None:
-        warm, cold = self.settings.warm, self.settings.cold
+        warm = self.settings.warm
         if warm is None:
             log("info", "no warm tier: nothing to migrate to or from")
             return
@@ -260,7 +261,7 @@ class Tiering(Run):
         except Problem as problem:
             self.fail(f"nothing migrated: {problem}", f"mount {warm.mount_point}")
             return
-        moving = movings(self.settings, warm, cold)
+        moving = movings(self.settings, warm)
         for one in moving:
             if one.to == "warm":
                 self.move(one, warm.mount_point, one.arguments)
@@ -268,30 +269,31 @@ class Tiering(Run):
         if self.snapshots is not None:
             self.snapshots.release(spare_newest=False)
         # Moves to cold come last: where cold hangs, nothing else waits for it.
-        is_cold_there = cold is not None and self.is_cold_there(cold)
-        if cold is not None and is_cold_there:
-            to_cold = [one for one in moving if one.to == "cold"]
-            if self.settings.automation.backup_volumes:
-                to_cold = self.without_mixing(cold, to_cold)
-            self.move_to_cold(cold, warm, to_cold)
+        there = {name: cold for name, cold in self.settings.colds().items() if self.is_cold_there(name, cold)}
+        if there:
+            to_cold = [one for one in moving if one.to in there]
+            holder = there.get(self.settings.cold_name_for("backups"))
+            if self.settings.automation.backup_volumes and holder is not None:
+                to_cold = self.without_mixing(holder, to_cold)
+            self.move_to_cold(there, warm, to_cold)
         high = self.settings.automation.warm_high_percent
-        if self.is_warm_above(warm, high) and not (self.dry_run and is_cold_there):
+        if self.is_warm_above(warm, high) and not (self.dry_run and there):
             self.fail(
                 f"warm is above {high:g} %, and there is nothing more that may move to cold",
                 f"{HERE}/tiered-storage.sh cleanup; then look what grew: du --one-file-system --max-depth=2 "
                 f"{warm.mount_point}",
             )
 
-    def is_cold_there(self, cold: Cold) -> bool:
+    def is_cold_there(self, name: str, cold: Cold) -> bool:
         try:
             prove_cold(cold)
         except Problem as problem:
-            self.fail(f"nothing moves to cold: {problem}", f"mount {cold.mount_point}")
+            self.fail(f"nothing moves to {name}: {problem}", f"mount {cold.mount_point}")
             return False
         try:
             usage_of(cold.mount_point, self.settings.probe_seconds)
         except Problem:
-            self.fail(f"nothing moves to cold: {cold.mount_point} does not answer", f"{HERE}/storage-health.sh")
+            self.fail(f"nothing moves to {name}: {cold.mount_point} does not answer", f"{HERE}/storage-health.sh")
             return False
         return True
 
@@ -305,8 +307,11 @@ class Tiering(Run):
             archives = f"--destination={cold.root}/{ARCHIVES}"
             return [one for one in moving if archives not in one.arguments]
 
-    def move_to_cold(self, cold: Cold, warm: Warm, moving: Sequence[Moving]) -> None:
-        """Moves old files to cold. Above its high mark, warm's oldest ones go too, until it is below its low mark."""
+    def move_to_cold(self, colds: Mapping[str, Cold], warm: Warm, moving: Sequence[Moving]) -> None:
+        """
+        Moves old files to cold, each to its export. Above its high mark, warm's oldest ones go too, until it is below
+        its low mark.
+        """
         automation = self.settings.automation
         mark, cutoff = automation.warm_high_percent, 0
         for _ in range(ROUNDS):
@@ -317,7 +322,7 @@ class Tiering(Run):
                 if one.only_under_pressure and cutoff == 0:
                     continue
                 sooner = ("--modified-before", str(cutoff)) if one.is_on_warm else ()
-                self.move(one, cold.mount_point, (*one.arguments, *sooner))
+                self.move(one, colds[one.to].mount_point, (*one.arguments, *sooner))
             if cutoff == 0 or self.moved["files"] == before or self.dry_run:
                 return
             mark = automation.warm_low_percent
@@ -426,13 +431,14 @@ class Tiering(Run):
         settings = self.settings
         points = [
             *(() if settings.hot is None else settings.hot.mount_points),
-            *(one.mount_point for one in (settings.warm, settings.cold) if one is not None),
+            *(() if settings.warm is None else (settings.warm.mount_point,)),
+            *(one.mount_point for one in settings.colds().values()),
         ]
         return max((point for point in points if f"{path}/".startswith(f"{point}/")), key=len, default=None)
 
     def require_tier(self, path: str) -> None:
         """@raises Problem unless the tier that a path is on is mounted, and answers"""
-        warm, cold, point = self.settings.warm, self.settings.cold, self.tier_of(path)
+        warm, cold, point = self.settings.warm, self.settings.cold_of(path), self.tier_of(path)
         if cold is not None and point == cold.mount_point:
             prove_cold(cold)
         elif warm is not None and point == warm.mount_point:
@@ -548,13 +554,14 @@ class Tiering(Run):
             self.fail(f"failed with status {status}: {text}", remedy)
 
 
-def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
+def movings(settings: Settings, warm: Warm) -> list[Moving]:
     """
     What moves, by our rules and those of the settings. Warm's logs, which cleanup deletes, move to cold only under
     pressure.
     """
     hot, automation = settings.hot, settings.automation
-    tops = {"warm": warm.mount_point, "cold": "" if cold is None else cold.root}
+    # Without a cold tier, nothing moves to it.
+    tops = {"warm": warm.mount_point, "cold": "", **{name: one.root for name, one in settings.colds().items()}}
 
     def moving(
         name: str,
@@ -595,7 +602,8 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
         sources = [os.path.realpath(automation.system_logs)]
         found.append(moving("system logs", sources, "warm", "logs/system", days=log_days, options=options))
     sources = [f"{warm.mount_point}/daily-backups"]
-    found.append(moving("backups", sources, "cold", ARCHIVES, days=automation.backups_to_cold_after_days))
+    to = settings.cold_name_for("backups")
+    found.append(moving("backups", sources, to, ARCHIVES, days=automation.backups_to_cold_after_days))
     found += [
         moving(
             rule.name,
@@ -610,7 +618,8 @@ def movings(settings: Settings, warm: Warm, cold: Cold | None) -> list[Moving]:
         for rule in automation.rules
     ]
     sources = [f"{warm.mount_point}/logs"]
-    found.append(moving("warm logs", sources, "cold", "archives/logs", days=36500, only_under_pressure=True))
+    to = settings.cold_name_for("logs")
+    found.append(moving("warm logs", sources, to, "archives/logs", days=36500, only_under_pressure=True))
     return found
 
 

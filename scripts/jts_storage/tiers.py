@@ -131,20 +131,36 @@ def prove_cold(cold: Cold) -> Mounted:
     return prove_mount(cold.mount_point, source=cold.source)
 
 
-def require_cold(settings: Settings) -> Cold:
+def require_cold(settings: Settings, kind: str = "") -> Cold:
     """
-    The cold tier.
+    The export of the cold tier that archives of a kind go to.
 
+    @param kind  default: those that no other export holds
     @raises Problem where it is not mounted, does not answer, or this host has none
     """
-    if settings.cold is None:
+    cold = settings.cold_for(kind)
+    if cold is None:
         raise Problem("this host has no cold tier")
-    prove_cold(settings.cold)
+    require_answer(cold, settings)
+    return cold
+
+
+def require_answer(cold: Cold, settings: Settings) -> None:
+    """@raises Problem where that export is not mounted, or does not answer"""
+    prove_cold(cold)
     try:
-        usage_of(settings.cold.mount_point, settings.probe_seconds)
+        usage_of(cold.mount_point, settings.probe_seconds)
     except Problem:
-        raise Problem(f"{settings.cold.mount_point} does not answer") from None
-    return settings.cold
+        raise Problem(f"{cold.mount_point} does not answer") from None
+
+
+def require_cold_of(settings: Settings, path: str) -> Cold:
+    """The export of the cold tier that a path is on. @raises Problem where it is not mounted, or does not answer"""
+    cold = settings.cold_of(path)
+    if cold is None:
+        raise Problem(f"{path} is not on the cold tier")
+    require_answer(cold, settings)
+    return cold
 
 
 def usage_of(point: str, seconds: float) -> Usage:

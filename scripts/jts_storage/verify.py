@@ -6,8 +6,9 @@ Whether mounts, folders and timers are as declared is not its concern: the resou
 
 The declaration is one JSON document on standard input; `npm run verify -- --stack STACK` and `pulumi up` send it. It
 has "folders" (path, owner, group, mode, and the folders below) and "moves" (the tiers that a file goes through: tier,
-path, mount). What is tried is tried with files of this program's own, named .jts-verify-…, which are removed again;
-what a killed run left, the next run removes. Everything that may hang is given a time limit.
+path, mount), and may have "furtherMoves", a list of other such ways. What is tried is tried with files of this
+program's own, named .jts-verify-…, which are removed again; what a killed run left, the next run removes. Everything
+that may hang is given a time limit.
 
 exit status: 0 all is well, 1 something is not (the table says what), 2 wrong usage, or no declaration
 """
@@ -63,6 +64,7 @@ def main() -> int:
     try:
         declared = json.load(sys.stdin)
         folders, moves = declared["folders"], declared["moves"]
+        ways = [way for way in (moves, *declared.get("furtherMoves", [])) if way]
     except (ValueError, KeyError, TypeError) as problem:
         parser.error(f"standard input is not a declaration: {problem!r}")
     if os.geteuid() != 0:
@@ -78,7 +80,7 @@ def main() -> int:
     # The two run side by side: a file's way through the tiers takes as long as everything else.
     looking, answer = begin(check_accounts)
     try:
-        moved = [check("move", check_moves, moves)] if moves else []
+        moved = [check("move", check_moves, way) for way in ways]
         checks: list[Check] = answer_of(looking, answer, PROBE_SECONDS * (1 + 2 * len(users)))
     except Problem as problem:
         checks = [{"ok": False, "subject": "access", "fact": str(problem)}]

@@ -1,4 +1,5 @@
 /** From what a host has to the configuration that leaves it as it is, and what that leaves out. Pure. */
+import { coldVolumeName } from "../../components/cold/settings.ts";
 import { profileOf } from "../../components/hot/profiles.ts";
 import { COMMON_OPTIONS } from "../../components/mounts.ts";
 import { MADE_TYPES } from "../../providers/filesystems/index.ts";
@@ -340,11 +341,34 @@ function alsoOf({ lines }: Found, mountPoint: string): string | false {
   return bind === undefined ? false : plainPath(bind.entry.mountPoint);
 }
 
-/** The first export of NFS that has a folder of ours, or only one folder at all. */
+/** The first export of NFS that has a folder of ours, or only one folder at all, and others that have ours. */
 function draftCold(found: Found, lines: readonly FoundLine[], notes: Note[]): Section | undefined {
   const [line, ...others] = lines.filter(({ entry }) => /^nfs4?$/.test(entry.type));
-  for (const { entry } of others) notes.push(left(`${entry.source} at ${entry.mountPoint}: a host has one cold tier`));
-  if (line === undefined) return undefined;
+  const own = line === undefined ? undefined : draftExport(found, line, notes);
+  const volumes: Record<string, Section> = {};
+  for (const other of others) {
+    const { source, mountPoint } = other.entry;
+    const name = mountPoint.slice(mountPoint.lastIndexOf("/") + 1).toLowerCase();
+    const isFree = coldVolumeName.safeParse(name).success && volumes[name] === undefined;
+    const isOurs = found.folders.has(`${plainPath(mountPoint)}/${OUR_FOLDER}`);
+    const volume = own !== undefined && isFree && isOurs ? draftExport(found, other, notes) : undefined;
+    if (volume !== undefined) volumes[name] = volume;
+    else
+      notes.push(
+        left(
+          `${source} at ${mountPoint}: a further export becomes a volume of the cold tier only where it has the folder ` +
+            OUR_FOLDER,
+          `nothing, if it is not ours; else declare it in cold.volumes`,
+        ),
+      );
+  }
+  if (own === undefined || Object.keys(volumes).length === 0) return own;
+  return { ...own, volumes };
+}
+
+const OUR_FOLDER = "jts";
+
+function draftExport(found: Found, line: FoundLine, notes: Note[]): Section | undefined {
   const { entry, mount } = line;
   const mountPoint = plainPath(entry.mountPoint);
   const reason = whyNotMounted(found, line);
@@ -355,7 +379,7 @@ function draftCold(found: Found, lines: readonly FoundLine[], notes: Note[]): Se
   const inside = [...found.folders].flatMap(([path, status]) =>
     path.startsWith(`${mountPoint}/`) ? [{ name: path.slice(mountPoint.length + 1), ...status }] : [],
   );
-  const root = inside.find(({ name }) => name === "jts") ?? (inside.length === 1 ? inside[0] : undefined);
+  const root = inside.find(({ name }) => name === OUR_FOLDER) ?? (inside.length === 1 ? inside[0] : undefined);
   if (root === undefined || !/^(?!\.)[^/\p{Cc}]+$/u.test(root.name)) {
     const has =
       inside.length === 0
@@ -399,7 +423,8 @@ function findUnused(
 ): Note[] {
   const volumes = Object.values((hot?.volumes ?? {}) as Record<string, Section>);
   const tree = typeof hot?.tree === "string" ? hot.tree : undefined;
-  const taken = [...volumes.map(({ mountPoint }) => mountPoint), warm?.mountPoint, warm?.alsoAt, cold?.mountPoint];
+  const exports = [cold, ...Object.values((cold?.volumes ?? {}) as Record<string, Section>)];
+  const taken = [...[...volumes, ...exports].map((one) => one?.mountPoint), warm?.mountPoint, warm?.alsoAt];
   return lines.flatMap((line) => {
     const at = plainPath(line.entry.mountPoint);
     const isTold = notes.some(

@@ -1,4 +1,5 @@
 /** Which keys of a host's configuration a resource is declared by: `hot.volumes.redis.size`, not `sizeBytes`. */
+import { exportsOf } from "../../components/cold/layout.ts";
 import {
   accountResource,
   accountsOf,
@@ -33,7 +34,7 @@ export function keysOf(
       ? packageKeys(settings)
       : part === "hot" && settings.hot !== undefined
         ? hotKeys(settings.hot, kind.name, own)
-        : ROWS[`${part} ${own}`];
+        : (ROWS[`${part} ${own}`] ?? volumeKeys(settings, part, own));
   if (keys === undefined) throw new Error(`${name} has no row in setup/drift/keys.ts, which says its keys`);
   return keys;
 }
@@ -81,6 +82,26 @@ function hotKeys(hot: HotSettings, kind: string, own: string): Keys | undefined 
   return byThing[thing];
 }
 
+/** Of the cold tier's volumes, which are named by the configuration. */
+function volumeKeys({ cold }: HostSettings, part: string, own: string): Keys | undefined {
+  const name = exportsOf(cold).find(({ name }) =>
+    [`cold ${name}-mount`, `cold ${name}-folders`, `automation cold-${name}-folders`].includes(`${part} ${own}`),
+  )?.name;
+  if (name === undefined) return undefined;
+  const key = `cold.volumes.${name}`;
+  return own.endsWith("-mount") ? exportKeys(key) : foldersOf(key, `${key}.root`);
+}
+
+function exportKeys(section: string): Keys {
+  return row(`${section}.mountPoint`, {
+    server: `${section}.server`,
+    export: `${section}.export`,
+    version: `${section}.version`,
+    options: `${section}.options`,
+    mountOverFiles: `${section}.mountOverFiles`,
+  });
+}
+
 function deviceKeys(hot: HotSettings & { readonly layout: "lvm" }, own: string): Keys | undefined {
   const index = devicesOf(hot).findIndex(({ path }, at) => deviceResource(at, path) === own);
   if (index === -1) return undefined;
@@ -119,13 +140,7 @@ const ROWS: Readonly<Record<string, Keys>> = {
   }),
   "warm folders": foldersOf("warm", "warm.mountPoint"),
   "warm also": row("warm.alsoAt", { source: "warm.mountPoint" }),
-  "cold mount": row("cold.mountPoint", {
-    server: "cold.server",
-    export: "cold.export",
-    version: "cold.version",
-    options: "cold.options",
-    mountOverFiles: "cold.mountOverFiles",
-  }),
+  "cold mount": exportKeys("cold"),
   "cold folders": foldersOf("cold", "cold.root"),
   "tuning sysctl": row("tuning.sysctl"),
   "tuning scheduler": row("tuning.scheduler"),

@@ -1,4 +1,5 @@
 /** What a host's storage is planned for: each tier's room, and what takes how much of it. Pure. */
+import { exportsOf, type ColdExport } from "../../components/cold/layout.ts";
 import { capacityOf, devicesOf, serviceFolders, volumesOf } from "../../components/hot/layout.ts";
 import { profileOf } from "../../components/hot/profiles.ts";
 import type { DirectoriesSettings, HotSettings, LvmSettings } from "../../components/hot/settings.ts";
@@ -37,7 +38,7 @@ export function roomsOf({ hot, warm, cold }: Pick<HostSettings, "hot" | "warm" |
   return [
     ...(hot === undefined ? [] : [hotRoom(hot)]),
     ...(warm === undefined ? [] : [warmRoom(warm)]),
-    ...(cold === undefined ? [] : [coldRoom(cold)]),
+    ...exportsOf(cold).map(coldRoom),
   ];
 }
 
@@ -114,9 +115,9 @@ function warmRoom(warm: NonNullable<HostSettings["warm"]>): Room {
   };
 }
 
-function coldRoom(cold: NonNullable<HostSettings["cold"]>): Room {
+function coldRoom(cold: ColdExport): Room {
   // A folder of a folder is a detail.
-  const folders = [...new Set(cold.folders.map((folder) => folder.split("/")[0]!))];
+  const folders = [...new Set([...cold.holds, ...cold.folders.map((folder) => folder.split("/")[0]!)])];
   return {
     tier: "cold",
     name: cold.root,
@@ -125,7 +126,7 @@ function coldRoom(cold: NonNullable<HostSettings["cold"]>): Room {
     shares: [
       {
         use: "room",
-        name: "cold",
+        name: cold.name,
         bytes: undefined,
         filesystem: `NFS ${cold.version}`,
         mountPoint: cold.mountPoint,

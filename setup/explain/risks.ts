@@ -1,4 +1,5 @@
 /** What of a host's configuration is risky, found without the host. Pure. */
+import { exportsOf } from "../../components/cold/layout.ts";
 import { capacityOf, snapshotBytesPerDay } from "../../components/hot/layout.ts";
 import { profileOf, SNAPSHOT_DAYS, VOLUME_PROFILES } from "../../components/hot/profiles.ts";
 import type { HostSettings } from "../../config.ts";
@@ -96,7 +97,7 @@ function hiding({ hot, warm, cold }: HostSettings): RiskFound[] {
       ? Object.entries(hot.volumes ?? {}).map(([service, volume]) => ({ at: `hot.volumes.${service}`, ...volume }))
       : []),
     ...(warm === undefined ? [] : [{ at: "warm", mountOverFiles: warm.mountOverFiles }]),
-    ...(cold === undefined ? [] : [{ at: "cold", mountOverFiles: cold.mountOverFiles }]),
+    ...exportsOf(cold).map(({ prefix, mountOverFiles }) => ({ at: `cold.${prefix}`.replace(/\.$/, ""), mountOverFiles })),
   ];
   return tiers.flatMap(({ at, mountOverFiles }): RiskFound[] =>
     mountOverFiles === true

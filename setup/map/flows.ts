@@ -1,6 +1,8 @@
 /** What the automation does with files, in words, from a host's settings. Pure. */
 import { backupVolumes } from "../../components/automation/scriptSettings.ts";
 import type { AutomationSettings } from "../../components/automation/settings.ts";
+import { exportFor } from "../../components/cold/layout.ts";
+import type { ArchiveKind } from "../../components/cold/settings.ts";
 import { hotLayout } from "../../components/hot/layout.ts";
 import { isIn } from "../../components/places.ts";
 import type { TierKey } from "../../components/tiers.ts";
@@ -53,19 +55,23 @@ function toCold(settings: HostSettings, automation: AutomationSettings): Flow[] 
   const copied = developmentFolders.map((folder) => folder.slice(folder.lastIndexOf("/") + 1));
   const hasClickhouse = settings.hot !== undefined && "clickhouse" in (settings.hot.volumes ?? { clickhouse: {} });
   const retention = kept && `, of ${kept.weekly} weeks, ${kept.monthly} months, ${kept.yearly} years`;
+  const to = (kind: ArchiveKind) => {
+    const name = settings.cold && exportFor(settings.cold, kind).name;
+    return name === undefined || name === "cold" ? "" : `, to ${name}`;
+  };
   return [
     {
       ...fromWarm,
-      what: "Archives and other backups",
+      what: `Archives and other backups${to("backups")}`,
       when: `after ${days(backupsToColdAfterDays)}, ${printCalendar(onCalendar)}${retention ?? ""}`,
     },
     {
       ...fromWarm,
-      what: "The oldest files",
+      what: `The oldest files${to("logs") && `, logs${to("logs")}`}`,
       when: `while warm is over ${warmHighPercent} % full, until ${warmLowPercent} %`,
     },
-    { ...fromHot, what: "Dumps of PostgreSQL", when: `${at}, kept ${days(archivesKeptDays)}` },
-    { ...fromHot, what: "Configurations", when: `${at}, kept ${days(archivesKeptDays)}` },
+    { ...fromHot, what: `Dumps of PostgreSQL${to("database")}`, when: `${at}, kept ${days(archivesKeptDays)}` },
+    { ...fromHot, what: `Configurations${to("configs")}`, when: `${at}, kept ${days(archivesKeptDays)}` },
     ...(hasClickhouse
       ? [
           {
@@ -80,7 +86,7 @@ function toCold(settings: HostSettings, automation: AutomationSettings): Flow[] 
       : [
           {
             ...fromHot,
-            what: `Copies of ${copied.join(", ")}${rest.developmentCompress ? ", compressed" : ""}`,
+            what: `Copies of ${copied.join(", ")}${rest.developmentCompress ? ", compressed" : ""}${to("development")}`,
             when: `${at}, what they replace is kept ${days(developmentKeptDays)}`,
           },
         ]),
@@ -94,9 +100,9 @@ function byRules({ warm }: HostSettings, { rules, onCalendar }: AutomationSettin
     const verb = keep ? "copied" : "moved";
     return {
       // A rule within warm is drawn as coming to it.
-      from: to === "cold" && isOnWarm(source) ? "warm" : "hot",
-      to,
-      what: `${name}: ${source}/${pattern}`,
+      from: to !== "warm" && isOnWarm(source) ? "warm" : "hot",
+      to: to === "warm" ? "warm" : "cold",
+      what: `${name}: ${source}/${pattern}${to === "warm" || to === "cold" ? "" : `, to ${to}`}`,
       when: `${verb} after ${days(olderThanDays)}, ${printCalendar(onCalendar)}`,
     };
   });

@@ -1,5 +1,5 @@
 /** What the picture of a host shows: its tiers from device to folder, and what moves between them. Pure. */
-import { coldRoot } from "../../components/cold/layout.ts";
+import { exportsOf } from "../../components/cold/layout.ts";
 import { capacityOf } from "../../components/hot/layout.ts";
 import { tiers, type TierKey } from "../../components/tiers.ts";
 import type { HostSettings } from "../../config.ts";
@@ -346,8 +346,8 @@ function folderParts(mountPoint: string, settings: HostSettings, find: Find): Pa
   });
   if (folders.length === 0) return [];
   // The first folder is left out where it is the same for all.
-  const root = settings.cold !== undefined && coldRoot(settings.cold).slice(mountPoint.length + 1);
-  const shared = typeof root === "string" && folders.every((one) => one.startsWith(`${root}/`)) ? `${root}/` : "";
+  const root = exportsOf(settings.cold).find((one) => one.mountPoint === mountPoint)?.root;
+  const shared = root !== undefined && folders.every((one) => one.startsWith(`${root}/`)) ? `${root}/` : "";
   const byParent = Map.groupBy(folders, (folder) => folder.slice(shared.length, folder.lastIndexOf("/") + 1));
   const facts = [...byParent].flatMap(([parent, all]) =>
     parent === ""

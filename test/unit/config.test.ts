@@ -502,7 +502,7 @@ describe("what no host could carry out is refused by name", () => {
       { source: "/data/warm-storage/models", by: "access" },
       /rules\.0\.by: is access, and \/data\/warm-storage is mounted with noatime.*add relatime to its options/,
     ],
-    [{ to: "hot" }, /rules\.0\.to: "hot": must be warm or cold/],
+    [{ to: "hot" }, /rules\.0\.to: is hot, and cold\.volumes has none of that name \(known: warm, cold\)/],
     [{ source: "/home/jts/models" }, /rules\.0\.source: \/home\/jts\/models is in \/home, which the sandbox/],
     [{ source: "/var/tmp/models" }, /rules\.0\.source: .* is in \/var\/tmp/],
     [{ source: "/etc" }, /rules\.0\.source: \/etc is in \/etc/],
