@@ -3,7 +3,7 @@ import { matchesGlob } from "node:path";
 
 /** The files that bring up a stack: all but those on options and on the loss of power, which need none. */
 const STACKS = [
-  ...["adoption", "backup", "boot", "commands", "library", "mounts", "mover", "operations"],
+  ...["adoption", "backup", "boot", "colds", "commands", "library", "mounts", "mover", "operations"],
   ...["records", "safety", "secrets", "survival", "tiers", "volumes", "warmSnapshots"],
 ];
 const ALL = [...STACKS, "options", "powerLoss"];
@@ -15,6 +15,7 @@ const COLD = [
   "adoption",
   "backup",
   "boot",
+  "colds",
   "commands",
   "library",
   "mounts",
@@ -27,10 +28,10 @@ const COLD = [
 ];
 const TUNING = ["commands", "operations", "survival", "tiers"];
 const AUTOMATION = [
-  ...["backup", "boot", "commands", "mover", "operations", "records", "secrets", "survival", "tiers"],
+  ...["backup", "boot", "colds", "commands", "mover", "operations", "records", "secrets", "survival", "tiers"],
   "warmSnapshots",
 ];
-const VERIFICATION = ["backup", "mover", "operations", "records", "secrets", "tiers"];
+const VERIFICATION = ["backup", "colds", "mover", "operations", "records", "secrets", "tiers"];
 
 /** The first row that matches a path decides. Patterns are those of path.matchesGlob. */
 export const REACH: readonly (readonly [pattern: string, files: readonly string[]])[] = [
@@ -51,16 +52,19 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
 
   // What stays on the host.
   ["scripts/jts_storage/verify.py", VERIFICATION],
-  ["scripts/jts_storage/{archives,archival,backup,postgresql,unpacking}.py", ["backup", "operations", "records"]],
+  [
+    "scripts/jts_storage/{archives,archival,backup,postgresql,unpacking}.py",
+    ["backup", "colds", "operations", "records"],
+  ],
   ["scripts/jts_storage/copies.py", ["backup", "operations"]],
   ["scripts/jts_storage/{records,session}.py", ["records"]],
-  ["scripts/jts_storage/health.py", ["commands", "operations", "tiers", "warmSnapshots"]],
+  ["scripts/jts_storage/health.py", ["colds", "commands", "operations", "tiers", "warmSnapshots"]],
   ["scripts/jts_storage/{performance,measurements,picture,monitor}.py", ["operations"]],
   ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],
-  ["scripts/tiered-storage.sh", ["backup", "boot", "mover", "operations", "tiers", "warmSnapshots"]],
-  ["scripts/{lvm-backup,nas-archival}.sh", ["backup", "operations"]],
+  ["scripts/tiered-storage.sh", ["backup", "boot", "colds", "mover", "operations", "tiers", "warmSnapshots"]],
+  ["scripts/{lvm-backup,nas-archival}.sh", ["backup", "colds", "operations", "records"]],
   ["scripts/clickhouse/**", ["backup"]],
-  ["scripts/storage-health.sh", ["operations", "tiers", "warmSnapshots"]],
+  ["scripts/storage-health.sh", ["colds", "operations", "tiers", "warmSnapshots"]],
   ["scripts/{performance-test,jts-storage-monitor}.sh", ["operations"]],
   ["scripts/verify-tiers.py", VERIFICATION],
 

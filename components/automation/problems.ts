@@ -110,8 +110,7 @@ function findFolderProblems({ developmentFolders }: AutomationSettings, { cold }
     const hidden = PRIVATE.find((one) => isIn(folder, one));
     if (hidden !== undefined)
       problems.push({ key, message: `${folder} is in ${hidden}, of which nas-archival.service has its own` });
-    if (isOnCold(folder, cold))
-      problems.push({ key, message: `${folder} is on the cold tier, where the copies are` });
+    if (isOnCold(folder, cold)) problems.push({ key, message: `${folder} is on the cold tier, where the copies are` });
     if (OWN_FOLDERS.includes(name(folder)))
       problems.push({ key, message: `${folder} has the name of a folder that the scripts keep beside the copies` });
     const same = developmentFolders.slice(0, index).find((other) => name(other) === name(folder));
@@ -245,8 +244,7 @@ function findRuleProblems(rule: RuleSettings, tiers: TierSettings): Problem[] {
   const closed = CLOSED.find((folder) => isIn(source, folder));
   if (closed !== undefined)
     return wrongSource(`is in ${closed}, which the sandbox of tiered-storage.service closes to it`);
-  if (isOnCold(source, cold))
-    return wrongSource("is on the cold tier, which nothing leaves");
+  if (isOnCold(source, cold)) return wrongSource("is on the cold tier, which nothing leaves");
   if (warm === undefined) return [];
   if (warm.alsoAt !== false && isIn(source, warm.alsoAt))
     return wrongSource(`is on the warm tier; write it below its mount point, ${warm.mountPoint}`);

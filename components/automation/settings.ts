@@ -29,7 +29,9 @@ const rule = strictObject({
    */
   by: z.enum(["modification", "access"]).optional(),
   /** The tier that the files move to, or the name of a volume of `cold.volumes`. */
-  to: z.union([z.enum(["warm", "cold"]), coldVolumeName]).meta({ kind: "warm, cold or a volume of cold", onHost: "Name" }),
+  to: z
+    .union([z.enum(["warm", "cold"]), coldVolumeName])
+    .meta({ kind: "warm, cold or a volume of cold", onHost: "Name" }),
   /** The folder below warm's mount point, or below cold's or its volume's root. */
   destination: relativePath.meta({ onHost: "Folder" }),
   /** Whether files are compressed with zstd. */

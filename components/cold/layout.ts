@@ -41,7 +41,10 @@ export function exportFor(cold: ColdSettings, kind: ArchiveKind): ColdExport {
 }
 
 /** What is mounted, as `server:/export`. */
-export function coldSource({ server, export: exported }: Pick<ColdSettings, "server" | "export">): pulumi.Input<string> {
+export function coldSource({
+  server,
+  export: exported,
+}: Pick<ColdSettings, "server" | "export">): pulumi.Input<string> {
   const isKnown = typeof server === "string" && typeof exported === "string";
   return isKnown ? `${server}:${exported}` : pulumi.interpolate`${server}:${exported}`;
 }

@@ -230,7 +230,11 @@ async function exportRow(ask: Ask, { server, export: folder, version }: Nas): Pr
   );
   if (found !== undefined) return ok(subject, `to ${found.clients.join(", ") || "all"}`);
   const names = exports.map((one) => one.folder).join(", ") || "nothing";
-  return serious(subject, `the NAS exports ${names}`, "export it on the NAS, to this host; or correct its export in cold");
+  return serious(
+    subject,
+    `the NAS exports ${names}`,
+    "export it on the NAS, to this host; or correct its export in cold",
+  );
 }
 
 async function exportsOf(ask: Ask, server: string) {

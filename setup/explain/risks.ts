@@ -97,7 +97,10 @@ function hiding({ hot, warm, cold }: HostSettings): RiskFound[] {
       ? Object.entries(hot.volumes ?? {}).map(([service, volume]) => ({ at: `hot.volumes.${service}`, ...volume }))
       : []),
     ...(warm === undefined ? [] : [{ at: "warm", mountOverFiles: warm.mountOverFiles }]),
-    ...exportsOf(cold).map(({ prefix, mountOverFiles }) => ({ at: `cold.${prefix}`.replace(/\.$/, ""), mountOverFiles })),
+    ...exportsOf(cold).map(({ prefix, mountOverFiles }) => ({
+      at: `cold.${prefix}`.replace(/\.$/, ""),
+      mountOverFiles,
+    })),
   ];
   return tiers.flatMap(({ at, mountOverFiles }): RiskFound[] =>
     mountOverFiles === true

@@ -107,7 +107,10 @@ describe("what the scripts read", () => {
   });
 
   it("has each volume by its name, with what it holds", () => {
-    const { cold, coldVolumes } = scriptsOf({ marketdata, second: { ...second, root: "x", holds: ["configs", "logs"] } });
+    const { cold, coldVolumes } = scriptsOf({
+      marketdata,
+      second: { ...second, root: "x", holds: ["configs", "logs"] },
+    });
     expect(cold).toEqual({ mountPoint: "/mnt/synology", source: "nas:/volume1/a", root: "/mnt/synology/jts" });
     expect(coldVolumes).toEqual({
       marketdata: { mountPoint: "/mnt/marketdata", source: "nas:/volume2/b", root: "/mnt/marketdata/jts" },
@@ -196,7 +199,10 @@ describe("a preview refuses", () => {
   });
 
   it.each<[object, RegExp]>([
-    [{ rules: [{ ...rule, to: "other" }] }, /rules\.0\.to: is other, and cold\.volumes has none of that name \(known: /],
+    [
+      { rules: [{ ...rule, to: "other" }] },
+      /rules\.0\.to: is other, and cold\.volumes has none of that name \(known: /,
+    ],
     [{ rules: [{ ...rule, to: "cold", source: "/mnt/marketdata/x" }] }, /is on the cold tier, which nothing leaves/],
     [{ rules: [{ ...rule, source: "/mnt" }] }, /has the destination in it, \/mnt\/marketdata\/jts\/models/],
     [{ configPaths: ["/mnt/marketdata/x"] }, /configPaths\.0: .* has files of the cold tier/],
@@ -222,7 +228,11 @@ describe("a preview refuses", () => {
   });
 
   it("another host's folder on a volume's export", () => {
-    const other = { ...host(), connection: { ...connection, host: "b" }, cold: { server: "nas", export: "/volume2/b" } };
+    const other = {
+      ...host(),
+      connection: { ...connection, host: "b" },
+      cold: { server: "nas", export: "/volume2/b" },
+    };
     expect(parseHosts({ trading: host({ marketdata }), other }).problems).toEqual([
       { key: "other.cold.root", message: expect.stringContaining("trading.cold.volumes.marketdata.root") as string },
     ]);
@@ -232,7 +242,9 @@ describe("a preview refuses", () => {
 describe("each place shows it", () => {
   const parts = [
     { marketdata: { ...marketdata, mountOverFiles: true, holds: ["database"], folders: ["ticks"] } },
-    { rules: [{ name: "x", source: "/data/warm-storage/x", olderThanDays: 2, to: "marketdata", destination: "ticks" }] },
+    {
+      rules: [{ name: "x", source: "/data/warm-storage/x", olderThanDays: 2, to: "marketdata", destination: "ticks" }],
+    },
   ] as const;
 
   it("verification: its folders, and a file on its way from warm to it", () => {
