@@ -7,7 +7,6 @@ import { findAutomationProblems } from "./components/automation/problems.ts";
 import { automationSettings } from "./components/automation/settings.ts";
 import { automationFiles } from "./components/automation/timers.ts";
 import { exportsOf, placeOnServer, sharesFiles } from "./components/cold/layout.ts";
-import { isIn } from "./components/places.ts";
 import { below, problemsIn, requireNone, unknownKey, type Problem } from "./components/problem.ts";
 import { findConnectionProblems } from "./components/remote.ts";
 import { findTierProblems, tierSections } from "./components/tiers.ts";
@@ -108,6 +107,13 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
   const isUnread = Object.keys(tierSections).some((key) => key in value && !(key in sections));
   if (settings.automation !== undefined && !isUnread)
     problems.push(...below("automation", findAutomationProblems(settings.automation, settings)));
+  if (value.automation === undefined)
+    for (const { prefix, holds } of exportsOf(settings.cold))
+      if (holds.length > 0)
+        problems.push({
+          key: `cold.${prefix}holds`,
+          message: "is about what automation archives, and there is none; leave it out, or add automation: {}",
+        });
   // What is declared is known only where all of it could be read.
   if (problems.length === 0) problems.push(...below("takeOver", findTakeOverProblems(settings as HostSettings)));
   return problems.length === 0 ? { settings: settings as HostSettings, problems } : { problems: below(name, problems) };

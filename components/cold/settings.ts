@@ -122,7 +122,10 @@ const volume = strictObject({
    * `backups` (archives of volumes, from warm) and `logs` (from warm). Those that are on the other one already stay
    * there.
    */
-  holds: z.array(z.enum(ARCHIVE_KINDS)).default([]),
+  holds: z
+    .array(z.enum(ARCHIVE_KINDS))
+    .meta({ kind: "a list of configs, database, development, backups or logs" })
+    .default([]),
 });
 
 /** A volume's name, which rules name it by. It is a part of the names of its resources. */

@@ -128,9 +128,9 @@ def _require_consistency(settings: Settings) -> None:
         where = "cold" if name == "cold" else f"coldVolumes.{name}"
         if not f"{one.root}/".startswith(f"{one.mount_point}/"):
             raise Problem(f"{where}.root, {one.root}, is not on {where}.mountPoint, {one.mount_point}")
-    for rule in automation.rules:
+    for index, rule in enumerate(automation.rules):
         if rule.to not in ("warm", "cold", *settings.colds()):
-            raise Problem(f"automation.rules: {rule.name} goes to {rule.to}, and coldVolumes has none of that name")
+            raise Problem(f"automation.rules[{index}].to: {rule.to!r}, and coldVolumes has none of that name")
     if automation.backup_volumes and (settings.hot is None or settings.hot.volume_group is None):
         raise Problem("automation.backupVolumes needs hot.volumeGroup, which the volumes are in")
 

@@ -347,10 +347,11 @@ function draftCold(found: Found, lines: readonly FoundLine[], notes: Note[]): Se
   const own = line === undefined ? undefined : draftExport(found, line, notes);
   const volumes: Record<string, Section> = {};
   for (const other of others) {
-    const { source, mountPoint } = other.entry;
+    const { source } = other.entry;
+    const mountPoint = plainPath(other.entry.mountPoint);
     const name = mountPoint.slice(mountPoint.lastIndexOf("/") + 1).toLowerCase();
     const isFree = coldVolumeName.safeParse(name).success && volumes[name] === undefined;
-    const isOurs = found.folders.has(`${plainPath(mountPoint)}/${OUR_FOLDER}`);
+    const isOurs = found.folders.has(`${mountPoint}/${OUR_FOLDER}`);
     const volume = own !== undefined && isFree && isOurs ? draftExport(found, other, notes) : undefined;
     if (volume !== undefined) volumes[name] = volume;
     else
@@ -358,7 +359,7 @@ function draftCold(found: Found, lines: readonly FoundLine[], notes: Note[]): Se
         left(
           `${source} at ${mountPoint}: a further export becomes a volume of the cold tier only where it has the folder ` +
             OUR_FOLDER,
-          `nothing, if it is not ours; else declare it in cold.volumes`,
+          "nothing, if it is not ours; else declare it in cold.volumes.",
         ),
       );
   }

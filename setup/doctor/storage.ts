@@ -233,7 +233,7 @@ async function exportRow(ask: Ask, { server, export: folder, version }: Nas): Pr
   return serious(
     subject,
     `the NAS exports ${names}`,
-    "export it on the NAS, to this host; or correct its export in cold",
+    "export it on the NAS, to this host; or correct cold.export, or its volume's",
   );
 }
 

@@ -1,5 +1,5 @@
 /** What a host's storage is planned for: each tier's room, and what takes how much of it. Pure. */
-import { exportsOf, type ColdExport } from "../../components/cold/layout.ts";
+import { coldSource, exportsOf, type ColdExport } from "../../components/cold/layout.ts";
 import { capacityOf, devicesOf, serviceFolders, volumesOf } from "../../components/hot/layout.ts";
 import { profileOf } from "../../components/hot/profiles.ts";
 import type { DirectoriesSettings, HotSettings, LvmSettings } from "../../components/hot/settings.ts";
@@ -121,7 +121,8 @@ function coldRoom(cold: ColdExport): Room {
   return {
     tier: "cold",
     name: cold.root,
-    on: [`${String(cold.server)}:${String(cold.export)}`],
+    // In a stack's file, both are texts.
+    on: [coldSource(cold) as string],
     bytes: undefined,
     shares: [
       {

@@ -227,6 +227,16 @@ describe("a preview refuses", () => {
     ]);
   });
 
+  it("what a volume would hold where nothing is archived", () => {
+    const { automation: _automation, ...without } = host({ marketdata: { ...marketdata, holds: ["logs"] } });
+    expect(parseHosts({ trading: without }).problems).toEqual([
+      {
+        key: "trading.cold.volumes.marketdata.holds",
+        message: expect.stringMatching(/there is none; leave it/) as string,
+      },
+    ]);
+  });
+
   it("another host's folder on a volume's export", () => {
     const other = {
       ...host(),

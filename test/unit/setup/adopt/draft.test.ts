@@ -200,6 +200,21 @@ describe("the draft of a host that other means set up", () => {
     expect(sections.warm).not.toHaveProperty("keepFstab");
   });
 
+  it("has further exports with our folder as volumes of cold, and leaves others", () => {
+    const at = (source: string, mountPoint: string) => line({ source, mountPoint, type: "nfs" }, undefined);
+    const lines = [COLD, at("nas:/ticks", "/mnt/MarketData"), at("nas:/films", "/mnt/films")];
+    const folder = { type: "directory", owner: "root", group: "root", mode: "755" };
+    const folders = new Map([...ON_NAS, ["/mnt/MarketData/jts", folder], ["/mnt/films/mine", folder]]);
+    const { sections, notes } = draft(host(lines, { folders }));
+    expect(sections.cold).toMatchObject({
+      export: "/export",
+      volumes: { marketdata: { server: "nas", export: "/ticks", mountPoint: "/mnt/MarketData", root: "jts" } },
+    });
+    expect(told(notes, "left").filter((one) => one.includes("nas:"))).toEqual([
+      expect.stringMatching(/^nas:\/films at \/mnt\/films: a further export becomes .* the folder jts → nothing, if/),
+    ]);
+  });
+
   it("tells all that is in the way at once, each with what to do", () => {
     const journal = {
       options: ["data=writeback"],
