@@ -276,14 +276,12 @@ describe.skipIf(!IS_ROOT).concurrent("a second export (needs root for mounts)", 
     ["one without the first", (settings) => (settings.cold = null), "coldVolumes needs cold"],
     [
       "a root elsewhere",
-      (settings) =>
-        Object.assign((settings as { coldVolumes: { marketdata: object } }).coldVolumes.marketdata, { root: "/x" }),
+      (settings) => Object.assign(settings.coldVolumes!.marketdata!, { root: "/x" }),
       "coldVolumes.marketdata.root, /x, is not on coldVolumes.marketdata.mountPoint",
     ],
     [
       "an unknown kind",
-      (settings) =>
-        Object.assign((settings as { coldVolumes: { marketdata: object } }).coldVolumes.marketdata, { holds: ["x"] }),
+      (settings) => Object.assign(settings.coldVolumes!.marketdata!, { holds: ["x"] }),
       "coldVolumes.marketdata.holds[0]: 'x' is not configs or database",
     ],
   ])("settings with %s are refused", async ([, change, message], { world }) => {
