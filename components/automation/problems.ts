@@ -224,9 +224,7 @@ function mountWithoutAccessTimes(path: string, { hot, warm }: TierSettings): str
     ),
     ...(warm === undefined ? [] : [{ point: warm.mountPoint, options: warmMount(warm).options }]),
   ];
-  const [innermost] = mounts
-    .filter(({ point }) => isIn(path, point))
-    .sort((a, b) => b.point.length - a.point.length);
+  const [innermost] = mounts.filter(({ point }) => isIn(path, point)).sort((a, b) => b.point.length - a.point.length);
   return innermost?.options.includes("noatime") === true ? innermost.point : undefined;
 }
 

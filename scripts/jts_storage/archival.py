@@ -351,7 +351,7 @@ class Archival(ArchivingRun):
         The archives on cold, sorted by their names on each of its exports. One that is away fails the run where
         archives go there; where they only went there earlier, it is a warning.
         """
-        holders = {self.settings.cold_name_for(kind) for kind in ("configs", "database")}
+        holders = {self.settings.cold_name_for(kind) for kind in ("configs", "database", "development")}
         exports = self.settings.colds()
         if not exports:
             self.fail("cold cannot be read: this host has no cold tier", f"{HERE}/storage-health.sh")
@@ -382,7 +382,7 @@ class Archival(ArchivingRun):
     def compressed_copies(self) -> list[str]:
         """The copies of folders that have compressed files; none where cold is away, which `archives` reports."""
         with contextlib.suppress(Problem):
-            folder = f"{require_cold(self.settings).root}/development"
+            folder = f"{require_cold(self.settings, 'development').root}/development"
             found: list[str] = bounded(copies_in, folder, seconds=LOOK_SECONDS)
             return found
         return []

@@ -23,6 +23,29 @@ class ColdRetention:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PostgresArchive:
+    """Old records of PostgreSQL that are archived to cold's `archives/records`, a partition or a table at a
+    time, where nothing of ours deletes them."""
+
+    database: Line
+    """The database."""
+    schema: Line
+    """The schema of the table or the tables."""
+    table: Line | None = None
+    """A table that is partitioned by RANGE of a date or a time: its partitions are archived, each by itself.
+    None: left out, or false."""
+    tables: Line | None = None
+    """In place of `table`: the names of whole tables, with `*` for any text, and with a date: `ticks_%Y_%m` is a
+    table for each month, `%Y%m%d` for each day, `%Y` for each year. None: left out, or false."""
+    older_than_days: Annotated[int, at_least(1)] | None = None
+    """How old the last record may be: a partition counts by its upper bound, a table by the end of the time in
+    its name. None: left out, or false."""
+    then: Annotated[str, one_of("keep", "detach", "drop")]
+    """What becomes of a partition or a table after its archive is proved: `keep`; `detach` makes a partition a
+    table of its own; `drop`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """What moves besides the logs and the backups."""
 
@@ -33,7 +56,10 @@ class Rule:
     pattern: Line
     """What the files' names must match, as fnmatch(3) has it."""
     older_than_days: Annotated[int, at_least(0)]
-    """How old a file must be, by its modification time."""
+    """How old a file must be, by its modification time, or as `by` says."""
+    by: Annotated[str, one_of("modification", "access")] | None = None
+    """What a file's age counts from: `modification`, its last write; or `access`, its last write or read,
+    whichever is later. None: left out, or false."""
     to: Name
     """The tier that the files move to, or the name of a volume of `cold.volumes`."""
     destination: Folder
@@ -75,11 +101,17 @@ class Automation:
     such as `/etc/postgresql` and `/var/lib/mongodb/config`, not their data. None: left out, or false."""
     postgres_databases: tuple[Line, ...]
     """Databases of PostgreSQL that are dumped to cold; none named: all of the cluster that psql connects to."""
+    postgres_archive: tuple[PostgresArchive, ...] | None = None
+    """Old records of PostgreSQL that are archived to cold's `archives/records`, a partition or a table at a
+    time, where nothing of ours deletes them. None: left out, or false."""
     development_folders: tuple[NamedFolder, ...]
     """Folders of the host that are copied to cold's `development/NAME`, which must be empty at first, and not
     another host's."""
     development_kept_days: Annotated[int, at_least(1)]
     """How long what a copy replaced or deleted stays, in cold's `development/.removed`."""
+    development_compress: bool | None = None
+    """Whether these copies are compressed with zstd, file by file: NAME is NAME.zst on cold, where that saves an
+    eighth. None: left out, or false."""
     clickhouse_to_cold_after_days: Annotated[int, at_least(1)]
     """Age at which partitions move to cold, of ClickHouse's tables whose storage policy has a volume `cold`,
     such as that of scripts/clickhouse/storage-policy.xml."""
@@ -102,6 +134,9 @@ class Automation:
     """How full warm may be before what is oldest on it goes to cold."""
     warm_low_percent: Percent
     """How full warm is when that ends."""
+    warm_snapshots_kept_days: Annotated[int, at_least(1)] | None = None
+    """How long snapshots of warm stay, one of which is made before files are deleted there: what was deleted or
+    moved away since can be copied back from them, and takes its room until they go. None: left out, or false."""
     backup_warning_hours: Annotated[int, at_least(0)]
     """Age of the newest backup of a volume above which health warns; 0: never."""
     archive_warning_hours: Annotated[int, at_least(0)]
