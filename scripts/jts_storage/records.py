@@ -350,7 +350,7 @@ def restore_table(fd: int, database: str, *options: str) -> None:
 def remove_table(table: Table, record: dict[str, Any], then: str) -> None:
     """
     Drops or detaches a table that still has the rows of its record. While they are counted, it can be read, and not
-    written to. Nobody who waits for it is made to fail: where somebody does, it stays.
+    written to. Where somebody waits to write to it by then, it stays.
 
     @param then  `drop` or `detach`
     @raises Problem where it stays: somebody uses it, it has changed, or others depend on it

@@ -236,7 +236,7 @@ describe.skipIf(missing !== "")(`nas-archival.sh records${missing && ` (${missin
     expect(await server.query(database, "select count(*) from market.seen")).toBe("100");
   });
 
-  test("a partition that somebody has locked stays, and nobody is made to fail for it", async ({ world, database }) => {
+  test("a partition that somebody uses stays, and goes in a later run", async ({ world, database }) => {
     await ticks(database);
     const holding = "begin; select from market.ticks limit 1; select pg_sleep(600)";
     const held = server.query(database, holding).catch(() => "cancelled");
