@@ -126,6 +126,14 @@ const coldRetention = strictObject({
   error: "keeps nothing: give weekly, monthly or yearly a number, or leave it out to keep all",
 });
 
+const incrementalBackups = strictObject({
+  /**
+   * How old the last full archive may get, in days, before the next one is made. It is made earlier when an increment
+   * takes half as much.
+   */
+  fullEveryDays: z.int().min(2).default(7),
+});
+
 /** What the scripts on the host read is in the order of these rows: components/automation/scriptSettings.ts. */
 export const automationSettings = strictObject({
   /** When data moves between the tiers, see systemd.time(7). */
@@ -170,6 +178,12 @@ export const automationSettings = strictObject({
   backupVolumes: z.record(z.string(), byteSize).optional().meta({ onHost: "dict[Name, Count]" }),
   /** How long snapshots, and archives on warm, stay. */
   backupsKeptDays: keptDays.default(7),
+  /**
+   * Archive of a volume only what differs from its last full archive on warm: an increment, which needs that archive to
+   * be restored. Full ones, which alone move to cold, are made every `fullEveryDays`.
+   * @default each archive is a full one
+   */
+  incrementalBackups: incrementalBackups.optional(),
   /** How long dumps and configurations on cold stay; the last seven stay anyway. */
   archivesKeptDays: keptDays.default(90),
   /**

@@ -7,6 +7,7 @@ import sys
 PROGRAMS = {
     "delete": "retention",
     "health": "health",
+    "increment": "increments",
     "lvm-backup": "backup",
     "monitor": "monitor",
     "move": "mover",
@@ -15,7 +16,7 @@ PROGRAMS = {
     "tiered-storage": "tiering",
 }
 # Called by other programs of the package; their options differ from those of the scripts.
-PARTS = ("delete", "move")
+PARTS = ("delete", "increment", "move")
 
 
 def main() -> int:

@@ -27,12 +27,13 @@ from jts_storage.tiers import usage_of
 T = TypeVar("T")
 CHUNK_BYTES = 1 << 20
 MIB = 1 << 20
-STAMP = re.compile(r"\d{8}T\d{6}Z")
+STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 CHECKSUM = ".sha256"
 # --threads=0: on all processors.
 COMPRESS = ("zstd", "--quiet", "--threads=0", "--stdout")
 DECOMPRESS = ("zstd", "--quiet", "--decompress", "--stdout")
+LIST_TAR = ("tar", "--list", "--file=-")
 # A filesystem that does not answer so many times in a row is away.
 MISSES = 5
 ENDING_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
@@ -206,12 +207,13 @@ def _stdout_of(child: subprocess.Popen[bytes]) -> IO[bytes]:
     return child.stdout
 
 
-def publish(temporary: str, target: str, sha256: str, reader: Callable[[int], None]) -> None:
+def publish(temporary: str, target: str, sha256: str, reader: Callable[[int], None], *, more_lines: str = "") -> None:
     """
     Gives an archive its name, and writes TARGET.sha256, once it is on the device, reads back from there as it was
     written, and the reader can read it. Replaces nothing.
 
     @param reader  gets the open file; raises Problem where it cannot read it
+    @param more_lines  what TARGET.sha256 has besides; default: nothing
     @raises Problem where it got neither name
     """
     checksum = f"{temporary}{CHECKSUM}"
@@ -231,7 +233,7 @@ def publish(temporary: str, target: str, sha256: str, reader: Callable[[int], No
             except Problem as problem:
                 raise Problem(f"{target}: {problem}") from None
         with open(checksum, "w", encoding="utf-8") as file_of_sum:
-            file_of_sum.write(f"{sha256}  {os.path.basename(target)}\n")
+            file_of_sum.write(f"{sha256}  {os.path.basename(target)}\n{more_lines}")
             file_of_sum.flush()
             os.fsync(file_of_sum.fileno())
         # The archive gets its name last, so that one with its name is complete, and has its checksum.
@@ -280,7 +282,7 @@ def read_through(commands: Sequence[Sequence[str]]) -> Callable[[int], None]:
 
 
 # Both programs notice where a file is cut off.
-read_tar = read_through([DECOMPRESS, ["tar", "--list", "--file=-"]])
+read_tar = read_through([DECOMPRESS, LIST_TAR])
 
 
 def require_sum(path: str, wanted: str) -> None:
@@ -313,6 +315,15 @@ def sum_beside(path: str) -> str:
     return line
 
 
+def second_line(path: str) -> str:
+    """The second line of a file; empty where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return [*file.read().split("\n"), ""][1]
+    except OSError:
+        return ""
+
+
 def _stamps_of(folder: str, name: str, ending: str) -> list[str]:
     """The stamps of the archives of that name that have their checksum beside them: others are not ours."""
     found = []
@@ -340,27 +351,37 @@ def expired(
     now: int,
     keep_weekly: bool = False,
     old_name: str = "",
+    increments: Sequence[tuple[str, str, str]] = (),
 ) -> list[str]:
     """
-    The names of the archives NAME-STAMP.ENDING that may be deleted.
+    The names of the archives NAME-STAMP.ENDING that may be deleted, and of the increments, which come first.
 
     @param days  only if they are older than this
     @param count  only if there are so many newer ones, so that a clock that jumps does not delete them all
     @param now  seconds since 1970
     @param keep_weekly  not the first one of each week; default: False
     @param old_name  the name that earlier versions gave them; empty: none
+    @param increments  their stamps and names, and the name of the archive that each one needs. That one stays while it
+        is needed; an increment without it is not counted; default: none
     """
     oldest = stamp_of(now - days * 86400)
     names = (name, old_name) if old_name else (name,)
-    archives = sorted((stamp, one) for one in names for stamp in _stamps_of(folder, one, ending))
-    going, last = [], None
-    for index, (stamp, one) in enumerate(archives):
+    full = sorted((stamp, f"{one}-{stamp}{ending}", "") for one in names for stamp in _stamps_of(folder, one, ending))
+    there = {one for _, one, _ in full}
+    archives = sorted([*full, *increments])
+    newer = sum(needed == "" or needed in there for _, _, needed in archives)
+    going, kept, last = list[str](), set[str](), None
+    for stamp, one, needed in archives:
+        newer -= needed == "" or needed in there
         week = _week_of(stamp)
-        if keep_weekly and week != last:
+        if keep_weekly and needed == "" and week != last:
             last = week
-        elif index + count < len(archives) and stamp < oldest:
-            going.append(f"{one}-{stamp}{ending}")
-    return going
+        elif newer >= count and stamp < oldest:
+            going.append(one)
+            continue
+        kept.add(needed)
+    # Increments go before what they need.
+    return sorted((one for one in going if one not in kept), key=lambda one: one.endswith(ending))
 
 
 def superseded(stamps: Sequence[str], retention: ColdRetention, now: int) -> list[str]:

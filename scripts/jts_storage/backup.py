@@ -29,12 +29,18 @@ usage: lvm-backup.sh create [VOLUME…] | daily [VOLUME…] | cleanup | all | li
 Settings (for those of the tiers, see tiered-storage.sh --help):
   automation.backupVolumes     the volumes, and the size of each one's snapshot in bytes: so much of the volume may
                                change while it is read
+  automation.incrementalBackups  that only what differs from the last full archive is archived, and after how many days
+                               the next full one is made
   automation.backupsKeptDays   how long archives and snapshots are kept
   automation.coldRetention     for how many of the last weeks, months and years the newest archive of each volume stays
                                on cold; null: all stay
 
 A run does not begin what there is no room for. An archive is expected to take as much as the last one of its volume and
 a quarter more; the first one, as much as its volume uses. A snapshot takes free extents of the volume group.
+
+An increment, VOLUME-STAMP.on-STAMP.rdiff.zst, has what differs from the full archive with the second stamp, which must
+be on warm and match its checksum; else a full one is made. It is verified and restored like any other archive, and then
+both are read. A full archive stays on warm as long as an increment there needs it.
 
 An archive is deleted from warm when it is older than automation.backupsKeptDays, and as many newer ones of its volume
 are there. If there is a cold tier, the first of each week stays until tiered-storage.sh moves it there. On cold, the
@@ -58,7 +64,7 @@ import re
 import shlex
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -66,15 +72,20 @@ from typing import TypeVar
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
+    DECOMPRESS,
+    LIST_TAR,
+    STAMP,
     ArchivingRun,
     expired,
     pack,
     publish,
     read_tar,
+    read_through,
     remove_temporary,
     require_own,
     require_room,
     require_sum,
+    second_line,
     size_of_last,
     stamp_of,
     sum_beside,
@@ -84,9 +95,14 @@ from jts_storage.archives import (
 )
 from jts_storage.bounded import bounded, output_of
 from jts_storage.files import first_line
+from jts_storage.increments import ENDING as INCREMENT_ENDING
+from jts_storage.increments import FULL_ENDING as ENDING
+from jts_storage.increments import NAME as INCREMENT_NAME
+from jts_storage.increments import command as increment_command
+from jts_storage.increments import full_of
 from jts_storage.log import log
 from jts_storage.lvm import rows_of
-from jts_storage.mounts import mounted
+from jts_storage.mounts import closing, mounted
 from jts_storage.problem import HERE, Problem, with_remedy
 from jts_storage.program import Parser, human, parse_time, plain_number, print_json, take_lock
 from jts_storage.settings import Settings
@@ -108,10 +124,14 @@ LOOK_SECONDS = 60
 KEPT, ROLLING = "jts-backup.kept", "jts-backup.rolling"
 DAILY, RESTORING = "jts-backup.daily", "jts-backup.restoring"
 TEMPORARY = ".jts-backup-"
-ENDING = ".tar.zst"
 VOLUME_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")
-ARCHIVE_NAME = re.compile(rf"({VOLUME_NAME.pattern})-[0-9]{{8}}T[0-9]{{6}}Z\.tar\.zst")
-SNAPSHOT_STAMP = re.compile(r"_([0-9]{8}T[0-9]{6}Z)$")
+ARCHIVE_NAME = re.compile(rf"({VOLUME_NAME.pattern})-({STAMP.pattern})\.tar\.zst")
+SNAPSHOT_STAMP = re.compile(rf"_({STAMP.pattern})$")
+
+# The second line of an increment's checksum: the SHA-256 of the tar archive that is read from it. sha256sum(1) takes it
+# for a comment.
+TAR_SUM = "# tar "
+SUM_BYTES = 64
 
 # Runs a shell program in a mount namespace of its own: nobody else sees its mounts, and they end with the last process
 # in it. What others unmount is unmounted there too.
@@ -121,7 +141,7 @@ IN_OWN_NAMESPACE = ("unshare", "--mount", "--propagation", "slave", "--", "bash"
 READ_SNAPSHOT = """
 mount --types "$1" --options "$2" -- "$3" "$4" && cd -- "$4" &&
 exec tar --create --file=- --one-file-system --format=posix --numeric-owner --acls --xattrs --xattrs-include="*" \\
-  --sparse .
+  --sparse "${@:5}" .
 """
 FILL_VOLUME = 'mount --types "$1" -- "$2" "$3" && "${@:4}" --directory="$3" && umount -- "$3"'
 
@@ -167,7 +187,7 @@ def _require_arguments(action: str, arguments: Sequence[str], options: argparse.
             if one not in volumes:
                 raise Problem(f"{one} is not one of the volumes that are backed up ({' '.join(volumes)})")
         elif action in ("verify", "restore"):
-            if ARCHIVE_NAME.fullmatch(one) is None:
+            if parse_name(one) is None:
                 raise Problem(f"{one} is not the name of an archive", f"{PROGRAM} list")
         else:
             raise Problem(f"{action} takes no {one}")
@@ -198,6 +218,27 @@ def _require_arguments(action: str, arguments: Sequence[str], options: argparse.
 
 
 @dataclass(frozen=True)
+class Name:
+    """The name of an archive."""
+
+    name: str
+    volume: str
+    stamp: str
+    full: str
+    """The name of the full archive that it needs; empty: it is a full one."""
+
+
+def parse_name(name: str) -> Name | None:
+    """None: it is not the name of an archive."""
+    if (found := ARCHIVE_NAME.fullmatch(name)) is not None:
+        return Name(name, found[1], found[2], "")
+    found = INCREMENT_NAME.fullmatch(name)
+    if found is None or VOLUME_NAME.fullmatch(found["volume"]) is None:
+        return None
+    return Name(name, found["volume"], found["stamp"], full_of(name))
+
+
+@dataclass(frozen=True)
 class Volume:
     """What LVM says of a volume."""
 
@@ -224,10 +265,28 @@ class Archive:
     folder: str
     has_checksum: bool
     """On either tier: while both move to cold, they may be on different ones."""
+    full: str
+    """The name of the full archive that this increment needs; empty: it is a full one."""
 
     @property
     def path(self) -> str:
         return f"{self.folder}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A copy of an archive, and what is needed to read it."""
+
+    copy: Archive
+    full: Archive | None
+    """A copy of the full archive that it needs; None: it is a full one."""
+    reader: tuple[str, ...]
+    """The command that prints the tar archive of what it reads."""
+
+    @property
+    def is_on_cold(self) -> bool:
+        """Whether any of it is."""
+        return any(one is not None and one.tier == "cold" for one in (self.copy, self.full))
 
 
 @dataclass(frozen=True)
@@ -258,6 +317,7 @@ class Backup(ArchivingRun):
         self.backups = None if settings.warm is None else f"{settings.warm.mount_point}/daily-backups"
         cold = settings.cold_for("backups")
         self.archived = None if cold is None else f"{cold.root}/archives/database"
+        self.found: Sequence[Archive] = ()
         self.mount_point = f"{options.lock.removesuffix('.lock')}.mount"
 
     def run(self, action: str) -> int:
@@ -324,7 +384,7 @@ class Backup(ArchivingRun):
             # A checksum gets its name just before its archive does. Its archive may also have moved to cold.
             lacks_archive = (
                 archive != name
-                and ARCHIVE_NAME.fullmatch(archive) is not None
+                and parse_name(archive) is not None
                 and not os.path.exists(f"{folder}/{archive}")
                 and not self.may_be_on_cold(archive)
             )
@@ -486,32 +546,77 @@ class Backup(ArchivingRun):
             return
         for volume in volumes:
             with self.failing():
-                self.archive(volume, f"{folder}/{volume}-{self.stamp}{ENDING}")
+                self.archive(volume, folder)
 
-    def archive(self, volume: str, target: str) -> None:
+    def archive(self, volume: str, folder: str) -> None:
         """@raises Problem where it is not archived"""
-        if os.path.lexists(target):
-            raise Problem(f"{target} already exists")
         snapshot = f"{volume}_daily_{self.stamp}"
         filesystem = self.safe_filesystem_of(volume)
-        self.require_room(volume, os.path.dirname(target))
-        if self.dry_run:
-            self.make_snapshot(volume, snapshot, DAILY)
-            log("info", f"would archive it as {target}")
-            self.done.append({"did": "archived", "what": f"{self.group}/{volume}", "path": target})
-            return
-        try:
-            self.make_snapshot(volume, snapshot, DAILY)
-            self.archive_snapshot(volume, snapshot, filesystem, target)
-        finally:
-            self.remove_volume(snapshot, DAILY, "cannot be removed; the next run tries again")
+        with self.full_for_increment(volume, folder) as full:
+            ending = ENDING if full is None else f".on-{full.stamp}{INCREMENT_ENDING}"
+            target = f"{folder}/{volume}-{self.stamp}{ending}"
+            if os.path.lexists(target):
+                raise Problem(f"{target} already exists")
+            self.require_room(volume, folder, full)
+            if self.dry_run:
+                self.make_snapshot(volume, snapshot, DAILY)
+                log("info", f"would archive it as {target}")
+                self.done.append({"did": "archived", "what": f"{self.group}/{volume}", "path": target})
+                return
+            try:
+                self.make_snapshot(volume, snapshot, DAILY)
+                self.archive_snapshot(volume, snapshot, filesystem, target, full)
+            finally:
+                self.remove_volume(snapshot, DAILY, "cannot be removed; the next run tries again")
 
-    def require_room(self, volume: str, folder: str) -> None:
-        """@raises Problem where warm has too little room for an archive of that volume"""
+    @contextmanager
+    def full_for_increment(self, volume: str, folder: str) -> Iterator[Name | None]:
+        """
+        The full archive that the next increment is made to, which is good; None: a full one is to be made. It is open
+        meanwhile, so that the mover lets it stay.
+        """
+        full = self.newest_full(volume, folder)
+        with ExitStack() as opened:
+            if full is not None:
+                try:
+                    path = f"{folder}/{full.name}"
+                    opened.enter_context(open(path, "rb"))
+                    if not self.dry_run:
+                        require_sum(path, sum_beside(path))
+                except (Problem, OSError) as problem:
+                    self.fail(f"{volume} gets a full archive, since no increment to a damaged one is made: {problem}")
+                    full = None
+            yield full
+
+    def newest_full(self, volume: str, folder: str) -> Name | None:
+        """The last full archive, where the next one is to be an increment to it; None: the next one is a full one."""
+        wanted = self.settings.automation.incremental_backups
+        if wanted is None:
+            return None
+        sizes = dict(self.files_of(folder))
+        good = [one for one in map(parse_name, sizes) if one is not None and f"{one.name}{CHECKSUM}" in sizes]
+        full = max(
+            (one for one in good if one.volume == volume and not one.full), key=lambda one: one.stamp, default=None
+        )
+        # Half a day less: a timer's runs are not a whole day apart.
+        oldest = stamp_of(self.now - wanted.full_every_days * DAY_SECONDS + DAY_SECONDS // 2)
+        if full is None or not oldest < full.stamp < self.stamp:
+            return None
+        largest = max((sizes[one.name] for one in good if one.full == full.name), default=0)
+        return full if largest * 2 < sizes[full.name] else None
+
+    def require_room(self, volume: str, folder: str, full: Name | None) -> None:
+        """
+        @param full  the full archive that an increment is made to; None: a full one is made
+        @raises Problem where warm has too little room for an archive of that volume
+        """
         if self.settings.warm is None or vars(self.options)["try"]:
             return
         try:
             last, point = size_of_last(folder, ENDING, volume), self.settings.warm.mount_point
+            if full is not None:
+                sizes = [size for name, size in self.files_of(folder) if full_of(name) == full.name]
+                last = max(sizes, default=last)
             used = None if last is not None else self.used_by(volume)
             require_room(
                 point,
@@ -536,16 +641,31 @@ class Backup(ArchivingRun):
         except (OSError, Problem):
             return None
 
-    def archive_snapshot(self, volume: str, snapshot: str, filesystem: str, target: str) -> None:
-        """@raises Problem where it is not archived"""
+    def archive_snapshot(self, volume: str, snapshot: str, filesystem: str, target: str, full: Name | None) -> None:
+        """
+        @param full  the full archive that this is an increment to; None: it is a full one
+        @raises Problem where it is not archived
+        """
         temporary = f"{os.path.dirname(target)}/{TEMPORARY}{volume}-{self.stamp}"
         mount = (filesystem, SNAPSHOT_OPTIONS[filesystem], f"/dev/{self.group}/{snapshot}", self.mount_point)
-        command = [*IN_OWN_NAMESPACE, READ_SNAPSHOT, "read-snapshot", *mount]
-        sha256 = None
+        # Increments need the members sorted, in both archives.
+        sort = () if self.settings.automation.incremental_backups is None else ("--sort=name",)
+        commands = [[*IN_OWN_NAMESPACE, READ_SNAPSHOT, "read-snapshot", *mount, *sort]]
+        sha256, reader, more_lines, facts = None, read_tar, "", {}
         try:
             try:
                 make_folder(self.mount_point)
-                sha256 = pack([command, COMPRESS], temporary)
+                if full is None:
+                    sha256 = pack([*commands, COMPRESS], temporary)
+                else:
+                    path = f"{os.path.dirname(target)}/{full.name}"
+                    with closing(os.memfd_create("sum")) as fd:
+                        sum_file = f"/proc/{os.getpid()}/fd/{fd}"
+                        commands.append(increment_command("make", path, f"--sum={sum_file}"))
+                        sha256 = pack([*commands, COMPRESS], temporary)
+                        sum_of_tar = os.pread(fd, SUM_BYTES, 0).decode("ascii")
+                    reader = read_through([increment_command("read", path, f"--sha256={sum_of_tar}"), LIST_TAR])
+                    more_lines, facts = f"{TAR_SUM}{sum_of_tar}\n", {"full": full.name}
             except Problem as problem:
                 log("error", str(problem))
             # Only after everything was read: a snapshot that is whole then was whole all the time.
@@ -553,7 +673,7 @@ class Backup(ArchivingRun):
             try:
                 if sha256 is None:
                     raise Problem(f"{target} was not written")
-                publish(temporary, target, sha256, read_tar)
+                publish(temporary, target, sha256, reader, more_lines=more_lines)
             except Problem as problem:
                 log("error", str(problem))
                 point = os.path.dirname(os.path.dirname(target))
@@ -562,7 +682,8 @@ class Backup(ArchivingRun):
                 ) from None
             size = os.path.getsize(target)
             self.files, self.bytes = self.files + 1, self.bytes + size
-            self.report("archived", f"{self.group}/{volume}", f" as {target} ({size} bytes)", path=target, bytes=size)
+            more = f" as {target} ({size} bytes)"
+            self.report("archived", f"{self.group}/{volume}", more, path=target, bytes=size, **facts)
         finally:
             self.discard(temporary)
 
@@ -654,13 +775,28 @@ class Backup(ArchivingRun):
         kept = self.settings.automation.backups_kept_days
         has_cold = self.settings.cold is not None
         try:
-            names = expired(folder, volume, ENDING, days=kept, count=kept, now=self.now, keep_weekly=has_cold)
+            names = expired(
+                folder,
+                volume,
+                ENDING,
+                days=kept,
+                count=kept,
+                now=self.now,
+                keep_weekly=has_cold,
+                increments=self.increments_of(folder, volume),
+            )
         except OSError as problem:
             self.fail(f"{folder} cannot be read: {problem.strerror}")
             return
         for name in names:
             if self.dry_run or self.discard(f"{folder}/{name}"):
                 self.report("deleted", f"{folder}/{name}")
+
+    def increments_of(self, folder: str, volume: str) -> list[tuple[str, str, str]]:
+        """Stamp and name of a volume's increments that have their checksum, and the full archive that each needs."""
+        names = {name for name, _ in _files_of(folder)}
+        found = [one for one in map(parse_name, names) if one is not None and one.volume == volume and one.full]
+        return [(one.stamp, one.name, one.full) for one in found if f"{one.name}{CHECKSUM}" in names]
 
     def clean_cold(self, reason: str | None) -> None:
         """@raises Problem where archives that have been kept long enough cannot be deleted from cold"""
@@ -686,6 +822,8 @@ class Backup(ArchivingRun):
         """The paths of archives that may be deleted: of our volumes, or with their checksum beside them."""
         retention, folder = self.settings.automation.cold_retention, str(self.archived)
         names = {name for name, _ in _files_of(folder)}
+        # What increments need: by hand, either may have been moved.
+        needed = {full_of(name) for name in names | {name for name, _ in _files_of(self.backups or "")}}
         stamps: dict[str, list[str]] = {}
         for name in names:
             found = ARCHIVE_NAME.fullmatch(name)
@@ -696,6 +834,7 @@ class Backup(ArchivingRun):
             f"{folder}/{volume}-{stamp}{ENDING}"
             for volume in sorted(stamps)
             for stamp in superseded(stamps[volume], retention, self.now)
+            if f"{volume}-{stamp}{ENDING}" not in needed
         ]
 
     def archives(self, complain: Callable[[str], None]) -> list[Archive]:
@@ -723,9 +862,9 @@ class Backup(ArchivingRun):
                     log("warning", text)
         names = {name for _, _, name, _ in files}
         return [
-            Archive(name, found[1], size, tier, folder, f"{name}{CHECKSUM}" in names)
+            Archive(name, found.volume, size, tier, folder, f"{name}{CHECKSUM}" in names, found.full)
             for tier, folder, name, size in files
-            if (found := ARCHIVE_NAME.fullmatch(name)) is not None
+            if (found := parse_name(name)) is not None
         ]
 
     def files_of(self, folder: str) -> list[tuple[str, int]]:
@@ -747,8 +886,11 @@ class Backup(ArchivingRun):
             }
             print_json(document)
             return
+        names = {one.name for one in archives}
         for archive in archives:
             missing = "" if archive.has_checksum else "  WITHOUT A CHECKSUM"
+            if archive.full and archive.full not in names:
+                missing += f"  WITHOUT {archive.full}, WHICH IT NEEDS"
             print(f"archive   {archive.tier}  {archive.name}  {archive.bytes} bytes{missing}")
         for one in snapshots:
             print(f"snapshot  hot   {one.name}  {one.fill_percent:g} % full{'  LOST' if one.is_invalid else ''}")
@@ -756,8 +898,27 @@ class Backup(ArchivingRun):
     def copies(self) -> dict[str, list[Archive]]:
         """The copies of each archive that was named: an interrupted move leaves one on warm and one on cold."""
         # A tier that is away is only a warning: the other one may have all of them.
-        found = self.archives(partial(log, "warning"))
-        return {name: [one for one in found if one.name == name] for name in self.arguments}
+        self.found = self.archives(partial(log, "warning"))
+        return {name: [one for one in self.found if one.name == name] for name in self.arguments}
+
+    def readable(self, copy: Archive) -> Iterator[Readable]:
+        """
+        How a copy of an archive is read, of an increment with each copy of the full archive that it needs.
+
+        @raises Problem where that one is not there, or the checksum that the tar archive must have
+        """
+        if not copy.full:
+            yield Readable(copy, None, DECOMPRESS)
+            return
+        wanted: str = bounded(second_line, f"{copy.path}{CHECKSUM}", seconds=LOOK_SECONDS)
+        fulls = [one for one in self.found if one.name == copy.full]
+        if not fulls:
+            raise Problem(f"{copy.path} cannot be read without {copy.full}, and that is not there", f"{PROGRAM} list")
+        if not wanted.startswith(TAR_SUM):
+            raise Problem(f"{copy.path}{CHECKSUM} has no line {TAR_SUM}, so what is read cannot be proved")
+        for full in fulls:
+            reader = increment_command("read", full.path, f"--sha256={wanted.removeprefix(TAR_SUM)}")
+            yield Readable(copy, full, tuple(reader))
 
     def sum_of(self, one: Archive) -> str:
         """The line of an archive's checksum, beside it or on the other tier. @raises Problem where there is none"""
@@ -779,8 +940,12 @@ class Backup(ArchivingRun):
 
     def chosen_archives(self) -> Iterator[Archive]:
         """The archives that were named, or all."""
-        found = self.copies() if self.arguments else {"": self.archives(self.fail)}
-        for name, copies in found.items():
+        if self.arguments:
+            chosen = self.copies()
+        else:
+            self.found = self.archives(self.fail)
+            chosen = {"": self.found}
+        for name, copies in chosen.items():
             if name and not copies:
                 self.fail(f"there is no archive {name}", f"{PROGRAM} list")
             yield from copies
@@ -791,25 +956,38 @@ class Backup(ArchivingRun):
         archives and tiered-storage.sh moves them.
         """
 
-        def look() -> str | None:
+        def look(way: Readable) -> str | None:
             try:
-                verify(one.path, self.sum_of(one), read_tar)
+                self.require_full(way)
+                verify(one.path, self.sum_of(one), read_through([way.reader, LIST_TAR]))
             except Problem as problem:
+                # A full archive goes after its increments.
                 return str(problem) if os.path.lexists(one.path) else None
             return ""
 
+        result: str | None = ""
         try:
-            return self.while_it_answers(one, look)
+            for way in self.readable(one):
+                result = self.while_it_answers(way, partial(look, way))
+                if not result:
+                    break
         except Problem as problem:
             return f"{one.path} is not verified: {problem}"
+        return result
 
-    def require_sum(self, copy: Archive) -> None:
-        """@raises Problem unless the archive matches its checksum"""
-        require_sum(copy.path, self.sum_of(copy))
+    def require_full(self, way: Readable) -> None:
+        """@raises Problem unless the full archive that is needed matches its checksum"""
+        if way.full is not None:
+            require_sum(way.full.path, self.sum_of(way.full))
 
-    def while_it_answers(self, copy: Archive, work: Callable[[], T]) -> T:
+    def require_sums(self, way: Readable) -> None:
+        """@raises Problem unless what is read matches its checksums"""
+        self.require_full(way)
+        require_sum(way.copy.path, self.sum_of(way.copy))
+
+    def while_it_answers(self, way: Readable, work: Callable[[], T]) -> T:
         """What a function returns that reads an archive: the NAS may stop answering meanwhile."""
-        if copy.tier == "warm":
+        if not way.is_on_cold:
             return work()
         cold = require_cold_of(self.settings, copy.path)
         return watched(cold.mount_point, self.settings.probe_seconds, work)
@@ -820,37 +998,48 @@ class Backup(ArchivingRun):
             self.fail(f"there is no archive {name}", f"{PROGRAM} list")
             return
         for copy in copies:
-            path = copy.path
             try:
-                self.while_it_answers(copy, partial(self.require_sum, copy))
+                way = self.good_way(copy)
             except Problem as problem:
                 log("warning", str(problem))
                 continue
             with self.failing():
                 if self.options.to is not None:
-                    self.restore_to_folder(copy, self.options.to)
+                    self.restore_to_folder(way, self.options.to)
                 else:
-                    self.restore_to_volume(path, self.options.to_volume)
+                    self.restore_to_volume(way, self.options.to_volume)
             return
         self.fail(f"all copies of {name} are damaged", f"{PROGRAM} list, and restore another archive")
 
-    def restore_to_folder(self, copy: Archive, folder: str) -> None:
+    def good_way(self, copy: Archive) -> Readable:
+        """How a copy is read whose checksums match. @raises Problem where there is no such way"""
+        last: Problem | None = None
+        for way in self.readable(copy):
+            try:
+                self.while_it_answers(way, partial(self.require_sums, way))
+                return way
+            except Problem as problem:
+                last = problem
+        assert last is not None
+        raise last
+
+    def restore_to_folder(self, way: Readable, folder: str) -> None:
         """@raises Problem where it is not restored"""
-        path, only = copy.path, self.options.only
-        work = partial(unpack_to_folder, path, folder, only, dry_run=self.dry_run)
-        self.while_it_answers(copy, work)
+        path, only = way.copy.path, self.options.only
+        work = partial(unpack_to_folder, path, folder, only, dry_run=self.dry_run, reader=way.reader)
+        self.while_it_answers(way, work)
         part = "" if only is None else f", only {shlex.quote(only)},"
         if self.dry_run:
             log("info", f"would restore {path}{part} to {folder}")
             return
         self.report("restored", path, f"{part} to {folder}", to=folder, **({} if only is None else {"only": only}))
 
-    def restore_to_volume(self, path: str, name: str) -> None:
+    def restore_to_volume(self, way: Readable, name: str) -> None:
         """@raises Problem where it is not restored"""
         volumes = self.look_at_volumes()
         if _find(volumes, name) is not None:
             raise Problem(f"there is already a volume {self.group}/{name}", "choose another name")
-        original = os.path.basename(path).rpartition("-")[0]
+        path, original = way.copy.path, way.copy.volume
         size = self.options.size or self.size_of(volumes, original)
         filesystem = self.options.filesystem or self.restorable_filesystem_of(original)
         if self.dry_run:
@@ -860,7 +1049,7 @@ class Backup(ArchivingRun):
         try:
             self.make_volume(name, size)
             try:
-                self.fill_volume(path, name, filesystem)
+                self.fill_volume(way, name, filesystem)
             except Problem as problem:
                 log("error", str(problem))
                 raise Problem(
@@ -897,12 +1086,13 @@ class Backup(ArchivingRun):
         except Problem:
             raise Problem(f"the volume {self.group}/{name} cannot be made", f"vgs {self.group}") from None
 
-    def fill_volume(self, path: str, name: str, filesystem: str) -> None:
+    def fill_volume(self, way: Readable, name: str, filesystem: str) -> None:
         """Makes a filesystem on a new volume, and unpacks an archive into it. @raises Problem where that fails"""
         device = f"/dev/{self.group}/{name}"
         make_folder(self.mount_point)
         carry_out(f"mkfs.{filesystem} -q --", device)
-        unpack(path, [*IN_OWN_NAMESPACE, FILL_VOLUME, "fill-volume", filesystem, device, self.mount_point, *UNPACK])
+        fill = [*IN_OWN_NAMESPACE, FILL_VOLUME, "fill-volume", filesystem, device, self.mount_point, *UNPACK]
+        unpack(way.copy.path, fill, way.reader)
         carry_out(f"lvchange --quiet --deltag {RESTORING} --", f"{self.group}/{name}")
 
 
@@ -940,6 +1130,7 @@ def _archive_document(one: Archive) -> dict[str, object]:
         "tier": one.tier,
         "folder": one.folder,
         "hasChecksum": one.has_checksum,
+        **({"full": one.full} if one.full else {}),
     }
 
 

@@ -66,6 +66,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jts_storage import increments
 from jts_storage.bounded import BUDGET, bounded, output_of
 from jts_storage.files import first_line, make_state_folder, write_whole
 from jts_storage.log import log
@@ -1137,9 +1138,14 @@ def _archives_below(folder: str) -> list[str]:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.stat(follow_symlinks=False).st_dev == device:
                         folders.append(entry.path)
-                elif ARCHIVE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                elif _is_archive(entry.name) and entry.is_file(follow_symlinks=False):
                     names.append(entry.name)
     return names
+
+
+def _is_archive(name: str) -> bool:
+    """Whether it is the name of an archive of a volume, or of its checksum."""
+    return ARCHIVE.fullmatch(name) is not None or increments.full_of(name.removesuffix(".sha256")) != ""
 
 
 def _cold_archives(root: str, folder: str) -> dict[str, str]:
@@ -1171,11 +1177,14 @@ def _age_of(stamp: str) -> int | None:
 
 
 def _newest(names: Sequence[str]) -> dict[str, str]:
-    """Volume → the stamp of its newest archive that has a checksum."""
+    """Volume → the stamp of its newest archive that has a checksum, as has the full one that an increment needs."""
     there, newest = set(names), dict[str, str]()
     for name in there:
-        found = ARCHIVE.fullmatch(name)
-        if found is not None and found[3] is None and f"{name}.sha256" in there:
+        needed = increments.full_of(name)
+        found = increments.NAME.fullmatch(name) if needed else ARCHIVE.fullmatch(name)
+        if found is None or name.endswith(".sha256"):
+            continue
+        if {f"{name}.sha256", needed or name, f"{needed or name}.sha256"} <= there:
             newest[found[1]] = max(found[2], newest.get(found[1], ""))
     return newest
 

@@ -154,6 +154,9 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help="also move younger files that were last used before this time, in seconds since 1970; default: 0",
     )
     parser.add_argument("--pattern", default="*", help="only files with such a name, for example '*.log*'; default: *")
+    parser.add_argument(
+        "--except", dest="exceptions", action="append", default=[], help="no file of that name; may be repeated"
+    )
     parser.add_argument("--name", help="only the file with exactly this name, directly in the source")
     parser.add_argument(
         "--only-logs",
@@ -724,7 +727,8 @@ class Move:
             raise Skip("special files")
         if seen.st_nlink > 1:
             raise Skip("hard-linked")
-        if TEMPORARY.fullmatch(name) or not fnmatch.fnmatchcase(name, self.options.pattern):
+        is_wanted = fnmatch.fnmatchcase(name, self.options.pattern) and name not in self.options.exceptions
+        if TEMPORARY.fullmatch(name) or not is_wanted:
             raise Skip("of another name")
         if self.options.only_logs and not is_log(name):
             raise Skip("not logs by their names")

@@ -10,6 +10,15 @@ from jts_storage.fields import Count, Folder, Line, Name, NamedFolder, Path, Per
 
 
 @dataclass(frozen=True, kw_only=True)
+class IncrementalBackups:
+    """Archive of a volume only what differs from its last full archive on warm: an increment, which needs that
+    archive to be restored."""
+
+    full_every_days: Annotated[int, at_least(2)]
+    """How old the last full archive may get, in days, before the next one is made."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ColdRetention:
     """Of how many of the last weeks, months and years the newest archive of each volume stays on cold, such as
     `{ weekly: 8, monthly: 12, yearly: 5 }`."""
@@ -91,6 +100,9 @@ class Automation:
     """Volume → the size of its snapshot: what changes while it is read for the archive."""
     backups_kept_days: Annotated[int, at_least(1)]
     """How long snapshots, and archives on warm, stay."""
+    incremental_backups: IncrementalBackups | None = None
+    """Archive of a volume only what differs from its last full archive on warm: an increment, which needs that
+    archive to be restored. None: left out, or false."""
     archives_kept_days: Annotated[int, at_least(1)]
     """How long dumps and configurations on cold stay; the last seven stay anyway."""
     cold_retention: ColdRetention | None

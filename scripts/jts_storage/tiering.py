@@ -67,6 +67,7 @@ Examples:
 import argparse
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -81,10 +82,12 @@ from functools import partial
 from typing import Any
 
 from jts_storage import mover, retention
-from jts_storage.archives import require_own
+from jts_storage.archives import CHECKSUM, STAMP, require_own
 from jts_storage.bounded import bounded, output_of
+from jts_storage.increments import FULL_ENDING, full_of
 from jts_storage.journal import moves_of
 from jts_storage.log import log
+from jts_storage.options import Automation
 from jts_storage.problem import HERE, Problem, with_remedy
 from jts_storage.program import Parser, Run, human, print_json, printable, take_lock
 from jts_storage.settings import Cold, Settings, Warm
@@ -141,6 +144,8 @@ class Moving:
     only_under_pressure: bool = False
     """Whether it only applies while warm is above its high mark."""
     by: str = mover.MODIFICATION
+    exceptions: frozenset[str] = frozenset()
+    """The names of files that stay."""
 
 
 class Tiering(Run):
@@ -352,7 +357,7 @@ class Tiering(Run):
             for one in moving
             if one.is_on_warm
             for source in one.sources
-            for seen in _files_of_one_name(source)
+            for seen in _files_of_one_name(source, one.exceptions)
         )
         for changed, size in files:
             if need <= 0 or changed >= latest:
@@ -574,6 +579,7 @@ def movings(settings: Settings, warm: Warm) -> list[Moving]:
         options: Sequence[str] = (),
         pattern: str = "*",
         only_under_pressure: bool = False,
+        exceptions: frozenset[str] = frozenset(),
     ) -> Moving:
         is_on_warm = all(source.startswith(f"{warm.mount_point}/") for source in sources)
         arguments = [f"--source={source}" for source in sources]
@@ -581,6 +587,7 @@ def movings(settings: Settings, warm: Warm) -> list[Moving]:
         arguments.append(f"--by={by}")
         if is_on_warm:
             arguments.append(f"--source-mount={warm.mount_point}")
+        arguments += [f"--except={one}" for one in sorted(exceptions)]
         return Moving(
             name,
             to,
@@ -589,6 +596,7 @@ def movings(settings: Settings, warm: Warm) -> list[Moving]:
             is_on_warm=is_on_warm and "--keep" not in options,
             only_under_pressure=only_under_pressure,
             by=by,
+            exceptions=exceptions,
         )
 
     found: list[Moving] = []
@@ -602,8 +610,9 @@ def movings(settings: Settings, warm: Warm) -> list[Moving]:
         sources = [os.path.realpath(automation.system_logs)]
         found.append(moving("system logs", sources, "warm", "logs/system", days=log_days, options=options))
     sources = [f"{warm.mount_point}/daily-backups"]
-    to = settings.cold_name_for("backups")
-    found.append(moving("backups", sources, to, ARCHIVES, days=automation.backups_to_cold_after_days))
+    to, days = settings.cold_name_for("backups"), automation.backups_to_cold_after_days
+    exceptions = _kept_together(sources[0], automation)
+    found.append(moving("backups", sources, to, ARCHIVES, days=days, exceptions=exceptions))
     found += [
         moving(
             rule.name,
@@ -621,6 +630,23 @@ def movings(settings: Settings, warm: Warm) -> list[Moving]:
     to = settings.cold_name_for("logs")
     found.append(moving("warm logs", sources, to, "archives/logs", days=36500, only_under_pressure=True))
     return found
+
+
+def _kept_together(folder: str, automation: Automation) -> frozenset[str]:
+    """
+    The names of increments, which stay on warm until they are deleted, and of the full archives that they need, with
+    their checksums. So do the newest full ones, where there are to be increments: the next ones need them.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return frozenset()
+    kept = {one for name in names if (full := full_of(name)) for one in (name, full)}
+    if automation.incremental_backups is not None:
+        for volume in automation.backup_volumes:
+            pattern = re.compile(rf"{re.escape(volume)}-{STAMP.pattern}{re.escape(FULL_ENDING)}")
+            kept |= set(sorted(filter(pattern.fullmatch, names))[-1:])
+    return frozenset(kept | {f"{one}{CHECKSUM}" for one in kept})
 
 
 def origin_and_place(journal: str, path: str) -> tuple[str, str] | None:
@@ -708,15 +734,15 @@ def _require_mounted(point: str) -> None:
         raise Problem(f"nothing is mounted at {point}")
 
 
-def _files_of_one_name(top: str) -> list[os.stat_result]:
-    """The regular files below a folder, on its filesystem, that have only one name."""
+def _files_of_one_name(top: str, exceptions: frozenset[str]) -> list[os.stat_result]:
+    """The regular files below a folder, on its filesystem, that have only one name, and none of the exceptions'."""
     found: list[os.stat_result] = []
     if os.path.islink(top) or not os.path.isdir(top):
         return found
     device = os.stat(top).st_dev
     for path, folders, files in os.walk(top):
         folders[:] = [name for name in folders if _device_of(os.path.join(path, name)) == device]
-        for name in files:
+        for name in set(files) - exceptions:
             try:
                 seen = os.lstat(os.path.join(path, name))
             except OSError:

@@ -29,12 +29,15 @@ def require_path(path: str, option: str) -> None:
         raise Problem(f"{option} needs the path of a file or folder in the archive")
 
 
-def unpack_to_folder(path: str, folder: str, only: str | None = None, *, dry_run: bool = False) -> None:
+def unpack_to_folder(
+    path: str, folder: str, only: str | None = None, *, dry_run: bool = False, reader: Sequence[str] = DECOMPRESS
+) -> None:
     """
     Unpacks an archive, which must be whole, into a folder that is missing or has no files.
 
     @param only  a file or folder in it, which gets its path there, see `require_path`; None: all
     @param dry_run  only looks whether it would; default: False
+    @param reader  the command that prints the tar archive of what it reads; default: zstd
     @raises Problem where it is not unpacked, or not all of it; then the file UNFINISHED in the folder says so
     """
     what = os.path.basename(path)
@@ -44,10 +47,10 @@ def unpack_to_folder(path: str, folder: str, only: str | None = None, *, dry_run
         what = f"{what} {json.dumps(only)}"
     require_free(folder, what)
     if only is not None:
-        members = (*MEMBER, _member(path, only))
+        members = (*MEMBER, _member(path, only, reader))
     if dry_run:
         return
-    fill_folder(folder, what, lambda: unpack(path, [*UNPACK, f"--directory={folder}", *members]))
+    fill_folder(folder, what, lambda: unpack(path, [*UNPACK, f"--directory={folder}", *members], reader))
 
 
 def fill_folder(folder: str, what: str, fill: Callable[[], None]) -> None:
@@ -74,10 +77,13 @@ def fill_folder(folder: str, what: str, fill: Callable[[], None]) -> None:
         ) from None
 
 
-def _member(path: str, only: str) -> str:
+def _member(path: str, only: str, reader: Sequence[str]) -> str:
     """How an archive spells the path of a file or folder in it. @raises Problem where it has none"""
     for member in (f"./{only}", only):
-        with subprocess.Popen([*DECOMPRESS, "--", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as source:
+        with (
+            open(path, "rb") as file,
+            subprocess.Popen(reader, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as source,
+        ):
             # Ends as soon as it has found it.
             listing = ["tar", "--list", "--file=-", "--occurrence=1", *MEMBER, member]
             found = subprocess.run(
@@ -87,7 +93,7 @@ def _member(path: str, only: str) -> str:
                 source.stdout.close()
         if found.returncode == 0:
             return member
-    listing_of_all = f"zstd --decompress --stdout {shlex.quote(path)} | tar --list"
+    listing_of_all = f"{shlex.join(reader)} <{shlex.quote(path)} | tar --list"
     raise Problem(f"{path} has no {shlex.quote(only)}", f"{listing_of_all}, for what it has")
 
 
@@ -173,16 +179,16 @@ def carry_out(words: str, *arguments: str) -> None:
         raise Problem(f"{command[0]} failed with status {status}")
 
 
-def unpack(path: str, command: Sequence[str]) -> None:
+def unpack(path: str, command: Sequence[str], reader: Sequence[str] = DECOMPRESS) -> None:
     """
-    Gives a command the decompressed archive on its standard input.
+    Gives a command the tar archive on its standard input that the reader prints.
 
     @raises Problem where it does not read all of it, or fails
     """
     try:
         with (
             open(path, "rb") as file,
-            subprocess.Popen(DECOMPRESS, stdin=file, stdout=subprocess.PIPE, pass_fds=LOCKS) as source,
+            subprocess.Popen(reader, stdin=file, stdout=subprocess.PIPE, pass_fds=LOCKS) as source,
             subprocess.Popen(command, stdin=source.stdout, stdout=2, pass_fds=LOCKS) as sink,
         ):
             try:

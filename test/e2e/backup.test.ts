@@ -313,3 +313,94 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
     await on(`${server("/var/lib/postgresql/data/pg")} --mode=fast stop`);
   });
 });
+
+describe("increments of a running PostgreSQL", { tags: ["long"] }, () => {
+  const FOLDER = "/var/lib/postgresql/data/pg";
+  const server = (folder: string, port = 5432) =>
+    [
+      "runuser -u postgres -- /usr/lib/postgresql/1?/bin/pg_ctl --silent --wait --timeout=120",
+      `--pgdata=${folder} --log=${folder}.log`,
+      `--options='-p ${port} -c listen_addresses= -c unix_socket_directories=/run/postgresql'`,
+    ].join(" ");
+  const psql = (query: string, port = 5432) =>
+    on(`
+      psql --no-psqlrc --tuples-only --no-align --host=/run/postgresql --port=${port} --username=postgres \\
+        --dbname=postgres --command="${query}"
+    `);
+  const SUM = "select count(*), sum(changed), md5(string_agg(note, ',' order by number)) from pages";
+  let increment = "";
+
+  it("are made by the timer's service, take a part of the full archive, and prove to be the whole volume", async () => {
+    const stack = await LabStack.select();
+    await stack.configure((host: HostSection) => {
+      only("hot", "warm", "cold", "automation")(host);
+      host.hot = { ...(host.hot as object), volumes: { postgres: { size: "4GiB" }, kafka: { size: "8GiB" } } };
+      host.automation = { backupVolumes: { postgres: "1GiB" }, incrementalBackups: {} };
+    });
+    await stack.up();
+    await on(`
+      rm --force --recursive ${WARM}/lv_postgres-* /var/lib/postgresql/restored
+      install --directory --owner=postgres --group=postgres /run/postgresql
+      ${server(FOLDER)} start
+    `);
+    await psql(
+      "create table pages as select n as number, 0 as changed, md5(n::text) as note from generate_series(1, 200000) n",
+    );
+    await psql("checkpoint");
+    await on("systemctl start lvm-backup.service");
+    await psql("update pages set changed = changed + 1 where number % 1000 = 7");
+    await psql("checkpoint");
+    await on("systemctl start lvm-backup.service");
+    const names = (await archives("lv_postgres")).sort();
+    expect(names).toEqual([expect.stringMatching(/\.tar\.zst$/), expect.stringMatching(/\.on-.*\.rdiff\.zst$/)]);
+    increment = names[1]!;
+    const [full = 0, size = 0] = (await on(`cd ${WARM}; stat --format=%s ${names.join(" ")}`)).split("\n").map(Number);
+    expect(size * 2).toBeLessThan(full);
+    expect(await on(`${SCRIPTS}/lvm-backup.sh verify ${names.join(" ")} | grep -c ^ok`)).toBe("2");
+    expect(await leftovers()).toBe("");
+  });
+
+  it("stay on warm with the full archive that they need, and a server starts on what is restored from both", async () => {
+    const sum = await psql(SUM);
+    await on(`touch -d '31 days ago' ${WARM}/lv_postgres-*; ${SCRIPTS}/tiered-storage.sh migrate`);
+    expect(await archives("lv_postgres")).toHaveLength(2);
+    await on(`
+      ${SCRIPTS}/lvm-backup.sh restore ${increment} --to /var/lib/postgresql/restored
+      rm /var/lib/postgresql/restored/data/pg/postmaster.pid
+      ${server("/var/lib/postgresql/restored/data/pg", 5433)} start
+    `);
+    expect(await psql(SUM, 5433)).toBe(sum);
+    await on(`
+      ${server("/var/lib/postgresql/restored/data/pg", 5433)} stop
+      runuser -u postgres -- /usr/lib/postgresql/1?/bin/pg_checksums --check \\
+        --pgdata=/var/lib/postgresql/restored/data/pg
+      ${SCRIPTS}/lvm-backup.sh restore ${increment} --to-volume back
+      mkdir --parents /run/back && mount -o ro /dev/vg_jts/back /run/back
+      cmp /run/back/data/pg/PG_VERSION ${FOLDER}/PG_VERSION
+      umount /run/back
+      lvremove --quiet --yes vg_jts/back >/dev/null
+    `);
+  });
+
+  it("that were cut off by a kill are cleaned up by the next run, which makes a whole one", async () => {
+    await on(`
+      mkdir --parents /root/bin
+      printf '%s\\n' '#!/bin/bash' \\
+        '[[ $* == *--threads=0* ]] || exec /usr/bin/zstd "$@"' \\
+        'head --bytes=1000' \\
+        'sleep infinity' >/root/bin/zstd
+      chmod 755 /root/bin/zstd
+      systemd-run --quiet --unit=cut --setenv=PATH=/root/bin:/usr/bin:/bin ${SCRIPTS}/lvm-backup.sh daily lv_postgres
+      until [[ -s $(echo ${WARM}/.jts-backup-lv_postgres*) ]]; do sleep 0.2; done
+      systemctl kill --signal=KILL cut
+      until ! systemctl --quiet is-active cut; do sleep 0.2; done
+      rm -r /root/bin
+    `);
+    expect(await leftovers()).toMatch(/lv_postgres_daily_/);
+    await on("systemctl start lvm-backup.service");
+    expect(await leftovers()).toBe("");
+    expect(await archives("lv_postgres")).toHaveLength(3);
+    expect(await on(`${SCRIPTS}/lvm-backup.sh verify | grep -c "^ok.*lv_postgres.*rdiff"`)).toBe("2");
+    await on(`${server(FOLDER)} --mode=fast stop; rm -r /var/lib/postgresql/restored`);
+  });
+});

@@ -3,66 +3,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, it } from "vitest";
-import { IS_ROOT, SCRIPTS, test as plain, World, type Ended, type Settings } from "./world.ts";
+import {
+  archived,
+  argumentsOf,
+  backup,
+  changePython,
+  DAY,
+  FAKE_LVM,
+  fillWorld,
+  GIB,
+  NOW,
+  putArchive,
+  settings,
+  stampOf,
+  test,
+  volume,
+  volumes,
+  type Change,
+} from "./lvmWorld.ts";
+import { IS_ROOT, SCRIPTS, World, type Ended, type Settings } from "./world.ts";
 
-const FAKE_LVM = join(import.meta.dirname, "fakeLvm.sh");
 const text = (part: string) => expect.stringContaining(part) as string;
-const GIB = 2 ** 30;
-const DAY = 86400;
-const NOW = Date.UTC(2026, 5, 30, 12) / 1000;
-const stampOf = (seconds: number) => new Date(seconds * 1000).toISOString().replaceAll(/[-:]|\.000/g, "");
-
-const test = plain.extend<{ readonly world: World }>({
-  world: async ({ world }, use) => {
-    fillWorld(world);
-    await use(world);
-  },
-});
-
-function fillWorld(world: World) {
-  for (const name of ["vgs", "lvs", "lvcreate", "lvremove", "lvchange", "blkid", "mkfs.ext4", "mkfs.xfs", "mount"])
-    world.program(name, `source ${FAKE_LVM} ${world.path}/vg "\${0##*/}" "$@"`);
-  volume(world, "lv_postgres", "ext4");
-  volume(world, "lv_kafka", "xfs");
-  mkdirSync(world.at(join(world.warm, "daily-backups")));
-  mkdirSync(world.at(join(world.cold, "jts/archives/database")), { recursive: true });
-}
-
-function volume(world: World, name: string, type: string, facts: Readonly<Record<string, unknown>> = {}) {
-  mkdirSync(join(world.path, "vg", name, "data/a b"), { recursive: true });
-  writeFileSync(
-    join(world.path, "vg", name, "known.json"),
-    JSON.stringify({ origin: "", bytes: GIB, tags: "", type, ...facts }),
-  );
-  writeFileSync(join(world.path, "vg", name, "data/a b/-file\nof two lines"), `content of ${name}`, { mode: 0o640 });
-}
-
-type Change = (settings: Settings) => unknown;
-const settings = (world: World, change: Change = () => undefined) =>
-  world.settings((settings) => {
-    settings.hot!.volumeGroup = "vg_jts";
-    settings.automation.backupVolumes = { lv_postgres: 2 ** 20, lv_kafka: 2 ** 21 };
-    change(settings);
-  });
-const argumentsOf = (world: World, options: readonly string[], change?: Change) => [
-  join(SCRIPTS, "lvm-backup.sh"),
-  ...options,
-  "--settings",
-  settings(world, change),
-  "--lock",
-  join(world.path, "lock"),
-  ...(options.includes("--now") ? [] : ["--now", `@${NOW}`]),
-];
-const backup = (world: World, options: readonly string[], change?: Change): Promise<Ended> =>
-  world.run(argumentsOf(world, options, change));
-const volumes = (world: World) =>
-  readdirSync(join(world.path, "vg"))
-    .filter((name) => name !== ".room")
-    .sort();
-const archived = async (world: World) =>
-  (await world.files())
-    .filter((path) => path.startsWith("warm/"))
-    .map((path) => path.slice("warm/daily-backups/".length));
 const NAME = `lv_postgres-${stampOf(NOW)}.tar.zst`;
 const KAFKA = `lv_kafka-${stampOf(NOW)}.tar.zst`;
 
@@ -77,13 +38,6 @@ async function makeDaily(): Promise<ReadonlyMap<string, Buffer>> {
   return new Map(names.map((name) => [name, readFileSync(world.at(join(world.warm, "daily-backups", name)))]));
 }
 
-/** Runs the scripts' Python with some of its functions changed, by the statements of `change`. */
-function changePython(world: World, change: string) {
-  const before = ["import os, runpy, signal, sys", change, "sys.argv = sys.argv[1:]"];
-  const program = [...before, 'runpy.run_path(sys.argv[0], run_name="__main__")'].join("\n");
-  world.program("python3", `exec /usr/bin/python3 "$1" "$2" -c '${program}' "\${@:3}"`);
-}
-
 /** As if `daily` had run. */
 async function putDaily(world: World): Promise<void> {
   for (const [name, content] of await (dailyArchives ??= makeDaily()))
@@ -93,12 +47,6 @@ async function putDaily(world: World): Promise<void> {
 function renameAcross(world: World, from: string, to: string) {
   copyFileSync(world.at(from), world.at(to));
   rmSync(world.at(from));
-}
-
-/** What cleanup accepts as a good archive. */
-function putArchive(world: World, name: string, folder = join(world.warm, "daily-backups")) {
-  world.put(join(folder, name), name);
-  world.put(join(folder, `${name}.sha256`), `0  ${name}\n`);
 }
 
 describe.skipIf(!IS_ROOT).concurrent("lvm-backup.sh (needs root for mounts)", { timeout: 180_000 }, () => {

@@ -582,6 +582,27 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect((await health(world, ({ automation }) => (automation.backupWarningHours = 0))).status).toBe(0);
   });
 
+  test("an increment is a good archive of its volume only where the full one that it needs is good too", async ({
+    world,
+  }) => {
+    const stamp = (hours: number) =>
+      new Date(Date.now() - hours * 3600_000).toISOString().replaceAll(/[-:]|\.\d+/g, "");
+    const put = (name: string) => world.put(`${world.warm}/daily-backups/${name}`);
+    const [full, damaged] = [stamp(100), stamp(90)];
+    for (const name of [
+      `lv_kafka-${full}.tar.zst`,
+      `lv_kafka-${stamp(4)}.on-${full}.rdiff.zst`,
+      `lv_kafka-${stamp(3)}.on-${damaged}.rdiff.zst`,
+    ])
+      for (const more of ["", ".sha256"]) put(name + more);
+    put(`lv_kafka-${damaged}.tar.zst`);
+    put(`lv_kafka-${stamp(2)}.on-${full}.rdiff.zst`);
+    const { stdout } = await health(world, undefined, "--json");
+    expect(read(stdout).findings.filter(({ subject }) => subject === "backups")).toMatchObject([
+      { level: "ok", fact: "the newest good archive of lv_kafka is 4 h old" },
+    ]);
+  });
+
   test("warns where a volume has no good archive, once there was time for one, and of one with a time in the future", async ({
     world,
   }) => {
