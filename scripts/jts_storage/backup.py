@@ -284,9 +284,9 @@ class Readable:
     """The command that prints the tar archive of what it reads."""
 
     @property
-    def is_on_cold(self) -> bool:
-        """Whether any of it is."""
-        return any(one is not None and one.tier == "cold" for one in (self.copy, self.full))
+    def on_cold(self) -> Archive | None:
+        """What of it is on cold; None: nothing."""
+        return next((one for one in (self.copy, self.full) if one is not None and one.tier == "cold"), None)
 
 
 @dataclass(frozen=True)
@@ -584,7 +584,8 @@ class Backup(ArchivingRun):
                     if not self.dry_run:
                         require_sum(path, sum_beside(path))
                 except (Problem, OSError) as problem:
-                    self.fail(f"{volume} gets a full archive, since no increment to a damaged one is made: {problem}")
+                    reason = f"{volume} gets a full archive, since no increment to a damaged one is made: {problem}"
+                    self.fail(reason, f"{PROGRAM} verify; dmesg --level=err,warn; smartctl --all on warm's disk")
                     full = None
             yield full
 
@@ -987,9 +988,10 @@ class Backup(ArchivingRun):
 
     def while_it_answers(self, way: Readable, work: Callable[[], T]) -> T:
         """What a function returns that reads an archive: the NAS may stop answering meanwhile."""
-        if not way.is_on_cold:
+        archive = way.on_cold
+        if archive is None:
             return work()
-        cold = require_cold_of(self.settings, copy.path)
+        cold = require_cold_of(self.settings, archive.path)
         return watched(cold.mount_point, self.settings.probe_seconds, work)
 
     def restore(self) -> None:
