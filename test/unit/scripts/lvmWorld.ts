@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { SCRIPTS, test as plain, World, type Ended, type Settings } from "./world.ts";
+import { SCRIPTS, test as plain, type Ended, type Settings, type World } from "./world.ts";
 
 export const FAKE_LVM = join(import.meta.dirname, "fakeLvm.sh");
 export const GIB = 2 ** 30;
@@ -59,6 +59,7 @@ export const archived = async (world: World) =>
   (await world.files())
     .filter((path) => path.startsWith("warm/"))
     .map((path) => path.slice("warm/daily-backups/".length));
+
 /** Runs the scripts' Python with some of its functions changed, by the statements of `change`. */
 export function changePython(world: World, change: string) {
   const before = ["import os, runpy, signal, sys", change, "sys.argv = sys.argv[1:]"];
