@@ -168,6 +168,12 @@ export const automationSettings = strictObject({
   tempAfterDays: days.default(3),
   /** Age at which logs on warm are deleted. */
   warmLogsAfterDays: days.default(30),
+  /**
+   * Whether files of the same content on warm share their room there: the daily run looks for them, and does not
+   * defragment warm, which would store again what they share.
+   * @default false
+   */
+  dedup: z.boolean().optional(),
   /** Whether to run `docker system prune`, which leaves volumes alone, where there is docker. */
   dockerPrune: z.boolean().default(true),
   /**

@@ -94,6 +94,9 @@ class Automation:
     """Age at which files in warm's `temp-processing` are deleted."""
     warm_logs_after_days: Annotated[int, at_least(0)]
     """Age at which logs on warm are deleted."""
+    dedup: bool | None = None
+    """Whether files of the same content on warm share their room there: the daily run looks for them, and does
+    not defragment warm, which would store again what they share. None: left out, or false."""
     docker_prune: bool
     """Whether to run `docker system prune`, which leaves volumes alone, where there is docker."""
     backup_volumes: dict[Name, Count]

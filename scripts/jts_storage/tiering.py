@@ -2,6 +2,7 @@
 usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json] [--yes] [--settings FILE] [--lock FILE]
        tiered-storage.sh where NAME [--json] [--settings FILE]
        tiered-storage.sh recall PATH [--dry-run] [--json] [--settings FILE] [--lock FILE]
+       tiered-storage.sh dedup [--dry-run [--read-cold]] [--at-least SIZE] [--json] [--settings FILE] [--lock FILE]
 
   check     prints the usage of each tier
   migrate   moves files to slower tiers: old logs from hot to warm, compressed, only files with the names of logs, and
@@ -13,17 +14,23 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
             has open stays. A first run, and one after a week without a run or after a clock that went back, deletes
             nothing: the clock may be wrong. With automation.warmSnapshotsKeptDays, a snapshot of warm is made before,
             without which nothing is deleted; old ones are deleted
-  optimize  defragments warm, trims hot
+  optimize  defragments warm, trims hot; where automation.dedup is set, does what dedup does in place of defragmenting,
+            which would store again what files share
   all       all of them in this order, whatever fails
   where     prints, from the journal, where files of that name went, and which of them exist now, also in snapshots of
             warm. NAME may have wildcards, or be a path before or after a move; it also finds NAME.zst. A path on warm
             is found in snapshots also if it never moved
   recall    moves a file back to where it came from, and decompresses it where it was compressed. PATH is where it was
             or is. Its age then counts from the recall, so that no rule moves it again the next night
+  dedup     has files of the same content on warm share their room there; each stays a file of its own, and one that is
+            written to later is stored by itself again. With --dry-run, prints what several files hold, on warm, on cold
+            and on both. Files of one room share it already. On cold, and between the tiers, nothing is ever shared
 
   --dry-run        prints a table of all that a run would do, and changes nothing
   --json           prints one JSON document instead: what was done, or in a dry run would be, and the problems
   --yes            cleanup deletes all that is old, even if that is more than automation.deleteAtMostPercent
+  --at-least SIZE  dedup looks at files of this size or larger, such as 1MiB; default: 64KiB
+  --read-cold      dedup reads files on cold, over the network, where the journal has no hash of them
   --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
   --lock FILE      in place of /run/jts-storage-tiering.lock
 
@@ -50,6 +57,7 @@ Settings, see docs/configuration.md; a host has no tier that is null:
   automation.usageCriticalPercent     check fails above it
   automation.rules                    name, source, pattern, olderThanDays, by (modification or access), to (warm,
                                       cold or a volume), destination, compress, keep
+  automation.dedup                    whether optimize has files on warm share their room, and does not defragment it
   automation.dockerPrune              whether cleanup runs docker system prune, which removes what is not used
   movesJournal                        a line of JSON for each move
   stateFolder                         keeps when the last cleanup was
@@ -62,6 +70,7 @@ Examples:
   tiered-storage.sh all --dry-run
   tiered-storage.sh where 'server.log*'
   tiered-storage.sh recall /data/hot/kafka/logs/server.log.1
+  tiered-storage.sh dedup --dry-run --at-least 1MiB
 """
 
 import argparse
@@ -81,14 +90,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from jts_storage import mover, retention
+from jts_storage import duplicates, mover, retention
 from jts_storage.archives import CHECKSUM, STAMP, require_own
 from jts_storage.bounded import bounded, output_of
 from jts_storage.increments import FULL_ENDING, full_of
 from jts_storage.journal import moves_of
 from jts_storage.log import log
 from jts_storage.options import Automation
-from jts_storage.problem import HERE, Problem, with_remedy
+from jts_storage.problem import HERE, Problem, reason_of, with_remedy
 from jts_storage.program import Parser, Run, human, print_json, printable, take_lock
 from jts_storage.settings import Cold, Settings, Warm
 from jts_storage.snapshots import Snapshots, in_snapshots
@@ -112,7 +121,13 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--yes", action="store_true")
     parser.add_argument("--lock", default="/run/jts-storage-tiering.lock")
+    parser.add_argument("--at-least", metavar="SIZE")
+    parser.add_argument("--read-cold", action="store_true")
     options = parser.parse_intermixed_args(words)
+    if options.actions == ["dedup"]:
+        return duplicates.main(options, parser)
+    if options.at_least is not None or options.read_cold:
+        parser.error("--at-least and --read-cold are for dedup")
     if options.actions[:1] == ["where"]:
         if len(options.actions) != 2:
             parser.error("where needs one name")
@@ -165,6 +180,7 @@ class Tiering(Run):
         self.moved = {"files": 0, "bytes": 0}
         self.stayed: dict[str, int] = {}
         self.snapshots = None if settings.warm is None else Snapshots(self, settings.warm, self.commands)
+        self.shared: dict[str, int] | None = None
 
     def run(self, action: str) -> int:
         if not self.dry_run and action != "check":
@@ -203,6 +219,7 @@ class Tiering(Run):
             "deletions": self.deletions,
             "commands": self.commands,
             "snapshots": None if self.snapshots is None else self.snapshots.report,
+            **({} if self.shared is None else {"shared": self.shared}),
             "totals": {"moved": self.moved, "deleted": {"files": len(files), "bytes": sum(files)}},
             "problems": [
                 *self.problems,
@@ -516,7 +533,9 @@ class Tiering(Run):
 
     def optimize(self) -> None:
         hot, warm = self.settings.hot, self.settings.warm
-        if warm is not None:
+        if warm is not None and self.settings.automation.dedup:
+            self.share(warm)
+        elif warm is not None:
             self.defragment(warm)
         for point in () if hot is None else hot.mount_points:
             if mount_at(point) is None:
@@ -524,6 +543,23 @@ class Tiering(Run):
             else:
                 trim = ("timeout", "--kill-after=10", "1h", "fstrim", "--quiet-unsupported", "--verbose", point)
                 self.perform(*trim, remedy=f"{HERE}/storage-health.sh; dmesg --level=err,warn")
+
+    def share(self, warm: Warm) -> None:
+        """In place of defragmenting, which would store again what files share."""
+        self.commands.append(f"{HERE}/tiered-storage.sh dedup")
+        if self.dry_run:
+            return
+        try:
+            sharing = duplicates.shared_on(
+                warm,
+                self.settings.moves_journal,
+                at_least=duplicates.AT_LEAST_BYTES,
+                seconds=duplicates.DAILY_SECONDS,
+            )
+        except (Problem, OSError) as problem:
+            self.fail(reason_of(problem))
+            return
+        self.shared = None if sharing is None else sharing.totals
 
     def defragment(self, warm: Warm) -> None:
         try:

@@ -130,6 +130,44 @@ describe("what operators have on the host", { timeout: 10 * 60_000, tags: ["long
     expect(await on("find /var/lib/redis /var/lib/mongodb /data /mnt/synology -name '.jts-*'")).toBe("");
   });
 
+  it("files of the same content on warm share their room, by hand and by the timer's service", async () => {
+    const tiered = `${BIN}/tiered-storage.sh`;
+    const used = async () => {
+      await on("sync --file-system /data/warm-storage");
+      return Number(await on("stat --file-system --format='%b %f %S' /data/warm-storage | awk '{ print ($1-$2)*$3 }'"));
+    };
+    const make = (name: string) => `
+      mkdir --parents /data/warm-storage/kept
+      head --bytes=20M /dev/urandom >/data/warm-storage/kept/${name}.1
+      cp --reflink=never /data/warm-storage/kept/${name}.1 /data/warm-storage/kept/${name}.2
+      sha256sum /data/warm-storage/kept/${name}.* >/run/${name}.sums`;
+    await on(make("hand"));
+    const before = await used();
+    const dry = JSON.parse(await on(`${tiered} dedup --dry-run --json`)) as { totals: { warm: { bytes: number } } };
+    expect(dry.totals.warm.bytes).toBe(20 * 2 ** 20);
+    expect(await used()).toBe(before);
+    const { totals } = JSON.parse(await on(`${tiered} dedup --json`)) as { totals: { shared: { bytes: number } } };
+    expect(totals.shared.bytes).toBe(20 * 2 ** 20);
+    expect(before - (await used())).toBeGreaterThan(19 * 2 ** 20);
+    await on("sha256sum --check --quiet /run/hand.sums");
+
+    // By the service, in its sandbox; with what a configuration with automation.dedup writes.
+    await on(`${make("timer")}
+      cp /etc/jts-storage/settings.json /run/settings.json
+      jq '.automation.dedup = true' /run/settings.json >/etc/jts-storage/settings.json`);
+    try {
+      await on("systemctl start tiered-storage.service");
+      const said = await on("journalctl --unit=tiered-storage.service --output=cat --grep='files share' --lines=1");
+      expect(said).toMatch(/^warm: 1 files share 20971520 bytes/);
+      await on("sha256sum --check --quiet /run/hand.sums /run/timer.sums");
+      expect(JSON.parse(await on(`${tiered} dedup --dry-run --json`))).toMatchObject({
+        totals: { warm: { files: 0, bytes: 0 } },
+      });
+    } finally {
+      await on("cat /run/settings.json >/etc/jts-storage/settings.json; rm --recursive /data/warm-storage/kept");
+    }
+  });
+
   it("each service of ours runs in its sandbox and succeeds, and health keeps what it found", async () => {
     const units = (await on("jq --raw-output '.timers[]' /etc/jts-storage/settings.json")).split("\n");
     expect(units).toEqual(expect.arrayContaining(["tiered-storage", "storage-health", "fstrim-all"]));

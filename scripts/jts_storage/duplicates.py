@@ -1,0 +1,545 @@
+"""
+Files of the same content under several names on warm and cold: finds them, and has those on warm share their room.
+
+Candidates are files of the same size. Of those on warm, whoever shares all of its room with another one needs no look.
+The others are compared by their start, middle and end first, and hashed where these are the same. The journal's hash
+stands for a look at a file that nobody has changed since its move. Whatever was found, only the kernel's own comparison
+of both files lets them share.
+"""
+
+import argparse
+import calendar
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from jts_storage.bounded import output_of
+from jts_storage.journal import moves_of
+from jts_storage.log import log
+from jts_storage.problem import HERE, Problem, Skip, reason_of
+from jts_storage.program import Parser, Run, human, print_json, printable, take_lock
+from jts_storage.removal import FILE, require_unchanged
+from jts_storage.settings import Settings, Warm
+from jts_storage.sharing import (
+    IMMUTABLE,
+    NO_COPY_ON_WRITE,
+    Extent,
+    extents_of,
+    flags_of,
+    own_bytes,
+    same_places,
+    share,
+)
+from jts_storage.tiers import prove_warm, require_cold
+
+# Smaller files free little for the look at them.
+AT_LEAST_BYTES = 64 << 10
+PIECE_BYTES, CHUNK_BYTES = 64 << 10, 1 << 20
+# How the private names begin that files have while they move.
+OURS = ".jts-"
+# How long the daily run may take; the next one goes on, since what shares already needs no look.
+DAILY_SECONDS = 2 * 3600
+# How far the clock of a NAS may be ahead of ours.
+SKEW_SECONDS = 60
+UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class File:
+    tier: str
+    path: str
+    seen: os.stat_result
+
+    def open(self) -> int:
+        """@raises Skip where it is not the file any more that was seen"""
+        fd = os.open(self.path, FILE | os.O_NOATIME)
+        try:
+            require_unchanged(self.seen, os.fstat(fd))
+        except Skip:
+            os.close(fd)
+            raise
+        return fd
+
+
+@dataclass
+class Room:
+    """The place on a tier that holds a content, with the files whose place it is: on cold, always one."""
+
+    files: list[File]
+    extents: list[Extent] = field(default_factory=list)
+    pieces: bytes | None = None
+    """A hash of its start, middle and end; None: they were not read."""
+    sha256: str | None = None
+    is_by_journal: bool = False
+    """Whether the hash is from the journal."""
+
+    @property
+    def tier(self) -> str:
+        return self.files[0].tier
+
+    @property
+    def size(self) -> int:
+        return self.files[0].seen.st_size
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rooms that hold the same content; that which most files share comes first."""
+
+    rooms: list[Room]
+
+    def rooms_on(self, tier: str) -> list[Room]:
+        return [room for room in self.rooms if room.tier == tier]
+
+    @property
+    def warm_bytes(self) -> int:
+        """How much would be freed on warm if all of it were shared, before compression."""
+        first, *others = self.rooms_on("warm") or [Room([])]
+        return sum(own_bytes(room.extents, first.extents, room.size) for room in others)
+
+    @property
+    def cold_bytes(self) -> int:
+        """How much one file on cold would leave free if the others were deleted."""
+        return sum(min(one.size, one.files[0].seen.st_blocks * 512) for one in self.rooms_on("cold")[1:])
+
+
+class Finder:
+    """
+    Looks for the same content.
+
+    @param journal  the journal of moves
+    @param read_cold  whether files on cold are read, over the network, where the journal does not know their hash
+    @param seconds  after how long it ends; None: it finds all
+    """
+
+    def __init__(self, journal: str, *, at_least: int, read_cold: bool = False, seconds: float | None = None) -> None:
+        self.at_least, self.read_cold = at_least, read_cold
+        self.deadline = None if seconds is None else time.monotonic() + seconds
+        self.hashes, self.copied = _journal_hashes(journal)
+        self.by_size: dict[int, list[File]] = {}
+        self.left_out: dict[str, int] = {}
+        self.read_bytes = 0
+        self.unread = {"files": 0, "bytes": 0}
+        """On cold: what would have to be read."""
+        self.is_complete = True
+
+    def add(self, tier: str, top: str) -> None:
+        """Adds the files below a folder, on its filesystem; a file with several names counts once."""
+        known = set()
+        device = os.stat(top).st_dev
+        for path, folders, names in os.walk(top, onerror=lambda problem: self.leave_out(reason_of(problem))):
+            inside = [name for name in folders if _device_of(f"{path}/{name}") == device]
+            self.leave_out("folders of another filesystem, or a subvolume", len(folders) - len(inside))
+            folders[:] = inside
+            for name in names:
+                if name.startswith(OURS):
+                    continue
+                try:
+                    seen = os.lstat(f"{path}/{name}")
+                except OSError:
+                    continue
+                is_wanted = stat.S_ISREG(seen.st_mode) and seen.st_size >= self.at_least and seen.st_dev == device
+                if is_wanted and seen.st_ino not in known:
+                    if seen.st_nlink > 1:
+                        known.add(seen.st_ino)
+                    self.by_size.setdefault(seen.st_size, []).append(File(tier, f"{path}/{name}", seen))
+
+    def leave_out(self, reason: str, count: int = 1) -> None:
+        if count > 0:
+            self.left_out[reason] = self.left_out.get(reason, 0) + count
+
+    def groups(self) -> Iterator[Group]:
+        """What is held more than once, or shares its room already: the largest files first."""
+        for size in sorted(self.by_size, reverse=True):
+            files = self.by_size.pop(size)
+            if len(files) == 1:
+                continue
+            if self.deadline is not None and time.monotonic() > self.deadline:
+                self.is_complete = False
+                return
+            yield from self.groups_of(files)
+
+    def groups_of(self, files: list[File]) -> Iterator[Group]:
+        rooms = self.rooms_of([one for one in files if one.tier == "warm"])
+        rooms += self.cold_rooms_of([one for one in files if one.tier == "cold"])
+        is_any_unread = any(room.pieces is None for room in rooms)
+        alike: dict[bytes | None, int] = {}
+        for room in rooms:
+            alike[room.pieces] = alike.get(room.pieces, 0) + 1
+        found: dict[str, list[Room]] = {}
+        for number, room in enumerate(rooms):
+            if room.sha256 is None and (alike[room.pieces] > 1 or (is_any_unread and len(rooms) > 1)):
+                room.sha256 = self.look(room.files[0], self.hash_of)
+            elif room.sha256 is None and len(room.files) > 1:
+                # Its files share all that they have, and no other file is like them.
+                found[f"alone {number}"] = [room]
+            if room.sha256 is not None:
+                found.setdefault(room.sha256, []).append(room)
+        for same in found.values():
+            if len(same) > 1 or len(same[0].files) > 1:
+                yield Group(sorted(same, key=_rank))
+
+    def rooms_of(self, files: list[File]) -> list[Room]:
+        """The rooms of files on warm: those that share all of it have one."""
+        rooms: dict[Any, Room] = {}
+
+        for one in files:
+            room = self.look(one, partial(self.room_of, one))
+            if room is None:
+                continue
+            known = rooms.setdefault((same_places(room.extents) or one.path, room.pieces), room)
+            if known is not room:
+                known.files.append(one)
+            if known.sha256 is None:
+                known.sha256 = self.known_hash(one)
+                known.is_by_journal = known.sha256 is not None
+        return list(rooms.values())
+
+    def room_of(self, one: File, fd: int) -> Room | None:
+        flags = flags_of(fd)
+        if flags & (IMMUTABLE | NO_COPY_ON_WRITE):
+            self.leave_out("immutable" if flags & IMMUTABLE else "not copied on write, by chattr +C")
+            return None
+        return Room([one], extents_of(fd), self.pieces_of(fd))
+
+    def cold_rooms_of(self, files: list[File]) -> list[Room]:
+        rooms = []
+        for one in files:
+            room = Room([one], sha256=self.known_hash(one))
+            room.is_by_journal = room.sha256 is not None
+            if room.sha256 is None and not self.read_cold:
+                self.unread["files"] += 1
+                self.unread["bytes"] += one.seen.st_size
+                continue
+            if room.sha256 is None:
+                room.pieces = self.look(one, self.pieces_of)
+                if room.pieces is None:
+                    continue
+            rooms.append(room)
+        return rooms
+
+    def look(self, one: File, work: Callable[[int], T]) -> T | None:
+        """What some work on an open file returns; None: it is left out, as it changed meanwhile or cannot be read."""
+        try:
+            fd = one.open()
+            try:
+                result = work(fd)
+                require_unchanged(one.seen, os.fstat(fd))
+            finally:
+                os.close(fd)
+        except (OSError, Skip) as problem:
+            self.leave_out(reason_of(problem))
+            return None
+        return result
+
+    def pieces_of(self, fd: int) -> bytes:
+        """A hash of the start, middle and end of an open file."""
+        digest, size = hashlib.sha256(), os.fstat(fd).st_size
+        for offset in sorted({0, max(0, (size - PIECE_BYTES) // 2), max(0, size - PIECE_BYTES)}):
+            digest.update(os.pread(fd, PIECE_BYTES, offset))
+            self.read_bytes += min(size, PIECE_BYTES)
+        return digest.digest()
+
+    def hash_of(self, fd: int) -> str:
+        digest = hashlib.sha256()
+        while piece := os.read(fd, CHUNK_BYTES):
+            digest.update(piece)
+            self.read_bytes += len(piece)
+        return digest.hexdigest()
+
+    def known_hash(self, one: File) -> str | None:
+        """The journal's hash, if the file is as long as it was, and as old as the move, by both of its times."""
+        hint = self.hashes.get(one.path)
+        if hint is None:
+            return None
+        sha256, size, moved = hint
+        is_as_it_was = one.seen.st_size == size and one.seen.st_mtime <= moved + 1
+        return sha256 if is_as_it_was and one.seen.st_ctime <= moved + SKEW_SECONDS else None
+
+
+def _journal_hashes(journal: str) -> tuple[dict[str, tuple[str, int, int]], set[tuple[str, str]]]:
+    """
+    By path, the hash, size and time of the last move there; and where from and to the rules with `keep` copied. What
+    was compressed or decompressed on its way is left out: the hash is of the content without compression.
+    """
+    hashes: dict[str, tuple[str, int, int]] = {}
+    copied = set()
+    for move in moves_of(journal, "*"):
+        source, target = move["from"], move["to"]
+        hashes.pop(target, None)
+        if move["action"] != "copy":
+            hashes.pop(source, None)
+        try:
+            moved = calendar.timegm(time.strptime(move["time"], "%Y-%m-%dT%H:%M:%SZ"))
+            hint = str(move["sha256"]), int(move["bytes"]), moved
+        except (LookupError, ValueError, TypeError):
+            continue
+        if move["action"] == "undo" or source.endswith(".zst") != target.endswith(".zst"):
+            continue
+        hashes[target] = hint
+        if move["action"] == "copy":
+            copied.add((source, target))
+            hashes[source] = hint
+    return hashes, copied
+
+
+def _device_of(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_dev
+    except OSError:
+        return None
+
+
+def _rank(room: Room) -> tuple[Any, ...]:
+    """Warm comes first; there, the room that most files have, in the fewest pieces, is the one that others share."""
+    return room.tier != "warm", -len(room.files), len(room.extents), room.files[0].path
+
+
+class Sharing:
+    """Has the files of warm that hold the same share one room; `found` are those groups, with what became of them."""
+
+    def __init__(self, warm: Warm, finder: Finder) -> None:
+        self.warm, self.finder = warm, finder
+        self.found: list[dict[str, Any]] = []
+        self.files, self.bytes = 0, 0
+        self.freed = 0
+        """By how much the free room grew, in bytes; others write and delete at the same time."""
+
+    def run(self) -> None:
+        self.finder.add("warm", self.warm.mount_point)
+        free: int | None = None
+        for group in self.finder.groups():
+            if len(group.rooms) == 1:
+                continue
+            free = self.free_bytes() if free is None else free
+            files, gained = self.share_group(group)
+            if files > 0:
+                self.files, self.bytes = self.files + files, self.bytes + gained
+                self.found.append({**_described(group, self.finder), "sharedBytes": gained})
+        if free is not None:
+            self.freed = self.free_bytes() - free
+
+    def share_group(self, group: Group) -> tuple[int, int]:
+        """How many files share now, and how many bytes have one room less."""
+        shared = self.finder.look(group.rooms[0].files[0], partial(self.share_with, group.rooms[1:]))
+        return (0, 0) if shared is None else shared
+
+    def share_with(self, others: list[Room], source: int) -> tuple[int, int]:
+        files, gained = 0, 0
+        for room in others:
+            results = [self.finder.look(one, partial(self.share_one, source, room.size)) or 0 for one in room.files]
+            files += sum(result > 0 for result in results)
+            # A room is free once none of its files has it any more.
+            gained += min(results)
+        return files, gained
+
+    def share_one(self, source: int, size: int, target: int) -> int:
+        result = share(source, target, size)
+        if result.reason is not None and result.bytes == 0:
+            raise Skip(result.reason)
+        if result.reason is not None:
+            self.finder.leave_out(result.reason)
+        return result.bytes
+
+    def free_bytes(self) -> int:
+        """What is free once all that was written and deleted is on the device."""
+        try:
+            output_of(["sync", "--file-system", self.warm.mount_point], 600)
+        except Problem as problem:
+            log("warning", str(problem))
+        seen = os.statvfs(self.warm.mount_point)
+        return seen.f_bfree * seen.f_frsize
+
+    @property
+    def totals(self) -> dict[str, int]:
+        return {"files": self.files, "bytes": self.bytes, "freedBytes": self.freed}
+
+    @property
+    def text(self) -> str:
+        """What was done, in words."""
+        grew = f"the free room grew by {self.freed} bytes ({human(self.freed)})"
+        if self.freed < 0:
+            grew = "the free room did not grow, since others wrote meanwhile"
+        rest = "" if self.finder.is_complete else "; there was no time for more, and the next run goes on"
+        return f"{self.files} files share {self.bytes} bytes ({human(self.bytes)}) now; {grew}{rest}"
+
+
+def shared_on(warm: Warm, journal: str, *, at_least: int, seconds: float | None = None) -> Sharing | None:
+    """
+    Has the files of warm share what they have in common. Whoever calls it holds the lock of moves.
+
+    @returns None where warm's filesystem cannot share
+    @raises Problem unless the declared filesystem is mounted
+    """
+    try:
+        kind = prove_warm(warm).type
+    except Problem as problem:
+        raise Problem(f"nothing is shared on warm: {problem}", f"mount {warm.mount_point}") from None
+    if kind != "btrfs":
+        log("info", f"nothing is shared on warm: it is {kind}, not btrfs")
+        return None
+    sharing = Sharing(warm, Finder(journal, at_least=at_least, seconds=seconds))
+    sharing.run()
+    log("info", f"warm: {sharing.text}")
+    return sharing
+
+
+def main(options: argparse.Namespace, parser: Parser) -> int:
+    """The subcommand dedup; returns the exit status."""
+    number = re.fullmatch(r"(\d{1,15})(|KiB|MiB|GiB)", options.at_least or f"{AT_LEAST_BYTES}")
+    if number is None:
+        parser.error("--at-least takes a number of bytes, or such as 1MiB")
+    if options.read_cold and not options.dry_run:
+        parser.error("--read-cold is for --dry-run: nothing on cold is shared")
+    at_least = max(1, int(number[1]) * UNITS[number[2]])
+    return Dedup(parser.read_settings(options), options, at_least).run()
+
+
+class Dedup(Run):
+    """One run of the subcommand, and its report."""
+
+    def __init__(self, settings: Settings, options: argparse.Namespace, at_least: int) -> None:
+        super().__init__(settings, options.dry_run)
+        self.options, self.at_least = options, at_least
+
+    def run(self) -> int:
+        warm, journal = self.settings.warm, self.settings.moves_journal
+        if self.dry_run:
+            finder = Finder(journal, at_least=self.at_least, read_cold=self.options.read_cold)
+            self.add_tiers(finder)
+            groups = list(finder.groups())
+            self.print(finder, [_described(one, finder) for one in groups], _would(groups))
+            return self.status
+        if warm is None:
+            raise Problem("this host has no warm tier, and nothing is shared on another one")
+        take_lock(self.options.lock)
+        sharing = shared_on(warm, journal, at_least=self.at_least)
+        if sharing is not None:
+            self.print(sharing.finder, sharing.found, {"shared": sharing.totals}, sharing.text)
+            if sharing.files > 0 and not self.settings.automation.dedup:
+                message = (
+                    "the next optimize defragments warm, and what is shared now is then stored again for each name"
+                )
+                log("warning", f"{message}. Next: automation.dedup: true, and pulumi up")
+        return self.status
+
+    def add_tiers(self, finder: Finder) -> None:
+        warm = self.settings.warm
+        if warm is not None:
+            try:
+                prove_warm(warm)
+                finder.add("warm", warm.mount_point)
+            except Problem as problem:
+                self.fail(f"warm: {problem}", f"mount {warm.mount_point}")
+        if self.settings.cold is not None:
+            try:
+                finder.add("cold", require_cold(self.settings).root)
+            except Problem as problem:
+                self.fail(f"cold: {problem}", f"mount {self.settings.cold.mount_point}")
+            except OSError as problem:
+                self.fail(f"cold: {reason_of(problem)}")
+
+    def print(self, finder: Finder, groups: list[dict[str, Any]], totals: dict[str, Any], text: str = "") -> None:
+        report = {
+            "subcommand": "dedup",
+            "dryRun": self.dry_run,
+            "status": self.status,
+            "atLeastBytes": self.at_least,
+            "groups": groups,
+            "totals": totals,
+            "readBytes": finder.read_bytes,
+            "leftOut": finder.left_out,
+            "problems": self.problems,
+        }
+        if self.dry_run:
+            report["coldUnread"] = finder.unread
+        report = printable(report)
+        if self.options.json:
+            print_json(report)
+            return
+        print("\n".join([*_table(report), *([text] if text else _summary(report))]))
+
+
+def _described(group: Group, finder: Finder) -> dict[str, Any]:
+    """A group for the report."""
+    warm, cold = ([one.path for room in group.rooms_on(tier) for one in room.files] for tier in ("warm", "cold"))
+    return {
+        "bytes": group.rooms[0].size,
+        "sha256": group.rooms[0].sha256,
+        "files": [
+            {"tier": room.tier, "path": one.path, "room": number, "byJournal": room.is_by_journal}
+            for number, room in enumerate(group.rooms, 1)
+            for one in room.files
+        ],
+        "warmBytes": group.warm_bytes,
+        "coldBytes": group.cold_bytes,
+        "isKeptCopy": any((here, there) in finder.copied for here in warm for there in cold),
+    }
+
+
+def _would(groups: list[Group]) -> dict[str, Any]:
+    """What the tiers hold more than once."""
+    both = [one for one in groups if one.rooms_on("warm") and one.rooms_on("cold")]
+    return {
+        "warm": {
+            "files": sum(len(room.files) for one in groups for room in one.rooms_on("warm")[1:]),
+            "bytes": sum(one.warm_bytes for one in groups),
+        },
+        "cold": {
+            "files": sum(len(one.rooms_on("cold")[1:]) for one in groups),
+            "bytes": sum(one.cold_bytes for one in groups),
+        },
+        "warmAndCold": {
+            "files": len(both),
+            "bytes": sum(one.rooms[0].size for one in both),
+        },
+    }
+
+
+def _table(report: dict[str, Any]) -> list[str]:
+    lines = [f"{'bytes':>14}  {'tier':<4}  {'room':>4}  file"]
+    for group in report["groups"]:
+        size = f"{group['bytes']}"
+        for one in group["files"]:
+            by = "  (by the journal)" if one["byJournal"] else ""
+            lines.append(f"{size:>14}  {one['tier']:<4}  {one['room']:>4}  {one['path']!r}{by}")
+            size = ""
+    lines += [f"left out: {count}, {reason}" for reason, count in sorted(report["leftOut"].items())]
+    return lines
+
+
+def _summary(report: dict[str, Any]) -> list[str]:
+    """What a dry run found, and what can be done about it."""
+    here = f"{HERE}/tiered-storage.sh dedup"
+    warm, cold, both = (report["totals"][key] for key in ("warm", "cold", "warmAndCold"))
+    unread = report["coldUnread"]
+    lines = [f"warm: {warm['files']} files could share {warm['bytes']} bytes ({human(warm['bytes'])}) with others"]
+    if warm["files"] > 0:
+        lines[-1] += f". Next: {here}"
+    if cold["files"] > 0:
+        lines.append(
+            f"cold: {cold['files']} files, {cold['bytes']} bytes ({human(cold['bytes'])}), are there under another "
+            "name too; nothing is shared or deleted there. Next: where one is enough: cmp ONE OTHER && rm OTHER"
+        )
+    if both["files"] > 0:
+        kept = sum(one["isKeptCopy"] for one in report["groups"])
+        by_rule = f", {kept} of them copied by a rule with keep" if kept else ""
+        size = f"{both['bytes']} bytes ({human(both['bytes'])})"
+        lines.append(
+            f"warm and cold: {both['files']} files, {size}, are on both{by_rule}. "
+            "Next: where cold's is enough: cmp WARM COLD && rm WARM"
+        )
+    if unread["files"] > 0:
+        size = f"{unread['bytes']} bytes ({human(unread['bytes'])})"
+        lines.append(
+            f"cold: {unread['files']} files, {size}, have the size of another file, and the journal has no hash of "
+            f"them. Next: {here} --dry-run --read-cold, which reads up to that much over the network"
+        )
+    return lines
