@@ -331,7 +331,7 @@ with open(${JSON.stringify(second)}, "r+b") as file:
   });
 
   test("does nothing while another run holds the lock; a dry run does not need it", async ({ world }) => {
-    const { child } = world.start(["flock", world.lock, "bash", "-c", "echo held; read -r _ </dev/zero"]);
+    const { child } = world.start(["flock", "--no-fork", world.lock, "bash", "-c", "echo held; exec sleep 600"]);
     await new Promise((resolve) => child.stdout!.once("data", resolve));
     expect(await tiered(world, world.settings(), "dedup")).toMatchObject({ status: 75 });
     expect(await tiered(world, world.settings(), "dedup", "--dry-run")).toMatchObject({ status: 0 });
