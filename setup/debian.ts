@@ -14,6 +14,7 @@ const PACKAGES = [
   "debian-archive-keyring",
   "fdisk",
   "e2fsprogs",
+  "btrfs-progs",
   "openssh-client",
   "python3",
   "python3-venv",
