@@ -34,18 +34,18 @@ const killedAt = (condition: string, environment = "") =>
     while systemctl --quiet is-active cut; do sleep 0.1; done
     systemctl reset-failed cut 2>/dev/null || true
   `);
-/** Has the next run stop at a program that gets these words, and leave a file that says so. */
+/** Has the next run stop at a program (not below /run, which Debian mounts with noexec) that gets these words, and leave a file that says so. */
 const stoppingAt = (program: string, words: string) =>
   on(`
-    mkdir --parents --mode=755 /run/stopping && rm --force /tmp/stopped
-    cat >/run/stopping/${program} <<'END'
+    mkdir --parents --mode=755 /opt/stopping && rm --force /tmp/stopped
+    cat >/opt/stopping/${program} <<'END'
 #!/bin/bash
 if [[ $* == *${words}* ]]; then touch /tmp/stopped; exec sleep infinity; fi
 exec /usr/bin/${program} "$@"
 END
-    chmod 755 /run/stopping/${program}
+    chmod 755 /opt/stopping/${program}
   `);
-const STOPPING = "--setenv=PATH=/run/stopping:/usr/bin:/bin";
+const STOPPING = "--setenv=PATH=/opt/stopping:/usr/bin:/bin";
 
 /** Ends a unit's psql, and its statement, which the server would finish nevertheless. */
 const end = async (unit: string, statement: string) => {
@@ -104,11 +104,11 @@ END
     await stoppingAt("pg_dump", "--snapshot=");
     await killedAt("[[ -e /tmp/stopped ]]", STOPPING);
     expect([await dumps(), (await partitions()).split(" ").length]).toEqual([[], 6]);
-    await on("rm /run/stopping/*");
+    await on("rm /opt/stopping/*");
     await stoppingAt("pg_restore", "--single-transaction");
     await killedAt("[[ -e /tmp/stopped ]]", STOPPING);
     expect([await dumps(), (await partitions()).split(" ").length]).toEqual([[], 6]);
-    await on("rm /run/stopping/*");
+    await on("rm /opt/stopping/*");
 
     // A reader's transaction holds the table, so that the one that drops waits for it, and is killed there.
     await on(`
@@ -132,7 +132,7 @@ END
     await psql("insert into ticks (at, price, venue) values ('2026-02-10', 1, 'late')");
     // Between its own export and its own end: while the program that proves it runs.
     await on(`
-      cat >/run/stopping/pg_restore <<'END'
+      cat >/opt/stopping/pg_restore <<'END'
 #!/bin/bash
 if [[ $* == *--single-transaction* && ! -e /tmp/inserted ]]; then
   touch /tmp/inserted
@@ -140,9 +140,9 @@ if [[ $* == *--single-transaction* && ! -e /tmp/inserted ]]; then
 fi
 exec /usr/bin/pg_restore "$@"
 END
-      chmod 755 /run/stopping/pg_restore; rm --force /tmp/inserted
+      chmod 755 /opt/stopping/pg_restore; rm --force /tmp/inserted
     `);
-    const { exitCode, stderr } = await lab.run("storage-host", `PATH=/run/stopping:$PATH ${records()}`, {
+    const { exitCode, stderr } = await lab.run("storage-host", `PATH=/opt/stopping:$PATH ${records()}`, {
       mayFail: true,
     });
     expect([exitCode, stderr]).toEqual([
@@ -150,7 +150,7 @@ END
       expect.stringContaining("has changed since it was archived, so it stays") as string,
     ]);
     expect(await partitions()).toBe("ticks_2026_02 ticks_2026_04 ticks_2026_05 ticks_2026_06");
-    await on("rm -r /run/stopping");
+    await on("rm -r /opt/stopping");
     await on(records());
     expect(await partitions()).toBe("ticks_2026_04 ticks_2026_05 ticks_2026_06");
     // That of the one that changed is there twice at least.
