@@ -351,7 +351,7 @@ class Archival(ArchivingRun):
         The archives on cold, sorted by their names on each of its exports. One that is away fails the run where
         archives go there; where they only went there earlier, it is a warning.
         """
-        holders = {self.settings.cold_name_for(kind) for kind in ("configs", "database", "development")}
+        holders = {self.settings.cold_name_for(kind) for kind in ("configs", "database")}
         exports = self.settings.colds()
         if not exports:
             self.fail("cold cannot be read: this host has no cold tier", f"{HERE}/storage-health.sh")
@@ -380,12 +380,15 @@ class Archival(ArchivingRun):
         self.verify_each((*archives, *copies))
 
     def compressed_copies(self) -> list[str]:
-        """The copies of folders that have compressed files; none where cold is away, which `archives` reports."""
-        with contextlib.suppress(Problem):
+        """The copies of folders that have compressed files; none where cold is away, which fails the run."""
+        try:
             folder = f"{require_cold(self.settings, 'development').root}/development"
             found: list[str] = bounded(copies_in, folder, seconds=LOOK_SECONDS)
             return found
-        return []
+        except Problem as problem:
+            if self.settings.automation.development_folders:
+                self.fail(f"the copies of folders cannot be read: {problem}", f"{HERE}/storage-health.sh")
+            return []
 
     def problem_of_copy(self, path: str) -> str:
         """The problem of a copied folder; empty: all of its compressed files are good."""
