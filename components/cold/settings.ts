@@ -16,7 +16,73 @@ const VERSIONS = ["3", "4", "4.1", "4.2"] as const;
 /** The kinds of archives that a volume of the cold tier can take over from it. */
 export const ARCHIVE_KINDS = ["configs", "database", "development", "backups", "logs"] as const;
 
-const tier = strictObject({
+const version = z
+  .union([z.string(), z.number()])
+  .transform(String)
+  .pipe(z.enum(VERSIONS, { error: "is not a valid version of NFS: 3, 4, 4.1 or 4.2" }))
+  .meta({ kind: "a version of NFS: 3, 4, 4.1 or 4.2", enum: VERSIONS.flatMap((one) => [one, Number(one)]) });
+
+/** Another export beside the tier's own. */
+const volume = strictObject({
+  /**
+   * Name or address of its NFS server.
+   * @default cold.server
+   */
+  server: nfsServer.optional(),
+  /** The folder that it exports, without squashing root. */
+  export: exportPath,
+  /** Where it is mounted. */
+  mountPoint: namedPath,
+  /**
+   * Whether to mount over a folder that isn't empty: what is in it is kept, and hidden. Otherwise that is refused.
+   * @default false
+   */
+  mountOverFiles: z.boolean().optional(),
+  /**
+   * Whether what was set up by other means stays as it is written, as `cold.keepFstab` says it.
+   * @default false
+   */
+  keepFstab: z.boolean().optional(),
+  /**
+   * The version of NFS.
+   * @default cold.version
+   */
+  version: version.optional(),
+  /**
+   * Mount options; `_netdev` and `nofail` are added.
+   * @default cold.options
+   */
+  options: z.array(mountOption).optional(),
+  /** The folder of the export that holds all our files. Two volumes of one export need one each. */
+  root: relativePath.default("jts"),
+  /** The account that owns the folders. */
+  owner: accountName.default("root"),
+  /** The group of the folders. */
+  group: accountName.default("root"),
+  /** The mode of the folders. */
+  mode: mode.default("755"),
+  /** Folders below `root`, of the same owner, group and mode. What it holds, and rules, get theirs anyway. */
+  folders: z.array(relativePath).default([]),
+  /**
+   * The archives that go here in place of the tier's own export: `configs`, `database` (dumps), `development`,
+   * `backups` (archives of volumes, from warm) and `logs` (from warm). Those that are on the other one already stay
+   * there.
+   */
+  holds: z
+    .array(z.enum(ARCHIVE_KINDS))
+    .meta({ kind: "a list of configs, database, development, backups or logs" })
+    .default([]),
+});
+
+/** A volume's name, which rules name it by. It is a part of the names of its resources. */
+export const coldVolumeName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]*$/, { error: "is not a valid volume name: lower-case letters, digits, _ and -" });
+const ownVolumeName = coldVolumeName.regex(/^(?!(hot|warm|cold)$)/, {
+  error: "is the name of a tier; choose another one",
+});
+
+export const coldSettings = strictObject({
   /** Name or address of the NFS server. */
   server: nfsServer,
   /** The folder that it exports, without squashing root. */
@@ -35,12 +101,7 @@ const tier = strictObject({
    */
   keepFstab: z.boolean().optional(),
   /** The version of NFS. */
-  version: z
-    .union([z.string(), z.number()])
-    .transform(String)
-    .pipe(z.enum(VERSIONS, { error: "is not a valid version of NFS: 3, 4, 4.1 or 4.2" }))
-    .meta({ kind: "a version of NFS: 3, 4, 4.1 or 4.2", enum: VERSIONS.flatMap((one) => [one, Number(one)]) })
-    .default("3"),
+  version: version.default("3"),
   /**
    * Mount options. They replace these; `_netdev` and `nofail` are added. The server may grant smaller sizes, which is
    * not drift.
@@ -72,80 +133,13 @@ const tier = strictObject({
       ...["models/training", "models/models", "models/validation"],
       ...["development/datasets", "development/notebooks", "development/experiments"],
     ]),
-});
-
-const { shape } = tier;
-
-/** Another export beside the tier's own. */
-const volume = strictObject({
   /**
-   * Name or address of its NFS server.
-   * @default cold.server
+   * Further exports, of the same NAS or of others: name → what differs. `automation.rules` move files to one by its
+   * name.
+   * @default none
    */
-  server: nfsServer.optional(),
-  /** The folder that it exports, without squashing root. */
-  export: exportPath,
-  /** Where it is mounted. */
-  mountPoint: namedPath,
-  /**
-   * Whether to mount over a folder that isn't empty: what is in it is kept, and hidden. Otherwise that is refused.
-   * @default false
-   */
-  mountOverFiles: z.boolean().optional(),
-  /**
-   * Whether what was set up by other means stays as it is written, as `cold.keepFstab` says it.
-   * @default false
-   */
-  keepFstab: z.boolean().optional(),
-  /**
-   * The version of NFS.
-   * @default cold.version
-   */
-  version: shape.version.unwrap().optional(),
-  /**
-   * Mount options; `_netdev` and `nofail` are added.
-   * @default cold.options
-   */
-  options: z.array(mountOption).optional(),
-  /** The folder of the export that holds all our files. Two volumes of one export need one each. */
-  root: shape.root,
-  /** The account that owns the folders. */
-  owner: shape.owner,
-  /** The group of the folders. */
-  group: shape.group,
-  /** The mode of the folders. */
-  mode: shape.mode,
-  /** Folders below `root`, of the same owner, group and mode. What it holds, and rules, get theirs anyway. */
-  folders: z.array(relativePath).default([]),
-  /**
-   * The archives that go here in place of the tier's own export: `configs`, `database` (dumps), `development`,
-   * `backups` (archives of volumes, from warm) and `logs` (from warm). Those that are on the other one already stay
-   * there.
-   */
-  holds: z
-    .array(z.enum(ARCHIVE_KINDS))
-    .meta({ kind: "a list of configs, database, development, backups or logs" })
-    .default([]),
-});
-
-/** A volume's name, which rules name it by. It is a part of the names of its resources. */
-export const coldVolumeName = z
-  .string()
-  .regex(/^[a-z][a-z0-9_-]*$/, { error: "is not a valid volume name: lower-case letters, digits, _ and -" });
-const ownVolumeName = coldVolumeName.regex(/^(?!(hot|warm|cold)$)/, {
-  error: "is the name of a tier; choose another one",
-});
-
-export const coldSettings = tier
-  .extend({
-    /**
-     * Further exports, of the same NAS or of others: name → what differs. `automation.rules` move files to one by its
-     * name.
-     * @default none
-     */
-    volumes: z.record(ownVolumeName, volume).optional(),
-  })
-  .meta({ description: "The archive: an export of an NFS server, and the folders on it that are ours." });
+  volumes: z.record(ownVolumeName, volume).optional(),
+}).meta({ description: "The archive: an export of an NFS server, and the folders on it that are ours." });
 
 /** The same as arguments: another resource may give the export. */
 export const coldArguments = withRows(coldSettings, { server: orOutput(nfsServer), export: orOutput(exportPath) });
