@@ -21,7 +21,8 @@ const partitions = () =>
     "select string_agg(inhrelid::regclass::text, ' ' order by inhrelid::regclass::text) from pg_inherits where inhparent = 'ticks'::regclass",
   );
 const FACTS = `select count(*), coalesce(sum(hashtextextended(concat(t.*), 0)), 0) from`;
-const dumps = async () => (await on(`find ${RECORDS} -name '*.dump' -not -name '.jts-*' | sort`)).split("\n").filter((path) => path !== "");
+const dumps = async () =>
+  (await on(`find ${RECORDS} -name '*.dump' -not -name '.jts-*' | sort`)).split("\n").filter((path) => path !== "");
 let now = Date.UTC(2026, 6, 1) / 1000;
 /** By the clock of these runs, three months are older than 90 days. Each run has a stamp of its own. */
 const records = () => `${SCRIPT} records --now @${now++}`;

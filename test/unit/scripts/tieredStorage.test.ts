@@ -306,7 +306,9 @@ describe.skipIf(!IS_ROOT).concurrent("tiered-storage.sh (needs root for mounts)"
     utimesSync(world.at(paths.read!), written + 29 * 86_400, written);
     const before = statSync(world.at(paths.unread!)).atimeMs;
     const settings = (keep: boolean) =>
-      world.settings(({ automation }) => Object.assign(automation, { rules: [{ ...RULE, source, by: "access", keep }] }));
+      world.settings(({ automation }) =>
+        Object.assign(automation, { rules: [{ ...RULE, source, by: "access", keep }] }),
+      );
     expect(await tiered(world, settings(true), "migrate")).toMatchObject({ status: 0, stdout: text("moved 1 file") });
     expect(statSync(world.at(paths.unread!)).atimeMs).toBe(before);
     expect(await tiered(world, settings(false), "migrate")).toMatchObject({ status: 0, stdout: text("moved 1 file") });
