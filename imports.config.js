@@ -38,7 +38,7 @@ export const LAYERS = [
   { files: ["components/hostPackages.ts"], may: [...SHARED, "providers/index.ts"], npm: ["@pulumi/pulumi"] },
   {
     files: ["components/automation/"],
-    may: ["components/tiers.ts", "components/hot/", "components/cold/", ...SHARED, ...RESOURCES],
+    may: ["components/tiers.ts", "components/hot/", "components/warm/", "components/cold/", ...SHARED, ...RESOURCES],
     npm: ["@pulumi/command", "@pulumi/pulumi", "zod"],
   },
   {

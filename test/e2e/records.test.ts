@@ -35,7 +35,10 @@ const killedAt = (condition: string, environment = "") =>
     while systemctl --quiet is-active cut; do sleep 0.1; done
     systemctl reset-failed cut 2>/dev/null || true
   `);
-/** Has the next run stop at a program (not below /run, which Debian mounts with noexec) that gets these words, and leave a file that says so. */
+/**
+ * Has the next run stop at a program that gets these words, and leave a file that says so. Debian mounts /run so that no
+ * program there can be run.
+ */
 const stoppingAt = (program: string, words: string) =>
   on(`
     mkdir --parents --mode=755 /opt/stopping && rm --force /tmp/stopped
