@@ -36,8 +36,8 @@ const killedAt = (condition: string, environment = "") =>
     systemctl reset-failed cut 2>/dev/null || true
   `);
 /**
- * Has the next run stop at a program that gets these words, and leave a file that says so. Debian mounts /run so that no
- * program there can be run.
+ * Has the next run stop at a program that gets these words, and leave a file that says so. Debian mounts /run with
+ * noexec, so the program is elsewhere.
  */
 const stoppingAt = (program: string, words: string) =>
   on(`
