@@ -41,7 +41,7 @@ export const isIn = (path: string, folder: string): boolean =>
   folder === "/" || path === folder || path.startsWith(`${folder}/`);
 
 /** The one of these that a path is, or lies in, which lies in all others of that kind. */
-function innermost<One extends Place>(path: string, places: readonly One[]): One | undefined {
+export function innermost<One extends Pick<Place, "path">>(path: string, places: readonly One[]): One | undefined {
   const around = places.filter((place) => isIn(path, place.path));
   return around.sort((one, other) => other.path.length - one.path.length)[0];
 }

@@ -3,7 +3,7 @@ import { formatBytes } from "../../providers/values/size.ts";
 import { capacityOf, volumesOf } from "../hot/layout.ts";
 import { lettersOf, MOST_LETTERS } from "../hot/problems.ts";
 import { VOLUME_PROFILES } from "../hot/profiles.ts";
-import { isIn } from "../places.ts";
+import { innermost, isIn } from "../places.ts";
 import { below, type Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import { warmMount } from "../warm/layout.ts";
@@ -106,10 +106,7 @@ function findFolderProblems({ developmentFolders }: AutomationSettings, { cold }
   const name = (folder: string) => folder.slice(folder.lastIndexOf("/") + 1);
   return developmentFolders.flatMap((folder, index) => {
     const key = `developmentFolders.${index}`;
-    const problems: Problem[] = [];
-    const hidden = PRIVATE.find((one) => isIn(folder, one));
-    if (hidden !== undefined)
-      problems.push({ key, message: `${folder} is in ${hidden}, of which nas-archival.service has its own` });
+    const problems = findPrivate(key, folder);
     if (isOnCold(folder, cold)) problems.push({ key, message: `${folder} is on the cold tier, where the copies are` });
     if (OWN_FOLDERS.includes(name(folder)))
       problems.push({ key, message: `${folder} has the name of a folder that the scripts keep beside the copies` });
@@ -120,12 +117,17 @@ function findFolderProblems({ developmentFolders }: AutomationSettings, { cold }
   });
 }
 
+function findPrivate(key: string, path: string): Problem[] {
+  const folder = PRIVATE.find((one) => isIn(path, one));
+  if (folder === undefined) return [];
+  return [{ key, message: `${path} is in ${folder}, of which nas-archival.service has its own` }];
+}
+
 function findConfigProblems({ configPaths = [] }: AutomationSettings, { cold }: TierSettings): Problem[] {
   return configPaths.flatMap((file, index) => {
     const key = `configPaths.${index}`;
-    const hidden = PRIVATE.find((one) => isIn(file, one));
-    if (hidden !== undefined)
-      return [{ key, message: `${file} is in ${hidden}, of which nas-archival.service has its own` }];
+    const hidden = findPrivate(key, file);
+    if (hidden.length > 0) return hidden;
     if (isOnCold(file, cold) || exportsOf(cold).some(({ mountPoint }) => isIn(mountPoint, file)))
       return [{ key, message: `${file} has files of the cold tier, where the archives are; name what is beside it` }];
     return [];
@@ -215,19 +217,19 @@ function findClosedPlaces({ metricsFolder }: AutomationSettings, tiers: TierSett
   return [...problems, { key: "metricsFolder", message }];
 }
 
-/** Data goes one way, towards cold. */
 /** The mount point of the tiers that a path is on, if access times are off there. */
 function mountWithoutAccessTimes(path: string, { hot, warm }: TierSettings): string | undefined {
   const mounts = [
     ...(hot?.layout === "lvm" ? volumesOf(hot) : []).flatMap(({ mountPoint, treePath, options }) =>
-      [mountPoint, treePath].flatMap((point) => (point === undefined ? [] : [{ point, options }])),
+      [mountPoint, treePath].flatMap((point) => (point === undefined ? [] : [{ path: point, options }])),
     ),
-    ...(warm === undefined ? [] : [{ point: warm.mountPoint, options: warmMount(warm).options }]),
+    ...(warm === undefined ? [] : [{ path: warm.mountPoint, options: warmMount(warm).options }]),
   ];
-  const [innermost] = mounts.filter(({ point }) => isIn(path, point)).sort((a, b) => b.point.length - a.point.length);
-  return innermost?.options.includes("noatime") === true ? innermost.point : undefined;
+  const around = innermost(path, mounts);
+  return around?.options.includes("noatime") === true ? around.path : undefined;
 }
 
+/** Data goes one way, towards cold. */
 function findRuleProblems(rule: RuleSettings, tiers: TierSettings): Problem[] {
   const { warm, cold } = tiers;
   const { source, to, destination, keep, compress } = rule;

@@ -16,7 +16,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import resource
 import shutil
 import stat
 import struct
@@ -40,7 +39,7 @@ from jts_storage.content import (
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
 from jts_storage.mounts import closing
-from jts_storage.mover import DESCRIPTORS, LOGGED_OF_A_REASON, ZSTD, flush
+from jts_storage.mover import LOGGED_OF_A_REASON, ZSTD, allow_descriptors, flush
 from jts_storage.problem import Hopeless, Problem, Skip, reason_of
 from jts_storage.program import human
 from jts_storage.removal import FILE, FOLDER, NAME_BYTES, new_temporary_name, open_seen, require_unchanged, shortened
@@ -341,8 +340,7 @@ class FolderCopy:
 
     def run(self, source: str, target: str) -> Sizes:
         """@raises Problem where it had to be given up"""
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], min(DESCRIPTORS, limits[1])), limits[1]))
+        allow_descriptors()
         self.target_path = target
         with contextlib.ExitStack() as opened:
             if not self.dry_run:

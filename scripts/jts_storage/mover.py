@@ -462,8 +462,7 @@ class Move:
         return asdict(self.outcome)
 
     def visit_sources(self) -> None:
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], min(DESCRIPTORS, limits[1])), limits[1]))
+        allow_descriptors()
         try:
             for source in self.options.source:
                 try:
@@ -1077,6 +1076,12 @@ def require_room(folder: Folder, destination: int, source: Source) -> None:
             raise Problem("there is no room for it at the destination")
         folder.has_room_for = min(free - ROOM_BYTES, ROOM_BYTES)
     folder.has_room_for -= size
+
+
+def allow_descriptors() -> None:
+    """Raises this process's limit of open files to what a batch needs, where the hard limit lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(DESCRIPTORS, hard)), hard))
 
 
 def flush(fds: Collection[int]) -> bool:

@@ -11,12 +11,12 @@ import calendar
 import contextlib
 import json
 import os
-import re
 import stat
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from jts_storage.archives import STAMP, STAMP_FORMAT, stamp_of
 from jts_storage.bounded import output_of
 from jts_storage.files import make_state_folder, write_whole
 from jts_storage.log import log
@@ -26,7 +26,6 @@ from jts_storage.settings import Warm
 from jts_storage.tiers import is_above, prove_warm, usage_of
 
 FOLDER = ".jts-snapshots"
-STAMP, STAMP_FORM = re.compile(r"[0-9]{8}T[0-9]{6}Z"), "%Y%m%dT%H%M%SZ"
 # The root of a subvolume has this inode number, see btrfs-subvolume(8).
 SUBVOLUME_INODE = 256
 DAY_SECONDS = 86400
@@ -74,7 +73,7 @@ def made_at(name: str) -> int | None:
     if STAMP.fullmatch(name) is None:
         return None
     try:
-        return calendar.timegm(time.strptime(name, STAMP_FORM))
+        return calendar.timegm(time.strptime(name, STAMP_FORMAT))
     except ValueError:
         return None
 
@@ -131,8 +130,6 @@ class Snapshots:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self.folder, 0o700)
             before = stamps_on(self.warm)
-            if os.path.lexists(path):
-                raise Problem(f"{path} is there already")
             output_of(command, MAKE_SECONDS)
         except (Problem, OSError) as problem:
             raise Problem(
@@ -148,8 +145,11 @@ class Snapshots:
 
     def command_now(self) -> list[str]:
         """The command that makes one; its last word is the path."""
-        stamp = time.strftime(STAMP_FORM, time.gmtime(time.time()))
-        return ["btrfs", "subvolume", "snapshot", "-r", self.warm.mount_point, f"{self.folder}/{stamp}"]
+        now = time.time()
+        # That second may have one already.
+        while os.path.lexists(path := f"{self.folder}/{stamp_of(now)}"):
+            now += 1
+        return ["btrfs", "subvolume", "snapshot", "-r", self.warm.mount_point, path]
 
     def measure(self, older: str, newer: str) -> None:
         """Finds what only the older one of two snapshots has."""

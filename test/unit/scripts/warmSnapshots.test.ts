@@ -155,6 +155,17 @@ describe.skipIf(MISSING !== "").concurrent(`snapshots of warm${why}`, { timeout:
     expect(await all()).toEqual(after);
   });
 
+  test("where its second has one already, it gets the stamp of the next one that has none", async ({ world }) => {
+    await putOld(world, "old");
+    const taken = Array.from({ length: 600 }, (_, second) =>
+      new Date(Math.floor(world.now + second) * 1000).toISOString().replaceAll(/[-:]|\.000/g, ""),
+    );
+    for (const stamp of taken) mkdirSync(world.at(join(snapshotsOf(world), stamp)), { recursive: true, mode: 0o700 });
+    const { status, report } = await tiered(world, "cleanup");
+    expect([status, report.problems]).toEqual([0, []]);
+    expect(report.snapshots.made!.split("/").at(-1)! > taken.at(-1)!).toBe(true);
+  });
+
   test("it stays where cleanup was killed, and so does not know what it deleted", async ({ world }) => {
     await putOld(world, "old");
     // The process that deletes ends after it deleted, before it could say what.
