@@ -6,7 +6,7 @@ import { z } from "zod";
 import { findAutomationProblems } from "./components/automation/problems.ts";
 import { automationSettings } from "./components/automation/settings.ts";
 import { automationFiles } from "./components/automation/timers.ts";
-import { exportsOf, placeOnServer, sharesFiles } from "./components/cold/layout.ts";
+import { exportsOf, placeOnServer, sharesFiles, withConnections } from "./components/cold/layout.ts";
 import { below, problemsIn, requireNone, unknownKey, type Problem } from "./components/problem.ts";
 import { findConnectionProblems } from "./components/remote.ts";
 import { findTierProblems, tierSections } from "./components/tiers.ts";
@@ -95,7 +95,8 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
         ),
       );
   }
-  const settings = sections as Partial<HostSettings>;
+  const settings = withMountOf(sections as Partial<HostSettings>);
+  problems.push(...findConnectionsTwice(sections as Partial<HostSettings>));
   // Only what automation needs goes by @pulumi/command.
   if (settings.connection !== undefined && value.automation !== undefined)
     problems.push(...below("connection", findConnectionProblems(settings.connection)));
@@ -117,6 +118,20 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
   // What is declared is known only where all of it could be read.
   if (problems.length === 0) problems.push(...below("takeOver", findTakeOverProblems(settings as HostSettings)));
   return problems.length === 0 ? { settings: settings as HostSettings, problems } : { problems: below(name, problems) };
+}
+
+/** The settings, in which the cold tier's mount has what `automation.transfers` says of it. */
+function withMountOf(settings: Partial<HostSettings>): Partial<HostSettings> {
+  const { cold, automation } = settings;
+  return cold === undefined ? settings : { ...settings, cold: withConnections(cold, automation?.transfers?.nconnect) };
+}
+
+/** What the component accepts, since another part of the program makes the mount: the same number, written twice. */
+function findConnectionsTwice({ cold, automation }: Partial<HostSettings>): Problem[] {
+  const option = `nconnect=${automation?.transfers?.nconnect}`;
+  if (cold?.options.includes(option) !== true) return [];
+  const message = `the cold tier's options have ${option} already; leave out one of them`;
+  return [{ key: "automation.transfers.nconnect", message }];
 }
 
 /** Paths at which no resource of the host has a file. */

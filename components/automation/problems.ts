@@ -1,4 +1,4 @@
-import { coldRoot, exportFor, exportsOf } from "../cold/layout.ts";
+import { coldRoot, exportFor, exportsOf, isConnections } from "../cold/layout.ts";
 import { formatBytes } from "../../providers/values/size.ts";
 import { capacityOf, volumesOf } from "../hot/layout.ts";
 import { lettersOf, MOST_LETTERS } from "../hot/problems.ts";
@@ -28,6 +28,7 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
     ...findConfigProblems(automation, tiers),
     ...findOrderProblem(automation, "usageWarningPercent", "usageCriticalPercent"),
     ...findIdle(automation, tiers),
+    ...findConnectionProblem(automation, tiers),
     ...findReceiverProblem(automation, tiers),
     ...findClosedPlaces(automation, tiers),
     ...findOrderProblem(automation, "warmLowPercent", "warmHighPercent"),
@@ -39,9 +40,9 @@ export function findAutomationProblems(automation: AutomationSettings, tiers: Ti
 
 /** What is declared and would never be done, or not each time. */
 function findIdle(automation: AutomationSettings, tiers: TierSettings): Problem[] {
-  const { coldRetention, developmentFolders, configPaths, postgresDatabases, postgresArchive, ...times } = automation;
-  const { snapshotOnCalendar, backupOnCalendar } = times;
-  const named = { coldRetention, developmentFolders, configPaths, postgresDatabases, postgresArchive };
+  const { coldRetention, developmentFolders, configPaths, postgresDatabases, postgresArchive, ...others } = automation;
+  const { transfers, snapshotOnCalendar, backupOnCalendar } = others;
+  const named = { coldRetention, developmentFolders, configPaths, postgresDatabases, postgresArchive, transfers };
   const ofCold = Object.entries(named)
     .filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0))
     .map(([key]) => ({ key, message: "is about the cold tier, and there is none" }));
@@ -50,6 +51,18 @@ function findIdle(automation: AutomationSettings, tiers: TierSettings): Problem[
   if (snapshotOnCalendar === undefined || plain(snapshotOnCalendar) !== plain(backupOnCalendar)) return problems;
   const message = "is the same as backupOnCalendar, and only one of the two can run at a time; best an hour before it";
   return [...problems, { key: "snapshotOnCalendar", message }];
+}
+
+/** The mount is the cold tier's: what its options say must be so. A host's configuration adds the option to them. */
+function findConnectionProblem({ transfers }: AutomationSettings, { cold }: TierSettings): Problem[] {
+  const wanted = transfers?.nconnect === undefined ? undefined : `nconnect=${transfers.nconnect}`;
+  if (wanted === undefined || cold === undefined || cold.options.includes(wanted)) return [];
+  const other = cold.options.find(isConnections);
+  const message =
+    other === undefined
+      ? `the cold tier is mounted without it; add ${wanted} to its options`
+      : `the cold tier's options have ${other} already; leave out one of them`;
+  return [{ key: "transfers.nconnect", message }];
 }
 
 type Percentage = {

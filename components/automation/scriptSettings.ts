@@ -23,6 +23,7 @@ export function scriptSettings(tiers: TierSettings, automation: AutomationSettin
     cold: cold?.script ?? null,
     automation: {
       ...valuesOf(automation),
+      ...transfersOf(automation),
       systemLogs: automation.systemLogs ? "/var/log" : null,
       backupVolumes: Object.fromEntries(
         backupVolumes(tiers, automation).map(({ name, snapshotBytes }) => [name, snapshotBytes]),
@@ -54,6 +55,11 @@ function valuesOf(automation: AutomationSettings): OnHost {
   const given = values.filter(([, value]) => value !== undefined);
   const nulls = NULL_WHEN_LEFT_OUT.filter((key) => automation[key] === undefined);
   return Object.fromEntries([...given, ...nulls.map((key) => [key, null])]) as OnHost;
+}
+
+/** Of the transfers, the rows that the scripts read; none where there are none. */
+function transfersOf({ transfers: { nconnect: _, ...rows } = {} }: AutomationSettings) {
+  return { transfers: Object.values(rows).some((value) => value !== undefined) ? rows : undefined };
 }
 
 /** The volumes that are archived from snapshots, with the size of those. */

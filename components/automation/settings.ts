@@ -134,6 +134,28 @@ const incrementalBackups = strictObject({
   fullEveryDays: z.int().min(2).default(7),
 });
 
+/** How moves, archives and copies go to the cold tier and come from there. */
+const transfers = strictObject({
+  /**
+   * How many files are on the way to the cold tier, or from there, at a time: moved files, dumps of databases, copied
+   * folders.
+   * @default moved files: one for each processor, at most 4; dumps and folders: one after another
+   */
+  streams: z.int().min(1).max(16).optional().meta({ onHost: "Count | None" }),
+  /**
+   * MiB per second that all scripts may write to the cold tier and read from there together, on average over some
+   * seconds. What ClickHouse moves by itself doesn't count.
+   * @default no limit
+   */
+  bandwidthMiBPerSecond: z.int().min(1).optional().meta({ onHost: "Count | None" }),
+  /**
+   * Connections to the NAS, see nfs(5): the mount gets the option `nconnect`. A change unmounts and mounts. Mounts of
+   * the same server share connections, so that the first one decides for all.
+   * @default the kernel's: 1
+   */
+  nconnect: z.int().min(1).max(16).optional().meta({ onHost: false }),
+});
+
 /** What the scripts on the host read is in the order of these rows: components/automation/scriptSettings.ts. */
 export const automationSettings = strictObject({
   /** When data moves between the tiers, see systemd.time(7). */
@@ -237,6 +259,11 @@ export const automationSettings = strictObject({
    * @default no limit
    */
   clickhouseToColdPerRun: byteSize.optional().meta({ onHost: "Count | None" }),
+  /**
+   * How much goes to the cold tier and comes from there at a time.
+   * @default as each of its rows says
+   */
+  transfers: transfers.optional(),
   /** How full a tier, or a snapshot, may be before health warns. */
   usageWarningPercent: percent.default(80),
   /** How full a tier, or a snapshot, may be before health reports a critical finding. */

@@ -54,6 +54,18 @@ export function coldRoot({ mountPoint, root }: Pick<ColdSettings, "mountPoint" |
   return `${mountPoint}/${root}`;
 }
 
+/** Whether a mount option says how many connections to the NAS there are. */
+export const isConnections = (option: string): boolean => option.startsWith("nconnect=");
+
+/** The settings with an option for that many connections, unless there is one; undefined: as they are. */
+export function withConnections<Settings extends Pick<ColdSettings, "options">>(
+  cold: Settings,
+  connections: number | undefined,
+): Settings {
+  if (connections === undefined || cold.options.some(isConnections)) return cold;
+  return { ...cold, options: [...cold.options, `nconnect=${connections}`] };
+}
+
 /** What no host could carry out. */
 export function findColdProblems(cold: ColdSettings): Problem[] {
   const all = exportsOf(cold);

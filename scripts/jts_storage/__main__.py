@@ -13,10 +13,11 @@ PROGRAMS = {
     "move": "mover",
     "nas-archival": "archival",
     "performance-test": "performance",
+    "relay": "relay",
     "tiered-storage": "tiering",
 }
-# Called by other programs of the package; their options differ from those of the scripts.
-PARTS = ("delete", "increment", "move")
+# Called by other programs of the package, or by rsync; their options differ from those of the scripts.
+PARTS = ("delete", "increment", "move", "relay")
 
 
 def main() -> int:

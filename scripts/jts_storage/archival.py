@@ -44,7 +44,7 @@ usage: nas-archival.sh configs|postgresql|development|clickhouse|records|all|lis
   --list           for restore and extract: only prints the archives that there are
   --now TIME       in place of the clock, as date(1) takes it
   --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
-  --lock FILE      in place of /run/jts-storage-archival.lock
+  --lock FILE      in place of /run/jts-storage-archival.lock; the file of the limit of bandwidth is beside it
 
 Settings, see docs/configuration.md:
   cold.mountPoint, source               where the NAS is mounted, and the SERVER:EXPORT that must be mounted there
@@ -60,6 +60,10 @@ Settings, see docs/configuration.md:
   automation.developmentCompress        whether these copies are compressed
   automation.clickhouseToColdAfterDays  how old a partition must be
   automation.clickhouseToColdPerRun     how many bytes of partitions a run moves; none: no limit
+  automation.transfers.streams          how many databases, or folders, side by side; none: one after another
+  automation.transfers.bandwidthMiBPerSecond
+                                        MiB per second to and from cold, of all our programs together, on average over
+                                        some seconds; none: no limit. What ClickHouse moves does not count
   stateFolder                           keeps when the last run was
   probeSeconds                          how long a filesystem may take to answer
 
@@ -93,7 +97,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from jts_storage import postgresql, records
+from jts_storage import bandwidth, postgresql, records
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
@@ -102,6 +106,7 @@ from jts_storage.archives import (
     STAMP,
     STAMP_FORMAT,
     ArchivingRun,
+    Watch,
     expired,
     pack,
     publish,
@@ -109,12 +114,14 @@ from jts_storage.archives import (
     read_through,
     remove_temporary,
     require_room,
+    side_by_side,
     size_of_last,
     stamp_of,
     sum_beside,
     verify,
     watched,
 )
+from jts_storage.bandwidth import pace_of
 from jts_storage.bounded import LOCKS, NoAnswer, bounded, output_of
 from jts_storage.copies import Sizes, copies_in, copy_compressed, problem_in, restore_folder, set_state
 from jts_storage.files import first_line, write_whole
@@ -296,6 +303,11 @@ class Archival(ArchivingRun):
         self.now = now
         self.stamp = stamp_of(now)
         self.is_all = False
+        transfers = settings.automation.transfers
+        # What a dry run prints must not be mixed.
+        self.streams = 1 if transfers is None or self.dry_run else transfers.streams or 1
+        if settings.cold is not None and transfers is not None:
+            bandwidth.limit(settings.cold.mount_point, transfers.bandwidth_mi_b_per_second or None, options.lock)
 
     def run(self, action: str) -> int:
         only_looks = action in LOOKS or self.options.list
@@ -741,7 +753,7 @@ class Archival(ArchivingRun):
                 # 1: files changed or were removed meanwhile. The next archive has them.
                 good_statuses=(0, 1),
             )
-            self.archive(cold, archive)
+            self.archive(cold, [archive])
 
     def config_paths(self) -> list[str]:
         """What the settings name besides, without the first slash; of a link also what it leads to."""
@@ -777,8 +789,7 @@ class Archival(ArchivingRun):
             self.fail("PostgreSQL does not answer", "systemctl status postgresql")
             return
         sizes = postgresql.sizes()
-        for archive in (_roles(), *(_dump(database, sizes.get(database)) for database in databases)):
-            self.archive(cold, archive)
+        self.archive(cold, [_roles(), *(_dump(database, sizes.get(database)) for database in databases)])
         clusters = postgresql.running_clusters()
         if len(clusters) > 1 and not self.settings.automation.postgres_databases:
             self.fail(
@@ -795,20 +806,29 @@ class Archival(ArchivingRun):
         cold = self.ready("development")
         if cold is None:
             return
-        for source in sources:
-            try:
-                check_source(source)
-            except Problem as problem:
-                self.fail(str(problem))
-                continue
+        begun = set()
+
+        def begin(source: str, _: object) -> Callable[[], dict[str, int] | None]:
+            check_source(source)
             log("info", f"{'would be ' if self.dry_run else ''}copying {source}")
-            self.copy_and_report(cold, source)
+            begun.add(source)
+            return partial(self.copy, cold, source)
+
+        def end(source: str, result: dict[str, int] | Problem | None) -> None:
+            if source not in begun:
+                self.fail(str(result))
+                return
+            self.report_copy(source, result)
             for point in _filesystems_in(source, sources):
                 self.fail(
                     f"{point} is not copied with {source}: it is a filesystem of its own",
                     "add it to automation.developmentFolders; or, where it is not needed, name the folders beside it "
                     f"there in place of {source}",
                 )
+
+        # A folder is one stream: several would know neither of hard links between their parts, nor what to delete.
+        with Watch[dict[str, int] | None](cold.mount_point, self.settings.probe_seconds) as watch:
+            side_by_side(watch, self.streams, sources, begin, end)
         try:
             look = partial(self.forget_removed, cold, self.reason)
             deleted, failed = watched(cold.mount_point, self.settings.probe_seconds, look)
@@ -820,15 +840,16 @@ class Archival(ArchivingRun):
         for failure in failed:
             self.fail(f"removed files that were kept long enough cannot be deleted: {failure}")
 
-    def copy_and_report(self, cold: Cold, source: str) -> None:
-        """Copies a folder. What is copied is reported also where not all of it is."""
-        sizes, is_whole = None, False
-        try:
-            copied = watched(cold.mount_point, self.settings.probe_seconds, partial(self.copy, cold, source))
-            sizes = None if copied is None else Sizes(**copied)
-            is_whole = sizes is None or sizes.failed == 0
-        except Problem as problem:
-            log("error", str(problem))
+    def report_copy(self, source: str, copied: dict[str, int] | Problem | None) -> None:
+        """
+        Reports a copied folder, also where not all of it is copied.
+
+        @param copied  its `Sizes`, or why it was given up; None: it is not compressed, and there
+        """
+        if isinstance(copied, Problem):
+            log("error", str(copied))
+        sizes = Sizes(**copied) if isinstance(copied, dict) else None
+        is_whole = copied is None if sizes is None else sizes.failed == 0
         if not is_whole:
             self.fail(
                 f"{source} is not copied, or not all of it",
@@ -921,44 +942,72 @@ class Archival(ArchivingRun):
             return False
         return True
 
-    def archive(self, cold: Cold, archive: Archive) -> None:
-        point, seconds = cold.mount_point, self.settings.probe_seconds
-        path = f"{cold.root}/{archive.folder}/{archive.name}-{self.stamp}{archive.ending}"
-        try:
-            watched(point, seconds, partial(self.require_room, cold, archive))
-            size = None if self.dry_run else watched(point, seconds, partial(self.make_archive, path, archive))
-        except Problem as problem:
-            log("error", str(problem))
+    def archive(self, cold: Cold, archives: Sequence[Archive]) -> None:
+        """Makes archives, of which each has a name of its own, and then deletes old ones of the same name."""
+        needed: dict[str, int] = {}
+
+        def begin(archive: Archive, under_way: Sequence[Archive]) -> Callable[[], int | None] | None:
+            reserved = sum(needed[one.name] for one in under_way)
+            try:
+                look = partial(self.require_room, cold, archive, reserved)
+                needed[archive.name] = watched(cold.mount_point, self.settings.probe_seconds, look)
+            except Problem:
+                if under_way:
+                    # When they have ended, what they need is known.
+                    return None
+                raise
+            return partial(self.make_archive, self.path_of(cold, archive), archive)
+
+        with Watch[int | None](cold.mount_point, self.settings.probe_seconds) as watch:
+            side_by_side(watch, self.streams, archives, begin, partial(self.end_archive, cold))
+
+    def path_of(self, cold: Cold, archive: Archive) -> str:
+        return f"{cold.root}/{archive.folder}/{archive.name}-{self.stamp}{archive.ending}"
+
+    def end_archive(self, cold: Cold, archive: Archive, size: int | Problem | None) -> None:
+        """`size`: of the new archive, in bytes; None: the run is dry."""
+        if isinstance(size, Problem):
+            log("error", str(size))
             remedy = f"look at the lines before this one; {HERE}/storage-health.sh"
             self.fail(f"no archive of {archive.name}", remedy)
             return
         if size is not None:
             self.files, self.bytes = self.files + 1, self.bytes + size
+        path = self.path_of(cold, archive)
         self.report("archived", path, path=path, bytes=size)
         # Old ones are deleted only after a new one was made.
         try:
-            for old in watched(point, seconds, partial(self.delete_old_archives, cold, archive, self.reason)):
+            look = partial(self.delete_old_archives, cold, archive, self.reason)
+            for old in watched(cold.mount_point, self.settings.probe_seconds, look):
                 self.report("deleted", old)
         except Problem as problem:
             log("error", str(problem))
             self.fail(f"old archives of {archive.name} cannot be deleted")
 
-    def require_room(self, cold: Cold, archive: Archive) -> None:
-        """@raises Problem where the cold tier has too little room for it"""
+    def require_room(self, cold: Cold, archive: Archive, reserved: int) -> int:
+        """
+        The bytes that an archive needs; 0: unknown.
+
+        @param reserved  what others that are being made may need
+        @raises Problem where the cold tier has too little room for it
+        """
         if vars(self.options)["try"]:
-            return
+            return 0
         last = size_of_last(f"{cold.root}/{archive.folder}", archive.ending, archive.name, archive.old_name)
         action = "configs" if archive.folder.endswith("configs") else "postgresql"
-        require_room(
+        return require_room(
             cold.mount_point,
             last_bytes=last,
             source_bytes=archive.source_bytes,
             seconds=self.settings.probe_seconds,
             try_command=f"{HERE}/nas-archival.sh {action} --try",
+            reserved_bytes=reserved,
         )
 
-    def make_archive(self, path: str, archive: Archive) -> int:
-        """Makes it; returns its size in bytes."""
+    def make_archive(self, path: str, archive: Archive) -> int | None:
+        """Makes it; returns its size in bytes. None: the run is dry."""
+        if self.dry_run:
+            return None
         folder, name = os.path.split(path)
         # Files of killed runs: we have their lock. The files of other hosts have other names.
         names = "|".join(re.escape(one) for one in (archive.name, archive.old_name) if one)
@@ -1022,6 +1071,16 @@ class Archival(ArchivingRun):
         options = ["--archive", "--hard-links", "--numeric-ids", "--one-file-system", "--delete-delay", "--backup"]
         if self.dry_run:
             options += ["--dry-run", "--itemize-changes"]
+        pace = pace_of(target)
+        if self.streams > 1:
+            # Two that make it at the same time would not get on.
+            os.makedirs(f"{cold.root}/development/.removed", exist_ok=True)
+        if pace.is_limited and not self.dry_run:
+            # All of what the other side writes comes through the relay, which stands on the destination.
+            relay = f'"{os.path.dirname(__file__)}" relay "{pace.file}" {pace.mib_per_second}'
+            options += ["--whole-file", "--protect-args", f"--rsh=/usr/bin/python3 -I -B {relay}"]
+            os.chdir(target)
+            target = f"nas:{target}"
         command = ["rsync", *options, f"--backup-dir={aside}", "--", f"{source}/", f"{target}/"]
         # 24: files were removed meanwhile, as in a folder in which people work.
         _run_command(command, stdout=2, good_statuses=(0, 24))

@@ -11,9 +11,11 @@ import signal
 import subprocess
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import IO, Any, NoReturn, TypeVar
+from typing import IO, Any, Generic, NoReturn, TypeVar
 
+from jts_storage.bandwidth import pace_of
 from jts_storage.bounded import LOCKS
 from jts_storage.files import first_line
 from jts_storage.log import log
@@ -25,6 +27,7 @@ from jts_storage.settings import Settings
 from jts_storage.tiers import usage_of
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 CHUNK_BYTES = 1 << 20
 MIB = 1 << 20
 STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
@@ -102,8 +105,14 @@ def _is_stamp(text: str) -> bool:
 
 
 def require_room(
-    point: str, *, last_bytes: int | None, source_bytes: int | None, seconds: float, try_command: str
-) -> None:
+    point: str,
+    *,
+    last_bytes: int | None,
+    source_bytes: int | None,
+    seconds: float,
+    try_command: str,
+    reserved_bytes: int = 0,
+) -> int:
     """
     Estimates what an archive needs: the size of the last one of its name and a quarter more, else at most what its
     source uses. Where neither is known, nothing is checked.
@@ -112,6 +121,8 @@ def require_room(
     @param source_bytes  what the source uses; None: unknown
     @param seconds  how long the filesystem may take to answer
     @param try_command  the command that makes the archive without this check
+    @param reserved_bytes  what other archives that are being made may need; default: 0
+    @returns the bytes that it needs; 0: unknown
     @raises Problem where the filesystem at that point has less room, or does not answer
     """
     if last_bytes is not None:
@@ -119,13 +130,14 @@ def require_room(
     elif source_bytes is not None:
         needed, basis = source_bytes + MIB, "at most: it is what its source uses, since there is no last one"
     else:
-        return
+        return 0
     free = usage_of(point, seconds).available
-    if free < needed:
+    if free < needed + reserved_bytes:
         raise Problem(
             f"it needs about {human(needed)} ({basis}), {point} has {human(free)} free",
             f"make room there; or, to try nevertheless: {try_command}",
         )
+    return needed
 
 
 def size_of_last(folder: str, ending: str, *names: str) -> int | None:
@@ -166,7 +178,7 @@ def pack(commands: Sequence[Sequence[str]], temporary: str, good_statuses: Seque
     @raises Problem where a command fails, or the file cannot be written
     """
     children: list[subprocess.Popen[bytes]] = []
-    digest = hashlib.sha256()
+    digest, pace = hashlib.sha256(), pace_of(temporary)
     try:
         for command in commands:
             child = subprocess.Popen(
@@ -185,9 +197,11 @@ def pack(commands: Sequence[Sequence[str]], temporary: str, good_statuses: Seque
             # Not by file.read, which waits for a whole chunk.
             while chunk := os.read(_stdout_of(children[-1]).fileno(), CHUNK_BYTES):
                 digest.update(chunk)
+                pace.let_pass(len(chunk))
                 view = memoryview(chunk)
                 while view:
                     view = view[file.write(view) or 0 :]
+                pace.write_out(fd)
     except OSError as problem:
         for child in children:
             child.kill()
@@ -216,20 +230,21 @@ def publish(temporary: str, target: str, sha256: str, reader: Callable[[int], No
     @param more_lines  what TARGET.sha256 has besides; default: nothing
     @raises Problem where it got neither name
     """
-    checksum = f"{temporary}{CHECKSUM}"
+    checksum, pace = f"{temporary}{CHECKSUM}", pace_of(temporary)
     try:
         with open(temporary, "rb", buffering=0) as file:
             os.fsync(file.fileno())
             # Drops it from the page cache, so that it is read from the device.
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            if pace.sha256_of(file.fileno()) != sha256:
                 raise Problem(
                     f"{target} reads back differently from what was written",
                     "dmesg --level=err,warn; smartctl --all on its disk",
                 )
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             try:
-                reader(file.fileno())
+                with pace.reading(file.fileno()) as stdin:
+                    reader(stdin)
             except Problem as problem:
                 raise Problem(f"{target}: {problem}") from None
         with open(checksum, "w", encoding="utf-8") as file_of_sum:
@@ -288,8 +303,8 @@ read_tar = read_through([DECOMPRESS, LIST_TAR])
 def require_sum(path: str, wanted: str) -> None:
     """@raises Problem unless the file has the SHA-256 in `wanted`, the line of its checksum file"""
     try:
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        with open(path, "rb", buffering=0) as file:
+            found = pace_of(path).sha256_of(file.fileno())
     except OSError as problem:
         raise Problem(f"{path} cannot be read: {problem.strerror}") from None
     if found != wanted.split(" ")[0]:
@@ -300,8 +315,8 @@ def verify(path: str, wanted: str, reader: Callable[[int], None]) -> None:
     """@raises Problem unless the archive matches its checksum, and the reader can read it to its end"""
     require_sum(path, wanted)
     try:
-        with open(path, "rb") as file:
-            reader(file.fileno())
+        with open(path, "rb", buffering=0) as file, pace_of(path).reading(file.fileno()) as stdin:
+            reader(stdin)
     except (Problem, OSError):
         raise Problem(f"{path} cannot be unpacked, although it matches its checksum") from None
 
@@ -409,49 +424,129 @@ def _week_of(stamp: str) -> int:
     return (datetime.date(int(stamp[:4]), int(stamp[4:6]), int(stamp[6:8])).toordinal() + 306) // 7
 
 
-def watched(point: str, seconds: float, work: Callable[[], T]) -> T:
+class Watch(Generic[T]):
     """
-    What a function returns, called in a process of its own; JSON must be able to hold it. Where the filesystem at that
-    point stops answering meanwhile, the process is killed with all that it started: what writes to a NAS that is away
-    waits for ever, and so would whoever waits for it.
+    Functions that are called side by side, each in a process of its own; JSON must be able to hold what they return.
+    Where the filesystem at that point stops answering meanwhile, these processes are killed with all that they started:
+    what writes to a NAS that is away waits for ever, and so would whoever waits for it. So they are where the `with`
+    ends otherwise.
 
     @param seconds  how long the filesystem may take to answer, five times in a row
-    @raises Problem with the function's message, or where the filesystem stopped answering
     """
-    with closing(os.memfd_create("answer")) as answer:
-        # No signal may end this process between the fork and the `finally` that kills the child.
+
+    def __init__(self, point: str, seconds: float) -> None:
+        self.point, self.seconds = point, seconds
+        # Process → descriptors of its answer, and of the process itself.
+        self.children: dict[int, tuple[int, int]] = {}
+        self.given_up: list[int] = []
+
+    def __enter__(self) -> "Watch[T]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in list(self.children):
+            self._end(child)
+
+    def start(self, work: Callable[[], T]) -> int:
+        """Calls a function; returns its process."""
+        answer = os.memfd_create("answer")
+        # No signal may end this process between the fork and the `with` that kills the child.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         child = os.fork()
         if child == 0:
             _work_and_end(work, answer, held)
-        try:
-            os.setpgid(child, child)
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            is_ended = _ends_while_it_answers(child, point, seconds)
-        finally:
-            os.killpg(child, signal.SIGKILL)
-        if not is_ended:
-            raise Problem(f"{point} stopped answering; the next run tries again")
-        os.waitpid(child, 0)
-        result = json.loads(os.pread(answer, os.fstat(answer).st_size, 0) or b'{"problem": "it gave no answer"}')
-    if "problem" in result:
-        raise Problem(result["problem"])
-    value: T = result["value"]
-    return value
+        os.setpgid(child, child)
+        self.children[child] = answer, os.pidfd_open(child)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        return child
 
+    def next_ended(self) -> tuple[int, T | Problem]:
+        """
+        Waits until one of the functions has ended: its process, and what it returned, or why it did not do its work.
+        Where the filesystem stopped answering, all have ended so.
+        """
+        if not self.given_up:
+            child = self._next_while_it_answers()
+            if child is not None:
+                return child, self._result_of(child)
+            self.given_up = list(self.children)
+            for one in self.given_up:
+                self._end(one)
+        return self.given_up.pop(0), Problem(f"{self.point} stopped answering; the next run tries again")
 
-def _ends_while_it_answers(child: int, point: str, seconds: float) -> bool:
-    misses = 0
-    with closing(os.pidfd_open(child)) as ended:
+    def _result_of(self, child: int) -> T | Problem:
+        answer = os.dup(self.children[child][0])
+        with closing(answer):
+            # With what it started, and did not wait for.
+            self._end(child)
+            os.waitpid(child, 0)
+            result = json.loads(os.pread(answer, os.fstat(answer).st_size, 0) or b'{"problem": "it gave no answer"}')
+        return Problem(result["problem"]) if "problem" in result else result["value"]
+
+    def _end(self, child: int) -> None:
+        """Kills a process with all that it started; does not wait for it."""
+        os.killpg(child, signal.SIGKILL)
+        for fd in self.children.pop(child):
+            os.close(fd)
+
+    def _next_while_it_answers(self) -> int | None:
+        misses = 0
+        of = {ended: child for child, (_, ended) in self.children.items()}
         while misses < MISSES:
-            if select.select([ended], [], [], seconds)[0]:
-                return True
+            ready = select.select(list(of), [], [], self.seconds)[0]
+            if ready:
+                return of[ready[0]]
             try:
-                usage_of(point, seconds)
+                usage_of(self.point, self.seconds)
                 misses = 0
             except Problem:
                 misses += 1
-    return False
+        return None
+
+
+def watched(point: str, seconds: float, work: Callable[[], T]) -> T:
+    """
+    What a function returns, called in a process of its own, see `Watch`.
+
+    @raises Problem with the function's message, or where the filesystem stopped answering
+    """
+    with Watch[T](point, seconds) as watch:
+        watch.start(work)
+        _, result = watch.next_ended()
+    if isinstance(result, Problem):
+        raise result
+    return result
+
+
+def side_by_side(
+    watch: Watch[T],
+    streams: int,
+    items: Iterable[Item],
+    begin: Callable[[Item, Sequence[Item]], Callable[[], T] | None],
+    end: Callable[[Item, T | Problem], None],
+) -> None:
+    """
+    Does a work for each item, in their order, several of them at the same time.
+
+    @param streams  how many at most
+    @param begin  called here with an item, and those that are under way: the item's work. None: it can only be said
+        once one of these has ended. What it raises as Problem is the item's result
+    @param end  called here with each item and its result, as soon as that is known
+    """
+    waiting, under_way = deque(items), dict[int, Item]()
+    while waiting or under_way:
+        while waiting and len(under_way) < streams:
+            try:
+                work = begin(waiting[0], tuple(under_way.values()))
+            except Problem as problem:
+                end(waiting.popleft(), problem)
+                continue
+            if work is None:
+                break
+            under_way[watch.start(work)] = waiting.popleft()
+        if under_way:
+            child, result = watch.next_ended()
+            end(under_way.pop(child), result)
 
 
 def _work_and_end(work: Callable[[], object], answer: int, mask: set[signal.Signals | int]) -> NoReturn:

@@ -24,7 +24,7 @@ usage: lvm-backup.sh create [VOLUME…] | daily [VOLUME…] | cleanup | all | li
   --now TIME         in place of the clock, as date(1) takes it
   --settings FILE    in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
   --lock FILE        in place of /run/jts-storage-backup.lock; snapshots are mounted at FILE.mount, where only this run
-                     sees them
+                     sees them; the file of the limit of bandwidth is beside it
 
 Settings (for those of the tiers, see tiered-storage.sh --help):
   automation.backupVolumes     the volumes, and the size of each one's snapshot in bytes: so much of the volume may
@@ -32,6 +32,8 @@ Settings (for those of the tiers, see tiered-storage.sh --help):
   automation.incrementalBackups  that only what differs from the last full archive is archived, and after how many days
                                the next full one is made
   automation.backupsKeptDays   how long archives and snapshots are kept
+  automation.transfers.bandwidthMiBPerSecond
+                               MiB per second from cold, for verify and restore, together with all our other programs
   automation.coldRetention     for how many of the last weeks, months and years the newest archive of each volume stays
                                on cold; null: all stay
 
@@ -69,6 +71,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from jts_storage import bandwidth
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
@@ -319,6 +322,9 @@ class Backup(ArchivingRun):
         self.archived = None if cold is None else f"{cold.root}/archives/database"
         self.found: Sequence[Archive] = ()
         self.mount_point = f"{options.lock.removesuffix('.lock')}.mount"
+        transfers = settings.automation.transfers
+        if settings.cold is not None and transfers is not None:
+            bandwidth.limit(settings.cold.mount_point, transfers.bandwidth_mi_b_per_second or None, options.lock)
 
     def run(self, action: str) -> int:
         if not self.dry_run and action not in ("list", "verify"):

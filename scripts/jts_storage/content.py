@@ -30,8 +30,18 @@ DECOMPRESSED_AT_ONCE_BYTES = 4096
 
 PLAIN, COMPRESS, DECOMPRESS = "plain", "compress", "decompress"
 
-Tick = Callable[[], object]
-"""Called at each bit of progress."""
+Tick = Callable[[int], object]
+"""Called at each bit of progress: before so many bytes are read or written."""
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Each file of a copy has its own, since one of them may be on a NAS."""
+
+    source: Tick
+    copy: Tick
+    is_copy_limited: bool = False
+    """Whether what is written is to leave at once, since a limit counts it now."""
 
 
 @dataclass(frozen=True)
@@ -65,67 +75,69 @@ def has_large_holes(seen: os.stat_result) -> bool:
     return seen.st_size - seen.st_blocks * 512 > HOLES_BYTES
 
 
-def transfer(source: Source, copy: int, tick: Tick) -> Digest:
+def transfer(source: Source, copy: int, ticks: Ticks) -> Digest:
     """Writes the content, in its form, to the open file `copy`, which is empty. Does not flush it to the device."""
     fd, seen = source.fd, source.seen
     if source.form == COMPRESS:
-        return _write(copy, _compressed(fd, seen, tick))
+        return _write(copy, _compressed(fd, seen, ticks.source), ticks)
     if source.form == DECOMPRESS:
-        return _write(copy, ((piece, piece) for piece in decompressed(fd, tick)))
+        return _write(copy, ((piece, piece) for piece in decompressed(fd, ticks.source)), ticks)
     if source.has_large_holes:
-        return _copy_data(fd, seen, copy, tick)
+        return _copy_data(fd, seen, copy, ticks)
     digest = _Digesting()
     has_holes = seen.st_blocks * 512 < seen.st_size
-    for offset, piece in _pieces(fd, seen.st_size, tick):
+    for offset, piece in _pieces(fd, seen.st_size, ticks.source):
         digest.add(piece)
         if has_holes:
-            for start, block in _blocks(offset, piece):
-                write(copy, block, start)
+            _write_blocks(copy, offset, piece, ticks)
         else:
+            ticks.copy(len(piece))
             write(copy, piece, offset)
-        _flush_at_times(copy, offset + len(piece), len(piece))
+        _flush_at_times(copy, offset + len(piece), len(piece), ticks)
     if has_holes:
         os.ftruncate(copy, seen.st_size)
     return digest.digest()
 
 
-def read_back(source: Source, copy: int, tick: Tick) -> bytes | None:
+def read_back(source: Source, copy: int, ticks: Ticks) -> bytes | None:
     """Reads the open file `copy`; the check that `transfer` returned, unless it differs. None: zstd cannot read it."""
     check = xxhash.xxh3_128()
     if source.form == COMPRESS:
         try:
-            for piece in decompressed(copy, tick):
+            for piece in decompressed(copy, ticks.copy):
                 check.update(piece)
         except Problem:
             return None
     elif source.form == PLAIN and source.has_large_holes:
         # Holes of the source are not read: NFSv3 would send them as zeros.
-        for offset, piece in _data(source.fd, source.seen.st_size, tick):
+        for offset, piece in _data(source.fd, source.seen.st_size, ticks.source):
+            ticks.copy(len(piece))
             _add_blocks(check, offset, os.pread(copy, len(piece), offset))
     else:
         size = source.seen.st_size if source.form == PLAIN else os.fstat(copy).st_size
-        for _, piece in _pieces(copy, size, tick):
+        for _, piece in _pieces(copy, size, ticks.copy):
             check.update(piece)
     digest: bytes = check.digest()
     return digest
 
 
-def digest_if_same(source: Source, other: int, tick: Tick) -> Digest | None:
+def digest_if_same(source: Source, other: int, ticks: Ticks) -> Digest | None:
     """The digest of the source, if the open file `other` is a copy of it; None: it is not. Reads both."""
     form, fd, seen = source.form, source.fd, source.seen
     if form == PLAIN and source.has_large_holes:
         ours = xxhash.xxh3_128()
         theirs = ours.copy()
-        for offset, piece in _data(fd, seen.st_size, tick):
+        for offset, piece in _data(fd, seen.st_size, ticks.source):
             _add_blocks(ours, offset, piece)
         # All data of the other file: it may have some where the source has a hole.
-        for offset, piece in _data(other, seen.st_size, tick):
+        for offset, piece in _data(other, seen.st_size, ticks.copy):
             _add_blocks(theirs, offset, piece)
         return Digest(None, ours.digest()) if ours.digest() == theirs.digest() else None
     try:
+        tick, tick_other = ticks.source, ticks.copy
         plain = _digest_of(decompressed(fd, tick) if form == DECOMPRESS else _read(fd, seen.st_size, tick))
         size = os.fstat(other).st_size
-        that = _digest_of(decompressed(other, tick) if form == COMPRESS else _read(other, size, tick))
+        that = _digest_of(decompressed(other, tick_other) if form == COMPRESS else _read(other, size, tick_other))
     except Problem:
         return None
     return plain if plain == that else None
@@ -148,7 +160,7 @@ def decompressed(fd: int, tick: Tick) -> Iterator[bytes]:
             is_whole = stream.eof
             piece = stream.unused_data + piece[DECOMPRESSED_AT_ONCE_BYTES:]
             if made:
-                tick()
+                tick(0)
                 yield made
     if not is_whole:
         raise Problem("zstd cannot decompress it: it is cut off")
@@ -179,14 +191,15 @@ def _digest_of(pieces: Iterator[bytes]) -> Digest:
     return digest.digest()
 
 
-def _write(copy: int, pieces: Iterator[tuple[bytes, bytes]]) -> Digest:
+def _write(copy: int, pieces: Iterator[tuple[bytes, bytes]], ticks: Ticks) -> Digest:
     """Hashes the first of each pair, and writes the second."""
     digest, offset = _Digesting(), 0
     for piece, written in pieces:
         digest.add(piece)
+        ticks.copy(len(written))
         write(copy, written, offset)
         offset += len(written)
-        _flush_at_times(copy, offset, len(written))
+        _flush_at_times(copy, offset, len(written), ticks)
     return digest.digest()
 
 
@@ -201,13 +214,12 @@ def _compressed(fd: int, seen: os.stat_result, tick: Tick) -> Iterator[tuple[byt
     yield b"", stream.flush()
 
 
-def _copy_data(fd: int, seen: os.stat_result, copy: int, tick: Tick) -> Digest:
+def _copy_data(fd: int, seen: os.stat_result, copy: int, ticks: Ticks) -> Digest:
     check = xxhash.xxh3_128()
-    for offset, piece in _data(fd, seen.st_size, tick):
+    for offset, piece in _data(fd, seen.st_size, ticks.source):
         _add_blocks(check, offset, piece)
-        for start, block in _blocks(offset, piece):
-            write(copy, block, start)
-        _flush_at_times(copy, offset + len(piece), len(piece))
+        _write_blocks(copy, offset, piece, ticks)
+        _flush_at_times(copy, offset + len(piece), len(piece), ticks)
     os.ftruncate(copy, seen.st_size)
     return Digest(None, check.digest())
 
@@ -227,17 +239,26 @@ def _blocks(offset: int, piece: bytes) -> Iterator[tuple[int, bytes]]:
             yield offset + start, block
 
 
+def _write_blocks(copy: int, offset: int, piece: bytes, ticks: Ticks) -> None:
+    """Writes blocks that are not all zeros."""
+    blocks = list(_blocks(offset, piece))
+    ticks.copy(sum(len(block) for _, block in blocks))
+    for start, block in blocks:
+        write(copy, block, start)
+
+
 def _read(fd: int, size: int, tick: Tick) -> Iterator[bytes]:
     return (piece for _, piece in _pieces(fd, size, tick))
 
 
 def _pieces(fd: int, size: int, tick: Tick, offset: int = 0) -> Iterator[tuple[int, bytes]]:
     while offset < size:
-        piece = os.pread(fd, min(CHUNK_BYTES, size - offset), offset)
+        wanted = min(CHUNK_BYTES, size - offset)
+        tick(wanted)
+        piece = os.pread(fd, wanted, offset)
         if not piece:
             # It became shorter meanwhile; a later check of its size finds that.
             return
-        tick()
         yield offset, piece
         offset += len(piece)
 
@@ -258,10 +279,10 @@ def _data(fd: int, size: int, tick: Tick) -> Iterator[tuple[int, bytes]]:
         offset = end
 
 
-def _flush_at_times(fd: int, offset: int, written: int) -> None:
+def _flush_at_times(fd: int, offset: int, written: int, ticks: Ticks) -> None:
     """Makes the device write while we read, so that the last flush of a large file does not look like a stall."""
     if offset // FLUSH_BYTES > (offset - written) // FLUSH_BYTES:
         os.fdatasync(fd)
-    elif offset // WRITEBACK_BYTES > (offset - written) // WRITEBACK_BYTES:
+    elif ticks.is_copy_limited or offset // WRITEBACK_BYTES > (offset - written) // WRITEBACK_BYTES:
         # Starts to write dirty pages, without waiting.
         os.posix_fadvise(fd, 0, offset, os.POSIX_FADV_DONTNEED)

@@ -25,12 +25,14 @@ from typing import Any
 
 import zstandard
 
+from jts_storage.bandwidth import UNLIMITED, Pace, pace_of
 from jts_storage.content import (
     COMPRESS,
     DECOMPRESS,
     PLAIN,
     Digest,
     Source,
+    Ticks,
     decompressed,
     has_large_holes,
     read_back,
@@ -225,7 +227,7 @@ def problem_in(folder: str) -> str:
                     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
                     mark = mark_of(file) if stat.S_ISREG(os.fstat(file).st_mode) else None
                     if mark is not None:
-                        _require_marked(file, mark)
+                        _require_marked(file, mark, pace_of(folder))
             except (Problem, OSError) as problem:
                 if isinstance(problem, OSError) and problem.errno in (errno.ENOENT, errno.ELOOP):
                     continue
@@ -236,9 +238,9 @@ def problem_in(folder: str) -> str:
     return f"{problems[0]}{more}"
 
 
-def _require_marked(fd: int, mark: Mark) -> None:
+def _require_marked(fd: int, mark: Mark, pace: Pace) -> None:
     sha256 = hashlib.sha256()
-    for piece in decompressed(fd, _go_on):
+    for piece in decompressed(fd, pace.let_pass):
         sha256.update(piece)
     if sha256.digest() != mark.sha256:
         raise Problem("its content is not what was copied", "move it away; the next run copies the file again")
@@ -330,6 +332,7 @@ class FolderCopy:
         self.sizes = Sizes()
         self.scratch = self.device = -1
         self.target_path = ""
+        self.set_paces(UNLIMITED, UNLIMITED)
         self.made: set[str] = set()
         self.suffixes: dict[str, str] = {}
         self.reasons: Counter[str] = Counter()
@@ -338,8 +341,13 @@ class FolderCopy:
         self.endings: list[Place] = []
         self.batch_bytes = 0
 
+    def set_paces(self, of_source: Pace, of_copy: Pace) -> None:
+        """Nothing else watches the progress: `watched` ends a run whose NAS does not answer."""
+        self.ticks = Ticks(of_source.let_pass, of_copy.let_pass, of_copy.is_limited)
+
     def run(self, source: str, target: str) -> Sizes:
         """@raises Problem where it had to be given up"""
+        self.set_paces(pace_of(source), pace_of(target))
         allow_descriptors()
         self.target_path = target
         with contextlib.ExitStack() as opened:
@@ -520,10 +528,11 @@ class FolderCopy:
         for _ in range(ATTEMPTS):
             source = Source(source.fd, os.fstat(source.fd), source.form)
             os.ftruncate(copy, 0)
-            digest = transfer(source, copy, _go_on)
+            digest = transfer(source, copy, self.ticks)
             if source.form == COMPRESS:
                 assert digest.sha256 is not None  # it is not one of large holes
                 mark = Mark(source.seen.st_size, source.seen.st_mtime_ns, bytes.fromhex(digest.sha256))
+                self.ticks.copy(MARK.size)
                 os.pwrite(copy, mark.frame(), os.fstat(copy).st_size)
             now = os.fstat(source.fd)
             try:
@@ -575,9 +584,10 @@ class FolderCopy:
         self.copies, self.links, self.endings, self.batch_bytes = [], [], [], 0
         is_flushed = flush([copy.fd for copy in copies])
         for copy in copies:
-            # Dropped from the page cache, so that it is read from the device, and all at once.
+            # Dropped from the page cache, so that it is read from the device, and all at once: with a limit, later.
             os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_WILLNEED)
+            if not self.ticks.is_copy_limited:
+                os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_WILLNEED)
         for copy in copies:
             try:
                 if not is_flushed:
@@ -603,7 +613,7 @@ class FolderCopy:
                     os.close(place.target)
 
     def publish(self, copy: Copy) -> None:
-        if read_back(copy.source, copy.fd, _go_on) != copy.digest.check:
+        if read_back(copy.source, copy.fd, self.ticks) != copy.digest.check:
             raise Problem(
                 "the copy reads back differently from what was written",
                 "dmesg --level=err,warn; the logs of the NAS",
@@ -743,7 +753,3 @@ def saves(fd: int, size: int) -> bool:
     length = SAMPLE_BYTES if len(starts) > 1 else size
     sample = b"".join(os.pread(fd, length, start) for start in starts)
     return len(zstandard.ZstdCompressor(level=1).compress(sample)) <= len(sample) * 7 // 8
-
-
-def _go_on() -> None:
-    """Nothing watches the progress: `watched` ends a run whose NAS does not answer."""

@@ -33,13 +33,16 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from jts_storage import bandwidth
 from jts_storage.attributes import BEST_EFFORT, STRICT, Attributes, Wanted, give
+from jts_storage.bandwidth import UNLIMITED, Pace, pace_of
 from jts_storage.content import (
     COMPRESS,
     DECOMPRESS,
     PLAIN,
     Digest,
     Source,
+    Ticks,
     digest_if_same,
     has_large_holes,
     read_back,
@@ -106,6 +109,8 @@ class Taken(Problem):
 def main(words: Sequence[str] | None = None) -> int:
     options = parse_arguments(words)
     signal.signal(signal.SIGIO, signal.SIG_IGN)
+    if options.bandwidth is not None:
+        bandwidth.limit(options.network_mount, options.bandwidth, options.lock)
     move = Move(options)
     try:
         if not options.dry_run and not take_lock(options):
@@ -217,14 +222,24 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         "--workers",
         type=int,
         default=min(WORKERS, len(os.sched_getaffinity(0))),
-        help=f"processes that share the files; default: one for each processor, at most {WORKERS}",
+        help=f"processes that share the files, each with one at a time; default: one for each processor, at most "
+        f"{WORKERS}",
+    )
+    parser.add_argument("--network-mount", help="mount point of a NAS, for --bandwidth")
+    parser.add_argument(
+        "--bandwidth",
+        type=int,
+        help="MiB per second that all programs of ours may write to --network-mount and read from it together, on "
+        "average over some seconds; they share a file beside that of --lock; default: no limit",
     )
     options = parser.parse_args(words)
     if not options.older_than_days >= 0 or not options.modified_before >= 0:
         parser.error("--older-than-days and --modified-before must not be negative")
     if options.workers < 1:
         parser.error("--workers must be at least 1")
-    for option in ("source_mount", "relative_to", "destination", "destination_mount"):
+    if (options.bandwidth is None) != (options.network_mount is None) or (options.bandwidth or 1) < 1:
+        parser.error("--bandwidth takes a number from 1 on, and --network-mount beside it")
+    for option in ("source_mount", "relative_to", "destination", "destination_mount", "network_mount"):
         if getattr(options, option) is not None:
             setattr(options, option, os.path.abspath(getattr(options, option)))
     options.source = [os.path.abspath(source) for source in options.source]
@@ -429,6 +444,17 @@ class Move:
         self.reasons: Counter[str] = Counter()
         self.sent_at = self.alarmed_at = -1e9
         self.send: Send | None = None
+        self.set_paces(UNLIMITED)
+
+    def set_paces(self, of_source: Pace) -> None:
+        """Sets at which pace files are read and written; `of_source`: that of the source's filesystem."""
+
+        def tick(pace: Pace, size: int) -> None:
+            self.tick()
+            pace.let_pass(size, self.tick)
+
+        of_copy = pace_of(self.options.destination)
+        self.ticks = Ticks(partial(tick, of_source), partial(tick, of_copy), of_copy.is_limited)
 
     def run(self) -> None:
         self.tick()
@@ -578,6 +604,7 @@ class Move:
             except FileNotFoundError:
                 raise Problem("there is no such folder", "findmnt, for whether its filesystem is mounted") from None
             self.device, self.source_mount = os.fstat(fd).st_dev, mount_id(fd)
+            self.set_paces(pace_of(source))
             if self.options.source_mount and self.source_mount != Mount(self.options.source_mount).id:
                 raise Problem(f"it is not on the filesystem that is mounted at {self.options.source_mount}")
             with open("/proc/self/mountinfo", "rb") as table:
@@ -839,7 +866,7 @@ class Move:
                 raise Taken(message)
             os.fsync(existing)
             os.posix_fadvise(existing, 0, 0, os.POSIX_FADV_DONTNEED)
-            digest = digest_if_same(source, existing, self.tick)
+            digest = digest_if_same(source, existing, self.ticks)
             if digest is None:
                 raise Taken(message)
         os.fsync(destination)
@@ -868,7 +895,7 @@ class Move:
             fd=made,
         )
         try:
-            copy.digest = transfer(source, made, self.tick)
+            copy.digest = transfer(source, made, self.ticks)
             entry.update(copy.digest.journal_entry)
             give(made, wanted, source.fd)
             os.utime(made, ns=(source.seen.st_atime_ns, source.seen.st_mtime_ns))
@@ -886,7 +913,8 @@ class Move:
         batch, self.batch = self.batch, Batch()
         before = self.outcome.moved, self.outcome.moved_bytes
         try:
-            copies = self.take(batch.copies, partial(settle, flush([copy.fd for copy in batch.copies])))
+            is_flushed, is_limited = flush([copy.fd for copy in batch.copies]), self.ticks.is_copy_limited
+            copies = self.take(batch.copies, partial(settle, is_flushed, is_limited))
             copies = self.take(copies, self.compare)
             if not self.options.keep:
                 copies = self.take(copies, lambda copy: copy.take_source(self.is_held))
@@ -926,7 +954,7 @@ class Move:
     def compare(self, copy: Copy) -> None:
         """Compares a copy, read from the device, with what was read of the source."""
         assert copy.digest is not None  # it was written
-        if read_back(copy.source, copy.fd, self.tick) != copy.digest.check:
+        if read_back(copy.source, copy.fd, self.ticks) != copy.digest.check:
             # Where the source became shorter while it was read, that is no fault of the device.
             require_unchanged(copy.source.seen, os.fstat(copy.source.fd))
             raise Problem(
@@ -1092,15 +1120,16 @@ def flush(fds: Collection[int]) -> bool:
     return all(LIBC.syncfs(fd) == 0 for fd in list(fds)[:1])
 
 
-def settle(is_flushed: bool, copy: Copy) -> None:
+def settle(is_flushed: bool, is_limited: bool, copy: Copy) -> None:
     """
     Drops a copy from the page cache, so that it is read from the device, and starts to read it: the device then reads
-    all copies of a batch at once.
+    all copies of a batch at once. Where a limit counts what is read, it is read later.
     """
     if not is_flushed:
         os.fsync(copy.fd)
     os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_WILLNEED)
+    if not is_limited:
+        os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def last_used(seen: os.stat_result, by: str) -> float:

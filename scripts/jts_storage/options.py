@@ -55,6 +55,18 @@ class PostgresArchive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transfers:
+    """How much goes to the cold tier and comes from there at a time."""
+
+    streams: Count | None = None
+    """How many files are on the way to the cold tier, or from there, at a time: moved files, dumps of databases,
+    copied folders. None: left out, or false."""
+    bandwidth_mi_b_per_second: Count | None = None
+    """MiB per second that all scripts may write to the cold tier and read from there together, on average over
+    some seconds. None: left out, or false."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """What moves besides the logs and the backups."""
 
@@ -133,6 +145,8 @@ class Automation:
     clickhouse_to_cold_per_run: Count | None = None
     """How much of these partitions one run moves, such as `200GiB`: the oldest first, and at least one, however
     large. None: left out, or false."""
+    transfers: Transfers | None = None
+    """How much goes to the cold tier and comes from there at a time. None: left out, or false."""
     usage_warning_percent: Percent
     """How full a tier, or a snapshot, may be before health warns."""
     usage_critical_percent: Percent

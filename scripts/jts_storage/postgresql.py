@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 
+from jts_storage.bandwidth import pace_of
 from jts_storage.bounded import LOCKS, output_of
 from jts_storage.problem import Problem
 
@@ -106,9 +107,9 @@ def fill_database(path: str, name: str) -> None:
     """Restores a dump into an empty database. @raises Problem at the first statement that fails"""
     # A restore may take long, and whoever started it by hand can end it.
     command = [*WITHOUT_LIMIT, "pg_restore", "--no-password", "--exit-on-error", f"--dbname={connection_to(name)}"]
-    with open(path, "rb") as dump:
+    with open(path, "rb", buffering=0) as dump, pace_of(path).reading(dump.fileno()) as stdin:
         # With the lock: no other run begins while it still writes.
-        status = subprocess.run(command, stdin=dump, stdout=2, pass_fds=LOCKS, check=False).returncode
+        status = subprocess.run(command, stdin=stdin, stdout=2, pass_fds=LOCKS, check=False).returncode
     if status != 0:
         raise Problem(f"pg_restore failed with status {status}")
 

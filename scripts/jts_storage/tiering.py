@@ -32,7 +32,7 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
   --at-least SIZE  dedup looks at files of this size or larger, such as 1MiB; default: 64KiB
   --read-cold      dedup reads files on cold, over the network, where the journal has no hash of them
   --settings FILE  in place of /etc/jts-storage/settings.json; only root, or only you, must be able to write it
-  --lock FILE      in place of /run/jts-storage-tiering.lock
+  --lock FILE      in place of /run/jts-storage-tiering.lock; the file of the limit of bandwidth is beside it
 
 Settings, see docs/configuration.md; a host has no tier that is null:
   hot.mountPoints                     where the tier is mounted
@@ -58,6 +58,10 @@ Settings, see docs/configuration.md; a host has no tier that is null:
   automation.rules                    name, source, pattern, olderThanDays, by (modification or access), to (warm,
                                       cold or a volume), destination, compress, keep
   automation.dedup                    whether optimize has files on warm share their room, and does not defragment it
+  automation.transfers.streams        how many files at a time to and from cold; none: one for each processor, at most 4
+  automation.transfers.bandwidthMiBPerSecond
+                                      MiB per second to and from cold, of all our programs together, on average over
+                                      some seconds; none: no limit
   automation.dockerPrune              whether cleanup runs docker system prune, which removes what is not used
   movesJournal                        a line of JSON for each move
   stateFolder                         keeps when the last cleanup was
@@ -389,6 +393,7 @@ class Tiering(Run):
         words.append(f"--attributes={self.settings.automation.attributes}")
         if self.lock is not None:
             words += ["--lock-descriptor", str(self.lock)]
+        words += self.words_of_transfer(mount, moving.sources)
         if self.dry_run:
             words.append("--dry-run")
         if self.dry_run or self.options.json:
@@ -409,6 +414,19 @@ class Tiering(Run):
         self.moves += summary.get("moves", [])
         self.not_moved += summary["failed"]
         self.add_skipped(summary["skipped"])
+
+    def words_of_transfer(self, mount: str, sources: Sequence[str]) -> list[str]:
+        """The mover's arguments for what goes to cold, or comes from there."""
+        transfers, cold = self.settings.automation.transfers, self.settings.cold
+        if transfers is None or cold is None:
+            return []
+        if mount != cold.mount_point and not any(f"{one}/".startswith(f"{cold.mount_point}/") for one in sources):
+            return []
+        words = [] if not transfers.streams else [f"--workers={transfers.streams}"]
+        if transfers.bandwidth_mi_b_per_second:
+            words += [f"--bandwidth={transfers.bandwidth_mi_b_per_second}", f"--network-mount={cold.mount_point}"]
+            words.append(f"--lock={self.options.lock}")
+        return words
 
     def recall(self, path: str) -> int:
         """Moves a file back to where the journal says that it came from."""
@@ -434,7 +452,8 @@ class Tiering(Run):
         arguments.append(f"--destination={os.path.dirname(origin)}")
         if name.endswith(".zst") and not origin.endswith(".zst"):
             arguments.append("--decompress")
-        self.move(Moving("recall", "hot", (), tuple(arguments), False), point, [*arguments, "--list"])
+        sources = (os.path.dirname(place),)
+        self.move(Moving("recall", "hot", sources, tuple(arguments), False), point, [*arguments, "--list"])
         if self.moves == [] and self.status == 0:
             skipped, remedy = "; ".join(self.skipped), ""
             if not skipped:

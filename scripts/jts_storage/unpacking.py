@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from jts_storage.archives import DECOMPRESS
+from jts_storage.bandwidth import pace_of
 from jts_storage.bounded import LOCKS
 from jts_storage.files import first_line, write_whole
 from jts_storage.log import log
@@ -187,8 +188,9 @@ def unpack(path: str, command: Sequence[str], reader: Sequence[str] = DECOMPRESS
     """
     try:
         with (
-            open(path, "rb") as file,
-            subprocess.Popen(reader, stdin=file, stdout=subprocess.PIPE, pass_fds=LOCKS) as source,
+            open(path, "rb", buffering=0) as file,
+            pace_of(path).reading(file.fileno()) as stdin,
+            subprocess.Popen(reader, stdin=stdin, stdout=subprocess.PIPE, pass_fds=LOCKS) as source,
             subprocess.Popen(command, stdin=source.stdout, stdout=2, pass_fds=LOCKS) as sink,
         ):
             try:
