@@ -95,8 +95,8 @@ function parseHost(name: string, value: unknown): { readonly settings?: HostSett
         ),
       );
   }
-  const settings = withMountOf(sections as Partial<HostSettings>);
-  problems.push(...findConnectionsTwice(sections as Partial<HostSettings>));
+  const settings = withMountOf(sections);
+  problems.push(...findConnectionsTwice(sections));
   // Only what automation needs goes by @pulumi/command.
   if (settings.connection !== undefined && value.automation !== undefined)
     problems.push(...below("connection", findConnectionProblems(settings.connection)));

@@ -7,6 +7,7 @@ usage: jts_storage relay FILE MIB-PER-SECOND HOST COMMAND…
 
 import contextlib
 import os
+import select
 import subprocess
 import sys
 import time
@@ -24,8 +25,10 @@ def main() -> int:
     with subprocess.Popen(command, stdin=subprocess.PIPE) as other:
         assert other.stdin is not None
         writing = other.stdin.fileno()
+        ended = os.pidfd_open(other.pid)
         with contextlib.suppress(BrokenPipeError):
-            while piece := os.read(0, PIECE_BYTES):
+            # rsync sends no end, and waits for that of the other side.
+            while ended not in select.select([0, ended], [], [])[0] and (piece := os.read(0, PIECE_BYTES)):
                 pace.let_pass(len(piece))
                 while piece:
                     piece = piece[os.write(writing, piece) :]
