@@ -20,9 +20,11 @@ import { bashScript, bashTeardown, bashWipe } from "./bash.ts";
 import { measureFleets } from "./fleet.ts";
 import { listEndState, requireSame, withDataKept } from "./endState.ts";
 import { profileOf } from "./profile.ts";
+import { measureTransfers } from "./transfers.ts";
 import { wantedOf } from "./wanted.ts";
 
 const USAGE = `Usage: npm run bench [-- [mover] [--runs N] [--without ansible]]
+       npm run bench -- transfers
        npm run bench -- fleet [--hosts N,…] [--together N,…] [--parallel N]
 
 Measures on the lab how long this program, one bash script over one SSH session and an Ansible playbook take to make the
@@ -30,6 +32,8 @@ same on blank machines, and how long the engine takes for as many resources that
 the same run. It takes the lab's disks back to blank.
 
   mover              measure the mover instead, against rsync and mv, between the lab's tiers
+  transfers          measure copies to the NAS instead, with 1, 2 and 4 streams, 1 and 4 connections (nconnect), and 1
+                     and 10 ms of delay between the lab's machines; prints a table, and takes at most 15 minutes
   --runs N           how often; 1 by default
   --without ansible  leave the playbook out
 
@@ -74,10 +78,11 @@ await command(
     const runs = Number(values.runs);
     if (!(Number.isInteger(runs) && runs > 0)) throw new WrongUsage(`--runs ${values.runs} is not a positive number.`);
     if (without !== undefined && without !== "ansible") throw new WrongUsage("--without takes only ansible.");
-    if ((what !== undefined && what !== "mover" && what !== "fleet") || more.length > 0)
+    if ((what !== undefined && !["mover", "transfers", "fleet"].includes(what)) || more.length > 0)
       throw new WrongUsage(`Unknown argument: ${more[0] ?? what}`);
     await installTools();
     if (what === "mover") return measureMover(runs);
+    if (what === "transfers") return measureBetweenMachines();
     if (what === "fleet")
       return measureFleets({
         apart: numbersIn(values.hosts),
@@ -162,12 +167,7 @@ async function measureMover(runs: number): Promise<void> {
     host.set("tuning", false);
   });
   await pulumi("up", "up", "--skip-preview");
-  await lab.run("storage-host", "mkdir --parents /run/bench/jts_storage");
-  const modules = (await readdir(join(ROOT, "scripts/jts_storage"))).filter((name) => name.endsWith(".py"));
-  for (const file of ["bench/mover.py", ...modules.map((name) => `scripts/jts_storage/${name}`)])
-    await lab.run("storage-host", `cat >/run/bench/${file.replace(/^\w+\//, "")}`, {
-      stdin: await readFile(join(ROOT, file), "utf8"),
-    });
+  await deliverMover();
   for (const [from, to] of [
     ["/var/lib/clickhouse", "/data/warm-storage"],
     ["/data/warm-storage", "/mnt/synology"],
@@ -183,6 +183,28 @@ async function measureMover(runs: number): Promise<void> {
     console.log(`  ${from} → ${to}: ${stdout}`);
   }
   await pulumi("destroy", "destroy", "--skip-preview");
+}
+
+async function measureBetweenMachines(): Promise<void> {
+  await lab.reset();
+  await configure((host) => {
+    for (const section of ["automation", "hot", "cold"]) host.delete(section);
+    host.set("tuning", false);
+  });
+  await pulumi("up", "up", "--skip-preview");
+  await deliverMover();
+  await measureTransfers();
+  await pulumi("destroy", "destroy", "--skip-preview");
+}
+
+/** To /run/bench, with the program that compares it. */
+async function deliverMover(): Promise<void> {
+  await lab.run("storage-host", "mkdir --parents /run/bench/jts_storage");
+  const modules = (await readdir(join(ROOT, "scripts/jts_storage"))).filter((name) => name.endsWith(".py"));
+  for (const file of ["bench/mover.py", ...modules.map((name) => `scripts/jts_storage/${name}`)])
+    await lab.run("storage-host", `cat >/run/bench/${file.replace(/^\w+\//, "")}`, {
+      stdin: await readFile(join(ROOT, file), "utf8"),
+    });
 }
 
 /** Stack `dev`, with the change, as the configuration that is measured. */

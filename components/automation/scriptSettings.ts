@@ -17,13 +17,14 @@ const LOOKS_SECONDS = 180;
 /** The document in {@link SETTINGS_FILE}: scripts/jts_storage/settings.py has the same keys. An absent tier is null. */
 export function scriptSettings(tiers: TierSettings, automation: AutomationSettings, timers: readonly string[]) {
   const { hot, warm, cold } = layoutsOf(tiers);
+  const { transfers, ...values } = valuesOf(automation);
   return {
     hot: hot?.script ?? null,
     warm: warm?.script ?? null,
     cold: cold?.script ?? null,
     automation: {
-      ...valuesOf(automation),
-      ...transfersOf(automation),
+      ...values,
+      ...transfersOf(transfers),
       systemLogs: automation.systemLogs ? "/var/log" : null,
       backupVolumes: Object.fromEntries(
         backupVolumes(tiers, automation).map(({ name, snapshotBytes }) => [name, snapshotBytes]),
@@ -58,8 +59,10 @@ function valuesOf(automation: AutomationSettings): OnHost {
 }
 
 /** Of the transfers, the rows that the scripts read; none where there are none. */
-function transfersOf({ transfers: { nconnect: _, ...rows } = {} }: AutomationSettings) {
-  return { transfers: Object.values(rows).some((value) => value !== undefined) ? rows : undefined };
+function transfersOf({ nconnect: _, ...rows }: NonNullable<AutomationSettings["transfers"]> = {}): {
+  readonly transfers?: Omit<NonNullable<AutomationSettings["transfers"]>, "nconnect">;
+} {
+  return Object.values(rows).some((value) => value !== undefined) ? { transfers: rows } : {};
 }
 
 /** The volumes that are archived from snapshots, with the size of those. */

@@ -3,6 +3,9 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
+import { findAutomationProblems } from "../../components/automation/problems.ts";
+import { automationSettings } from "../../components/automation/settings.ts";
+import { coldSettings } from "../../components/cold/settings.ts";
 import { volumesOf } from "../../components/hot/layout.ts";
 import { VOLUME_PROFILES } from "../../components/hot/profiles.ts";
 import { hotSettings, type LvmSettings } from "../../components/hot/settings.ts";
@@ -908,6 +911,33 @@ describe("what one section needs of another is there, or refused with its key", 
     expect(problemsOf({ warm, cold: nas, automation: { configPaths } })).toEqual([
       `trading.automation.configPaths.1: ${file} ${problem}`,
     ]);
+  });
+
+  it("connections to the NAS are an option of its mount, and are said once", () => {
+    const transfers = (nconnect: number, options?: string[]) => ({
+      warm,
+      cold: { ...nas, ...(options && { options }) },
+      automation: { transfers: { nconnect } },
+    });
+    const { hosts } = parseHosts({ trading: { connection, ...transfers(4, ["hard"]) } });
+    expect(hosts.trading?.cold?.options).toEqual(["hard", "nconnect=4"]);
+    for (const own of [2, 4])
+      expect(problemsOf(transfers(4, [`nconnect=${own}`]))).toEqual([
+        `trading.automation.transfers.nconnect: the cold tier's options have nconnect=${own} already; leave out one of them`,
+      ]);
+    expect(problemsOf(transfers(17))).toEqual([
+      "trading.automation.transfers.nconnect: 17: must be a whole number from 1 to 16",
+    ]);
+    expect(problemsOf({ warm, automation: { transfers: { streams: 2 } } })).toEqual([
+      "trading.automation.transfers: is about the cold tier, and there is none",
+    ]);
+    // A program of somebody's own has mounted it already.
+    const mounted = coldSettings.parse(nas);
+    const automation = automationSettings.parse({ transfers: { nconnect: 4 } });
+    expect(findAutomationProblems(automation, { cold: mounted })).toContainEqual({
+      key: "transfers.nconnect",
+      message: "the cold tier is mounted without it; add nconnect=4 to its options",
+    });
   });
 
   it("what a tier would make right is not asked for where that tier has an error of its own", () => {

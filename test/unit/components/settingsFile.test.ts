@@ -79,6 +79,8 @@ const accepted = fc
         backupVolumes: { redis: "1GiB" },
         coldRetention: { weekly: 4, yearly: 2 },
         ...(what === "label" ? { notify: "https://hooks.example.org/a?token=$HOME'" } : {}),
+        ...(what === "server" ? { transfers: { streams: 2, bandwidthMiBPerSecond: 50, nconnect: 4 } } : {}),
+        ...(what === "root" ? { transfers: { nconnect: 4 } } : {}),
         ...(what === "root"
           ? { notify: "/usr/local/sbin/tell $HOME", clickhouseToColdPerRun: "200GiB", postgresArchive }
           : {}),
