@@ -314,6 +314,54 @@ describe("a running PostgreSQL", { tags: ["long"] }, () => {
   });
 });
 
+describe("transfers to the NAS", { tags: ["long"] }, () => {
+  it("of moves and of copies together keep to the limit, as the link's own counters say", async () => {
+    const MIB_PER_SECOND = 4;
+    const samples = await on(`
+      mkdir --parents /home/jts/one /home/jts/two
+      for name in one two; do head --bytes=16M /dev/urandom >/home/jts/$name/file; done
+      for number in 1 2 3; do
+        head --bytes=4M /dev/urandom >${WARM}/limited-$number.bin
+        touch --date='60 days ago' ${WARM}/limited-$number.bin
+      done
+      python3 - <<'END'
+import json, os
+settings = json.load(open("/etc/jts-storage/settings.json"))
+settings["automation"]["transfers"] = {"streams": 2, "bandwidthMiBPerSecond": ${MIB_PER_SECOND}}
+settings["automation"]["developmentFolders"] = ["/home/jts/one", "/home/jts/two"]
+with open("/run/limited.json", "w") as file:
+    json.dump(settings, file)
+os.chmod("/run/limited.json", 0o600)
+END
+      link=/sys/class/net/$(ip -oneline -4 address show to 192.168.1.100 | awk '{ print $2 }')/statistics
+      sync
+      ${SCRIPTS}/nas-archival.sh development --settings /run/limited.json >/run/limited.development 2>&1 &
+      development=$!
+      ${SCRIPTS}/tiered-storage.sh migrate --settings /run/limited.json >/run/limited.migrate 2>&1 &
+      migrate=$!
+      while kill -0 $development 2>/dev/null || kill -0 $migrate 2>/dev/null; do
+        echo "$EPOCHREALTIME $(( $(<$link/tx_bytes) + $(<$link/rx_bytes) ))"
+        sleep 1
+      done
+      wait $development || { cat /run/limited.development >&2; exit 1; }
+      wait $migrate || { cat /run/limited.migrate >&2; exit 1; }
+      cmp /home/jts/one/file /mnt/synology/jts/development/one/file
+      cmp /home/jts/two/file /mnt/synology/jts/development/two/file
+      [[ $(ls ${COLD}/database/limited-*.bin | wc -l) -eq 3 ]]
+    `);
+    const seen = samples.split("\n").map((line) => line.split(" ").map(Number) as [number, number]);
+    // 32 MiB are copied; 12 MiB are moved, and read back.
+    expect(seen.at(-1)![1] - seen[0]![1]).toBeGreaterThan(50 * 2 ** 20);
+    for (const [index, [from, before]] of seen.entries())
+      for (const [to, after] of seen.slice(index + 1)) {
+        if (to - from < 5) continue;
+        // With the network's own part, and what was let pass just before: some pieces, and a second.
+        const most = 1.1 * (MIB_PER_SECOND * (to - from + 2) + 6) * 2 ** 20;
+        expect(after - before, `${to - from} s`).toBeLessThan(most);
+      }
+  });
+});
+
 describe("increments of a running PostgreSQL", { tags: ["long"] }, () => {
   const FOLDER = "/var/lib/postgresql/data/pg";
   const server = (folder: string, port = 5432) =>
