@@ -53,16 +53,26 @@ function findIdle(automation: AutomationSettings, tiers: TierSettings): Problem[
   return [...problems, { key: "snapshotOnCalendar", message }];
 }
 
-/** The mount is the cold tier's: what its options say must be so. A host's configuration adds the option to them. */
+/** What the options of the cold tier's mounts say must be so. A host's configuration adds the option to them. */
 function findConnectionProblem({ transfers }: AutomationSettings, { cold }: TierSettings): Problem[] {
   const wanted = transfers?.nconnect === undefined ? undefined : `nconnect=${transfers.nconnect}`;
-  if (wanted === undefined || cold === undefined || cold.options.includes(wanted)) return [];
+  if (wanted === undefined || cold === undefined) return [];
+  const key = "transfers.nconnect";
+  if (cold.options.includes(wanted))
+    return exportsOf(cold)
+      .filter((one) => one.server === cold.server && one.version === cold.version && !one.options.includes(wanted))
+      .map(({ name, prefix }) => ({
+        key,
+        message:
+          `${name} is mounted from the same server without it, and the first mount decides for all; ` +
+          `add ${wanted} to cold.${prefix}options, or leave these out`,
+      }));
   const other = cold.options.find(isConnections);
   const message =
     other === undefined
       ? `the cold tier is mounted without it; add ${wanted} to its options`
       : `the cold tier's options have ${other} already; leave out one of them`;
-  return [{ key: "transfers.nconnect", message }];
+  return [{ key, message }];
 }
 
 type Percentage = {

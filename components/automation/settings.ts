@@ -143,14 +143,15 @@ const transfers = strictObject({
    */
   streams: z.int().min(1).max(16).optional().meta({ onHost: "Count | None" }),
   /**
-   * MiB per second that all scripts may write to the cold tier and read from there together, on average over some
-   * seconds. What ClickHouse moves by itself doesn't count.
+   * MiB per second that all scripts may write to the cold tier's exports and read from there together, on average over
+   * some seconds. What ClickHouse moves by itself doesn't count.
    * @default no limit
    */
   bandwidthMiBPerSecond: z.int().min(1).optional().meta({ onHost: "Count | None" }),
   /**
-   * Connections to the NAS, see nfs(5): the mount gets the option `nconnect`. A change unmounts and mounts. Mounts of
-   * the same server share connections, so that the first one decides for all.
+   * Connections to the NAS, see nfs(5): the mount gets the option `nconnect`, and so do those of `cold.volumes` without
+   * options of their own. A change unmounts and mounts. Mounts of the same server share connections, so that the first
+   * one decides for all.
    * @default the kernel's: 1
    */
   nconnect: z.int().min(1).max(16).optional().meta({ onHost: false }),

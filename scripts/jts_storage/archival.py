@@ -97,7 +97,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from jts_storage import bandwidth, postgresql, records
+from jts_storage import postgresql, records
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
@@ -106,6 +106,7 @@ from jts_storage.archives import (
     STAMP,
     STAMP_FORMAT,
     ArchivingRun,
+    Reader,
     Watch,
     expired,
     pack,
@@ -121,7 +122,7 @@ from jts_storage.archives import (
     verify,
     watched,
 )
-from jts_storage.bandwidth import pace_of
+from jts_storage.bandwidth import Pace, limit_cold, pace_of
 from jts_storage.bounded import LOCKS, NoAnswer, bounded, output_of
 from jts_storage.copies import Sizes, copies_in, copy_compressed, problem_in, restore_folder, set_state
 from jts_storage.files import first_line, write_whole
@@ -280,7 +281,7 @@ class Archive:
     name: str
     ending: str
     commands: tuple[tuple[str, ...], ...]
-    reader: Callable[[int], None]
+    reader: Reader
     source_bytes: int | None = None
     """The size of what is archived, not compressed; None: unknown."""
     good_statuses: tuple[int, ...] = (0,)
@@ -306,8 +307,7 @@ class Archival(ArchivingRun):
         transfers = settings.automation.transfers
         # What a dry run prints must not be mixed.
         self.streams = 1 if transfers is None or self.dry_run else transfers.streams or 1
-        if settings.cold is not None and transfers is not None:
-            bandwidth.limit(settings.cold.mount_point, transfers.bandwidth_mi_b_per_second or None, options.lock)
+        limit_cold(settings, options.lock)
 
     def run(self, action: str) -> int:
         only_looks = action in LOOKS or self.options.list
@@ -411,7 +411,7 @@ class Archival(ArchivingRun):
             problem = str(away)
         return f"{path} is not whole: {problem}" if problem else ""
 
-    def problem_of(self, path: str, reader: Callable[[int], None]) -> str | None:
+    def problem_of(self, path: str, reader: Reader) -> str | None:
         """The problem of an archive; empty: it is good; None: it was removed while it was read."""
 
         def look() -> str | None:
@@ -512,9 +512,9 @@ class Archival(ArchivingRun):
                 }
                 prove = records.prover(session, table, facts)
 
-                def read(fd: int) -> None:
-                    READ_DUMP(fd)
-                    prove(fd)
+                def read(fd: int, pace: Pace) -> None:
+                    READ_DUMP(fd, pace)
+                    prove(fd, pace)
                     record["bytes"] = os.fstat(fd).st_size
                     records.write_record(path, record)
 

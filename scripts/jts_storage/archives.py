@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any, Generic, NoReturn, TypeVar
 
-from jts_storage.bandwidth import pace_of
+from jts_storage.bandwidth import Pace, pace_of
 from jts_storage.bounded import LOCKS
 from jts_storage.files import first_line
 from jts_storage.log import log
@@ -28,6 +28,8 @@ from jts_storage.tiers import usage_of
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+Reader = Callable[[int, Pace], None]
+"""Reads an open archive from its begin to its end, at a pace; raises Problem where it cannot."""
 CHUNK_BYTES = 1 << 20
 MIB = 1 << 20
 STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
@@ -221,12 +223,12 @@ def _stdout_of(child: subprocess.Popen[bytes]) -> IO[bytes]:
     return child.stdout
 
 
-def publish(temporary: str, target: str, sha256: str, reader: Callable[[int], None], *, more_lines: str = "") -> None:
+def publish(temporary: str, target: str, sha256: str, reader: Reader, *, more_lines: str = "") -> None:
     """
     Gives an archive its name, and writes TARGET.sha256, once it is on the device, reads back from there as it was
     written, and the reader can read it. Replaces nothing.
 
-    @param reader  gets the open file; raises Problem where it cannot read it
+    @param reader  raises Problem where it cannot read the file
     @param more_lines  what TARGET.sha256 has besides; default: nothing
     @raises Problem where it got neither name
     """
@@ -243,8 +245,7 @@ def publish(temporary: str, target: str, sha256: str, reader: Callable[[int], No
                 )
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             try:
-                with pace.reading(file.fileno()) as stdin:
-                    reader(stdin)
+                reader(file.fileno(), pace)
             except Problem as problem:
                 raise Problem(f"{target}: {problem}") from None
         with open(checksum, "w", encoding="utf-8") as file_of_sum:
@@ -275,22 +276,24 @@ def remove_temporary(temporary: str) -> None:
             os.unlink(path)
 
 
-def read_through(commands: Sequence[Sequence[str]]) -> Callable[[int], None]:
+def read_through(commands: Sequence[Sequence[str]]) -> Reader:
     """A reader that gives the file to a pipeline, and raises Problem where a command of it fails."""
 
-    def read(fd: int) -> None:
+    def read(fd: int, pace: Pace) -> None:
         children: list[subprocess.Popen[bytes]] = []
-        for index, command in enumerate(commands):
-            is_last = index == len(commands) - 1
-            child = subprocess.Popen(
-                command,
-                stdin=fd if not children else children[-1].stdout,
-                stdout=subprocess.DEVNULL if is_last else subprocess.PIPE,
-            )
-            if children:
-                _stdout_of(children[-1]).close()
-            children.append(child)
-        if [child.wait() for child in children] != [0] * len(children):
+        with pace.reading(fd) as stdin:
+            for index, command in enumerate(commands):
+                is_last = index == len(commands) - 1
+                child = subprocess.Popen(
+                    command,
+                    stdin=stdin if not children else children[-1].stdout,
+                    stdout=subprocess.DEVNULL if is_last else subprocess.PIPE,
+                )
+                if children:
+                    _stdout_of(children[-1]).close()
+                children.append(child)
+            statuses = [child.wait() for child in children]
+        if any(statuses):
             raise Problem(f"it is damaged: {' | '.join(one[0] for one in commands)} cannot read it")
 
     return read
@@ -311,12 +314,12 @@ def require_sum(path: str, wanted: str) -> None:
         raise Problem(f"{path} does not match its checksum: it is damaged")
 
 
-def verify(path: str, wanted: str, reader: Callable[[int], None]) -> None:
+def verify(path: str, wanted: str, reader: Reader) -> None:
     """@raises Problem unless the archive matches its checksum, and the reader can read it to its end"""
     require_sum(path, wanted)
     try:
-        with open(path, "rb", buffering=0) as file, pace_of(path).reading(file.fileno()) as stdin:
-            reader(stdin)
+        with open(path, "rb", buffering=0) as file:
+            reader(file.fileno(), pace_of(path))
     except (Problem, OSError):
         raise Problem(f"{path} cannot be unpacked, although it matches its checksum") from None
 

@@ -71,7 +71,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from jts_storage import bandwidth
 from jts_storage.archives import (
     CHECKSUM,
     COMPRESS,
@@ -96,6 +95,7 @@ from jts_storage.archives import (
     verify,
     watched,
 )
+from jts_storage.bandwidth import limit_cold
 from jts_storage.bounded import bounded, output_of
 from jts_storage.files import first_line
 from jts_storage.increments import ENDING as INCREMENT_ENDING
@@ -322,9 +322,7 @@ class Backup(ArchivingRun):
         self.archived = None if cold is None else f"{cold.root}/archives/database"
         self.found: Sequence[Archive] = ()
         self.mount_point = f"{options.lock.removesuffix('.lock')}.mount"
-        transfers = settings.automation.transfers
-        if settings.cold is not None and transfers is not None:
-            bandwidth.limit(settings.cold.mount_point, transfers.bandwidth_mi_b_per_second or None, options.lock)
+        limit_cold(settings, options.lock)
 
     def run(self, action: str) -> int:
         if not self.dry_run and action not in ("list", "verify"):

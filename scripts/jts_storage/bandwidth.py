@@ -14,9 +14,10 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from jts_storage.files import open_lock
+from jts_storage.settings import Settings
 
 MIB = 1 << 20
 PIECE_BYTES = 1 << 20
@@ -137,26 +138,38 @@ class Pace:
 
 
 UNLIMITED = Pace()
-# The mount point of the NAS, and the pace of what is on it. A program sets them once.
-_limited: tuple[str, Pace] | None = None
+# The mount points of the cold tier, and the pace of what is on them together. A program sets them once.
+_limited: tuple[Sequence[str], Pace] = (), UNLIMITED
 
 
-def limit(point: str, mib_per_second: int | None, lock: str) -> None:
+def limit(points: Sequence[str], mib_per_second: int, lock: str) -> None:
     """
-    Limits what this program writes to a filesystem, and reads from it.
+    Limits what this program writes to some filesystems, and reads from them, together.
 
-    @param point  its mount point
+    @param points  their mount points
     @param lock  a lock's file of ours: the file that is shared is beside it
     """
     global _limited  # noqa: PLW0603 -- as a program's other limits, in bounded.py
-    _limited = point, Pace(f"{os.path.dirname(os.path.abspath(lock))}/jts-storage-bandwidth", mib_per_second)
+    _limited = points, Pace(f"{os.path.dirname(os.path.abspath(lock))}/jts-storage-bandwidth", mib_per_second)
+
+
+def limit_of(settings: Settings) -> int | None:
+    """MiB per second to and from all exports of the cold tier together; None: no limit."""
+    transfers = settings.automation.transfers
+    return None if transfers is None else transfers.bandwidth_mi_b_per_second or None
+
+
+def limit_cold(settings: Settings, lock: str) -> None:
+    """Limits what this program writes to the exports of the cold tier, and reads from them, as the settings say."""
+    mib_per_second = limit_of(settings)
+    if mib_per_second is not None:
+        limit([one.mount_point for one in settings.colds().values()], mib_per_second, lock)
 
 
 def pace_of(path: str) -> Pace:
-    """The pace of a file or folder: on the NAS, that of the limit."""
-    if _limited is not None and f"{path}/".startswith(f"{_limited[0]}/"):
-        return _limited[1]
-    return UNLIMITED
+    """The pace of a file or folder: on the cold tier, that of the limit."""
+    points, pace = _limited
+    return pace if any(f"{path}/".startswith(f"{point}/") for point in points) else UNLIMITED
 
 
 def flush(folder: int) -> None:

@@ -352,9 +352,7 @@ class FolderCopy:
         self.target_path = target
         with contextlib.ExitStack() as opened:
             if not self.dry_run:
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.rmtree(self.scratch_path)
-                os.makedirs(self.scratch_path)
+                self.make_scratch()
                 opened.callback(self.remove_scratch)
                 self.scratch = opened.enter_context(closing(os.open(self.scratch_path, FOLDER)))
             ours = opened.enter_context(closing(os.open(source, FOLDER)))
@@ -366,6 +364,16 @@ class FolderCopy:
             if count > LOGGED_OF_A_REASON:
                 log("warning", f"{count} files in all were not copied: {reason}")
         return self.sizes
+
+    def make_scratch(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.scratch_path)
+        for _ in range(ATTEMPTS):
+            # Another copy that ends now removes the folder that both are in.
+            with contextlib.suppress(FileNotFoundError):
+                os.makedirs(self.scratch_path)
+                return
+        os.makedirs(self.scratch_path)
 
     def remove_scratch(self) -> None:
         """What cannot be removed now, the next run removes."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from jts_storage.bandwidth import UNLIMITED, Pace, limit_cold, pace_of
 from jts_storage.bounded import output_of
 from jts_storage.journal import moves_of
 from jts_storage.log import log
@@ -40,7 +41,7 @@ from jts_storage.tiers import prove_warm, require_cold
 
 # Smaller files free little for the look at them.
 AT_LEAST_BYTES = 64 << 10
-PIECE_BYTES, CHUNK_BYTES = 64 << 10, 1 << 20
+PIECE_BYTES = 64 << 10
 # How the private names begin that files have while they move.
 OURS = ".jts-"
 # How long the daily run may take; the next one goes on, since what shares already needs no look.
@@ -176,7 +177,8 @@ class Finder:
         found: dict[str, list[Room]] = {}
         for number, room in enumerate(rooms):
             if room.sha256 is None and (alike[room.pieces] > 1 or (is_any_unread and len(rooms) > 1)):
-                room.sha256 = self.look(room.files[0], self.hash_of)
+                first = room.files[0]
+                room.sha256 = self.look(first, partial(self.hash_of, pace=pace_of(first.path)))
             elif room.sha256 is None and len(room.files) > 1:
                 # Its files share all that they have, and no other file is like them.
                 found[f"alone {number}"] = [room]
@@ -219,7 +221,7 @@ class Finder:
                 self.unread["bytes"] += one.seen.st_size
                 continue
             if room.sha256 is None:
-                room.pieces = self.look(one, self.pieces_of)
+                room.pieces = self.look(one, partial(self.pieces_of, pace=pace_of(one.path)))
                 if room.pieces is None:
                     continue
             rooms.append(room)
@@ -239,17 +241,18 @@ class Finder:
             return None
         return result
 
-    def pieces_of(self, fd: int) -> bytes:
+    def pieces_of(self, fd: int, pace: Pace = UNLIMITED) -> bytes:
         """A hash of the start, middle and end of an open file."""
         digest, size = hashlib.sha256(), os.fstat(fd).st_size
         for offset in sorted({0, max(0, (size - PIECE_BYTES) // 2), max(0, size - PIECE_BYTES)}):
+            pace.let_pass(min(size, PIECE_BYTES))
             digest.update(os.pread(fd, PIECE_BYTES, offset))
             self.read_bytes += min(size, PIECE_BYTES)
         return digest.digest()
 
-    def hash_of(self, fd: int) -> str:
+    def hash_of(self, fd: int, pace: Pace) -> str:
         digest = hashlib.sha256()
-        while piece := os.read(fd, CHUNK_BYTES):
+        for piece in pace.pieces(fd):
             digest.update(piece)
             self.read_bytes += len(piece)
         return digest.hexdigest()
@@ -408,6 +411,7 @@ class Dedup(Run):
     def __init__(self, settings: Settings, options: argparse.Namespace, at_least: int) -> None:
         super().__init__(settings, options.dry_run)
         self.options, self.at_least = options, at_least
+        limit_cold(settings, options.lock)
 
     def run(self) -> int:
         warm, journal = self.settings.warm, self.settings.moves_journal

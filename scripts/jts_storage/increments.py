@@ -22,8 +22,10 @@ from dataclasses import dataclass
 from typing import IO
 
 from jts_storage.archives import CHUNK_BYTES, DECOMPRESS, STAMP
+from jts_storage.bandwidth import UNLIMITED, Pace, pace_of
 from jts_storage.log import log
-from jts_storage.problem import HERE, Problem
+from jts_storage.mounts import closing
+from jts_storage.problem import HERE, Problem, reason_of
 
 # VOLUME-STAMP.on-STAMP.rdiff.zst: the second stamp is that of the full archive, VOLUME-STAMP.tar.zst.
 ENDING = ".rdiff.zst"
@@ -51,14 +53,21 @@ def main() -> int:
     parser.add_argument("base", help="a tar archive, compressed with zstd")
     parser.add_argument("--sum", help="for make: the file that gets the SHA-256 of the tar archive")
     parser.add_argument("--sha256", help="for read: what the tar archive must have")
+    parser.add_argument(
+        "--limit",
+        nargs=2,
+        metavar=("FILE", "MIB"),
+        help="reads the base at the pace of the limit of bandwidth: the file that all programs share, MiB per second",
+    )
     options = parser.parse_args()
     if (options.sum is None) == (options.action == "make") or (options.sha256 is None) == (options.action == "read"):
         parser.error("make needs --sum, and read needs --sha256")
     out = sys.stdout.buffer
     try:
-        with _unpacked("--", options.base) as base:
+        pace = UNLIMITED if options.limit is None else Pace(options.limit[0], int(options.limit[1]))
+        with _base(options.base, pace) as base:
             if options.action == "read":
-                with _unpacked() as delta:
+                with _unpacked(sys.stdin.fileno()) as delta:
                     if read(delta, base, out) != options.sha256:
                         raise Problem("what was read is not the archive that was made")
                 return 0
@@ -82,7 +91,9 @@ def full_of(name: str) -> str:
 
 def command(action: str, base: str, *options: str) -> list[str]:
     """The command that makes or reads an increment to that base, see above."""
-    return ["python3", "-I", "-B", f"{HERE}/jts_storage", "increment", action, *options, "--", base]
+    pace = pace_of(base)
+    limit = ["--limit", pace.file, f"{pace.mib_per_second}"] if pace.is_limited else []
+    return ["python3", "-I", "-B", f"{HERE}/jts_storage", "increment", action, *limit, *options, "--", base]
 
 
 class Stream:
@@ -114,9 +125,20 @@ class Stream:
 
 
 @contextmanager
-def _unpacked(*words: str) -> Iterator[Stream]:
-    """What zstd prints, with those words after its options; without any, of the standard input."""
-    with subprocess.Popen([*DECOMPRESS, *words], stdout=subprocess.PIPE, bufsize=CHUNK_BYTES) as child:
+def _base(path: str, pace: Pace) -> Iterator[Stream]:
+    """The tar archive in a file. @raises Problem where the file cannot be opened"""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError as problem:
+        raise Problem(reason_of(problem)) from None
+    with closing(file), pace.reading(file) as fd, _unpacked(fd) as tar:
+        yield tar
+
+
+@contextmanager
+def _unpacked(fd: int) -> Iterator[Stream]:
+    """What zstd prints of an open file."""
+    with subprocess.Popen(DECOMPRESS, stdin=fd, stdout=subprocess.PIPE, bufsize=CHUNK_BYTES) as child:
         assert child.stdout is not None
         try:
             yield Stream(child.stdout)

@@ -225,24 +225,27 @@ def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help=f"processes that share the files, each with one at a time; default: one for each processor, at most "
         f"{WORKERS}",
     )
-    parser.add_argument("--network-mount", help="mount point of a NAS, for --bandwidth")
+    parser.add_argument(
+        "--network-mount", action="append", default=[], help="mount point of a NAS, for --bandwidth; may be repeated"
+    )
     parser.add_argument(
         "--bandwidth",
         type=int,
-        help="MiB per second that all programs of ours may write to --network-mount and read from it together, on "
-        "average over some seconds; they share a file beside that of --lock; default: no limit",
+        help="MiB per second that all programs of ours may write to all --network-mount and read from them together, "
+        "on average over some seconds; they share a file beside that of --lock; default: no limit",
     )
     options = parser.parse_args(words)
     if not options.older_than_days >= 0 or not options.modified_before >= 0:
         parser.error("--older-than-days and --modified-before must not be negative")
     if options.workers < 1:
         parser.error("--workers must be at least 1")
-    if (options.bandwidth is None) != (options.network_mount is None) or (options.bandwidth or 1) < 1:
+    if (options.bandwidth is None) != (options.network_mount == []) or (options.bandwidth or 1) < 1:
         parser.error("--bandwidth takes a number from 1 on, and --network-mount beside it")
-    for option in ("source_mount", "relative_to", "destination", "destination_mount", "network_mount"):
+    for option in ("source_mount", "relative_to", "destination", "destination_mount"):
         if getattr(options, option) is not None:
             setattr(options, option, os.path.abspath(getattr(options, option)))
     options.source = [os.path.abspath(source) for source in options.source]
+    options.network_mount = [os.path.abspath(point) for point in options.network_mount]
     if len(options.source) > 1 and options.relative_to is None:
         parser.error("several sources need --relative-to, which keeps their files apart")
     for source in options.source:

@@ -62,8 +62,8 @@ class Transfers:
     """How many files are on the way to the cold tier, or from there, at a time: moved files, dumps of databases,
     copied folders. None: left out, or false."""
     bandwidth_mi_b_per_second: Count | None = None
-    """MiB per second that all scripts may write to the cold tier and read from there together, on average over
-    some seconds. None: left out, or false."""
+    """MiB per second that all scripts may write to the cold tier's exports and read from there together, on
+    average over some seconds. None: left out, or false."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,14 @@ import re
 import shlex
 import subprocess
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from jts_storage import postgresql
-from jts_storage.archives import CHECKSUM, STAMP
+from jts_storage.archives import CHECKSUM, STAMP, Reader
+from jts_storage.bandwidth import Pace, pace_of
 from jts_storage.bounded import LOCKS
 from jts_storage.files import write_whole
 from jts_storage.mounts import closing
@@ -282,7 +283,7 @@ def dump_of(table: Table, snapshot: str) -> tuple[str, ...]:
     return (*AS_POSTGRES, "env", f"PGDATABASE={table.database}", "pg_dump", *options, f"--table={table.quoted}")
 
 
-def prover(session: Session, table: Table, facts: dict[str, Any]) -> Callable[[int], None]:
+def prover(session: Session, table: Table, facts: dict[str, Any]) -> Reader:
     """
     A function that restores an open archive to the scratch database, and raises Problem unless it has the same rows.
 
@@ -290,7 +291,7 @@ def prover(session: Session, table: Table, facts: dict[str, Any]) -> Callable[[i
     """
     sequences = session.rows(SEQUENCES.format(oid=table.oid))
 
-    def prove(fd: int) -> None:
+    def prove(fd: int, pace: Pace) -> None:
         postgresql.make_scratch(table.database)
         try:
             _copy_types(table.database)
@@ -299,7 +300,7 @@ def prover(session: Session, table: Table, facts: dict[str, Any]) -> Callable[[i
                     scratch.run(f"create sequence if not exists {identifier(schema)}.{identifier(name)}")
                 # Its definition and its rows; indexes take long, and prove nothing.
                 sections = ("--section=pre-data", "--section=data")
-                restore_table(fd, SCRATCH, *sections, "--no-owner", "--no-privileges")
+                restore_table(fd, pace, SCRATCH, *sections, "--no-owner", "--no-privileges")
                 found = scratch.row(FACTS.format(table=table.quoted))
         finally:
             postgresql.drop_scratch()
@@ -324,15 +325,18 @@ def _copy_types(database: str) -> None:
         raise Problem(f"pg_dump failed with status {source.returncode}")
 
 
-def restore_table(fd: int, database: str, *options: str) -> None:
+def restore_table(fd: int, pace: Pace, database: str, *options: str) -> None:
     """
     Restores an open archive of a table, without what ties it to others, in one transaction.
+
+    @param pace  that of the archive's filesystem
 
     @raises Problem where a statement fails: then nothing of it is there
     """
     os.lseek(fd, 0, os.SEEK_SET)
     command = ["pg_restore", "--list"]
-    listed = subprocess.run(command, stdin=fd, stdout=subprocess.PIPE, check=False)
+    with pace.reading(fd) as stdin:
+        listed = subprocess.run(command, stdin=stdin, stdout=subprocess.PIPE, check=False)
     if listed.returncode != 0:
         raise Problem(f"it is damaged: pg_restore cannot list it (status {listed.returncode})")
     lines = os.fsdecode(listed.stdout).splitlines(keepends=True)
@@ -342,7 +346,8 @@ def restore_table(fd: int, database: str, *options: str) -> None:
         os.lseek(fd, 0, os.SEEK_SET)
         restore = [*WITHOUT_LIMIT, "pg_restore", "--no-password", "--exit-on-error", "--single-transaction", *options]
         restore += [f"--use-list=/proc/self/fd/{contents}", f"--dbname={connection_to(database)}"]
-        status = subprocess.run(restore, stdin=fd, stdout=2, pass_fds=[*LOCKS, contents], check=False).returncode
+        with pace.reading(fd) as stdin:
+            status = subprocess.run(restore, stdin=stdin, stdout=2, pass_fds=[*LOCKS, contents], check=False).returncode
     if status != 0:
         raise Problem(f"pg_restore failed with status {status}")
 
@@ -402,8 +407,8 @@ def bring_back(path: str, record: dict[str, Any], database: str) -> str:
     @raises Problem where it is not restored, or is not what was archived
     """
     table = f"{identifier(record['schema'])}.{identifier(record['table'])}"
-    with open(path, "rb") as archive:
-        restore_table(archive.fileno(), database, "--no-privileges")
+    with open(path, "rb", buffering=0) as archive:
+        restore_table(archive.fileno(), pace_of(path), database, "--no-privileges")
     with Session(database) as session:
         found = session.row(FACTS.format(table=table))
     if found != {key: record[key] for key in ("rows", "hash")}:

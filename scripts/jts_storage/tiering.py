@@ -96,6 +96,7 @@ from typing import Any
 
 from jts_storage import duplicates, mover, retention
 from jts_storage.archives import CHECKSUM, STAMP, require_own
+from jts_storage.bandwidth import limit_of
 from jts_storage.bounded import bounded, output_of
 from jts_storage.increments import FULL_ENDING, full_of
 from jts_storage.journal import moves_of
@@ -417,15 +418,13 @@ class Tiering(Run):
 
     def words_of_transfer(self, mount: str, sources: Sequence[str]) -> list[str]:
         """The mover's arguments for what goes to cold, or comes from there."""
-        transfers, cold = self.settings.automation.transfers, self.settings.cold
-        if transfers is None or cold is None:
-            return []
-        if mount != cold.mount_point and not any(f"{one}/".startswith(f"{cold.mount_point}/") for one in sources):
+        transfers, limit = self.settings.automation.transfers, limit_of(self.settings)
+        if transfers is None or not any(self.settings.cold_of(one) for one in (mount, *sources)):
             return []
         words = [] if not transfers.streams else [f"--workers={transfers.streams}"]
-        if transfers.bandwidth_mi_b_per_second:
-            words += [f"--bandwidth={transfers.bandwidth_mi_b_per_second}", f"--network-mount={cold.mount_point}"]
-            words.append(f"--lock={self.options.lock}")
+        if limit is not None:
+            words += [f"--bandwidth={limit}", f"--lock={self.options.lock}"]
+            words += [f"--network-mount={one.mount_point}" for one in self.settings.colds().values()]
         return words
 
     def recall(self, path: str) -> int:

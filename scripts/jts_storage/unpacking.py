@@ -82,8 +82,9 @@ def _member(path: str, only: str, reader: Sequence[str]) -> str:
     """How an archive spells the path of a file or folder in it. @raises Problem where it has none"""
     for member in (f"./{only}", only):
         with (
-            open(path, "rb") as file,
-            subprocess.Popen(reader, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as source,
+            open(path, "rb", buffering=0) as file,
+            pace_of(path).reading(file.fileno()) as stdin,
+            subprocess.Popen(reader, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as source,
         ):
             # Ends as soon as it has found it.
             listing = ["tar", "--list", "--file=-", "--occurrence=1", *MEMBER, member]

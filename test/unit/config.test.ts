@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { findAutomationProblems } from "../../components/automation/problems.ts";
 import { automationSettings } from "../../components/automation/settings.ts";
+import { exportsOf } from "../../components/cold/layout.ts";
 import { coldSettings } from "../../components/cold/settings.ts";
 import { volumesOf } from "../../components/hot/layout.ts";
 import { VOLUME_PROFILES } from "../../components/hot/profiles.ts";
@@ -931,6 +932,19 @@ describe("what one section needs of another is there, or refused with its key", 
     expect(problemsOf({ warm, automation: { transfers: { streams: 2 } } })).toEqual([
       "trading.automation.transfers: is about the cold tier, and there is none",
     ]);
+    const volumes = (volume: object) => ({
+      warm,
+      cold: { ...nas, volumes: { ticks: { export: "/volume1/ticks", mountPoint: "/mnt/ticks", ...volume } } },
+      automation: { transfers: { nconnect: 4 } },
+    });
+    const further = parseHosts({ trading: { connection, ...volumes({}) } }).hosts.trading?.cold;
+    expect(exportsOf(further).map(({ options }) => options.at(-1))).toEqual(["nconnect=4", "nconnect=4"]);
+    expect(problemsOf(volumes({ options: ["hard"] }))).toEqual([
+      "trading.automation.transfers.nconnect: ticks is mounted from the same server without it, and the first mount " +
+        "decides for all; add nconnect=4 to cold.volumes.ticks.options, or leave these out",
+    ]);
+    for (const own of [{ options: ["hard", "nconnect=4"] }, { options: ["hard"], server: "192.168.1.102" }])
+      expect(problemsOf(volumes(own))).toEqual([]);
     // A program of somebody's own has mounted it already.
     const mounted = coldSettings.parse(nas);
     const automation = automationSettings.parse({ transfers: { nconnect: 4 } });

@@ -156,6 +156,22 @@ describe.skipIf(!IS_ROOT).concurrent("increments (need root for mounts)", { time
     expect(await world.files()).not.toContain("hot/none");
   });
 
+  test("the full archive on cold is read at the pace of the limit of bandwidth", async ({ world }) => {
+    writeFileSync(content(world), randomBytes(6 * MIB));
+    await daily(world, 0);
+    changePages(world, 7);
+    await daily(world, 1);
+    await world.must(["bash", "-c", `mv ${backups(world)}/lv_postgres-*.tar.zst* ${onCold(world)}/`]);
+    const began = performance.now();
+    const limit: Change = ({ automation }) => (automation.transfers = { bandwidthMiBPerSecond: 1 });
+    expect(await backup(world, ["restore", incrementOf(1), "--to", join(world.hot, "back")], limit)).toMatchObject({
+      status: 0,
+    });
+    await isAsVolume(world, join(world.hot, "back"));
+    // Once for its checksum, once for the increment; a second and a piece may be made up for.
+    expect(2 * 6).toBeLessThanOrEqual((performance.now() - began) / 1000 + 2);
+  });
+
   test.for<[string, (world: World) => unknown, string]>([
     ["the increment is damaged", (world) => spoil(world, incrementOf(1)), "does not match its checksum"],
     ["the full archive is damaged", (world) => spoil(world, fullOf(0)), `${fullOf(0)} does not match its checksum`],

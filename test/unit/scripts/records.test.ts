@@ -1,5 +1,5 @@
 /** Old records of PostgreSQL, with a real server. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync, existsSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync, existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, vi } from "vitest";
 import { PostgresServer, SERVER_PROGRAMS } from "../../support/postgresServer.ts";
@@ -148,6 +148,47 @@ describe.skipIf(missing !== "")(`nas-archival.sh records${missing && ` (${missin
       return both.reduce(([a = 0n, b = 0n], [c = 0n, d = 0n]) => [a + c, b + d]).join("|");
     };
     expect(await sum(database, `${database} back`)).toBe(before);
+  });
+
+  test("are archived, proved and restored at the pace of the limit of bandwidth", async ({ world, database }) => {
+    await ticks(database);
+    await server.query(
+      database,
+      "insert into market.ticks (at, t) select '2026-01-02', string_agg(md5(random()::text), '') from generate_series(1, 80000)",
+    );
+    const rules = [rule(database, { olderThanDays: 140 })];
+    const limited = async (action: readonly string[], ...options: string[]) => {
+      const words = argv(world, action, rules, ...options);
+      world.settings((settings) => {
+        settings.automation.postgresArchive = rules;
+        settings.automation.transfers = { bandwidthMiBPerSecond: 1 };
+        settings.probeSeconds = 30;
+      });
+      const began = performance.now();
+      const { status, stderr } = await world.start(words, environment()).ended;
+      expect([status, stderr]).toEqual([0, expect.anything()]);
+      return (performance.now() - began) / 1000;
+    };
+    const seconds = await limited(["records"], "--now", NOW);
+    const [path = ""] = await dumps(world);
+    const mib = statSync(world.at(join(world.path, path))).size / 2 ** 20;
+    expect(mib).toBeGreaterThan(1);
+    // Written, read back, read by pg_restore, and restored; a second and a piece may be made up for.
+    expect(4 * mib).toBeLessThanOrEqual(seconds + 2);
+    const back = `${database} limited`;
+    await server.query("postgres", `create database ${quoted(back)}`);
+    await server.query(
+      back,
+      "create schema market",
+      "create type market.side as enum ('buy', 'sell')",
+      "create sequence market.ticks_id_seq",
+    );
+    // Its checksum, read by pg_restore, restored.
+    expect(3 * mib).toBeLessThanOrEqual(
+      (await limited(["restore-records", join(world.path, path)], "--into", back)) + 2,
+    );
+    const table = `market.${partition("2026-01")}`;
+    expect(await rows(back, table)).toBe(await rows(database, table));
   });
 
   test("a second run archives only what has changed, with a new stamp, and the older archive stays", async ({

@@ -112,6 +112,79 @@ describe.skipIf(!IS_ROOT).concurrent("transfers to the NAS (needs root for mount
     expect(bytes).toBeLessThanOrEqual((8 * seconds + 1) * MIB);
   });
 
+  test("the exports of the cold tier have one limit together", async ({ world }) => {
+    const marketdata = join(world.path, "marketdata");
+    mkdirSync(marketdata);
+    await world.must(["mount", "-t", "tmpfs", "nas2:/ticks", marketdata]);
+    mkdirSync(world.at(join(marketdata, "jts/development")), { recursive: true });
+    for (const index of [0, 1, 2]) {
+      world.put(join(world.warm, `daily-backups/${index}.tar`), randomBytes(2 * MIB));
+      world.put(join(world.hot, `ticks/${index}.bin`), randomBytes(2 * MIB));
+    }
+    world.put(join(world.hot, "one/file"), randomBytes(4 * MIB));
+    const change = (settings: Settings) => {
+      const script = { mountPoint: marketdata, source: "nas2:/ticks", root: join(marketdata, "jts") };
+      settings.coldVolumes = { marketdata: { ...script, holds: ["development"] } };
+      settings.automation.developmentFolders = [join(world.hot, "one")];
+      settings.automation.rules = [
+        {
+          ...{ name: "ticks", source: join(world.hot, "ticks"), pattern: "*.bin", olderThanDays: 2 },
+          ...{ to: "marketdata", destination: "raw", compress: false, keep: false },
+        },
+      ];
+    };
+    const limit = { bandwidthMiBPerSecond: 4 };
+    const began = performance.now();
+    const ended = await Promise.all([
+      world.run(words(world, "tiered-storage", "migrate", limit, change)),
+      world.run(words(world, "nas-archival", "development", limit, change)),
+    ]);
+    const seconds = (performance.now() - began) / 1000;
+    expect(ended.map(({ status, stderr }) => (status === 0 ? "" : stderr))).toEqual(["", ""]);
+    expect(readdirSync(world.at(join(marketdata, "jts/raw")))).toHaveLength(3);
+    expect((3 * 2 * 2 + 3 * 2 * 2 + 4) * MIB).toBeLessThanOrEqual((4 * seconds + 2) * MIB);
+  });
+
+  test("compressed copies go side by side, and keep to the limit as they are made, verified and restored", async ({
+    world,
+  }) => {
+    const folders = ["one", "two"].map((name) => join(world.hot, name));
+    const content = () => randomBytes(3 * MIB).toString("hex");
+    for (const folder of folders) world.put(join(folder, "file"), content());
+    const run = async (action: string, ...more: string[]) => {
+      const began = performance.now();
+      const argv = words(world, "nas-archival", action, { streams: 2, bandwidthMiBPerSecond: 2 }, (settings) => {
+        settings.automation.developmentFolders = folders;
+        settings.automation.developmentCompress = true;
+      });
+      const { status, stderr } = await world.run([...argv, ...more]);
+      expect([status, stderr]).toEqual([0, expect.anything()]);
+      return 2 * ((performance.now() - began) / 1000) + 2;
+    };
+    // Each begins only once the other one has.
+    before(
+      world,
+      "fchown = os.fchown",
+      "def meet(*words):",
+      `  open(f"${world.path}/here.{os.getpid()}", "w").close()`,
+      `  while len(glob.glob("${world.path}/here.*")) < 2: time.sleep(0.05)`,
+      "  return fchown(*words)",
+      "os.fchown = meet",
+    );
+    const made = await run("development");
+    const copies = (await world.files()).filter((path) => path.endsWith("/file.zst"));
+    expect(copies.sort()).toEqual(["one", "two"].map((name) => `cold/jts/development/${name}/file.zst`));
+    const entries = await world.describe();
+    const [one = 0, two = 0] = copies.map((path) => entries[path]!.bytes / MIB);
+    expect(one).toBeGreaterThan(2.5);
+    // Written, and read back.
+    expect(2 * (one + two)).toBeLessThanOrEqual(made);
+    expect(one + two).toBeLessThanOrEqual(await run("verify"));
+    expect(one).toBeLessThanOrEqual(await run("restore-folder", "one", "--to", join(world.warm, "back")));
+    expect(world.read(join(world.warm, "back/file"))).toBe(world.read(join(world.hot, "one/file")));
+    expect((await world.files()).filter((path) => path.includes("unfinished"))).toEqual([]);
+  });
+
   test("a copy of a folder with a limit is the one that it is without: what goes is kept aside, links stay links", async ({
     world,
   }) => {
