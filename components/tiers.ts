@@ -2,6 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
 import type { TierArgs } from "./arguments.ts";
 import { cold } from "./cold/coldTier.ts";
+import { findCachePlaceProblems } from "./cold/layout.ts";
 import { hot } from "./hot/hotTier.ts";
 import { findPlaceProblems, Order } from "./places.ts";
 import { below, type Problem } from "./problem.ts";
@@ -56,7 +57,23 @@ export function summarize(components: TierComponents): Partial<Record<TierKey, o
 export function findTierProblems(settings: TierSettings): Problem[] {
   const own = forEachTier(settings, (key, tier, one) => below(key, tier.problems(one)));
   const layouts = Object.entries<TierLayout>(layoutsOf(settings));
-  return [...Object.values(own).flat(), ...findSharedDevices(layouts), ...findPlaceProblems(layouts)];
+  return [
+    ...Object.values(own).flat(),
+    ...findSharedDevices(layouts),
+    ...findPlaceProblems(layouts),
+    ...findCacheProblems(settings),
+  ];
+}
+
+/** The cache of the cold tier takes room of the warm one. */
+function findCacheProblems(settings: TierSettings): Problem[] {
+  const { warm: own, cold: cached } = settings;
+  const place = own && {
+    mountPoint: own.mountPoint,
+    sizeBytes: own.device.size,
+    folders: warm.layout(own).folders,
+  };
+  return cached === undefined ? [] : below("cold", findCachePlaceProblems(cached, place));
 }
 
 /** What `make` gives for each tier that has settings. */

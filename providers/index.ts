@@ -34,6 +34,7 @@ export type SystemUserArgs = Args<"SystemUser">;
 export type LogicalVolumeArgs = Args<"LogicalVolume">;
 export type FilesystemArgs = Args<"Filesystem">;
 export type FstabEntryArgs = Args<"FstabEntry">;
+export type NfsCacheArgs = Args<"NfsCache">;
 export type NfsMountArgs = Args<"NfsMount">;
 export type DirectoryArgs = Args<"Directory">;
 export type ConfigFileArgs = Args<"ConfigFile">;
@@ -146,6 +147,9 @@ export class FstabEntry extends resource("FstabEntry", {
   /** The line without its line end, and without the option that marks it as ours. Known in previews. */
   fstabLine: undefined,
 }) {}
+
+/** A cache of a fixed size for NFS mounts with `fsc`, kept by cachefilesd(8). A host has at most one. */
+export class NfsCache extends resource("NfsCache", {}) {}
 
 /** An NFS export in fstab(5) and its mount. Nothing here waits for a server without a bound. */
 export class NfsMount extends resource("NfsMount", {

@@ -3,6 +3,7 @@ import { directory } from "./resources/directory.ts";
 import { filesystem } from "./resources/filesystem.ts";
 import { fstabEntry } from "./resources/fstabEntry.ts";
 import { logicalVolume } from "./resources/logicalVolume.ts";
+import { nfsCache } from "./resources/nfsCache.ts";
 import { nfsMount } from "./resources/nfsMount.ts";
 import { packages } from "./resources/packages.ts";
 import { physicalVolume } from "./resources/physicalVolume.ts";
@@ -20,6 +21,7 @@ type Kinds = {
   readonly LogicalVolume: typeof logicalVolume;
   readonly Filesystem: typeof filesystem;
   readonly FstabEntry: typeof fstabEntry;
+  readonly NfsCache: typeof nfsCache;
   readonly NfsMount: typeof nfsMount;
   readonly Directory: typeof directory;
   readonly ConfigFile: typeof configFile;
@@ -39,6 +41,7 @@ export const kinds: Kinds = {
   LogicalVolume: logicalVolume,
   Filesystem: filesystem,
   FstabEntry: fstabEntry,
+  NfsCache: nfsCache,
   NfsMount: nfsMount,
   Directory: directory,
   ConfigFile: configFile,

@@ -3,7 +3,7 @@ import { matchesGlob } from "node:path";
 
 /** The files that bring up a stack: all but those on options and on the loss of power, which need none. */
 const STACKS = [
-  ...["adoption", "backup", "boot", "colds", "commands", "library", "mounts", "mover", "operations"],
+  ...["adoption", "backup", "boot", "cache", "colds", "commands", "library", "mounts", "mover", "operations"],
   ...["records", "safety", "secrets", "survival", "tiers", "volumes", "warmSnapshots"],
 ];
 const ALL = [...STACKS, "options", "powerLoss"];
@@ -15,6 +15,7 @@ const COLD = [
   "adoption",
   "backup",
   "boot",
+  "cache",
   "colds",
   "commands",
   "library",
@@ -28,8 +29,8 @@ const COLD = [
 ];
 const TUNING = ["commands", "operations", "survival", "tiers"];
 const AUTOMATION = [
-  ...["backup", "boot", "colds", "commands", "mover", "operations", "records", "secrets", "survival", "tiers"],
-  "warmSnapshots",
+  ...["backup", "boot", "cache", "colds", "commands", "mover", "operations", "records", "secrets", "survival"],
+  ...["tiers", "warmSnapshots"],
 ];
 const VERIFICATION = ["backup", "colds", "mover", "operations", "records", "secrets", "tiers"];
 
@@ -58,7 +59,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ],
   ["scripts/jts_storage/copies.py", ["backup", "operations"]],
   ["scripts/jts_storage/{records,session}.py", ["records"]],
-  ["scripts/jts_storage/health.py", ["colds", "commands", "operations", "tiers", "warmSnapshots"]],
+  ["scripts/jts_storage/health.py", ["cache", "colds", "commands", "operations", "tiers", "warmSnapshots"]],
   ["scripts/jts_storage/{performance,measurements,picture,monitor}.py", ["operations"]],
   ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],
   ["scripts/tiered-storage.sh", ["backup", "boot", "colds", "mover", "operations", "tiers", "warmSnapshots"]],
@@ -69,6 +70,7 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
   ["scripts/verify-tiers.py", VERIFICATION],
 
   // The program.
+  ["{providers/{resources/nfsCache,facts/cacheFile,values/nfsCache}.ts,providers/programs/*nfs-cache*.sh}", ["cache"]],
   ["providers/values/bytes.ts", ALL],
   ["providers/values/sha256.ts", ALL],
   ["providers/{filesystems/*,values/size,values/versions}.ts", [...STACKS, "options"]],

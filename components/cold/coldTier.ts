@@ -1,11 +1,19 @@
 import * as pulumi from "@pulumi/pulumi";
 import { packagesOf } from "../../providers/filesystems/index.ts";
-import { Directory, NfsMount } from "../../providers/index.ts";
+import { Directory, NfsCache, NfsMount } from "../../providers/index.ts";
 import { readArguments, type TierArgs } from "../arguments.ts";
-import { withNetworkOptions } from "../mounts.ts";
 import { findPlaceProblems, Order } from "../places.ts";
 import type { Tier } from "../tier.ts";
-import { coldLayout, coldRoot, coldSource, exportsOf, findColdProblems, type ColdExport } from "./layout.ts";
+import {
+  cacheFile,
+  coldLayout,
+  coldOptions,
+  coldRoot,
+  coldSource,
+  exportsOf,
+  findColdProblems,
+  type ColdExport,
+} from "./layout.ts";
 import { coldArguments, coldSettings, type ColdInput, type ColdSettings } from "./settings.ts";
 
 export interface ColdTierArgs extends Omit<TierArgs, "onDelete">, ColdInput {}
@@ -32,7 +40,7 @@ export interface ColdVolume {
  * });
  */
 export class ColdTier extends pulumi.ComponentResource implements ColdVolume {
-  /** Debian's packages that it needs: see HostPackages. */
+  /** Debian's packages that it needs: see HostPackages. With a `cache` it needs cachefilesd and e2fsprogs, too. */
   static readonly packages = packagesOf("nfs");
 
   readonly settings: ColdSettings;
@@ -51,7 +59,24 @@ export class ColdTier extends pulumi.ComponentResource implements ColdVolume {
       ...findPlaceProblems([["", coldLayout(declared)]]),
     ]);
     super("jts-storage:ColdTier", name, {}, options);
+    const { cache } = settings;
     const order = given ?? new Order([coldLayout(settings)]);
+    // Before the mounts, which use it, and gone after them.
+    const caches =
+      cache === undefined
+        ? []
+        : [
+            new NfsCache(
+              `${name}-cache`,
+              {
+                ...on,
+                file: cacheFile(cache),
+                sizeBytes: cache.size,
+                configKeys: { file: `${configKey}.cache.folder`, sizeBytes: `${configKey}.cache.size` },
+              },
+              { parent: this, dependsOn: order.before(cacheFile(cache), []) },
+            ),
+          ];
     const make = (one: ColdExport): ColdVolume => {
       const { server, export: exported, mountPoint, mountOverFiles, keepFstab, version } = one;
       const { owner, group, mode, folders, prefix } = one;
@@ -66,10 +91,10 @@ export class ColdTier extends pulumi.ComponentResource implements ColdVolume {
           mountOverFiles,
           keepsLine: keepFstab,
           version,
-          options: withNetworkOptions(one.options, keepFstab),
+          options: coldOptions(one),
           configKeys: { options: `${configKey}.${prefix}options` },
         },
-        { parent: this, dependsOn: order.before(mountPoint, []) },
+        { parent: this, dependsOn: order.before(mountPoint, caches) },
       );
       const root = new Directory(
         `${own}-folders`,

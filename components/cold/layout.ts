@@ -1,7 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { packagesOf } from "../../providers/filesystems/index.ts";
-import { findOptionProblems, findReadOnlyProblems } from "../mounts.ts";
-import { isIn } from "../places.ts";
+import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
+import { NFS_CACHE } from "../../providers/values/nfsCache.ts";
+import { formatBytes } from "../../providers/values/size.ts";
+import { findOptionProblems, findReadOnlyProblems, withNetworkOptions } from "../mounts.ts";
+import { isIn, type FolderTree } from "../places.ts";
 import type { Problem } from "../problem.ts";
 import type { TierLayout } from "../tier.ts";
 import type { ArchiveKind, ColdSettings } from "./settings.ts";
@@ -20,7 +23,7 @@ export interface ColdExport extends Omit<ColdSettings, "volumes"> {
 export function exportsOf(cold: ColdSettings | undefined): ColdExport[] {
   if (cold === undefined) return [];
   const { volumes = {}, ...own } = cold;
-  const { server, version, options } = own;
+  const { server, version, options, cache } = own;
   return [
     { ...own, name: "cold", prefix: "", holds: [] },
     ...Object.entries(volumes).map(([name, volume]) => ({
@@ -28,6 +31,8 @@ export function exportsOf(cold: ColdSettings | undefined): ColdExport[] {
       server: volume.server ?? server,
       version: volume.version ?? version,
       options: volume.options ?? options,
+      // One serves all. Of exports on one filesystem of a server, Linux takes `fsc` from the first mount for all.
+      cache,
       name,
       prefix: `volumes.${name}.`,
     })),
@@ -66,6 +71,16 @@ export function withConnections<Settings extends Pick<ColdSettings, "options">>(
   return { ...cold, options: [...cold.options, `nconnect=${connections}`] };
 }
 
+/** The options of the mount, but for the version. With a cache it is mounted after that, and uses it. */
+export function coldOptions({ options, cache, keepFstab }: ColdExport): string[] {
+  const ofCache = cache === undefined ? [] : ["fsc", `x-systemd.after=${NFS_CACHE.service}`];
+  const said = (option: string) => options.some((one) => one === option || one.startsWith(`${option}=`));
+  return withNetworkOptions([...options, ...ofCache.filter((option) => !said(option))], keepFstab);
+}
+
+/** The file that holds the cache. */
+export const cacheFile = ({ folder }: NonNullable<ColdSettings["cache"]>): string => `${folder}/nfs-cache.ext4`;
+
 /** What no host could carry out. */
 export function findColdProblems(cold: ColdSettings): Problem[] {
   const all = exportsOf(cold);
@@ -74,6 +89,7 @@ export function findColdProblems(cold: ColdSettings): Problem[] {
       findExportProblems(one).map(({ key, message }) => ({ key: keyOf(cold, one, key), message })),
     ),
     ...all.flatMap((one, index) => findClashes(one, all.slice(0, index))),
+    ...findCacheProblems(cold),
   ];
 }
 
@@ -136,7 +152,8 @@ export function sharesFiles(one: ReturnType<typeof placeOnServer>, other: Return
   return isIn(one.path, other.path) || isIn(other.path, one.path);
 }
 
-function findExportProblems({ server, version, options, folders }: ColdExport): Problem[] {
+function findExportProblems(one: ColdExport): Problem[] {
+  const { server, version, options, folders } = one;
   const ofVersion = `vers=${version}`;
   return [
     ...findTransportProblems(server, options),
@@ -147,7 +164,80 @@ function findExportProblems({ server, version, options, folders }: ColdExport): 
     ),
     // The export may have our folder already.
     ...(folders.length === 0 ? [] : findReadOnlyProblems(options, ", or write folders: [] where the export has them")),
+    ...findUseOfCacheProblems(one),
   ];
+}
+
+/** What stands against a cache for one export. */
+function findUseOfCacheProblems({ cache, options, keepFstab }: ColdExport): Problem[] {
+  if (cache === undefined) return [];
+  return [
+    ...(options.includes("nofsc")
+      ? [{ key: "options", message: "nofsc contradicts fsc, which `cache` stands for; leave out one of them" }]
+      : []),
+    ...(keepFstab === true
+      ? [
+          {
+            key: "keepFstab",
+            message: "adds no option to the line of fstab, and `cold.cache` needs one there; leave out one of them",
+          },
+        ]
+      : []),
+  ];
+}
+
+function findCacheProblems(cold: ColdSettings): Problem[] {
+  const { cache } = cold;
+  if (cache === undefined) return [];
+  const { size, folder } = cache;
+  return [
+    ...refusedSize("ext4", size, []).map((reason) => ({
+      key: "cache.size",
+      message: `a cache, which is an ext4, of ${formatBytes(size)} ${reason}`,
+    })),
+    ...(exportsOf(cold).some(({ mountPoint }) => isIn(folder, mountPoint))
+      ? [{ key: "cache.folder", message: `${folder} is on the cold tier itself; write a folder of the warm tier` }]
+      : []),
+  ];
+}
+
+/** What stands against the place of a cache on a host with this warm tier. */
+export function findCachePlaceProblems({ cache }: Pick<ColdSettings, "cache">, warm: WarmPlace | undefined): Problem[] {
+  if (cache === undefined) return [];
+  const { size, folder } = cache;
+  if (warm === undefined)
+    return [{ key: "cache", message: "takes room of the warm tier, and this host has none; leave it out" }];
+  const { mountPoint, sizeBytes, folders } = warm;
+  if (!isIn(folder, mountPoint))
+    return [{ key: "cache.folder", message: `${folder} is not on the warm tier; write ${mountPoint}` }];
+  const tree = folders.flatMap(({ path, folders: own }) => own.map((one) => `${path}/${one}`));
+  const declared = tree.find((one) => isIn(folder, one));
+  return [
+    ...(declared === undefined
+      ? []
+      : [
+          {
+            key: "cache.folder",
+            message: `${folder} is in ${declared}, a folder of the warm tier, where files move and are deleted with age; write ${mountPoint}`,
+          },
+        ]),
+    ...(sizeBytes !== undefined && size >= sizeBytes
+      ? [
+          {
+            key: "cache.size",
+            message: `${formatBytes(size)} is not less than the warm tier's device has, ${formatBytes(sizeBytes)}; write less`,
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Of a warm tier what is asked of a cache's place. */
+interface WarmPlace {
+  readonly mountPoint: string;
+  /** Of its device; undefined: not known. */
+  readonly sizeBytes: number | undefined;
+  readonly folders: readonly FolderTree[];
 }
 
 /** Which address family an NFS transport is for: netid in nfs(5). */
@@ -158,7 +248,13 @@ function findTransportProblems(server: unknown, options: readonly string[]): Pro
   return [{ key: "options", message: `${tcp} is for IPv4, and the server is an IPv6 address; write proto=tcp6` }];
 }
 
+/** Debian's packages that it needs. */
+function coldPackages({ cache }: ColdSettings): readonly string[] {
+  return [...packagesOf("nfs"), ...(cache === undefined ? [] : ["cachefilesd", ...packagesOf("ext4")])];
+}
+
 export function coldLayout(cold: ColdSettings) {
+  const { cache } = cold;
   const all = exportsOf(cold);
   const [own, ...volumes] = all;
   const source = coldSource(cold);
@@ -168,7 +264,7 @@ export function coldLayout(cold: ColdSettings) {
     root: coldRoot(one),
   });
   return {
-    packages: packagesOf("nfs"),
+    packages: coldPackages(cold),
     devices: [],
     mountPoints: all.map(({ prefix, mountPoint }) => ({
       key: `${prefix}mountPoint`,
@@ -184,13 +280,19 @@ export function coldLayout(cold: ColdSettings) {
     })),
     probe: { path: coldRoot(cold), mount: cold.mountPoint },
     furtherProbes: volumes.map((one) => ({ tier: one.name, path: coldRoot(one), mount: one.mountPoint })),
-    script: script(own!),
+    script: {
+      ...script(own!),
+      ...(cache !== undefined && {
+        cache: { mountPoint: NFS_CACHE.mountPoint, service: NFS_CACHE.service, sizeBytes: cache.size },
+      }),
+    },
     /** The same of the volumes, by name. */
     volumeScripts: Object.fromEntries(
       volumes.map((one) => [one.name, { ...script(one), ...(one.holds.length > 0 && { holds: one.holds }) }]),
     ),
     summary: {
       ...summaryOf(own!, source),
+      ...(cache !== undefined && { cache: `${formatBytes(cache.size)} in ${cacheFile(cache)}` }),
       ...(volumes.length > 0 && {
         volumes: Object.fromEntries(volumes.map((one) => [one.name, summaryOf(one, coldSource(one))])),
       }),

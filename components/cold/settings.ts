@@ -9,7 +9,7 @@ import {
   strictObject,
 } from "../../providers/values/fields.ts";
 import { orOutput, withRows } from "../arguments.ts";
-import { namedPath } from "../fields.ts";
+import { byteSize, namedPath } from "../fields.ts";
 
 const VERSIONS = ["3", "4", "4.1", "4.2"] as const;
 
@@ -82,6 +82,15 @@ const ownVolumeName = coldVolumeName.regex(/^(?!(hot|warm|cold)$)/, {
   error: "is the name of a tier; choose another one",
 });
 
+const cacheRows = {
+  /** How much room the cache takes, all of it from the start. A change empties the cache. */
+  size: byteSize,
+  /** The folder of its file: on the warm tier, and none of those declared there. */
+  folder: namedPath.default("/data/warm-storage"),
+};
+/** By this name, declaration files keep the documentation of the rows. */
+export type CacheRows = Pick<typeof cacheRows, keyof typeof cacheRows>;
+
 export const coldSettings = strictObject({
   /** Name or address of the NFS server. */
   server: nfsServer,
@@ -112,6 +121,12 @@ export const coldSettings = strictObject({
       ...["rw", "hard", "proto=tcp", "rsize=1048576", "wsize=1048576", "timeo=600", "retrans=2"],
       ...["_netdev", "nofail"],
     ]),
+  /**
+   * A cache on a local disk for what is read from the export, kept by cachefilesd(8); the mount then has the options
+   * `fsc` and `x-systemd.after=jts-storage-nfs-cache.service`. To add it or take it out mounts the export anew.
+   * @default none
+   */
+  cache: strictObject<CacheRows>(cacheRows).optional(),
   /**
    * The folder of the export that holds all our files. Hosts that share an export need one each, since archives are
    * named by volume.

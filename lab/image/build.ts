@@ -41,6 +41,7 @@ const PACKAGES = [
     "mdadm",
     "nfs-common",
     "nfs-kernel-server",
+    "cachefilesd",
   ],
   ...[
     "rsync",

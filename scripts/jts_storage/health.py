@@ -22,8 +22,9 @@ Levels:
             is missing or stopped, or whose last run failed; a failed mount unit; a volume whose newest backup is older
             than automation.backupWarningHours, or that has had none for so long; a newest archive on cold older than
             automation.archiveWarningHours; files that were due and stayed, more of them in each of the last three runs;
-            moves to names that are taken; snapshots of warm that nothing deletes for their age; no successful run for
-            two of its timer's periods, and 50 hours; a worn disk; a report that did not reach automation.notify
+             moves to names that are taken; snapshots of warm that nothing deletes for their age; no successful run for
+             two of its timer's periods, and 50 hours; a worn disk; a cache of cold that does not run, or that a mount
+             does not use; a report that did not reach automation.notify
   critical  usage or a snapshot's fill above automation.usageCriticalPercent; a tier that is not mounted, is not the
             declared one, does not answer, or has lost a disk, also one of an md array; a snapshot that has filled up;
             device errors of btrfs; a disk that reports that it is failing
@@ -76,7 +77,7 @@ from jts_storage.notify import Notifier
 from jts_storage.problem import HERE, Problem, reason_of
 from jts_storage.program import Parser, human, plain_number, printable
 from jts_storage.runs import KEPT, RECORDED, History, read_runs
-from jts_storage.settings import Cold, Settings, Warm
+from jts_storage.settings import Cache, Cold, Settings, Warm
 from jts_storage.snapshots import folder_of, read_held, stamps_on
 from jts_storage.tiers import mount_at, prove_cold, prove_warm, usage_of
 
@@ -120,6 +121,9 @@ METRICS = {
     "tier_used_bytes": "Used bytes of the filesystem.",
     "tier_used_percent": "Used share of what users can have of the filesystem, as df(1) reports it.",
     "tier_inodes_used_percent": "Used share of its inodes.",
+    "cache_active": "Whether reads of the cold tier mounted there go through its cache.",
+    "cache_size_bytes": "Size of the filesystem of that cache.",
+    "cache_used_bytes": "Used bytes of it; the oldest go by themselves.",
     "btrfs_device_errors": "Errors of all kinds that btrfs has counted on the device.",
     "volume_group_size_bytes": "Size of the volume group.",
     "volume_group_free_bytes": "Free bytes of the volume group.",
@@ -408,6 +412,9 @@ class Health:
             self.look_at_warm(warm)
         for cold in self.settings.colds().values():
             self.look_at_cold(cold)
+        main = self.settings.cold
+        if main is not None and main.cache is not None:
+            self.look_at_cache(main, main.cache)
 
     def look_at_hot(self, point: str) -> None:
         live = mount_at(point)
@@ -478,6 +485,54 @@ class Health:
         remedy = f"free space on the NAS, {cold.source}, or give its volume more"
         if self.look_at_usage("cold", cold.mount_point, remedy, lambda: self.remedy_of_nas(cold)):
             self.colds_there.add(cold.mount_point)
+
+    def look_at_cache(self, main: Cold, cache: Cache) -> None:
+        """
+        The cache of what is read from all exports. Without it reads come from the NAS, so that nothing here is more than
+        a warning.
+        """
+        report = self.report
+        points = [cold.mount_point for cold in self.settings.colds().values()]
+        try:
+            state = _properties(cache.service, "ActiveState").get("ActiveState", "")
+        except Problem:
+            state = "not known"
+        is_there = state == "active" and mount_at(cache.mount_point) is not None
+        if not is_there:
+            report.find(
+                "warning",
+                "cold",
+                f"the cache of what is read from {' and '.join(points)} does not run: {cache.service} is {state}",
+                f"systemctl start {cache.service}; if that fails: journalctl --unit={cache.service}; "
+                "then: pulumi up --refresh",
+            )
+        live = {point: mount for point in points if (mount := mount_at(point)) is not None}
+        using = [point for point, mount in live.items() if "fsc" in mount.options]
+        # Exports of one filesystem of the NAS have what the first of them is mounted with: all of them go first.
+        without = [point for point in live if point not in using]
+        if without:
+            report.find(
+                "warning",
+                "cold",
+                f"{' and '.join(without)} {'is' if len(without) == 1 else 'are'} mounted without fsc, so that the "
+                "cache is not used there",
+                f"stop what reads there; umount {' '.join(without)}; {'; '.join(f'mount {point}' for point in without)}; "
+                "if fsc is still missing: pulumi up --refresh",
+            )
+        for point in points:
+            report.figure("cache_active", int(is_there and point in using), mount_point=point)
+        if not is_there:
+            return
+        try:
+            usage = usage_of(cache.mount_point, self.settings.probe_seconds)
+        except Problem:
+            fact = f"the cache at {cache.mount_point} does not answer within {self.settings.probe_seconds} s"
+            report.find("warning", "cold", fact, "look for a failing disk: dmesg --level=err,warn")
+            return
+        report.figure("cache_size_bytes", usage.total, mount_point=main.mount_point)
+        report.figure("cache_used_bytes", usage.used, mount_point=main.mount_point)
+        if using:
+            report.find("ok", "cold", f"the cache has {human(usage.used)} of {human(usage.total)}")
 
     def look_at_presence(self, tier: str, live: Mounted) -> None:
         """The disks: the filesystem of a lost disk stays mounted, and answers from memory for a while."""

@@ -43,6 +43,15 @@ class Warm:
 
 
 @dataclass(frozen=True)
+class Cache:
+    mount_point: Path
+    """Where the filesystem of the cache is mounted."""
+    service: Name
+    """The service of cachefilesd."""
+    size_bytes: Count
+
+
+@dataclass(frozen=True)
 class Cold:
     mount_point: Path
     source: str
@@ -51,6 +60,8 @@ class Cold:
     """The folder on it that holds all our files."""
     holds: tuple[Annotated[str, one_of("configs", "database", "development", "backups", "logs")], ...] | None = None
     """Of a further export: the archives that go there in place of the main one. None: none."""
+    cache: Cache | None = None
+    """Of what is read from it; None: there is none."""
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,7 @@ const ROWS: Readonly<Record<string, Keys>> = {
   "warm folders": foldersOf("warm", "warm.mountPoint"),
   "warm also": row("warm.alsoAt", { source: "warm.mountPoint" }),
   "cold mount": exportKeys("cold"),
+  "cold cache": row("cold.cache", { file: "cold.cache.folder", sizeBytes: "cold.cache.size" }),
   "cold folders": foldersOf("cold", "cold.root"),
   "tuning sysctl": row("tuning.sysctl"),
   "tuning scheduler": row("tuning.scheduler"),

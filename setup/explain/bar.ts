@@ -7,7 +7,7 @@ export interface Segment {
   readonly amount: number;
 }
 
-const MARKS = { snapshots: ":", free: ".", metadata: "-" } as const;
+const MARKS = { cache: "~", snapshots: ":", free: ".", metadata: "-" } as const;
 /** Of a room whose size isn't known. */
 const UNKNOWN = "?";
 

@@ -4,6 +4,7 @@ import { checkInputs, parseInputs } from "../../providers/engine/check.ts";
 import type { Refusal, Step } from "../../providers/engine/plan.ts";
 import type { Properties } from "../../providers/engine/resource.ts";
 import { groupExists, primaryGroups, userExists } from "../../providers/facts/accounts.ts";
+import { cacheFile } from "../../providers/facts/cacheFile.ts";
 import { contents } from "../../providers/facts/contents.ts";
 import type { Ask, Fact } from "../../providers/facts/fact.ts";
 import { file } from "../../providers/facts/file.ts";
@@ -136,6 +137,7 @@ function blankHost(all: readonly Properties[]): { readonly ask: Ask; foresee(fac
     answer(realMountPoints, (paths) => new Map(paths.map((path) => [path, path]))),
     answer(ledger, () => new Set()),
     answer(file, () => undefined),
+    answer(cacheFile, () => ({ sizeBytes: undefined, allocatedBytes: undefined, freeBytes: undefined })),
     answer(pathStatus, () => new Map()),
     answer(scripts, () => ({ entries: new Map(), leadsTo: undefined, listed: [] })),
     answer(unit, () => ({

@@ -6,8 +6,8 @@ import type { DirectoriesSettings, HotSettings, LvmSettings } from "../../compon
 import { warmMount } from "../../components/warm/layout.ts";
 import type { HostSettings } from "../../config.ts";
 
-/** What takes part of a room. `metadata` is LVM's own, and less than an extent; `room` is a whole filesystem. */
-export type Use = "volume" | "snapshots" | "free" | "metadata" | "room";
+/** What takes part of a room. `metadata` is LVM's own, and less than an extent; `room` is a whole filesystem, or what a cache leaves of it. */
+export type Use = "volume" | "snapshots" | "free" | "metadata" | "room" | "cache";
 
 export interface Share {
   readonly use: Use;
@@ -37,7 +37,7 @@ export interface Room {
 export function roomsOf({ hot, warm, cold }: Pick<HostSettings, "hot" | "warm" | "cold">): Room[] {
   return [
     ...(hot === undefined ? [] : [hotRoom(hot)]),
-    ...(warm === undefined ? [] : [warmRoom(warm)]),
+    ...(warm === undefined ? [] : [warmRoom(warm, cold?.cache)]),
     ...exportsOf(cold).map(coldRoom),
   ];
 }
@@ -95,8 +95,12 @@ function foldersRoom(hot: DirectoriesSettings): Room {
   };
 }
 
-function warmRoom(warm: NonNullable<HostSettings["warm"]>): Room {
+function warmRoom(warm: NonNullable<HostSettings["warm"]>, cache: NonNullable<HostSettings["cold"]>["cache"]): Room {
   const { size: bytes, path } = warm.device;
+  const cached: Share[] =
+    cache === undefined
+      ? []
+      : [{ use: "cache", name: "cache", bytes: cache.size, filesystem: "ext4", purpose: "of what is read from cold" }];
   return {
     tier: "warm",
     name: warm.label,
@@ -106,11 +110,12 @@ function warmRoom(warm: NonNullable<HostSettings["warm"]>): Room {
       {
         use: "room",
         name: "warm",
-        bytes,
+        bytes: bytes === undefined ? undefined : bytes - (cache?.size ?? 0),
         filesystem: warmMount(warm).type,
         mountPoint: warm.mountPoint,
         purpose: warm.folders.join(", "),
       },
+      ...cached,
     ],
   };
 }

@@ -39,6 +39,11 @@ const KINDS: Readonly<Record<string, Words>> = {
     removed: "only what was made here, and what no folder of this program belongs to any more",
   },
   FstabEntry: mount("mount with its line in fstab", "mounts with their lines in fstab"),
+  NfsCache: {
+    one: "cache of reads over NFS",
+    many: "caches of reads over NFS",
+    removed: "with all that is cached; its package stays",
+  },
   NfsMount: mount("NFS mount with its line in fstab", "NFS mounts with their lines in fstab"),
   Directory: {
     one: "tree of folders",

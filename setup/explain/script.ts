@@ -4,6 +4,8 @@ import { PARTS } from "../../components/tiers.ts";
 import { cmd, isProgram, printCommand, quote, recordsOf, type Command } from "../../providers/host/command.ts";
 import { HOST_LOCK } from "../../providers/host/host.ts";
 import { PATH } from "../../providers/host/wire.ts";
+import { NFS_CACHE_FILES } from "../../providers/values/nfsCache.ts";
+import { UNITS } from "../../providers/values/unitFile.ts";
 import { MissingNeed } from "../progress.ts";
 import { UNKNOWN_BYTES, type PlannedResource } from "./blankHost.ts";
 
@@ -39,6 +41,7 @@ const PROGRAMS: Readonly<Record<string, (calls: readonly Call[]) => Written>> = 
       command("sysctl", "--quiet", `--load=${file}`),
     ]),
   "activate-udev": (calls) => each(calls, ({ args }) => [`activate_udev ${print(args)}`]),
+  "install-nfs-cache": (calls) => each(calls, installCache),
   "install-scripts": installScripts,
   "install-timer": installTimers,
   "find-signs-of-use": (calls) =>
@@ -62,6 +65,7 @@ const TITLES: Readonly<Record<string, string>> = {
   SystemUser: "accounts that own the folders",
   Filesystem: "filesystems, each on a device that is proved blank just before",
   FstabEntry: "lines of fstab, and mounts",
+  NfsCache: "the cache of reads over NFS",
   NfsMount: "the line of fstab, and the mount",
   Directory: "folders",
   ConfigFile: "settings",
@@ -150,7 +154,9 @@ function checks(planned: readonly PlannedResource[]): string[] {
         ? [path, link]
         : kind.name === "SystemdTimer"
           ? [`/etc/systemd/system/${String(name)}.timer`, `/etc/systemd/system/${String(name)}.service`]
-          : [],
+          : kind.name === "NfsCache"
+            ? NFS_CACHE_FILES
+            : [],
   );
   return [
     "# Before anything is made: nobody else is at work, the devices are blank, and nothing is in the way.",
@@ -331,6 +337,20 @@ function mountOne(target: string, options: string): readonly string[] {
   ];
 }
 
+/** The arguments of programs/install-nfs-cache.sh. */
+function installCache({ args }: Call): readonly string[] {
+  const [file = "", bytes = "", mountPoint = "", mount = "", service = "", conf = "", ...texts] = args;
+  const paths = [conf, `${UNITS}/${mount}`, `${UNITS}/${service}`];
+  return [
+    `make_directories ${print([file.slice(0, file.lastIndexOf("/")), mountPoint])}`,
+    `ledger_add file ${quote(file)}`,
+    `make_cache_file ${print([file, bytes])}`,
+    ...paths.map((path, index) => heredoc(`put ${quote(path)} root root 644`, texts[index] ?? "")),
+    "systemctl daemon-reload",
+    command("systemctl", "enable", "--quiet", "--now", "--", service),
+  ];
+}
+
 function installTimers(calls: readonly Call[]): Written {
   const folder = "/etc/systemd/system";
   const timers = calls.map(({ args: [name = ""] }) => `${name}.timer`);
@@ -392,6 +412,7 @@ function functionsFor(main: string): string[] {
     ...definitionsIn(new URL("script.sh", import.meta.url)),
     ...definitionsIn(new URL("ledger.sh", OURS)),
     ...definitionsIn(new URL("filesystems.sh", OURS)),
+    ...definitionsIn(new URL("nfs-cache-file.sh", OURS)),
     ["find_signs_of_use", asFunction("find-signs-of-use")],
     ["activate_udev", asFunction("activate-udev")],
   ]);

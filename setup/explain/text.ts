@@ -38,6 +38,7 @@ function summarize({ shares }: Room): string {
     ...words("volume", "of volumes"),
     ...words("snapshots", "for snapshots"),
     ...words("free", "free"),
+    ...words("cache", "for the cache of cold"),
     ...shares.flatMap(({ use, mountPoint = "" }) => (use === "room" ? [mountPoint] : [])),
   ].join(", ");
 }

@@ -146,10 +146,17 @@ function tierMap(
   const find = finder(resources, seen);
   const pool = key === "hot" ? poolOf(settings, find, seen) : undefined;
   const scale = `The volume group is to scale${seen === undefined ? "" : "; filled: as far as it is used"}`;
-  const notes = [...timesOf(settings)[key], ...(pool === undefined ? [] : [scale])];
+  const notes = [...timesOf(settings)[key], ...(pool === undefined ? [] : [scale]), ...cacheNotes(key, settings)];
   const title = { hot: "Hot tier", warm: "Warm tier", cold: "Cold tier" }[key];
   const chains = pool === undefined ? chainsOf(key, settings, find) : volumeChains(find);
   return { key, title, ...(pool === undefined ? {} : { pool }), chains, notes };
+}
+
+/** Where reads of the cold tier are kept. */
+function cacheNotes(key: TierKey, { cold }: HostSettings): string[] {
+  return key !== "cold" || cold?.cache === undefined
+    ? []
+    : [`Reads are cached: ${formatBytes(cold.cache.size)} in ${cold.cache.folder}`];
 }
 
 interface Found {

@@ -6,6 +6,7 @@ import { HostUnreachable } from "../../providers/errors.ts";
 import { recordsOf, succeeded, type Command, type Output } from "../../providers/host/command.ts";
 import type { Answers, Host, Program } from "../../providers/host/host.ts";
 import { findEntry } from "../../providers/values/fstabText.ts";
+import { UNITS } from "../../providers/values/unitFile.ts";
 
 /** What a machine in memory holds, as far as commands can see it. Plain data: two of them can be compared. */
 export interface Machine {
@@ -16,7 +17,7 @@ export interface Machine {
   volumeGroups: Record<string, { uuid: string; extentBytes: number; devices: string[]; tagged?: string[] }>;
   /** By the kernel's path of the device; a PV's type is LVM2_member. */
   signatures: Record<string, { type: string; label: string | null; uuid: string; bytes: number }>;
-  files: Record<string, { type: string; owner: string; group: string; mode: string; content?: string }>;
+  files: Record<string, { type: string; owner: string; group: string; mode: string; content?: string; bytes?: number }>;
   mounts: {
     target: string;
     source: string;
@@ -641,6 +642,24 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     host.write(`/etc/systemd/system/${name}.timer`, timer, status);
     host.write(`/etc/systemd/system/${name}.service`, service, status);
     host.machine.units[`${name}.timer`] = { fileState: "enabled", activeState: "active", needsReload: false };
+  },
+  "print-nfs-cache"({ machine }, [path = ""]) {
+    const bytes = machine.files[path]?.bytes ?? "-";
+    return `${bytes} ${bytes} ${dirname(path) in machine.files ? 10 ** 12 : "-"}\n`;
+  },
+  "install-nfs-cache"(host, [file = "", bytes, mountPoint = "", mount = "", service = "", conf = "", ...texts]) {
+    host.makeFolder(mountPoint);
+    host.write(file, "", { owner: "root", group: "root", mode: "600" });
+    host.machine.files[file]!.bytes = Number(bytes);
+    for (const [index, path] of [conf, `${UNITS}/${mount}`, `${UNITS}/${service}`].entries())
+      host.write(path, texts[index] ?? "", { owner: "root", group: "root", mode: "644" });
+    host.machine.units[mount] = { fileState: "static", activeState: "active", needsReload: false };
+    host.machine.units[service] = { fileState: "enabled", activeState: "active", needsReload: false };
+  },
+  "remove-nfs-cache"(host, [file = "", mountPoint = "", mount = "", service = "", conf = ""]) {
+    for (const path of [file, conf, `${UNITS}/${mount}`, `${UNITS}/${service}`]) host.remove(path);
+    for (const unit of [mount, service]) delete host.machine.units[unit];
+    host.removeFolder(mountPoint);
   },
   "remove-timer"(host, [name = "", ...hows]) {
     for (const [index, ending] of ["timer", "service"].entries()) {

@@ -1227,3 +1227,33 @@ describe("a value that a tool on the host would refuse is refused by name", () =
     ]);
   });
 });
+
+describe("a cache of cold", () => {
+  const warm = { device: { path: "/dev/disk/by-id/sata-part2", size: "2TB" } };
+  const withCache = (cache: object, rest: object = {}, host: object = { warm }) =>
+    problemsOf({ ...host, cold: { server: "nas", export: "/v", cache, ...rest } });
+
+  it("is accepted on warm, also where fsc is declared by hand", () => {
+    expect(withCache({ size: "100GiB" })).toEqual([]);
+    expect(withCache({ size: "100GiB", folder: "/data/warm-storage/cache" }, { options: ["fsc"] })).toEqual([]);
+  });
+
+  it.each([
+    [withCache({ size: "1MiB" }), /^trading\.cold\.cache\.size: a cache, which is an ext4, of 1 MiB /],
+    [withCache({ size: "2TB" }), /^trading\.cold\.cache\.size: .* is not less than the warm tier's device has/],
+    [withCache({ size: "1GiB" }, {}, {}), /^trading\.cold\.cache: takes room of the warm tier, and this host has none/],
+    [
+      withCache({ size: "1GiB", folder: "/srv" }),
+      /^trading\.cold\.cache\.folder: \/srv is not on the warm tier; write /,
+    ],
+    [
+      withCache({ size: "1GiB", folder: "/data/warm-storage/logs" }),
+      /^trading\.cold\.cache\.folder: \/data\/warm-storage\/logs is in .*, a folder of the warm tier/,
+    ],
+    [withCache({ size: "1GiB" }, { options: ["nofsc"] }), /^trading\.cold\.options: nofsc contradicts fsc/],
+    [withCache({ size: "1GiB" }, { keepFstab: true }), /^trading\.cold\.cache: needs an option in the line of fstab/],
+  ])("is refused by name where it can't be: %s", (problems, expected) => {
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(expected);
+  });
+});

@@ -56,6 +56,23 @@ describe("the graph of a host with all tiers", () => {
     ]);
   });
 
+  it("the cache of cold comes after warm and before the mount that uses it, and without one there is no trace of it", async () => {
+    const cold = { ...host.cold, cache: { size: "50GiB" } };
+    const other = await declaredBy({ hosts: { trading: { ...host, cold } } });
+    expect(other.get("trading-cold-cache")).toMatchObject({
+      inputs: { file: "/data/warm-storage/nfs-cache.ext4", sizeBytes: 50 * 2 ** 30 },
+    });
+    expect(other.get("trading-cold-cache")?.dependencies).toContain("trading-warm-mount");
+    expect(other.get("trading-cold-mount")?.dependencies).toContain("trading-cold-cache");
+    expect(other.get("trading-cold-mount")?.inputs.options).toEqual([
+      ...(get("trading-cold-mount").inputs.options as string[]),
+      ...["fsc", "x-systemd.after=jts-storage-nfs-cache.service"],
+    ]);
+    expect(other.get("trading-packages-installed")?.inputs.names).toContain("cachefilesd");
+    expect(get("trading-packages-installed").inputs.names).not.toContain("cachefilesd");
+    expect(graph.has("trading-cold-cache")).toBe(false);
+  });
+
   it("one volume waits for no other", () => {
     expect([...before("trading-hot-postgres-mount")].filter((name) => /-(kafka|redis|clickhouse)-/.test(name))).toEqual(
       [],

@@ -199,6 +199,22 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(stdout).toContain("does not answer on port 2049");
   });
 
+  test("warns of a cache of cold that does not run, and of a mount that does not use it", async ({ world }) => {
+    world.program("systemctl", "echo ActiveState=inactive");
+    const { status, stdout } = await health(world, (settings) => {
+      settings.cold!.cache = {
+        mountPoint: `${world.path}/none`,
+        service: "jts-storage-nfs-cache.service",
+        sizeBytes: 1,
+      };
+    });
+    expect(status).toBe(1);
+    expect(stdout).toMatch(
+      /warning +cold +the cache of what is read from .* does not run: .* is inactive\n +Next: systemctl start/,
+    );
+    expect(stdout).toMatch(/warning +cold +.* is mounted without fsc, so that its cache is not used\n +Next: /);
+  });
+
   test("is ok where systemd mounts the cold tier at the first access, which it is", async ({ world }) => {
     await world.automount(world.cold);
     expect(await health(world)).toMatchObject({

@@ -227,6 +227,14 @@ const expected: Readonly<Record<Kind, { readonly name: string; readonly said: re
       "write the line of /data/warm-storage into fstab",
     ],
   },
+  NfsCache: {
+    name: "cold-cache",
+    said: [
+      "heals-itself",
+      "cold.cache",
+      "make and start the cache of 1 GiB in /data/nfs-cache.ext4 (jts-storage-nfs-cache.service is inactive)",
+    ],
+  },
   NfsMount: { name: "cold-mount", said: ["heals-itself", "cold.mountPoint", "mount /mnt/synology"] },
   Directory: {
     name: "hot-redis-folders",

@@ -112,3 +112,13 @@ describe("a bar", () => {
     expect(drawRooms(rooms, 8)).toEqual(["RRRROO..", "WWWW", "???"]);
   });
 });
+
+describe("the capacity of the warm tier", () => {
+  it("is what the cache of cold takes, and the rest", () => {
+    const warm = { device: { path: "/dev/sda2", size: "1TiB" } };
+    const settings = settingsOf({ warm, cold: { server: "nas", export: "/v", cache: { size: "100GiB" } } });
+    const room = roomsOf(settings).find(({ tier }) => tier === "warm")!;
+    expect([bytesOf(room, "room"), bytesOf(room, "cache"), room.bytes]).toEqual([924 * GIB, 100 * GIB, 1024 * GIB]);
+    expect(marksOf(room)).toEqual(["W", "~"]);
+  });
+});
