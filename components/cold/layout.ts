@@ -1,7 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { packagesOf } from "../../providers/filesystems/index.ts";
-import { refusedSize } from "../../providers/filesystems/mkfsSize.ts";
-import { NFS_CACHE } from "../../providers/values/nfsCache.ts";
+import { NFS_CACHE, refusedCacheSize } from "../../providers/values/nfsCache.ts";
 import { formatBytes } from "../../providers/values/size.ts";
 import { findOptionProblems, findReadOnlyProblems, withNetworkOptions } from "../mounts.ts";
 import { isIn, type FolderTree } from "../places.ts";
@@ -191,10 +190,7 @@ function findCacheProblems(cold: ColdSettings): Problem[] {
   if (cache === undefined) return [];
   const { size, folder } = cache;
   return [
-    ...refusedSize("ext4", size, []).map((reason) => ({
-      key: "cache.size",
-      message: `a cache, which is an ext4, of ${formatBytes(size)} ${reason}`,
-    })),
+    ...[refusedCacheSize(size)].flatMap((message) => (message === undefined ? [] : { key: "cache.size", message })),
     ...(exportsOf(cold).some(({ mountPoint }) => isIn(folder, mountPoint))
       ? [{ key: "cache.folder", message: `${folder} is on the cold tier itself; write a folder of the warm tier` }]
       : []),

@@ -7,8 +7,10 @@ make_cache_file() {
   (umask 077 && : >"$new")
   # Of btrfs: no compression, and no copy at each write, so that it never takes more than its size.
   if [[ $(stat --file-system --format=%T -- "$new") == btrfs ]]; then chattr +C -- "$new"; fi
-  # mkfs would punch holes into it. Of what users may not have, nothing is needed here.
-  if fallocate --length "$2" -- "$new" && mkfs.ext4 -q -F -E nodiscard -m 0 -L jts-nfs-cache "$new"; then
+  # mkfs discards what is there, and may zero it by holes: those are filled. Nobody needs room that is kept for root.
+  if fallocate --length "$2" -- "$new" &&
+    mkfs.ext4 -q -F -E nodiscard -m 0 -L jts-nfs-cache "$new" &&
+    fallocate --length "$2" -- "$new"; then
     sync -- "$new"
     mv --no-target-directory -- "$new" "$1"
     sync -- "${1%/*}"

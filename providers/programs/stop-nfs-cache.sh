@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# stop_units UNIT...: in this order; what isn't there, or doesn't run, is as stopped. Reads go on meanwhile, from the NAS.
+# stop_units UNIT...: in this order; what is not there, or does not run, is as stopped. Reads go on, from the NAS.
 stop_units() {
   local unit status
   for unit; do

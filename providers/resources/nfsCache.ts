@@ -1,14 +1,12 @@
-import { z } from "zod";
 import { CONVERGED, refuseAll, step, toDo, type Refusal } from "../engine/plan.ts";
 import type { InputsOf, ResourceKind } from "../engine/resource.ts";
 import { cacheFile, type CacheFile } from "../facts/cacheFile.ts";
 import { file } from "../facts/file.ts";
 import { ledger } from "../facts/ledger.ts";
 import { unit, type UnitStatus } from "../facts/unit.ts";
-import { refusedSize } from "../filesystems/mkfsSize.ts";
 import { program } from "../programs/program.ts";
 import { bytes, path } from "../values/fields.ts";
-import { NFS_CACHE, NFS_CACHE_FILES } from "../values/nfsCache.ts";
+import { NFS_CACHE, NFS_CACHE_FILES, refusedCacheSize } from "../values/nfsCache.ts";
 import { formatBytes } from "../values/size.ts";
 import { printUnit } from "../values/unitFile.ts";
 import { list, word } from "../values/words.ts";
@@ -52,10 +50,7 @@ export const nfsCache: ResourceKind<typeof inputs, Seen> = {
   describe: ({ file, sizeBytes }) =>
     list(word(file), typeof sizeBytes === "number" ? formatBytes(sizeBytes) : word(sizeBytes)),
   refuse: ({ sizeBytes }) =>
-    refusedSize("ext4", sizeBytes, []).map((reason) => ({
-      property: "sizeBytes",
-      reason: `a cache, which is an ext4, of ${formatBytes(sizeBytes)} ${reason}`,
-    })),
+    [refusedCacheSize(sizeBytes)].flatMap((reason) => (reason === undefined ? [] : { property: "sizeBytes", reason })),
 
   async observe(ask, desired) {
     const [cache, made, service, mountUnit, debians, ...files] = await Promise.all([

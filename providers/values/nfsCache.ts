@@ -1,4 +1,5 @@
 /** Where the cache of reads over NFS is on a host. The kernel has at most one: see cachefilesd(8). */
+import { formatBytes } from "./size.ts";
 import { UNITS } from "./unitFile.ts";
 
 export const NFS_CACHE = {
@@ -17,3 +18,12 @@ export const NFS_CACHE_FILES = [
   `${UNITS}/${NFS_CACHE.mount}`,
   `${UNITS}/${NFS_CACHE.service}`,
 ] as const;
+
+const LEAST_BYTES = 64 * 1024 * 1024;
+
+/** Why a cache can't have this size; undefined: it can. */
+export function refusedCacheSize(sizeBytes: number): string | undefined {
+  return sizeBytes < LEAST_BYTES
+    ? `a cache of ${formatBytes(sizeBytes)} is too small for its filesystem; write ${formatBytes(LEAST_BYTES)} or more`
+    : undefined;
+}

@@ -6,7 +6,10 @@ import type { DirectoriesSettings, HotSettings, LvmSettings } from "../../compon
 import { warmMount } from "../../components/warm/layout.ts";
 import type { HostSettings } from "../../config.ts";
 
-/** What takes part of a room. `metadata` is LVM's own, and less than an extent; `room` is a whole filesystem, or what a cache leaves of it. */
+/**
+ * What takes part of a room. `metadata` is LVM's own, and less than an extent; `room` is a whole filesystem, or what a
+ * cache leaves of it.
+ */
 export type Use = "volume" | "snapshots" | "free" | "metadata" | "room" | "cache";
 
 export interface Share {

@@ -1239,7 +1239,7 @@ describe("a cache of cold", () => {
   });
 
   it.each([
-    [withCache({ size: "1MiB" }), /^trading\.cold\.cache\.size: a cache, which is an ext4, of 1 MiB /],
+    [withCache({ size: "1MiB" }), /^trading\.cold\.cache\.size: a cache of 1 MiB is too small/],
     [withCache({ size: "2TB" }), /^trading\.cold\.cache\.size: .* is not less than the warm tier's device has/],
     [withCache({ size: "1GiB" }, {}, {}), /^trading\.cold\.cache: takes room of the warm tier, and this host has none/],
     [

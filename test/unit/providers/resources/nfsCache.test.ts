@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { nfsCache } from "../../../../providers/resources/nfsCache.ts";
+import { riskOf } from "../../../../providers/engine/risk.ts";
+import type { AnyKind } from "../../../../providers/engine/resource.ts";
+import { kinds } from "../../../../providers/kinds.ts";
 import { examples } from "../../../support/examples.ts";
 
 type Inputs = Parameters<typeof nfsCache.plan>[0];
@@ -8,7 +11,7 @@ type Seen = Parameters<typeof nfsCache.plan>[1];
 const GIB = 2 ** 30;
 const file = "/data/warm-storage/nfs-cache.ext4";
 const desired: Inputs = { host: "h", file, sizeBytes: GIB };
-const converged = examples.NfsCache.converged(desired as never) as Seen;
+const converged = examples.NfsCache.converged(desired) as Seen;
 const summaries = (seen: Partial<Seen>) =>
   nfsCache.plan(desired, { ...converged, ...seen }).steps.map((one) => one.summary);
 const refusals = (seen: Partial<Seen>) =>
@@ -47,6 +50,17 @@ describe("a cache of reads over NFS", () => {
       `${file} is there already, and was not made here`,
     ]);
     expect(refusals({ isStartedByDebian: true })[0]).toContain("RUN=yes in /etc/default/cachefilesd");
+  });
+
+  it("makes a mount of the export anew when it comes and goes, which a preview says", () => {
+    const mount = { host: "h", server: "nas", export: "/v", mountPoint: "/mnt/nas", version: "4.2" };
+    const kind = kinds.NfsMount as unknown as AnyKind;
+    const [without, cached] = [
+      { ...mount, options: ["hard"] },
+      { ...mount, options: ["hard", "fsc"] },
+    ];
+    expect(riskOf(kind, without, cached)).toBe("interrupts-service");
+    expect(riskOf(kind, cached, without)).toBe("interrupts-service");
   });
 
   it("removes only what was made here", () => {
