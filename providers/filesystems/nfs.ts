@@ -71,7 +71,7 @@ export const nfs: FilesystemType = {
     ...maybeOn("migration", "nomigration"),
     resvport: about("resvport", byDefault(flag)),
     noresvport: about("resvport", untried("needs an export with `insecure`", flag)),
-    fsc: { ...orNothing(text("jts", "a name")), shown: () => [ITSELF, "fsc"] },
+    fsc: undoneBy("", { ...orNothing(text("jts", "a name")), shown: () => [ITSELF, "fsc"] }),
     nofsc: about("fsc", byDefault(flag)),
     ...called("bg fg sloppy trunkdiscovery notrunkdiscovery", unshown(MOUNTING, flag)),
     tcp: means(flag, "proto=tcp"),
