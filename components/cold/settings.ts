@@ -122,8 +122,9 @@ export const coldSettings = strictObject({
       ...["_netdev", "nofail"],
     ]),
   /**
-   * A cache on a local disk for what is read from the export, kept by cachefilesd(8); the mount then has the options
-   * `fsc` and `x-systemd.after=jts-storage-nfs-cache.service`. To add it or take it out mounts the export anew.
+   * A cache on a local disk for what is read from the export, and from those of `volumes`, kept by cachefilesd(8).
+   * Their mounts then have the options `fsc` and `x-systemd.after=jts-storage-nfs-cache.service`. To add it or take it
+   * out mounts them anew.
    * @default none
    */
   cache: strictObject<CacheRows>(cacheRows).optional(),

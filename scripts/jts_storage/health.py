@@ -488,8 +488,8 @@ class Health:
 
     def look_at_cache(self, main: Cold, cache: Cache) -> None:
         """
-        The cache of what is read from all exports. Without it reads come from the NAS, so that nothing here is more than
-        a warning.
+        The cache of what is read from all exports. Without it reads come from the NAS, so that nothing here is more
+        than a warning.
         """
         report = self.report
         points = [cold.mount_point for cold in self.settings.colds().values()]
@@ -511,12 +511,13 @@ class Health:
         # Exports of one filesystem of the NAS have what the first of them is mounted with: all of them go first.
         without = [point for point in live if point not in using]
         if without:
+            again = "; ".join(f"mount {point}" for point in without)
             report.find(
                 "warning",
                 "cold",
                 f"{' and '.join(without)} {'is' if len(without) == 1 else 'are'} mounted without fsc, so that the "
                 "cache is not used there",
-                f"stop what reads there; umount {' '.join(without)}; {'; '.join(f'mount {point}' for point in without)}; "
+                f"stop what reads there; umount {' '.join(without)}; {again}; "
                 "if fsc is still missing: pulumi up --refresh",
             )
         for point in points:

@@ -1230,6 +1230,7 @@ describe("a value that a tool on the host would refuse is refused by name", () =
 
 describe("a cache of cold", () => {
   const warm = { device: { path: "/dev/disk/by-id/sata-part2", size: "2TB" } };
+  const volume = { export: "/b", mountPoint: "/mnt/b" };
   const withCache = (cache: object, rest: object = {}, host: object = { warm }) =>
     problemsOf({ ...host, cold: { server: "nas", export: "/v", cache, ...rest } });
 
@@ -1251,7 +1252,18 @@ describe("a cache of cold", () => {
       /^trading\.cold\.cache\.folder: \/data\/warm-storage\/logs is in .*, a folder of the warm tier/,
     ],
     [withCache({ size: "1GiB" }, { options: ["nofsc"] }), /^trading\.cold\.options: nofsc contradicts fsc/],
-    [withCache({ size: "1GiB" }, { keepFstab: true }), /^trading\.cold\.cache: needs an option in the line of fstab/],
+    [
+      withCache({ size: "1GiB" }, { keepFstab: true }),
+      /^trading\.cold\.keepFstab: adds no option to the line of fstab/,
+    ],
+    [
+      withCache({ size: "1GiB" }, { volumes: { b: { ...volume, keepFstab: true } } }),
+      /^trading\.cold\.volumes\.b\.keepFstab: adds no option to the line of fstab/,
+    ],
+    [
+      withCache({ size: "1GiB" }, { volumes: { b: { ...volume, options: ["hard", "nofsc"] } } }),
+      /^trading\.cold\.volumes\.b\.options: nofsc contradicts fsc/,
+    ],
   ])("is refused by name where it can't be: %s", (problems, expected) => {
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(expected);

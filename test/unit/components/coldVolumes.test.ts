@@ -83,6 +83,22 @@ describe("what is registered", () => {
     expect(graph.get("trading-cold-second-folders")?.inputs).toMatchObject({ path: "/mnt/second/jts", folders: [] });
   });
 
+  it("has one cache for all of them, which each mount comes after and uses, also with options of its own", async () => {
+    const cold = { ...nas, cache: { size: "1GiB" }, volumes: { marketdata, second } };
+    const graph = await declaredBy({ hosts: { trading: { ...host(), cold } } });
+    expect([...graph.keys()].filter((name) => /cache/.test(name))).toEqual(["trading-cold-cache"]);
+    for (const name of ["cold", "cold-marketdata", "cold-second"]) {
+      expect(graph.get(`trading-${name}-mount`)?.dependencies).toContain("trading-cold-cache");
+      expect(graph.get(`trading-${name}-mount`)?.inputs.options).toEqual(
+        expect.arrayContaining(["fsc", "x-systemd.after=jts-storage-nfs-cache.service"]),
+      );
+    }
+    const { hosts } = parseHosts({ trading: { ...host(), cold } });
+    const settings = scriptSettings(hosts.trading!, hosts.trading!.automation!, []);
+    expect(settings.cold).toHaveProperty("cache.sizeBytes", 2 ** 30);
+    for (const one of Object.values(settings.coldVolumes!)) expect(one).not.toHaveProperty("cache");
+  });
+
   it("has the folders of what a volume holds, those that its own list leaves out", () => {
     const automation = { developmentFolders: ["/srv/notes"] };
     const foldersOf = (volumes: object) =>

@@ -219,6 +219,33 @@ describe.skipIf(!IS_ROOT).concurrent("a second export (needs root for mounts)", 
     expect(metrics).toContain(`jts_storage_tier_answers{tier="cold",mount_point="${second(world)}"} 0`);
   });
 
+  test("health tells once of the cache that serves both, and unmounts both where neither uses it", async ({
+    world,
+  }) => {
+    world.program("systemctl", "echo ActiveState=inactive");
+    const settings = settingsOf(world, [], (one) => {
+      one.cold!.cache = {
+        mountPoint: join(world.path, "none"),
+        service: "jts-storage-nfs-cache.service",
+        sizeBytes: 1,
+      };
+    });
+    const { stdout } = await world.run([join(SCRIPTS, "storage-health.sh"), "--settings", settings, "--json"]);
+    const { findings } = JSON.parse(stdout) as { findings: { level: string; fact: string; remedy: string }[] };
+    const [one, other] = [world.cold, second(world)];
+    expect(findings.filter(({ fact }) => fact.includes("cache"))).toEqual([
+      expect.objectContaining({
+        level: "warning",
+        fact: `the cache of what is read from ${one} and ${other} does not run: jts-storage-nfs-cache.service is inactive`,
+      }),
+      expect.objectContaining({
+        level: "warning",
+        fact: `${one} and ${other} are mounted without fsc, so that the cache is not used there`,
+        remedy: expect.stringContaining(`umount ${one} ${other}; mount ${one}; mount ${other}`) as string,
+      }),
+    ]);
+  });
+
   test("health looks for archives where they go", async ({ world }) => {
     const stamp = (hours: number) => stampOf(Math.floor(Date.now() / 1000) - hours * 3600);
     const put = (tier: string, name: string) => {

@@ -212,7 +212,7 @@ describe.skipIf(!IS_ROOT).concurrent("storage-health.sh (needs root for mounts)"
     expect(stdout).toMatch(
       /warning +cold +the cache of what is read from .* does not run: .* is inactive\n +Next: systemctl start/,
     );
-    expect(stdout).toMatch(/warning +cold +.* is mounted without fsc, so that its cache is not used\n +Next: /);
+    expect(stdout).toMatch(/warning +cold +.* is mounted without fsc, so that the cache is not used there\n +Next: /);
   });
 
   test("is ok where systemd mounts the cold tier at the first access, which it is", async ({ world }) => {
