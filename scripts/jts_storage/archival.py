@@ -460,7 +460,7 @@ class Archival(ArchivingRun):
         path = f"{folder}/{name}-{self.stamp}{records.ENDING}"
         point, seconds = cold.mount_point, self.settings.probe_seconds
         try:
-            done = watched(point, seconds, partial(self.prove_table, cold, table, path, then))
+            done = watched(point, seconds, partial(self.prove_table, cold, table, name, path, then))
         except Problem as problem:
             raise Problem(f"{table} is not archived: {problem}") from None
         if done["did"] == "archived":
@@ -483,12 +483,12 @@ class Archival(ArchivingRun):
             watched(point, seconds, partial(records.write_record, done["path"], record))
         self.report(did, f"{table}", path=done["path"])
 
-    def prove_table(self, cold: Cold, table: records.Table, path: str, then: str) -> dict[str, Any]:
+    def prove_table(self, cold: Cold, table: records.Table, name: str, path: str, then: str) -> dict[str, Any]:
         """
         Archives a table, unless its last archive has the same rows. Returns what was done, with the path of the archive
         and its record.
         """
-        folder, name = os.path.dirname(path), records.place_of(cold.root, _node(), table)[1]
+        folder = os.path.dirname(path)
         last = records.last_record(folder, name)
         with Session(table.database) as session:
             activity = records.activity_of(session, table)
