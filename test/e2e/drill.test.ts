@@ -19,6 +19,10 @@ const LOST = 22;
 const DAY_SECONDS = 86_400;
 const LOGS_TO_WARM = 7;
 const TICKS_TO_COLD = 5;
+const QUOTES_ARCHIVED = 5;
+const QUOTES_A_DAY = 500;
+const SCRATCH_DELETED = 3;
+const SNAPSHOTS_KEPT = 3;
 
 const SCRIPTS = "/usr/local/lib/jts-storage";
 const WARM = "/data/warm-storage";
@@ -75,7 +79,11 @@ describe("thirty days", { tags: ["long"], timeout: 90 * 60_000 }, () => {
       host.automation = {
         backupVolumes: { postgres: "1GiB", kafka: "64MiB" },
         backupsToColdAfterDays: 10,
+        incrementalBackups: {},
         logsToWarmAfterDays: LOGS_TO_WARM,
+        tempAfterDays: SCRATCH_DELETED,
+        warmSnapshotsKeptDays: SNAPSHOTS_KEPT,
+        postgresArchive: [{ database: "postgres", table: "quotes", olderThanDays: QUOTES_ARCHIVED, then: "drop" }],
         developmentFolders: ["/home/jts/notebooks"],
         rules: [
           {
@@ -134,13 +142,31 @@ describe("thirty days", { tags: ["long"], timeout: 90 * 60_000 }, () => {
       if (age < LOGS_TO_WARM) expect([day, logs?.[0]?.tier]).toEqual([day, "hot"]);
       else expect([day, logs?.[0]?.tier]).toEqual([day, expect.stringMatching(/warm|cold/)]);
     }
-    Object.assign(ledger, JSON.parse(await drill("totals")) as Record<string, number>);
+    const totals = JSON.parse(await drill("totals")) as Record<string, number>;
+    Object.assign(ledger, totals);
+    expect(totals["increments on warm"]).toBeGreaterThan(0);
+  });
+
+  it("old records are in PostgreSQL or in one archive, and what cleanup deleted last is in the newest snapshot", async () => {
+    // The last run was in the morning of the last day.
+    const archived = DAYS - 1 - QUOTES_ARCHIVED;
+    expect(JSON.parse(await drill("records"))).toEqual({
+      kept: (DAYS - archived) * QUOTES_A_DAY,
+      archived: archived * QUOTES_A_DAY,
+      archives: archived,
+      tables: archived,
+    });
+    // The evening's file is that old in the night after so many days and one.
+    const snapshots = Number(await drill(`snapshots ${DAYS - 1 - SCRATCH_DELETED - 1}`));
+    expect([SNAPSHOTS_KEPT, SNAPSHOTS_KEPT + 1]).toContain(snapshots);
+    Object.assign(ledger, { "records archived": archived * QUOTES_A_DAY, "snapshots of warm": snapshots });
   });
 
   it("what was archived comes back: a day's ticks, the newest dump, the newest archive, the copies of folders", async () => {
     expect(await drill("recall_ticks 3")).toBe("same");
     const [rows, restored] = (await drill("restore_dump")).split("\n");
     expect(restored).toBe(rows);
+    expect(await drill("restore_quotes 3")).toBe(`${QUOTES_A_DAY}`);
     expect(await drill("compare_notebooks")).toBe("same");
     expect(
       await on(

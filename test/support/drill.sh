@@ -54,6 +54,7 @@ begin() {
   runuser -u postgres -- /usr/lib/postgresql/1?/bin/initdb --no-sync --auth-local=trust --pgdata="$pgdata" >/dev/null
   pg_ctl start
   psql_as postgres "create table trades (day int, number int, primary key (day, number))"
+  psql_as postgres "create table quotes (at timestamptz not null, price float8) partition by range (at)"
   install --directory --owner=kafka --group=kafka "$kafka/exports"
   install --directory /home/jts/notebooks
   echo "the first day" >/home/jts/notebooks/first
@@ -70,6 +71,12 @@ work() { # DAY SECONDS
   chown kafka: "$kafka/exports/ticks-$1"
   echo "$(sha256sum <"$kafka/exports/ticks-$1" | cut --delimiter=' ' --fields=1) ticks-$1" >>"$sums"
   psql_as postgres "insert into trades select $1, number from generate_series(1, 1000) number"
+  psql_as postgres "create table quotes_$1 partition of quotes
+    for values from (to_timestamp($2 - 21 * 3600)) to (to_timestamp($2 + 3 * 3600))"
+  psql_as postgres "insert into quotes select to_timestamp($2) + make_interval(secs => n), random()
+    from generate_series(1, 500) n"
+  head --bytes=1M /dev/urandom >"$warm/temp-processing/scratch-$1"
+  echo "$(sha256sum <"$warm/temp-processing/scratch-$1" | cut --delimiter=' ' --fields=1) scratch-$1" >>"$sums"
   echo "$1" >"/home/jts/notebooks/$1"
   if (($1 >= 5)); then rm "/home/jts/notebooks/$(($1 - 5))"; fi
   # The log is rotated at the end of the day.
@@ -142,10 +149,35 @@ totals() {
     --argjson moves "$(cat /var/lib/jts-storage/moves.jsonl* | wc --lines)" \
     --argjson warm "$(find "$warm/daily-backups" -name '*.tar.zst' | wc --lines)" \
     --argjson cold "$(find "$cold/archives/database" -name '*.tar.zst' | wc --lines)" \
+    --argjson increments "$(find "$warm/daily-backups" -name '*.rdiff.zst' | wc --lines)" \
     --argjson dumps "$(find "$cold/archives/database" -name '*.dump' | wc --lines)" \
     --argjson configs "$(find "$cold/archives/configs" -name '*.tar.zst' | wc --lines)" \
     '{"moves in the journal": $moves, "archives of volumes on warm": $warm, "archives of volumes on cold": $cold,
+      "increments on warm": $increments,
       "dumps on cold": $dumps, "archives of the configuration on cold": $configs}'
+}
+
+# What PostgreSQL still has of the quotes, what their archives have, and how many archives there are.
+records() {
+  local archives=("$cold"/archives/records/*/postgres/public/quotes_*.dump.json)
+  jq --slurp --compact-output --argjson kept "$(psql_as postgres "select count(*) from quotes")" \
+    '{kept: $kept, archived: ([.[].rows] | add), archives: length, tables: ([.[].table] | unique | length)}' \
+    "${archives[@]}"
+}
+
+restore_quotes() { # DAY
+  "$scripts/nas-archival.sh" restore-records "$cold"/archives/records/*/postgres/public/quotes_"$1"-*.dump --into drill \
+    >/dev/null
+  psql_as drill "select count(*) from quotes_$1"
+}
+
+# How many snapshots of warm there are, and whether the newest one has a file that cleanup deleted.
+snapshots() { # DAY
+  local name="scratch-$1" snapshots=("$warm"/.jts-snapshots/*)
+  [[ ! -e $warm/temp-processing/$name ]]
+  sha256sum <"${snapshots[-1]}/temp-processing/$name" | cut --delimiter=' ' --fields=1 |
+    xargs -I{} grep --quiet --line-regexp "{} $name" "$sums"
+  echo "${#snapshots[@]}"
 }
 
 recall_ticks() { # DAY
