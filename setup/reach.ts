@@ -53,12 +53,13 @@ export const REACH: readonly (readonly [pattern: string, files: readonly string[
 
   // What stays on the host.
   ["scripts/jts_storage/verify.py", VERIFICATION],
+  ["scripts/jts_storage/{archives,backup,postgresql,unpacking}.py", ["backup", "colds", "operations", "records"]],
   [
-    "scripts/jts_storage/{archives,archival,backup,postgresql,unpacking}.py",
+    "scripts/jts_storage/{archival,archival_run,clickhouse,cold_archives,folders,inventory,restores}.py",
     ["backup", "colds", "operations", "records"],
   ],
   ["scripts/jts_storage/copies.py", ["backup", "operations"]],
-  ["scripts/jts_storage/{records,session}.py", ["records"]],
+  ["scripts/jts_storage/{record_archives,records,session}.py", ["records"]],
   ["scripts/jts_storage/health.py", ["cache", "colds", "commands", "operations", "tiers", "warmSnapshots"]],
   ["scripts/jts_storage/{performance,measurements,picture,monitor}.py", ["operations"]],
   ["scripts/jts_storage/**", [...AUTOMATION, "powerLoss"]],
