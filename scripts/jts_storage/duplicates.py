@@ -5,6 +5,8 @@ Candidates are files of the same size. Of those on warm, whoever shares all of i
 The others are compared by their start, middle and end first, and hashed where these are the same. The journal's hash
 stands for a look at a file that nobody has changed since its move. Whatever was found, only the kernel's own comparison
 of both files lets them share.
+
+Each export of cold is looked at by a process that is killed where the export stops answering; the others go on.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from jts_storage.archives import watched
 from jts_storage.bandwidth import UNLIMITED, Pace, limit_cold, pace_of
 from jts_storage.bounded import output_of
 from jts_storage.journal import moves_of
@@ -26,7 +29,7 @@ from jts_storage.log import log
 from jts_storage.problem import HERE, Problem, Skip, reason_of
 from jts_storage.program import Parser, Run, human, print_json, printable, take_lock
 from jts_storage.removal import FILE, require_unchanged
-from jts_storage.settings import Settings, Warm
+from jts_storage.settings import Cold, Settings, Warm
 from jts_storage.sharing import (
     IMMUTABLE,
     NO_COPY_ON_WRITE,
@@ -37,7 +40,7 @@ from jts_storage.sharing import (
     same_places,
     share,
 )
-from jts_storage.tiers import prove_warm, require_cold
+from jts_storage.tiers import prove_warm, require_answer
 
 # Smaller files free little for the look at them.
 AT_LEAST_BYTES = 64 << 10
@@ -49,14 +52,21 @@ DAILY_SECONDS = 2 * 3600
 # How far the clock of a NAS may be ahead of ours.
 SKEW_SECONDS = 60
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+# Of a look at a file, what os.stat_result has besides its first ten numbers, and is used here.
+MORE_SEEN = ("st_mtime", "st_ctime", "st_mtime_ns", "st_ctime_ns", "st_blocks")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class File:
-    tier: str
     path: str
     seen: os.stat_result
+    export: str | None
+    """The name of the export of cold that it is on; None: it is on warm."""
+
+    @property
+    def tier(self) -> str:
+        return "warm" if self.export is None else "cold"
 
     def open(self) -> int:
         """@raises Skip where it is not the file any more that was seen"""
@@ -75,7 +85,7 @@ class Room:
 
     files: list[File]
     extents: list[Extent] = field(default_factory=list)
-    pieces: bytes | None = None
+    pieces: str | None = None
     """A hash of its start, middle and end; None: they were not read."""
     sha256: str | None = None
     is_by_journal: bool = False
@@ -84,6 +94,10 @@ class Room:
     @property
     def tier(self) -> str:
         return self.files[0].tier
+
+    @property
+    def export(self) -> str | None:
+        return self.files[0].export
 
     @property
     def size(self) -> int:
@@ -99,6 +113,13 @@ class Group:
     def rooms_on(self, tier: str) -> list[Room]:
         return [room for room in self.rooms if room.tier == tier]
 
+    def rooms_at(self, export: str) -> list[Room]:
+        return [room for room in self.rooms if room.export == export]
+
+    @property
+    def exports(self) -> list[str]:
+        return list(dict.fromkeys(room.export for room in self.rooms if room.export is not None))
+
     @property
     def warm_bytes(self) -> int:
         """How much would be freed on warm if all of it were shared, before compression."""
@@ -108,7 +129,20 @@ class Group:
     @property
     def cold_bytes(self) -> int:
         """How much one file on cold would leave free if the others were deleted."""
-        return sum(min(one.size, one.files[0].seen.st_blocks * 512) for one in self.rooms_on("cold")[1:])
+        return _bytes_on_cold(self.rooms_on("cold")[1:])
+
+    @property
+    def between_bytes(self) -> int:
+        """The same where each export has one file."""
+        return _bytes_on_cold([self.rooms_at(export)[0] for export in self.exports][1:])
+
+    def bytes_at(self, export: str) -> int:
+        """How much one file on that export would leave free there if its others were deleted."""
+        return _bytes_on_cold(self.rooms_at(export)[1:])
+
+
+def _bytes_on_cold(rooms: list[Room]) -> int:
+    return sum(min(one.size, one.files[0].seen.st_blocks * 512) for one in rooms)
 
 
 class Finder:
@@ -125,15 +159,45 @@ class Finder:
         self.deadline = None if seconds is None else time.monotonic() + seconds
         self.hashes, self.copied = _journal_hashes(journal)
         self.by_size: dict[int, list[File]] = {}
+        self.known: set[tuple[int, int]] = set()
+        """Device and inode of each file with several names."""
+        self.exports: dict[str, tuple[str, float]] = {}
+        """The mount point of each export that is looked at, by its name, and how long it may take to answer."""
+        self.away: dict[str, str] = {}
+        """The exports that stopped answering while files were read, and the problem."""
         self.left_out: dict[str, int] = {}
         self.read_bytes = 0
         self.unread = {"files": 0, "bytes": 0}
         """On cold: what would have to be read."""
         self.is_complete = True
 
-    def add(self, tier: str, top: str) -> None:
-        """Adds the files below a folder, on its filesystem; a file with several names counts once."""
-        known = set()
+    def add(self, top: str) -> None:
+        """Adds the files of warm below a folder."""
+        for path, seen in self.files_below(top):
+            self.keep(File(path, seen, None))
+
+    def add_export(self, name: str, cold: Cold, seconds: float) -> None:
+        """
+        Adds our files on an export of cold.
+
+        @param seconds  how long it may take to answer
+        @raises Problem where it stops answering
+        @raises Skip where our folder cannot be read
+        """
+        self.exports[name] = cold.mount_point, seconds
+
+        def look() -> list[Any]:
+            return [(path, list(seen), _more_of(seen)) for path, seen in self.files_below(cold.root)]
+
+        try:
+            for path, numbers, more in self.on_export(name, look):
+                self.keep(File(path, os.stat_result(numbers, more), name))
+        except (Problem, Skip):
+            del self.exports[name]
+            raise
+
+    def files_below(self, top: str) -> Iterator[tuple[str, os.stat_result]]:
+        """The files below a folder, on its filesystem."""
         device = os.stat(top).st_dev
         for path, folders, names in os.walk(top, onerror=lambda problem: self.leave_out(reason_of(problem))):
             inside = [name for name in folders if _device_of(f"{path}/{name}") == device]
@@ -146,11 +210,40 @@ class Finder:
                     seen = os.lstat(f"{path}/{name}")
                 except OSError:
                     continue
-                is_wanted = stat.S_ISREG(seen.st_mode) and seen.st_size >= self.at_least and seen.st_dev == device
-                if is_wanted and seen.st_ino not in known:
-                    if seen.st_nlink > 1:
-                        known.add(seen.st_ino)
-                    self.by_size.setdefault(seen.st_size, []).append(File(tier, f"{path}/{name}", seen))
+                if stat.S_ISREG(seen.st_mode) and seen.st_size >= self.at_least and seen.st_dev == device:
+                    yield f"{path}/{name}", seen
+
+    def keep(self, one: File) -> None:
+        """Adds a file; one with several names counts once. Two exports of one filesystem may have one of them each."""
+        place = one.seen.st_dev, one.seen.st_ino
+        if place in self.known:
+            return
+        if one.seen.st_nlink > 1:
+            self.known.add(place)
+        self.by_size.setdefault(one.seen.st_size, []).append(one)
+
+    def on_export(self, name: str, work: Callable[[], Any]) -> Any:
+        """
+        What some work on an export returns; JSON must be able to hold it.
+
+        @raises Problem where the export stops answering
+        @raises Skip with the reason where the work cannot be done
+        """
+
+        def attempt() -> dict[str, Any]:
+            try:
+                result = {"value": work()}
+            except (OSError, Skip) as problem:
+                result = {"reason": reason_of(problem)}
+            return {**result, "readBytes": self.read_bytes, "leftOut": self.left_out}
+
+        point, seconds = self.exports[name]
+        answer = watched(point, seconds, attempt)
+        # The process that did it has counted for itself.
+        self.read_bytes, self.left_out = answer["readBytes"], answer["leftOut"]
+        if "reason" in answer:
+            raise Skip(answer["reason"])
+        return answer["value"]
 
     def leave_out(self, reason: str, count: int = 1) -> None:
         if count > 0:
@@ -171,7 +264,7 @@ class Finder:
         rooms = self.rooms_of([one for one in files if one.tier == "warm"])
         rooms += self.cold_rooms_of([one for one in files if one.tier == "cold"])
         is_any_unread = any(room.pieces is None for room in rooms)
-        alike: dict[bytes | None, int] = {}
+        alike: dict[str | None, int] = {}
         for room in rooms:
             alike[room.pieces] = alike.get(room.pieces, 0) + 1
         found: dict[str, list[Room]] = {}
@@ -230,25 +323,29 @@ class Finder:
     def look(self, one: File, work: Callable[[int], T]) -> T | None:
         """What some work on an open file returns; None: it is left out, as it changed meanwhile or cannot be read."""
         try:
-            fd = one.open()
-            try:
-                result = work(fd)
-                require_unchanged(one.seen, os.fstat(fd))
-            finally:
-                os.close(fd)
+            return _look(one, work) if one.export is None else self.look_on(one.export, partial(_look, one, work))
         except (OSError, Skip) as problem:
             self.leave_out(reason_of(problem))
             return None
-        return result
 
-    def pieces_of(self, fd: int, pace: Pace = UNLIMITED) -> bytes:
+    def look_on(self, export: str, work: Callable[[], T]) -> T:
+        """The same on an export. @raises Skip where it has stopped answering"""
+        if export not in self.away:
+            try:
+                result: T = self.on_export(export, work)
+                return result
+            except Problem as problem:
+                self.away[export] = str(problem)
+        raise Skip("on an export that stopped answering")
+
+    def pieces_of(self, fd: int, pace: Pace = UNLIMITED) -> str:
         """A hash of the start, middle and end of an open file."""
         digest, size = hashlib.sha256(), os.fstat(fd).st_size
         for offset in sorted({0, max(0, (size - PIECE_BYTES) // 2), max(0, size - PIECE_BYTES)}):
             pace.let_pass(min(size, PIECE_BYTES))
             digest.update(os.pread(fd, PIECE_BYTES, offset))
             self.read_bytes += min(size, PIECE_BYTES)
-        return digest.digest()
+        return digest.hexdigest()
 
     def hash_of(self, fd: int, pace: Pace) -> str:
         digest = hashlib.sha256()
@@ -293,6 +390,21 @@ def _journal_hashes(journal: str) -> tuple[dict[str, tuple[str, int, int]], set[
     return hashes, copied
 
 
+def _look(one: File, work: Callable[[int], T]) -> T:
+    """What some work on an open file returns. @raises Skip where the file changed meanwhile"""
+    fd = one.open()
+    try:
+        result = work(fd)
+        require_unchanged(one.seen, os.fstat(fd))
+    finally:
+        os.close(fd)
+    return result
+
+
+def _more_of(seen: os.stat_result) -> dict[str, Any]:
+    return {name: getattr(seen, name) for name in MORE_SEEN}
+
+
 def _device_of(path: str) -> int | None:
     try:
         return os.lstat(path).st_dev
@@ -316,7 +428,7 @@ class Sharing:
         """By how much the free room grew, in bytes; others write and delete at the same time."""
 
     def run(self) -> None:
-        self.finder.add("warm", self.warm.mount_point)
+        self.finder.add(self.warm.mount_point)
         free: int | None = None
         for group in self.finder.groups():
             if len(group.rooms) == 1:
@@ -419,7 +531,11 @@ class Dedup(Run):
             finder = Finder(journal, at_least=self.at_least, read_cold=self.options.read_cold)
             self.add_tiers(finder)
             groups = list(finder.groups())
-            self.print(finder, [_described(one, finder) for one in groups], _would(groups))
+            for name, problem in finder.away.items():
+                self.fail(f"{name}: {problem}", f"{HERE}/storage-health.sh")
+            has_volumes = bool(self.settings.cold_volumes)
+            totals = {**_would(groups), **(_by_export(groups, finder) if has_volumes else {})}
+            self.print(finder, [_described(one, finder, has_volumes) for one in groups], totals)
             return self.status
         if warm is None:
             raise Problem("this host has no warm tier, and nothing is shared on another one")
@@ -439,16 +555,17 @@ class Dedup(Run):
         if warm is not None:
             try:
                 prove_warm(warm)
-                finder.add("warm", warm.mount_point)
+                finder.add(warm.mount_point)
             except Problem as problem:
                 self.fail(f"warm: {problem}", f"mount {warm.mount_point}")
-        if self.settings.cold is not None:
+        for name, cold in self.settings.colds().items():
             try:
-                finder.add("cold", require_cold(self.settings).root)
+                require_answer(cold, self.settings)
+                finder.add_export(name, cold, self.settings.probe_seconds)
             except Problem as problem:
-                self.fail(f"cold: {problem}", f"mount {self.settings.cold.mount_point}")
-            except OSError as problem:
-                self.fail(f"cold: {reason_of(problem)}")
+                self.fail(f"{name}: {problem}", f"mount {cold.mount_point}")
+            except Skip as problem:
+                self.fail(f"{name}: {problem}")
 
     def print(self, finder: Finder, groups: list[dict[str, Any]], totals: dict[str, Any], text: str = "") -> None:
         report = {
@@ -471,21 +588,32 @@ class Dedup(Run):
         print("\n".join([*_table(report), *([text] if text else _summary(report))]))
 
 
-def _described(group: Group, finder: Finder) -> dict[str, Any]:
-    """A group for the report."""
-    warm, cold = ([one.path for room in group.rooms_on(tier) for one in room.files] for tier in ("warm", "cold"))
+def _described(group: Group, finder: Finder, has_volumes: bool = False) -> dict[str, Any]:
+    """A group for the report. With further exports, each file on cold has the name of its own."""
     return {
         "bytes": group.rooms[0].size,
         "sha256": group.rooms[0].sha256,
         "files": [
-            {"tier": room.tier, "path": one.path, "room": number, "byJournal": room.is_by_journal}
+            {
+                "tier": room.tier,
+                **({"export": one.export} if has_volumes and one.export is not None else {}),
+                "path": one.path,
+                "room": number,
+                "byJournal": room.is_by_journal,
+            }
             for number, room in enumerate(group.rooms, 1)
             for one in room.files
         ],
         "warmBytes": group.warm_bytes,
         "coldBytes": group.cold_bytes,
-        "isKeptCopy": any((here, there) in finder.copied for here in warm for there in cold),
+        "isKeptCopy": _is_kept_copy(group, group.rooms_on("cold"), finder),
     }
+
+
+def _is_kept_copy(group: Group, rooms: list[Room], finder: Finder) -> bool:
+    """Whether a rule with `keep` copied a file of warm to one of these rooms on cold."""
+    warm, cold = ([one.path for room in some for one in room.files] for some in (group.rooms_on("warm"), rooms))
+    return any((here, there) in finder.copied for here in warm for there in cold)
 
 
 def _would(groups: list[Group]) -> dict[str, Any]:
@@ -507,13 +635,36 @@ def _would(groups: list[Group]) -> dict[str, Any]:
     }
 
 
+def _by_export(groups: list[Group], finder: Finder) -> dict[str, Any]:
+    """What each export that was looked at holds more than once, and has in common with warm; and what several hold."""
+    exports = {}
+    for name in finder.exports:
+        both = [one for one in groups if one.rooms_on("warm") and one.rooms_at(name)]
+        exports[name] = {
+            "files": sum(len(one.rooms_at(name)[1:]) for one in groups),
+            "bytes": sum(one.bytes_at(name) for one in groups),
+            "alsoOnWarm": {
+                "files": len(both),
+                "bytes": sum(one.rooms[0].size for one in both),
+                "keptCopies": sum(_is_kept_copy(one, one.rooms_at(name), finder) for one in both),
+            },
+        }
+    between = {
+        "files": sum(len(one.exports[1:]) for one in groups),
+        "bytes": sum(one.between_bytes for one in groups),
+    }
+    return {"exports": exports, "betweenExports": between}
+
+
 def _table(report: dict[str, Any]) -> list[str]:
-    lines = [f"{'bytes':>14}  {'tier':<4}  {'room':>4}  file"]
+    width = max([4, *(len(one.get("export", "")) for group in report["groups"] for one in group["files"])])
+    lines = [f"{'bytes':>14}  {'tier':<{width}}  {'room':>4}  file"]
     for group in report["groups"]:
         size = f"{group['bytes']}"
         for one in group["files"]:
             by = "  (by the journal)" if one["byJournal"] else ""
-            lines.append(f"{size:>14}  {one['tier']:<4}  {one['room']:>4}  {one['path']!r}{by}")
+            tier = one.get("export", one["tier"])
+            lines.append(f"{size:>14}  {tier:<{width}}  {one['room']:>4}  {one['path']!r}{by}")
             size = ""
     lines += [f"left out: {count}, {reason}" for reason, count in sorted(report["leftOut"].items())]
     return lines
@@ -522,28 +673,40 @@ def _table(report: dict[str, Any]) -> list[str]:
 def _summary(report: dict[str, Any]) -> list[str]:
     """What a dry run found, and what can be done about it."""
     here = f"{HERE}/tiered-storage.sh dedup"
-    warm, cold, both = (report["totals"][key] for key in ("warm", "cold", "warmAndCold"))
-    unread = report["coldUnread"]
+    totals, unread = report["totals"], report["coldUnread"]
+    warm = totals["warm"]
+    kept = sum(one["isKeptCopy"] for one in report["groups"])
+    only = {"cold": {**totals["cold"], "alsoOnWarm": {**totals["warmAndCold"], "keptCopies": kept}}}
+    exports: dict[str, Any] = totals.get("exports", only)
+    between = totals.get("betweenExports", {"files": 0})
+    stays = "nothing is shared or deleted there. Next: where one is enough: cmp ONE OTHER && rm OTHER"
+
     lines = [f"warm: {warm['files']} files could share {warm['bytes']} bytes ({human(warm['bytes'])}) with others"]
     if warm["files"] > 0:
         lines[-1] += f". Next: {here}"
-    if cold["files"] > 0:
-        lines.append(
-            f"cold: {cold['files']} files, {cold['bytes']} bytes ({human(cold['bytes'])}), are there under another "
-            "name too; nothing is shared or deleted there. Next: where one is enough: cmp ONE OTHER && rm OTHER"
-        )
-    if both["files"] > 0:
-        kept = sum(one["isKeptCopy"] for one in report["groups"])
-        by_rule = f", {kept} of them copied by a rule with keep" if kept else ""
-        size = f"{both['bytes']} bytes ({human(both['bytes'])})"
-        lines.append(
-            f"warm and cold: {both['files']} files, {size}, are on both{by_rule}. "
-            "Next: where cold's is enough: cmp WARM COLD && rm WARM"
-        )
+    lines += [
+        f"{name}: {_amount(one)}, are there under another name too; {stays}"
+        for name, one in exports.items()
+        if one["files"] > 0
+    ]
+    if between["files"] > 0:
+        lines.append(f"between exports: {_amount(between)}, are on another export too; {stays}")
+    for name, one in exports.items():
+        both = one["alsoOnWarm"]
+        by_rule = f", {both['keptCopies']} of them copied by a rule with keep" if both["keptCopies"] > 0 else ""
+        if both["files"] > 0:
+            lines.append(
+                f"warm and {name}: {_amount(both)}, are on both{by_rule}. "
+                f"Next: where {name}'s is enough: cmp WARM COLD && rm WARM"
+            )
     if unread["files"] > 0:
-        size = f"{unread['bytes']} bytes ({human(unread['bytes'])})"
+        where = "exports" if "exports" in totals else "cold"
         lines.append(
-            f"cold: {unread['files']} files, {size}, have the size of another file, and the journal has no hash of "
+            f"{where}: {_amount(unread)}, have the size of another file, and the journal has no hash of "
             f"them. Next: {here} --dry-run --read-cold, which reads up to that much over the network"
         )
     return lines
+
+
+def _amount(total: dict[str, Any]) -> str:
+    return f"{total['files']} files, {total['bytes']} bytes ({human(total['bytes'])})"

@@ -23,8 +23,9 @@ usage: tiered-storage.sh check|migrate|cleanup|optimize|all [--dry-run] [--json]
   recall    moves a file back to where it came from, and decompresses it where it was compressed. PATH is where it was
             or is. Its age then counts from the recall, so that no rule moves it again the next night
   dedup     has files of the same content on warm share their room there; each stays a file of its own, and one that is
-            written to later is stored by itself again. With --dry-run, prints what several files hold, on warm, on cold
-            and on both. Files of one room share it already. On cold, and between the tiers, nothing is ever shared
+            written to later is stored by itself again. With --dry-run, prints what several files hold, on warm, on all
+            exports of cold, and on both. Files of one room share it already. On cold, and between the tiers, nothing is
+            ever shared
 
   --dry-run        prints a table of all that a run would do, and changes nothing
   --json           prints one JSON document instead: what was done, or in a dry run would be, and the problems

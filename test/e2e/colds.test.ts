@@ -88,6 +88,38 @@ describe("a cold tier of two exports", { timeout: 20 * 60_000, tags: ["long"] },
     expect(await on(`${SCRIPTS}/tiered-storage.sh where a`)).toContain(TICKS);
   });
 
+  it("are both compared for the same content, also with warm; the one that is away is named", async () => {
+    const dedup = `timeout 240 ${SCRIPTS}/tiered-storage.sh dedup --dry-run --read-cold --json`;
+    const folders = ["/data/warm-storage/same", "/mnt/synology/jts/same", "/mnt/marketdata/jts/same"] as const;
+    const [warm, own, second] = folders.map((folder) => `${folder}/content`) as [string, string, string];
+    await on(`mkdir ${folders.join(" ")} && head --bytes=1M /dev/urandom | tee ${own} ${second} >${warm} && sync`);
+    const groupsOf = (stdout: string) => {
+      const { groups, ...rest } = JSON.parse(stdout) as {
+        readonly groups: readonly { readonly files: readonly { readonly path: string }[] }[];
+        readonly problems: readonly string[];
+        readonly totals: { readonly betweenExports: object };
+      };
+      return { ...rest, paths: groups.map(({ files }) => files.map(({ path }) => path)) };
+    };
+    try {
+      const both = groupsOf(await on(dedup));
+      // Paths on cold come in their order.
+      expect(both.paths).toContainEqual([warm, second, own]);
+      expect(both).toMatchObject({ problems: [], totals: { betweenExports: { files: 1, bytes: 2 ** 20 } } });
+      await onNas(address("del"));
+      try {
+        const { exitCode, stdout } = await mayFail(dedup);
+        const one = groupsOf(stdout);
+        expect([exitCode, one.problems]).toEqual([1, [expect.stringContaining("marketdata: /mnt/marketdata ")]]);
+        expect(one.paths).toContainEqual([warm, own]);
+      } finally {
+        await onNas(address("replace"));
+      }
+    } finally {
+      await mayFail(`timeout 240 rm --recursive ${folders.join(" ")}`);
+    }
+  });
+
   it("are told apart by health while one of them is away", async () => {
     expect((await mayFail(`${SCRIPTS}/storage-health.sh`)).stdout).toMatch(/ok +cold +\/mnt\/marketdata: /);
     await onNas(address("del"));

@@ -1,11 +1,22 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, openSync, closeSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect } from "vitest";
 import { ROOT } from "../../../setup/project.ts";
-import { IS_ROOT, SCRIPTS, test as plain, type World } from "./world.ts";
+import { IS_ROOT, SCRIPTS, test as plain, type Settings, type World } from "./world.ts";
 
 const text = (part: string) => expect.stringContaining(part) as string;
 const MIB = 2 ** 20;
@@ -53,12 +64,20 @@ interface Report {
   readonly groups: readonly {
     readonly bytes: number;
     readonly sha256: string | null;
-    readonly files: readonly { readonly tier: string; readonly path: string; readonly room: number }[];
+    readonly files: readonly {
+      readonly tier: string;
+      readonly export?: string;
+      readonly path: string;
+      readonly room: number;
+    }[];
     readonly sharedBytes?: number;
     readonly isKeptCopy: boolean;
   }[];
-  readonly totals: Record<string, Record<string, number>>;
+  readonly totals: Record<string, Record<string, number>> & {
+    readonly exports?: Record<string, { files: number; bytes: number; alsoOnWarm: Record<string, number> }>;
+  };
   readonly leftOut: Record<string, number>;
+  readonly problems: readonly string[];
   readonly coldUnread?: { readonly files: number; readonly bytes: number };
   readonly readBytes: number;
 }
@@ -69,6 +88,39 @@ async function dedup(world: World, ...options: string[]): Promise<Report & { rea
   expect([status, stderr]).toEqual([0, stderr]);
   return { ...(JSON.parse(stdout) as Report), said: stderr };
 }
+
+/** Mounts two further exports of cold; the settings of a host that has them. */
+async function withVolumes(world: World, change: (settings: Settings) => unknown = () => 0) {
+  for (const name of ["marketdata", "scans"]) {
+    mkdirSync(join(world.path, name));
+    await world.must(["mount", "-t", "tmpfs", `nas2:/${name}`, join(world.path, name)]);
+    mkdirSync(world.at(join(world.path, name, "jts")));
+  }
+  return () =>
+    world.settings((settings) => {
+      const volume = (name: string) => ({
+        mountPoint: join(world.path, name),
+        source: `nas2:/${name}`,
+        root: join(world.path, name, "jts"),
+      });
+      Object.assign(settings, {
+        coldVolumes: { marketdata: volume("marketdata"), scans: volume("scans") },
+        probeSeconds: 1,
+      });
+      change(settings);
+    });
+}
+
+/** All that lies on warm and on each export: content, times, owner, mode. */
+const everything = (world: World) =>
+  Object.fromEntries(
+    ["warm", "cold", "marketdata", "scans"].flatMap((tier) =>
+      readdirSync(world.at(join(world.path, tier)), { recursive: true, withFileTypes: true })
+        .filter((one) => one.isFile())
+        .map((one) => join(one.parentPath, one.name).slice(world.at("").length))
+        .map((path) => [path, described(world, path)]),
+    ),
+  );
 
 /** How many bytes of the second file's data have a place that the first one does not have, by the kernel. */
 const ownBytes = async (world: World, first: string, second: string) =>
@@ -92,6 +144,23 @@ print(own_bytes(extents_of(other), extents_of(one), os.fstat(other).st_size))
 function described(world: World, path: string) {
   const { mtimeNs, ctimeNs, ino, mode, uid, size } = statSync(world.at(path), { bigint: true });
   return { mtimeNs, ctimeNs, ino, mode, uid, size, content: sha256(readFileSync(world.at(path))) };
+}
+
+/** Runs a dry run in a Python that does this first, with `os`, `time` and `bandwidth`: its report, status and log. */
+async function dryRunWhere(world: World, settings: string, program: string, ...options: string[]) {
+  const { status, stdout, stderr } = await world.run([
+    ...["/usr/bin/python3", "-B", "-c"],
+    `
+import os, sys, time
+sys.path.insert(0, ${JSON.stringify(SCRIPTS)})
+from jts_storage import bandwidth, tiering
+${program}
+sys.exit(tiering.main(sys.argv[1:]))
+`,
+    ...["dedup", "--dry-run", "--json", ...options, "--settings", settings, "--lock", world.lock],
+  ]);
+  expect([status, stderr, stdout.slice(0, 1)]).toEqual([status, stderr, "{"]);
+  return { ...(JSON.parse(stdout) as Report), status, said: stderr };
 }
 
 /** Runs dedup in a Python whose call to share does this first. `calls`: how many there were before. */
@@ -292,10 +361,13 @@ with open(${JSON.stringify(second)}, "r+b") as file:
 
     const read = await dedup(world, "--dry-run", "--read-cold");
     expect(read.groups[1]?.files.map(({ path }) => path).sort()).toEqual([again, moved]);
-    expect(read.totals).toMatchObject({
+    // A host without further exports has nothing that tells exports apart.
+    expect(read.totals).toEqual({
+      warm: { files: 0, bytes: 0 },
       cold: { files: 1, bytes: archive.length },
       warmAndCold: { files: 1, bytes: report.length },
     });
+    expect(Object.keys(read.groups[1]!.files[0]!)).toEqual(["tier", "path", "room", "byJournal"]);
     expect(JSON.stringify(read)).not.toContain(other);
     expect(await world.describe()).toEqual(before);
 
@@ -308,6 +380,159 @@ with open(${JSON.stringify(second)}, "r+b") as file:
     await put(world, "cold/jts/archives/moved", randomBytes(MIB));
     journal(world, { to: moved, sha256: sha256(archive), time: "2020-01-01T00:00:00Z" });
     expect((await dedup(world, "--dry-run", "--read-cold")).totals.cold).toEqual({ files: 0, bytes: 0 });
+  });
+
+  test("a dry run compares warm and all exports, reads each within the limit, and changes nothing", async ({
+    world,
+  }) => {
+    const settings = await withVolumes(world, ({ automation }) => {
+      automation.transfers = { bandwidthMiBPerSecond: 1000 };
+    });
+    const [everywhere, within] = [randomBytes(MIB), randomBytes(2 * MIB)];
+    const warm = await put(world, "warm/reports/ticks", everywhere);
+    const copy = await put(world, "cold/jts/raw/ticks", everywhere);
+    const second = await put(world, "marketdata/jts/raw/ticks", everywhere);
+    const pair = [await put(world, "scans/jts/one", within), await put(world, "scans/jts/two", within)];
+    const others = await put(world, "marketdata/others/not ours", everywhere);
+    journal(world, { action: "copy", from: warm, to: second, sha256: sha256(everywhere) });
+    const before = everything(world);
+
+    const passed = join(world.path, "passed");
+    const record = `
+let_pass = bandwidth.Pace.let_pass
+def recorded(pace, size, *rest):
+    if pace.is_limited:
+        with open(${JSON.stringify(passed)}, "a") as file:
+            file.write(f"{size}\\n")
+    let_pass(pace, size, *rest)
+bandwidth.Pace.let_pass = recorded`;
+    const hinted = await dryRunWhere(world, settings(), record);
+    expect(hinted.coldUnread).toEqual({ files: 3, bytes: MIB + 2 * within.length });
+    expect(hinted.groups.map(({ files }) => files.map(({ path }) => path))).toEqual([[warm, second]]);
+    expect(hinted.totals.exports!.marketdata).toMatchObject({ alsoOnWarm: { files: 1, bytes: MIB, keptCopies: 1 } });
+    expect(existsSync(passed)).toBe(false);
+
+    const read = await dryRunWhere(world, settings(), record, "--read-cold");
+    expect([read.status, read.leftOut]).toEqual([0, {}]);
+    expect(read.groups.map(({ files }) => files.map((one) => [one.tier, one.export, one.path, one.room]))).toEqual([
+      pair.map((path, index) => ["cold", "scans", path, index + 1]),
+      [
+        ["warm", undefined, warm, 1],
+        ["cold", "cold", copy, 2],
+        ["cold", "marketdata", second, 3],
+      ],
+    ]);
+    const none = { files: 0, bytes: 0 };
+    expect(read.totals).toEqual({
+      warm: none,
+      cold: { files: 2, bytes: within.length + MIB },
+      warmAndCold: { files: 1, bytes: MIB },
+      exports: {
+        cold: { ...none, alsoOnWarm: { files: 1, bytes: MIB, keptCopies: 0 } },
+        marketdata: { ...none, alsoOnWarm: { files: 1, bytes: MIB, keptCopies: 1 } },
+        scans: { files: 1, bytes: within.length, alsoOnWarm: { ...none, keptCopies: 0 } },
+      },
+      betweenExports: { files: 1, bytes: MIB },
+    });
+    // What the journal has no hash of is read: three pieces each, and then all of it. Of warm, three pieces.
+    const fromCold = 3 * 3 * 65_536 + MIB + 2 * within.length;
+    expect(read.readBytes).toBe(fromCold + 3 * 65_536);
+    const sizes = readFileSync(passed, "utf8").trimEnd().split("\n").map(Number);
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(fromCold);
+
+    const { status, stdout } = await tiered(world, settings(), "dedup", "--dry-run", "--read-cold");
+    expect([status, stdout]).toEqual([0, text(`marketdata     3  '${second}'  (by the journal)\n`)]);
+    expect(stdout.slice(stdout.indexOf("warm: 0 files"))).toBe(
+      [
+        "warm: 0 files could share 0 bytes (0B) with others",
+        "scans: 1 files, 2097152 bytes (2.0MiB), are there under another name too; nothing is shared or deleted there. " +
+          "Next: where one is enough: cmp ONE OTHER && rm OTHER",
+        "between exports: 1 files, 1048576 bytes (1.0MiB), are on another export too; nothing is shared or deleted " +
+          "there. Next: where one is enough: cmp ONE OTHER && rm OTHER",
+        "warm and cold: 1 files, 1048576 bytes (1.0MiB), are on both. " +
+          "Next: where cold's is enough: cmp WARM COLD && rm WARM",
+        "warm and marketdata: 1 files, 1048576 bytes (1.0MiB), are on both, 1 of them copied by a rule with keep. " +
+          "Next: where marketdata's is enough: cmp WARM COLD && rm WARM",
+        "",
+      ].join("\n"),
+    );
+    const { stdout: unread } = await tiered(world, settings(), "dedup", "--dry-run");
+    expect(unread).toMatch(/\nexports: 3 files, 5242880 bytes \(5.0MiB\), have the size of another file, /);
+    expect(JSON.stringify(read)).not.toContain(others);
+    expect(everything(world)).toEqual(before);
+  });
+
+  test.for<[string, string, (world: World, point: string) => unknown, string]>([
+    ["marketdata", "does not answer", (world, point) => world.silence(point), "does not answer"],
+    ["cold", "does not answer", (world, point) => world.silence(point), "does not answer"],
+    ["marketdata", "is not mounted", (world, point) => world.must(["umount", point]), "nothing is mounted at"],
+    ["marketdata", "lacks our folder", (world, point) => rmdirSync(world.at(join(point, "jts"))), "No such file"],
+  ])(
+    "where %s %s, a dry run says so, and looks at the other exports",
+    async ([away, , takeAway, problem], { world }) => {
+      const settings = await withVolumes(world);
+      const content = randomBytes(MIB);
+      const others = ["cold", "marketdata", "scans"].filter((name) => name !== away);
+      const paths = [];
+      for (const tier of ["warm", ...others.map((name) => `${name}/jts`)])
+        paths.push(await put(world, `${tier}/one`, content));
+      await takeAway(world, join(world.path, away));
+      const options = ["dedup", "--dry-run", "--read-cold", "--json"];
+      const { status, stdout, stderr } = await tiered(world, settings(), ...options);
+      const { groups, problems, totals } = JSON.parse(stdout) as Report;
+      expect(status).toBe(1);
+      expect(problems).toEqual([expect.stringMatching(new RegExp(`^${away}: .*${problem}`))]);
+      expect(stderr).toContain(problems[0]);
+      expect(groups.map(({ files }) => files.map(({ path }) => path))).toEqual([paths]);
+      expect(Object.keys(totals.exports!)).toEqual(others);
+    },
+  );
+
+  test.for<[string, string]>([
+    ["its folders are listed", "scandir"],
+    ["its files are read", "pread"],
+  ])("a dry run goes on where an export stops answering while %s", async ([, call], { world }) => {
+    const settings = await withVolumes(world);
+    const content = randomBytes(MIB);
+    const paths = [];
+    for (const tier of ["warm/one", "cold/jts/one", "scans/jts/one"]) paths.push(await put(world, tier, content));
+    for (const name of ["one", "two"]) await put(world, `marketdata/jts/${name}`, content);
+    const point = join(world.path, "marketdata");
+    const dry = await dryRunWhere(
+      world,
+      settings(),
+      `
+point, gone = ${JSON.stringify(point)}, ${JSON.stringify(join(world.path, "gone"))}
+statvfs, call = os.statvfs, os.${call}
+def hanging(what, *rest):
+    path = os.readlink(f"/proc/self/fd/{what}") if isinstance(what, int) else os.fspath(what)
+    if path.startswith(point + "/"):
+        open(gone, "w").close()
+        time.sleep(3600)
+    return call(what, *rest)
+os.statvfs = lambda path: time.sleep(3600) if path == point and os.path.exists(gone) else statvfs(path)
+os.${call} = hanging`,
+      "--read-cold",
+    );
+    expect(dry.status).toBe(1);
+    expect(dry.problems).toEqual([text(`marketdata: ${point} stopped answering`)]);
+    expect(dry.groups.map(({ files }) => files.map(({ path }) => path))).toEqual([paths]);
+    // What was found on it until then is counted.
+    const looked = call === "pread" ? ["cold", "marketdata", "scans"] : ["cold", "scans"];
+    expect(Object.keys(dry.totals.exports!)).toEqual(looked);
+    expect(dry.leftOut).toEqual(call === "pread" ? { "on an export that stopped answering": 2 } : {});
+  });
+
+  test("a file that two exports of one filesystem have as hard links counts once", async ({ world }) => {
+    const settings = await withVolumes(world, (one) => Object.assign(one.coldVolumes!.marketdata!, { source: "" }));
+    const point = join(world.path, "marketdata");
+    const one = await put(world, "cold/volume/jts/one", randomBytes(MIB));
+    await world.must(["umount", point]);
+    await world.must(["mount", "--bind", join(world.cold, "volume"), point]);
+    mkdirSync(world.at(join(world.cold, "jts")), { recursive: true });
+    linkSync(world.at(one), world.at(join(world.cold, "jts/one")));
+    const { groups } = await dryRunWhere(world, settings(), "", "--read-cold");
+    expect(groups).toEqual([]);
   });
 
   test("optimize shares in place of defragmenting where automation.dedup is set, and only there", async ({ world }) => {
