@@ -40,7 +40,11 @@ const BOOT_SECONDS = 240;
 /** In a few of many emulated boots, QEMU 7.2 crashes or hangs. Such a machine is started again, so often in all. */
 const STARTS = 3;
 const POWEROFF_SECONDS = 60;
-const SSH_FAILED = 255;
+/** Succeeds once the machine does what the other one needs of it. */
+const SERVES: Record<Machine, string> = {
+  "storage-host": "true",
+  nas: "rpcinfo -T tcp 127.0.0.1 nfs 3 && rpcinfo -T tcp 127.0.0.1 mountd 3",
+};
 
 /** The disk image that the machines start from. */
 export const image: Preparation = { missing: missingForImage, make: (signal) => locked(() => makeImage(signal)) };
@@ -254,7 +258,7 @@ async function powerOff(machine: Machine, hard: boolean): Promise<void> {
   await killQemu(machine);
 }
 
-/** Waits for SSH; then, unless disks are pulled, until systemd has started everything. */
+/** Waits for SSH; then, unless disks are pulled, until systemd has started everything, and the NAS serves NFS. */
 async function waitUntilBooted(
   machine: Machine,
   {
@@ -286,10 +290,10 @@ async function waitUntilBooted(
       if (!(await greets(machine, 3))) continue;
       if (previousBoot !== undefined && (await bootId(machine).catch(() => previousBoot)) === previousBoot) continue;
       // Units that wait for a pulled disk do so for minutes.
-      const command = pulled.length === 0 ? "systemctl is-system-running --wait" : "true";
+      const command = pulled.length === 0 ? `systemctl is-system-running --wait; ${SERVES[machine]}` : "true";
       const { exitCode } = await run(machine, command, { mayFail: true, timeoutSeconds: BOOT_SECONDS });
-      // ssh's own: a slow sshd still has so many to greet that it drops some, see MaxStartups in sshd_config(5).
-      if (exitCode === SSH_FAILED) continue;
+      // One of ssh's own: a slow sshd still has so many to greet that it drops some, see MaxStartups in sshd_config(5).
+      if (exitCode !== 0) continue;
       return;
     }
   });
