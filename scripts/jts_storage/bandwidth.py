@@ -7,7 +7,6 @@ lock, and the kernel frees that of a process that is killed. Where the file is l
 """
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import os
@@ -27,7 +26,6 @@ BURST_SECONDS = 1.0
 LONGEST_SECONDS = 600.0
 # How often whoever waits says that it is still there.
 TICK_SECONDS = 0.2
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Pace:
@@ -170,8 +168,3 @@ def pace_of(path: str) -> Pace:
     """The pace of a file or folder: on the cold tier, that of the limit."""
     points, pace = _limited
     return pace if any(f"{path}/".startswith(f"{point}/") for point in points) else UNLIMITED
-
-
-def flush(folder: int) -> None:
-    """Writes all of the open folder's filesystem to its device."""
-    LIBC.syncfs(folder)

@@ -38,10 +38,10 @@ from jts_storage.content import (
     read_back,
     transfer,
 )
-from jts_storage.files import first_line, write_whole
+from jts_storage.files import first_line, flush, write_whole
 from jts_storage.log import log
 from jts_storage.mounts import closing
-from jts_storage.mover import LOGGED_OF_A_REASON, ZSTD, allow_descriptors, flush
+from jts_storage.mover import LOGGED_OF_A_REASON, ZSTD, allow_descriptors
 from jts_storage.problem import Hopeless, Problem, Skip, reason_of
 from jts_storage.program import human
 from jts_storage.removal import FILE, FOLDER, NAME_BYTES, new_temporary_name, open_seen, require_unchanged, shortened

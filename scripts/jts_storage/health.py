@@ -22,9 +22,9 @@ Levels:
             is missing or stopped, or whose last run failed; a failed mount unit; a volume whose newest backup is older
             than automation.backupWarningHours, or that has had none for so long; a newest archive on cold older than
             automation.archiveWarningHours; files that were due and stayed, more of them in each of the last three runs;
-             moves to names that are taken; snapshots of warm that nothing deletes for their age; no successful run for
-             two of its timer's periods, and 50 hours; a worn disk; a cache of cold that does not run, or that a mount
-             does not use; a report that did not reach automation.notify
+            moves to names that are taken; snapshots of warm that nothing deletes for their age; no successful run for
+            two of its timer's periods, and 50 hours; a worn disk; a cache of cold that does not run, or that a mount
+            does not use; a report that did not reach automation.notify
   critical  usage or a snapshot's fill above automation.usageCriticalPercent; a tier that is not mounted, is not the
             declared one, does not answer, or has lost a disk, also one of an md array; a snapshot that has filled up;
             device errors of btrfs; a disk that reports that it is failing

@@ -15,7 +15,6 @@ exit status: 0 all well, 1 something could not be moved (the log says what), 2 w
 
 import argparse
 import contextlib
-import ctypes
 import errno
 import fcntl
 import fnmatch
@@ -49,7 +48,7 @@ from jts_storage.content import (
     transfer,
 )
 from jts_storage.destination import Folder, remove_empty
-from jts_storage.files import open_lock, try_lock
+from jts_storage.files import flush, open_lock, try_lock
 from jts_storage.journal import Journal
 from jts_storage.log import log
 from jts_storage.logs import SYSTEM_FOLDERS, database_sign, is_log, is_rotated
@@ -92,7 +91,6 @@ ROOM_BYTES = 1 << 30
 WORKERS = 4
 # What a file's age counts from.
 MODIFICATION, ACCESS = "modification", "access"
-LIBC = ctypes.CDLL(None, use_errno=True)
 TEMPORARY = re.compile(r"\.jts-moving-[0-9a-f]{16}")
 PUT_BACK = re.compile(r"~\d{8}T\d{6}Z(-\d+)?\Z")
 COMPRESSED = (".zst", ".gz", ".xz", ".bz2", ".lz4")
@@ -1113,14 +1111,6 @@ def allow_descriptors() -> None:
     """Raises this process's limit of open files to what a batch needs, where the hard limit lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(DESCRIPTORS, hard)), hard))
-
-
-def flush(fds: Collection[int]) -> bool:
-    """
-    Writes all of the destination's filesystem to its device at once. False where that failed: then fsync(2) reports
-    which files. Since Linux 5.8, syncfs(2) fails where any file of the filesystem could not be written.
-    """
-    return all(LIBC.syncfs(fd) == 0 for fd in list(fds)[:1])
 
 
 def settle(is_flushed: bool, is_limited: bool, copy: Copy) -> None:

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 
-from jts_storage.bandwidth import PIECE_BYTES, Pace, flush
+from jts_storage.bandwidth import PIECE_BYTES, Pace
+from jts_storage.files import flush
 
 # Without it, the kernel would keep half a minute's files, and then send them at once.
 FLUSH_SECONDS = 1.0
@@ -33,6 +34,6 @@ def main() -> int:
                 while piece:
                     piece = piece[os.write(writing, piece) :]
                 if time.monotonic() - flushed_at > FLUSH_SECONDS:
-                    flush(folder)
+                    flush([folder])
                     flushed_at = time.monotonic()
     return other.returncode

@@ -24,6 +24,15 @@ export interface Example<Schema extends z.ZodObject = z.ZodObject, Seen = unknow
   any(this: void, inputs: InputsOf<Schema>): fc.Arbitrary<Seen>;
 }
 
+/** What is seen of a unit of systemd that runs and is enabled, or has failed and is not. */
+export const seenUnit = (runs: boolean) => ({
+  loadState: "loaded",
+  fileState: runs ? "enabled" : "disabled",
+  activeState: runs ? "active" : "failed",
+  needsReload: false,
+  path: "",
+});
+
 /** An example, for tests that treat all kinds alike. */
 export function exampleOf<Schema extends z.ZodObject, Seen>(
   kind: ResourceKind<Schema, Seen>,

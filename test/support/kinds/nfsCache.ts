@@ -2,7 +2,7 @@ import fc from "fast-check";
 import type { z } from "zod";
 import { nfsCache } from "../../../providers/resources/nfsCache.ts";
 import { NFS_CACHE_FILES } from "../../../providers/values/nfsCache.ts";
-import { exampleOf } from "../example.ts";
+import { exampleOf, seenUnit } from "../example.ts";
 import { GIB, ledgerOf, path, word } from "../generators.ts";
 
 type Inputs = z.output<typeof nfsCache.inputs>;
@@ -12,21 +12,13 @@ function texts(desired: Inputs): readonly (string | undefined)[] {
   const nothing = {
     cache: { sizeBytes: undefined, allocatedBytes: undefined, freeBytes: undefined },
     texts: NFS_CACHE_FILES.map(() => undefined),
-    service: unit(false),
-    mountUnit: unit(false),
+    service: seenUnit(false),
+    mountUnit: seenUnit(false),
     made: new Set<string>(),
     isStartedByDebian: false,
   };
   return nfsCache.plan(desired, nothing).steps[0]?.command.argv.slice(-NFS_CACHE_FILES.length) ?? [];
 }
-
-const unit = (runs: boolean) => ({
-  loadState: "loaded",
-  fileState: runs ? "enabled" : "disabled",
-  activeState: runs ? "active" : "failed",
-  needsReload: false,
-  path: "",
-});
 
 const ledgerLines = ({ file }: Inputs) => [file, ...NFS_CACHE_FILES].map((one) => `file ${one}`);
 
@@ -43,8 +35,8 @@ export const example = exampleOf(nfsCache, {
   converged: (desired) => ({
     cache: { sizeBytes: desired.sizeBytes, allocatedBytes: desired.sizeBytes, freeBytes: 0 },
     texts: texts(desired),
-    service: unit(true),
-    mountUnit: unit(true),
+    service: seenUnit(true),
+    mountUnit: seenUnit(true),
     made: new Set(ledgerLines(desired)),
     isStartedByDebian: false,
   }),
@@ -53,8 +45,8 @@ export const example = exampleOf(nfsCache, {
     return fc.record({
       cache: fc.record({ sizeBytes: bytes, allocatedBytes: bytes, freeBytes: fc.constantFrom(undefined, 0, 2 ** 40) }),
       texts: fc.tuple(...texts(desired).map((text) => fc.constantFrom(undefined, text, "changed\n"))),
-      service: fc.boolean().map(unit),
-      mountUnit: fc.boolean().map(unit),
+      service: fc.boolean().map(seenUnit),
+      mountUnit: fc.boolean().map(seenUnit),
       made: ledgerOf(ledgerLines(desired)),
       isStartedByDebian: fc.boolean(),
     });

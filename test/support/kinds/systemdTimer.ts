@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { z } from "zod";
 import { systemdTimer } from "../../../providers/resources/systemdTimer.ts";
-import { exampleOf } from "../example.ts";
+import { exampleOf, seenUnit } from "../example.ts";
 import { ledgerOf, word } from "../generators.ts";
 
 type Inputs = z.output<typeof systemdTimer.inputs>;
@@ -11,20 +11,12 @@ function texts(desired: Inputs): readonly string[] {
   const nothing = {
     timerText: undefined,
     serviceText: undefined,
-    timer: unit(true),
-    service: unit(true),
+    timer: seenUnit(true),
+    service: seenUnit(true),
     made: new Set<string>(),
   };
   return systemdTimer.plan(desired, nothing).steps[0]?.command.argv.slice(-2) ?? [];
 }
-
-const unit = (runs: boolean) => ({
-  loadState: "loaded",
-  fileState: runs ? "enabled" : "disabled",
-  activeState: runs ? "active" : "failed",
-  needsReload: false,
-  path: "",
-});
 
 export const example = exampleOf(systemdTimer, {
   least: {
@@ -64,15 +56,15 @@ export const example = exampleOf(systemdTimer, {
   }),
   converged(desired) {
     const [timerText, serviceText] = texts(desired);
-    return { timerText, serviceText, timer: unit(true), service: unit(true), made: new Set<string>() };
+    return { timerText, serviceText, timer: seenUnit(true), service: seenUnit(true), made: new Set<string>() };
   },
   any(desired) {
     const [timerText, serviceText] = texts(desired);
     return fc.record({
       timerText: fc.constantFrom(undefined, timerText, "[Timer]\nOnCalendar=hourly\n"),
       serviceText: fc.constantFrom(undefined, serviceText, "[Service]\n"),
-      timer: fc.boolean().map(unit),
-      service: fc.boolean().map(unit),
+      timer: fc.boolean().map(seenUnit),
+      service: fc.boolean().map(seenUnit),
       made: ledgerOf(["timer", "service"].map((ending) => `file /etc/systemd/system/${desired.name}.${ending}`)),
     });
   },
